@@ -1,0 +1,59 @@
+"""Every setting, declared once. A command-line flag goes before the environment (OPSHUB_…), that before ./opshub.env, that before the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Frozen settings of one process; build one with the flags that were given, pass it on, never change it."""
+
+    model_config = SettingsConfigDict(env_prefix="OPSHUB_", env_file=("opshub.env", ".opshub/env"), extra="ignore", frozen=True)
+
+    state_dir: Path = Field(default=Path(".opshub"), description="where the native stack keeps data, logs and pids")
+    cache_dir: Path | None = Field(default=None, description="where downloaded servers are kept; default: ~/.cache/opshub")
+    connectors_dir: Path | None = Field(default=None, description="folder with a folder for each system; default: ./connectors, else the packaged demo")
+    systems: list[str] = Field(default=["demo-crm", "demo-erp"], description="which folders of connectors_dir are captured")
+
+    host: str = Field(default="127.0.0.1", description="address that the native servers listen on")
+    crm_port: int = Field(default=15432, description="Postgres of the demo CRM")
+    erp_port: int = Field(default=15433, description="Postgres of the demo ERP")
+    hub_port: int = Field(default=15434, description="Postgres of the hub")
+    kafka_port: int = 19092
+    kafka_controller_port: int = 19093
+    connect_port: int = 18083
+    registry_port: int = 18081
+    console_port: int = 18080
+    metrics_port: int = Field(default=19100, description="first of the workers' metrics ports")
+
+    bootstrap_servers: str = Field(default="", description="Kafka; default: the native stack's")
+    registry_url: str = Field(default="", description="Confluent-compatible schema registry; default: the native stack's")
+    connect_url: str = Field(default="", description="Kafka Connect's REST; default: the native stack's")
+    hub_dsn: str = Field(default="", description="the hub database; default: the native stack's")
+
+    app_id: str = Field(default="opshub", description="consumer group of the workers, prefix of transactional ids")
+    partitions: int = Field(default=4, ge=1, description="partitions of each topic that opshub makes")
+    replication_factor: int = Field(default=1, ge=1)
+    worker_name: str = Field(default="w0", description="unique and stable for each worker; a second worker of the same name fences the first")
+    batch_size: int = Field(default=4000, ge=1, description="most records that one poll hands over")
+    session_timeout_ms: int = Field(default=6000, description="silence after which Kafka gives a worker's partitions away")
+    cache_aggregates: int = Field(default=20_000, description="aggregates that a worker keeps in memory")
+
+    @property
+    def kafka(self) -> str:
+        return self.bootstrap_servers or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def registry(self) -> str:
+        return self.registry_url or f"http://{self.host}:{self.registry_port}/apis/ccompat/v7"
+
+    @property
+    def connect(self) -> str:
+        return self.connect_url or f"http://{self.host}:{self.connect_port}"
+
+    @property
+    def hub(self) -> str:
+        return self.hub_dsn or f"postgresql://opshub@{self.host}:{self.hub_port}/opshub"
