@@ -1,0 +1,1 @@
+"""The hub database: the state of record. SQL in files, upserts by batch, migrations."""

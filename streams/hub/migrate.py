@@ -1,0 +1,39 @@
+"""Bring the hub's tables to this version of opshub."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import psycopg
+
+from streams.errors import EnvironmentFault
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def migrate(dsn: str) -> list[str]:
+    """Apply what is not applied yet; the names of what was. Safe to run from several processes at once.
+
+    Raises EnvironmentFault when the hub can not be reached or refuses.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from yoyo import get_backend, read_migrations
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as reachable:
+            reachable.execute("SELECT 1")
+        backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+        with backend.lock():
+            todo = backend.to_apply(read_migrations(str(MIGRATIONS)))
+            names = [migration.id for migration in todo]
+            backend.apply_migrations(todo)
+        backend.connection.close()
+        return names
+    except psycopg.Error as error:
+        raise EnvironmentFault(
+            f"the hub database can not be migrated: {str(error).strip()}",
+            remedy="check OPSHUB_HUB_DSN, and that its role owns the schema",
+        ) from error

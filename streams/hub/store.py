@@ -1,0 +1,170 @@
+"""Load and save aggregates: one connection, whole batches, one transaction for each.
+
+Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision
+that it saw, so a stale writer (a worker that was given up for dead) changes nothing; `Stale` tells which rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+
+from streams.errors import EnvironmentFault, OpshubError, RetryLater
+from streams.hub.queries import queries
+from streams.model.state import AggregateState, Conflict, Contribution, EntityState
+
+_contributions = msgspec.json.Decoder(dict[str, Contribution])
+_record = msgspec.json.Decoder(dict[str, Any])
+_encode = msgspec.json.Encoder().encode
+
+SQL = queries()
+
+
+class Stale(OpshubError):
+    """Rows are not as they were read: another writer had them, or they live in another aggregate."""
+
+    def __init__(self, ids: set[str]) -> None:
+        super().__init__(f"{len(ids)} rows changed under us")
+        self.ids = ids
+
+
+class HubStore:
+    """The hub, for one lane. Raises RetryLater while the hub is away."""
+
+    def __init__(self, dsn: str, name: str) -> None:
+        self._dsn = dsn
+        self._name = name
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def connection(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = await AsyncConnection.connect(
+                    self._dsn, autocommit=True, application_name=self._name, prepare_threshold=1, connect_timeout=5,
+                    keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
+                )  # fmt: skip
+            except psycopg.OperationalError as error:
+                raise RetryLater(f"the hub does not answer: {str(error).strip()}") from error
+        return self._connection
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def rows(self, name: str, *parameters: Any) -> list[Any]:
+        """The rows of one named statement."""
+        connection = await self.connection()
+        try:
+            cursor = await connection.execute(SQL[name], parameters)
+            return await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise _translated(error) from error
+
+    async def load(self, kind: str, ids: Iterable[str]) -> dict[str, AggregateState]:
+        """These aggregates as the hub has them; one that it does not know is empty."""
+        wanted = list(ids)
+        states = {one: AggregateState(one, kind, members={}, sources={}) for one in wanted}
+        for source, target in await self.rows("forwards", wanted):
+            if target != source:
+                states[source].forward = target
+        for row in await self.rows("load_aggregates", wanted):
+            entity = _entity(row)
+            state = states[row[2]]
+            state.members[entity.id] = entity
+            for source in entity.contributions:
+                if source != entity.id:
+                    state.sources[source] = entity.id
+        return states
+
+    async def save(
+        self,
+        entities: list[tuple[EntityState, str, str | None]],
+        links: list[dict[str, Any]],
+        conflicts: list[Conflict],
+        *,
+        same_known: int,
+        used_refs: set[str],
+        dead: list[tuple[Any, ...]],
+    ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str]]]:
+        """One transaction. `entities`: (state, aggregate id, customer ref), with their new revision.
+
+        Returns (sameness learnt since generation `same_known`, aggregates that refer to customers which `links` made the same as others).
+        Raises Stale, with nothing written, when a row is not as it was read, and NewlySame when a reference that was used is another by now.
+        """
+        connection = await self.connection()
+        try:
+            async with connection.transaction():
+                same_links = [link["source_id"] for link in links if link["same"]]
+                await connection.execute(SQL["own_identity" if same_links else "share_identity"])
+                cursor = await connection.execute(SQL["same_since"], [same_known])
+                learnt = await cursor.fetchall()
+                if any(source in used_refs for source, _, _ in learnt):
+                    raise NewlySame(learnt)
+                if entities:
+                    parameter = _encode([_row(*entity) for entity in entities]).decode()
+                    cursor = await connection.execute(SQL["upsert_entities"], [parameter])
+                    written = {row[0] for row in await cursor.fetchall()}
+                    if len(written) != len(entities):
+                        raise Stale({entity.id for entity, _, _ in entities} - written)
+                referring: list[tuple[str, str]] = []
+                if links:
+                    await connection.execute(SQL["upsert_identity"], [_encode(links).decode()])
+                    if same_links:
+                        cursor = await connection.execute(SQL["aggregates_that_refer"], [same_links])
+                        referring = await cursor.fetchall()
+                if conflicts:
+                    await connection.execute(SQL["upsert_conflicts"], [_encode([_conflict(c) for c in conflicts]).decode()])
+                for letter in dead:
+                    await connection.execute(SQL["dead_letter"], letter)
+            return learnt, referring
+        except psycopg.Error as error:
+            raise _translated(error) from error
+
+
+class NewlySame(OpshubError):
+    """A reference that this batch used was linked meanwhile; `learnt` has the links."""
+
+    def __init__(self, learnt: list[tuple[str, str, int]]) -> None:
+        super().__init__("references changed under us")
+        self.learnt = learnt
+
+
+def _entity(row: Any) -> EntityState:
+    record = _record.decode(row[9])
+    contributions = _contributions.decode(row[10])
+    for said in contributions.values():
+        if said.fields is None:
+            said.fields = record
+    return EntityState(row[0], row[1], row[3], row[4], row[5], row[6], row[7], row[8], record, contributions)
+
+
+def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
+    contributions: Any = entity.contributions
+    if len(contributions) == 1:
+        (source, said), = contributions.items()
+        if said.fields is not None and said.fields == entity.record:
+            contributions = {source: msgspec.structs.replace(said, fields=None)}
+    return {
+        "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
+        "merged_into": entity.merged_into, "customer_ref": customer_ref, "version": entity.version, "revision": entity.revision,
+        "deleted": entity.deleted, "updated_us": entity.updated_us, "record": entity.record, "contributions": contributions,
+    }  # fmt: skip
+
+
+def _conflict(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id, "field": conflict.field,
+        "kind": conflict.kind, "said": conflict.values, "winner": conflict.winner, "rule": conflict.rule,
+    }  # fmt: skip
+
+
+def _translated(error: psycopg.Error) -> OpshubError:
+    """Classes 08, 53, 55, 57, 40: wait and do it again; what is left is a fault of ours or of the hub's schema."""
+    state = error.sqlstate or ""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state[:2] in ("08", "53", "55", "57", "40"):
+        return RetryLater(f"the hub does not answer: {str(error).strip()}")
+    return EnvironmentFault(f"the hub refused: {str(error).strip()}", remedy="`opshub doctor` checks the hub's schema and rights")

@@ -1,0 +1,76 @@
+"""What the one writer of an aggregate knows: its entities, and what each source says of them.
+
+These values pass between rooms: `hub` loads and saves them, `resolve` and `flow` compute over them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from streams.model.change import Position
+
+
+class Contribution(msgspec.Struct, array_like=True):
+    """What one source record currently says of one entity, with its position."""
+
+    system: str
+    key: str
+    epoch: int
+    major: int
+    minor: int
+    source_us: int
+    deleted: bool
+    fields: dict[str, Any] | None
+    """Canonical values; None on the wire means: the same as the golden record."""
+    older: dict[str, tuple[int, int, int]] | None = None
+    """Fields that a later change left unsaid, with the position at which they were last said."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.major, self.minor)
+
+
+class EntityState(msgspec.Struct):
+    """One entity: the golden record, and the contributions that it was resolved from, by source id."""
+
+    id: str
+    entity: str
+    parent: str | None = None
+    merged_into: str | None = None
+    """The entity of which this id is only another name."""
+    version: int = 0
+    """Of the golden record: grows with each change of it, never repeats; 0 is not yet."""
+    revision: int = 0
+    """Of the hub row: grows with each write, and guards it."""
+    deleted: bool = False
+    updated_us: int = 0
+    record: dict[str, Any] = {}
+    contributions: dict[str, Contribution] = {}
+
+
+class AggregateState(msgspec.Struct):
+    """All entities that share a key and a writer."""
+
+    id: str
+    kind: str
+    forward: str | None = None
+    """The aggregate that took this one over: whatever is sent here goes there."""
+    members: dict[str, EntityState] = {}
+    sources: dict[str, str] = {}
+    """source id -> entity id, for sources that contribute to an entity of another id."""
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Two systems disagree on a field; `winner` and `rule` say how it was settled."""
+
+    aggregate_id: str
+    entity: str
+    entity_id: str
+    field: str
+    kind: str
+    values: dict[str, Any]
+    """system -> value."""
+    winner: str | None
+    rule: str

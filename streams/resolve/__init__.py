@@ -1,0 +1,1 @@
+"""Ownership, survivorship and conflicts: from what the systems say to one golden record. Pure."""

@@ -1,0 +1,1 @@
+"""How batches reach Faust agents: Kafka consumers and transactional producers under a Faust app."""
