@@ -1,0 +1,15 @@
+"""The command `opshub`: verbs are listed in registry.py, each in a module of its own that is imported when it is called.
+
+Exit codes: 0 ok, 1 it ran and failed or found differences, 2 the input or configuration is wrong, 3 the environment is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; errors become a message with its remedy, and an exit code."""
+    from streams.cli.dispatch import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""What verbs share at the rim: settings from flags, and a live view of the stack's progress."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from streams.errors import ConfigError
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.stack.native import Report
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings of this command: flags that were given (not None), then the environment, the files, the defaults.
+
+    An address that is nowhere set is the native stack's of the state folder, as `opshub up` noted it there.
+    Raises ConfigError that names each setting that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from streams.stack.environment import read_environment
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
+        raise ConfigError("settings are wrong: " + "; ".join(lines), remedy="mend the flag, OPSHUB_… variable or opshub.env") from error
+    known = read_environment(settings)
+    names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
+    missing = {name: known.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
+    return settings.model_copy(update=missing)
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Report]:
+    """A place to report to: live bars on a terminal, a line for each event elsewhere, nothing when quiet."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield _silent if quiet else _lines()
+        return
+    columns = (SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<18}"), BarColumn(bar_width=24))
+    bars = Progress(*columns, TextColumn("{task.fields[text]}"), TimeElapsedColumn(), console=console)
+    tasks: dict[str, Any] = {}
+    lock = threading.Lock()
+
+    def report(name: str, text: str, part: float | None) -> None:
+        with lock:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=None, text=text)
+            total = None if part is None else 1.0
+            bars.update(tasks[name], total=total, completed=part or 0.0, text=text)
+
+    with bars:
+        yield report
+
+
+def _lines() -> Report:
+    last: dict[str, str] = {}
+
+    def report(name: str, text: str, part: float | None) -> None:
+        if last.get(name) != text:
+            last[name] = text
+            print(f"{name}: {text}", file=sys.stderr, flush=True)
+
+    return report
+
+
+def _silent(name: str, text: str, part: float | None) -> None:
+    return
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """While inside, SIGTERM ends the work as Ctrl-C does: what was begun is cleaned up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,32 @@
+"""Every verb of `opshub`, in the order that the help shows.
+
+A line is (words, module, function, help): `module` is imported when the verb is called and not before; `function` is
+an ordinary typer function whose parameters are the verb's options. Two words make a group: `dlq list`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    words: str
+    module: str
+    function: str
+    help: str
+
+
+GROUPS: dict[str, str] = {
+    "map": "The dictionary: check it, show where a field comes from, run it on a row.",
+    "dlq": "Records that could not be processed.",
+    "conflicts": "Fields on which two systems disagree.",
+    "approvals": "Changes that wait for a person's yes.",
+    "migrate": "Bring an old database over.",
+    "bench": "Measure.",
+}
+
+VERBS: list[Verb] = [
+    Verb("up", "streams.cli.up", "up", "Start the native servers (installs them on first use)."),
+    Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; their data stays."),
+    Verb("status", "streams.cli.status", "status", "Show servers and workers, and how each is doing."),
+]

@@ -1,0 +1,123 @@
+"""The addresses, roles and passwords of the stack, as `KEY=VALUE` lines in `<state_dir>/env` (mode 600).
+
+`${env:NAME}` in any file of a connector (source.json, roles.sql) stands for a value from here; a variable of
+the process goes before the file, so that a container needs no file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from streams.errors import ConfigError, EnvironmentFault
+from streams.settings import Settings
+
+_PLACEHOLDER = re.compile(r"\$\{env:([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+_DEMO_ROLES = {
+    "DEMO_CRM": {"ADMIN": "postgres", "CAPTURE": "opshub_capture", "WRITEBACK": "opshub_writeback", "APP": "crm_app"},
+    "DEMO_ERP": {"ADMIN": "postgres", "CAPTURE": "opshub_capture", "WRITEBACK": "opshub_writeback", "APP": "erp_app"},
+}
+
+
+def environment_file(settings: Settings) -> Path:
+    """The file that `up` writes and every other verb reads."""
+    return settings.state_dir / "env"
+
+
+def read_environment(settings: Settings) -> dict[str, str]:
+    """What the file says, without the variables of this process; empty when there is no file.
+
+    Raises ConfigError for a line that is not KEY=VALUE, EnvironmentFault when the file may not be read.
+    """
+    file = environment_file(settings)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise EnvironmentFault(f"{file} cannot be read: {error.strerror}", remedy="run as the user that ran `opshub up`") from error
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not _NAME.match(name.strip()):
+            raise ConfigError(f"{file}, line {number}: not of the form KEY=VALUE", remedy="mend or delete the line")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def load_env(settings: Settings) -> dict[str, str]:
+    """Every value that a `${env:NAME}` can stand for: the file's, and before them the variables of this process."""
+    return read_environment(settings) | dict(os.environ)
+
+
+def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") -> str:
+    """`text` with each `${env:NAME}` replaced. Raises ConfigError that names an unknown NAME, the file and the line."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in env:
+            line = text.count("\n", 0, match.start()) + 1
+            where = f"{file}, line {line}" if file else f"line {line}"
+            raise ConfigError(
+                f"{where}: ${{env:{name}}} stands for a variable that is not set",
+                remedy=f"set {name} in the environment, or run `opshub up` when it belongs to the native stack",
+            )
+        return env[name]
+
+    return _PLACEHOLDER.sub(value_of, text)
+
+
+def write_environment(settings: Settings) -> dict[str, str]:
+    """Write the file for these settings and return its values. Passwords that are there are kept, missing ones are made."""
+    old = read_environment(settings)
+
+    def password(name: str) -> str:
+        return old.get(name) or secrets.token_urlsafe(18).replace("-", "x").replace("_", "y")
+
+    host = settings.host
+    hub_password = password("OPSHUB_HUB_PASSWORD")
+    values = dict(old)
+    values |= {
+        "OPSHUB_HUB_DSN": f"postgresql://opshub:{hub_password}@{host}:{settings.hub_port}/opshub",
+        "OPSHUB_HUB_PASSWORD": hub_password,
+        "OPSHUB_HUB_ADMIN_USER": "postgres",
+        "OPSHUB_HUB_ADMIN_PASSWORD": password("OPSHUB_HUB_ADMIN_PASSWORD"),
+        "OPSHUB_REGISTRY_PASSWORD": password("OPSHUB_REGISTRY_PASSWORD"),
+        "OPSHUB_BOOTSTRAP_SERVERS": f"{host}:{settings.kafka_port}",
+        "OPSHUB_REGISTRY_URL": f"http://{host}:{settings.registry_port}/apis/ccompat/v7",
+        "OPSHUB_CONNECT_URL": f"http://{host}:{settings.connect_port}",
+    }
+    for prefix, port, database in (
+        ("DEMO_CRM", settings.crm_port, "crm"),
+        ("DEMO_ERP", settings.erp_port, "erp"),
+    ):
+        values |= {f"{prefix}_HOST": host, f"{prefix}_PORT": str(port), f"{prefix}_DATABASE": database}
+        for role, user in _DEMO_ROLES[prefix].items():
+            values[f"{prefix}_{role}_USER"] = user
+            values[f"{prefix}_{role}_PASSWORD"] = password(f"{prefix}_{role}_PASSWORD")
+    text = "# Made by `opshub up`: addresses and passwords of the native stack. Keep it with the data.\n"
+    text += "".join(f"{name}={value}\n" for name, value in values.items())
+    file = environment_file(settings)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        _write_private(file, text)
+    return values
+
+
+def _write_private(file: Path, text: str) -> None:
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        new.replace(file)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{file} cannot be written: {error.strerror}", remedy="make the folder writable or choose another with OPSHUB_STATE_DIR"
+        ) from error

@@ -1,0 +1,149 @@
+"""The Kafka broker: one KRaft node that is broker and controller."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+from streams.errors import EnvironmentFault
+from streams.settings import Settings
+from streams.stack.processes import tail
+from streams.stack.server import Server, java, write_config
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+LOG4J = """\
+status = warn
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %-5p %c{1} %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+logger.quiet1.name = org.apache.kafka.clients
+logger.quiet1.level = warn
+logger.quiet2.name = org.apache.kafka.common
+logger.quiet2.level = warn
+logger.quiet3.name = org.reflections
+logger.quiet3.level = error
+logger.quiet4.name = org.glassfish.jersey
+logger.quiet4.level = error
+"""
+
+
+def jars(folder: Path) -> str:
+    """Class path of every jar in a folder."""
+    return f"{folder}/*"
+
+
+class Kafka(Server):
+    """The broker; topics are made by those who own them (auto-creation is off)."""
+
+    archives = ("kafka",)
+    stop_seconds = 30.0
+
+    def __init__(self, settings: Settings, lib: Path) -> None:
+        super().__init__("kafka", settings, "kafka_port")
+        self._lib = lib
+        self._logs = self.data / "log"
+        self._config = self.state / "etc" / "kafka.properties"
+        self._log4j = self.state / "etc" / "log4j2.properties"
+
+    @property
+    def other_ports(self) -> dict[str, int]:
+        return {"kafka_controller_port": self.settings.kafka_controller_port}
+
+    def prepare(self) -> None:
+        self.data.mkdir(parents=True, exist_ok=True)
+        write_config(self._config, self._properties())
+        self._log4j.write_text(LOG4J, encoding="utf-8")
+        if not (self._logs / "meta.properties").exists():
+            self._format()
+
+    def command(self) -> list[str]:
+        return java(
+            "1g",
+            "-Xms256m",
+            *JVM,
+            f"-Dlog4j2.configurationFile={self._log4j}",
+            classpath=jars(self._lib),
+            main="kafka.Kafka",
+            arguments=(str(self._config),),
+        )
+
+    def healthy(self) -> bool:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        with contextlib.suppress(KafkaException):
+            admin = AdminClient({"bootstrap.servers": f"{self.host}:{self.port}", "log_level": 0, "socket.timeout.ms": 2000})
+            return bool(admin.list_topics(timeout=2).brokers)
+        return False
+
+    def fingerprint_parts(self) -> list[str]:
+        return [*super().fingerprint_parts(), *(f"{key}={value}" for key, value in self._properties().items())]
+
+    def _properties(self) -> dict[str, str]:
+        host, port, controller = self.settings.host, self.port, self.settings.kafka_controller_port
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{self.host}:{controller}",
+            "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.host}:{port},CONTROLLER://{self.host}:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(self._logs),
+            "num.partitions": str(self.settings.partitions),
+            "default.replication.factor": "1",
+            "auto.create.topics.enable": "false",
+            "delete.topic.enable": "true",
+            "message.max.bytes": str(MAX_MESSAGE_BYTES),
+            "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.num.partitions": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            "log.cleaner.enable": "true",
+            "log.cleaner.threads": "1",
+            "log.cleaner.dedupe.buffer.size": str(32 * 1024 * 1024),
+            "log.segment.bytes": str(256 * 1024 * 1024),
+            "num.network.threads": "2",
+            "num.io.threads": "4",
+            "background.threads": "2",
+            "num.recovery.threads.per.data.dir": "2",
+        }
+
+    def _format(self) -> None:
+        """Make the storage on the first start, with a cluster id of its own."""
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = java(
+            "256m",
+            *JVM,
+            f"-Dlog4j2.configurationFile={self._log4j}",
+            classpath=jars(self._lib),
+            main="kafka.tools.StorageTool",
+            arguments=("format", "--cluster-id", cluster, "--config", str(self._config), "--ignore-formatted"),
+        )
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ), start_new_session=True
+            )
+        if done.returncode:
+            raise EnvironmentFault(
+                f"kafka: its storage could not be made:\n{tail(self.log)}", remedy=f"mend what it says; the whole log is {self.log}"
+            )
+
+
+JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-XX:-UsePerfData")

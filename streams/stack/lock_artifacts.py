@@ -1,0 +1,72 @@
+"""Write `artifacts.lock` again: `python -m streams.stack.lock_artifacts` (make lock).
+
+Resolves what is listed in WANTED with everything it needs, downloads it, and notes size and sha256. Only people
+who change a version run this; installing reads the lock alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from streams.stack.artifacts import LOCK_FILE, fetch, sha256_of
+
+KAFKA = "4.3.1"
+
+Coordinate = tuple[str, str, str, str, str]
+"""group, artifact, version, classifier, type"""
+
+WANTED: dict[str, list[str]] = {
+    "kafka": [
+        f"org.apache.kafka:kafka_2.13:{KAFKA}:jar",
+        f"org.apache.kafka:connect-runtime:{KAFKA}:jar",
+        f"org.apache.kafka:connect-json:{KAFKA}:jar",
+        f"org.apache.kafka:connect-transforms:{KAFKA}:jar",
+        f"org.apache.kafka:kafka-tools:{KAFKA}:jar",
+    ],
+    # 3.7 mends lost rows on restart (dbz#1554, dbz#76) and a task that never turns failed (dbz#2139).
+    "debezium-postgres": ["io.debezium:debezium-connector-postgres:3.7.0.Final:plugin:tar.gz"],
+    "debezium-mariadb": ["io.debezium:debezium-connector-mariadb:3.5.0.Final:plugin:tar.gz"],
+    "debezium-mysql": ["io.debezium:debezium-connector-mysql:3.5.0.Final:plugin:tar.gz"],
+    "registry": ["io.apicurio:apicurio-registry-app:3.3.3:all:tar.gz"],
+}
+
+ALONE: dict[str, list[Coordinate]] = {
+    # Fits the slf4j 1.7 that Kafka brings: without it there are no logs. What it needs is in the set already, and
+    # resolved along it would manage Kafka's own versions down.
+    "kafka": [("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "", "jar")],
+}
+
+
+def resolve(coordinates: list[str]) -> list[Coordinate]:
+    """The coordinates and all that they need at run time."""
+    from jgo.maven import MavenContext, PythonResolver
+
+    plain = [c.split(":") for c in coordinates]
+    if all(c[-1] == "tar.gz" for c in plain):
+        return [(c[0], c[1], c[2], c[3], c[4]) for c in plain]
+    with tempfile.TemporaryDirectory() as folder:
+        context = MavenContext(resolver=PythonResolver(), repo_cache=Path(folder), timeout=120)
+        wanted = [context.create_dependency(":".join(c[:3])) for c in plain]
+        inputs, transitive = context.resolver.resolve(wanted)
+    found = {(d.groupId, d.artifactId, d.version, d.classifier or "", d.type) for d in inputs + transitive}
+    return sorted(found)
+
+
+def main() -> None:
+    lines = ["# Java archives of the native stack: set, coordinate, bytes, sha256. Written by `make lock`; do not edit.\n"]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
+        for name, coordinates in WANTED.items():
+            archives = sorted(resolve(coordinates) + ALONE.get(name, []))
+            files = list(pool.map(lambda c: fetch(*c, Path(folder)), archives))
+            for archive, file in zip(archives, files, strict=True):
+                coordinate = ":".join(part for part in archive if part)
+                lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")
+            print(f"{name}: {len(archives)} archives", file=sys.stderr)
+    LOCK_FILE.write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

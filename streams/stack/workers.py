@@ -1,0 +1,148 @@
+"""Worker processes (`opshub run`): start, list and stop them, and keep them running.
+
+A supervised worker has a small process above it (supervise.py) that starts it again, after a growing pause, when
+it dies. Both are remembered in `<state_dir>/run`, so that any later command finds them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streams.errors import EnvironmentFault
+from streams.settings import Settings
+from streams.stack import processes
+
+if TYPE_CHECKING:
+    from streams.stack.native import Report
+
+WORKER = "worker-"
+SUPERVISOR = "supervisor-"
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """One worker process as it is now."""
+
+    name: str
+    pid: int | None
+    """None while it is down, waiting to be started again, or stopped for good."""
+    supervised: bool
+
+
+def worker_command(settings: Settings, name: str) -> list[str]:
+    """Command line of one worker."""
+    return [sys.executable, "-m", "streams.cli", "run", "--worker-name", name]
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """The variables that give a child process these very settings, wherever it runs."""
+    values = {}
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        if value is None or value == "":
+            continue
+        if isinstance(value, Path):
+            value = value.absolute()
+        values[f"OPSHUB_{field.upper()}"] = _as_text(value)
+    package = str(Path(__file__).resolve().parents[2])
+    others = os.environ.get("PYTHONPATH", "")
+    values["PYTHONPATH"] = f"{package}{os.pathsep}{others}" if others else package
+    return dict(os.environ) | values
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        import json
+
+        return json.dumps(value)
+    return str(value)
+
+
+def start_worker(settings: Settings, name: str, *, supervised: bool = True) -> int:
+    """Start the worker `name` and return its pid; one that runs already is left alone.
+
+    Raises EnvironmentFault when the process cannot be started. Whether it does its work is for its own health to say.
+    """
+    state = settings.state_dir.absolute()
+    run, logs = state / "run", state / "logs"
+    run.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    if (pid := _pid(run, WORKER + name)) is not None:
+        return pid
+    log = logs / f"{WORKER}{name}.log"
+    processes.rotate(log)
+    command = worker_command(settings, name)
+    if not supervised:
+        record = processes.spawn(WORKER + name, command, log=log, cwd=Path.cwd(), env=worker_environment(settings))
+        processes.write_record(run, record)
+        return record.pid
+    _stop_supervisor(run, name)
+    above = [sys.executable, "-m", "streams.stack.supervise", str(run), WORKER + name, str(log), "--", *command]
+    record = processes.spawn(SUPERVISOR + name, above, log=log, cwd=Path.cwd(), env=worker_environment(settings))
+    processes.write_record(run, record)
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        if (pid := _pid(run, WORKER + name)) is not None:
+            return pid
+        if not processes.is_alive(record):
+            break
+        time.sleep(0.05)
+    raise EnvironmentFault(f"worker {name} could not be started:\n{processes.tail(log)}", remedy=f"the whole log is {log}")
+
+
+def stop_worker(settings: Settings, name: str, *, seconds: float = 20.0) -> None:
+    """End the worker `name` and its supervisor: SIGTERM, so that it finishes what it has in hand, then SIGKILL."""
+    run = settings.state_dir.absolute() / "run"
+    _stop_supervisor(run, name)
+    record = processes.read_record(run, WORKER + name)
+    if record is not None:
+        processes.stop(record, seconds=seconds)
+        processes.forget(run, WORKER + name)
+
+
+def list_workers(settings: Settings) -> list[WorkerStatus]:
+    """Every worker that was started here and not stopped."""
+    run = settings.state_dir.absolute() / "run"
+    names = {r.name.removeprefix(WORKER) for r in processes.read_records(run) if r.name.startswith(WORKER)}
+    names |= {r.name.removeprefix(SUPERVISOR) for r in processes.read_records(run) if r.name.startswith(SUPERVISOR)}
+    return [WorkerStatus(n, _pid(run, WORKER + n), _pid(run, SUPERVISOR + n) is not None) for n in sorted(names)]
+
+
+def stop_all_workers(settings: Settings, report: Report | None = None) -> None:
+    """End every worker, side by side."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    workers = list_workers(settings)
+    if not workers:
+        return
+
+    def stop(worker: WorkerStatus) -> None:
+        if report:
+            report(f"worker {worker.name}", "stopping", None)
+        stop_worker(settings, worker.name)
+        if report:
+            report(f"worker {worker.name}", "stopped", 1.0)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        list(pool.map(stop, workers))
+
+
+def _pid(run: Path, name: str) -> int | None:
+    record = processes.read_record(run, name)
+    return record.pid if record is not None and processes.is_alive(record) else None
+
+
+def _stop_supervisor(run: Path, name: str) -> None:
+    """End the process above a worker; the worker itself goes on."""
+    record = processes.read_record(run, SUPERVISOR + name)
+    if record is not None:
+        processes.send(record, processes.signal.SIGTERM)
+        if not processes.wait_gone(record, 3.0):
+            processes.send(record, processes.signal.SIGKILL)
+            processes.wait_gone(record, 3.0)
+        processes.forget(run, SUPERVISOR + name)
