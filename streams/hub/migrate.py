@@ -18,6 +18,15 @@ def migrate(dsn: str) -> list[str]:
 
     Raises EnvironmentFault when the hub can not be reached or refuses.
     """
+    return _migrations(dsn, apply=True)
+
+
+def pending(dsn: str) -> list[str]:
+    """The names of the migrations that `migrate` would apply."""
+    return _migrations(dsn, apply=False)
+
+
+def _migrations(dsn: str, *, apply: bool) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from yoyo import get_backend, read_migrations
@@ -26,14 +35,17 @@ def migrate(dsn: str) -> list[str]:
         with psycopg.connect(dsn, connect_timeout=5) as reachable:
             reachable.execute("SELECT 1")
         backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-        with backend.lock():
-            todo = backend.to_apply(read_migrations(str(MIGRATIONS)))
-            names = [migration.id for migration in todo]
-            backend.apply_migrations(todo)
-        backend.connection.close()
-        return names
+        try:
+            with backend.lock():
+                todo = backend.to_apply(read_migrations(str(MIGRATIONS)))
+                names = [migration.id for migration in todo]
+                if apply:
+                    backend.apply_migrations(todo)
+            return names
+        finally:
+            backend.connection.close()
     except psycopg.Error as error:
         raise EnvironmentFault(
-            f"the hub database can not be migrated: {str(error).strip()}",
-            remedy="check OPSHUB_HUB_DSN, and that its role owns the schema",
+            f"the hub database does not serve: {str(error).strip()}",
+            remedy="check OPSHUB_HUB_DSN, that the server runs (`opshub up`), and that its role owns the schema",
         ) from error

@@ -31,7 +31,7 @@ SELECT pg_advisory_xact_lock(7365710001);
 -- A row is written only where it is as it was read: of that revision, or not there. The ids that were written come back.
 INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, version, revision, deleted, updated_us, record, contributions)
 SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, version, revision, deleted, updated_us, record, contributions
-FROM jsonb_to_recordset(%s::jsonb) AS new (
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
     id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, version bigint, revision bigint,
     deleted boolean, updated_us bigint, record jsonb, contributions jsonb)
 ON CONFLICT (id) DO UPDATE SET
@@ -44,18 +44,18 @@ RETURNING e.id::text;
 -- name: upsert_identity
 INSERT INTO identity AS i (source_id, target, same, generation)
 SELECT source_id, target, same, nextval('identity_generation')
-FROM jsonb_to_recordset(%s::jsonb) AS new (source_id uuid, target uuid, same boolean)
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean)
 ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.same, generation = excluded.generation
 WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer
--- Aggregates with an entity that refers to one of these customers, each with the customer.
-SELECT DISTINCT aggregate_id::text, customer_ref::text FROM entity WHERE customer_ref = ANY(%s::uuid[]);
+-- Aggregates with an entity that refers to one of these customers, each with the customer and the kind of entity.
+SELECT DISTINCT aggregate_id::text, customer_ref::text, entity FROM entity WHERE customer_ref = ANY(%s::uuid[]);
 
 -- name: upsert_conflicts
 INSERT INTO conflict AS c (aggregate_id, entity, entity_id, field, kind, said, winner, rule)
 SELECT aggregate_id, entity, entity_id, field, kind, said, winner, rule
-FROM jsonb_to_recordset(%s::jsonb) AS new (
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
     aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text)
 ON CONFLICT (entity_id, field, kind) DO UPDATE SET said = excluded.said, winner = excluded.winner, rule = excluded.rule, seen_at = now()
 WHERE c.said IS DISTINCT FROM excluded.said OR c.winner IS DISTINCT FROM excluded.winner;
@@ -64,3 +64,6 @@ WHERE c.said IS DISTINCT FROM excluded.said OR c.winner IS DISTINCT FROM exclude
 INSERT INTO dead_letter (topic, partition, position, key, value, stage, class, reason)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (topic, partition, position) DO UPDATE SET tried = dead_letter.tried + 1, reason = excluded.reason;
+
+-- name: generation
+SELECT coalesce(max(generation), 0) FROM identity WHERE same;

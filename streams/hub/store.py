@@ -87,39 +87,44 @@ class HubStore:
         conflicts: list[Conflict],
         *,
         same_known: int,
-        used_refs: set[str],
+        used: dict[str, str | None],
         dead: list[tuple[Any, ...]],
-    ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str]]]:
-        """One transaction. `entities`: (state, aggregate id, customer ref), with their new revision.
+    ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, str]]]:
+        """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
-        Returns (sameness learnt since generation `same_known`, aggregates that refer to customers which `links` made the same as others).
-        Raises Stale, with nothing written, when a row is not as it was read, and NewlySame when a reference that was used is another by now.
+        Returns the sameness learnt since generation `same_known`, and (aggregate id, customer, entity) of what refers to customers
+        that `links` made the same as others. Raises, with nothing written, Stale when a row is not as it was read, and NewlySame when
+        a reference that was used (source id → what it was taken for) is another by now.
         """
         connection = await self.connection()
+        same_links = [link["source_id"] for link in links if link["same"]]
+        learnt: list[tuple[str, str, int]] = []
+        written: set[str] = set()
+        referring: list[tuple[str, str, str]] = []
         try:
             async with connection.transaction():
-                same_links = [link["source_id"] for link in links if link["same"]]
-                await connection.execute(SQL["own_identity" if same_links else "share_identity"])
-                cursor = await connection.execute(SQL["same_since"], [same_known])
-                learnt = await cursor.fetchall()
-                if any(source in used_refs for source, _, _ in learnt):
-                    raise NewlySame(learnt)
-                if entities:
-                    parameter = _encode([_row(*entity) for entity in entities]).decode()
-                    cursor = await connection.execute(SQL["upsert_entities"], [parameter])
-                    written = {row[0] for row in await cursor.fetchall()}
-                    if len(written) != len(entities):
-                        raise Stale({entity.id for entity, _, _ in entities} - written)
-                referring: list[tuple[str, str]] = []
-                if links:
-                    await connection.execute(SQL["upsert_identity"], [_encode(links).decode()])
+                async with connection.pipeline():
+                    await connection.execute(SQL["own_identity" if same_links else "share_identity"])
+                    news = await connection.execute(SQL["same_since"], [same_known])
+                    if entities:
+                        upsert = await connection.execute(SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])])
+                    if links:
+                        await connection.execute(SQL["upsert_identity"], [_encode(links)])
                     if same_links:
-                        cursor = await connection.execute(SQL["aggregates_that_refer"], [same_links])
-                        referring = await cursor.fetchall()
-                if conflicts:
-                    await connection.execute(SQL["upsert_conflicts"], [_encode([_conflict(c) for c in conflicts]).decode()])
-                for letter in dead:
-                    await connection.execute(SQL["dead_letter"], letter)
+                        refer = await connection.execute(SQL["aggregates_that_refer"], [same_links])
+                    if conflicts:
+                        await connection.execute(SQL["upsert_conflicts"], [_encode([_conflict(c) for c in conflicts])])
+                    for letter in dead:
+                        await connection.execute(SQL["dead_letter"], letter)
+                    learnt = await news.fetchall()
+                    if entities:
+                        written = {row[0] for row in await upsert.fetchall()}
+                    if same_links:
+                        referring = await refer.fetchall()
+                if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
+                    raise NewlySame(learnt)
+                if len(written) != len(entities):
+                    raise Stale({entity.id for entity, _, _ in entities} - written)
             return learnt, referring
         except psycopg.Error as error:
             raise _translated(error) from error

@@ -22,7 +22,7 @@ from faust.transport.drivers import confluent as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
-from streams.errors import RetryLater
+from streams.errors import Fenced, RetryLater
 from streams.runtime.lane import Batch, Lane
 from streams.settings import Settings
 
@@ -63,6 +63,9 @@ class LaneConsumer(FaustConsumer):
 
     async def _run(self, lane: Lane) -> None:
         async def rebalanced(assigned: set[tuple[str, int]]) -> None:
+            forget = self.app.forget.get(lane.name)
+            if forget is not None:
+                forget()
             self._of[lane.name] = {TP(topic, partition) for topic, partition in assigned}
             await self.app.topics.on_partitions_assigned(self.assignment())
             await self.app.on_partitions_assigned.send(self.assignment())
@@ -185,6 +188,8 @@ class LaneApp(faust.App):
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         self.settings = settings
         self.lanes = {}
+        self.forget: dict[str, Callable[[], None]] = {}
+        """By lane: what drops the caches of its step when partitions come or go."""
         super().__init__(
             settings.app_id,
             broker=f"confluent://{settings.kafka.split(',')[0]}",
@@ -227,15 +232,13 @@ async def each_batch(stream: Any, work: Callable[[Batch], Awaitable[None]], *, o
     """
     async for batch in stream:
         pause = 0.1
-        while True:
+        while not batch.done.done():
             try:
                 await work(batch)
                 batch.finish()
-                break
+            except Fenced as gone:
+                batch.finish(gone)
             except RetryLater as later:
-                if not _waitable(later):
-                    batch.finish(later)
-                    break
                 on_wait(pause, later)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
@@ -243,10 +246,3 @@ async def each_batch(stream: Any, work: Callable[[Batch], Awaitable[None]], *, o
                 raise
             except BaseException as error:
                 batch.finish(error)
-                break
-
-
-def _waitable(error: RetryLater) -> bool:
-    from streams.errors import Fenced
-
-    return not isinstance(error, Fenced)

@@ -189,9 +189,16 @@ class Lane:
         await self._call(self._close)
         self._thread.shutdown(wait=False)
 
-    async def lag(self) -> dict[TP, int]:
+    def lag(self) -> dict[TP, int]:
         """Records still to read, by partition, as far as the last fetch told."""
-        return await self._call(self._lag)
+        lags: dict[TP, int] = {}
+        if self._stopping:
+            return lags
+        for topic, partition in self.assigned:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            if high >= 0:
+                lags[topic, partition] = max(0, high - self.consumed.get((topic, partition), max(low, 0)))
+        return lags
 
     async def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
@@ -315,14 +322,6 @@ class Lane:
     async def _tell(self, partitions: set[TP]) -> None:
         if self._on_rebalance is not None:
             await self._on_rebalance(partitions)
-
-    def _lag(self) -> dict[TP, int]:
-        lags: dict[TP, int] = {}
-        for topic, partition in self.assigned:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            if high >= 0:
-                lags[topic, partition] = max(0, high - self.consumed.get((topic, partition), max(low, 0)))
-        return lags
 
     def _close(self) -> None:
         self._consumer.close()

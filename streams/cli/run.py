@@ -1,0 +1,30 @@
+"""`opshub run`: one worker, what containers run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streams.errors import ConfigError
+from streams.settings import Settings
+
+
+def run(
+    worker_name: Annotated[str | None, typer.Option(help="Unique and stable for each worker; a second one of the same name fences the first.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="ingest, assemble; can be given more than once. Default: all.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /healthz, /readyz, /stats and /metrics; 0 takes a free one.")] = None,
+) -> None:
+    """Run one worker in the foreground until SIGTERM or Ctrl-C.
+
+    Example: opshub run --worker-name w1 --role assemble
+    """
+    from streams.app import ROLES, run_worker
+
+    given = {"worker_name": worker_name, "metrics_port": metrics_port}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    roles = tuple(role) if role else ROLES
+    for one in roles:
+        if one not in ROLES:
+            raise ConfigError(f"there is no role {one!r}", remedy=f"one of {', '.join(ROLES)}")
+    run_worker(settings, roles=roles)

@@ -1,0 +1,106 @@
+"""Two views of identity, each a bounded cache over one batched look-up.
+
+`Homes` serves ingest: a belief that may be stale, for the writer of the aggregate it names sends on what does not belong.
+`Sameness` serves assemble: exact within a hub transaction, since what was learnt meanwhile is read at the start of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+Lookup = Callable[..., Awaitable[list[Any]]]
+"""HubStore.rows: (name of a statement, parameters) → rows."""
+
+
+class Bounded(dict[str, str]):
+    """A dict that forgets its oldest half-dozen percent when it is full; insertion order stands for age."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def put(self, key: str, value: str) -> None:
+        if len(self) >= self._size:
+            for old in [key for key, _ in zip(self, range(max(1, self._size // 16)), strict=False)]:
+                del self[old]
+        self[key] = value
+
+
+class Homes:
+    """entity id → aggregate id, as far as is known here."""
+
+    def __init__(self, size: int = 200_000) -> None:
+        self.known = Bounded(size)
+        self.hits = 0
+        self.misses = 0
+
+    async def learn(self, ids: Iterable[str], lookup: Lookup) -> None:
+        """Look up what is not known of `ids`, in one go. An id that the hub does not know is taken to be its own home."""
+        missing = []
+        for one in ids:
+            if one in self.known:
+                self.hits += 1
+            else:
+                missing.append(one)
+        if not missing:
+            return
+        self.misses += len(missing)
+        found = dict(await lookup("homes", missing))
+        found.update(await lookup("forwards", missing))
+        for one in missing:
+            self.known.put(one, found.get(one, one))
+
+    def of(self, entity_id: str) -> str:
+        return self.known.get(entity_id, entity_id)
+
+    def set(self, entity_id: str, aggregate_id: str) -> None:
+        if self.known.get(entity_id) != aggregate_id:
+            self.known.put(entity_id, aggregate_id)
+
+
+class Sameness:
+    """source id → the id of the entity that it is, for customers, contacts and products."""
+
+    def __init__(self, size: int = 200_000) -> None:
+        self.known = Bounded(size)
+        self.generation = 0
+        self.hits = 0
+        self.misses = 0
+
+    async def start(self, lookup: Lookup) -> None:
+        """Begin at the present generation, with nothing known."""
+        self.known.clear()
+        rows = await lookup("generation")
+        self.generation = rows[0][0]
+
+    async def learn(self, ids: Iterable[str], lookup: Lookup) -> None:
+        missing = []
+        for one in ids:
+            if one in self.known:
+                self.hits += 1
+            else:
+                missing.append(one)
+        if not missing:
+            return
+        self.misses += len(missing)
+        found = dict(await lookup("same", missing))
+        for one in missing:
+            self.known.put(one, found.get(one, one))
+
+    def apply(self, learnt: Iterable[tuple[str, str, int]]) -> None:
+        """Take in links of later generations."""
+        for source, target, generation in learnt:
+            if source in self.known:
+                self.known[source] = target
+            self.generation = max(self.generation, generation)
+
+    def of(self, source_id: str) -> str:
+        """Follows links of links; a circle ends where it began."""
+        current = source_id
+        for _ in range(8):
+            following = self.known.get(current, current)
+            if following == current:
+                break
+            current = following
+        return current

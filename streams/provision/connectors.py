@@ -1,0 +1,78 @@
+"""Register Debezium connectors with Kafka Connect."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from streams.errors import ConfigError, EnvironmentFault
+from streams.provision.systems import System
+from streams.settings import Settings
+
+
+def _call(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            response = httpx.request(method, settings.connect + path, timeout=60, **options)
+        except httpx.HTTPError as error:
+            raise EnvironmentFault(
+                f"Kafka Connect does not answer at {settings.connect}: {error}", remedy="`opshub up` starts the native stack"
+            ) from error
+        if response.status_code != 409 or time.monotonic() > deadline:
+            return response
+        time.sleep(0.3)  # 409: Connect is rebalancing, and says so until it is done
+
+
+def differs(settings: Settings, system: System) -> str | None:
+    """`create`, `update` or None: what `put` would do to this system's connector."""
+    response = _call(settings, "GET", f"/connectors/{system.source['name']}/config")
+    if response.status_code == 404:
+        return "create"
+    there = {key: value for key, value in response.json().items() if key != "name"}
+    wanted = {key: str(value) for key, value in system.source["config"].items() if key != "name"}
+    return None if there == wanted else "update"
+
+
+def put(settings: Settings, system: System) -> None:
+    """Make the connector be as source.json says, and wait until its task runs.
+
+    Raises ConfigError with Connect's words when it refuses the configuration, EnvironmentFault when the task fails.
+    """
+    name = system.source["name"]
+    response = _call(settings, "PUT", f"/connectors/{name}/config", json=system.source["config"])
+    if response.status_code >= 400:
+        message = response.json().get("message", response.text) if response.text.startswith("{") else response.text
+        raise ConfigError(
+            f"Kafka Connect refuses {system.folder / 'source.json'}: {message.strip()}",
+            remedy="`opshub doctor` checks the database, its role and wal_level",
+        )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        state, trace = status(settings, name)
+        if state == "RUNNING":
+            return
+        if state == "FAILED":
+            raise EnvironmentFault(
+                f"the connector {name} failed: {trace}", remedy="`opshub doctor` checks the database, its role and wal_level"
+            )
+        time.sleep(0.2)
+    raise EnvironmentFault(f"the connector {name} did not start within 60 s", remedy="see the log of Kafka Connect")
+
+
+def status(settings: Settings, name: str) -> tuple[str, str]:
+    """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the trace."""
+    response = _call(settings, "GET", f"/connectors/{name}/status")
+    if response.status_code == 404:
+        return "MISSING", ""
+    told = response.json()
+    parts = [told["connector"], *told["tasks"]]
+    for part in parts:
+        if part["state"] == "FAILED":
+            causes = [line for line in part.get("trace", "").splitlines() if not line.startswith("\t")]
+            return "FAILED", (causes[-1] if causes else "no trace").removeprefix("Caused by: ")
+    if not told["tasks"]:
+        return "STARTING", ""
+    return ("RUNNING" if all(part["state"] == "RUNNING" for part in parts) else parts[-1]["state"]), ""

@@ -1,0 +1,59 @@
+"""The captured systems, as their folders in `connectors/` describe them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.errors import ConfigError
+from streams.mapping.compile import CompiledDictionary, compile_dictionary, load_dictionary
+from streams.paths import connectors_dir
+from streams.settings import Settings
+
+
+class System(msgspec.Struct, frozen=True):
+    """One captured system. `source` is its Debezium connector: {"name": …, "config": {…}}."""
+
+    name: str
+    folder: Path
+    source: dict[str, Any]
+    dictionary: CompiledDictionary
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """raw topic → table, for every table that the dictionary reads."""
+        prefix = self.source["config"]["topic.prefix"]
+        return {f"{prefix}.{topic_part(table)}": table for table in self.dictionary.tables}
+
+
+def topic_part(table: str) -> str:
+    """As Debezium makes a topic name of a table: what Kafka does not allow becomes an underscore."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in table)
+
+
+def load_systems(settings: Settings) -> list[System]:
+    """Every system of `settings.systems`; ConfigError names the file that is missing or wrong."""
+    found = []
+    for name in settings.systems:
+        folder = connectors_dir(settings) / name
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no folder {folder} for the system {name}", remedy="make it, or take the name out of OPSHUB_SYSTEMS"
+            )
+        found.append(System(name, folder, _source(folder / "source.json"), compile_dictionary(load_dictionary(folder / "dictionary.yaml"))))
+    return found
+
+
+def _source(path: Path) -> dict[str, Any]:
+    try:
+        source = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing", remedy="each system needs a source.json with its Debezium connector") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="mend the JSON") from error
+    if not isinstance(source, dict) or not isinstance(source.get("config"), dict) or "topic.prefix" not in source["config"]:
+        raise ConfigError(f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}', remedy="see connectors/demo-crm/source.json")
+    return source

@@ -1,0 +1,57 @@
+"""The topics that opshub makes: raw and change topics are kept for a time, canonical topics are compacted for ever."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.errors import EnvironmentFault
+from streams.model.entities import ENTITIES
+from streams.provision.systems import System
+from streams.settings import Settings
+
+WEEK_MS = str(7 * 24 * 3600 * 1000)
+
+
+def change_topics() -> list[str]:
+    """`changes.<aggregate>`, one for each aggregate."""
+    return sorted({f"changes.{entity.aggregate}" for entity in ENTITIES.values()})
+
+
+def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
+    """topic → its configuration."""
+    kept = {"cleanup.policy": "delete", "retention.ms": WEEK_MS, "compression.type": "producer"}
+    compacted = {"cleanup.policy": "compact", "compression.type": "producer", "min.cleanable.dirty.ratio": "0.5"}
+    wanted = {topic: kept for system in systems for topic in system.topics}
+    wanted |= {topic: kept for topic in change_topics()}
+    wanted |= {entity.topic: compacted for entity in ENTITIES.values() if entity.topic}
+    wanted |= {"deadletters": {**kept, "retention.ms": "-1"}, "conflicts": kept}
+    return wanted
+
+
+def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[str, str]]:
+    """What of `wanted_topics` Kafka does not have. Raises EnvironmentFault when no broker answers."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    try:
+        there = admin.list_topics(timeout=10).topics
+    except KafkaException as error:
+        raise EnvironmentFault(
+            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}", remedy="`opshub up` starts the native stack"
+        ) from error
+    return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
+
+
+def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None:
+    """Make these topics, with the partitions and replication of the settings."""
+    if not topics:
+        return
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    made = admin.create_topics(
+        [NewTopic(topic, settings.partitions, settings.replication_factor, config=config) for topic, config in topics.items()]
+    )
+    for topic, future in made.items():
+        try:
+            future.result(30)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise EnvironmentFault(f"Kafka did not make the topic {topic}: {error.args[0].str()}") from error

@@ -1,0 +1,127 @@
+"""What a worker says of itself over HTTP: /healthz, /readyz, /stats (JSON), /metrics (Prometheus).
+
+`/healthz` fails when a lane has not come back from its work or its poll for `stuck_after` seconds: whoever supervises should restart
+the worker. `/readyz` fails, too, while a lane has no partitions yet or its step waits for a server.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+from hdrh.histogram import HdrHistogram
+from prometheus_client import CollectorRegistry, Counter as Metric, Gauge, Histogram, generate_latest
+
+from streams.runtime.faust_app import LaneApp
+
+
+class Health:
+    """Figures of one worker. `counts` are the steps' counters by lane; `latencies` yields µs from source commit to hub commit."""
+
+    def __init__(self, app: LaneApp, counts: dict[str, Counter[str]], latencies: list[int], *, stuck_after: float = 60.0) -> None:
+        self._app = app
+        self._counts = counts
+        self._latencies = latencies
+        self._stuck_after = stuck_after
+        self._histogram = HdrHistogram(1, 3_600_000_000, 3)
+        self.waiting: str | None = None
+        self.started = time.time()
+        self.registry = CollectorRegistry()
+        self._lag = Gauge("opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry)
+        self._events = Metric("opshub_events", "what the steps counted", ["lane", "what"], registry=self.registry)
+        self._seconds = Histogram(
+            "opshub_commit_to_hub_seconds",
+            "from the source's commit to the hub's",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60),
+            registry=self.registry,
+        )
+        self._told: dict[tuple[str, str], int] = {}
+
+    def take(self) -> None:
+        """Empty the latencies that the step left into the histograms."""
+        taken, self._latencies[:] = self._latencies[:], []
+        for latency in taken:
+            self._histogram.record_value(max(1, latency))
+            self._seconds.observe(latency / 1e6)
+
+    async def stats(self) -> dict[str, Any]:
+        self.take()
+        lanes: dict[str, Any] = {}
+        for name, lane in self._app.lanes.items():
+            lag = lane.lag()
+            lanes[name] = {
+                "partitions": [f"{topic}:{partition}" for topic, partition in sorted(lane.assigned)],
+                "lag": sum(lag.values()),
+                "records_in": lane.records_in,
+                "records_out": lane.records_out,
+                "idle_s": round(time.monotonic() - lane.last_progress, 3),
+                "counts": dict(self._counts.get(name, {})),
+            }
+            for (topic, partition), records in lag.items():
+                self._lag.labels(name, topic, str(partition)).set(records)
+            for what, count in self._counts.get(name, {}).items():
+                told = self._told.get((name, what), 0)
+                if count > told:
+                    self._events.labels(name, what).inc(count - told)
+                    self._told[name, what] = count
+        histogram = self._histogram
+        return {
+            "name": self._app.settings.worker_name,
+            "pid": os.getpid(),
+            "up_s": round(time.time() - self.started, 1),
+            "waiting": self.waiting,
+            "lanes": lanes,
+            "latency": {
+                "count": histogram.get_total_count(),
+                "p50_us": histogram.get_value_at_percentile(50),
+                "p99_us": histogram.get_value_at_percentile(99),
+                "max_us": histogram.get_max_value(),
+                "hdr": histogram.encode().decode(),
+            },
+        }
+
+    def problem(self, *, ready: bool = False) -> str | None:
+        for name, lane in self._app.lanes.items():
+            silent = time.monotonic() - lane.last_progress
+            if silent > self._stuck_after and self.waiting is None:
+                return f"lane {name} has made no progress for {silent:.0f} s"
+            if ready and not lane.assigned:
+                return f"lane {name} has no partitions yet"
+        if ready and self.waiting is not None:
+            return self.waiting
+        return None
+
+    async def serve(self, host: str, port: int) -> web.AppRunner:
+        """Listen; a `port` of 0 takes a free one. `runner.addresses` tells which."""
+        service = web.Application()
+
+        def verdict(problem: str | None) -> web.Response:
+            return web.Response(text=(problem or "ok") + "\n", status=503 if problem else 200)
+
+        async def healthz(_: web.Request) -> web.Response:
+            return verdict(self.problem())
+
+        async def readyz(_: web.Request) -> web.Response:
+            return verdict(self.problem(ready=True))
+
+        async def stats(request: web.Request) -> web.Response:
+            if "reset" in request.query:
+                self.take()
+                self._histogram.reset()
+            return web.json_response(await self.stats())
+
+        async def metrics(_: web.Request) -> web.Response:
+            await self.stats()
+            return web.Response(body=generate_latest(self.registry), content_type="text/plain")
+
+        service.router.add_get("/healthz", healthz)
+        service.router.add_get("/readyz", readyz)
+        service.router.add_get("/stats", stats)
+        service.router.add_get("/metrics", metrics)
+        runner = web.AppRunner(service, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        return runner

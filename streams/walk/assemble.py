@@ -1,0 +1,186 @@
+"""assemble: changes of one aggregate, in turn → hub rows and canonical records. The only writer of an aggregate.
+
+    (1) a batch was read
+    (2) pure work: merge contributions, resolve, join             (`Settling`)
+    (3) one hub transaction, guarded by the revision of each row
+    (4) produce canonical records and what is sent on, wait for every ack   } one Kafka transaction, by the caller
+    (5) commit the offsets                                                  }
+
+A crash between (3) and (4) loses nothing: the same changes come again, are known to the position, and emit again what the hub
+holds. A worker that was given up for dead can write no row that another has written since (3), and emits nothing (4, 5: the lane).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streams.errors import DecodeError, RetryLater
+from streams.hub.store import HubStore, NewlySame, Stale
+from streams.identity.cache import Sameness
+from streams.model.change import Change
+from streams.model.entities import ENTITIES
+from streams.model.state import AggregateState
+from streams.resolve.golden import Ownership
+from streams.runtime.lane import Output
+from streams.walk.ingest import DeadLetter, now_us
+from streams.walk.settle import Entangled, Settling
+
+ATTEMPTS = 8
+"""Times that a batch is computed again because rows changed under it, before the worker waits."""
+
+Group = tuple[str, list[tuple[Change, Any]]]
+"""(kind of the aggregate, its changes with the Kafka record that brought each)."""
+
+
+class Assemble:
+    """The step, with its cache of aggregates; the cache can be thrown away at any time."""
+
+    def __init__(
+        self,
+        store: HubStore,
+        decode: Callable[[bytes], Change],
+        encode: Callable[[Change], bytes],
+        message: Callable[[str, str, int, dict[str, Any] | None], Output],
+        ownership: Ownership,
+        cache_aggregates: int,
+    ) -> None:
+        self._store = store
+        self._decode = decode
+        self._encode = encode
+        self._message = message
+        self._ownership = ownership
+        self._cache: OrderedDict[str, AggregateState] = OrderedDict()
+        self._cache_size = cache_aggregates
+        self.sameness = Sameness()
+        self._started = False
+        self.counts: Counter[str] = Counter()
+        self.latencies: list[int] = []
+        """Microseconds from the source's commit to the hub's, of a sample of each batch; whoever reads it empties it."""
+
+    def forget(self) -> None:
+        """After a rebalance: other workers may have written what is cached here."""
+        self._cache.clear()
+        self._started = False
+
+    async def step(self, records: Sequence[Any]) -> tuple[list[Output], list[DeadLetter]]:
+        """Steps 2 and 3 for one batch; what is to be produced comes back. Raises RetryLater while the hub is away."""
+        groups: dict[str, Group] = {}
+        dead: list[DeadLetter] = []
+        for record in records:
+            try:
+                change = self._decode(record.value())
+                key = record.key().decode()
+            except Exception as error:
+                wrong = DecodeError(f"not a change: {error}")
+                dead.append(DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), wrong))
+                continue
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = (record.topic()[8:], [])
+            group[1].append((change, record))
+        if not self._started:
+            await self.sameness.start(self._store.rows)
+            self._started = True
+        outputs: list[Output] = []
+        await self._settle(groups, outputs, dead)
+        self.counts["changes_in"] += len(records)
+        self.counts["records_out"] += len(outputs)
+        self.counts["dead"] += len(dead)
+        return outputs, dead
+
+    async def _settle(self, groups: dict[str, Group], outputs: list[Output], dead: list[DeadLetter]) -> None:
+        foreign: dict[str, str] = {}
+        for _ in range(ATTEMPTS):
+            states = await self._states(groups)
+            settling = Settling(self._ownership, foreign)
+            try:
+                for key, (_, changes) in groups.items():
+                    settling.apply(states[key], changes)
+                await self.sameness.learn(settling.references(), self._store.rows)
+                settling.settle(self.sameness.of)
+                learnt, referring = await self._store.save(
+                    settling.rows(),
+                    settling.links,
+                    settling.conflicts,
+                    same_known=self.sameness.generation,
+                    used={source: self.sameness.known.get(source) for source in settling.used},
+                    dead=[letter.row() for letter in settling.dead + dead],
+                )
+            except Stale as stale:
+                self._drop(groups)
+                homes = dict(await self._store.rows("homes", list(stale.ids)))
+                foreign.update(homes)
+                self.counts["stale"] += 1
+                continue
+            except NewlySame as news:
+                self._drop(groups)
+                self.sameness.apply(news.learnt)
+                continue
+            except Entangled:
+                self._drop(groups)
+                for key, group in groups.items():
+                    await self._settle({key: group}, outputs, dead)
+                return
+            except BaseException:
+                self._drop(groups)
+                raise
+            self.sameness.apply(learnt)
+            self._done(settling, referring, outputs, dead)
+            return
+        raise RetryLater(f"rows of {len(groups)} aggregates kept changing under this worker")
+
+    def _done(self, settling: Settling, referring: list[Any], outputs: list[Output], dead: list[DeadLetter]) -> None:
+        now = now_us()
+        for link in settling.links:
+            if link["same"]:
+                self.sameness.known.put(link["source_id"], link["target"])
+        for gone in settling.moved:
+            self._cache.pop(gone, None)
+        sample = settling.source_times
+        for source_us in sample[:: max(1, len(sample) // 20)]:
+            self.latencies.append(now - source_us)
+        for topic, key, change in settling.sent_on:
+            outputs.append(Output(topic, key.encode(), self._encode(change)))
+        told = set()
+        for aggregate_id, customer, entity in referring:
+            kind = ENTITIES[entity].aggregate
+            if (aggregate_id, customer) not in told:
+                told.add((aggregate_id, customer))
+                refresh = Change("refresh", "customer", customer, target=aggregate_id)
+                outputs.append(Output(f"changes.{kind}", aggregate_id.encode(), self._encode(refresh)))
+        for entity, entity_id, version, record, source in settling.emitted():
+            try:
+                outputs.append(self._message(entity, entity_id, version, record))
+            except Exception as error:
+                self.counts["unencodable"] += 1
+                dead.append(DeadLetter(source.topic(), source.partition(), source.offset(), source.key(), source.value(), error))
+        dead.extend(settling.dead)
+        self.counts.update(settling.counts)
+
+    async def _states(self, groups: dict[str, Group]) -> dict[str, AggregateState]:
+        states: dict[str, AggregateState] = {}
+        missing: dict[str, list[str]] = {}
+        for key, (kind, changes) in groups.items():
+            state = self._cache.get(key)
+            if state is not None and any(change.kind == "refresh" for change, _ in changes):
+                state = None
+            if state is None:
+                missing.setdefault(kind, []).append(key)
+            else:
+                self._cache.move_to_end(key)
+                states[key] = state
+        self.counts["cache_hits"] += len(states)
+        for kind, keys in missing.items():
+            self.counts["cache_misses"] += len(keys)
+            loaded = await self._store.load(kind, keys)
+            states.update(loaded)
+            self._cache.update(loaded)
+        while len(self._cache) > max(self._cache_size, len(groups)):
+            self._cache.popitem(last=False)
+        return states
+
+    def _drop(self, groups: dict[str, Group]) -> None:
+        for key in groups:
+            self._cache.pop(key, None)

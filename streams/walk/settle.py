@@ -1,0 +1,346 @@
+"""The pure half of assemble: a batch of changes over aggregate states → rows, links, conflicts, and records to emit.
+
+States are changed in place; if what comes after fails, the caller throws them away and loads them again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from streams.errors import BadRecord, OpshubError
+from streams.flow.order_flow import join
+from streams.flow.place import MAX_HOPS, elsewhere, entity_of, with_descendants
+from streams.model.change import Change
+from streams.model.entities import ENTITIES
+from streams.model.ids import source_id
+from streams.model.state import AggregateState, Conflict, EntityState
+from streams.resolve.contribution import merge
+from streams.resolve.golden import Ownership, golden
+from streams.walk.ingest import DeadLetter
+
+MERGEABLE = ("customer", "contact", "product")
+"""Entities of which two systems may have a record each; references to them go to the one that they are."""
+
+_REFERENCES = {
+    name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
+}
+_LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.lines}
+
+
+class Entangled(OpshubError):
+    """One batch moves an entity into an aggregate that it changes too: take the aggregates one after the other."""
+
+
+class Settling:
+    """One batch, from changes to what is to be written and emitted. Call apply for each aggregate, then settle."""
+
+    def __init__(self, ownership: Ownership, foreign: dict[str, str]) -> None:
+        self._ownership = ownership
+        self._foreign = foreign
+        self._dirty: dict[str, tuple[AggregateState, dict[str, None]]] = {}
+        self._again: dict[str, tuple[AggregateState, dict[str, None]]] = {}
+        self._raw: dict[str, dict[str, Any]] = {}
+        self._rows: dict[str, tuple[EntityState, str, str | None]] = {}
+        self._emit: dict[str, tuple[AggregateState, EntityState]] = {}
+        self._record_of: dict[str, Any] = {}
+        self._bumped: set[str] = set()
+        self._revised: set[str] = set()
+        self._resourced: set[str] = set()
+        self.links: list[dict[str, Any]] = []
+        self.conflicts: list[Conflict] = []
+        self.sent_on: list[tuple[str, str, Change]] = []
+        self.moved: set[str] = set()
+        self.used: set[str] = set()
+        self.dead: list[DeadLetter] = []
+        self.source_times: list[int] = []
+        self.counts: Counter[str] = Counter()
+
+    # -- phase one: what was said
+
+    def apply(self, state: AggregateState, changes: list[tuple[Change, Any]]) -> None:
+        """Take the changes sent to one aggregate in turn."""
+        self._record_of[state.id] = changes[-1][1]
+        for change, record in changes:
+            if change.hops > MAX_HOPS:
+                circle = BadRecord(f"{change.entity} {change.key} of {change.system}: its parents form a circle")
+                self.dead.append(DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), circle))
+            elif change.kind == "change":
+                self._change(state, change)
+            elif change.kind == "link":
+                self._link(state, change)
+            elif change.kind == "give":
+                self._give(state, change)
+            else:
+                self._refresh(state)
+
+    def _change(self, state: AggregateState, change: Change) -> None:
+        target = elsewhere(state, change)
+        if target is not None:
+            self._send_on(state.kind, target, change)
+            return
+        entity_id = entity_of(state, change)
+        entity = state.members.get(entity_id)
+        if entity is None:
+            owner = self._foreign.get(entity_id)
+            if owner is not None and owner != state.id:
+                asked = msgspec.structs.replace(change, kind="give", target=state.id)
+                self._send_on(state.kind, owner, asked)
+                return
+            entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
+        if entity_id != change.id:
+            state.sources[change.id] = entity_id
+            self._absorb(state, change.id, entity)
+        said = entity.contributions.get(change.id)
+        outcome = merge(entity, change)
+        self.counts[outcome] += 1
+        if outcome == "newer":
+            if said is None or said.deleted != entity.contributions[change.id].deleted:
+                self._resourced.add(entity_id)
+            if change.parent is not None:
+                entity.parent = change.parent
+            self._mark(self._dirty, state, entity_id)
+            self.source_times.append(change.source_us)
+        elif outcome == "same":
+            self._mark(self._again, state, entity_id)
+
+    def _absorb(self, state: AggregateState, other_id: str, entity: EntityState) -> None:
+        """`other_id` turned out to be `entity`: it becomes another name of it, and what it said is said of `entity`."""
+        other = state.members.get(other_id)
+        if other is None or other.merged_into is not None:
+            return
+        other.merged_into = entity.id
+        for source, said in other.contributions.items():
+            if source not in entity.contributions:
+                entity.contributions[source] = said
+                state.sources[source] = entity.id
+                self._resourced.add(entity.id)
+        self._mark(self._dirty, state, other_id)
+        self._mark(self._dirty, state, entity.id)
+
+    def _link(self, state: AggregateState, change: Change) -> None:
+        target = change.target
+        if target is None or target == state.id or state.forward == target:
+            return
+        state.forward = target
+        self.links.append({"source_id": state.id, "target": target, "same": change.same_as is not None})
+        self._move(state, list(state.members.values()), target, same=change.same_as is not None)
+
+    def _give(self, state: AggregateState, change: Change) -> None:
+        target = change.target
+        if target is None:
+            return
+        entity_id = entity_of(state, change)
+        if entity_id in state.members and target != state.id:
+            self._move(state, with_descendants(state, entity_id), target, same=False)
+        self._send_on(state.kind, target, msgspec.structs.replace(change, kind="change", target=None))
+
+    def _refresh(self, state: AggregateState) -> None:
+        if state.forward is not None and state.members:
+            self._move(state, list(state.members.values()), state.forward, same=False)
+            return
+        for member in list(state.members.values()):
+            into = member.merged_into
+            if into is None and member.entity == state.kind and member.id != state.id:
+                into = state.id
+            if into is None:
+                continue
+            root = state.members.get(into)
+            if root is None:
+                root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
+            if member.merged_into is None:
+                self._absorb(state, member.id, root)
+            for source, said in member.contributions.items():
+                if source not in root.contributions:
+                    root.contributions[source] = said
+                    state.sources[source] = root.id
+                    self._resourced.add(root.id)
+        for member_id in list(state.members):
+            self._mark(self._dirty, state, member_id)
+
+    def _move(self, state: AggregateState, members: list[EntityState], target: str, *, same: bool) -> None:
+        """Hand members over: their rows go to `target`, whose writer is told to read them."""
+        moved = False
+        flow_id = flow_record_id(state)
+        for member in members:
+            if member.id == flow_id:
+                continue
+            moved = True
+            if same and member.id == state.id and member.merged_into is None:
+                member.merged_into = target
+                if member.version and not member.deleted:
+                    member.version += 1
+                    self._emit[member.id] = (state, member)
+            self._write(member, target)
+            del state.members[member.id]
+            for dirty in (self._dirty, self._again):
+                if state.id in dirty:
+                    dirty[state.id][1].pop(member.id, None)
+        if moved:
+            self.moved.update((state.id, target))
+            self._mark(self._dirty, state, "")
+            self.sent_on.append((f"changes.{state.kind}", target, Change("refresh", "", target, target=target)))
+
+    def _send_on(self, kind: str, target: str, change: Change) -> None:
+        self.counts["sent_on"] += 1
+        self.sent_on.append((f"changes.{kind}", target, msgspec.structs.replace(change, hops=change.hops + 1)))
+
+    def _mark(self, marks: dict[str, tuple[AggregateState, dict[str, None]]], state: AggregateState, entity_id: str) -> None:
+        marks.setdefault(state.id, (state, {}))[1][entity_id] = None
+
+    # -- phase two: what it means
+
+    def references(self) -> set[str]:
+        """Source ids that the dirty entities refer to, to be looked up before `settle`."""
+        for state, ids in self._dirty.values():
+            for entity_id in ids:
+                member = state.members.get(entity_id)
+                if member is None or member.merged_into is not None:
+                    continue
+                raw, conflicts = golden(member, self._ownership)
+                self._raw[entity_id] = raw
+                for conflict in conflicts:
+                    self.conflicts.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
+                for field in _REFERENCES[member.entity]:
+                    value = raw.get(field)
+                    if value:
+                        self.used.add(value)
+        return self.used
+
+    def settle(self, same: Callable[[str], str]) -> None:
+        """Compute records, versions and joins of all dirty aggregates. `same` tells which entity a source id is."""
+        for state, ids in self._dirty.values():
+            for entity_id in ids:
+                member = state.members.get(entity_id)
+                if member is not None:
+                    self._entity(state, member, same)
+            if state.kind == "order_flow":
+                self._flow(state)
+        for state, ids in self._again.values():
+            for entity_id in ids:
+                member = state.members.get(entity_id)
+                if member is not None:
+                    self._tell(state, member)
+            flow = state.members.get(flow_record_id(state))
+            if flow is not None:
+                self._emit[flow.id] = (state, flow)
+
+    def _entity(self, state: AggregateState, member: EntityState, same: Callable[[str], str]) -> None:
+        if member.merged_into is not None:
+            if member.version and not member.deleted:
+                member.version += 1
+                member.deleted = True
+                self._emit[member.id] = (state, member)
+            self._write(member, state.id)
+            return
+        raw = self._raw[member.id]
+        deleted = all(said.deleted for said in member.contributions.values())
+        record = member.record
+        if not deleted:
+            record = raw
+            for field in _REFERENCES[member.entity]:
+                value = raw.get(field)
+                if value:
+                    target = same(value)
+                    if target != value:
+                        record = dict(record)
+                        record[field] = target
+        changed = deleted != member.deleted or record != member.record or member.version == 0
+        if changed or (member.id in self._resourced and not deleted):
+            member.record = record
+            member.deleted = deleted
+            if member.version or not deleted:
+                member.updated_us = max(member.updated_us, *(said.source_us for said in member.contributions.values()))
+                if member.id not in self._bumped:
+                    self._bumped.add(member.id)
+                    member.version += 1
+                self._tell(state, member, changed=True)
+        self._write(member, state.id)
+
+    def _tell(self, state: AggregateState, member: EntityState, *, changed: bool = False) -> None:
+        """Emit the member, or the document of which it is a line."""
+        document = member
+        if member.entity in _LINES_OF:
+            parent = state.members.get(member.parent or "")
+            if parent is None or parent.version == 0:
+                return
+            document = parent
+            if changed:
+                document.updated_us = max(document.updated_us, member.updated_us)
+                if document.id not in self._bumped:
+                    self._bumped.add(document.id)
+                    document.version += 1
+                    self._write(document, state.id)
+        self._emit[document.id] = (state, document)
+
+    def _flow(self, state: AggregateState) -> None:
+        flow_id = flow_record_id(state)
+        flow = state.members.get(flow_id)
+        joined = join(member for member in state.members.values() if member.id != flow_id)
+        if joined is None and flow is None:
+            return
+        if flow is None:
+            flow = state.members[flow_id] = EntityState(flow_id, "order_flow", contributions={}, record={})
+        deleted = joined is None
+        record = flow.record if joined is None else joined
+        if deleted == flow.deleted and record == flow.record and flow.version:
+            return
+        flow.record, flow.deleted = record, deleted
+        flow.version += 1
+        flow.updated_us = max((member.updated_us for member in state.members.values()), default=flow.updated_us)
+        self._write(flow, state.id)
+        self._emit[flow_id] = (state, flow)
+
+    def _write(self, member: EntityState, aggregate_id: str) -> None:
+        known = self._rows.get(member.id)
+        if known is not None and known[0] is not member:
+            raise Entangled
+        if member.id not in self._revised:
+            self._revised.add(member.id)
+            member.revision += 1
+        said = (fields.get("customer_id") for c in member.contributions.values() if (fields := c.fields))
+        self._rows[member.id] = (member, aggregate_id, next((ref for ref in said if ref), None))
+
+    # -- what comes out
+
+    def rows(self) -> list[tuple[EntityState, str, str | None]]:
+        """Entities to write, each with its aggregate and the customer that it refers to."""
+        return list(self._rows.values())
+
+    def emitted(self) -> Iterator[tuple[str, str, int, dict[str, Any] | None, Any]]:
+        """(entity, id, version, canonical record or None for a tombstone, a Kafka record to blame) of each record to emit."""
+        for state, member in self._emit.values():
+            if not member.version or ENTITIES[member.entity].topic is None:
+                continue
+            record = None if member.deleted or member.merged_into is not None else canonical(state, member)
+            yield member.entity, member.id, member.version, record, self._record_of.get(state.id)
+
+
+def flow_record_id(state: AggregateState) -> str:
+    """The id of the joined record of an order_flow aggregate."""
+    return source_id("opshub", "order_flow", state.id) if state.kind == "order_flow" else ""
+
+
+def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
+    """The whole canonical record: fields, header and lines."""
+    record = dict(member.record)
+    record["id"] = member.id
+    record["version"] = member.version
+    record["updated_at"] = member.updated_us
+    record["sources"] = sorted(
+        ({"system": said.system, "key": said.key} for said in member.contributions.values() if not said.deleted),
+        key=lambda source: (source["system"], source["key"]),
+    )
+    lines = ENTITIES[member.entity].lines
+    if lines is not None:
+        record["lines"] = [
+            {"id": line.id, **line.record}
+            for line in sorted(
+                (m for m in state.members.values() if m.entity == lines and m.parent == member.id and not m.deleted and m.version),
+                key=lambda m: (m.record.get("line_no") or 0, m.id),
+            )
+        ]
+    return record
