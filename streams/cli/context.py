@@ -68,10 +68,13 @@ def progress(quiet: bool = False) -> Iterator[Report]:
 def _lines() -> Report:
     last: dict[str, str] = {}
 
+    lock = threading.Lock()
+
     def report(name: str, text: str, part: float | None) -> None:
-        if last.get(name) != text:
-            last[name] = text
-            print(f"{name}: {text}", file=sys.stderr, flush=True)
+        with lock:
+            if last.get(name) != text:
+                last[name] = text
+                print(f"{name}: {text}", file=sys.stderr, flush=True)
 
     return report
 

@@ -43,6 +43,9 @@ class Registry(Server):
             "QUARKUS_HTTP_HOST": self.settings.host,
             "QUARKUS_HTTP_PORT": str(self.port),
             "QUARKUS_LOG_CONSOLE_JSON": "false",
+            # Its second port, for probes that nobody uses here: any free one.
+            "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+            "QUARKUS_MANAGEMENT_PORT": "0",
             "APICURIO_STORAGE_KIND": "sql",
             "APICURIO_STORAGE_SQL_KIND": "postgresql",
             "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://{self.host}:{self.settings.hub_port}/registry",
