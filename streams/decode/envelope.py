@@ -1,0 +1,238 @@
+"""Debezium's JSON envelope → RowChange, reading only the columns that the dictionary uses.
+
+In go the topic, key and value of a raw record; out comes a `RowChange`, None for what says nothing about a row (tombstones, heartbeats,
+transaction markers), or DecodeError with the reason. Form of the envelope: Debezium's documentation of its PostgreSQL and MariaDB connectors, "Data change events"; the
+connector must run with schemas.enable=false for both converters.
+
+Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null; nothing is cut or replaced, but a NUL character where the dictionary says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from streams.decode.drift import Drift, DriftWatch
+from streams.decode.position import mysql_position, postgres_position
+from streams.errors import DecodeError
+from streams.model.change import TOAST_PLACEHOLDER, Op, RowChange
+
+TEXT_LIMIT = 1_000_000
+"""The longest text that is passed on, in characters: Kafka's own limit for a record is a megabyte, and a canonical record holds more than one field."""
+
+_PLACEHOLDER = TOAST_PLACEHOLDER.encode()
+_NUL = b"\\u0000"
+_OPS = frozenset("curdt")
+
+
+class TableReader(Protocol):
+    """What the decoder must know of a table; `streams.mapping.compile.CompiledTable` is one."""
+
+    name: str
+    columns: tuple[str, ...]
+    key_columns: tuple[str, ...]
+    optional: tuple[str, ...]
+    row_type: type[msgspec.Struct]
+    key_type: type[msgspec.Struct]
+    nul: str
+    lacks: Callable[[Any], bool]
+
+    def attribute(self, column: str) -> str: ...
+    def column_missing(self, row: Any) -> Exception: ...
+
+
+class Dictionary(Protocol):
+    """What the decoder must know of a system; `CompiledDictionary` is one."""
+
+    system: str
+    kind: str
+    tables: Any
+
+
+class _PostgresSource(msgspec.Struct, gc=False):
+    lsn: int | None = None
+    sequence: str | None = None
+    txId: int | str | None = None
+    origin: str | None = None
+    ts_us: int | None = None
+    ts_ms: int | None = None
+    snapshot: str | bool | None = None
+
+
+class _MysqlSource(msgspec.Struct, gc=False):
+    file: str | None = None
+    pos: int | None = None
+    row: int | None = None
+    gtid: str | None = None
+    ts_us: int | None = None
+    ts_ms: int | None = None
+    snapshot: str | bool | None = None
+    origin: str | None = None
+
+    @property
+    def txId(self) -> str | None:
+        return self.gtid
+
+
+class _Table:
+    """The decoders of one table."""
+
+    __slots__ = ("attributes", "drift", "key", "key_attributes", "table", "value")
+
+    def __init__(self, table: TableReader, source: type, drift: DriftWatch) -> None:
+        self.table = table
+        row = table.row_type
+        envelope = msgspec.defstruct(
+            "Envelope",
+            [("op", str), ("source", source), ("before", row | None, None), ("after", row | None, None)],
+            gc=False,
+        )
+        self.value = msgspec.json.Decoder(envelope).decode
+        self.key = msgspec.json.Decoder(table.key_type).decode
+        self.attributes = [table.attribute(c) for c in table.columns]
+        self.key_attributes = [table.attribute(c) for c in table.key_columns]
+        self.drift = drift
+
+
+class Decoder:
+    """Decodes the raw topics of one system.
+
+    `epoch` grows when the source was re-created; `prefix` is the connector's topic.prefix. `drift` holds what the source's tables have that
+    the dictionary does not read, and the other way round, each once.
+    """
+
+    def __init__(self, compiled: Dictionary, epoch: int = 0, prefix: str | None = None) -> None:
+        self.system = compiled.system
+        self.epoch = epoch
+        self.prefix = prefix or f"raw.{compiled.system}"
+        self.drift: list[Drift] = []
+        postgres = compiled.kind == "postgres"
+        self._position = postgres_position if postgres else mysql_position
+        source = _PostgresSource if postgres else _MysqlSource
+        self._tables: dict[str, _Table] = {}
+        for name, table in compiled.tables.items():
+            topic = f"{self.prefix}.{topic_part(name)}"
+            if topic in self._tables:
+                raise DecodeError(f"{name} and {self._tables[topic].table.name} share the topic {topic}", remedy="capture one of them, or route it by a transform")
+            self._tables[topic] = _Table(table, source, DriftWatch(table, self.drift))
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The raw topics of the tables that the dictionary reads."""
+        return tuple(self._tables)
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None:
+        """One raw record. Raises DecodeError; ColumnMissing (a MappingError) while the source no longer sends a required column."""
+        if value is None:
+            return None
+        entry = self._tables.get(topic)
+        if entry is None:
+            return self._other(topic)
+        try:
+            event = entry.value(value)
+            keys = entry.key(key) if key is not None else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DecodeError(f"{topic}: not a Debezium event: {error}", remedy=_remedy(value)) from None
+        op: Op = event.op
+        source = event.source
+        after, before = event.after, event.before
+        if op not in _OPS:
+            if op == "m":
+                return None
+            raise DecodeError(f"{topic}: unknown op {op!r}", remedy="this version knows c, u, r, d and t")
+        row = after if after is not None else before
+        if row is None:
+            if op != "t" and (op != "d" or keys is None):
+                raise DecodeError(f"{topic}: an event of kind {op!r} without a row", remedy="the connector must send whole rows, not flattened ones")
+        else:
+            if op == "d":
+                if after is not None:
+                    raise DecodeError(f"{topic}: a delete with a row after it", remedy="look at the raw record")
+            elif after is None:
+                raise DecodeError(f"{topic}: an event of kind {op!r} without a row", remedy="look at the raw record")
+            elif entry.table.lacks(after):
+                entry.drift.lacking(value)
+                raise entry.table.column_missing(after)
+            if _PLACEHOLDER in value:
+                _scrub(entry, after, before)
+            if _NUL in value:
+                _nul(entry, topic, after, before)
+            if len(value) > TEXT_LIMIT:
+                _length(entry, topic, row)
+        micros = source.ts_us
+        if micros is None:
+            micros = (source.ts_ms or 0) * 1000
+        entry.drift.sample(micros, value)
+        try:
+            position = self._position(self.epoch, source)
+        except (ValueError, TypeError) as error:
+            raise DecodeError(f"{topic}: no position in the source: {error}", remedy="the connector must send `source` as Debezium makes it") from None
+        tx = source.txId
+        return RowChange(
+            self.system,
+            entry.table.name,
+            op,
+            keys if keys is not None else self._key(entry, row),
+            before,
+            after,
+            position,
+            micros,
+            None if tx is None else str(tx),
+            source.origin,
+        )
+
+    def _key(self, entry: _Table, row: Any) -> Any:
+        """The key of a record that has none (a table without a primary key): its columns, from the row."""
+        if row is None:
+            return None
+        return entry.table.key_type(**{a: getattr(row, a) for a in entry.key_attributes})
+
+    def _other(self, topic: str) -> None:
+        """Topics that say nothing about rows; DecodeError for a table that no dictionary reads."""
+        rest = topic.removeprefix(f"{self.prefix}.")
+        if topic.startswith("__debezium-heartbeat") or rest in ("transaction", "message") or topic == self.prefix:
+            return None
+        raise DecodeError(f"the dictionary of {self.system} reads no table with the topic {topic}", remedy="list the table in dictionary.yaml, or take it out of the publication")
+
+
+def topic_part(table: str) -> str:
+    """As Debezium makes a topic name of a table: what Kafka does not allow becomes an underscore."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in table)
+
+
+def _remedy(value: bytes) -> str:
+    if b'"payload"' in value[:200_000] and b'"schema"' in value[:200]:
+        return "set key.converter.schemas.enable and value.converter.schemas.enable to false"
+    return "raw topics hold Debezium's JSON envelope (op, before, after, source), not flattened by a transform"
+
+
+def _scrub(entry: _Table, *rows: Any) -> None:
+    """Put UNSET where Debezium put its placeholder."""
+    for row in rows:
+        if row is not None:
+            for attribute in entry.attributes:
+                value = getattr(row, attribute)
+                if value == TOAST_PLACEHOLDER or (value.__class__ is list and value == [TOAST_PLACEHOLDER]):
+                    setattr(row, attribute, UNSET)
+
+
+def _nul(entry: _Table, topic: str, *rows: Any) -> None:
+    """A NUL character cannot be stored in Postgres, nor seen by a person: rejected, or taken out if the dictionary says so."""
+    for row in rows:
+        if row is not None:
+            for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
+                value = getattr(row, attribute)
+                if value.__class__ is str and "\0" in value:
+                    if entry.table.nul != "strip":
+                        raise DecodeError(f"{topic}: {column} holds a NUL character", remedy=f"say `nul: strip` for {entry.table.name} in dictionary.yaml, or mend the row")
+                    setattr(row, attribute, value.replace("\0", ""))
+
+
+def _length(entry: _Table, topic: str, row: Any) -> None:
+    for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
+        value = getattr(row, attribute)
+        if value.__class__ is str and len(value) > TEXT_LIMIT:
+            raise DecodeError(f"{topic}: {column} is a text of {len(value)} characters, more than {TEXT_LIMIT}", remedy="do not map this column; nothing is cut")

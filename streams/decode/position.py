@@ -1,0 +1,42 @@
+"""Where in its source an event happened, as a `Position`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from streams.model.change import Position
+
+_STREAMED = (None, False, "false", "incremental")
+_FILE = re.compile(r"\.(\d+)$")
+
+
+def postgres_position(epoch: int, source: Any) -> Position:
+    """(epoch, LSN of the commit before, LSN of the row).
+
+    Debezium writes both as `sequence`, a JSON array as text: '["24023119","24023128"]', the first null before any commit was seen. The row's LSN alone
+    does not follow the order of the stream: a transaction that began early and commits late has rows with a smaller LSN than one that committed before it,
+    and than a snapshot's. The LSN of the last commit never falls in a stream. Rows of the first snapshot come before all: (epoch, 0, 0).
+    """
+    if source.snapshot not in _STREAMED:
+        return Position(epoch, 0, 0)
+    sequence = source.sequence
+    if sequence is None:
+        if source.lsn is None:
+            raise ValueError("neither sequence nor lsn")
+        return Position(epoch, 1, source.lsn)
+    last, comma, lsn = sequence[1:-1].partition(",")
+    if not comma:
+        raise ValueError(f"sequence {sequence!r}")
+    last, lsn = last.strip(' "'), lsn.strip(' "')
+    return Position(epoch, 1 if last == "null" else int(last), (source.lsn or 0) if lsn == "null" else int(lsn))
+
+
+def mysql_position(epoch: int, source: Any) -> Position:
+    """(epoch, number of the binlog file, offset in it * 65,536 + row of the event)."""
+    if source.snapshot not in _STREAMED:
+        return Position(epoch, 0, 0)
+    match = _FILE.search(source.file or "")
+    if match is None or source.pos is None:
+        raise ValueError(f"binlog file {source.file!r}, offset {source.pos!r}")
+    return Position(epoch, int(match.group(1)), source.pos * 65_536 + min(source.row or 0, 65_535))

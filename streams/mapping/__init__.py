@@ -1,0 +1,1 @@
+"""The dictionary language: rows of a source → canonical records, by functions compiled from `dictionary.yaml`."""

@@ -1,0 +1,96 @@
+"""Numbers: whole ones, decimals at a field's scale, and how people write them. Nothing is rounded unless the dictionary says how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from typing import Any
+
+from streams.mapping.problems import BadValue
+
+LONG_MAX = 2**63 - 1
+_ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN}
+_EXACT = Context(prec=1000)
+_LONGEST = 400
+"""No number that a database sends is longer; more is an attack or a fault, and big powers cost time."""
+
+Number = str | int | float | Decimal
+
+
+def decimal_of(value: Any) -> Decimal:
+    """The exact decimal that a source's number is: text, int or float (a float is what its shortest form says). BadValue for anything else, NaN and infinity too."""
+    kind = value.__class__
+    if kind is Decimal:
+        number = value
+    elif kind is int:
+        return Decimal(value)
+    elif kind is float:
+        number = Decimal(repr(value))
+    elif kind is str and len(value) <= _LONGEST and value.isascii() and "_" not in value:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise BadValue("not a number", value) from None
+    else:
+        raise BadValue("not a number", value)
+    if not number.is_finite():
+        raise BadValue("not a finite number", value)
+    if abs(number.adjusted()) > _LONGEST:
+        raise BadValue("too large or too small for a number", value)
+    return number
+
+
+def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[Any], int]:
+    """A function from a number to its integer at `scale` decimals (12.5 at scale 4 is 125000).
+
+    Promises that the value is the same, or BadValue: more than `precision` digits, more decimals than `scale` (unless `rounding` says how), NaN, infinity, no number.
+    """
+    limit = 10**precision
+    powers = tuple(10 ** (scale - n) for n in range(scale + 1))
+    mode = _ROUNDING[rounding] if rounding else None
+
+    def slow(value: Any) -> int:
+        shifted = decimal_of(value).scaleb(scale, _EXACT)
+        whole = shifted.to_integral_value(mode or ROUND_DOWN)
+        if whole != shifted and mode is None:
+            raise BadValue(f"more than {scale} decimals, and no `round` says what to do", value)
+        if not -limit < whole < limit:
+            raise BadValue(f"more than {precision - scale} digits before the point", value)
+        return int(whole)
+
+    def convert(value: Any) -> int:
+        if value.__class__ is str:
+            whole, _, fraction = value.partition(".")
+            decimals = len(fraction)
+            if decimals <= scale:
+                digits = whole + fraction
+                if digits.isascii() and len(digits) < precision and (digits.isdigit() or (digits[:1] == "-" and digits[1:].isdigit())):
+                    number = int(digits) * powers[decimals]
+                    if -limit < number < limit:
+                        return number
+        return slow(value)
+
+    return convert
+
+
+def whole_number(value: Any) -> int:
+    """An int from an int, a text or a float that is whole and fits 64 bits."""
+    if value.__class__ is int:
+        number = value
+    else:
+        exact = decimal_of(value)
+        number = int(exact)
+        if number != exact:
+            raise BadValue("not a whole number", value)
+    if not -LONG_MAX - 1 <= number <= LONG_MAX:
+        raise BadValue("does not fit 64 bits", value)
+    return number
+
+
+def truth(value: Any) -> bool:
+    """A boolean from true, false, 1 and 0 (MariaDB's tinyint(1)); other fashions take the step `boolean`."""
+    if value is True or value is False:
+        return bool(value)
+    if value.__class__ is int and value in (0, 1):
+        return bool(value == 1)
+    raise BadValue("neither true nor false (the step `boolean` reads Y/N, yes/no, T/F, X and more)", value)

@@ -1,0 +1,108 @@
+"""The conversions by name: the built-in ones and those that users add as entry points in the group `opshub.conversions`."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from streams.mapping.cleanse.builtin import BUILTIN
+
+Convert = Callable[[Any], Any]
+GROUP = "opshub.conversions"
+_GIVEN = {"note", "country", "timezone"}
+"""Keywords that the dictionary fills in by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One named conversion: its factory, and what the factory says of itself."""
+
+    name: str
+    factory: Callable[..., Convert]
+    built_in: bool
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.factory) or ""
+
+    @property
+    def options(self) -> Mapping[str, inspect.Parameter]:
+        """The options that a step may give."""
+        return {name: p for name, p in inspect.signature(self.factory).parameters.items() if name != "note"}
+
+
+@cache
+def conversions() -> dict[str, Conversion]:
+    """Every conversion that this installation knows. A user's conversion may not take a built-in one's name."""
+    known = {name: Conversion(name, factory, True) for name, factory in BUILTIN.items()}
+    for entry in entry_points(group=GROUP):
+        if entry.name in known:
+            raise ValueError(f"entry point {entry.value} takes the name of the conversion {entry.name!r}, which exists: name it differently")
+        known[entry.name] = Conversion(entry.name, entry.load(), False)
+    return known
+
+
+def make(step: str | dict[str, Any], *, country: str | None, timezone: str, note: Callable[[str, object], None]) -> tuple[str, Convert]:
+    """The name and the function of one step. ValueError says what is wrong with the step and what would be right."""
+    name, options = _parts(step)
+    conversion = conversions().get(name)
+    if conversion is None:
+        near = get_close_matches(name, conversions(), n=1)
+        raise ValueError(f"there is no conversion `{name}`" + (f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(conversions()))}"))
+    known = conversion.options
+    for option, value in options.items():
+        if option not in known:
+            takes = ", ".join(known) or "none"
+            raise ValueError(f"`{name}` has no option `{option}`; it takes {takes}")
+        _check_type(name, option, value, conversion)
+    missing = [o for o, p in known.items() if p.default is p.empty and o not in options and not (o == "country" and country) and o != "timezone"]
+    if missing:
+        raise ValueError(f"`{name}` needs {', '.join(missing)}: write {{{name}: {{{missing[0]}: …}}}}")
+    defaults: dict[str, Any] = {"country": country, "timezone": timezone, "note": note}
+    takes_all = inspect.signature(conversion.factory).parameters
+    arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
+    return name, conversion.factory(**arguments)
+
+
+def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(step, str):
+        return step, {}
+    if len(step) != 1:
+        raise ValueError("a step is a name, or one name with its options: {phone: {country: DE}}")
+    name, options = next(iter(step.items()))
+    if options is None:
+        return name, {}
+    if isinstance(options, dict):
+        return name, options
+    only = [p for p in inspect.signature(conversions()[name].factory).parameters if p not in _GIVEN] if name in conversions() else []
+    if len(only) != 1:
+        raise ValueError(f"the options of `{name}` are a mapping: {{{name}: {{option: value}}}}")
+    return name, {only[0]: options}
+
+
+def _check_type(name: str, option: str, value: Any, conversion: Conversion) -> None:
+    """An option has the type that the factory's annotation says: bool, int, str, list, dict, Literal, or a union of them."""
+    hint = typing.get_type_hints(conversion.factory).get(option, Any)
+    if hint is Any or _fits(value, hint):
+        return
+    raise ValueError(f"option `{option}` of `{name}` is {value!r}; it takes {str(hint).replace('typing.', '')}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin is typing.Union or origin is type(int | str):
+        return any(_fits(value, arm) for arm in typing.get_args(hint))
+    if hint is type(None):
+        return value is None
+    kind = origin or hint
+    if not isinstance(kind, type):
+        return True
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))

@@ -1,0 +1,218 @@
+"""A dictionary, compiled once: one function for each table, specialised to its columns and rules.
+
+In goes a `Dictionary`, out comes a `CompiledDictionary`, or a DictionaryError with every fault. At run time nothing asks the dictionary again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from streams.errors import MappingError
+from streams.mapping.cleanse.text import key_part, key_text
+from streams.mapping.expression import RUNTIME
+from streams.mapping.generate import Names, Source, TablePlan, write
+from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_dictionary
+from streams.mapping.lookups import LookupPending, LookupTable
+from streams.mapping.plan import Planner, lookup_name
+from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing
+from streams.mapping.values import filled, refuse_null
+from streams.model.change import Mapped, Op, RowChange
+from streams.model.ids import cached_source_id, source_id
+
+__all__ = ["CompiledDictionary", "CompiledTable", "Notes", "compile_dictionary", "load_dictionary"]
+
+MapRow = Callable[[Any, Op, Any], list[Mapped]]
+
+
+class Notes:
+    """What was mended on the way, counted by field and reason, with the last value: `clean with a note`."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.last: dict[tuple[str, str], object] = {}
+
+    def __call__(self, field: str, reason: str, value: object) -> None:
+        self.counts[field, reason] += 1
+        self.last[field, reason] = value
+
+
+class CompiledTable:
+    """One table, ready to map.
+
+    `row_type` and `key_type` are msgspec structs: decode a row into them; `attribute(column)` is the struct's attribute for a column. A column
+    that the source did not send is UNSET.
+    """
+
+    def __init__(self, plan: TablePlan, names: Names, source: Source, nul: str, optional: tuple[str, ...]) -> None:
+        self.name = plan.name
+        self.system = plan.system
+        self.columns: tuple[str, ...] = tuple(plan.columns)
+        self.key_columns: tuple[str, ...] = plan.key_columns
+        self.required: tuple[str, ...] = plan.required
+        self.optional: tuple[str, ...] = optional
+        self.before_full = plan.before_full
+        self.entities: tuple[str, ...] = tuple(dict.fromkeys(t.entity for t in plan.targets))
+        self.nul = nul
+        self.attribute = names.attribute
+        self.row_type = _struct("Row", self.columns, names)
+        self.key_type = _struct("Key", self.key_columns, names)
+        self.source = source.text
+        """The generated Python."""
+        self._fields = source.fields
+        self._file = f"<dictionary {plan.system}: {plan.name}>"
+        space = self._space(plan)
+        exec(compile(source.text, self._file, "exec"), space)  # our own source: see streams.mapping.generate
+        self.map: MapRow = space["map_row"]
+        """map(row, op, key) -> what the row says; for a delete, row is what is known of it, or None. Raises MappingError."""
+        self._map_with_before: Callable[[Any, Op, Any, Any], list[Mapped]] = space["map_row"]
+        checks = " or ".join(f"row.{names.attribute(c)} is UNSET" for c in self.required) or "False"
+        self.lacks: Callable[[Any], bool] = eval(f"lambda row: {checks}", {"UNSET": UNSET})
+        """True if a column that the dictionary requires is not in this row."""
+
+    def map_change(self, change: RowChange) -> list[Mapped]:
+        """As `map`, and with what the row was before: a natural key that changed, a row that no longer meets `when`."""
+        if change.after is None:
+            return self._map_with_before(change.before, change.op, change.key, None)
+        return self._map_with_before(change.after, change.op, change.key, change.before if self.before_full else None)
+
+    def missing(self, row: Any) -> tuple[str, ...]:
+        """Every column that the dictionary reads and this row does not have."""
+        return tuple(c for c in self.columns if getattr(row, self.attribute(c)) is UNSET)
+
+    def column_missing(self, row: Any) -> ColumnMissing:
+        """The error for a row that `lacks` something."""
+        return ColumnMissing(self.name, tuple(c for c in self.missing(row) if c in self.required))
+
+    def _space(self, plan: TablePlan) -> dict[str, Any]:
+        space: dict[str, Any] = {
+            "__builtins__": {"tuple": tuple, "list": list, "str": str, "Exception": Exception, "getattr": getattr},
+            "UNSET": UNSET,
+            "Mapped": Mapped,
+            "ColumnMissing": ColumnMissing,
+            "source_id": source_id,
+            "cached_source_id": cached_source_id,
+            "key_text": key_text,
+            "key_part": key_part,
+            "refuse_null": refuse_null,
+            "filled": filled,
+            "located": self._located,
+            "no_row": self._no_row,
+            "no_before": self._no_before,
+            **RUNTIME,
+        }
+        for name, value in plan.constants.items():
+            if name.startswith("ref_"):
+                exec(compile(value, self._file, "exec"), space)
+            else:
+                space[name] = value
+        space |= {n: v for n, v in plan.constants.items() if not n.startswith("ref_")}
+        return space
+
+    def _located(self, error: Exception, key: Any, row: Any) -> Exception:
+        """The error as one of the field whose line of generated code raised it."""
+        if isinstance(error, MappingError):
+            return error
+        field, trace = "", error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if code.co_filename == self._file and not code.co_name.startswith("ref_") and trace.tb_lineno <= len(self._fields):
+                field = self._fields[trace.tb_lineno - 1] or field
+            trace = trace.tb_next
+        where = f"{self.name} {self._shown_key(key, row)}"
+        if isinstance(error, BadValue):
+            return FieldError(field, error.reason, error.value, row=where)
+        if isinstance(error, LookupPending):
+            return LookupMissing(field, error.table, error.key, row=where)
+        if isinstance(error, (TypeError, ValueError, ArithmeticError, LookupError, UnicodeError)):
+            return FieldError(field, f"cannot be computed ({type(error).__name__})", str(error), row=where)
+        return error
+
+    def _shown_key(self, key: Any, row: Any) -> str:
+        holder = key if key is not None else row
+        return "|".join(str(getattr(holder, self.attribute(c), "?")) for c in self.key_columns)
+
+    def _no_row(self, op: str) -> MappingError:
+        if op == "t":
+            return MappingError(f"{self.name} was truncated", remedy="`opshub reconcile` finds the records that went with it")
+        return MappingError(f"{self.name}: an event of kind {op!r} without a row", remedy="look at the raw record")
+
+    def _no_before(self, table: str) -> MappingError:
+        return MappingError(
+            f"{table}: a delete that does not say what was deleted", remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub reconcile`"
+        )
+
+
+class CompiledDictionary:
+    """Every table of a system, by its name as in the source; what they look into; and what was mended on the way."""
+
+    def __init__(self, dictionary: Dictionary, tables: dict[str, CompiledTable], lookups: dict[str, LookupTable], notes: Notes) -> None:
+        self.dictionary = dictionary
+        self.system = dictionary.system
+        self.kind = dictionary.kind
+        self.tables = tables
+        self.notes = notes
+        self._lookups = lookups
+
+    def lookups(self, table: str) -> list[LookupTable]:
+        """What must be told of each change in `table` before any row that looks into it can be mapped."""
+        return [lookup for lookup in self._lookups.values() if lookup.table == table]
+
+    @property
+    def lookup_tables(self) -> tuple[str, ...]:
+        """The tables that are looked into."""
+        return tuple(dict.fromkeys(lookup.table for lookup in self._lookups.values()))
+
+    def learn(self, change: RowChange) -> bool:
+        """Tell the lookups of one row change. True if rows that were mapped before may now map differently."""
+        table = self.tables[change.table]
+        changed = [lookup.apply(change, table.attribute, table.key_columns) for lookup in self.lookups(change.table)]
+        return any(changed)
+
+
+def _struct(name: str, columns: tuple[str, ...], names: Names) -> type[msgspec.Struct]:
+    attributes = [(names.attribute(c), Any, msgspec.field(default=UNSET, name=c)) for c in columns]
+    return msgspec.defstruct(name, attributes, gc=False)
+
+
+def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
+    """Compile each table. Raises DictionaryError with every fault of meaning: names, types, expressions, conversions, keys, lookups."""
+    notes = Notes()
+    lookups = _lookups(dictionary)
+    planner = Planner(dictionary, lookups, notes)
+    planned: list[tuple[TablePlan, Names]] = []
+    for name, table in dictionary.tables.items():
+        names = Names()
+        planned.append((planner.table(name, table, names), names))
+    if planner.problems:
+        raise DictionaryError(planner.problems)
+    tables = {}
+    for plan, names in planned:
+        table = dictionary.tables[plan.name]
+        tables[plan.name] = CompiledTable(plan, names, write(plan, names), table.nul, table.optional)
+    return CompiledDictionary(dictionary, tables, lookups, notes)
+
+
+def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:
+    """Every table that some rule looks into, with the columns that are wanted of it."""
+    found: dict[str, LookupTable] = {}
+
+    def see(lookup: Lookup | None) -> None:
+        while lookup is not None:
+            table = dictionary.tables.get(lookup.table)
+            if table is not None:
+                by = lookup.by or table.key
+                found.setdefault(lookup_name(lookup, by), LookupTable(lookup.table, by)).slot(lookup.column)
+            lookup = lookup.then
+
+    for table in dictionary.tables.values():
+        for target in table.to:
+            rules: list[Rule | Reference | None] = [*target.fields.values(), *target.attributes.values(), target.parent, target.same_as]
+            for rule in rules:
+                if rule is not None:
+                    see(rule.lookup)
+    return found
