@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams.settings import Settings
 from streams.stack.environment import read_environment
-from streams.stack.kafka import JVM, MAX_MESSAGE_BYTES, jars
+from streams.stack.kafka import JVM, LOG4J, MAX_MESSAGE_BYTES, jars
 from streams.stack.server import Server, answers, java, write_config
 
 
@@ -33,8 +33,6 @@ class Connect(Server):
         return read_environment(self.settings) | super().environment
 
     def prepare(self) -> None:
-        from streams.stack.kafka import LOG4J
-
         write_config(self._config, self._properties())
         self._log4j.write_text(LOG4J, encoding="utf-8")
 

@@ -35,6 +35,14 @@ logger.quiet4.level = error
 """
 
 
+JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData")
+"""Serial collection suits heaps of a gigabyte on few cores."""
+
+JVM_LIGHT = (*JVM, "-XX:TieredStopAtLevel=1")
+"""For what starts often and computes little: without the second compiler the registry is up in 2.8 s instead of 3.7 s
+and for 3.5 s of CPU instead of 5.9 s (measured alone on two cores)."""
+
+
 def jars(folder: Path) -> str:
     """Class path of every jar in a folder."""
     return f"{folder}/*"
@@ -130,7 +138,7 @@ class Kafka(Server):
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = java(
             "256m",
-            *JVM,
+            *JVM_LIGHT,
             f"-Dlog4j2.configurationFile={self._log4j}",
             classpath=jars(self._lib),
             main="kafka.tools.StorageTool",
@@ -144,6 +152,3 @@ class Kafka(Server):
             raise EnvironmentFault(
                 f"kafka: its storage could not be made:\n{tail(self.log)}", remedy=f"mend what it says; the whole log is {self.log}"
             )
-
-
-JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-XX:-UsePerfData")

@@ -83,7 +83,7 @@ class Server(ABC):
 
 
 def java(heap: str, *options: str, classpath: str = "", main: str = "", arguments: tuple[str, ...] = ()) -> list[str]:
-    """Command line of a Java server: serial collection suits small heaps on few cores, and ends on lack of memory."""
+    """Command line of a Java server; it ends, instead of limping on, when memory runs out."""
     return [
         str(JAVA),
         f"-Xmx{heap}",

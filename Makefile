@@ -1,0 +1,78 @@
+# Everything that a person or CI does with a checkout. Only Python 3.11 or newer, git and make are assumed.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+# The first interpreter on the path that is new enough; PYTHON=/path/to/python chooses another.
+FIND_PYTHON = for p in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	  [ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit 0; \
+	done; \
+	echo "error: opshub needs Python 3.11 or newer; python3 here is $$(python3 --version 2>&1)." >&2; \
+	echo "remedy: install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1
+
+.PHONY: help
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	@python=$$($(FIND_PYTHON)) || exit 1; \
+	$$python -m venv --clear $(VENV) || { \
+	  echo "error: $$python cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "installing the locked Python packages into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(READY) ## make .venv with the locked packages
+
+.PHONY: demo
+demo: $(READY) ## the main job: everything up, a simulated company, live figures (ARGS="--seconds 60 --rate 2000")
+	@$(BIN)/opshub demo $(ARGS)
+
+.PHONY: test
+test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name")
+	@$(BIN)/python -m pytest -m "not slow and not soak" $(ARGS)
+
+.PHONY: check
+check: $(READY) ## format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: $(READY) ## measure the stream step and the whole way (ARGS passes on)
+	@$(BIN)/opshub bench $(ARGS)
+
+.PHONY: faults
+faults: $(READY) ## kill and cut: the fault tests, slow ones too
+	@$(BIN)/python -m pytest tests/faults $(ARGS)
+
+.PHONY: soak
+soak: $(READY) ## run for hours and look for what grows
+	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
+
+.PHONY: lock
+lock: $(READY) ## write the lock files again after a version was changed
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev \
+	  --generate-hashes --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
+	@grep '^uv==' requirements.lock | sed 's/ .*//' > bootstrap.in
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url -o bootstrap.lock bootstrap.in
+	@rm bootstrap.in
+	@$(BIN)/python -m streams.stack.lock_artifacts
+
+.PHONY: wheel
+wheel: $(READY) ## build dist/opshub-*.whl
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python
+
+.PHONY: clean
+clean: ## stop what runs and delete all that was made, the stack's data too
+	@if [ -x $(BIN)/opshub ] && [ -d .opshub/run ]; then $(BIN)/opshub down --quiet; fi
+	@rm -rf .opshub $(VENV) dist build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
