@@ -23,7 +23,7 @@ from streams.model.change import TOAST_PLACEHOLDER, Op, RowChange
 TEXT_LIMIT = 1_000_000
 """The longest text that is passed on, in characters: Kafka's own limit for a record is a megabyte, and a canonical record holds more than one field."""
 
-_PLACEHOLDER = TOAST_PLACEHOLDER.encode()
+_PLACEHOLDER = f'"{TOAST_PLACEHOLDER}"'.encode()
 _NUL = b"\\u0000"
 _OPS = frozenset("curdt")
 
@@ -110,6 +110,7 @@ class Decoder:
         self.prefix = prefix or f"raw.{compiled.system}"
         self.drift: list[Drift] = []
         postgres = compiled.kind == "postgres"
+        self._may_hold_nul = not postgres  # Postgres refuses NUL in every text; MariaDB and MySQL do not
         self._position = postgres_position if postgres else mysql_position
         source = _PostgresSource if postgres else _MysqlSource
         self._tables: dict[str, _Table] = {}
@@ -158,7 +159,7 @@ class Decoder:
                 raise entry.table.column_missing(after)
             if _PLACEHOLDER in value:
                 _scrub(entry, after, before)
-            if _NUL in value:
+            if self._may_hold_nul and _NUL in value:
                 _nul(entry, topic, after, before)
             if len(value) > TEXT_LIMIT:
                 _length(entry, topic, row)

@@ -8,6 +8,7 @@ from typing import Any
 from streams.model.change import Position
 
 _STREAMED = (None, False, "false", "incremental")
+_new = tuple.__new__
 _FILE = re.compile(r"\.(\d+)$")
 
 
@@ -20,7 +21,11 @@ def postgres_position(epoch: int, source: Any) -> Position:
     """
     if source.snapshot not in _STREAMED:
         return Position(epoch, 0, 0)
-    sequence = source.sequence
+    sequence, row = source.sequence, source.lsn
+    if sequence is not None and row is not None:
+        last = sequence[2:-2].partition('","')[0]
+        if last.isdigit():
+            return _new(Position, (epoch, int(last), row))
     if sequence is None:
         if source.lsn is None:
             raise ValueError("neither sequence nor lsn")

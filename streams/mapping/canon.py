@@ -8,7 +8,7 @@ from typing import Literal
 
 from streams.model.entities import ENTITIES
 
-Kind = Literal["text", "int", "bool", "date", "ts", "decimal", "ref", "tags", "map", "lines"]
+Kind = Literal["text", "int", "bool", "date", "timestamp", "decimal", "ref", "tags", "map"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class EntityType:
     name: str
     fields: dict[str, FieldType]
     parent: str | None
+    parent_field: str | None
+    """The field through which it finds its parent, unless a dictionary says otherwise; None for lines."""
     is_line: bool
 
 
@@ -46,6 +48,8 @@ def entity_type(name: str) -> EntityType | None:
     if entity is None or name not in entity_types():
         return None
     fields = {
-        n: FieldType(n, f.kind, f.required, f.scale, f.precision, f.ref, f.allowed) for n, f in entity.fields.items()
+        field: FieldType(field, t.kind, not t.nullable, t.scale or 0, t.precision or 0, t.ref, t.values)
+        for field, t in entity.fields.items()
     }
-    return EntityType(name, fields, entity.parent, any(e.lines == name for e in ENTITIES.values()))
+    is_line = any(other.lines == name for other in ENTITIES.values())
+    return EntityType(name, fields, entity.parent, entity.parent_field, is_line)

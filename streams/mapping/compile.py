@@ -90,7 +90,7 @@ class CompiledTable:
 
     def _space(self, plan: TablePlan) -> dict[str, Any]:
         space: dict[str, Any] = {
-            "__builtins__": {"tuple": tuple, "list": list, "str": str, "Exception": Exception, "getattr": getattr},
+            "__builtins__": {"tuple": tuple, "list": list, "str": str, "int": int, "Exception": Exception, "getattr": getattr},
             "UNSET": UNSET,
             "Mapped": Mapped,
             "ColumnMissing": ColumnMissing,

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from streams.mapping.canon import EntityType, FieldType, entity_type, entity_types
-from streams.mapping.cleanse.numbers import truth, unscaled, whole_number
+from streams.mapping.cleanse.numbers import INT_MAX, truth, unscaled, whole_number
 from streams.mapping.cleanse.registry import make
 from streams.mapping.cleanse.text import key_part, key_text, tags_of, text_of
-from streams.mapping.cleanse.times import day, instant
+from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant
 from streams.mapping.expression import Expression, ExpressionError, compile_expression
 from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan
 from streams.mapping.language import Dictionary, Lookup, Reference, Rule, Source, Table, Target
@@ -25,6 +25,8 @@ from streams.mapping.values import chooser, json_path, joined, piece, refuse_nul
 Note = Callable[[str, str, object], None]
 """note(field, reason, value): a value was mended."""
 
+_OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
+"""Kinds whose own form is an int in this range."""
 
 class Planner:
     """Plans the tables of one dictionary and gathers what is wrong with them."""
@@ -185,19 +187,14 @@ class _TablePlanner:
             return self._reference(target.parent, entity.parent, (*path, "parent"))
         if entity.parent is None:
             return "None", ()
-        through = next((n for n, f in entity.fields.items() if f.ref == entity.parent and n in target.fields), None)
-        if through is not None:
+        through = entity.parent_field
+        if through is not None and through in target.fields:
             rule = target.fields[through]
-            made = self._made(rule, entity.fields[through], (*path, "fields", through))
-            if made is not None and not made[0]:
-                self._needs(made[2])
-                return made[1], made[2]
-            self.all.wrong((*path, "fields", through), "is too much for a parent that is not named", "say `parent:` with the same column")
-            return "None", ()
-        if entity.is_line:
-            self.all.wrong(path, f"a {entity.name} needs a `parent`", f"add `parent: <the column that holds the key of its {entity.parent}>`")
-        elif not target.part_of and any(f.ref == entity.parent for f in entity.fields.values()):
-            return "None", ()
+            if "const" in rule.model_fields_set:
+                return "None", ()
+            return self._pointer(rule, rule.entity or entity.parent, (*path, "fields", through))
+        if entity.is_line and not target.part_of:
+            self.all.wrong(path, f"a {entity.name} needs a `parent`", f"add `parent: <the column with the key of its {entity.parent}>`")
         return "None", ()
 
     def _reference(self, reference: Reference, entity: str, path: Path_) -> tuple[str, tuple[str, ...]]:
@@ -205,8 +202,11 @@ class _TablePlanner:
             self.all.wrong((*path, "entity"), f"there is no entity {reference.entity!r}", f"there are {', '.join(entity_types())}")
             return "None", ()
         given = {n: getattr(reference, n) for n in ("column", "columns", "expr", "lookup", "typed", "steps", "system") if n in reference.model_fields_set}
-        rule = Rule.model_validate(given)
-        field = FieldType("reference", "ref", ref=reference.entity or entity)
+        return self._pointer(Rule.model_validate(given), reference.entity or entity, path)
+
+    def _pointer(self, rule: Rule, entity: str, path: Path_) -> tuple[str, tuple[str, ...]]:
+        """The id of another record as one expression."""
+        field = FieldType("reference", "ref", ref=entity)
         made = self._made(rule, field, path)
         if made is None:
             return "None", ()
@@ -235,8 +235,8 @@ class _TablePlanner:
         if field is None:
             self.all.wrong(path, f"{entity.name} has no field `{name}`", self._near(name, entity))
             return None
-        if field.kind in ("map", "lines"):
-            self.all.wrong(path, f"`{name}` is not mapped by a rule", "use `attributes:`" if field.kind == "map" else "map the lines' own table")
+        if field.kind == "map":
+            self.all.wrong(path, f"`{name}` is not mapped by one rule", "list each of its entries under `attributes:`")
             return None
         made = self._made(rule, field, path)
         return (name, *made) if made is not None else None
@@ -341,7 +341,7 @@ class _TablePlanner:
         """The function from a source's value to the field's type."""
         if rule.round is not None and field.kind != "decimal":
             self.all.wrong((*path, "round"), f"`{field.name}` is {field.kind}, not a decimal", "take it out")
-        if (rule.unit is not None) and field.kind != "ts":
+        if (rule.unit is not None) and field.kind != "timestamp":
             self.all.wrong((*path, "unit"), f"`{field.name}` is {field.kind}, not a timestamp", "take it out")
         for name in ("entity", "system", "typed"):
             if name in rule.model_fields_set and field.ref is None:
@@ -349,7 +349,7 @@ class _TablePlanner:
                 return None
         if field.kind == "decimal":
             return unscaled(field.scale, field.precision, rule.round)
-        if field.kind == "ts":
+        if field.kind == "timestamp":
             dictionary = self.all.dictionary
             zone = rule.timezone or self.table.timezone or dictionary.timezone
             note, name = self.all.note, f"{self.name}: {field.name}"
@@ -386,8 +386,7 @@ class _TablePlanner:
         python: str
         if rule.values is not None:
             made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
-            choose = self._constant("values", chooser(made, rule.unknown, finish, field.allowed))
-            python = f"({choose}({value}) if {value} is not None else None)" if value.isidentifier() else f"{choose}({value})"
+            python = self._choice(made, rule.unknown, field, value, finish)
         elif field.ref is not None:
             python = self._ref_python(rule, field, value)
         else:
@@ -400,6 +399,16 @@ class _TablePlanner:
             temporary = self._temporary()
             python = f"({temporary} if ({temporary} := {python}) is not None else refuse_null())"
         return python
+
+    def _choice(self, values: dict[str, Any], unknown: str, field: FieldType, value: str, finish: Callable[[Any], Any]) -> str:
+        """A value map: one look into a dict, and only for what is not there a call."""
+        known = self._constant("known", {**values, None: None}.get)
+        choose = self._constant("values", chooser(values, unknown, finish, field.allowed))
+        found = self._temporary()
+        if value.isidentifier():
+            return f"({found} if ({found} := {known}({value}, UNSET)) is not UNSET else {choose}({value}))"
+        name = self._temporary()
+        return f"({found} if ({found} := {known}(({name} := {value}), UNSET)) is not UNSET else {choose}({name}))"
 
     def _ref_python(self, rule: Rule, field: FieldType, value: str) -> str:
         temporary = self._temporary()
@@ -418,9 +427,12 @@ class _TablePlanner:
             head = f"({name} := {value})"
         first = head or name
         if field.allowed:
-            choose = self._constant("allowed", chooser({v: v for v in field.allowed}, "reject", finish, field.allowed))
-            return f"({choose}({name}) if {first} is not None else None)"
+            return self._choice({v: v for v in field.allowed}, "reject", field, value, finish)
         call = self._constant(f"as_{field.kind}", finish)
+        if field.kind in _OWN_RANGE:
+            first_, last = _OWN_RANGE[field.kind]
+            inline = f"({name} if {name}.__class__ is int and {first_} <= {name} <= {last} else {call}({name}))"
+            return f"({inline} if {first} is not None else None)"
         if field.kind == "text":
             return f"({name} if {first}.__class__ is str or {name} is None else {call}({name}))"
         if field.kind == "bool":

@@ -59,6 +59,12 @@ def json_path(path: str) -> Convert:
     decode = msgspec.json.Decoder().decode
 
     def read(value: Any) -> Any:
+        found = find(value)
+        if found.__class__ is str and "\0" in found:
+            raise BadValue("a text with a NUL character", found)
+        return found
+
+    def find(value: Any) -> Any:
         if value.__class__ is str:
             try:
                 value = decode(value)

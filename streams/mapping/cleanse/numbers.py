@@ -8,7 +8,8 @@ from typing import Any
 
 from streams.mapping.problems import BadValue
 
-LONG_MAX = 2**63 - 1
+INT_MAX = 2**31 - 1
+"""The canonical model's ints are Avro `int`s: 32 bits."""
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN}
 _EXACT = Context(prec=1000)
 _LONGEST = 400
@@ -74,7 +75,7 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
 
 
 def whole_number(value: Any) -> int:
-    """An int from an int, a text or a float that is whole and fits 64 bits."""
+    """An int from an int, a text or a float that is whole and fits 32 bits."""
     if value.__class__ is int:
         number = value
     else:
@@ -82,8 +83,8 @@ def whole_number(value: Any) -> int:
         number = int(exact)
         if number != exact:
             raise BadValue("not a whole number", value)
-    if not -LONG_MAX - 1 <= number <= LONG_MAX:
-        raise BadValue("does not fit 64 bits", value)
+    if not -INT_MAX - 1 <= number <= INT_MAX:
+        raise BadValue("does not fit 32 bits", value)
     return number
 
 

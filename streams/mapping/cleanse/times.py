@@ -21,6 +21,7 @@ DAY = 86_400_000_000
 FIRST_MICRO = FIRST_DAY * DAY
 LAST_MICRO = (LAST_DAY + 1) * DAY - 1
 _NAIVE_EPOCH = datetime(1970, 1, 1)
+_LONGEST_UTC = len("2024-05-01T10:00:00.123456Z")
 _BLOCK = 900_000_000
 _PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
 
@@ -111,41 +112,43 @@ def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, am
             raise BadValue("a time outside the years 1 to 9999", value)
         return result
 
-    def of_text(value: str) -> int:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise BadValue("not an ISO 8601 time (infinity, or a format that the step `datetime` can declare?)", value) from None
-        if len(value) > 26:
-            _, dot, fraction = value.partition(".")
-            if dot:
-                digits = fraction.rstrip("Z").partition("+")[0].partition("-")[0]
-                if digits[6:].strip("0"):
-                    raise BadValue("finer than a microsecond", value)
-        if moment.tzinfo is None:
-            return of_int_micros(micros_between(moment, _NAIVE_EPOCH), value)
-        return in_range(micros_between(moment, EPOCH), value)
-
     def in_range(micros: int, value: object) -> int:
         if FIRST_MICRO <= micros <= LAST_MICRO:
             return micros
         raise BadValue("a time outside the years 1 to 9999", value)
 
-    def of_int_micros(local: int, value: object) -> int:
-        return in_range(local if is_utc else to_utc(local), value)
+    def of_datetime(moment: datetime) -> int:
+        if moment.tzinfo is not None:
+            return in_range(micros_between(moment, EPOCH), moment)
+        local = micros_between(moment, _NAIVE_EPOCH)
+        return in_range(local if is_utc else to_utc(local), moment)
 
     def convert(value: Any) -> int:
         if value.__class__ is str:
-            return of_text(value)
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                raise BadValue("not an ISO 8601 time (infinity, or a format for the step `datetime`?)", value) from None
+            if value[-1] == "Z" and len(value) <= _LONGEST_UTC:
+                span = moment - EPOCH
+                return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
+            _refuse_nanos(value)
+            return of_datetime(moment)
         if value.__class__ is int:
             return of_int(value)
         if isinstance(value, datetime):
-            if value.tzinfo is None:
-                return of_int_micros(micros_between(value, _NAIVE_EPOCH), value)
-            return micros_between(value, EPOCH)
+            return of_datetime(value)
         raise BadValue("not a time", value)
 
     return convert
+
+
+def _refuse_nanos(value: str) -> None:
+    """datetime cuts what is finer than a microsecond; we say so instead."""
+    fraction = value.partition(".")[2]
+    digits = fraction.rstrip("Z").partition("+")[0].partition("-")[0]
+    if digits[6:].strip("0"):
+        raise BadValue("finer than a microsecond", value)
 
 
 def day(value: Any) -> int:

@@ -16,7 +16,7 @@ _FALSE = {"false", "f", "no", "n", "0", "off", "", "-", "nein", "non", "å¦", "å
 
 def trim() -> Convert:
     """Takes blanks off both ends; a text of nothing but blanks becomes null."""
-    return lambda value: text_of(value).strip() or None
+    return lambda value: (value if value.__class__ is str else text_of(value)).strip() or None
 
 
 def collapse() -> Convert:
