@@ -29,7 +29,7 @@ def schemas_dir() -> Path:
 
 
 def connectors_dir(settings: Settings) -> Path:
-    """Folder with a folder for each system: `connectors_dir` of the settings, else ./connectors, else the packaged demo.
+    """Folder with a folder for each system: the settings' `connectors_dir`, else ./connectors, else the packaged demo.
 
     Raises ConfigError when the folder that was asked for does not exist.
     """

@@ -14,7 +14,7 @@ from streams.errors import ConfigError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.stack.native import Report
+    from streams.stack.launch import Report
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -32,7 +32,9 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
-        raise ConfigError("settings are wrong: " + "; ".join(lines), remedy="mend the flag, OPSHUB_… variable or opshub.env") from error
+        raise ConfigError(
+            "settings are wrong: " + "; ".join(lines), remedy="mend the flag, OPSHUB_… variable or opshub.env"
+        ) from error
     known = read_environment(settings)
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
     missing = {name: known.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
@@ -49,7 +51,11 @@ def progress(quiet: bool = False) -> Iterator[Report]:
     if quiet or not console.is_terminal:
         yield _silent if quiet else _lines()
         return
-    columns = (SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<18}"), BarColumn(bar_width=24))
+    columns = (
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+    )
     bars = Progress(*columns, TextColumn("{task.fields[text]}"), TimeElapsedColumn(), console=console)
     tasks: dict[str, Any] = {}
     lock = threading.Lock()

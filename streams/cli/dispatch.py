@@ -20,7 +20,9 @@ INTERRUPTED = 130
 
 def build(arguments: list[str]) -> typer.Typer:
     """The command tree, with real options for the verb that `arguments` name and a line of help for all others."""
-    app = typer.Typer(name="opshub", help=_ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        name="opshub", help=_ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
     app.callback()(_root)
     groups: dict[str, typer.Typer] = {}
     asked = [word for word in arguments if not word.startswith("-")][:2]
@@ -87,4 +89,4 @@ def _root(
     return
 
 
-_ABOUT = "One true flow of business facts between a company's CRM and its ERP: captured, joined, kept in a hub, written back."
+_ABOUT = "One true flow of business facts between a company's CRM and its ERP: captured, joined, written back."

@@ -61,7 +61,9 @@ def read_lock(file: Path = LOCK_FILE) -> list[Archive]:
             classifier, kind = rest if len(rest) == 2 else ("", rest[0])
             archives.append(Archive(name, group, artifact, version, classifier, kind, int(size), sha256))
         except (ValueError, IndexError):
-            raise ConfigError(f"{file}, line {number}: cannot be read", remedy="write it again with `make lock`") from None
+            raise ConfigError(
+                f"{file}, line {number}: cannot be read", remedy="write it again with `make lock`"
+            ) from None
     return archives
 
 
@@ -187,5 +189,3 @@ def fetch(group: str, artifact: str, version: str, classifier: str, kind: str, f
 def sha256_of(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-

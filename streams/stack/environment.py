@@ -39,7 +39,9 @@ def read_environment(settings: Settings) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise EnvironmentFault(f"{file} cannot be read: {error.strerror}", remedy="run as the user that ran `opshub up`") from error
+        raise EnvironmentFault(
+            f"{file} cannot be read: {error.strerror}", remedy="run as the user that ran `opshub up`"
+        ) from error
     values: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -74,7 +76,7 @@ def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") 
 
 
 def write_environment(settings: Settings) -> dict[str, str]:
-    """Write the file for these settings and return its values. Passwords that are there are kept, missing ones are made."""
+    """Write the file for these settings and return its values; passwords that are there are kept."""
     old = read_environment(settings)
 
     def password(name: str) -> str:
@@ -119,5 +121,6 @@ def _write_private(file: Path, text: str) -> None:
         new.replace(file)
     except OSError as error:
         raise EnvironmentFault(
-            f"{file} cannot be written: {error.strerror}", remedy="make the folder writable or choose another with OPSHUB_STATE_DIR"
+            f"{file} cannot be written: {error.strerror}",
+            remedy="make the folder writable or choose another with OPSHUB_STATE_DIR",
         ) from error

@@ -88,7 +88,9 @@ class Kafka(Server):
         from confluent_kafka.admin import AdminClient
 
         with contextlib.suppress(KafkaException):
-            admin = AdminClient({"bootstrap.servers": f"{self.host}:{self.port}", "log_level": 0, "socket.timeout.ms": 2000})
+            admin = AdminClient(
+                {"bootstrap.servers": f"{self.host}:{self.port}", "log_level": 0, "socket.timeout.ms": 2000}
+            )
             return bool(admin.list_topics(timeout=2).brokers)
         return False
 
@@ -146,9 +148,15 @@ class Kafka(Server):
         )
         with self.log.open("ab") as log:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ), start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ),
+                start_new_session=True,
             )
         if done.returncode:
             raise EnvironmentFault(
-                f"kafka: its storage could not be made:\n{tail(self.log)}", remedy=f"mend what it says; the whole log is {self.log}"
+                f"kafka: its storage could not be made:\n{tail(self.log)}",
+                remedy=f"mend what it says; the whole log is {self.log}",
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from streams.stack.artifacts import LOCK_FILE, fetch, sha256_of
@@ -55,12 +56,19 @@ def resolve(coordinates: list[str]) -> list[Coordinate]:
     return sorted(found)
 
 
+def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
+    group, artifact, version, classifier, kind = coordinate
+    return fetch(group, artifact, version, classifier, kind, folder)
+
+
 def main() -> None:
-    lines = ["# Java archives of the native stack: set, coordinate, bytes, sha256. Written by `make lock`; do not edit.\n"]
+    lines = [
+        "# Java archives of the native stack: set, coordinate, bytes, sha256. Written by `make lock`; do not edit.\n"
+    ]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
         for name, coordinates in WANTED.items():
             archives = sorted(resolve(coordinates) + ALONE.get(name, []))
-            files = list(pool.map(lambda c: fetch(*c, Path(folder)), archives))
+            files = list(pool.map(partial(_fetch_into, Path(folder)), archives))
             for archive, file in zip(archives, files, strict=True):
                 coordinate = ":".join(part for part in archive if part)
                 lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")

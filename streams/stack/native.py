@@ -10,13 +10,11 @@ from __future__ import annotations
 import fcntl
 import shutil
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -28,12 +26,15 @@ from streams.stack.artifacts import ArtifactStore
 from streams.stack.connect import Connect
 from streams.stack.environment import load_env, read_environment, write_environment
 from streams.stack.kafka import Kafka
+from streams.stack.launch import Launcher, Report, silent
 from streams.stack.postgres import Postgres
 from streams.stack.registry import Registry
 from streams.stack.server import Server, port_is_free
+from streams.stack.watchdog import WATCHDOG, start_watchdog
+from streams.stack.workers import stop_all_workers
 
-Report = Callable[[str, str, float | None], None]
-"""Told of progress: name of the server or archive set, what it is doing, and the part that is done (0 to 1) if known."""
+STOP_ORDER = (("connect",), ("registry", "kafka"), ("crm", "erp", "hub"))
+"""Who writes to whom: a server is stopped after those that use it."""
 
 DISK_NEEDED = 1_000_000_000
 """Bytes that must be free in the state folder: WAL and logs of a short run."""
@@ -62,7 +63,7 @@ class NativeStack:
         self._run = self._state / "run"
         self._store = ArtifactStore(cache_dir(settings))
         self._end_with_parent = end_with_parent
-        self._cancelled = threading.Event()
+        self._launcher = Launcher(self._state)
 
     @property
     def settings(self) -> Settings:
@@ -86,9 +87,9 @@ class NativeStack:
         for name in names:
             if self._store.has(name):
                 continue
-            say = report or _silent
+            say = report or silent
             say(name, "downloading", 0.0)
-            self._store.install(name, lambda done, total, name=name: say(name, "downloading", done / total))  # type: ignore[misc]
+            self._store.install(name, partial(_say_part, say, name))
             say(name, "installed", 1.0)
 
     def up(self, progress: Report | None = None) -> list[ServerStatus]:
@@ -97,7 +98,7 @@ class NativeStack:
         Raises EnvironmentFault: an unwritable folder, a full disk, a taken port, a download that fails, a server that
         dies or does not get healthy; what this call had started is ended before.
         """
-        report = progress or _silent
+        report = progress or silent
         self._make_folders()
         with self._lock():
             values = write_environment(self._given)
@@ -107,19 +108,21 @@ class NativeStack:
             starting = [server for server in servers if not self._runs_as_wanted(server)]
             self._check_ports(starting)
             if self._end_with_parent:
-                self._start_watchdog()
-            self._start_all(servers, starting, report)
+                start_watchdog(self._state)
+            self._launcher.start_all(starting, report)
         return self.status()
 
     def down(self, progress: Report | None = None) -> None:
         """Stop every server and worker of this state folder; their data stays."""
-        report = progress or _silent
+        report = progress or silent
         if not self._run.is_dir():
             return
         with self._lock():
-            self._stop_others(report)
-            for group in (("connect",), ("registry", "kafka"), ("crm", "erp", "hub")):
-                self._stop_group(group, report)
+            stop_all_workers(self._given, report)
+            servers = self._servers(read_environment(self._given))
+            for group in STOP_ORDER:
+                self._launcher.stop([server for server in servers if server.name in group], report)
+            self._stop_watchdog()
 
     def status(self) -> list[ServerStatus]:
         """Every server: its pid if it runs, its port, whether it answers."""
@@ -131,18 +134,20 @@ class NativeStack:
         """Stop one server cleanly and start it again, waiting until it is healthy."""
         server = self._server(name)
         with self._lock():
-            self._stop_group((name,), _silent)
-            self._cancelled.clear()
-            self._start(server, _silent)
+            self._launcher.stop([server])
+            self._launcher.start_all([server])
 
     def start(self, name: str) -> None:
         """Start one server that was killed or stopped, waiting until it is healthy."""
+        server = self._server(name)
         with self._lock():
-            self._cancelled.clear()
-            self._start(self._server(name), _silent)
+            self._launcher.start_all([server])
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to one server (SIGKILL also ends its children). Raises EnvironmentFault when it does not run."""
+        """Send a signal to one server; SIGKILL ends its children too.
+
+        Raises EnvironmentFault when it does not run.
+        """
         record = processes.read_record(self._run, self._server(name).name)
         if record is None or not processes.is_alive(record):
             raise EnvironmentFault(f"{name} does not run", remedy="start it with `opshub up`")
@@ -155,7 +160,9 @@ class NativeStack:
         self.up()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.down()
 
     # -- what is there
@@ -169,7 +176,13 @@ class NativeStack:
             password = values.get(f"DEMO_{name.upper()}_ADMIN_PASSWORD", "")
             databases = {name: ("postgres", password)}
             return Postgres(
-                name, settings, f"{name}_port", admin_password=password, databases=databases, logical=True, buffers="128MB"
+                name,
+                settings,
+                f"{name}_port",
+                admin_password=password,
+                databases=databases,
+                logical=True,
+                buffers="128MB",
             )
 
         hub = Postgres(
@@ -191,7 +204,9 @@ class NativeStack:
         for server in self._servers(read_environment(self._given)):
             if server.name == name:
                 return server
-        raise EnvironmentFault(f"the stack has no server {name!r}", remedy="one of: crm, erp, hub, kafka, connect, registry")
+        raise EnvironmentFault(
+            f"the stack has no server {name!r}", remedy="one of: crm, erp, hub, kafka, connect, registry"
+        )
 
     def _status_of(self, server: Server) -> ServerStatus:
         record = processes.read_record(self._run, server.name)
@@ -206,7 +221,7 @@ class NativeStack:
             return False
         if record.fingerprint == server.fingerprint() and server.healthy():
             return True
-        self._stop_one(server)
+        self._launcher.stop([server])
         return False
 
     # -- before a start
@@ -247,118 +262,17 @@ class NativeStack:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise EnvironmentFault(
-                    f"another opshub process is starting or stopping the servers of {self._state}", remedy="wait until it is done"
+                    f"another opshub process is starting or stopping the servers of {self._state}",
+                    remedy="wait until it is done",
                 ) from None
             yield
 
-    def _start_watchdog(self) -> None:
-        from streams.stack.watchdog import start_watchdog
-
-        start_watchdog(self._state)
-
-    # -- start
-
-    def _start_all(self, servers: list[Server], starting: list[Server], report: Report) -> None:
-        """Start in the order of their needs, side by side where they can."""
-        self._cancelled.clear()
-        ready = {server.name for server in servers} - {server.name for server in starting}
-        waiting = list(starting)
-        running: dict[Future[None], Server] = {}
-        pool = ThreadPoolExecutor(max(1, len(starting)), thread_name_prefix="start")
-        try:
-            while waiting or running:
-                for server in [s for s in waiting if ready.issuperset(s.needs)]:
-                    waiting.remove(server)
-                    running[pool.submit(self._start, server, report)] = server
-                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                for job in done:
-                    job.result()
-                    ready.add(running.pop(job).name)
-        except BaseException:
-            self._cancelled.set()
-            pool.shutdown(wait=True)
-            for server in reversed(starting):
-                self._stop_one(server, seconds=5.0)
-            raise
-        finally:
-            pool.shutdown(wait=True)
-
-    def _start(self, server: Server, report: Report) -> None:
-        began = time.monotonic()
-        report(server.name, "starting", None)
-        processes.rotate(server.log)
-        try:
-            server.prepare()
-        except OSError as error:
-            raise EnvironmentFault(
-                f"{server.name} cannot be prepared: {error}", remedy="look at the disk and at the rights of the state folder"
-            ) from error
-        if self._cancelled.is_set():
-            return
-        record = self._spawn(server)
-        tries = 1
-        while not server.healthy():
-            if self._cancelled.is_set():
-                return
-            if not processes.is_alive(record):
-                # Killed children of a Postgres that was killed hold its shared memory for a moment.
-                if tries < 2 and time.monotonic() - began < 5:
-                    tries += 1
-                    time.sleep(1.0)
-                    record = self._spawn(server)
-                    continue
-                raise EnvironmentFault(
-                    f"{server.name} ended while it started; the last lines of its log:\n{processes.tail(server.log)}",
-                    remedy=f"mend what it says; the whole log is {server.log}",
-                )
-            if time.monotonic() - began > server.start_seconds:
-                raise EnvironmentFault(
-                    f"{server.name} runs but did not get healthy in {server.start_seconds:.0f} s; the last lines of its log:\n"
-                    f"{processes.tail(server.log)}",
-                    remedy=f"the machine may be overloaded: try again; the whole log is {server.log}",
-                )
-            time.sleep(0.1)
-        server.after_start()
-        report(server.name, f"healthy after {time.monotonic() - began:.1f} s", 1.0)
-
-    def _spawn(self, server: Server) -> processes.Record:
-        record = processes.spawn(
-            server.name,
-            server.command(),
-            log=server.log,
-            cwd=server.data if server.data.is_dir() else self._state,
-            env=server.environment,
-            user=server.user,
-            port=server.port,
-            fingerprint=server.fingerprint(),
-        )
-        processes.write_record(self._run, record)
-        return record
-
-    # -- stop
-
-    def _stop_group(self, names: tuple[str, ...], report: Report) -> None:
-        servers = [server for server in self._servers(read_environment(self._given)) if server.name in names]
-        with ThreadPoolExecutor(len(servers)) as pool:
-            for _ in pool.map(lambda server: self._stop_one(server, report=report), servers):
-                pass
-
-    def _stop_one(self, server: Server, *, seconds: float | None = None, report: Report | None = None) -> None:
-        record = processes.read_record(self._run, server.name)
-        if record is not None and processes.is_alive(record):
-            say = report or _silent
-            say(server.name, "stopping", None)
-            clean = processes.stop(record, first=server.stop_signal, seconds=seconds or server.stop_seconds)
-            say(server.name, "stopped" if clean else "ended by force", 1.0)
-        processes.forget(self._run, server.name)
-
-    def _stop_others(self, report: Report) -> None:
-        from streams.stack.workers import stop_all_workers
-
-        stop_all_workers(self._given, report)
+    def _stop_watchdog(self) -> None:
+        record = processes.read_record(self._run, WATCHDOG)
+        if record is not None:
+            processes.stop(record, seconds=2.0)
+            processes.forget(self._run, WATCHDOG)
 
 
-def _silent(name: str, text: str, part: float | None) -> None:
-    return
-
-
+def _say_part(report: Report, name: str, done: int, total: int) -> None:
+    report(name, "downloading", done / total)

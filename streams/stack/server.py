@@ -76,7 +76,7 @@ class Server(ABC):
 
     def fingerprint_parts(self) -> list[str]:
         """Texts whose change means that a running server is out of date."""
-        return [str(self.port), self.settings.host]
+        return [str(self.port), self.settings.host, *self.command()]
 
     def fingerprint(self) -> str:
         return hashlib.sha256("\0".join(self.fingerprint_parts()).encode()).hexdigest()[:16]

@@ -13,18 +13,18 @@ from pathlib import Path
 
 from streams.stack import processes
 
-_NAME = "watchdog"
+WATCHDOG = "watchdog"
 
 
 def start_watchdog(state: Path) -> None:
     """Watch this process from a new one, for the state folder; one watchdog at a time."""
     run = state / "run"
-    old = processes.read_record(run, _NAME)
+    old = processes.read_record(run, WATCHDOG)
     if old is not None and processes.is_alive(old):
         return
     pid = os.getpid()
     command = [sys.executable, "-m", "streams.stack.watchdog", str(state), str(pid), processes.identity(pid) or ""]
-    record = processes.spawn(_NAME, command, log=state / "logs" / "watchdog.log", cwd=state, env=_environment())
+    record = processes.spawn(WATCHDOG, command, log=state / "logs" / "watchdog.log", cwd=state, env=_environment())
     processes.write_record(run, record)
 
 

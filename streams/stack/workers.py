@@ -6,19 +6,19 @@ it dies. Both are remembered in `<state_dir>/run`, so that any later command fin
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from streams.errors import EnvironmentFault
 from streams.settings import Settings
 from streams.stack import processes
-
-if TYPE_CHECKING:
-    from streams.stack.native import Report
+from streams.stack.launch import Report, silent
 
 WORKER = "worker-"
 SUPERVISOR = "supervisor-"
@@ -57,8 +57,6 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 
 def _as_text(value: object) -> str:
     if isinstance(value, list):
-        import json
-
         return json.dumps(value)
     return str(value)
 
@@ -92,7 +90,9 @@ def start_worker(settings: Settings, name: str, *, supervised: bool = True) -> i
         if not processes.is_alive(record):
             break
         time.sleep(0.05)
-    raise EnvironmentFault(f"worker {name} could not be started:\n{processes.tail(log)}", remedy=f"the whole log is {log}")
+    raise EnvironmentFault(
+        f"worker {name} could not be started:\n{processes.tail(log)}", remedy=f"the whole log is {log}"
+    )
 
 
 def stop_worker(settings: Settings, name: str, *, seconds: float = 20.0) -> None:
@@ -113,20 +113,16 @@ def list_workers(settings: Settings) -> list[WorkerStatus]:
     return [WorkerStatus(n, _pid(run, WORKER + n), _pid(run, SUPERVISOR + n) is not None) for n in sorted(names)]
 
 
-def stop_all_workers(settings: Settings, report: Report | None = None) -> None:
+def stop_all_workers(settings: Settings, report: Report = silent) -> None:
     """End every worker, side by side."""
-    from concurrent.futures import ThreadPoolExecutor
-
     workers = list_workers(settings)
     if not workers:
         return
 
     def stop(worker: WorkerStatus) -> None:
-        if report:
-            report(f"worker {worker.name}", "stopping", None)
+        report(f"worker {worker.name}", "stopping", None)
         stop_worker(settings, worker.name)
-        if report:
-            report(f"worker {worker.name}", "stopped", 1.0)
+        report(f"worker {worker.name}", "stopped", 1.0)
 
     with ThreadPoolExecutor(len(workers)) as pool:
         list(pool.map(stop, workers))
@@ -141,8 +137,8 @@ def _stop_supervisor(run: Path, name: str) -> None:
     """End the process above a worker; the worker itself goes on."""
     record = processes.read_record(run, SUPERVISOR + name)
     if record is not None:
-        processes.send(record, processes.signal.SIGTERM)
+        processes.send(record, signal.SIGTERM)
         if not processes.wait_gone(record, 3.0):
-            processes.send(record, processes.signal.SIGKILL)
+            processes.send(record, signal.SIGKILL)
             processes.wait_gone(record, 3.0)
         processes.forget(run, SUPERVISOR + name)
