@@ -1,0 +1,1 @@
+"""canonical record → topic, key and Avro bytes in the Confluent wire format; and the schema registry."""

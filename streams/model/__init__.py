@@ -1,0 +1,1 @@
+"""What travels on the walk: changes, positions, states, and the canonical records."""
