@@ -219,6 +219,9 @@ class LaneApp(faust.App):
         )
         return self.topic(*topics, schema=BatchSchema())
 
+    def _create_directories(self) -> None:
+        """No tables, so no folders for them."""
+
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False
 

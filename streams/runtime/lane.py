@@ -111,7 +111,11 @@ class Lane:
         self.records_in = 0
         self.records_out = 0
         self.consumed: dict[TP, int] = {}
+        """Next offset to read, by partition, of what is committed."""
+        self.ends: dict[TP, int] = {}
+        """Where a poll last found a partition's end."""
         self._stopping = False
+        self._idle = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
         self._on_rebalance: Rebalanced | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,6 +127,7 @@ class Lane:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "range",
                 "session.timeout.ms": session_timeout_ms,
@@ -165,7 +170,9 @@ class Lane:
             records = await self._call(self._poll)
             self.last_progress = time.monotonic()
             if not records:
+                self._idle = True
                 continue
+            self._idle = False
             consumed: dict[TP, int] = {}
             for record in records:
                 consumed[record.topic(), record.partition()] = record.offset() + 1
@@ -175,6 +182,7 @@ class Lane:
                 await batch.done
                 self.records_in += len(records)
                 self.consumed.update(consumed)
+                self._idle = True
             except Fenced as gone:
                 logger.warning("%s: another worker owns these partitions now (%s); rejoining", self.name, gone)
                 await self._call(self._rejoin)
@@ -197,7 +205,10 @@ class Lane:
         for topic, partition in self.assigned:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if high >= 0:
-                lags[topic, partition] = max(0, high - self.consumed.get((topic, partition), max(low, 0)))
+                tp = (topic, partition)
+                read = self.consumed.get(tp, max(low, 0))
+                end = self.ends.get(tp, 0)
+                lags[tp] = max(0, high - (max(read, end) if self._idle else read))
         return lags
 
     async def _call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -236,7 +247,10 @@ class Lane:
             raise EnvironmentFault(f"{self.name}: {error.str()}", remedy="restart this worker")
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             logger.warning("%s: %s; `opshub apply` creates missing topics", self.name, error.str())
-        elif error.code() != KafkaError._PARTITION_EOF:
+        elif error.code() == KafkaError._PARTITION_EOF:
+            # Transaction markers take offsets too: only this tells that nothing is left to read.
+            self.ends[message.topic(), message.partition()] = message.offset()
+        else:
             logger.warning("%s: %s", self.name, error.str())
         return False
 

@@ -144,7 +144,7 @@ class Settling:
             return
         for member in list(state.members.values()):
             into = member.merged_into
-            if into is None and member.entity == state.kind and member.id != state.id:
+            if into is None and state.kind in MERGEABLE and member.entity == state.kind and member.id != state.id:
                 into = state.id
             if into is None:
                 continue
@@ -158,8 +158,12 @@ class Settling:
                     root.contributions[source] = said
                     state.sources[source] = root.id
                     self._resourced.add(root.id)
-        for member_id in list(state.members):
-            self._mark(self._dirty, state, member_id)
+        self._mark(self._dirty, state, "")
+        for member in state.members.values():
+            if member.contributions:
+                self._mark(self._dirty, state, member.id)
+            if ENTITIES[member.entity].lines is not None:
+                self._resourced.add(member.id)  # lines may have come with the refresh
 
     def _move(self, state: AggregateState, members: list[EntityState], target: str, *, same: bool) -> None:
         """Hand members over: their rows go to `target`, whose writer is told to read them."""
@@ -215,7 +219,7 @@ class Settling:
         for state, ids in self._dirty.values():
             for entity_id in ids:
                 member = state.members.get(entity_id)
-                if member is not None:
+                if member is not None and member.contributions:
                     self._entity(state, member, same)
             if state.kind == "order_flow":
                 self._flow(state)
@@ -269,7 +273,6 @@ class Settling:
                 return
             document = parent
             if changed:
-                document.updated_us = max(document.updated_us, member.updated_us)
                 if document.id not in self._bumped:
                     self._bumped.add(document.id)
                     document.version += 1

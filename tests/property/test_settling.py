@@ -81,8 +81,9 @@ class World:
         return target if same else source
 
     def folded(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What a compacted topic holds at last, without how many steps it took and when the last that mattered came."""
         return {
-            key: {name: value for name, value in record.items() if name != "version"}
+            key: {name: value for name, value in record.items() if name not in ("version", "updated_at")}
             for key, (_, record) in self.topic.items()
             if record is not None
         }
