@@ -93,6 +93,7 @@ class CompiledTable:
             "__builtins__": {"tuple": tuple, "list": list, "str": str, "int": int, "Exception": Exception, "getattr": getattr},
             "UNSET": UNSET,
             "Mapped": Mapped,
+            "BadValue": BadValue,
             "ColumnMissing": ColumnMissing,
             "source_id": source_id,
             "cached_source_id": cached_source_id,

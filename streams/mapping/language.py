@@ -72,6 +72,9 @@ class Rule(_Part):
     lookup: Lookup | None = None
     values: dict[str, Scalar] | None = Field(default=None, description="value map: what the source says -> what the canonical field says")
     unknown: Unknown = Field(default="reject", description="a value that `values` does not list: reject the row, pass it as it is, or null")
+    bad: Literal["reject", "null", "pass"] = Field(
+        default="reject", description="a value that a step or the field's type rejects: reject the row, take null, or (texts) pass it as it is; the last two with a note"
+    )
     default: Scalar = Field(default=None, description="what stands for null")
     required: bool = Field(default=False, description="null rejects the row, and a column that the source drops parks the table")
     timezone: Zone | None = Field(default=None, description="zone of a timestamp without one; default: the table's, then the dictionary's")

@@ -20,8 +20,9 @@ from streams.mapping.language import Dictionary, Lookup, Reference, Rule, Source
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import BadValue, Problem
-from streams.mapping.values import chooser, json_path, joined, piece, refuse_null, typed_key
+from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
 
+Then = Callable[[Callable[[str], str]], None]
 Note = Callable[[str, str, object], None]
 """note(field, reason, value): a value was mended."""
 
@@ -247,8 +248,8 @@ class _TablePlanner:
         if "const" in rule.model_fields_set:
             return self._const(rule, field, path)
         statements: list[str] = []
-        value, columns = self._origin(rule, field, path, statements)
-        self._read(columns)
+        origin, given = self._origin(rule, field, path)
+        value, columns = origin, list(given)
 
         def then(python: Callable[[str], str]) -> None:
             """value = python(value), unless it is null."""
@@ -272,18 +273,23 @@ class _TablePlanner:
         if rule.typed is not None:
             self._typed(rule, field, path, then)
         for i, step in enumerate(rule.steps):
-            self._step(rule, step, field, (*path, "steps", i), then)
+            columns += self._step(rule, step, field, (*path, "steps", i), then)
         if rule.lookup is not None:
             self._lookup(rule.lookup, (*path, "lookup"), then)
         finish = self._finish(rule, field, path)
         if finish is None or len(self.all.problems) > before:
             return None
-        python = self._finished(rule, field, value, finish, path)
+        read = tuple(dict.fromkeys(columns))
+        self._read(read)
+        python = self._typed_value(rule, field, value, finish, path)
+        if rule.bad != "reject":
+            python = self._forgiving(rule, field, origin, statements, python, path)
+        python = self._never_null(rule, field, python, finish, path)
         if rule.required or field.required:
-            self.required.update(dict.fromkeys(columns))
-        return statements, python, columns
+            self.required.update(dict.fromkeys(read))
+        return statements, python, read
 
-    def _origin(self, rule: Rule, field: FieldType, path: Path_, statements: list[str]) -> tuple[str, tuple[str, ...]]:
+    def _origin(self, rule: Rule, field: FieldType, path: Path_) -> tuple[str, tuple[str, ...]]:
         if rule.column is not None:
             return self.names.local(rule.column), (rule.column,)
         if rule.expr is not None:
@@ -299,7 +305,7 @@ class _TablePlanner:
         joiner = self._constant("joined", joined(rule.join))
         return f"{joiner}({', '.join(local)})", columns
 
-    def _typed(self, rule: Rule, field: FieldType, path: Path_, then: Callable[[Callable[[str], str]], None]) -> None:
+    def _typed(self, rule: Rule, field: FieldType, path: Path_, then: Then) -> None:
         wrong = [e for e in (rule.typed or {}).values() if e != (rule.entity or field.ref)]
         if field.ref is None or wrong:
             self.all.wrong((*path, "typed"), f"points to {', '.join(wrong) or 'nothing: this field is no reference'}", f"this field takes a {rule.entity or field.ref}")
@@ -307,19 +313,21 @@ class _TablePlanner:
         reader = self._constant("typed", typed_key(frozenset(rule.typed or {})))
         then(lambda v: f"{reader}({v})")
 
-    def _step(self, rule: Rule, step: str | dict[str, Any], field: FieldType, path: Path_, then: Callable[[Callable[[str], str]], None]) -> None:
+    def _step(self, rule: Rule, step: str | dict[str, Any], field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
         dictionary = self.all.dictionary
         zone = rule.timezone or self.table.timezone or dictionary.timezone
         note, name = self.all.note, f"{self.name}: {field.name}"
         try:
-            label, convert = make(step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value))
+            label, convert, extra = make(step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value))
         except ValueError as error:
             self.all.wrong(path, str(error), "the conversions are listed in docs/guides/bring-your-own-system.md")
-            return
+            return ()
         call = self._constant(f"step_{label}", convert)
-        then(lambda v: f"{call}({v})")
+        more = "".join(f", {self.names.local(c)}" for c in extra)
+        then(lambda v: f"{call}({v}{more})")
+        return extra
 
-    def _lookup(self, lookup: Lookup, path: Path_, then: Callable[[Callable[[str], str]], None]) -> None:
+    def _lookup(self, lookup: Lookup, path: Path_, then: Then) -> None:
         seen: Lookup | None = lookup
         while seen is not None:
             table = self.all.dictionary.tables.get(seen.table)
@@ -381,21 +389,30 @@ class _TablePlanner:
             return [], f"list({self._constant('const', tuple(made))})", ()
         return [], repr(made), ()
 
-    def _finished(self, rule: Rule, field: FieldType, value: str, finish: Callable[[Any], Any], path: Path_) -> str:
-        required = rule.required or field.required
-        python: str
+    def _typed_value(self, rule: Rule, field: FieldType, value: str, finish: Callable[[Any], Any], path: Path_) -> str:
+        """The expression that makes a value one of the field's type."""
         if rule.values is not None:
             made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
-            python = self._choice(made, rule.unknown, field, value, finish)
-        elif field.ref is not None:
-            python = self._ref_python(rule, field, value)
-        else:
-            python = self._plain(field, value, finish)
+            return self._choice(made, rule.unknown, field, value, finish)
+        return self._ref_python(rule, field, value) if field.ref is not None else self._plain(field, value, finish)
+
+    def _forgiving(self, rule: Rule, field: FieldType, origin: str, statements: list[str], python: str, path: Path_) -> str:
+        """The same with a rule for what is rejected: null, or the value as it came."""
+        if rule.bad == "pass" and (field.kind != "text" or field.allowed):
+            self.all.wrong((*path, "bad"), f"`{field.name}` is {field.kind if field.kind != 'text' else 'one of fixed values'}", "say `bad: null`")
+        result, original = self._temporary(), self._temporary()
+        handler = self._constant("bad", forgiving(rule.bad == "pass", lambda r, v: self.all.note(f"{self.name}: {field.name}", r, v)))
+        inner = [f"    {s}" for s in statements]
+        statements[:] = [f"{original} = {origin}", "try:", *inner, f"    {result} = {python}", "except BadValue as fault:", f"    {result} = {handler}(fault, {original})"]
+        return result
+
+    def _never_null(self, rule: Rule, field: FieldType, python: str, finish: Callable[[Any], Any], path: Path_) -> str:
+        """What stands for null: the default, or a rejection where there must be a value."""
         default = self._converted(rule.default, field, finish, (*path, "default")) if rule.default is not None else None
         if default is not None:
             temporary = self._temporary()
-            python = f"(({temporary}) if ({temporary} := {python}) is not None else {default!r})"
-        if required:
+            python = f"({temporary} if ({temporary} := {python}) is not None else {default!r})"
+        if rule.required or field.required:
             temporary = self._temporary()
             python = f"({temporary} if ({temporary} := {python}) is not None else refuse_null())"
         return python

@@ -127,6 +127,16 @@ def typed_key(types: frozenset[str]) -> Convert:
     return read
 
 
+def forgiving(keep: bool, note: Callable[[str, object], None]) -> Callable[[BadValue, Any], Any]:
+    """A function for a value that was rejected: it notes why, and gives null, or the text as it came."""
+
+    def forgive(fault: BadValue, value: Any) -> Any:
+        note(f"{fault.reason}, {'passed as it is' if keep else 'taken as null'}", value)
+        return text_of(value) if keep and value is not None else None
+
+    return forgive
+
+
 def refuse_null() -> Any:
     """For a field that must have a value."""
     raise BadValue("null, and this field must have a value", None)

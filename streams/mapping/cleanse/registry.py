@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.mapping.cleanse.builtin import BUILTIN
 
-Convert = Callable[[Any], Any]
+Convert = Callable[..., Any]
 GROUP = "opshub.conversions"
 _GIVEN = {"note", "country", "timezone"}
 """Keywords that the dictionary fills in by itself."""
@@ -48,8 +48,13 @@ def conversions() -> dict[str, Conversion]:
     return known
 
 
-def make(step: str | dict[str, Any], *, country: str | None, timezone: str, note: Callable[[str, object], None]) -> tuple[str, Convert]:
-    """The name and the function of one step. ValueError says what is wrong with the step and what would be right."""
+def make(
+    step: str | dict[str, Any], *, country: str | None, timezone: str, note: Callable[[str, object], None]
+) -> tuple[str, Convert, tuple[str, ...]]:
+    """The name and the function of one step, and the columns whose values the function takes after the value itself.
+
+    An option whose name ends in `_column` names such a column. ValueError says what is wrong with the step and what would be right.
+    """
     name, options = _parts(step)
     conversion = conversions().get(name)
     if conversion is None:
@@ -67,7 +72,8 @@ def make(step: str | dict[str, Any], *, country: str | None, timezone: str, note
     defaults: dict[str, Any] = {"country": country, "timezone": timezone, "note": note}
     takes_all = inspect.signature(conversion.factory).parameters
     arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
-    return name, conversion.factory(**arguments)
+    columns = tuple(options[o] for o in known if o.endswith("_column") and options.get(o) is not None)
+    return name, conversion.factory(**arguments), columns
 
 
 def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:

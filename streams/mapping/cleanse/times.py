@@ -92,7 +92,8 @@ def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, am
     """A function from a timestamp to microseconds since 1970 in UTC.
 
     It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone), ISO 8601 text with a zone, or without
-    one in `timezone`, or a datetime that a step made. BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
+    one in `timezone`, or a datetime or a day (its midnight)
+    that a step made. BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
     """
     to_utc = local_to_utc(timezone, note, ambiguous)
     factor = _PER_UNIT.get(unit)
@@ -138,6 +139,8 @@ def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, am
             return of_int(value)
         if isinstance(value, datetime):
             return of_datetime(value)
+        if isinstance(value, date):  # a day as a moment is its midnight, on the clock of the time zone
+            return of_datetime(datetime(value.year, value.month, value.day))
         raise BadValue("not a time", value)
 
     return convert

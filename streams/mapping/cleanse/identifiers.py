@@ -1,0 +1,164 @@
+"""Numbers and names that have rules: tax ids, bank accounts, article numbers, names of companies."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+from streams.mapping.cleanse.contact import country_code
+from streams.mapping.cleanse.text import text_of
+from streams.mapping.problems import BadValue
+
+Convert = Callable[..., Any]
+
+
+@cache
+def _tax_module(country: str) -> Any:
+    """python-stdnum's module for the tax number that a country's companies show on invoices; None if it has none."""
+    from stdnum import get_cc_module
+
+    if country == "CN":
+        return get_cc_module("cn", "uscc")
+    if country == "US":
+        return get_cc_module("us", "ein")
+    return get_cc_module("gr" if country == "EL" else country.lower(), "vat")
+
+
+_EU_PREFIXES = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK XI".split())
+
+
+def tax_id(country: str | None = None, country_column: str | None = None) -> Convert:
+    """A tax number without blanks, its check digits proved: EU VAT with its country's letters, 统一社会信用代码, GB, CH, US and more.
+
+    Letters of an EU country at the head say which rules hold; else the row's `country_column`, else `country`. '' is null.
+    Source of the rules: `python-stdnum`.
+    """
+    if country is not None and _tax_module(country) is None:
+        raise ValueError(f"tax numbers of {country} are not known")
+    code_of = country_code()
+
+    def convert(value: Any, where: Any = None) -> str | None:
+        text = re.sub(r"[\s.\-/·]", "", unicodedata.normalize("NFKC", text_of(value))).upper()
+        if not text:
+            return None
+        prefix = text[:2]
+        if prefix in _EU_PREFIXES and any(c.isdigit() for c in text[2:]):
+            return _checked(text[2:], "GR" if prefix == "EL" else prefix, prefix, value)
+        rules = country
+        if where not in (None, ""):
+            try:
+                rules = code_of(where) or country
+            except BadValue:
+                rules = country
+        if rules is None:
+            raise BadValue("a tax number without country letters, and no `country` says whose it is", value)
+        letters = "EL" if rules == "GR" else rules
+        return _checked(text.removeprefix(rules), rules, letters if letters in _EU_PREFIXES or rules in ("GB", "CH") else "", value)
+
+    return convert
+
+
+def _checked(number: str, country: str, letters: str, value: object) -> str:
+    from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
+
+    module = _tax_module("GB" if country == "XI" else country)
+    if module is None:
+        raise BadValue(f"tax numbers of {country} are not known", value)
+    try:
+        valid = str(module.validate(f"CHE{number.removeprefix('CHE').removeprefix('E')}" if country == "CH" else number))
+    except InvalidChecksum:
+        raise BadValue(f"a tax number of {country} with a wrong check digit", value) from None
+    except InvalidLength:
+        raise BadValue(f"a tax number of {country} with too many or too few digits", value) from None
+    except (ValidationError, ValueError):
+        raise BadValue(f"not a tax number of {country}", value) from None
+    if country == "CH":
+        return valid
+    return valid if valid.startswith(letters) else letters + valid
+
+
+def iban() -> Convert:
+    """A bank account number (IBAN) without blanks, its check digits proved. '' is null."""
+    from stdnum import iban as rules
+
+    return _numbered(rules, "IBAN")
+
+
+def gtin() -> Convert:
+    """An article number (GTIN-8, 12, 13, 14; EAN, UPC) without blanks, its check digit proved. '' is null."""
+    from stdnum import ean as rules
+
+    return _numbered(rules, "GTIN")
+
+
+def _numbered(rules: Any, name: str) -> Convert:
+    from stdnum.exceptions import InvalidChecksum, ValidationError
+
+    def convert(value: Any) -> str | None:
+        text = re.sub(r"[\s\-]", "", text_of(value))
+        if not text:
+            return None
+        if not text.isascii():
+            raise BadValue(f"not an {name}", value)
+        try:
+            return str(rules.validate(text))
+        except InvalidChecksum:
+            raise BadValue(f"an {name} with a wrong check digit", value) from None
+        except (ValidationError, ValueError):
+            raise BadValue(f"not an {name}", value) from None
+
+    return convert
+
+
+_LEGAL_FORMS = {
+    "gmbh & co kg": "GmbH & Co. KG", "gmbh & co kgaa": "GmbH & Co. KGaA", "gmbh & co ohg": "GmbH & Co. OHG", "ag & co kg": "AG & Co. KG",
+    "gmbh": "GmbH", "mbh": "mbH", "ggmbh": "gGmbH", "ug": "UG", "ug haftungsbeschränkt": "UG (haftungsbeschränkt)", "ag": "AG", "kg": "KG", "kgaa": "KGaA",
+    "ohg": "OHG", "gbr": "GbR", "ek": "e.K.", "eg": "eG", "ev": "e.V.", "se": "SE",
+    "ltd": "Ltd", "limited": "Limited", "plc": "plc", "llp": "LLP", "llc": "LLC", "inc": "Inc.", "incorporated": "Incorporated", "corp": "Corp.",
+    "corporation": "Corporation", "co": "Co.", "company": "Company", "co ltd": "Co., Ltd.", "pty ltd": "Pty Ltd", "pte ltd": "Pte. Ltd.", "pvt ltd": "Pvt. Ltd.",
+    "sa": "S.A.", "sas": "SAS", "sasu": "SASU", "sarl": "SARL", "eurl": "EURL", "sl": "S.L.", "slu": "S.L.U.", "spa": "S.p.A.", "srl": "S.r.l.", "lda": "Lda.",
+    "bv": "B.V.", "nv": "N.V.", "vof": "V.O.F.", "ab": "AB", "as": "AS", "a/s": "A/S", "aps": "ApS", "oy": "Oy", "oyj": "Oyj",
+    "sp z oo": "Sp. z o.o.", "sro": "s.r.o.", "kft": "Kft.", "zrt": "Zrt.", "doo": "d.o.o.", "ltda": "Ltda.", "oü": "OÜ",
+    "有限公司": "有限公司", "有限责任公司": "有限责任公司", "股份有限公司": "股份有限公司", "集团有限公司": "集团有限公司", "株式会社": "株式会社", "kk": "K.K.",
+}  # fmt: skip
+"""Legal forms as they are compared (small letters, no points) → as they are written."""
+
+_LONGEST_FORM = max(len(form.split()) for form in _LEGAL_FORMS)
+_CJK_FORMS = sorted((f for f in _LEGAL_FORMS if not f.isascii() and " " not in f and not f.isalpha() or f[:1] >= "\u3000"), key=len, reverse=True)
+
+
+def _form_key(words: list[str]) -> str:
+    return " ".join(w for w in (re.sub(r"[.,()]", "", word).casefold().replace("und", "&") for word in words) if w)
+
+
+def split_company(name: str) -> tuple[str, str]:
+    """A company's name without its legal form, and the form as it is usually written ('' if there is none)."""
+    text = " ".join(unicodedata.normalize("NFKC", name).split())
+    for form in _CJK_FORMS:
+        if text.endswith(form) and len(text) > len(form):
+            return text[: -len(form)].rstrip(), form
+    words = text.split(" ")
+    for count in range(min(_LONGEST_FORM + 1, len(words) - 1), 0, -1):
+        form = _LEGAL_FORMS.get(_form_key(words[-count:]))
+        if form is not None:
+            return " ".join(words[:-count]).rstrip(" ,"), form
+    return text, ""
+
+
+def company_name(legal_form: Literal["keep", "drop", "only"] = "keep") -> Convert:
+    """A company's name with single blanks, its legal form as it is usually written (gmbh & co.kg → GmbH & Co. KG): kept, dropped (for matching), or alone. '' is null."""
+
+    def convert(value: Any) -> str | None:
+        name, form = split_company(text_of(value))
+        if legal_form == "drop":
+            return name or None
+        if legal_form == "only":
+            return form or None
+        if form and form[:1] >= "\u3000":
+            return name + form
+        return f"{name} {form}".strip() or None
+
+    return convert
