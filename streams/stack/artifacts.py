@@ -189,3 +189,16 @@ def fetch(group: str, artifact: str, version: str, classifier: str, kind: str, f
 def sha256_of(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def main(arguments: list[str]) -> None:
+    """`python -m streams.stack.artifacts <set> <folder>`: put one set of the lock file into a folder (for images)."""
+    name, folder = arguments
+    with tempfile.TemporaryDirectory() as cache:
+        shutil.copytree(ArtifactStore(Path(cache)).install(name), folder, dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])

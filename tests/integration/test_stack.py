@@ -88,7 +88,9 @@ def test_passwords_are_needed_and_private(own: NativeStack) -> None:
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=env["DEMO_CRM_HOST"], port=env["DEMO_CRM_PORT"], user="postgres", password="guess")
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(host=str(own.settings.state_dir / "data/crm/socket"), port=env["DEMO_CRM_PORT"], user="postgres")
+        psycopg.connect(
+            host=str(own.settings.state_dir / "data/crm/socket"), port=env["DEMO_CRM_PORT"], user="postgres"
+        )
 
 
 def test_a_connector_reads_its_password_from_the_environment(own: NativeStack) -> None:

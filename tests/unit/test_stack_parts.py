@@ -78,7 +78,9 @@ def test_placeholders() -> None:
 def test_the_lock_names_no_host_and_each_archive_once() -> None:
     lock = read_lock()
     assert "://" not in artifacts.LOCK_FILE.read_text()
-    assert len({archive.coordinate for archive in lock if archive.set == "kafka"}) == sum(a.set == "kafka" for a in lock)
+    assert len({archive.coordinate for archive in lock if archive.set == "kafka"}) == sum(
+        a.set == "kafka" for a in lock
+    )
     assert all(len(archive.sha256) == 64 and archive.size > 0 for archive in lock)
 
 
@@ -128,7 +130,9 @@ def test_a_recycled_pid_is_never_ended(tmp_path: Path) -> None:
 
 
 def test_a_process_that_does_not_listen_is_ended_by_force(tmp_path: Path) -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
     record = processes.spawn("deaf", [sys.executable, "-c", code], log=tmp_path / "log", cwd=tmp_path)
     while "deaf" not in processes.tail(tmp_path / "log"):
         time.sleep(0.02)
