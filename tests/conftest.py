@@ -58,8 +58,8 @@ def state_dir() -> Iterator[Path]:
 def stack() -> Iterator[NativeStack]:
     """The stack that all tests of a session share: started when first asked for, ended with the session.
 
-    `stack.settings` has its addresses, `stack.env()` its roles and passwords. A test that stops or breaks a server takes
-    one of its own, or leaves the server healthy behind.
+    `stack.settings` has its addresses, `stack.env()` its roles and passwords. A test that stops or breaks
+    a server takes one of its own, or leaves the server healthy behind.
     """
     folder = Path(tempfile.mkdtemp(prefix="opshub-tests-"))
     shared = NativeStack(stack_settings(folder), end_with_parent=True)

@@ -113,7 +113,7 @@ def test_an_archive_is_installed_once_and_whole(tmp_path: Path, monkeypatch: pyt
 def test_an_archive_that_is_not_what_was_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(b"evil", monkeypatch)
     store = ArtifactStore(tmp_path, [locked(b"good")])
-    with pytest.raises(EnvironmentFault, match="org.example:thing:1:jar could not be fetched: it has sha256"):
+    with pytest.raises(EnvironmentFault, match=r"org\.example:thing:1:jar could not be fetched: it has sha256"):
         store.install("set")
     assert list((tmp_path / "servers").iterdir()) == []
 
@@ -156,7 +156,8 @@ from streams.stack import processes
 from streams.stack.watchdog import start_watchdog
 state = Path(sys.argv[1])
 start_watchdog(state)
-record = processes.spawn("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=state / "logs/l", cwd=state)
+sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+record = processes.spawn("sleeper", sleeper, log=state / "logs/l", cwd=state)
 processes.write_record(state / "run", record)
 print("ready", flush=True)
 time.sleep(60)
