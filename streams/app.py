@@ -41,15 +41,12 @@ class SystemRoute:
     """decode and map for the topics of one system."""
 
     def __init__(self, system: System) -> None:
-        self._decoder = Decoder(system.dictionary)
+        self.decoder = Decoder(system.dictionary, prefix=system.source["config"]["topic.prefix"])
+        self.decode = self.decoder.decode
         self._tables = system.dictionary.tables
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None:
-        return self._decoder.decode(topic, key, value)
-
     def map(self, change: RowChange) -> list[Mapped]:
-        row = change.before if change.after is None else change.after
-        return self._tables[change.table].map(row, change.op, change.key)
+        return self._tables[change.table].map_change(change)
 
 
 def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[LaneApp, Health]:
@@ -63,7 +60,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         routes: dict[str, Any] = {}
         for system in load_systems(settings):
             route = SystemRoute(system)
-            routes |= dict.fromkeys(system.topics, route)
+            routes |= dict.fromkeys(route.decoder.topics, route)
         ingest = Ingest(routes, encode_change)
         add_ingest(app, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), list(routes))
         counts["ingest"] = ingest.counts

@@ -67,3 +67,8 @@ ON CONFLICT (topic, partition, position) DO UPDATE SET tried = dead_letter.tried
 
 -- name: generation
 SELECT coalesce(max(generation), 0) FROM identity WHERE same;
+
+-- name: all_entities
+SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
+       record::text, contributions::text
+FROM entity;

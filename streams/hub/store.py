@@ -72,7 +72,7 @@ class HubStore:
             if target != source:
                 states[source].forward = target
         for row in await self.rows("load_aggregates", wanted):
-            entity = _entity(row)
+            entity = entity_of_row(row)
             state = states[row[2]]
             state.members[entity.id] = entity
             for source in entity.contributions:
@@ -138,7 +138,8 @@ class NewlySame(OpshubError):
         self.learnt = learnt
 
 
-def _entity(row: Any) -> EntityState:
+def entity_of_row(row: Any) -> EntityState:
+    """An entity from a row of `load_aggregates` or `all_entities`."""
     record = _record.decode(row[9])
     contributions = _contributions.decode(row[10])
     for said in contributions.values():

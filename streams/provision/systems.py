@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from streams.errors import ConfigError
+from streams.decode.envelope import topic_part
 from streams.mapping.compile import CompiledDictionary, compile_dictionary, load_dictionary
 from streams.paths import connectors_dir
 from streams.settings import Settings
@@ -27,11 +28,6 @@ class System(msgspec.Struct, frozen=True):
         """raw topic → table, for every table that the dictionary reads."""
         prefix = self.source["config"]["topic.prefix"]
         return {f"{prefix}.{topic_part(table)}": table for table in self.dictionary.tables}
-
-
-def topic_part(table: str) -> str:
-    """As Debezium makes a topic name of a table: what Kafka does not allow becomes an underscore."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in table)
 
 
 def load_systems(settings: Settings) -> list[System]:

@@ -25,7 +25,7 @@ from streams.walk.ingest import DeadLetter
 MERGEABLE = ("customer", "contact", "product")
 """Entities of which two systems may have a record each; references to them go to the one that they are."""
 
-_REFERENCES = {
+REFERENCES = {
     name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
 }
 _LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.lines}
@@ -208,7 +208,7 @@ class Settling:
                 self._raw[entity_id] = raw
                 for conflict in conflicts:
                     self.conflicts.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
-                for field in _REFERENCES[member.entity]:
+                for field in REFERENCES[member.entity]:
                     value = raw.get(field)
                     if value:
                         self.used.add(value)
@@ -245,7 +245,7 @@ class Settling:
         record = member.record
         if not deleted:
             record = raw
-            for field in _REFERENCES[member.entity]:
+            for field in REFERENCES[member.entity]:
                 value = raw.get(field)
                 if value:
                     target = same(value)

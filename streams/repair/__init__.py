@@ -1,0 +1,1 @@
+"""Dead letters, and the comparison of systems, hub and topics in both directions."""
