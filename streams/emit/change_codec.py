@@ -6,6 +6,7 @@ Both ways rest on the order of the fields in change.avsc; a test compares them w
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,16 +90,17 @@ def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
     return encode
 
 
-_PAIR = [0] * (1 << 16)
+_PAIR = [n & 0x7F | n >> 1 & 0x3F80 for n in range(1 << 16)]
 """Two bytes of a varint, read least first → the 14 bits in them."""
-for _n in range(1 << 16):
-    _PAIR[_n] = _n & 0x7F | (_n >> 1) & 0x3F80
+
+_EIGHT_BYTES = struct.Struct("<4H").unpack_from
 
 
 def change_decoder() -> Callable[[bytes], Change]:
     """A function: value of a record on `changes.<aggregate>` → Change. It raises DecodeError for all else."""
     from_json = msgspec.json.Decoder(dict[str, Any]).decode
     names: dict[bytes, str] = {}
+    pair = _PAIR
 
     def name(raw: bytes) -> str:
         if len(names) >= _CACHED:
@@ -118,36 +120,50 @@ def change_decoder() -> Callable[[bytes], Change]:
             if shift > 63:
                 raise ValueError("an integer is longer than 64 bits")
 
-    def text(data: bytes, at: int) -> tuple[str | None, int]:
+    def time(data: bytes, at: int) -> tuple[int, int]:
+        # Microseconds from 1978 to 3111 fill eight bytes.
+        a, b, c, d = _EIGHT_BYTES(data, at)
+        if a & b & c & 0x8080 == 0x8080 and d & 0x8080 == 0x80:
+            rest = pair[a] | pair[b] << 14 | pair[c] << 28 | pair[d] << 42
+            return (rest >> 1) ^ -(rest & 1), at + 8
+        return long(data, at)
+
+    def text(data: bytes, at: int) -> tuple[str, int]:
         if data[at] != 2:
             raise ValueError("a union has no such branch")
-        size, at = long(data, at + 1)
-        return _cut(data, at, size).decode(), at + size
+        size = data[at + 1]
+        if size < 0x80:
+            at += 2
+            end = at + (size >> 1)
+        else:
+            size, at = long(data, at + 1)
+            end = at + size
+        return data[at:end].decode(), end
 
     def decode(data: bytes) -> Change:
         try:
             if data[0]:
                 raise ValueError("it does not begin with the magic byte 0")
             kind = _KINDS[data[5] >> 1]
-            size, at = long(data, 6)
+            size, at = (data[6] >> 1, 7) if data[6] < 0x80 else long(data, 6)
             end = at + size
             raw = data[at:end]
             entity = names.get(raw) or name(raw)
             size, at = (36, end + 1) if data[end] == 72 else long(data, end)
             end = at + size
             id_ = data[at:end].decode()
-            size, at = long(data, end)
+            size, at = (data[end] >> 1, end + 1) if data[end] < 0x80 else long(data, end)
             end = at + size
             raw = data[at:end]
             system = names.get(raw) or name(raw)
-            size, at = long(data, end)
+            size, at = (data[end] >> 1, end + 1) if data[end] < 0x80 else long(data, end)
             end = at + size
             key = data[at:end].decode()
             op = _OPS[data[end] >> 1]
             epoch, at = long(data, end + 1)
             major, at = long(data, at)
             minor, at = long(data, at)
-            source_us, at = long(data, at)
+            source_us, at = time(data, at)
             tx = origin = parent = same_as = target = None
             if data[at]:
                 tx, at = text(data, at)
@@ -170,7 +186,7 @@ def change_decoder() -> Callable[[bytes], Change]:
             else:
                 at += 1
             deleted = data[at] == 1
-            hops, at = long(data, at + 1)
+            hops, at = (0, at + 2) if data[at + 1] == 0 else long(data, at + 1)
             size, at = long(data, at)
             if at + size != len(data):
                 raise ValueError(f"{len(data)} bytes, where the fields end at {at + size}")
@@ -183,6 +199,3 @@ def change_decoder() -> Callable[[bytes], Change]:
 
     return decode
 
-
-def _cut(data: bytes, at: int, size: int) -> bytes:
-    return data[at : at + size]

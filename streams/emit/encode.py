@@ -1,0 +1,209 @@
+"""Canonical record → Avro body, by code that is generated once from the schema.
+
+In: a record in the pipeline's internal form (decimals as unscaled integers, timestamps as microseconds, dates as days, ids as
+36 characters; see streams/model/change.py). Out: the bytes that any Avro library writes for the same values. A field that is absent
+stands for its default: null, or no lines. Names that the schema does not have are passed over.
+
+Promise: what does not fit the schema (wrong type, decimal out of precision, non-null field missing) raises EncodeError that names record
+and field; nothing is rounded or cut. The generated code only notices that something is wrong; `misfit` then looks for what.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from streams.emit.misfit import misfit
+from streams.emit.varint import LENGTH, SOME_LENGTH, varint
+from streams.errors import EncodeError
+from streams.model.entities import avro_schema, branch
+
+Encode = Callable[[dict[str, Any]], bytes]
+
+_REPEATED = frozenset({
+    "billing_country", "billing_region", "carrier", "category", "currency", "entity", "industry", "kind", "language", "method",
+    "opportunity_stage", "order_status", "owner", "payment_status", "priority", "segment", "shipment_status", "shipping_country",
+    "shipping_region", "source", "stage", "status", "system", "unit", "warehouse", "what",
+})  # fmt: skip
+"""Texts of few different values: their bytes are kept."""
+
+_KEPT = 4096
+"""Most values of which one memo keeps the bytes; it begins anew when full."""
+
+
+@cache
+def encoder(entity: str) -> Encode:
+    """The function that writes records of `entity` (one with a topic): dict → Avro body, without the Confluent header."""
+    schema = avro_schema(entity)
+    namespace: dict[str, Any] = dict(_RUNTIME)
+    exec(compile(generated_source(entity, namespace), f"<encoder of {entity}>", "exec"), namespace)
+    fast: Encode = namespace["encode"]
+
+    def encode(record: dict[str, Any]) -> bytes:
+        try:
+            return fast(record)
+        except Exception as error:
+            what = misfit(schema, record) or repr(error)
+            raise EncodeError(
+                f"{entity} {record.get('id')}: {what}", remedy="mend the row in its system, or its conversion in dictionary.yaml"
+            ) from error
+
+    return encode
+
+
+def generated_source(entity: str, namespace: dict[str, Any] | None = None) -> str:
+    """The code of one encoder; the memos that it uses are put into `namespace`."""
+    writer = _Writer({} if namespace is None else namespace)
+    writer.function("encode", avro_schema(entity))
+    return "\n".join(writer.lines) + "\n"
+
+
+class _Writer:
+    """Writes a function for each record: an expression for each field, all joined at once."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.lines: list[str] = []
+        self._namespace = namespace
+
+    def function(self, name: str, schema: dict[str, Any]) -> None:
+        body = [f"        {self._field(field, name)},  # {field['name']}" for field in schema["fields"]]
+        self.lines += [f"def {name}(r):", "    g = r.get", "    return join((", *body, "    ))", ""]
+
+    def _field(self, field: dict[str, Any], within: str) -> str:
+        name = field["name"]
+        avro, nullable = branch(field["type"])
+        get = f"g({name!r})"
+        if isinstance(avro, dict) and avro["type"] == "array" and isinstance(avro["items"], dict):
+            item = f"{within}_{name}"
+            self.function(item, avro["items"])
+            value = f"g({name!r}, ())" if "default" in field else get
+            return f"array([{item}(x) for x in {value}])"
+        if avro == "string" and name in _REPEATED:
+            memo = f"texts_{len(self._namespace)}"
+            self._namespace[memo] = _Texts(nullable)
+            return f"{memo}[{get}]"
+        absent = "NULL" if nullable else "wrong()"
+        return f"{absent} if (v := {get}) is None else {self._value(avro, 'SOME' if nullable else 'PLAIN')}"
+
+    def _value(self, avro: Any, some: str) -> str:
+        logical = avro.get("logicalType") if isinstance(avro, dict) else None
+        if logical == "decimal":
+            limit = 10 ** avro["precision"]
+            size = "n := v.bit_length() + 8 >> 3"
+            return f"{some}_DECIMAL[{size}] + eight(v)[-n:] if v.__class__ is int and {-limit} < v < {limit} else wrong()"
+        if logical == "uuid":
+            return f"{some}_UUID[len(b := v.encode())] + b"
+        if logical in ("date", "timestamp-micros"):
+            return f"{some}_{avro['type']}(v)"
+        if avro == "string":
+            return f"{some}_LENGTH[len(b := v.encode())] + b"
+        if avro == "boolean":
+            return f"{some}_TRUE if v is True else {some}_FALSE if v is False else wrong()"
+        return f"{some}_{avro if isinstance(avro, str) else avro['type']}(v)"
+
+
+class _Texts(dict[str | None, bytes]):
+    """text → its Avro form; None too where it is nullable."""
+
+    def __init__(self, nullable: bool) -> None:
+        super().__init__()
+        self._nullable = nullable
+
+    def __missing__(self, text: str | None) -> bytes:
+        if len(self) >= _KEPT:
+            self.clear()
+        if text is None and self._nullable:
+            made = _NULL
+        elif isinstance(text, str):
+            raw = text.encode()
+            made = (SOME_LENGTH if self._nullable else LENGTH)[len(raw)] + raw
+        else:
+            raise _Wrong
+        if len(made) <= 64:
+            self[text] = made
+        return made
+
+
+class _Wrong(ValueError):
+    """A value does not fit; `misfit` says which."""
+
+
+_NULL = b"\x00"
+
+
+def _wrong() -> bytes:
+    raise _Wrong
+
+
+def _int(head: bytes) -> Callable[[Any], bytes]:
+    kept = {n: head + varint(n) for n in range(32_768)}
+    """Counts, line numbers, and days up to 2059."""
+
+    def write(value: Any) -> bytes:
+        if value.__class__ is not int:
+            raise _Wrong
+        made = kept.get(value)
+        if made is not None:
+            return made
+        if not -(2**31) <= value < 2**31:
+            raise _Wrong
+        return head + varint(value)
+
+    return write
+
+
+def _long(head: bytes) -> Callable[[Any], bytes]:
+    def write(value: Any) -> bytes:
+        if value.__class__ is not int:
+            raise _Wrong
+        return head + varint(value)
+
+    return write
+
+
+def _array(items: list[bytes]) -> bytes:
+    return varint(len(items)) + b"".join(items) + _NULL if items else _NULL
+
+
+def _tags(head: bytes) -> Callable[[Any], bytes]:
+    def write(value: Any) -> bytes:
+        if not isinstance(value, list):
+            raise _Wrong
+        return head + _array([LENGTH[len(raw := text.encode())] + raw for text in value])
+
+    return write
+
+
+def _map(head: bytes) -> Callable[[Any], bytes]:
+    def write(value: Any) -> bytes:
+        return head + _array(
+            [LENGTH[len(k := key.encode())] + k + LENGTH[len(v := text.encode())] + v for key, text in value.items()]
+        )  # fmt: skip
+
+    return write
+
+
+_RUNTIME: dict[str, Any] = {
+    "join": b"".join,
+    "array": _array,
+    "wrong": _wrong,
+    "eight": struct.Struct(">q").pack,
+    "NULL": _NULL,
+    **{
+        f"{some}_{name}": value
+        for some, head in (("SOME", b"\x02"), ("PLAIN", b""))
+        for name, value in {
+            "DECIMAL": [head + varint(size) for size in range(9)],
+            "UUID": {36: head + varint(36)},
+            "LENGTH": SOME_LENGTH if head else LENGTH,
+            "TRUE": head + b"\x01",
+            "FALSE": head + b"\x00",
+            "int": _int(head),
+            "long": _long(head),
+            "array": _tags(head),
+            "map": _map(head),
+        }.items()
+    },
+}

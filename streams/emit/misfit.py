@@ -1,0 +1,83 @@
+"""What exactly does not fit: a slow, thorough look at a record that an encoder refused.
+
+In: an Avro schema and a value in the internal form. Out: a sentence that names the field, as a path such as `lines[2].quantity`, or None.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+_SHOWN = 80
+
+
+def misfit(schema: Any, value: Any, path: str = "") -> str | None:
+    """The first field of `value` that `schema` can not hold, and why; None when all fit."""
+    if isinstance(schema, list):
+        if value is None:
+            return None
+        schema = next(part for part in schema if part != "null")
+    if isinstance(schema, str):
+        return _plain(schema, value, path)
+    logical = schema.get("logicalType")
+    if logical == "decimal":
+        return _decimal(schema, value, path)
+    if logical == "uuid":
+        return _plain("string", value, path) or (None if len(value) == 36 else f"{path} is no id of 36 characters: {_shown(value)}")
+    if schema["type"] == "record":
+        return _record(schema, value, path)
+    if schema["type"] == "array":
+        if not isinstance(value, list | tuple):
+            return f"{path} is to be a list, and is {_shown(value)}"
+        return next((found for n, item in enumerate(value) if (found := misfit(schema["items"], item, f"{path}[{n}]"))), None)
+    if schema["type"] == "map":
+        if not isinstance(value, dict):
+            return f"{path} is to be a map of texts, and is {_shown(value)}"
+        parts = ((key, _plain("string", key, f"{path} key {key!r}") or misfit(schema["values"], item, f"{path}[{key!r}]")) for key, item in value.items())
+        return next((found for _, found in parts if found), None)
+    return _plain(schema["type"], value, path)
+
+
+def _record(schema: dict[str, Any], value: Any, path: str) -> str | None:
+    if not isinstance(value, dict):
+        return f"{path or 'the record'} is to be a {schema['name']}, and is {_shown(value)}"
+    for field in schema["fields"]:
+        name = f"{path}.{field['name']}" if path else field["name"]
+        if value.get(field["name"]) is None and not isinstance(field["type"], list):
+            if field["name"] in value or "default" not in field:
+                return f"{name} is missing, and may not be"
+            continue
+        found = misfit(field["type"], value.get(field["name"]), name)
+        if found:
+            return found
+    return None
+
+
+def _decimal(schema: dict[str, Any], value: Any, path: str) -> str | None:
+    if type(value) is not int:
+        return f"{path} is to be an integer unscaled by {schema['scale']} digits, and is {_shown(value)}"
+    if abs(value) >= 10 ** schema["precision"]:
+        return f"{path} has more than {schema['precision']} digits: {value} (unscaled by {schema['scale']})"
+    return None
+
+
+def _plain(kind: str, value: Any, path: str) -> str | None:
+    if kind == "string":
+        if not isinstance(value, str):
+            return f"{path} is to be a text, and is {_shown(value)}"
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            return f"{path} has half a character (a lone surrogate) at {error.start}"
+        return None
+    if kind == "boolean":
+        return None if isinstance(value, bool) else f"{path} is to be true or false, and is {_shown(value)}"
+    if type(value) is not int:
+        return f"{path} is to be an integer, and is {_shown(value)}"
+    low, high = _INTEGERS[kind]
+    return None if low <= value <= high else f"{path} does not fit {kind}: {value}"
+
+
+def _shown(value: Any) -> str:
+    text = f"{type(value).__name__} {value!r}"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

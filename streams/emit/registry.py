@@ -1,0 +1,96 @@
+"""The schema registry, by its Confluent-compatible REST: register schemas, ask whether they would be accepted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from streams.errors import ConfigError, EnvironmentFault
+from streams.model.entities import ENTITIES
+from streams.paths import schemas_dir
+
+COMPATIBILITY = "BACKWARD_TRANSITIVE"
+_HEADERS = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+
+
+def subjects() -> dict[str, Path]:
+    """subject → the file with its schema. Subjects are named `<topic>-value`."""
+    folder = schemas_dir()
+    found = {f"{entity.topic}-value": folder / f"{name}.avsc" for name, entity in ENTITIES.items() if entity.topic}
+    found |= {f"changes.{entity.aggregate}-value": folder / "change.avsc" for entity in ENTITIES.values()}
+    found["conflicts-value"] = folder / "conflict.avsc"
+    return found
+
+
+def register_all(url: str) -> dict[str, int]:
+    """Register every schema that is not there yet; subject → id.
+
+    Raises EnvironmentFault while the registry does not answer, ConfigError with its words when it refuses a schema.
+    """
+    ids = {}
+    with httpx.Client(base_url=url, timeout=20) as client:
+        for subject, path in subjects().items():
+            found = _lookup(client, subject, path)
+            ids[subject] = found if found is not None else _register(client, subject, path)
+    return ids
+
+
+def pending_schemas(url: str) -> list[tuple[str, str]]:
+    """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for what would be refused."""
+    todo = []
+    with httpx.Client(base_url=url, timeout=20) as client:
+        for subject, path in subjects().items():
+            if _lookup(client, subject, path) is not None:
+                continue
+            known = _call(client, "GET", f"/subjects/{subject}/versions")
+            if known.status_code == 404:
+                todo.append((subject, "register"))
+                continue
+            answer = _call(client, "POST", f"/compatibility/subjects/{subject}/versions?verbose=true", _body(path)).json()
+            if answer.get("is_compatible") is False:
+                raise _refused(subject, path, "; ".join(answer.get("messages", [])) or "not compatible with what was registered")
+            todo.append((subject, "evolve"))
+    return todo
+
+
+def _lookup(client: httpx.Client, subject: str, path: Path) -> int | None:
+    answer = _call(client, "POST", f"/subjects/{subject}", _body(path))
+    return int(answer.json()["id"]) if answer.status_code == 200 else None
+
+
+def _register(client: httpx.Client, subject: str, path: Path) -> int:
+    _call(client, "PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
+    answer = _call(client, "POST", f"/subjects/{subject}/versions", _body(path))
+    if answer.status_code >= 400:
+        raise _refused(subject, path, str(answer.json().get("message", answer.text)))
+    _call(client, "PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
+    return int(answer.json()["id"])
+
+
+def _refused(subject: str, path: Path, words: str) -> ConfigError:
+    return ConfigError(
+        f"the registry refuses {path} for {subject}: {words}",
+        remedy=f"change the schema so that what was registered can still be read ({COMPATIBILITY}): add fields with a default, remove none without",
+    )
+
+
+def _body(path: Path) -> dict[str, Any]:
+    return {"schemaType": "AVRO", "schema": json.dumps(json.loads(path.read_text(encoding="utf-8")), separators=(",", ":"))}
+
+
+def _call(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_delay(10), wait=wait_exponential(0.1, max=2), reraise=True
+        ):
+            with attempt:
+                answer = client.request(method, path, json=body, headers=_HEADERS)
+    except httpx.TransportError as error:
+        raise EnvironmentFault(f"the schema registry does not answer at {client.base_url}: {error}", remedy="`opshub up` starts it") from error
+    if answer.status_code >= 500:
+        raise EnvironmentFault(f"the schema registry failed on {path}: {answer.text[:300]}", remedy="see the registry's log")
+    return answer
