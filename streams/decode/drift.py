@@ -1,7 +1,7 @@
 """Where a source's table and the dictionary differ, seen while records flow: each difference once.
 
-The typed decoders skip what they do not know, so new columns would go unseen. A watch reads the column names of one record whole every ten
-seconds of source time for each table, which costs nothing at 1,000 records/s.
+The typed decoders skip what they do not know, so new columns would go unseen. A watch reads the column names of one
+record whole every ten seconds of source time for each table, which costs nothing at 1,000 records/s.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class _Rows(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: `new` columns that the dictionary does not read, `gone` ones that it reads and the source no longer sends."""
+    """One difference: `new` columns that the dictionary does not read, `gone` ones that it reads and the source no
+    longer sends.
+    """
 
     table: str
     kind: Literal["new", "gone", "back"]

@@ -1,10 +1,12 @@
 """Debezium's JSON envelope → RowChange, reading only the columns that the dictionary uses.
 
-In go the topic, key and value of a raw record; out comes a `RowChange`, None for what says nothing about a row (tombstones, heartbeats,
-transaction markers), or DecodeError with the reason. Form of the envelope: Debezium's documentation of its PostgreSQL and MariaDB connectors, "Data change events"; the
-connector must run with schemas.enable=false for both converters.
+In go the topic, key and value of a raw record; out comes a `RowChange`, None for what says nothing about a row
+(tombstones, heartbeats, transaction markers), or DecodeError with the reason. Form of the envelope: Debezium's
+documentation of its PostgreSQL and MariaDB connectors, "Data change events"; the connector must run with
+schemas.enable=false for both converters.
 
-Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null; nothing is cut or replaced, but a NUL character where the dictionary says so.
+Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null; nothing is cut or replaced, but a
+NUL character where the dictionary says so.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from msgspec import UNSET
 from streams.decode.drift import Drift, DriftWatch
 from streams.decode.position import mysql_position, postgres_position
 from streams.errors import DecodeError
-from streams.model.change import TOAST_PLACEHOLDER, Op, RowChange
+from streams.model.change import TOAST_PLACEHOLDER, RowChange
 
 TEXT_LIMIT = 1_000_000
-"""The longest text that is passed on, in characters: Kafka's own limit for a record is a megabyte, and a canonical record holds more than one field."""
+"""The longest text that is passed on, in characters: Kafka's own limit for a record is a megabyte, and a canonical
+record holds more than one field.
+"""
 
 _PLACEHOLDER = f'"{TOAST_PLACEHOLDER}"'.encode()
 _NUL = b"\\u0000"
@@ -77,6 +81,15 @@ class _MysqlSource(msgspec.Struct, gc=False):
         return self.gtid
 
 
+class _Envelope(msgspec.Struct):
+    """The form of Debezium's envelope; `before` and `after` have the row type of their table."""
+
+    op: str
+    source: Any
+    before: Any = None
+    after: Any = None
+
+
 class _Table:
     """The decoders of one table."""
 
@@ -85,12 +98,9 @@ class _Table:
     def __init__(self, table: TableReader, source: type, drift: DriftWatch) -> None:
         self.table = table
         row = table.row_type
-        envelope = msgspec.defstruct(
-            "Envelope",
-            [("op", str), ("source", source), ("before", row | None, None), ("after", row | None, None)],
-            gc=False,
-        )
-        self.value = msgspec.json.Decoder(envelope).decode
+        rows = [("before", row | None, None), ("after", row | None, None)]
+        envelope: Any = msgspec.defstruct("Envelope", [("op", str), ("source", source), *rows], gc=False)
+        self.value: Callable[[bytes], _Envelope] = msgspec.json.Decoder(envelope).decode
         self.key = msgspec.json.Decoder(table.key_type).decode
         self.attributes = [table.attribute(c) for c in table.columns]
         self.key_attributes = [table.attribute(c) for c in table.key_columns]
@@ -100,8 +110,8 @@ class _Table:
 class Decoder:
     """Decodes the raw topics of one system.
 
-    `epoch` grows when the source was re-created; `prefix` is the connector's topic.prefix. `drift` holds what the source's tables have that
-    the dictionary does not read, and the other way round, each once.
+    `epoch` grows when the source was re-created; `prefix` is the connector's topic.prefix. `drift` holds what the
+    source's tables have that the dictionary does not read, and the other way round, each once.
     """
 
     def __init__(self, compiled: Dictionary, epoch: int = 0, prefix: str | None = None) -> None:
@@ -117,7 +127,10 @@ class Decoder:
         for name, table in compiled.tables.items():
             topic = f"{self.prefix}.{topic_part(name)}"
             if topic in self._tables:
-                raise DecodeError(f"{name} and {self._tables[topic].table.name} share the topic {topic}", remedy="capture one of them, or route it by a transform")
+                raise DecodeError(
+                    f"{name} and {self._tables[topic].table.name} share the topic {topic}",
+                    remedy="capture one of them, or route it by a transform",
+                )
             self._tables[topic] = _Table(table, source, DriftWatch(table, self.drift))
 
     @property
@@ -126,18 +139,21 @@ class Decoder:
         return tuple(self._tables)
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None:
-        """One raw record. Raises DecodeError; ColumnMissing (a MappingError) while the source no longer sends a required column."""
+        """One raw record. Raises DecodeError; ColumnMissing (a MappingError) while the source no longer sends a
+        required column.
+        """
         if value is None:
             return None
         entry = self._tables.get(topic)
         if entry is None:
-            return self._other(topic)
+            self._other(topic)
+            return None
         try:
             event = entry.value(value)
             keys = entry.key(key) if key is not None else None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError(f"{topic}: not a Debezium event: {error}", remedy=_remedy(value)) from None
-        op: Op = event.op
+        op: Any = event.op
         source = event.source
         after, before = event.after, event.before
         if op not in _OPS:
@@ -147,7 +163,10 @@ class Decoder:
         row = after if after is not None else before
         if row is None:
             if op != "t" and (op != "d" or keys is None):
-                raise DecodeError(f"{topic}: an event of kind {op!r} without a row", remedy="the connector must send whole rows, not flattened ones")
+                raise DecodeError(
+                    f"{topic}: an event of kind {op!r} without a row",
+                    remedy="the connector must send whole rows, not flattened ones",
+                )
         else:
             if op == "d":
                 if after is not None:
@@ -170,7 +189,10 @@ class Decoder:
         try:
             position = self._position(self.epoch, source)
         except (ValueError, TypeError) as error:
-            raise DecodeError(f"{topic}: no position in the source: {error}", remedy="the connector must send `source` as Debezium makes it") from None
+            raise DecodeError(
+                f"{topic}: no position in the source: {error}",
+                remedy="the connector must send `source` as Debezium makes it",
+            ) from None
         tx = source.txId
         return RowChange(
             self.system,
@@ -196,7 +218,10 @@ class Decoder:
         rest = topic.removeprefix(f"{self.prefix}.")
         if topic.startswith("__debezium-heartbeat") or rest in ("transaction", "message") or topic == self.prefix:
             return None
-        raise DecodeError(f"the dictionary of {self.system} reads no table with the topic {topic}", remedy="list the table in dictionary.yaml, or take it out of the publication")
+        raise DecodeError(
+            f"the dictionary of {self.system} reads no table with the topic {topic}",
+            remedy="list the table in dictionary.yaml, or take it out of the publication",
+        )
 
 
 def topic_part(table: str) -> str:
@@ -221,14 +246,19 @@ def _scrub(entry: _Table, *rows: Any) -> None:
 
 
 def _nul(entry: _Table, topic: str, *rows: Any) -> None:
-    """A NUL character cannot be stored in Postgres, nor seen by a person: rejected, or taken out if the dictionary says so."""
+    """A NUL character cannot be stored in Postgres, nor seen by a person: rejected, or taken out if the dictionary says
+    so.
+    """
     for row in rows:
         if row is not None:
             for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
                 value = getattr(row, attribute)
                 if value.__class__ is str and "\0" in value:
                     if entry.table.nul != "strip":
-                        raise DecodeError(f"{topic}: {column} holds a NUL character", remedy=f"say `nul: strip` for {entry.table.name} in dictionary.yaml, or mend the row")
+                        raise DecodeError(
+                            f"{topic}: {column} holds a NUL character",
+                            remedy=f"say `nul: strip` for {entry.table.name} in dictionary.yaml, or mend the row",
+                        )
                     setattr(row, attribute, value.replace("\0", ""))
 
 
@@ -236,4 +266,7 @@ def _length(entry: _Table, topic: str, row: Any) -> None:
     for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
         value = getattr(row, attribute)
         if value.__class__ is str and len(value) > TEXT_LIMIT:
-            raise DecodeError(f"{topic}: {column} is a text of {len(value)} characters, more than {TEXT_LIMIT}", remedy="do not map this column; nothing is cut")
+            raise DecodeError(
+                f"{topic}: {column} is a text of {len(value)} characters, more than {TEXT_LIMIT}",
+                remedy="do not map this column; nothing is cut",
+            )

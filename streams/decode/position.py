@@ -15,9 +15,10 @@ _FILE = re.compile(r"\.(\d+)$")
 def postgres_position(epoch: int, source: Any) -> Position:
     """(epoch, LSN of the commit before, LSN of the row).
 
-    Debezium writes both as `sequence`, a JSON array as text: '["24023119","24023128"]', the first null before any commit was seen. The row's LSN alone
-    does not follow the order of the stream: a transaction that began early and commits late has rows with a smaller LSN than one that committed before it,
-    and than a snapshot's. The LSN of the last commit never falls in a stream. Rows of the first snapshot come before all: (epoch, 0, 0).
+    Debezium writes both as `sequence`, a JSON array as text: '["24023119","24023128"]', the first null before any
+    commit was seen. The row's LSN alone does not follow the order of the stream: a transaction that began early and
+    commits late has rows with a smaller LSN than one that committed before it, and than a snapshot's. The LSN of the
+    last commit never falls in a stream. Rows of the first snapshot come before all: (epoch, 0, 0).
     """
     if source.snapshot not in _STREAMED:
         return Position(epoch, 0, 0)

@@ -1,6 +1,7 @@
 """A dictionary, compiled once: one function for each table, specialised to its columns and rules.
 
-In goes a `Dictionary`, out comes a `CompiledDictionary`, or a DictionaryError with every fault. At run time nothing asks the dictionary again.
+In goes a `Dictionary`, out comes a `CompiledDictionary`, or a DictionaryError with every fault. At run time nothing
+asks the dictionary again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from msgspec import UNSET
 from streams.errors import MappingError
 from streams.mapping.cleanse.text import key_part, key_text
 from streams.mapping.expression import RUNTIME
+from streams.mapping.fields import lookup_name
 from streams.mapping.generate import Names, Source, TablePlan, write
 from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_dictionary
 from streams.mapping.lookups import LookupPending, LookupTable
-from streams.mapping.plan import Planner, lookup_name
+from streams.mapping.plan import Planner
 from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
@@ -44,8 +46,8 @@ class Notes:
 class CompiledTable:
     """One table, ready to map.
 
-    `row_type` and `key_type` are msgspec structs: decode a row into them; `attribute(column)` is the struct's attribute for a column. A column
-    that the source did not send is UNSET.
+    `row_type` and `key_type` are msgspec structs: decode a row into them; `attribute(column)` is the struct's attribute
+    for a column. A column that the source did not send is UNSET.
     """
 
     def __init__(self, plan: TablePlan, names: Names, source: Source, nul: str, optional: tuple[str, ...]) -> None:
@@ -68,7 +70,9 @@ class CompiledTable:
         space = self._space(plan)
         exec(compile(source.text, self._file, "exec"), space)  # our own source: see streams.mapping.generate
         self.map: MapRow = space["map_row"]
-        """map(row, op, key) -> what the row says; for a delete, row is what is known of it, or None. Raises MappingError."""
+        """map(row, op, key) -> what the row says; for a delete, row is what is known of it, or None. Raises
+        MappingError.
+        """
         self._map_with_before: Callable[[Any, Op, Any, Any], list[Mapped]] = space["map_row"]
         checks = " or ".join(f"row.{names.attribute(c)} is UNSET" for c in self.required) or "False"
         self.lacks: Callable[[Any], bool] = eval(f"lambda row: {checks}", {"UNSET": UNSET})
@@ -90,7 +94,14 @@ class CompiledTable:
 
     def _space(self, plan: TablePlan) -> dict[str, Any]:
         space: dict[str, Any] = {
-            "__builtins__": {"tuple": tuple, "list": list, "str": str, "int": int, "Exception": Exception, "getattr": getattr},
+            "__builtins__": {
+                "tuple": tuple,
+                "list": list,
+                "str": str,
+                "int": int,
+                "Exception": Exception,
+                "getattr": getattr,
+            },
             "UNSET": UNSET,
             "Mapped": Mapped,
             "BadValue": BadValue,
@@ -121,7 +132,11 @@ class CompiledTable:
         field, trace = "", error.__traceback__
         while trace is not None:
             code = trace.tb_frame.f_code
-            if code.co_filename == self._file and not code.co_name.startswith("ref_") and trace.tb_lineno <= len(self._fields):
+            if (
+                code.co_filename == self._file
+                and not code.co_name.startswith("ref_")
+                and trace.tb_lineno <= len(self._fields)
+            ):
                 field = self._fields[trace.tb_lineno - 1] or field
             trace = trace.tb_next
         where = f"{self.name} {self._shown_key(key, row)}"
@@ -139,19 +154,24 @@ class CompiledTable:
 
     def _no_row(self, op: str) -> MappingError:
         if op == "t":
-            return MappingError(f"{self.name} was truncated", remedy="`opshub reconcile` finds the records that went with it")
+            return MappingError(
+                f"{self.name} was truncated", remedy="`opshub reconcile` finds the records that went with it"
+            )
         return MappingError(f"{self.name}: an event of kind {op!r} without a row", remedy="look at the raw record")
 
     def _no_before(self, table: str) -> MappingError:
         return MappingError(
-            f"{table}: a delete that does not say what was deleted", remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub reconcile`"
+            f"{table}: a delete that does not say what was deleted",
+            remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub reconcile`",
         )
 
 
 class CompiledDictionary:
     """Every table of a system, by its name as in the source; what they look into; and what was mended on the way."""
 
-    def __init__(self, dictionary: Dictionary, tables: dict[str, CompiledTable], lookups: dict[str, LookupTable], notes: Notes) -> None:
+    def __init__(
+        self, dictionary: Dictionary, tables: dict[str, CompiledTable], lookups: dict[str, LookupTable], notes: Notes
+    ) -> None:
         self.dictionary = dictionary
         self.system = dictionary.system
         self.kind = dictionary.kind
@@ -181,7 +201,9 @@ def _struct(name: str, columns: tuple[str, ...], names: Names) -> type[msgspec.S
 
 
 def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
-    """Compile each table. Raises DictionaryError with every fault of meaning: names, types, expressions, conversions, keys, lookups."""
+    """Compile each table. Raises DictionaryError with every fault of meaning: names, types, expressions, conversions,
+    keys, lookups.
+    """
     notes = Notes()
     lookups = _lookups(dictionary)
     planner = Planner(dictionary, lookups, notes)
@@ -212,7 +234,12 @@ def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:
 
     for table in dictionary.tables.values():
         for target in table.to:
-            rules: list[Rule | Reference | None] = [*target.fields.values(), *target.attributes.values(), target.parent, target.same_as]
+            rules: list[Rule | Reference | None] = [
+                *target.fields.values(),
+                *target.attributes.values(),
+                target.parent,
+                target.same_as,
+            ]
             for rule in rules:
                 if rule is not None:
                     see(rule.lookup)

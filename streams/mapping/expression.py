@@ -1,12 +1,15 @@
 """CEL expressions of a dictionary, compiled to Python source.
 
-In goes the text of an expression, out comes an `Expression`: a Python expression over the row's columns and the names of the columns that it
-reads. `cel-python` parses; only the node kinds listed here are translated, each to source that this module writes, so nothing but these operators and functions
-can run: no attribute access, no names but columns and `FUNCTIONS`, no loops. cel-python's own evaluator costs some 200 us for an expression; the compiled form well under 1 us.
+In goes the text of an expression, out comes an `Expression`: a Python expression over the row's columns and the names
+of the columns that it reads. `cel-python` parses; only the node kinds listed here are translated, each to source that
+this module writes, so nothing but these operators and functions can run: no attribute access, no names but columns and
+`FUNCTIONS`, no loops. cel-python's own evaluator costs some 200 us for an expression; the compiled form well under 1
+us.
 
-The meaning is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md): no value is true but `true`, integers divide towards zero, a comparison of
-null with a number is an error. Added: `decimal(x)` for exact arithmetic, `lower`, `upper`, `trim`, `replace`, `split`, `coalesce`, and
-`row["Any Name"]` for columns whose names CEL cannot spell.
+The meaning is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md): no value is true but `true`,
+integers divide towards zero, a comparison of null with a number is an error. Added: `decimal(x)` for exact arithmetic,
+`lower`, `upper`, `trim`, `replace`, `split`, `coalesce`, and `row["Any Name"]` for columns whose names CEL cannot
+spell.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 from lark import Token, Tree
 
 from streams.mapping.problems import BadValue
@@ -80,7 +83,9 @@ def _pair(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _add(left: Any, right: Any) -> Any:
-    if (isinstance(left, str) and isinstance(right, str)) or (isinstance(left, list) and isinstance(right, list)):
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    if isinstance(left, list) and isinstance(right, list):
         return left + right
     left, right = _pair(left, right)
     return left + right
@@ -235,19 +240,23 @@ FUNCTIONS: dict[str, tuple[int, int, bool]] = {
     "replace": (3, 3, False),
     "split": (2, 2, False),
 }
-"""Function -> fewest and most arguments (a method's object is the first), and whether it gives a boolean. Each may be called as f(x) or x.f()."""
+"""Function -> fewest and most arguments (a method's object is the first), and whether it gives a boolean. Each may be
+called as f(x) or x.f().
+"""
 
 
 @cache
 def _parser() -> Any:
-    from celpy import CELParser
+    from celpy.celparser import CELParser
 
     return CELParser()
 
 
 def compile_expression(text: str, name: Callable[[str], str]) -> Expression:
-    """Compile a CEL expression; `name` gives the Python name under which a column's value will stand. Raises ExpressionError."""
-    from celpy import CELParseError
+    """Compile a CEL expression; `name` gives the Python name under which a column's value will stand. Raises
+    ExpressionError.
+    """
+    from celpy.celparser import CELParseError
 
     try:
         tree = _parser().parse(text)
@@ -366,7 +375,9 @@ class _Translator:
             raise ExpressionError(f"there is no function `{function}`; there are {', '.join(sorted(FUNCTIONS))}")
         fewest, most, boolean = FUNCTIONS[function]
         if not fewest <= len(arguments) <= most:
-            raise ExpressionError(f"`{function}` takes {fewest if fewest == most else f'{fewest} to {most}'} values; it has {len(arguments)}")
+            raise ExpressionError(
+                f"`{function}` takes {' to '.join(map(str, sorted({fewest, most})))} values; it has {len(arguments)}"
+            )
         if function == "matches" and arguments[1][0] in "'\"":
             try:
                 _pattern(ast.literal_eval(arguments[1]))

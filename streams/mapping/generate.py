@@ -1,8 +1,10 @@
-"""From one table of a dictionary to Python source: a function that maps a row without asking the dictionary anything again.
+"""From one table of a dictionary to Python source: a function that maps a row without asking the dictionary anything
+again.
 
-In goes a checked `Table` as a `TablePlan` (what `streams.mapping.plan` made of it); out comes source with the name of the field that each line belongs to. Two layouts of the
-same expressions are written: `map` for rows with every column (one dict display, nothing else), and `partial` for rows of which the source
-left a column out (an unchanged TOAST value): there each field is guarded, and left out of `fields` when its column is.
+In goes a checked `Table` as a `TablePlan` (what `streams.mapping.plan` made of it); out comes source with the name of
+the field that each line belongs to. Two layouts of the same expressions are written: `map` for rows with every column
+(one dict display, nothing else), and `partial` for rows of which the source left a column out (an unchanged TOAST
+value): there each field is guarded, and left out of `fields` when its column is.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 FieldMade = tuple[str, list[str], str, tuple[str, ...]]
@@ -70,7 +73,12 @@ class Names:
         """The attribute of the row struct."""
         name = self._names.get(column)
         if name is None:
-            plain = column.isidentifier() and column.isascii() and not keyword.iskeyword(column) and not column.startswith("_")
+            plain = (
+                column.isidentifier()
+                and column.isascii()
+                and not keyword.iskeyword(column)
+                and not column.startswith("_")
+            )
             name = column if plain and column not in self._names.values() else f"col_{len(self._names)}_"
             self._names[column] = name
         return name
@@ -139,7 +147,14 @@ def _write_map(out: Source, plan: TablePlan, names: Names) -> None:
         out.add(indent, "out = []")
         _write_moved(out, indent, plan)
         for number, target in enumerate(plan.targets):
-            _when(out, indent, plan, number, target, lambda at, t=target: _write_target(out, at, plan, t, "out.append(", ")"))
+            _when(
+                out,
+                indent,
+                plan,
+                number,
+                target,
+                partial(_write_appended, out, plan, target),
+            )
         out.add(indent, "return out")
 
     _guard(out, body, plan)
@@ -152,7 +167,9 @@ def _write_moved(out: Source, indent: int, plan: TablePlan) -> None:
         out.add(indent + 1, "moved(before, row, key, out)", "key")
 
 
-def _when(out: Source, indent: int, plan: TablePlan, number: int, target: TargetPlan, write: Callable[[int], None]) -> None:
+def _when(
+    out: Source, indent: int, plan: TablePlan, number: int, target: TargetPlan, write: Callable[[int], None]
+) -> None:
     if target.when is None:
         write(indent)
         return
@@ -193,6 +210,10 @@ def _write_target(out: Source, indent: int, plan: TablePlan, target: TargetPlan,
     out.add(indent + 1, f"{target.same_as}){tail}", f"{of}.same_as")
 
 
+def _write_appended(out: Source, plan: TablePlan, target: TargetPlan, indent: int) -> None:
+    _write_target(out, indent, plan, target, "out.append(", ")")
+
+
 def _write_partial(out: Source, plan: TablePlan, names: Names) -> None:
     out.add(0, "def map_partial(row, op, key, before=None):")
 
@@ -205,13 +226,13 @@ def _write_partial(out: Source, plan: TablePlan, names: Names) -> None:
         out.add(indent, "out = []")
         _write_moved(out, indent, plan)
         for number, target in enumerate(plan.targets):
-            _when(out, indent, plan, number, target, lambda at, t=target: _write_partial_target(out, at, plan, t, names))
+            _when(out, indent, plan, number, target, partial(_write_partial_target, out, plan, target, names))
         out.add(indent, "return out")
 
     _guard(out, body, plan)
 
 
-def _write_partial_target(out: Source, indent: int, plan: TablePlan, target: TargetPlan, names: Names) -> None:
+def _write_partial_target(out: Source, plan: TablePlan, target: TargetPlan, names: Names, indent: int) -> None:
     of = target.entity
     out.add(indent, f"k = {target.key.python}", f"{of}.key")
     out.add(indent, "f = {}")

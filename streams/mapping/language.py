@@ -1,8 +1,9 @@
 """The language of `dictionary.yaml`: which rows of a system's tables become which canonical records, field by field.
 
-In goes a file, out comes a frozen `Dictionary`, or a DictionaryError with every fault, each with its file, line, field and what
-would be right. This module knows the form; `streams.mapping.meaning` knows whether names and types fit the canonical model. The exported JSON
-Schema (`connectors/dictionary.schema.json`) is made from these classes, so their descriptions are what an editor shows.
+In goes a file, out comes a frozen `Dictionary`, or a DictionaryError with every fault, each with its file, line, field
+and what would be right. This module knows the form; `streams.mapping.meaning` knows whether names and types fit the
+canonical model. The exported JSON Schema (`connectors/dictionary.schema.json`) is made from these classes, so their
+descriptions are what an editor shows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from streams.mapping.lines import Lines, Path_, dotted, load
 from streams.mapping.problems import DictionaryError, Problem
@@ -26,11 +36,15 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name!r}; names are as in the IANA database, e.g. Europe/Berlin") from None
+        raise ValueError(
+            f"there is no time zone {name!r}; names are as in the IANA database, e.g. Europe/Berlin"
+        ) from None
     return name
 
 
-Column = Annotated[str, Field(min_length=1, description="a column's name exactly as the database has it, capitals and blanks too")]
+Column = Annotated[
+    str, Field(min_length=1, description="a column's name exactly as the database has it, capitals and blanks too")
+]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_listed), Field(min_length=1)]
 Zone = Annotated[str, AfterValidator(_zone), Field(description="IANA time zone, e.g. Asia/Shanghai")]
 Scalar = str | int | float | bool | None
@@ -45,51 +59,83 @@ class _Part(BaseModel):
 class Lookup(_Part):
     """A value that stands in another captured table: a code's text, a stage's name, the order of a picking."""
 
-    table: str = Field(description="the table to look into; it must be listed under `tables` (with `to: []` when it makes no record of its own)")
+    table: str = Field(
+        description="the table to look into; it must be listed under `tables` (`to: []` if it makes no record)"
+    )
     column: Column = Field(description="the column whose value is wanted")
-    by: Columns = Field(default=(), description="columns of that table that the value is looked up by; default: its key")
+    by: Columns = Field(
+        default=(), description="columns of that table that the value is looked up by; default: its key"
+    )
     unknown: Literal["wait", "reject", "pass", "null"] = Field(
-        default="wait", description="no such row: wait until it comes (the record is parked), reject, keep the code itself, or null"
+        default="wait",
+        description="no such row: wait until it comes (the record is parked), reject, keep the code itself, or null",
     )
     then: Lookup | None = Field(default=None, description="look the found value up again (chained references)")
 
 
 class Rule(_Part):
-    """How one field is made: a source (column, columns, const or expr), then path, split, steps, lookup, values, default, in this order."""
+    """How one field is made: a source (column, columns, const or expr), then path, split, steps, lookup, values,
+    default, in this order.
+    """
 
     column: Column | None = None
-    columns: Columns | None = Field(default=None, description="several columns, joined with `join`; for a reference: the parts of its composite key")
+    columns: Columns | None = Field(
+        default=None, description="several columns, joined with `join`; for a reference: the parts of its composite key"
+    )
     join: str = Field(default=" ", description="what stands between joined columns; empty and null parts are left out")
     const: Scalar | list[str] = Field(default=None, description="the same value for each row")
     expr: str | None = Field(default=None, description="a CEL expression over the row's columns")
     path: str | None = Field(default=None, description="path into a JSON column: address.lines[0]")
     split: str | None = Field(default=None, description="separator; `part` says which piece is taken")
-    part: int = Field(default=0, description="which piece of `split` (0 is the first, -1 the last); a missing piece is null")
-    typed: dict[str, str] | None = Field(
-        default=None, description="for references that are text with a type in them ('sale.line,1'): the type's name -> the entity; other types are null"
+    part: int = Field(
+        default=0, description="which piece of `split` (0 is the first, -1 the last); a missing piece is null"
     )
-    steps: tuple[str | dict[str, Any], ...] = Field(default=(), description="conversions in order: a name, or a name with its options")
+    typed: dict[str, str] | None = Field(
+        default=None,
+        description="for references with a type in their text ('sale.line,1'): type -> entity; other types are null",
+    )
+    steps: tuple[str | dict[str, Any], ...] = Field(
+        default=(), description="conversions in order: a name, or a name with its options"
+    )
     lookup: Lookup | None = None
-    values: dict[str, Scalar] | None = Field(default=None, description="value map: what the source says -> what the canonical field says")
-    unknown: Unknown = Field(default="reject", description="a value that `values` does not list: reject the row, pass it as it is, or null")
+    values: dict[str, Scalar] | None = Field(
+        default=None, description="value map: what the source says -> what the canonical field says"
+    )
+    unknown: Unknown = Field(
+        default="reject", description="a value that `values` does not list: reject the row, pass it as it is, or null"
+    )
     bad: Literal["reject", "null", "pass"] = Field(
-        default="reject", description="a value that a step or the field's type rejects: reject the row, take null, or (texts) pass it as it is; the last two with a note"
+        default="reject",
+        description="a value that a step or the field's type rejects: reject the row, or, with a note, take null or"
+        " (texts) pass it as it is",
     )
     default: Scalar = Field(default=None, description="what stands for null")
-    required: bool = Field(default=False, description="null rejects the row, and a column that the source drops parks the table")
-    timezone: Zone | None = Field(default=None, description="zone of a timestamp without one; default: the table's, then the dictionary's")
-    unit: Unit | None = Field(default=None, description="unit of a timestamp that is a number; default: micros, as Debezium sends them")
+    required: bool = Field(
+        default=False, description="null rejects the row, and a column that the source drops parks the table"
+    )
+    timezone: Zone | None = Field(
+        default=None, description="zone of a timestamp without one; default: the table's, then the dictionary's"
+    )
+    unit: Unit | None = Field(
+        default=None, description="unit of a timestamp that is a number; default: micros, as Debezium sends them"
+    )
     round: Literal["half_even", "half_up", "down"] | None = Field(
         default=None, description="how to round decimals that are finer than the field; without it they are rejected"
     )
-    entity: str | None = Field(default=None, description="for a reference: the entity it points to; default: the one that the model says")
-    system: str | None = Field(default=None, description="for a reference: the system whose key this is; default: this one")
+    entity: str | None = Field(
+        default=None, description="for a reference: the entity it points to; default: the one that the model says"
+    )
+    system: str | None = Field(
+        default=None, description="for a reference: the system whose key this is; default: this one"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Rule:
         given = [name for name in ("column", "columns", "const", "expr") if name in self.model_fields_set]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of column, columns, const, expr; it has {' and '.join(given) or 'none'}")
+            raise ValueError(
+                f"needs exactly one of column, columns, const, expr; it has {' and '.join(given) or 'none'}"
+            )
         for name, needs in (("part", "split"), ("unknown", "values"), ("join", "columns")):
             if name in self.model_fields_set and needs not in self.model_fields_set:
                 raise ValueError(f"`{name}` means nothing without `{needs}`")
@@ -127,33 +173,56 @@ class Target(_Part):
     """One canonical record that each row of a table makes."""
 
     entity: str = Field(description="a canonical entity: customer, sales_order_line, …")
-    key: Columns | None = Field(default=None, description="columns that name the record in its system; default: the table's key")
+    key: Columns | None = Field(
+        default=None, description="columns that name the record in its system; default: the table's key"
+    )
     when: str | None = Field(default=None, description="CEL condition: only rows for which it is true make this record")
-    deleted: str | None = Field(default=None, description="CEL condition: a row for which it is true is a deleted record (soft delete)")
+    deleted: str | None = Field(
+        default=None, description="CEL condition: a row for which it is true is a deleted record (soft delete)"
+    )
     part_of: bool = Field(
-        default=False, description="the row only adds fields to a record that another table makes: when the row goes, its fields become null and the record stays"
+        default=False,
+        description="the row only adds fields to a record that another table makes: when the row goes, its fields"
+        " become null and the record stays",
     )
     parent: Annotated[Reference | None, BeforeValidator(_short)] = Field(
-        default=None, description="the record whose aggregate this one joins; default: the reference field that the model names"
+        default=None,
+        description="the record whose aggregate this one joins; default: the reference field that the model names",
     )
     same_as: Reference | None = Field(default=None, description="the record in another system that this one is")
-    alias: dict[str, Columns] = Field(default={}, description="other keys that name this record: a name -> its columns (identity uses them)")
-    match: tuple[str, ...] = Field(default=(), description="canonical fields by which this record may be matched with another system's")
+    alias: dict[str, Columns] = Field(
+        default={}, description="other keys that name this record: a name -> its columns (identity uses them)"
+    )
+    match: tuple[str, ...] = Field(
+        default=(), description="canonical fields by which this record may be matched with another system's"
+    )
     fields: dict[str, RuleOrColumn] = Field(default={}, description="canonical field -> how it is made")
-    attributes: dict[str, RuleOrColumn] = Field(default={}, description="company-specific extras, kept as text in the `attributes` map")
+    attributes: dict[str, RuleOrColumn] = Field(
+        default={}, description="company-specific extras, kept as text in the `attributes` map"
+    )
 
 
 class Table(_Part):
     """One table that is captured."""
 
     key: Columns = Field(description="columns of the primary key, or of a unique key if there is none")
-    to: tuple[Target, ...] = Field(description="the records that each row makes; empty for a table that is only looked into")
-    before: Literal["key", "full"] = Field(
-        default="key", description="what the source knows of a row that was deleted: its key, or all of it (REPLICA IDENTITY FULL, MariaDB's full row image)"
+    to: tuple[Target, ...] = Field(
+        description="the records that each row makes; empty for a table that is only looked into"
     )
-    optional: tuple[Column, ...] = Field(default=(), description="columns that may be absent from the source without a report")
-    columns: tuple[Column, ...] = Field(default=(), description="more columns to read (lookups by others, expressions of attributes)")
-    nul: Literal["reject", "strip"] = Field(default="reject", description="a NUL character in a text: reject the row, or take it out")
+    before: Literal["key", "full"] = Field(
+        default="key",
+        description="what the source says of a row that was deleted: its key, or all of it (Postgres: REPLICA IDENTITY"
+        " FULL; MariaDB: full row images)",
+    )
+    optional: tuple[Column, ...] = Field(
+        default=(), description="columns that may be absent from the source without a report"
+    )
+    columns: tuple[Column, ...] = Field(
+        default=(), description="more columns to read (lookups by others, expressions of attributes)"
+    )
+    nul: Literal["reject", "strip"] = Field(
+        default="reject", description="a NUL character in a text: reject the row, or take it out"
+    )
     timezone: Zone | None = None
 
 
@@ -163,8 +232,12 @@ class Dictionary(_Part):
     system: str = Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", description="the folder's name in connectors/")
     kind: Literal["postgres", "mariadb", "mysql"] = "postgres"
     timezone: Zone = Field(default="UTC", description="zone of timestamps without one")
-    country: str | None = Field(default=None, pattern="^[A-Z]{2}$", description="ISO 3166 country for phones and tax ids that name none")
-    tables: dict[str, Table] = Field(min_length=1, description="'schema.table' (MariaDB: 'database.table') as the source has it")
+    country: str | None = Field(
+        default=None, pattern="^[A-Z]{2}$", description="ISO 3166 country for phones and tax ids that name none"
+    )
+    tables: dict[str, Table] = Field(
+        min_length=1, description="'schema.table' (MariaDB: 'database.table') as the source has it"
+    )
 
     _source: Source | None = PrivateAttr(default=None)
 

@@ -1,7 +1,8 @@
 """YAML with line numbers: in goes a file, out come plain values and, for each path in them, the line that it stands on.
 
-Promises what a person who writes a dictionary expects and YAML 1.1 does not give: `NO`, `on` and `yes` are text, `010` and
-`1:20` are text, a mapping's keys are text as they were written, and a key given twice is an error instead of a silent last-one-wins.
+Promises what a person who writes a dictionary expects and YAML 1.1 does not give: `NO`, `on` and `yes` are text, `010`
+and `1:20` are text, a mapping's keys are text as they were written, and a key given twice is an error instead of a
+silent last-one-wins.
 """
 
 from __future__ import annotations
@@ -53,13 +54,19 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def load(file: Path) -> tuple[Any, Lines]:
-    """Read a YAML file. DictionaryError names the line of a fault in the YAML itself, or of every key that is given twice."""
+    """Read a YAML file. DictionaryError names the line of a fault in the YAML itself, or of every key that is given
+    twice.
+    """
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:
-        raise DictionaryError([Problem(file, 1, "file", "there is no such file", "each folder in connectors/ has one")]) from None
+        raise DictionaryError(
+            [Problem(file, 1, "file", "there is no such file", "each folder in connectors/ has one")]
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DictionaryError([Problem(file, 1, "file", f"cannot be read as UTF-8 text: {error}", "save it as UTF-8")]) from None
+        raise DictionaryError(
+            [Problem(file, 1, "file", f"cannot be read as UTF-8 text: {error}", "save it as UTF-8")]
+        ) from None
     return loads(text, file)
 
 
@@ -71,10 +78,20 @@ def loads(text: str, file: Path) -> tuple[Any, Lines]:
         mark = error.problem_mark or error.context_mark
         what = f"this is not YAML: {error.problem or error.context}"
         raise DictionaryError(
-            [Problem(file, mark.line + 1 if mark else 1, "yaml", what, "check the indentation and the quotes of this line and of the one before")]
+            [
+                Problem(
+                    file,
+                    mark.line + 1 if mark else 1,
+                    "yaml",
+                    what,
+                    "check the indentation and the quotes of this line and of the one before",
+                )
+            ]
         ) from None
     except yaml.YAMLError as error:
-        raise DictionaryError([Problem(file, 1, "yaml", f"this is not YAML: {error}", "save it as UTF-8 text without control characters")]) from None
+        raise DictionaryError(
+            [Problem(file, 1, "yaml", f"this is not YAML: {error}", "save it as UTF-8 text without control characters")]
+        ) from None
     lines: dict[Path_, int] = {}
     twice: list[Problem] = []
 
@@ -91,7 +108,11 @@ def loads(text: str, file: Path) -> tuple[Any, Lines]:
                 if key in result:
                     where = ".".join(map(str, (*path, key)))
                     first = lines[(*path, key)]
-                    twice.append(Problem(file, at, where, f"given twice (first in line {first})", "keep one; a field has one source"))
+                    twice.append(
+                        Problem(
+                            file, at, where, f"given twice (first in line {first})", "keep one; a field has one source"
+                        )
+                    )
                     continue
                 result[key] = build(value_node, (*path, key), at, within)
             return result

@@ -1,7 +1,8 @@
 """Code tables in memory: what rows of other captured tables a mapping looks into.
 
-A `LookupTable` is filled with the row changes of its table (`apply`), by whoever reads its raw topic, in any order of delivery: a row counts only
-if its position is not behind the one that is held. It holds only the columns that some mapping asks for.
+A `LookupTable` is filled with the row changes of its table (`apply`), by whoever reads its raw topic, in any order of
+delivery: a row counts only if its position is not behind the one that is held. It holds only the columns that some
+mapping asks for.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class LookupTable:
         return self.columns.index(column)
 
     def put(self, identity: str, position: Position, key: str | None, values: tuple[Any, ...] | None) -> bool:
-        """Hold what the row `identity` says now; `values` of None when it is gone. False if it is old news, or no news."""
+        """Hold what the row `identity` says now; `values` of None when it is gone. False if that is no news."""
         seen, old_key = self._seen.get(identity, (None, None))
         if seen is not None and position < seen:
             return False

@@ -1,4 +1,6 @@
-"""What can be wrong: with a value (`BadValue`), with a row (`FieldError`, `ColumnMissing`, `LookupMissing`), with a dictionary (`Problem`)."""
+"""What can be wrong: with a value (`BadValue`), with a row (`FieldError`, `ColumnMissing`, `LookupMissing`), with a
+dictionary (`Problem`).
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,15 @@ class FieldError(MappingError):
 
 
 class ColumnMissing(MappingError):
-    """The source no longer sends a column that the dictionary requires: every row of this table waits until a person decides."""
+    """The source no longer sends a column that the dictionary requires: every row of this table waits until a person
+    decides.
+    """
 
     def __init__(self, table: str, columns: tuple[str, ...]) -> None:
         names = ", ".join(columns)
         super().__init__(
             f"{table}: the source no longer sends {names}, which the dictionary requires",
-            remedy=f"name the new column in dictionary.yaml (tables: {table}), or list it under `optional`, then retry what is parked",
+            remedy=f"name the new column of {table} in dictionary.yaml, or list it under `optional`; then retry",
         )
         self.table = table
         self.columns = columns

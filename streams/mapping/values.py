@@ -1,4 +1,6 @@
-"""What generated mapping code calls besides conversions: joined and split columns, JSON paths, value maps, typed references."""
+"""What generated mapping code calls besides conversions: joined and split columns, JSON paths, value maps, typed
+references.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ def piece(separator: str, part: int) -> Convert:
 
 
 def json_path(path: str) -> Convert:
-    """A function that reads a path (`a.b[0]["c d"]`, `[*]` for all items) in a JSON column, sent as text or as JSON. What is not there is null.
+    """A function that reads a path (`a.b[0]["c d"]`, `[*]` for all items) in a JSON column, sent as text or as JSON.
+    What is not there is null.
 
     ValueError for a path that cannot be read; BadValue for text that is no JSON.
     """

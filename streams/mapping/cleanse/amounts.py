@@ -23,7 +23,8 @@ def _exactly(operation: Callable[[], Decimal], value: object) -> Decimal:
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
-    """A number as people write it: with a `locale` (de_DE reads 1.234,56), or with a decimal `point` and a `group` separator.
+    """A number as people write it: with a `locale` (de_DE reads 1.234,56), or with a decimal `point` and a `group`
+    separator.
 
     Groups must be where the locale has them, so that 1,234 is never taken for 1.234. '' is null.
     """
@@ -74,7 +75,9 @@ def _by_locale(locale: str) -> Convert:
 
 
 def minor_units(currency: str | None = None, currency_column: str | None = None) -> Callable[..., Decimal]:
-    """Money counted in the smallest unit of a currency (ISO 4217), the row's or a fixed one: 1250 in EUR is 12.50, in JPY 1250, in BHD 1.250."""
+    """Money counted in the smallest unit of a currency (ISO 4217), the row's or a fixed one: 1250 in EUR is 12.50, in
+    JPY 1250, in BHD 1.250.
+    """
     if (currency is None) == (currency_column is None):
         raise ValueError("needs one of `currency` and `currency_column`")
     fixed = currency_digits(currency) if currency is not None else 0
@@ -135,7 +138,9 @@ def _units() -> Any:
 
 
 def unit(source: str, to: str) -> Convert:
-    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m), exactly; units are named as pint names them."""
+    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m), exactly; units are named as pint names
+    them.
+    """
     registry = _units()
     try:
         factor = registry.Quantity(Decimal(1), source).to(to).magnitude
@@ -171,7 +176,9 @@ for _code, _names in {
 
 
 def unit_code(unknown: str = "reject") -> Convert:
-    """The UN/ECE Recommendation 20 code of a unit of measure (Stk, EA, 个 → C62; kg → KGM), from codes and usual names; `unknown`: reject or pass."""
+    """The UN/ECE Recommendation 20 code of a unit of measure (Stk, EA, 个 → C62; kg → KGM), from codes and usual names;
+    `unknown`: reject or pass.
+    """
     if unknown not in ("reject", "pass"):
         raise ValueError(f"`unknown` is {unknown!r}; it is reject or pass")
 

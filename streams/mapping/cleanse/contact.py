@@ -1,4 +1,6 @@
-"""Ways to reach people, and where they are: phone, e-mail, web site, country, language, currency. Results go by the standard that is named."""
+"""Ways to reach people, and where they are: phone, e-mail, web site, country, language, currency. Results go by the
+standard that is named.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ Convert = Callable[..., Any]
 
 
 def phone(country: str | None = None, country_column: str | None = None) -> Convert:
-    """A phone number in E.164 (+4930123456), an extension as `;ext=12`. A national number is one of `country` (ISO 3166 code), or of the row's `country_column`
-    (code or name). Rejects what cannot be a number there. Source: libphonenumber's metadata, `phonenumbers`.
+    """A phone number in E.164 (+4930123456), an extension as `;ext=12`. A national number is one of `country` (ISO 3166
+    code), or of the row's `country_column` (code or name). Rejects what cannot be a number there. Source:
+    libphonenumber's metadata, `phonenumbers`.
     """
     import phonenumbers as numbers
 
@@ -53,7 +56,8 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
 
 
 def email() -> Convert:
-    """An e-mail address that is well formed, its domain in small letters; `Name <a@b.example>` gives the address. '' is null.
+    """An e-mail address that is well formed, its domain in small letters; `Name <a@b.example>` gives the address. '' is
+    null.
 
     Nothing is sent and no name server asked. Source: RFC 5321 and 5322 by `email-validator`.
     """
@@ -63,7 +67,9 @@ def email() -> Convert:
     def read(text: str) -> str:
         match = re.fullmatch(r"[^<>]*<([^<>]+)>", text)
         try:
-            found = validate_email(match[1].strip() if match else text, check_deliverability=False, test_environment=True)
+            found = validate_email(
+                match[1].strip() if match else text, check_deliverability=False, test_environment=True
+            )
         except EmailNotValidError as error:
             raise BadValue(f"not an e-mail address ({str(error).rstrip('.')})", text) from None
         return str(found.normalized)
@@ -88,7 +94,11 @@ def url() -> Convert:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             raise BadValue("not a web address", value) from None
-        if parts.scheme.lower() not in ("http", "https") or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host) or re.search(r"\s", whole):
+        if (
+            parts.scheme.lower() not in ("http", "https")
+            or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host)
+            or re.search(r"\s", whole)
+        ):
             raise BadValue("not a web address", value)
         if parts.username is not None:
             raise BadValue("a web address with a user in it", value)
@@ -102,7 +112,7 @@ def url() -> Convert:
 def _plain(text: str) -> str:
     """A name as it is compared: no case, no marks, no points."""
     folded = unicodedata.normalize("NFKD", text).casefold()
-    return " ".join("".join(c for c in folded if not unicodedata.combining(c) and c not in ".,'’()").split())
+    return " ".join("".join(c for c in folded if not unicodedata.combining(c) and c not in ".,'\u2019()").split())
 
 
 _NAME_LOCALES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "da", "cs", "zh", "ja", "ko", "tr", "ru")
@@ -126,12 +136,20 @@ def _countries() -> dict[str, str]:
                 found[_plain(name)] = c.alpha_2
     for c in pycountry.countries:
         found[c.alpha_2.casefold()] = found[c.alpha_3.casefold()] = found[c.numeric] = c.alpha_2
-    found |= {"uk": "GB", "usa": "US", "great britain": "GB", "england": "GB", "brd": "DE", "prc": "CN", "中华人民共和国": "CN"}
+    found |= {
+        "uk": "GB",
+        "usa": "US",
+        "great britain": "GB",
+        "england": "GB",
+        "brd": "DE",
+        "prc": "CN",
+        "中华人民共和国": "CN",
+    }
     return found
 
 
 def country_code() -> Convert:
-    """An ISO 3166-1 alpha-2 code from a code (2 or 3 letters, or numeric) or a name in one of 16 languages. '' is null."""
+    """An ISO 3166-1 alpha-2 code from a code (2 or 3 letters, or numeric) or a name in 16 languages. '' is null."""
 
     def convert(value: Any) -> str | None:
         text = text_of(value).strip()
@@ -164,7 +182,9 @@ def _languages() -> dict[str, str]:
 
 
 def language_code() -> Convert:
-    """An ISO 639-1 code from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or a name in one of 16 languages. '' is null."""
+    """An ISO 639-1 code from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or a name in one of 16 languages. ''
+    is null.
+    """
 
     def convert(value: Any) -> str | None:
         text = text_of(value).strip()
@@ -186,11 +206,25 @@ def _currencies() -> frozenset[str]:
     return frozenset(c.alpha_3 for c in pycountry.currencies)
 
 
-_CURRENCY_NAMES = {"€": "EUR", "EURO": "EUR", "£": "GBP", "US$": "USD", "RMB": "CNY", "CN¥": "CNY", "人民币": "CNY", "元": "CNY", "円": "JPY", "FR.": "CHF", "SFR": "CHF"}
+_CURRENCY_NAMES = {
+    "€": "EUR",
+    "EURO": "EUR",
+    "£": "GBP",
+    "US$": "USD",
+    "RMB": "CNY",
+    "CN¥": "CNY",
+    "人民币": "CNY",
+    "元": "CNY",
+    "円": "JPY",
+    "FR.": "CHF",
+    "SFR": "CHF",
+}
 
 
 def currency_code() -> Convert:
-    """An ISO 4217 code from a code in any case or a sign that means one currency (€, £, US$, RMB); $ and ¥ alone are rejected, as they mean several."""
+    """An ISO 4217 code from a code in any case or a sign that means one currency (€, £, US$, RMB); $ and ¥ alone are
+    rejected, as they mean several.
+    """
 
     def convert(value: Any) -> str | None:
         text = text_of(value).strip().upper()

@@ -1,4 +1,6 @@
-"""Dates and times as sources write them, made into datetime objects, which a field's type turns into microseconds or days."""
+"""Dates and times as sources write them, made into datetime objects, which a field's type turns into microseconds or
+days.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from streams.mapping.cleanse.times import (
     EPOCH,
     FIRST_MICRO,
     LAST_MICRO,
+    NAIVE_EPOCH,
     Note,
     day,
     instant,
@@ -24,7 +27,6 @@ from streams.mapping.cleanse.times import (
 from streams.mapping.problems import BadValue
 
 Convert = Callable[[Any], Any]
-_NAIVE_EPOCH = datetime(1970, 1, 1)
 _DIRECTIVES = set("YmdHMSfbBypIzjaA%")
 _FOUR_DIGITS = re.compile(r"[0-9]{4}")
 
@@ -55,7 +57,9 @@ def _formats(formats: list[str] | str, *, with_time: bool) -> list[str]:
     for one in listed:
         for directive in re.findall(r"%(.)", one):
             if directive not in _DIRECTIVES:
-                raise ValueError(f"%{directive} in {one!r} is not known; known are {' '.join('%' + d for d in sorted(_DIRECTIVES))}")
+                raise ValueError(
+                    f"%{directive} in {one!r} is not known; known are {' '.join('%' + d for d in sorted(_DIRECTIVES))}"
+                )
         if not with_time and re.search(r"%[HMSfIpz]", one):
             raise ValueError(f"{one!r} has a time in it; use the step `datetime`")
     return listed
@@ -79,7 +83,9 @@ def _parsed(text: str, formats: list[str]) -> datetime:
 
 
 def date_in(formats: list[str] | str) -> Convert:
-    """A day in declared formats: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A text that two formats read differently is rejected as ambiguous."""
+    """A day in declared formats: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A text that two formats read differently is
+    rejected as ambiguous.
+    """
     listed = _formats(formats, with_time=False)
 
     def convert(value: Any) -> date | None:
@@ -112,13 +118,13 @@ def datetime_in(
         moment = _parsed(text, listed)
         if moment.tzinfo is not None:
             return moment
-        return _datetime(to_utc(micros_between(moment, _NAIVE_EPOCH)), value)
+        return _datetime(to_utc(micros_between(moment, NAIVE_EPOCH)), value)
 
     return convert
 
 
 def local_time(ambiguous: str = "reject", timezone: str = "UTC", unit: str = "micros", note: Note = silent) -> Convert:
-    """A timestamp without zone, local to `timezone`, with a rule for hours that come twice: earlier, later or reject."""
+    """A timestamp without zone, local to `timezone`, and a rule for hours that come twice: earlier, later or reject."""
     if ambiguous not in ("earlier", "later", "reject"):
         raise ValueError(f"`ambiguous` is {ambiguous!r}; it is earlier, later or reject")
     convert = instant(unit, _known_zone(timezone), note, ambiguous)
@@ -187,7 +193,9 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name!r}; names are as in the IANA database, e.g. Europe/Berlin") from None
+        raise ValueError(
+            f"there is no time zone {name!r}; names are as in the IANA database, e.g. Europe/Berlin"
+        ) from None
     return name
 
 

@@ -31,10 +31,10 @@ _EU_PREFIXES = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU 
 
 
 def tax_id(country: str | None = None, country_column: str | None = None) -> Convert:
-    """A tax number without blanks, its check digits proved: EU VAT with its country's letters, 统一社会信用代码, GB, CH, US and more.
+    """A tax number without blanks, its check digits proved: EU VAT, 统一社会信用代码, GB, CH, US and more.
 
-    Letters of an EU country at the head say which rules hold; else the row's `country_column`, else `country`. '' is null.
-    Source of the rules: `python-stdnum`.
+    Letters of an EU country at the head say which rules hold; else the row's `country_column`, else `country`. '' is
+    null. Source of the rules: `python-stdnum`.
     """
     if country is not None and _tax_module(country) is None:
         raise ValueError(f"tax numbers of {country} are not known")
@@ -56,7 +56,9 @@ def tax_id(country: str | None = None, country_column: str | None = None) -> Con
         if rules is None:
             raise BadValue("a tax number without country letters, and no `country` says whose it is", value)
         letters = "EL" if rules == "GR" else rules
-        return _checked(text.removeprefix(rules), rules, letters if letters in _EU_PREFIXES or rules in ("GB", "CH") else "", value)
+        return _checked(
+            text.removeprefix(rules), rules, letters if letters in _EU_PREFIXES or rules in ("GB", "CH") else "", value
+        )
 
     return convert
 
@@ -68,7 +70,9 @@ def _checked(number: str, country: str, letters: str, value: object) -> str:
     if module is None:
         raise BadValue(f"tax numbers of {country} are not known", value)
     try:
-        valid = str(module.validate(f"CHE{number.removeprefix('CHE').removeprefix('E')}" if country == "CH" else number))
+        valid = str(
+            module.validate(f"CHE{number.removeprefix('CHE').removeprefix('E')}" if country == "CH" else number)
+        )
     except InvalidChecksum:
         raise BadValue(f"a tax number of {country} with a wrong check digit", value) from None
     except InvalidLength:
@@ -113,25 +117,25 @@ def _numbered(rules: Any, name: str) -> Convert:
     return convert
 
 
-_LEGAL_FORMS = {
-    "gmbh & co kg": "GmbH & Co. KG", "gmbh & co kgaa": "GmbH & Co. KGaA", "gmbh & co ohg": "GmbH & Co. OHG", "ag & co kg": "AG & Co. KG",
-    "gmbh": "GmbH", "mbh": "mbH", "ggmbh": "gGmbH", "ug": "UG", "ug haftungsbeschränkt": "UG (haftungsbeschränkt)", "ag": "AG", "kg": "KG", "kgaa": "KGaA",
-    "ohg": "OHG", "gbr": "GbR", "ek": "e.K.", "eg": "eG", "ev": "e.V.", "se": "SE",
-    "ltd": "Ltd", "limited": "Limited", "plc": "plc", "llp": "LLP", "llc": "LLC", "inc": "Inc.", "incorporated": "Incorporated", "corp": "Corp.",
-    "corporation": "Corporation", "co": "Co.", "company": "Company", "co ltd": "Co., Ltd.", "pty ltd": "Pty Ltd", "pte ltd": "Pte. Ltd.", "pvt ltd": "Pvt. Ltd.",
-    "sa": "S.A.", "sas": "SAS", "sasu": "SASU", "sarl": "SARL", "eurl": "EURL", "sl": "S.L.", "slu": "S.L.U.", "spa": "S.p.A.", "srl": "S.r.l.", "lda": "Lda.",
-    "bv": "B.V.", "nv": "N.V.", "vof": "V.O.F.", "ab": "AB", "as": "AS", "a/s": "A/S", "aps": "ApS", "oy": "Oy", "oyj": "Oyj",
-    "sp z oo": "Sp. z o.o.", "sro": "s.r.o.", "kft": "Kft.", "zrt": "Zrt.", "doo": "d.o.o.", "ltda": "Ltda.", "oü": "OÜ",
-    "有限公司": "有限公司", "有限责任公司": "有限责任公司", "股份有限公司": "股份有限公司", "集团有限公司": "集团有限公司", "株式会社": "株式会社", "kk": "K.K.",
-}  # fmt: skip
+_WRITTEN = """
+GmbH & Co. KG | GmbH & Co. KGaA | GmbH & Co. OHG | AG & Co. KG | GmbH | mbH | gGmbH | UG | UG (haftungsbeschränkt)
+AG | KG | KGaA | OHG | GbR | e.K. | eG | e.V. | SE | Ltd | Limited | plc | LLP | LLC | Inc. | Incorporated | Corp.
+Corporation | Co. | Company | Co., Ltd. | Pty Ltd | Pte. Ltd. | Pvt. Ltd. | S.A. | SAS | SASU | SARL | EURL | S.L.
+S.L.U. | S.p.A. | S.r.l. | Lda. | B.V. | N.V. | V.O.F. | AB | AS | A/S | ApS | Oy | Oyj | Sp. z o.o. | s.r.o. | Kft.
+Zrt. | d.o.o. | Ltda. | OÜ | K.K.
+"""
+_CJK_FORMS = ("集团有限公司", "股份有限公司", "有限责任公司", "有限公司", "株式会社")
+
+
+def _form_key(form: str) -> str:
+    """A legal form as it is compared: no case, points or blanks."""
+    return re.sub(r"[.,()\s]", "", form.casefold().replace(" und ", " & "))
+
+
+_LEGAL_FORMS = {_form_key(form): form.strip() for form in re.split(r"[|\n]", _WRITTEN.strip())}
 """Legal forms as they are compared (small letters, no points) → as they are written."""
 
-_LONGEST_FORM = max(len(form.split()) for form in _LEGAL_FORMS)
-_CJK_FORMS = sorted((f for f in _LEGAL_FORMS if not f.isascii() and " " not in f and not f.isalpha() or f[:1] >= "\u3000"), key=len, reverse=True)
-
-
-def _form_key(words: list[str]) -> str:
-    return " ".join(w for w in (re.sub(r"[.,()]", "", word).casefold().replace("und", "&") for word in words) if w)
+_LONGEST_FORM = max(len(form.split()) for form in _LEGAL_FORMS.values())
 
 
 def split_company(name: str) -> tuple[str, str]:
@@ -142,14 +146,16 @@ def split_company(name: str) -> tuple[str, str]:
             return text[: -len(form)].rstrip(), form
     words = text.split(" ")
     for count in range(min(_LONGEST_FORM + 1, len(words) - 1), 0, -1):
-        form = _LEGAL_FORMS.get(_form_key(words[-count:]))
-        if form is not None:
-            return " ".join(words[:-count]).rstrip(" ,"), form
+        written = _LEGAL_FORMS.get(_form_key(" ".join(words[-count:])))
+        if written is not None:
+            return " ".join(words[:-count]).rstrip(" ,"), written
     return text, ""
 
 
 def company_name(legal_form: Literal["keep", "drop", "only"] = "keep") -> Convert:
-    """A company's name with single blanks, its legal form as it is usually written (gmbh & co.kg → GmbH & Co. KG): kept, dropped (for matching), or alone. '' is null."""
+    """A company's name with single blanks, its legal form as it is usually written (gmbh & co.kg → GmbH & Co. KG):
+    kept, dropped (for matching), or alone. '' is null.
+    """
 
     def convert(value: Any) -> str | None:
         name, form = split_company(text_of(value))
@@ -157,7 +163,7 @@ def company_name(legal_form: Literal["keep", "drop", "only"] = "keep") -> Conver
             return name or None
         if legal_form == "only":
             return form or None
-        if form and form[:1] >= "\u3000":
+        if form in _CJK_FORMS:
             return name + form
         return f"{name} {form}".strip() or None
 

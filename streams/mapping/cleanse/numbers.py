@@ -1,4 +1,6 @@
-"""Numbers: whole ones, decimals at a field's scale, and how people write them. Nothing is rounded unless the dictionary says how."""
+"""Numbers: whole ones, decimals at a field's scale, and how people write them. Nothing is rounded unless the dictionary
+says how.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,12 @@ Number = str | int | float | Decimal
 
 
 def decimal_of(value: Any) -> Decimal:
-    """The exact decimal that a source's number is: text, int or float (a float is what its shortest form says). BadValue for anything else, NaN and infinity too."""
+    """The exact decimal that a source's number is: text, int or float (a float is what its shortest form says).
+    BadValue for anything else, NaN and infinity too.
+    """
     kind = value.__class__
     if kind is Decimal:
-        number = value
+        number = Decimal(value)
     elif kind is int:
         return Decimal(value)
     elif kind is float:
@@ -44,14 +48,15 @@ def decimal_of(value: Any) -> Decimal:
 def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[Any], int]:
     """A function from a number to its integer at `scale` decimals (12.5 at scale 4 is 125000).
 
-    Promises that the value is the same, or BadValue: more than `precision` digits, more decimals than `scale` (unless `rounding` says how), NaN, infinity, no number.
+    Promises that the value is the same, or BadValue: more than `precision` digits, more decimals than `scale` (unless
+    `rounding` says how), NaN, infinity, no number.
     """
     limit = 10**precision
     powers = tuple(10 ** (scale - n) for n in range(scale + 1))
     mode = _ROUNDING[rounding] if rounding else None
 
     def slow(value: Any) -> int:
-        shifted = decimal_of(value).scaleb(scale, _EXACT)
+        shifted: Decimal = decimal_of(value).scaleb(scale, _EXACT)
         whole = shifted.to_integral_value(mode or ROUND_DOWN)
         if whole != shifted and mode is None:
             raise BadValue(f"more than {scale} decimals, and no `round` says what to do", value)
@@ -63,10 +68,17 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
         if value.__class__ is str:
             whole, _, fraction = value.partition(".")
             decimals = len(fraction)
+            if decimals > scale:
+                fraction = fraction.rstrip("0")
+                decimals = len(fraction)
             if decimals <= scale:
                 digits = whole + fraction
-                if digits.isascii() and len(digits) < precision and (digits.isdigit() or (digits[:1] == "-" and digits[1:].isdigit())):
-                    number = int(digits) * powers[decimals]
+                if (
+                    digits.isascii()
+                    and len(digits) < precision
+                    and (digits.isdigit() or (digits[:1] == "-" and digits[1:].isdigit()))
+                ):
+                    number: int = int(digits) * powers[decimals]
                     if -limit < number < limit:
                         return number
         return slow(value)
@@ -76,6 +88,7 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
 
 def whole_number(value: Any) -> int:
     """An int from an int, a text or a float that is whole and fits 32 bits."""
+    number: int
     if value.__class__ is int:
         number = value
     else:

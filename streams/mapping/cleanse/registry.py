@@ -1,4 +1,6 @@
-"""The conversions by name: the built-in ones and those that users add as entry points in the group `opshub.conversions`."""
+"""The conversions by name: the built-in ones and those that users add as entry points in the group
+`opshub.conversions`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def conversions() -> dict[str, Conversion]:
     known = {name: Conversion(name, factory, True) for name, factory in BUILTIN.items()}
     for entry in entry_points(group=GROUP):
         if entry.name in known:
-            raise ValueError(f"entry point {entry.value} takes the name of the conversion {entry.name!r}, which exists: name it differently")
+            raise ValueError(
+                f"entry point {entry.value} takes the name of the conversion {entry.name!r}; name it differently"
+            )
         known[entry.name] = Conversion(entry.name, entry.load(), False)
     return known
 
@@ -53,20 +57,28 @@ def make(
 ) -> tuple[str, Convert, tuple[str, ...]]:
     """The name and the function of one step, and the columns whose values the function takes after the value itself.
 
-    An option whose name ends in `_column` names such a column. ValueError says what is wrong with the step and what would be right.
+    An option whose name ends in `_column` names such a column. ValueError says what is wrong with the step and what
+    would be right.
     """
     name, options = _parts(step)
     conversion = conversions().get(name)
     if conversion is None:
         near = get_close_matches(name, conversions(), n=1)
-        raise ValueError(f"there is no conversion `{name}`" + (f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(conversions()))}"))
+        raise ValueError(
+            f"there is no conversion `{name}`"
+            + (f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(conversions()))}")
+        )
     known = conversion.options
     for option, value in options.items():
         if option not in known:
             takes = ", ".join(known) or "none"
             raise ValueError(f"`{name}` has no option `{option}`; it takes {takes}")
         _check_type(name, option, value, conversion)
-    missing = [o for o, p in known.items() if p.default is p.empty and o not in options and not (o == "country" and country) and o != "timezone"]
+    missing = [
+        o
+        for o, p in known.items()
+        if p.default is p.empty and o not in options and not (o == "country" and country) and o != "timezone"
+    ]
     if missing:
         raise ValueError(f"`{name}` needs {', '.join(missing)}: write {{{name}: {{{missing[0]}: …}}}}")
     defaults: dict[str, Any] = {"country": country, "timezone": timezone, "note": note}
@@ -86,14 +98,20 @@ def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return name, {}
     if isinstance(options, dict):
         return name, options
-    only = [p for p in inspect.signature(conversions()[name].factory).parameters if p not in _GIVEN] if name in conversions() else []
+    only = (
+        [p for p in inspect.signature(conversions()[name].factory).parameters if p not in _GIVEN]
+        if name in conversions()
+        else []
+    )
     if len(only) != 1:
         raise ValueError(f"the options of `{name}` are a mapping: {{{name}: {{option: value}}}}")
     return name, {only[0]: options}
 
 
 def _check_type(name: str, option: str, value: Any, conversion: Conversion) -> None:
-    """An option has the type that the factory's annotation says: bool, int, str, list, dict, Literal, or a union of them."""
+    """An option has the type that the factory's annotation says: bool, int, str, list, dict, Literal, or a union of
+    them.
+    """
     hint = typing.get_type_hints(conversion.factory).get(option, Any)
     if hint is Any or _fits(value, hint):
         return

@@ -12,7 +12,9 @@ TEXT_MAX = 1_048_576
 
 
 def text_of(value: Any) -> str:
-    """A text as it is; a number or a boolean as its shortest exact text. BadValue for lists, maps, and texts of more than 1,048,576 characters."""
+    """A text as it is; a number or a boolean as its shortest exact text. BadValue for lists, maps, and texts of more
+    than 1,048,576 characters.
+    """
     if value.__class__ is str:
         if len(value) > TEXT_MAX:
             raise BadValue(f"a text of more than {TEXT_MAX} characters", value)

@@ -1,13 +1,14 @@
 """Times: what a source calls a moment or a day, as microseconds since 1970 in UTC and days since 1970.
 
-A time without a zone is local to a declared zone. Where clocks went back it is ambiguous: the earlier reading is taken and noted; where
-they went forward it never was: it is read with the offset that held before, and noted. Years are 1 to 9999; infinity and year 0 are rejected.
+A time without a zone is local to a declared zone. Where clocks went back it is ambiguous: the earlier reading is taken
+and noted; where they went forward it never was: it is read with the offset that held before, and noted. Years are 1 to
+9999; infinity and year 0 are rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ LAST_DAY = date(9999, 12, 31).toordinal() - EPOCH_DAY
 DAY = 86_400_000_000
 FIRST_MICRO = FIRST_DAY * DAY
 LAST_MICRO = (LAST_DAY + 1) * DAY - 1
-_NAIVE_EPOCH = datetime(1970, 1, 1)
+NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local clock has no zone
 _LONGEST_UTC = len("2024-05-01T10:00:00.123456Z")
 _BLOCK = 900_000_000
 _PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
@@ -39,7 +40,9 @@ def micros_between(moment: datetime, since: datetime) -> int:
 
 
 def local_to_utc(timezone: str, note: Note = silent, ambiguous: str = "earlier") -> Callable[[int], int]:
-    """A function from local microseconds (as if the local clock were UTC) to real ones; `ambiguous` is earlier, later or reject."""
+    """A function from local microseconds (as if the local clock were UTC) to real ones; `ambiguous` is earlier, later
+    or reject.
+    """
     if timezone == "UTC":
         return lambda local: local
     zone = ZoneInfo(timezone)
@@ -52,8 +55,8 @@ def local_to_utc(timezone: str, note: Note = silent, ambiguous: str = "earlier")
 
     def exact(local: int) -> int:
         if not first <= local <= last:
-            return local - offset(_NAIVE_EPOCH + timedelta(microseconds=min(max(local, first), last)), 0)
-        naive = _NAIVE_EPOCH + timedelta(microseconds=local)
+            return local - offset(NAIVE_EPOCH + timedelta(microseconds=min(max(local, first), last)), 0)
+        naive = NAIVE_EPOCH + timedelta(microseconds=local)
         before, after = offset(naive, 0), offset(naive, 1)
         if before == after:
             return local - before
@@ -61,7 +64,9 @@ def local_to_utc(timezone: str, note: Note = silent, ambiguous: str = "earlier")
         if ambiguous == "reject":
             raise BadValue(f"{kind} local time in {timezone}", naive.isoformat(" "))
         later = ambiguous == "later" and kind == "ambiguous"
-        note(f"{kind} local time in {timezone}, read as the {'later' if later else 'earlier'} one", naive.isoformat(" "))
+        note(
+            f"{kind} local time in {timezone}, read as the {'later' if later else 'earlier'} one", naive.isoformat(" ")
+        )
         return local - (after if later else before)
 
     def block_offset(block: int) -> int | None:
@@ -69,7 +74,7 @@ def local_to_utc(timezone: str, note: Note = silent, ambiguous: str = "earlier")
         start = block * _BLOCK
         if not first <= start <= last:
             return None
-        ends = [_NAIVE_EPOCH + timedelta(microseconds=start), _NAIVE_EPOCH + timedelta(microseconds=start + _BLOCK - 1)]
+        ends = [NAIVE_EPOCH + timedelta(microseconds=start), NAIVE_EPOCH + timedelta(microseconds=start + _BLOCK - 1)]
         found = {offset(end, fold) for end in ends for fold in (0, 1)}
         return found.pop() if len(found) == 1 else None
 
@@ -88,12 +93,14 @@ def local_to_utc(timezone: str, note: Note = silent, ambiguous: str = "earlier")
     return convert
 
 
-def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, ambiguous: str = "earlier") -> Callable[[Any], int]:
+def instant(
+    unit: str = "micros", timezone: str = "UTC", note: Note = silent, ambiguous: str = "earlier"
+) -> Callable[[Any], int]:
     """A function from a timestamp to microseconds since 1970 in UTC.
 
-    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone), ISO 8601 text with a zone, or without
-    one in `timezone`, or a datetime or a day (its midnight)
-    that a step made. BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
+    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone), ISO
+    8601 text with a zone, or without one in `timezone`, or a datetime or a day (its midnight) that a step made.
+    BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
     """
     to_utc = local_to_utc(timezone, note, ambiguous)
     factor = _PER_UNIT.get(unit)
@@ -121,7 +128,7 @@ def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, am
     def of_datetime(moment: datetime) -> int:
         if moment.tzinfo is not None:
             return in_range(micros_between(moment, EPOCH), moment)
-        local = micros_between(moment, _NAIVE_EPOCH)
+        local = micros_between(moment, NAIVE_EPOCH)
         return in_range(local if is_utc else to_utc(local), moment)
 
     def convert(value: Any) -> int:
@@ -140,7 +147,7 @@ def instant(unit: str = "micros", timezone: str = "UTC", note: Note = silent, am
         if isinstance(value, datetime):
             return of_datetime(value)
         if isinstance(value, date):  # a day as a moment is its midnight, on the clock of the time zone
-            return of_datetime(datetime(value.year, value.month, value.day))
+            return of_datetime(datetime.combine(value, time.min))
         raise BadValue("not a time", value)
 
     return convert
@@ -159,7 +166,9 @@ def day(value: Any) -> int:
     if value.__class__ is int:
         if FIRST_DAY <= value <= LAST_DAY:
             return int(value)
-        raise BadValue("a day outside the years 1 to 9999 (infinity, a timestamp, or yyyymmdd? there are steps for these)", value)
+        raise BadValue(
+            "a day outside the years 1 to 9999 (infinity, a timestamp, or yyyymmdd? there are steps for these)", value
+        )
     if value.__class__ is str and len(value) == 10:
         try:
             return date.fromisoformat(value).toordinal() - EPOCH_DAY

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.cleanse.times import Note, silent
@@ -27,7 +27,9 @@ def trim() -> Convert:
 
 
 def collapse() -> Convert:
-    """Takes blanks off both ends and makes each run of blanks, tabs and line ends one blank; nothing but blanks becomes null."""
+    """Takes blanks off both ends and makes each run of blanks, tabs and line ends one blank; nothing but blanks becomes
+    null.
+    """
     return lambda value: " ".join((value if value.__class__ is str else text_of(value)).split()) or None
 
 
@@ -42,7 +44,9 @@ def lower() -> Convert:
 
 
 def title(note: Note = silent) -> Convert:
-    """Gives a text that is all capitals or all small letters a capital at the head of each word; mixed case is left alone."""
+    """Gives a text that is all capitals or all small letters a capital at the head of each word; mixed case is left
+    alone.
+    """
 
     def convert(value: Any) -> str:
         text = text_of(value)
@@ -57,7 +61,7 @@ def title(note: Note = silent) -> Convert:
 
 
 def nfkc() -> Convert:
-    """Unicode NFKC: full-width letters and digits (ＡＢＣ１２３), ligatures and composed forms become their plain ones."""
+    """Unicode NFKC: full-width letters and digits, ligatures and composed forms become their plain ones."""
 
     def convert(value: Any) -> str:
         text = text_of(value)
@@ -72,7 +76,9 @@ def nfc() -> Convert:
 
 
 def mojibake(note: Note = silent) -> Convert:
-    """Repairs text that was read in the wrong encoding (MÃ¼ller → Müller), with a note; text that is sound is not touched."""
+    """Repairs text that was read in the wrong encoding (MÃ¼ller → Müller), with a note; text that is sound is not
+    touched.
+    """
     from ftfy import fix_encoding
 
     def convert(value: Any) -> str:
@@ -126,7 +132,9 @@ class _Words(HTMLParser):
 
 
 def html_text() -> Convert:
-    """The words of an HTML text, without tags, scripts and styles; blocks stand on lines of their own. Nothing but tags becomes null."""
+    """The words of an HTML text, without tags, scripts and styles; blocks stand on lines of their own. Nothing but tags
+    becomes null.
+    """
 
     def convert(value: Any) -> str | None:
         text = text_of(value)
@@ -142,7 +150,9 @@ def html_text() -> Convert:
 
 
 def strip_zeros() -> Convert:
-    """Takes leading zeros off a number that is kept as text (0000004711 → 4711); a text with other characters is left alone."""
+    """Takes leading zeros off a number that is kept as text (0000004711 → 4711); a text with other characters is left
+    alone.
+    """
 
     def convert(value: Any) -> str:
         text = text_of(value)
@@ -182,7 +192,8 @@ def extract(match: str) -> Convert:
         found = compiled.search(text_of(value))
         if found is None:
             return None
-        return found.group(1) if compiled.groups else found.group(0)
+        piece: str | None = found.group(1) if compiled.groups else found.group(0)
+        return piece
 
     return convert
 
@@ -219,7 +230,9 @@ def list_of(separator: str = ",") -> Convert:
 
 
 def boolean(true: list[str] | None = None, false: list[str] | None = None) -> Convert:
-    """Reads Y/N, yes/no, T/F, 1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and `false` name others."""
+    """Reads Y/N, yes/no, T/F, 1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and
+    `false` name others.
+    """
     yes = {x.casefold() for x in true} if true is not None else _TRUE
     no = {x.casefold() for x in false} if false is not None else _FALSE
     if yes & no:

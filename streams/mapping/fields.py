@@ -1,0 +1,344 @@
+"""Which Python makes one canonical field. A rule goes: source, path, split, type, steps, lookup, value map, default.
+
+In goes a `Rule` with the type of its field; out come statements, an expression and the columns that they read. Names
+that the code calls are put into `constants`. What is wrong is added to the planner's problems, with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from streams.mapping.canon import FieldType
+from streams.mapping.cleanse.numbers import INT_MAX, truth, unscaled, whole_number
+from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.text import key_text, tags_of, text_of
+from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant
+from streams.mapping.expression import Expression, ExpressionError, compile_expression
+from streams.mapping.generate import Names
+from streams.mapping.language import Dictionary, Lookup, Rule, Table
+from streams.mapping.lines import Path_
+from streams.mapping.lookups import LookupTable
+from streams.mapping.problems import BadValue, Problem
+from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
+
+Then = Callable[[Callable[[str], str]], None]
+Finish = Callable[[Any], Any]
+Note = Callable[[str, str, object], None]
+"""note(field, reason, value): a value was mended."""
+
+Made = tuple[list[str], str, tuple[str, ...]]
+"""Statements that go before, the expression, and the columns that both read."""
+
+_OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
+"""Kinds whose own form is an int in this range."""
+
+
+class Shared(Protocol):
+    """What the tables of one dictionary share while they are planned."""
+
+    dictionary: Dictionary
+    lookups: dict[str, LookupTable]
+    note: Note
+    problems: list[Problem]
+
+    def wrong(self, path: Path_, what: str, right: str = "") -> None: ...
+
+
+class FieldPlanner:
+    """Plans the fields of one table."""
+
+    def __init__(self, shared: Shared, name: str, table: Table, names: Names) -> None:
+        self.all = shared
+        self.name = name
+        self.table = table
+        self.names = names
+        self.path: Path_ = ("tables", name)
+        self.columns: dict[str, None] = dict.fromkeys(table.key)
+        self.structural: dict[str, None] = {}
+        self.required: dict[str, None] = {}
+        self.constants: dict[str, Any] = {}
+        self.temporaries = 0
+
+    def _read(self, columns: tuple[str, ...] | list[str]) -> None:
+        for column in columns:
+            self.columns[column] = None
+
+    def _constant(self, prefix: str, value: Any) -> str:
+        name = f"{prefix}_{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _temporary(self) -> str:
+        self.temporaries += 1
+        return f"v_{self.temporaries}"
+
+    def _expression(self, text: str, path: Path_) -> Expression | None:
+        try:
+            expression = compile_expression(text, self.names.local)
+        except ExpressionError as error:
+            self.all.wrong(
+                path, str(error), 'columns stand as they are, texts in quotes: status == "A" && deleted_at == null'
+            )
+            return None
+        self._read(expression.columns)
+        return expression
+
+    def made(self, rule: Rule, field: FieldType, path: Path_) -> Made | None:
+        """Statements, expression and columns of one field."""
+        before = len(self.all.problems)
+        if "const" in rule.model_fields_set:
+            return self._const(rule, field, path)
+        statements: list[str] = []
+        origin, given = self._origin(rule, field, path)
+        value, columns = origin, list(given)
+
+        def then(python: Callable[[str], str]) -> None:
+            """value = python(value), unless it is null."""
+            nonlocal value
+            if not value.startswith("v_") or not value.isidentifier():
+                temporary = self._temporary()
+                statements.append(f"{temporary} = {value}")
+                value = temporary
+            statements.append(f"if {value} is not None: {value} = {python(value)}")
+
+        if rule.path is not None:
+            try:
+                reader = self._constant("path", json_path(rule.path))
+            except ValueError as error:
+                self.all.wrong((*path, "path"), str(error), "write it as address.lines[0]")
+                return None
+            then(lambda v: f"{reader}({v})")
+        if rule.split is not None:
+            cut = self._constant("piece", piece(rule.split, rule.part))
+            then(lambda v: f"{cut}({v})")
+        if rule.typed is not None:
+            self._typed(rule, field, path, then)
+        for i, step in enumerate(rule.steps):
+            columns += self._step(rule, step, field, (*path, "steps", i), then)
+        if rule.lookup is not None:
+            self._lookup(rule.lookup, (*path, "lookup"), then)
+        finish = self._finish(rule, field, path)
+        if finish is None or len(self.all.problems) > before:
+            return None
+        read = tuple(dict.fromkeys(columns))
+        self._read(read)
+        python = self._typed_value(rule, field, value, finish, path)
+        if rule.bad != "reject":
+            python = self._forgiving(rule, field, origin, statements, python, path)
+        python = self._never_null(rule, field, python, finish, path)
+        if rule.required or field.required:
+            self.required.update(dict.fromkeys(read))
+        return statements, python, read
+
+    def _origin(self, rule: Rule, field: FieldType, path: Path_) -> tuple[str, tuple[str, ...]]:
+        if rule.column is not None:
+            return self.names.local(rule.column), (rule.column,)
+        if rule.expr is not None:
+            expression = self._expression(rule.expr, (*path, "expr"))
+            return (expression.python, expression.columns) if expression else ("None", ())
+        columns = rule.columns or ()
+        local = [self.names.local(c) for c in columns]
+        if field.ref is not None:
+            known = " and ".join(f"{c} is not None" for c in local)
+            if len(local) == 1:
+                return local[0], columns
+            return f"('|'.join(({', '.join(f'key_part({c})' for c in local)})) if {known} else None)", columns
+        joiner = self._constant("joined", joined(rule.join))
+        return f"{joiner}({', '.join(local)})", columns
+
+    def _typed(self, rule: Rule, field: FieldType, path: Path_, then: Then) -> None:
+        wrong = [e for e in (rule.typed or {}).values() if e != (rule.entity or field.ref)]
+        if field.ref is None or wrong:
+            self.all.wrong(
+                (*path, "typed"),
+                f"points to {', '.join(wrong) or 'nothing: this field is no reference'}",
+                f"this field takes a {rule.entity or field.ref}",
+            )
+            return
+        reader = self._constant("typed", typed_key(frozenset(rule.typed or {})))
+        then(lambda v: f"{reader}({v})")
+
+    def _step(
+        self, rule: Rule, step: str | dict[str, Any], field: FieldType, path: Path_, then: Then
+    ) -> tuple[str, ...]:
+        dictionary = self.all.dictionary
+        zone = rule.timezone or self.table.timezone or dictionary.timezone
+        note, name = self.all.note, f"{self.name}: {field.name}"
+        try:
+            label, convert, extra = make(
+                step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value)
+            )
+        except ValueError as error:
+            self.all.wrong(path, str(error), "the conversions are listed in docs/guides/bring-your-own-system.md")
+            return ()
+        call = self._constant(f"step_{label}", convert)
+        more = "".join(f", {self.names.local(c)}" for c in extra)
+        then(lambda v: f"{call}({v}{more})")
+        return extra
+
+    def _lookup(self, lookup: Lookup, path: Path_, then: Then) -> None:
+        seen: Lookup | None = lookup
+        while seen is not None:
+            table = self.all.dictionary.tables.get(seen.table)
+            if table is None:
+                near = get_close_matches(seen.table, self.all.dictionary.tables, n=1)
+                self.all.wrong(
+                    (*path, "table"),
+                    f"{seen.table!r} is not captured",
+                    f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
+                )
+                return
+            by = seen.by or table.key
+            if len(by) != 1:
+                self.all.wrong(
+                    path, f"{seen.table} is looked up by {len(by)} columns", "a lookup goes by one column: say `by:`"
+                )
+                return
+            getter = self._constant("lookup", self.all.lookups[lookup_name(seen, by)].getter(seen.column, seen.unknown))
+            then(lambda v, g=getter: f"{g}({v})")  # type: ignore[misc]
+            path, seen = (*path, "then"), seen.then
+
+    # ---- the end of a field: value map, type, default ----
+
+    def _finish(self, rule: Rule, field: FieldType, path: Path_) -> Finish | None:
+        """The function from a source's value to the field's type."""
+        if rule.round is not None and field.kind != "decimal":
+            self.all.wrong((*path, "round"), f"`{field.name}` is {field.kind}, not a decimal", "take it out")
+        if (rule.unit is not None) and field.kind != "timestamp":
+            self.all.wrong((*path, "unit"), f"`{field.name}` is {field.kind}, not a timestamp", "take it out")
+        for name in ("entity", "system", "typed"):
+            if name in rule.model_fields_set and field.ref is None:
+                self.all.wrong((*path, name), f"`{field.name}` is no reference", "take it out")
+                return None
+        if field.kind == "decimal":
+            return unscaled(field.scale, field.precision, rule.round)
+        if field.kind == "timestamp":
+            dictionary = self.all.dictionary
+            zone = rule.timezone or self.table.timezone or dictionary.timezone
+            note, name = self.all.note, f"{self.name}: {field.name}"
+            return instant(rule.unit or "micros", zone, lambda reason, value: note(name, reason, value))
+        return {"text": text_of, "int": whole_number, "bool": truth, "date": day, "tags": tags_of, "ref": key_text}[
+            field.kind
+        ]
+
+    def _converted(self, value: Any, field: FieldType, finish: Finish, path: Path_) -> Any:
+        """A value that stands in the dictionary itself, in the field's type."""
+        if value is None:
+            return None
+        try:
+            made = finish(value)
+        except BadValue as error:
+            self.all.wrong(path, f"{error}", f"`{field.name}` is {field.kind}")
+            return None
+        if field.allowed and made not in field.allowed:
+            self.all.wrong(path, f"{value!r} is not a value of `{field.name}`", f"one of {', '.join(field.allowed)}")
+        return made
+
+    def _const(self, rule: Rule, field: FieldType, path: Path_) -> Made | None:
+        finish = self._finish(rule, field, path)
+        if finish is None:
+            return None
+        if field.ref is not None:
+            self.all.wrong(
+                (*path, "const"),
+                "a reference cannot be the same for each row",
+                "name the column that holds the other record's key",
+            )
+            return None
+        made = self._converted(rule.const, field, finish, (*path, "const"))
+        if isinstance(made, list):
+            return [], f"list({self._constant('const', tuple(made))})", ()
+        return [], repr(made), ()
+
+    def _typed_value(self, rule: Rule, field: FieldType, value: str, finish: Finish, path: Path_) -> str:
+        """The expression that makes a value one of the field's type."""
+        if rule.values is not None:
+            made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
+            return self._choice(made, rule.unknown, field, value, finish)
+        return self._ref_python(rule, field, value) if field.ref is not None else self._plain(field, value, finish)
+
+    def _forgiving(
+        self, rule: Rule, field: FieldType, origin: str, statements: list[str], python: str, path: Path_
+    ) -> str:
+        """The same with a rule for what is rejected: null, or the value as it came."""
+        if rule.bad == "pass" and (field.kind != "text" or field.allowed):
+            self.all.wrong(
+                (*path, "bad"),
+                f"`{field.name}` is {field.kind if field.kind != 'text' else 'one of fixed values'}",
+                "say `bad: null`",
+            )
+        result, original = self._temporary(), self._temporary()
+        handler = self._constant(
+            "bad", forgiving(rule.bad == "pass", lambda r, v: self.all.note(f"{self.name}: {field.name}", r, v))
+        )
+        inner = [f"    {s}" for s in statements]
+        statements[:] = [
+            f"{original} = None",
+            "try:",
+            f"    {original} = {origin}",
+            *inner,
+            f"    {result} = {python}",
+            "except BadValue as fault:",
+            f"    {result} = {handler}(fault, {original})",
+        ]
+        return result
+
+    def _never_null(self, rule: Rule, field: FieldType, python: str, finish: Finish, path: Path_) -> str:
+        """What stands for null: the default, or a rejection where there must be a value."""
+        default = self._converted(rule.default, field, finish, (*path, "default")) if rule.default is not None else None
+        if default is not None:
+            temporary = self._temporary()
+            python = f"({temporary} if ({temporary} := {python}) is not None else {default!r})"
+        if rule.required or field.required:
+            temporary = self._temporary()
+            python = f"({temporary} if ({temporary} := {python}) is not None else refuse_null())"
+        return python
+
+    def _choice(self, values: dict[str, Any], unknown: str, field: FieldType, value: str, finish: Finish) -> str:
+        """A value map: one look into a dict, and only for what is not there a call."""
+        table: dict[str | None, Any] = {None: None}
+        table.update(values)
+        known = self._constant("known", table.get)
+        choose = self._constant("values", chooser(values, unknown, finish, field.allowed))
+        found = self._temporary()
+        if value.isidentifier():
+            return f"({found} if ({found} := {known}({value}, UNSET)) is not UNSET else {choose}({value}))"
+        name = self._temporary()
+        return f"({found} if ({found} := {known}(({name} := {value}), UNSET)) is not UNSET else {choose}({name}))"
+
+    def _ref_python(self, rule: Rule, field: FieldType, value: str) -> str:
+        temporary = self._temporary()
+        system = rule.system or self.all.dictionary.system
+        entity = rule.entity or field.ref
+        key = f"{temporary} if {temporary}.__class__ is str else key_text({temporary})"
+        return (
+            f"(cached_source_id({system!r}, {entity!r}, {key})"
+            f" if ({temporary} := {value}) is not None and {temporary} != '' else None)"
+        )
+
+    def _plain(self, field: FieldType, value: str, finish: Finish) -> str:
+        """The type's own form passes untouched; all else goes through its conversion."""
+        head, name = "", value
+        if not value.isidentifier():
+            name = self._temporary()
+            head = f"({name} := {value})"
+        first = head or name
+        if field.allowed:
+            return self._choice({v: v for v in field.allowed}, "reject", field, value, finish)
+        call = self._constant(f"as_{field.kind}", finish)
+        if field.kind in _OWN_RANGE:
+            first_, last = _OWN_RANGE[field.kind]
+            inline = f"({name} if {name}.__class__ is int and {first_} <= {name} <= {last} else {call}({name}))"
+            return f"({inline} if {first} is not None else None)"
+        if field.kind == "text":
+            return f"({name} if {first}.__class__ is str or {name} is None else {call}({name}))"
+        if field.kind == "bool":
+            return f"({name} if {first} is True or {name} is False or {name} is None else {call}({name}))"
+        return f"({call}({name}) if {first} is not None else None)"
+
+
+def lookup_name(lookup: Lookup, by: tuple[str, ...]) -> str:
+    """What names a table that is looked into, with the column that it is looked up by."""
+    return f"{lookup.table} by {by[0]}"
