@@ -78,7 +78,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     """Run one worker until SIGTERM or SIGINT; a batch in flight is finished first. Exits 1 when the worker can not go on."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for chatty in ("faust", "mode", "aiohttp"):
+    for chatty in ("faust", "mode", "aiohttp", "httpx", "streams.runtime.faust_app"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(_run(settings, roles))
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams.settings import Settings
+from streams.cli.context import load_settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -19,7 +19,7 @@ def plan(as_json: JsonOption = False) -> None:
     """Say what `apply` would change; exit code 1 when there is something."""
     from streams.provision.plan import plan as make_plan
 
-    steps = make_plan(Settings())
+    steps = make_plan(load_settings())
     _show(steps, as_json, "to do")
     if steps:
         raise typer.Exit(1)
@@ -31,7 +31,7 @@ def apply(as_json: JsonOption = False) -> None:
 
     console = Console(stderr=True)
     with console.status("comparing") as status:
-        steps = make_it_so(Settings(), progress=lambda what: status.update(what))
+        steps = make_it_so(load_settings(), progress=lambda what: status.update(what))
     _show(steps, as_json, "done")
 
 

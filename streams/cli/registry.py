@@ -29,4 +29,8 @@ VERBS: list[Verb] = [
     Verb("up", "streams.cli.up", "up", "Start the native servers (installs them on first use)."),
     Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; their data stays."),
     Verb("status", "streams.cli.status", "status", "Show servers and workers, and how each is doing."),
+    Verb("run", "streams.cli.run", "run", "Run one worker in the foreground (what containers run)."),
+    Verb("plan", "streams.cli.plan", "plan", "Say what `apply` would change in hub, topics, schemas and connectors."),
+    Verb("apply", "streams.cli.plan", "apply", "Create what is missing, change what differs."),
+    Verb("verify", "streams.cli.verify", "verify", "Compare source tables, hub and topics in both directions."),
 ]

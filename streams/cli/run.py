@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.errors import ConfigError
-from streams.settings import Settings
+from streams.cli.context import load_settings
 
 
 def run(
@@ -22,7 +22,7 @@ def run(
     from streams.app import ROLES, run_worker
 
     given = {"worker_name": worker_name, "metrics_port": metrics_port}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = load_settings(**given)
     roles = tuple(role) if role else ROLES
     for one in roles:
         if one not in ROLES:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from psycopg.conninfo import make_conninfo
 
 from streams.errors import ConfigError
 from streams.decode.envelope import topic_part
 from streams.mapping.compile import CompiledDictionary, compile_dictionary, load_dictionary
 from streams.paths import connectors_dir
 from streams.settings import Settings
+from streams.stack.environment import resolve_placeholders
 
 
 class System(msgspec.Struct, frozen=True):
@@ -53,3 +55,13 @@ def _source(path: Path) -> dict[str, Any]:
     if not isinstance(source, dict) or not isinstance(source.get("config"), dict) or "topic.prefix" not in source["config"]:
         raise ConfigError(f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}', remedy="see connectors/demo-crm/source.json")
     return source
+
+
+def capture_dsn(system: System, env: dict[str, str]) -> str:
+    """The connection string that the system's connector uses, with `${env:…}` filled in."""
+    config = system.source["config"]
+    path = system.folder / "source.json"
+    parts = {
+        "host": "database.hostname", "port": "database.port", "dbname": "database.dbname", "user": "database.user", "password": "database.password"
+    }  # fmt: skip
+    return make_conninfo(**{part: resolve_placeholders(str(config[key]), env, path) for part, key in parts.items() if key in config})

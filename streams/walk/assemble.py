@@ -42,7 +42,7 @@ class Assemble:
         store: HubStore,
         decode: Callable[[bytes], Change],
         encode: Callable[[Change], bytes],
-        message: Callable[[str, str, int, dict[str, Any] | None], Output],
+        message: Callable[[str, str, int, dict[str, Any] | None], tuple[Any, ...]],
         ownership: Ownership,
         cache_aggregates: int,
     ) -> None:
@@ -152,7 +152,7 @@ class Assemble:
                 outputs.append(Output(f"changes.{kind}", aggregate_id.encode(), self._encode(refresh)))
         for entity, entity_id, version, record, source in settling.emitted():
             try:
-                outputs.append(self._message(entity, entity_id, version, record))
+                outputs.append(Output(*self._message(entity, entity_id, version, record)))
             except Exception as error:
                 self.counts["unencodable"] += 1
                 dead.append(DeadLetter(source.topic(), source.partition(), source.offset(), source.key(), source.value(), error))

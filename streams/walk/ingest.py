@@ -33,11 +33,10 @@ for _ in range(4):
             _DEPTH[_name] = _DEPTH[_entity.parent] + 1
 
 
-class Decode(Protocol):
+class Route(Protocol):
+    """decode and map for the topics of one system."""
+
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None: ...
-
-
-class MapRow(Protocol):
     def map(self, change: RowChange) -> list[Mapped]: ...
 
 
@@ -69,9 +68,9 @@ class DeadLetter(Exception):
 
 
 class Ingest:
-    """The step, with its caches. `tables` maps a raw topic to (decode, map) of its system."""
+    """The step, with its caches. `routes` has, for each raw topic, how to read it."""
 
-    def __init__(self, routes: Mapping[str, tuple[Decode, MapRow]], encode: Any) -> None:
+    def __init__(self, routes: Mapping[str, Route], encode: Any) -> None:
         self._routes = routes
         self._encode = encode
         self.homes = Homes()
@@ -94,11 +93,11 @@ class Ingest:
                 route = self._routes.get(topic)
                 if route is None:
                     raise DecodeError(f"no dictionary reads {topic}")
-                change = route[0].decode(topic, record.key(), record.value())
+                change = route.decode(topic, record.key(), record.value())
                 if change is None:
                     self.counts["tombstones"] += 1
                     continue
-                mapped = route[1].map(change)
+                mapped = route.map(change)
             except Exception as error:
                 dead.append(DeadLetter(topic, record.partition(), record.offset(), record.key(), record.value(), error))
                 continue
