@@ -27,7 +27,7 @@ from streams.provision.systems import System, load_systems
 from streams.provision.topics import change_topics
 from streams.resolve.ownership import load_ownership
 from streams.runtime.faust_app import LaneApp
-from streams.runtime.health import Health
+from streams.runtime.health import Health, Slowest
 from streams.settings import Settings
 from streams.walk.assemble import Assemble
 from streams.walk.ingest import Ingest
@@ -56,6 +56,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     encode_change = change_encoder(schema_ids)
     counts: dict[str, Counter[str]] = {}
     latencies: list[int] = []
+    slowest: Slowest = lambda _: (0, "")  # noqa: E731
     if "ingest" in roles:
         routes: dict[str, Any] = {}
         for system in load_systems(settings):
@@ -72,7 +73,8 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
         latencies = assemble.latencies
-    return app, Health(app, counts, latencies)
+        slowest = assemble.take_slowest
+    return app, Health(app, counts, latencies, slowest)
 
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:

@@ -26,6 +26,7 @@ GROUPS: dict[str, str] = {
 }
 
 VERBS: list[Verb] = [
+    Verb("demo", "streams.cli.demo", "demo", "The main job, shown: everything up, two live databases, a verdict."),
     Verb("up", "streams.cli.up", "up", "Start the native servers (installs them on first use)."),
     Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; their data stays."),
     Verb("status", "streams.cli.status", "status", "Show servers and workers, and how each is doing."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -18,10 +19,17 @@ from prometheus_client import CollectorRegistry, Counter as Metric, Gauge, Histo
 from streams.runtime.faust_app import LaneApp
 
 
+Slowest = Callable[[bool], tuple[int, str]]
+"""(µs, aggregate id) of the change that waited longest; with True it begins anew."""
+
+
 class Health:
     """Figures of one worker. `counts` are the steps' counters by lane; `latencies` yields µs from source commit to hub commit."""
 
-    def __init__(self, app: LaneApp, counts: dict[str, Counter[str]], latencies: list[int], *, stuck_after: float = 60.0) -> None:
+    def __init__(
+        self, app: LaneApp, counts: dict[str, Counter[str]], latencies: list[int], slowest: Slowest, *, stuck_after: float = 60.0
+    ) -> None:
+        self._slowest = slowest
         self._app = app
         self._counts = counts
         self._latencies = latencies
@@ -79,6 +87,7 @@ class Health:
                 "p50_us": histogram.get_value_at_percentile(50),
                 "p99_us": histogram.get_value_at_percentile(99),
                 "max_us": histogram.get_max_value(),
+                "slowest": dict(zip(("us", "aggregate"), self._slowest(False), strict=True)),
                 "hdr": histogram.encode().decode(),
             },
         }
@@ -111,6 +120,7 @@ class Health:
             if "reset" in request.query:
                 self.take()
                 self._histogram.reset()
+                self._slowest(True)
             return web.json_response(await self.stats())
 
         async def metrics(_: web.Request) -> web.Response:

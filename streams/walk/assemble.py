@@ -58,11 +58,20 @@ class Assemble:
         self.counts: Counter[str] = Counter()
         self.latencies: list[int] = []
         """Microseconds from the source's commit to the hub's, of a sample of each batch; whoever reads it empties it."""
+        self.slowest = (0, "")
+        """The longest of them all, and the aggregate that waited for it."""
 
     def forget(self) -> None:
         """After a rebalance: other workers may have written what is cached here."""
         self._cache.clear()
         self._started = False
+
+    def take_slowest(self, anew: bool) -> tuple[int, str]:
+        """`slowest`; with `anew` it is forgotten."""
+        slowest = self.slowest
+        if anew:
+            self.slowest = (0, "")
+        return slowest
 
     async def step(self, records: Sequence[Any]) -> tuple[list[Output], list[DeadLetter]]:
         """Steps 2 and 3 for one batch; what is to be produced comes back. Raises RetryLater while the hub is away."""
@@ -139,8 +148,12 @@ class Assemble:
         for gone in settling.moved:
             self._cache.pop(gone, None)
         sample = settling.source_times
-        for source_us in sample[:: max(1, len(sample) // 20)]:
+        for source_us, _ in sample[:: max(1, len(sample) // 20)]:
             self.latencies.append(now - source_us)
+        if sample:
+            oldest, aggregate_id = min(sample)
+            if now - oldest > self.slowest[0]:
+                self.slowest = (now - oldest, aggregate_id)
         for topic, key, change in settling.sent_on:
             outputs.append(Output(topic, key.encode(), self._encode(change)))
         told = set()

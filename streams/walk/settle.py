@@ -56,7 +56,7 @@ class Settling:
         self.moved: set[str] = set()
         self.used: set[str] = set()
         self.dead: list[DeadLetter] = []
-        self.source_times: list[int] = []
+        self.source_times: list[tuple[int, str]] = []
         self.counts: Counter[str] = Counter()
 
     # -- phase one: what was said
@@ -103,7 +103,7 @@ class Settling:
             if change.parent is not None:
                 entity.parent = change.parent
             self._mark(self._dirty, state, entity_id)
-            self.source_times.append(change.source_us)
+            self.source_times.append((change.source_us, state.id))
         elif outcome == "same":
             self._mark(self._again, state, entity_id)
 

@@ -1,0 +1,221 @@
+"""Bring everything up, let the company live, wait until nothing is in flight, compare everything with everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.demo.watch import Figures, figures, wait_quiet, worker_stats
+from streams.errors import EnvironmentFault
+from streams.paths import connectors_dir
+from streams.provision.plan import apply
+from streams.provision.systems import System, capture_dsn, load_systems
+from streams.provision.topics import change_topics
+from streams.repair.verify import Verdict, verify
+from streams.resolve.ownership import load_ownership
+from streams.settings import Settings
+from streams.simulator.company import Company
+from streams.simulator.setup import dsn_of, setup_demo
+from streams.stack.environment import load_env
+from streams.stack.launch import Report
+from streams.stack.native import NativeStack
+from streams.stack.workers import start_worker, stop_all_workers
+
+MARKERS = {
+    "demo-crm": ("DEMO_CRM", "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)"),
+    "demo-erp": ("DEMO_ERP", "UPDATE erp.item SET last_upd = last_upd WHERE id = (SELECT id FROM erp.item LIMIT 1)"),
+}
+"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to be shown. `rate` is row changes per second over both databases."""
+
+    seconds: float = 60.0
+    rate: float = 200.0
+    workers: int = 1
+    customers: int = 500
+    orders: int = 1000
+    seed: int = 1
+    keep: bool = False
+
+
+class Show(msgspec.Struct):
+    """Where the demo stands, for whoever draws it."""
+
+    phase: str = ""
+    figures: Figures = msgspec.field(default_factory=Figures)
+    simulator: dict[str, Any] = {}
+    elapsed: float = 0.0
+
+
+def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Show], None]) -> dict[str, Any]:
+    """Run the demo; the verdict comes back as the object that `--json` prints. What it started is stopped again, but for `plan.keep`."""
+    stack = NativeStack(settings)
+    show = Show()
+
+    def phase(text: str) -> None:
+        show.phase = text
+        report("demo", text, None)
+        draw(show)
+
+    stack.up(progress=report)
+    settings = settings.model_copy(
+        update={
+            name: value
+            for name in ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
+            if (value := stack.env().get(f"OPSHUB_{name.upper()}")) and not getattr(settings, name)
+        }
+    )
+    company: Company | None = None
+    try:
+        env = load_env(settings)
+        phase("making the demo databases")
+        setup_demo(env, connectors_dir(settings))
+        company = Company(seed=plan.seed, crm_dsn=dsn_of(env, "DEMO_CRM", "APP"), erp_dsn=dsn_of(env, "DEMO_ERP", "APP"))
+        if _empty(env):
+            phase(f"loading history: {plan.customers} customers, {plan.orders} orders")
+            company.load_history(customers=plan.customers, orders=plan.orders)
+        phase("topics, schemas, connectors")
+        systems = load_systems(settings)
+        apply(settings, systems, progress=phase)
+        phase(f"starting {plan.workers} worker{'s' if plan.workers > 1 else ''}")
+        for number in range(plan.workers):
+            start_worker(settings.model_copy(update={"metrics_port": settings.metrics_port + number}), f"w{number}")
+        wanted = _partitions(settings, systems)
+        phase("catching up with history")
+        _drain(settings, systems, env, wanted, show, draw, seconds=300)
+        worker_stats(settings, reset=True)
+        before = _raw_records(settings, systems)
+        phase(f"the company lives: {plan.rate:g} row changes/s for {plan.seconds:g} s")
+        started = time.monotonic()
+        lived = _live(settings, plan, company, show, draw)
+        phase("waiting until nothing is in flight")
+        _drain(settings, systems, env, wanted, show, draw, seconds=300)
+        took = time.monotonic() - started
+        rows = _raw_records(settings, systems)
+        last = figures(settings)
+        phase("comparing databases, hub and topics")
+        dsns = {system.name: capture_dsn(system, env) for system in systems}
+        verdict = verify(settings, systems, dsns, load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=phase)
+        return _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
+    finally:
+        if company is not None:
+            company.close()
+        if not plan.keep:
+            stop_all_workers(settings, report)
+            stack.down(progress=report)
+
+
+def _live(settings: Settings, plan: Plan, company: Company, show: Show, draw: Callable[[Show], None]) -> float:
+    """Run the company in a thread of its own while the figures are drawn; the seconds that it lived."""
+    failed: list[BaseException] = []
+
+    def live() -> None:
+        try:
+            company.run(rate=plan.rate, seconds=plan.seconds)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=live, name="company", daemon=True)
+    started = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.5)
+        show.elapsed = time.monotonic() - started
+        show.figures = figures(settings)
+        show.simulator = company.stats()
+        draw(show)
+    if failed:
+        raise failed[0]
+    return time.monotonic() - started
+
+
+def _drain(
+    settings: Settings, systems: list[System], env: dict[str, str], partitions: int, show: Show, draw: Callable[[Show], None], *, seconds: float
+) -> None:
+    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, then the lanes run empty."""
+
+    def tick(now: Figures) -> None:
+        show.figures = now
+        draw(show)
+
+    wait_quiet(settings, partitions, seconds=seconds, tick=tick)
+    before = _raw_records(settings, systems)
+    committed: dict[str, int] = {}
+    for system, (prefix, marker) in MARKERS.items():
+        with psycopg.connect(dsn_of(env, prefix, "APP")) as connection:
+            connection.execute(marker)
+        committed[system] = time.time_ns() // 1000
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and _raw_records(settings, systems) < before + len(MARKERS):
+        time.sleep(0.1)
+    if not wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick):
+        now = figures(settings)
+        raise EnvironmentFault(
+            f"after {seconds:.0f} s there still are {now.lag} records to read ({now.workers} workers, {now.partitions} of {partitions} partitions)",
+            remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
+        )
+
+
+def _empty(env: dict[str, str]) -> bool:
+    with psycopg.connect(dsn_of(env, "DEMO_CRM", "APP")) as connection:
+        row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
+    return bool(row and row[0])
+
+
+def _partitions(settings: Settings, systems: list[System]) -> int:
+    """Partitions that the lanes of all workers together must hold."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
+    try:
+        topics = consumer.list_topics(timeout=10).topics
+        return sum(len(topics[topic].partitions) for topic in [*(t for s in systems for t in s.topics), *change_topics()])
+    finally:
+        consumer.close()
+
+
+def _raw_records(settings: Settings, systems: list[System]) -> int:
+    """Records that capture has written to the raw topics (which have no transaction markers, so that offsets count them)."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
+    try:
+        topics = consumer.list_topics(timeout=10).topics
+        total = 0
+        for topic in (topic for system in systems for topic in system.topics):
+            for partition in topics[topic].partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                total += high - low
+        return total
+    finally:
+        consumer.close()
+
+
+def _told(
+    settings: Settings, verdict: Verdict, rows: int, rate: float, took: float, last: Figures, simulator: dict[str, Any]
+) -> dict[str, Any]:
+    with psycopg.connect(settings.hub) as connection:
+        row = connection.execute("SELECT count(*) FROM dead_letter WHERE state = 'dead'").fetchone()
+    dead = int(row[0]) if row else 0
+    holds = verdict.holds and dead == 0
+    return {
+        "rows_in": rows,
+        "records_out": verdict.records,
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
+        "differing": verdict.differing,
+        "gone_back": verdict.gone_back,
+        "dead": dead,
+        "rate": round(rate, 1),
+        "latency_ms": {"p50": round(last.p50_ms, 1), "p99": round(last.p99_ms, 1), "max": round(last.max_ms, 1)},
+        "source_rows": verdict.source_rows,
+        "entities": verdict.entities,
+        "behind_ms": simulator.get("behind_ms"),
+        "seconds": round(took, 1),
+        "examples": verdict.examples,
+        "verdict": "equal" if holds else "different",
+    }

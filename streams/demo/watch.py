@@ -1,0 +1,100 @@
+"""Watch the workers from outside: their figures over HTTP, summed over all of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from hdrh.histogram import HdrHistogram
+
+from streams.settings import Settings
+
+
+class Figures(msgspec.Struct):
+    """All workers together, now."""
+
+    workers: int = 0
+    partitions: int = 0
+    rows_in: int = 0
+    records_out: int = 0
+    dead: int = 0
+    lag: int = 0
+    busy: bool = False
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    max_ms: float = 0.0
+    slowest: str = ""
+    waiting: str = ""
+
+
+def worker_ports(settings: Settings) -> list[tuple[str, int]]:
+    """(name, port) of each worker that noted its port in the state folder."""
+    found = []
+    for note in sorted((settings.state_dir / "run").glob("worker-*.port")):
+        try:
+            found.append((note.stem.removeprefix("worker-"), int(json.loads(note.read_text(encoding="utf-8"))["port"])))
+        except (OSError, ValueError, KeyError):
+            continue
+    return found
+
+
+def worker_stats(settings: Settings, *, reset: bool = False, timeout: float = 2.0) -> list[dict[str, Any]]:
+    """What each worker that answers says of itself."""
+    told = []
+    for _, port in worker_ports(settings):
+        try:
+            answer = httpx.get(f"http://{settings.host}:{port}/stats" + ("?reset=1" if reset else ""), timeout=timeout)
+            told.append(answer.json())
+        except (httpx.HTTPError, ValueError):
+            continue
+    return told
+
+
+def figures(settings: Settings) -> Figures:
+    """The workers' figures, summed; latencies from their merged histograms."""
+    total = Figures()
+    merged = HdrHistogram(1, 3_600_000_000, 3)
+    slowest_us = 0
+    for worker in worker_stats(settings):
+        total.workers += 1
+        total.waiting = worker["waiting"] or total.waiting
+        for name, lane in worker["lanes"].items():
+            total.partitions += len(lane["partitions"])
+            total.lag += lane["lag"]
+            total.dead += lane["counts"].get("dead", 0)
+            if name == "ingest":
+                total.rows_in += lane["counts"].get("rows_in", 0)
+            if name == "assemble":
+                total.records_out += lane["records_out"]
+        merged.decode_and_add(worker["latency"]["hdr"])
+        if worker["latency"]["slowest"]["us"] > slowest_us:
+            slowest_us = worker["latency"]["slowest"]["us"]
+            total.slowest = f"{worker['latency']['slowest']['aggregate']} ({slowest_us / 1000:,.0f} ms)"
+    if merged.get_total_count():
+        total.p50_ms = merged.get_value_at_percentile(50) / 1000
+        total.p99_ms = merged.get_value_at_percentile(99) / 1000
+        total.max_ms = merged.get_max_value() / 1000
+    return total
+
+
+def wait_quiet(settings: Settings, partitions: int, *, seconds: float, tick: Any = lambda _: None) -> bool:
+    """Wait until the workers hold all `partitions` and have nothing left to read, twice in a row; False when time ran out."""
+    end = time.monotonic() + seconds
+    quiet = 0
+    last = -1
+    while time.monotonic() < end:
+        now = figures(settings)
+        tick(now)
+        done = now.rows_in + now.records_out
+        quiet = quiet + 1 if now.lag == 0 and now.partitions >= partitions and done == last else 0
+        last = done
+        if quiet >= 3:
+            return True
+        time.sleep(0.25)
+    return False
+
+
