@@ -57,7 +57,8 @@ def test_every_verb_can_be_loaded(verb: Verb) -> None:
 
 def test_help_loads_no_heavy_module() -> None:
     heavy = ["confluent_kafka", "faust", "psycopg", "httpx", "pydantic", "streams.stack", "jgo"]
-    code = f"import sys; from streams.cli.dispatch import run; run(['--help'])\nprint([m for m in {heavy} if m in sys.modules])"
+    code = "import sys; from streams.cli.dispatch import run; run(['--help'])\n"
+    code += f"print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert " up " in done.stdout
