@@ -85,12 +85,16 @@ class _Writer:
             self._namespace[memo] = _Texts(nullable)
             return f"{memo}[{get}]"
         absent = "NULL" if nullable else "wrong()"
-        return f"{absent} if (v := {get}) is None else {self._value(avro, 'SOME' if nullable else 'PLAIN')}"
+        return f"{absent} if (v := {get}) is None else {self._value(name, avro, 'SOME' if nullable else 'PLAIN')}"
 
-    def _value(self, avro: Any, some: str) -> str:
+    def _value(self, name: str, avro: Any, some: str) -> str:
         logical = avro.get("logicalType") if isinstance(avro, dict) else None
         if logical == "decimal":
             limit = 10 ** avro["precision"]
+            if avro["scale"] == 6 or avro["precision"] == 9:
+                memo = f"decimals_{len(self._namespace)}"
+                self._namespace[memo] = _Decimals(limit, some)
+                return f"{memo}[v] if v.__class__ is int else wrong()"
             size = "n := v.bit_length() + 8 >> 3"
             return f"{some}_DECIMAL[{size}] + eight(v)[-n:] if v.__class__ is int and {-limit} < v < {limit} else wrong()"
         if logical == "uuid":
@@ -126,6 +130,25 @@ class _Texts(dict[str | None, bytes]):
         return made
 
 
+class _Decimals(dict[int, bytes]):
+    """unscaled integer → its Avro form."""
+
+    def __init__(self, limit: int, some: str) -> None:
+        super().__init__()
+        self._limit = limit
+        self._head = b"\x02" if some == "SOME" else b""
+
+    def __missing__(self, unscaled: int) -> bytes:
+        if not -self._limit < unscaled < self._limit:
+            raise _Wrong
+        if len(self) >= _KEPT:
+            self.clear()
+        # One byte more than the smallest for -128 and the like, as other Avro libraries write them.
+        size = unscaled.bit_length() + 8 >> 3
+        made = self[unscaled] = self._head + varint(size) + unscaled.to_bytes(size, "big", signed=True)
+        return made
+
+
 class _Wrong(ValueError):
     """A value does not fit; `misfit` says which."""
 
@@ -138,8 +161,7 @@ def _wrong() -> bytes:
 
 
 def _int(head: bytes) -> Callable[[Any], bytes]:
-    kept = {n: head + varint(n) for n in range(32_768)}
-    """Counts, line numbers, and days up to 2059."""
+    kept = {n: head + varint(n) for n in range(32_768)}  # counts, line numbers, and days up to 2059
 
     def write(value: Any) -> bytes:
         if value.__class__ is not int:

@@ -1,0 +1,726 @@
+"""The canonical records, typed, one class for each schema. Written by `python -m streams.model.generate`; do not edit.
+
+    from streams.model import SalesOrder
+    order = SalesOrder.from_avro(value)     # value: what an Avro library read
+    order.gross_amount                      # Decimal("1190.0000")
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from streams.model.record import Record
+
+
+class Source(Record, frozen=True, kw_only=True):
+    """A row in a captured system from which the record was made."""
+
+    system: str
+    """Name of the system: its folder in connectors/."""
+    key: str
+    """Key of the row there, as text; the parts of a composite key are joined by '|'."""
+
+
+class Contact(Record, frozen=True, kw_only=True):
+    """A person at a customer with whom our staff speaks."""
+
+    id: UUID
+    """Canonical id of the contact; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    customer_id: UUID | None = None
+    """The customer for which the person works."""
+    first_name: str | None = None
+    """Given name."""
+    last_name: str | None = None
+    """Family name; the whole name where the source has but one column for it."""
+    email: str | None = None
+    """E-mail address, lower case in its domain."""
+    phone: str | None = None
+    """Phone number in E.164, such as +4930123456."""
+    job_title: str | None = None
+    """What the person is at the customer, such as Head of Purchasing."""
+    language: str | None = None
+    """ISO 639-1 code of the language in which the person is addressed."""
+    is_primary: bool | None = None
+    """True for the person to be asked first at this customer."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    created_at: datetime | None = None
+    """When the contact was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Customer(Record, frozen=True, kw_only=True):
+    """A company or person that buys, or may buy. Prospects that have not bought yet are customers too."""
+
+    id: UUID
+    """Canonical id of the customer; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    name: str
+    """Name by which the customer is known in daily business. Said by the CRM, else by the ERP."""
+    legal_name: str | None = None
+    """Full name in the commercial register, with its legal form. Usually said by the ERP."""
+    tax_id: str | None = None
+    """Tax registration, without blanks: VAT number with country prefix, 统一社会信用代码, EIN. Usually said by the
+    ERP.
+    """
+    email: str | None = None
+    """Main e-mail address, lower case in its domain. Usually said by the CRM."""
+    phone: str | None = None
+    """Main phone number in E.164, such as +4930123456. Usually said by the CRM."""
+    website: str | None = None
+    """Address of the web site, with scheme."""
+    industry: str | None = None
+    """Branch of industry, in the words of the system that says it."""
+    status: str | None = None
+    """State of the account, in the words of the system that says it, such as prospect, active, inactive."""
+    currency: str | None = None
+    """ISO 4217 code of the currency in which the customer is invoiced by default, and of credit_limit."""
+    language: str | None = None
+    """ISO 639-1 code of the language for correspondence, such as de or zh."""
+    credit_limit: Decimal | None = None
+    """Greatest open amount that is allowed, in `currency`. Mastered by the ERP."""
+    credit_blocked: bool | None = None
+    """True while new orders are not to be accepted for reasons of credit. Mastered by the ERP."""
+    payment_terms_days: int | None = None
+    """Days from invoice date to due date that are agreed with the customer. Mastered by the ERP."""
+    owner: str | None = None
+    """Member of our staff who looks after the customer. Mastered by the CRM."""
+    segment: str | None = None
+    """Group into which marketing and sales put the customer. Mastered by the CRM."""
+    billing_street: str | None = None
+    """Street, house number and further address lines to which invoices go; lines are parted by a line
+    feed. Mastered by the ERP.
+    """
+    billing_city: str | None = None
+    """City or town to which invoices go."""
+    billing_region: str | None = None
+    """State, province or region to which invoices go, as the source writes it."""
+    billing_postal_code: str | None = None
+    """Postal code to which invoices go, as text: leading zeros count."""
+    billing_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which invoices go, such as DE or CN."""
+    shipping_street: str | None = None
+    """Street, house number and further address lines to which goods go by default; lines are parted by a
+    line feed. Mastered by the CRM.
+    """
+    shipping_city: str | None = None
+    """City or town to which goods go by default."""
+    shipping_region: str | None = None
+    """State, province or region to which goods go by default, as the source writes it."""
+    shipping_postal_code: str | None = None
+    """Postal code to which goods go by default, as text: leading zeros count."""
+    shipping_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which goods go by default, such as DE or CN."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the customer, in the order of the source."""
+    created_at: datetime | None = None
+    """When the customer was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class InventoryLevel(Record, frozen=True, kw_only=True):
+    """Stock of one product in one warehouse. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the stock level; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    product_id: UUID | None = None
+    """The product of which this is the stock."""
+    warehouse: str
+    """Code of the warehouse or of the place in it."""
+    on_hand: Decimal | None = None
+    """What lies there, in the product's unit; may be negative where bookings run ahead of counting."""
+    reserved: Decimal | None = None
+    """Of on_hand, what is promised to orders, in the product's unit."""
+    available: Decimal | None = None
+    """What can still be promised, in the product's unit, as the ERP computes it (usually on_hand less
+    reserved).
+    """
+    reorder_point: Decimal | None = None
+    """Stock below which more is to be ordered, in the product's unit."""
+    counted_at: datetime | None = None
+    """When the stock was last counted by a person."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Invoice(Record, frozen=True, kw_only=True):
+    """A bill to the customer, or a credit note. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the invoice; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Invoice number, as the ERP gives it."""
+    kind: str | None = None
+    """An ordinary invoice, or one that gives money back; the amounts of both are positive."""
+    sales_order_id: UUID | None = None
+    """The order that is billed."""
+    customer_id: UUID | None = None
+    """The customer who is to pay."""
+    status: str | None = None
+    """How far the invoice is."""
+    invoice_date: date | None = None
+    """Day of the invoice, from which the terms of payment run."""
+    due_date: date | None = None
+    """Day by which it is to be paid."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """Amount without tax, in `currency`."""
+    tax_amount: Decimal | None = None
+    """Tax, in `currency`."""
+    gross_amount: Decimal | None = None
+    """Amount to be paid: net and tax together, in `currency`."""
+    open_amount: Decimal | None = None
+    """What is still to be paid, in `currency`, as the ERP says it."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    created_at: datetime | None = None
+    """When the invoice was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class OpportunityLine(Record, frozen=True, kw_only=True):
+    """One product, or one free position, of an opportunity."""
+
+    id: UUID
+    """Canonical id of the line."""
+    product_id: UUID | None = None
+    """The product that is offered; empty for a free position."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What is offered, as text."""
+    quantity: Decimal | None = None
+    """How much, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity and price."""
+    unit_price: Decimal | None = None
+    """Price of one unit before discount, without tax, in the document's currency."""
+    discount_pct: Decimal | None = None
+    """Discount in percent of the price: 5 is 5 %."""
+    net_amount: Decimal | None = None
+    """Amount of the line after discount, without tax, in the document's currency."""
+
+
+class Opportunity(Record, frozen=True, kw_only=True):
+    """A deal that sales works on, up to its being won or lost. Mastered by the CRM; what became of the
+    order is said by the ERP and shown here.
+    """
+
+    id: UUID
+    """Canonical id of the opportunity; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number by which people call the opportunity, as the CRM gives it."""
+    name: str | None = None
+    """Title of the deal."""
+    customer_id: UUID | None = None
+    """The customer who may buy."""
+    contact_id: UUID | None = None
+    """The person at the customer who speaks for the deal."""
+    stage: str | None = None
+    """How far the deal is."""
+    probability: int | None = None
+    """Likelihood of winning in whole percent, 0 to 100, as sales sees it."""
+    amount: Decimal | None = None
+    """Expected value without tax, in `currency`."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    expected_close: date | None = None
+    """Day on which sales expects the customer's decision."""
+    won_at: datetime | None = None
+    """When the deal was won; empty unless stage is won."""
+    lost_reason: str | None = None
+    """Why the deal was lost, in the words of the CRM."""
+    owner: str | None = None
+    """Member of our staff who works on the deal."""
+    source: str | None = None
+    """What brought the deal about, such as web, fair or referral."""
+    order_number: str | None = None
+    """Number of the sales order that it became. Mastered by the ERP and written back to the CRM."""
+    order_status: str | None = None
+    """Status of that order, as sales_order.status. Mastered by the ERP and written back to the CRM."""
+    shipment_status: str | None = None
+    """How far delivery is, as shipment.status. Mastered by the ERP and written back to the CRM."""
+    payment_status: str | None = None
+    """How far payment is, as invoice.status. Mastered by the ERP and written back to the CRM."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    created_at: datetime | None = None
+    """When the opportunity was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[OpportunityLine, ...] = ()
+    """The lines of the opportunity, by line number and then by id."""
+
+
+class TimelineEvent(Record, frozen=True, kw_only=True):
+    """Something that happened in the flow."""
+
+    at: datetime | None = None
+    """When it happened, as its source says it."""
+    what: str | None = None
+    """What happened, in plain words, such as order confirmed."""
+    entity: str | None = None
+    """Kind of the record to which it happened, such as shipment."""
+    id: UUID | None = None
+    """Canonical id of that record."""
+    system: str | None = None
+    """The system that said so."""
+
+
+class OrderFlow(Record, frozen=True, kw_only=True):
+    """One business case from opportunity to payment: what CRM and ERP systems say of it, joined. Computed
+    by the hub, never mapped.
+    """
+
+    id: UUID
+    """Canonical id of the order flow; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    customer_id: UUID | None = None
+    """The customer of the order, else of the opportunity."""
+    opportunity_id: UUID | None = None
+    """The opportunity with which it began; empty for an order without one."""
+    sales_order_id: UUID | None = None
+    """The first order of the flow that is not cancelled; the first of all when all are."""
+    stage: str
+    """How far the whole flow is."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    ordered_amount: Decimal | None = None
+    """Sum of the orders that are not cancelled, without tax, in `currency`; empty while there is no order."""
+    shipped_amount: Decimal | None = None
+    """Value of what left the warehouse, without tax, in `currency`: each order line's amount by the share
+    of its quantity that was shipped.
+    """
+    invoiced_amount: Decimal | None = None
+    """Sum of the invoices less credit notes, with tax, in `currency`; drafts and cancelled ones do not
+    count.
+    """
+    paid_amount: Decimal | None = None
+    """Sum of the payments that were not reversed, in `currency`."""
+    open_amount: Decimal | None = None
+    """invoiced_amount less paid_amount, in `currency`."""
+    line_count: int | None = None
+    """Number of lines of the orders that are not cancelled."""
+    shipment_count: int | None = None
+    """Number of shipments."""
+    invoice_count: int | None = None
+    """Number of invoices and credit notes that count."""
+    payment_count: int | None = None
+    """Number of payments that count."""
+    service_request_count: int | None = None
+    """Number of service requests that hang on the flow."""
+    opportunity_number: str | None = None
+    """Number of the opportunity."""
+    opportunity_stage: str | None = None
+    """Stage of the opportunity, as opportunity.stage."""
+    order_number: str | None = None
+    """Number of the order."""
+    order_status: str | None = None
+    """Status of the order, as sales_order.status."""
+    promised_date: date | None = None
+    """Day on which delivery was promised."""
+    won_at: datetime | None = None
+    """When the opportunity was won."""
+    ordered_at: datetime | None = None
+    """When the order was confirmed, else entered."""
+    shipped_at: datetime | None = None
+    """When goods last left the warehouse."""
+    delivered_at: datetime | None = None
+    """When the last goods reached the customer; empty until all shipments have."""
+    invoiced_at: datetime | None = None
+    """Start (UTC) of the day of the last invoice."""
+    paid_at: datetime | None = None
+    """When money last came in."""
+    timeline: tuple[TimelineEvent, ...] = ()
+    """What happened when and where, oldest first."""
+
+
+class Payment(Record, frozen=True, kw_only=True):
+    """Money that came in for an invoice. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the payment; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the booking in the ERP."""
+    invoice_id: UUID | None = None
+    """The invoice that is paid by it."""
+    customer_id: UUID | None = None
+    """The customer who paid."""
+    method: str | None = None
+    """How it was paid, in the words of the ERP, such as transfer, card or cash."""
+    status: str | None = None
+    """Whether the money is there."""
+    amount: Decimal | None = None
+    """How much came in, in `currency`."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    paid_at: datetime | None = None
+    """When the money came in."""
+    reference: str | None = None
+    """Text of the remittance or number of the card transaction; may name people and accounts."""
+    created_at: datetime | None = None
+    """When the payment was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Product(Record, frozen=True, kw_only=True):
+    """Something that is sold: goods or a service, one record for each article number."""
+
+    id: UUID
+    """Canonical id of the product; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    sku: str
+    """Article number: the key by which people and other systems name the product. Mastered by the ERP."""
+    name: str | None = None
+    """Short name as it stands on offers and invoices. Mastered by the ERP."""
+    description: str | None = None
+    """Long description, plain text."""
+    category: str | None = None
+    """Product group, in the words of the system that says it."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which it is stocked and sold by default, such as C62
+    (piece) or KGM.
+    """
+    gtin: str | None = None
+    """GTIN (EAN, UPC) with its check digit, 8 to 14 digits."""
+    list_price: Decimal | None = None
+    """Price of one unit without discount and without tax, in `currency`."""
+    cost_price: Decimal | None = None
+    """What one unit costs us, in `currency`. Mastered by the ERP; not for customers' eyes."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of list_price and cost_price."""
+    tax_rate: Decimal | None = None
+    """Rate of sales tax in percent: 19 is 19 %."""
+    weight_kg: Decimal | None = None
+    """Gross weight of one unit in kilograms."""
+    active: bool | None = None
+    """False for what is no longer sold."""
+    created_at: datetime | None = None
+    """When the product was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class SalesOrderLine(Record, frozen=True, kw_only=True):
+    """One product, or one free position, of a sales order."""
+
+    id: UUID
+    """Canonical id of the line."""
+    product_id: UUID | None = None
+    """The product that was ordered; empty for a free position such as freight."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What was ordered, as text."""
+    quantity: Decimal | None = None
+    """How much, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity and price."""
+    unit_price: Decimal | None = None
+    """Price of one unit before discount, without tax, in the order's currency."""
+    discount_pct: Decimal | None = None
+    """Discount in percent of the price: 5 is 5 %."""
+    tax_rate: Decimal | None = None
+    """Rate of sales tax in percent: 19 is 19 %."""
+    net_amount: Decimal | None = None
+    """Amount of the line after discount, without tax, in the order's currency."""
+    requested_date: date | None = None
+    """Day on which the customer wants this line."""
+
+
+class SalesOrder(Record, frozen=True, kw_only=True):
+    """What a customer ordered. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the order; the Kafka key of its records. Deterministic: UUIDv5 of system, entity and
+    key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Order number, as the ERP gives it."""
+    customer_id: UUID | None = None
+    """The customer who ordered."""
+    opportunity_id: UUID | None = None
+    """The opportunity from which the order came; empty for an order without one."""
+    status: str | None = None
+    """How far the order is."""
+    order_date: date | None = None
+    """Day of the order, on the customer's document where there is one."""
+    requested_date: date | None = None
+    """Day on which the customer wants delivery."""
+    promised_date: date | None = None
+    """Day on which we promised delivery."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """Sum of the lines without tax, in `currency`, as the ERP says it."""
+    tax_amount: Decimal | None = None
+    """Tax, in `currency`, as the ERP says it."""
+    gross_amount: Decimal | None = None
+    """net_amount and tax_amount together, in `currency`, as the ERP says it."""
+    payment_terms_days: int | None = None
+    """Days from invoice date to due date that were agreed for this order."""
+    warehouse: str | None = None
+    """Code of the warehouse from which it is to be delivered."""
+    owner: str | None = None
+    """Member of our staff who looks after the order."""
+    customer_reference: str | None = None
+    """The customer's own number for the order."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    confirmed_at: datetime | None = None
+    """When we confirmed the order to the customer."""
+    created_at: datetime | None = None
+    """When the order was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[SalesOrderLine, ...] = ()
+    """The lines of the order, by line number and then by id."""
+
+
+class ServiceRequest(Record, frozen=True, kw_only=True):
+    """Something that a customer wants from service: a question, a complaint, a repair."""
+
+    id: UUID
+    """Canonical id of the request; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the request, as its system gives it."""
+    customer_id: UUID | None = None
+    """The customer who asks."""
+    sales_order_id: UUID | None = None
+    """The order that it is about; empty for a request without one."""
+    product_id: UUID | None = None
+    """The product that it is about."""
+    subject: str | None = None
+    """What it is about, in a line; may name people."""
+    description: str | None = None
+    """What the customer says; may name people."""
+    status: str | None = None
+    """How far the request is."""
+    priority: str | None = None
+    """How urgent it is, in the words of the system that says it."""
+    owner: str | None = None
+    """Member of our staff who looks after it."""
+    opened_at: datetime | None = None
+    """When the customer asked."""
+    closed_at: datetime | None = None
+    """When it was done with."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class ShipmentLine(Record, frozen=True, kw_only=True):
+    """What of one order line is in a shipment."""
+
+    id: UUID
+    """Canonical id of the line."""
+    order_line_id: UUID | None = None
+    """The order line that is delivered by it."""
+    product_id: UUID | None = None
+    """The product that is in the parcel."""
+    quantity: Decimal | None = None
+    """How much of it, in the unit of the order line."""
+    lot: str | None = None
+    """Lot or batch number of the goods."""
+    serial_number: str | None = None
+    """Serial number of the goods, for a single piece."""
+
+
+class Shipment(Record, frozen=True, kw_only=True):
+    """Goods that left, or will leave, for the customer: one delivery note. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the shipment; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the delivery note."""
+    sales_order_id: UUID | None = None
+    """The order that is delivered."""
+    status: str | None = None
+    """How far the shipment is."""
+    carrier: str | None = None
+    """Who carries the goods."""
+    tracking_number: str | None = None
+    """The carrier's number by which the goods can be followed."""
+    warehouse: str | None = None
+    """Code of the warehouse that they leave."""
+    shipped_at: datetime | None = None
+    """When the goods left the warehouse."""
+    delivered_at: datetime | None = None
+    """When they reached the customer."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    created_at: datetime | None = None
+    """When the shipment was first entered, as the source says it (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[ShipmentLine, ...] = ()
+    """The lines of the shipment, by line number and then by id."""
+
+
+BY_TOPIC: dict[str, type[Record]] = {
+    "canonical.contact": Contact,
+    "canonical.customer": Customer,
+    "canonical.inventory_level": InventoryLevel,
+    "canonical.invoice": Invoice,
+    "canonical.opportunity": Opportunity,
+    "canonical.order_flow": OrderFlow,
+    "canonical.payment": Payment,
+    "canonical.product": Product,
+    "canonical.sales_order": SalesOrder,
+    "canonical.service_request": ServiceRequest,
+    "canonical.shipment": Shipment,
+}
+"""canonical topic → class of its records."""
+
+__all__ = [
+    "BY_TOPIC",
+    "Contact",
+    "Customer",
+    "InventoryLevel",
+    "Invoice",
+    "Opportunity",
+    "OpportunityLine",
+    "OrderFlow",
+    "Payment",
+    "Product",
+    "SalesOrder",
+    "SalesOrderLine",
+    "ServiceRequest",
+    "Shipment",
+    "ShipmentLine",
+    "Source",
+    "TimelineEvent",
+]
