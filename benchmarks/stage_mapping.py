@@ -1,7 +1,8 @@
 """How much CPU decode and map cost for one row, against a function that a person wrote by hand for the same table.
 
-Both read the same Debezium event of a 20-column row and give the same `Mapped`. Run: `python -m benchmarks.stage_mapping [--json]`; exit 1 if the compiled
-dictionary costs more than 1.3 times the hand-written mapping, or decode and map together more than 8 us.
+Both read the same Debezium event of a 20-column row and give the same `Mapped`. Run: `python -m
+benchmarks.stage_mapping [--json]`; exit 1 if the compiled dictionary costs more than 1.3 times the hand-written
+mapping, or decode and map together more than 8 us.
 """
 
 from __future__ import annotations
@@ -80,11 +81,20 @@ ROW = {
 def event(row: dict[str, Any]) -> bytes:
     """An update of the row, as Debezium 3 sends it without schemas."""
     source = {
-        "version": "3.7.0.Final", "connector": "postgresql", "name": "raw.demo-crm", "ts_ms": 1714557600123, "snapshot": "false",
-        "db": "crm", "sequence": '["24023119","24023128"]', "ts_us": 1714557600123456, "ts_ns": 1714557600123456000,
-        "schema": "public", "table": "deals", "txId": 555, "lsn": 24023128, "xmin": None, "origin": None, "origin_lsn": None,
+        "version": "3.7.0.Final", "connector": "postgresql", "name": "raw.demo-crm", "ts_ms": 1714557600123,
+        "snapshot": "false", "db": "crm", "sequence": '["24023119","24023128"]', "ts_us": 1714557600123456,
+        "ts_ns": 1714557600123456000, "schema": "public", "table": "deals", "txId": 555, "lsn": 24023128, "xmin": None,
+        "origin": None, "origin_lsn": None,
     }  # fmt: skip
-    body = {"before": None, "after": row, "source": source, "transaction": None, "op": "u", "ts_ms": 1714557600200, "ts_us": 1714557600200000}
+    body = {
+        "before": None,
+        "after": row,
+        "source": source,
+        "transaction": None,
+        "op": "u",
+        "ts_ms": 1714557600200,
+        "ts_us": 1714557600200000,
+    }
     return json.dumps(body, separators=(",", ":")).encode()
 
 
@@ -145,7 +155,17 @@ def by_hand(row: Any) -> list[Mapped]:
     if row.created_at is not unset:
         fields["created_at"] = _micros(row.created_at) if row.created_at is not None else None
     key = row.deal_id
-    return [Mapped("opportunity", key, source_id("demo-crm", "opportunity", key), fields, row.deleted_at is not None, None, None)]
+    return [
+        Mapped(
+            "opportunity",
+            key,
+            source_id("demo-crm", "opportunity", key),
+            fields,
+            row.deleted_at is not None,
+            None,
+            None,
+        )
+    ]
 
 
 def _cost(call: Callable[[], object], rounds: int = 20_000, repeats: int = 7) -> float:
@@ -189,7 +209,11 @@ def measure() -> dict[str, float]:
 
 def main() -> int:
     result = measure()
-    print(json.dumps(result) if "--json" in sys.argv else "\n".join(f"{name:>20} {value:g}" for name, value in result.items()))
+    print(
+        json.dumps(result)
+        if "--json" in sys.argv
+        else "\n".join(f"{name:>20} {value:g}" for name, value in result.items())
+    )
     return 0 if result["ratio"] <= 1.3 and result["decode_and_map_us"] <= 8 else 1
 
 

@@ -216,7 +216,8 @@ class Decoder:
     def _other(self, topic: str) -> None:
         """Topics that say nothing about rows; DecodeError for a table that no dictionary reads."""
         rest = topic.removeprefix(f"{self.prefix}.")
-        if topic.startswith("__debezium-heartbeat") or rest in ("transaction", "message") or topic == self.prefix:
+        heartbeat = topic.endswith(f".{self.prefix}") and "heartbeat" in topic
+        if heartbeat or rest in ("transaction", "message") or topic == self.prefix:
             return None
         raise DecodeError(
             f"the dictionary of {self.system} reads no table with the topic {topic}",
