@@ -10,8 +10,11 @@ from pathlib import Path
 
 from streams.settings import Settings
 from streams.stack.environment import read_environment
-from streams.stack.kafka import JVM, LOG4J, MAX_MESSAGE_BYTES, jars
+from streams.stack.kafka import LOG4J, MAX_MESSAGE_BYTES, jars
 from streams.stack.server import Server, answers, java, write_config
+
+JVM = ("-XX:+UseParallelGC", "-XX:-UsePerfData")
+"""Measured warm on two cores, CPU of Connect for a captured row: parallel 29 us, G1 30 us (and 150 MB more), serial 34 us."""
 
 
 class Connect(Server):

@@ -36,11 +36,11 @@ logger.quiet4.level = error
 
 
 JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData")
-"""Serial collection suits heaps of a gigabyte on few cores."""
+"""Serial collection suits heaps of a gigabyte on few cores: with G1 the broker takes 90 MB more and is no faster."""
 
 JVM_LIGHT = (*JVM, "-XX:TieredStopAtLevel=1")
 """For what starts often and computes little: without the second compiler the registry is up in 2.8 s instead of 3.7 s
-and for 3.5 s of CPU instead of 5.9 s (measured alone on two cores)."""
+and for 3.5 s of CPU instead of 5.9 s (alone on two cores). Connect would pay with 65 us a row event instead of 34 us."""
 
 
 def jars(folder: Path) -> str:
