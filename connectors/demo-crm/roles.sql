@@ -70,7 +70,8 @@ BEGIN
     FOR allowed IN SELECT oid::regprocedure::text FROM pg_proc
                     WHERE pronamespace = 'pg_catalog'::regnamespace
                       AND proname IN ('pg_replication_origin_session_setup', 'pg_replication_origin_session_reset',
-                                      'pg_replication_origin_session_is_setup', 'pg_replication_origin_session_progress')
+                                      'pg_replication_origin_session_is_setup', 'pg_replication_origin_session_progress',
+                                      'pg_replication_origin_xact_setup')
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', allowed, '${env:DEMO_CRM_WRITEBACK_USER}');
     END LOOP;
