@@ -33,5 +33,6 @@ VERBS: list[Verb] = [
     Verb("run", "streams.cli.run", "run", "Run one worker in the foreground (what containers run)."),
     Verb("plan", "streams.cli.plan", "plan", "Say what `apply` would change in hub, topics, schemas and connectors."),
     Verb("apply", "streams.cli.plan", "apply", "Create what is missing, change what differs."),
+    Verb("consume", "streams.cli.consume", "consume", "Show the records of a topic, decoded, as they come."),
     Verb("verify", "streams.cli.verify", "verify", "Compare source tables, hub and topics in both directions."),
 ]

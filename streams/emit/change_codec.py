@@ -1,14 +1,16 @@
-"""`Change` ⇄ Avro (schemas/change.avsc) with the Confluent header. The hottest code of the pipeline, so written out by hand.
+"""`Change` ⇄ Avro (schemas/change.avsc) with the Confluent header. The hottest code of the pipeline, so written
+out by hand.
 
-Promise: the bytes are those that any Avro library writes for the same record, and a decoded change equals the encoded one.
-Both ways rest on the order of the fields in change.avsc; a test compares them with fastavro and the schema.
+Promise: the bytes are those that any Avro library writes for the same record, and a decoded change equals the
+encoded one. Both ways rest on the order of the fields in change.avsc; a test compares them with fastavro and
+the schema.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +21,7 @@ from streams.model.change import Change, Op
 SUBJECT = "changes.order_flow-value"
 """The subject whose schema id stands on every change; the other change topics have the same schema."""
 
-_KINDS = ("change", "link", "give", "refresh")
+_KINDS: tuple[Literal["change", "link", "give", "refresh"], ...] = ("change", "link", "give", "refresh")
 _OPS: tuple[Op, ...] = ("c", "u", "d", "r", "t")
 _NULL = b"\x00"
 _CACHED = 4096
@@ -34,7 +36,9 @@ def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
     try:
         header = b"\x00" + schema_ids[SUBJECT].to_bytes(4, "big")
     except KeyError:
-        raise ConfigError(f"the registry gave no id for {SUBJECT}", remedy="`opshub apply` registers the schemas") from None
+        raise ConfigError(
+            f"the registry gave no id for {SUBJECT}", remedy="`opshub apply` registers the schemas"
+        ) from None
     kinds = {kind: header + bytes((2 * number,)) for number, kind in enumerate(_KINDS)}
     ops: dict[str, bytes] = {op: bytes((2 * number,)) for number, op in enumerate(_OPS)}
     heads: dict[tuple[str, str], bytes] = {}
@@ -85,7 +89,9 @@ def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
                 length[len(fields)], fields,
             ))  # fmt: skip
         except Exception as error:
-            raise EncodeError(f"the change of {change.entity} {change.key!r} of {change.system} can not be written: {error!r}") from error
+            raise EncodeError(
+                f"the change of {change.entity} {change.key!r} of {change.system} can not be written: {error!r}"
+            ) from error
 
     return encode
 
@@ -198,4 +204,3 @@ def change_decoder() -> Callable[[bytes], Change]:
             raise DecodeError(f"not a change as schemas/change.avsc says: {error}") from error
 
     return decode
-

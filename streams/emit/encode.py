@@ -1,11 +1,13 @@
 """Canonical record → Avro body, by code that is generated once from the schema.
 
-In: a record in the pipeline's internal form (decimals as unscaled integers, timestamps as microseconds, dates as days, ids as
-36 characters; see streams/model/change.py). Out: the bytes that any Avro library writes for the same values. A field that is absent
-stands for its default: null, or no lines. Names that the schema does not have are passed over.
+In: a record in the pipeline's internal form (decimals as unscaled integers, timestamps as microseconds, dates
+as days, ids as 36 characters; see streams/model/change.py). Out: the bytes that any Avro library writes for the
+same values. A field that is absent stands for its default: null, or no lines. Names that the schema does not
+have are passed over.
 
-Promise: what does not fit the schema (wrong type, decimal out of precision, non-null field missing) raises EncodeError that names record
-and field; nothing is rounded or cut. The generated code only notices that something is wrong; `misfit` then looks for what.
+Promise: what does not fit the schema (wrong type, decimal out of precision, non-null field missing) raises
+EncodeError that names record and field; nothing is rounded or cut. The generated code only notices that
+something is wrong; `misfit` then looks for what.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from streams.model.entities import avro_schema, branch
 
 Encode = Callable[[dict[str, Any]], bytes]
 
-_REPEATED = frozenset({
-    "billing_country", "billing_region", "carrier", "category", "currency", "entity", "industry", "kind", "language", "method",
-    "opportunity_stage", "order_status", "owner", "payment_status", "priority", "segment", "shipment_status", "shipping_country",
-    "shipping_region", "source", "stage", "status", "system", "unit", "warehouse", "what",
-})  # fmt: skip
+_REPEATED = frozenset(
+    """
+    billing_country billing_region carrier category currency entity industry kind language method opportunity_stage
+    order_status owner payment_status priority segment shipment_status shipping_country shipping_region source stage
+    status system unit warehouse what
+    """.split()
+)
 """Texts of few different values: their bytes are kept."""
 
 _KEPT = 4096
@@ -35,7 +39,9 @@ _KEPT = 4096
 
 @cache
 def encoder(entity: str) -> Encode:
-    """The function that writes records of `entity` (one with a topic): dict → Avro body, without the Confluent header."""
+    """The function that writes records of `entity` (one with a topic): dict → Avro body, without the Confluent
+    header.
+    """
     schema = avro_schema(entity)
     namespace: dict[str, Any] = dict(_RUNTIME)
     exec(compile(generated_source(entity, namespace), f"<encoder of {entity}>", "exec"), namespace)
@@ -47,7 +53,8 @@ def encoder(entity: str) -> Encode:
         except Exception as error:
             what = misfit(schema, record) or repr(error)
             raise EncodeError(
-                f"{entity} {record.get('id')}: {what}", remedy="mend the row in its system, or its conversion in dictionary.yaml"
+                f"{entity} {record.get('id')}: {what}",
+                remedy="mend the row in its system, or its conversion in dictionary.yaml",
             ) from error
 
     return encode
@@ -96,7 +103,9 @@ class _Writer:
                 self._namespace[memo] = _Decimals(limit, some)
                 return f"{memo}[v] if v.__class__ is int else wrong()"
             size = "n := v.bit_length() + 8 >> 3"
-            return f"{some}_DECIMAL[{size}] + eight(v)[-n:] if v.__class__ is int and {-limit} < v < {limit} else wrong()"
+            return (
+                f"{some}_DECIMAL[{size}] + eight(v)[-n:] if v.__class__ is int and {-limit} < v < {limit} else wrong()"
+            )
         if logical == "uuid":
             return f"{some}_UUID[len(b := v.encode())] + b"
         if logical in ("date", "timestamp-micros"):

@@ -1,6 +1,7 @@
 """What exactly does not fit: a slow, thorough look at a record that an encoder refused.
 
-In: an Avro schema and a value in the internal form. Out: a sentence that names the field, as a path such as `lines[2].quantity`, or None.
+In: an Avro schema and a value in the internal form. Out: a sentence that names the field, as a path such as
+`lines[2].quantity`, or None.
 """
 
 from __future__ import annotations
@@ -23,17 +24,24 @@ def misfit(schema: Any, value: Any, path: str = "") -> str | None:
     if logical == "decimal":
         return _decimal(schema, value, path)
     if logical == "uuid":
-        return _plain("string", value, path) or (None if len(value) == 36 else f"{path} is no id of 36 characters: {_shown(value)}")
+        return _plain("string", value, path) or (
+            None if len(value) == 36 else f"{path} is no id of 36 characters: {_shown(value)}"
+        )
     if schema["type"] == "record":
         return _record(schema, value, path)
     if schema["type"] == "array":
         if not isinstance(value, list | tuple):
             return f"{path} is to be a list, and is {_shown(value)}"
-        return next((found for n, item in enumerate(value) if (found := misfit(schema["items"], item, f"{path}[{n}]"))), None)
+        return next(
+            (found for n, item in enumerate(value) if (found := misfit(schema["items"], item, f"{path}[{n}]"))), None
+        )
     if schema["type"] == "map":
         if not isinstance(value, dict):
             return f"{path} is to be a map of texts, and is {_shown(value)}"
-        parts = ((key, _plain("string", key, f"{path} key {key!r}") or misfit(schema["values"], item, f"{path}[{key!r}]")) for key, item in value.items())
+        parts = (
+            (key, _plain("string", key, f"{path} key {key!r}") or misfit(schema["values"], item, f"{path}[{key!r}]"))
+            for key, item in value.items()
+        )
         return next((found for _, found in parts if found), None)
     return _plain(schema["type"], value, path)
 

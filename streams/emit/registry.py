@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from streams.errors import ConfigError, EnvironmentFault
+from streams.emit.compatibility import require_compatible
+from streams.errors import ConfigError, DecodeError, EnvironmentFault
 from streams.model.entities import ENTITIES
 from streams.paths import schemas_dir
 
@@ -41,6 +42,7 @@ def register_all(url: str) -> dict[str, int]:
 
 def pending_schemas(url: str) -> list[tuple[str, str]]:
     """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for what would be refused."""
+    require_compatible()
     todo = []
     with httpx.Client(base_url=url, timeout=20) as client:
         for subject, path in subjects().items():
@@ -50,11 +52,29 @@ def pending_schemas(url: str) -> list[tuple[str, str]]:
             if known.status_code == 404:
                 todo.append((subject, "register"))
                 continue
-            answer = _call(client, "POST", f"/compatibility/subjects/{subject}/versions?verbose=true", _body(path)).json()
+            answer = _call(
+                client, "POST", f"/compatibility/subjects/{subject}/versions?verbose=true", _body(path)
+            ).json()
             if answer.get("is_compatible") is False:
-                raise _refused(subject, path, "; ".join(answer.get("messages", [])) or "not compatible with what was registered")
+                raise _refused(
+                    subject, path, "; ".join(answer.get("messages", [])) or "not compatible with what was registered"
+                )
             todo.append((subject, "evolve"))
     return todo
+
+
+def fetch_schema(client: httpx.Client, schema_id: int) -> str:
+    """The Avro schema of this id, as JSON text. Raises DecodeError when the registry has none of that id."""
+    answer = _call(client, "GET", f"/schemas/ids/{schema_id}")
+    if answer.status_code == 404:
+        raise DecodeError(
+            f"the registry at {client.base_url} knows no schema {schema_id}", remedy="is it the registry of this topic?"
+        )
+    if answer.status_code >= 400:
+        raise EnvironmentFault(
+            f"the schema registry gives no schema {schema_id}: {answer.text[:300]}", remedy="see its log"
+        )
+    return str(answer.json()["schema"])
 
 
 def _lookup(client: httpx.Client, subject: str, path: Path) -> int | None:
@@ -74,23 +94,33 @@ def _register(client: httpx.Client, subject: str, path: Path) -> int:
 def _refused(subject: str, path: Path, words: str) -> ConfigError:
     return ConfigError(
         f"the registry refuses {path} for {subject}: {words}",
-        remedy=f"change the schema so that what was registered can still be read ({COMPATIBILITY}): add fields with a default, remove none without",
+        remedy=f"{COMPATIBILITY}: give a new field a default, leave the type of an old one alone",
     )
 
 
 def _body(path: Path) -> dict[str, Any]:
-    return {"schemaType": "AVRO", "schema": json.dumps(json.loads(path.read_text(encoding="utf-8")), separators=(",", ":"))}
+    return {
+        "schemaType": "AVRO",
+        "schema": json.dumps(json.loads(path.read_text(encoding="utf-8")), separators=(",", ":")),
+    }
 
 
 def _call(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
     try:
         for attempt in Retrying(
-            retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_delay(10), wait=wait_exponential(0.1, max=2), reraise=True
+            retry=retry_if_exception_type(httpx.TransportError),
+            stop=stop_after_delay(10),
+            wait=wait_exponential(0.1, max=2),
+            reraise=True,
         ):
             with attempt:
                 answer = client.request(method, path, json=body, headers=_HEADERS)
     except httpx.TransportError as error:
-        raise EnvironmentFault(f"the schema registry does not answer at {client.base_url}: {error}", remedy="`opshub up` starts it") from error
+        raise EnvironmentFault(
+            f"the schema registry does not answer at {client.base_url}: {error}", remedy="`opshub up` starts it"
+        ) from error
     if answer.status_code >= 500:
-        raise EnvironmentFault(f"the schema registry failed on {path}: {answer.text[:300]}", remedy="see the registry's log")
+        raise EnvironmentFault(
+            f"the schema registry failed on {path}: {answer.text[:300]}", remedy="see the registry's log"
+        )
     return answer

@@ -1,6 +1,7 @@
 """Avro's variable-length integers, by table: what the encoders of this room append.
 
-In: Python integers. Out: bytes. Promise: the shortest form, as Avro demands (zigzag, seven bits a byte, least first); OverflowError past 64 bits.
+In: Python integers. Out: bytes. Promise: the shortest form, as Avro demands (zigzag, seven bits a byte, least
+first); OverflowError past 64 bits.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def long_bytes(value: int) -> bytes:
 
 
 class Prefixes(dict[int, bytes]):
-    """length → `head` and that length as a varint; the lengths of most strings are kept, others are computed each time."""
+    """length → `head` and that length as a varint; the lengths of most strings are kept, others are computed
+    each time.
+    """
 
     def __init__(self, head: bytes = b"") -> None:
         super().__init__((length, head + long_bytes(length)) for length in range(1024))
@@ -58,4 +61,10 @@ def varint(value: int) -> bytes:
         return MORE[rest & 0x3FFF] + MORE[rest >> 14 & 0x3FFF] + LAST[rest >> 28]
     if rest < 0x100_0000_0000_0000:
         return MORE[rest & 0x3FFF] + MORE[rest >> 14 & 0x3FFF] + MORE[rest >> 28 & 0x3FFF] + LAST[rest >> 42]
-    return MORE[rest & 0x3FFF] + MORE[rest >> 14 & 0x3FFF] + MORE[rest >> 28 & 0x3FFF] + MORE[rest >> 42 & 0x3FFF] + LAST[rest >> 56]
+    return (
+        MORE[rest & 0x3FFF]
+        + MORE[rest >> 14 & 0x3FFF]
+        + MORE[rest >> 28 & 0x3FFF]
+        + MORE[rest >> 42 & 0x3FFF]
+        + LAST[rest >> 56]
+    )

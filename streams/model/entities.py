@@ -1,7 +1,8 @@
 """What the canonical entities are made of, read once from `schemas/*.avsc`.
 
-In: the schema files, which are the single source: types, docs, and as properties of our own `aggregate`, `parent`, `parent_field`, `ref`,
-`pii` and `values`. Out: `ENTITIES`, one light description for each stored kind, lines included, and for the joined order_flow.
+In: the schema files, which are the single source: types, docs, and as properties of our own `aggregate`,
+`parent`, `parent_field`, `ref`, `pii` and `values`. Out: `ENTITIES`, one light description for each stored
+kind, lines included, and for the joined order_flow.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _NESTED = ("lines", "timeline")
 
 
 class FieldType(msgspec.Struct, frozen=True):
-    """Type of one canonical field. In the pipeline a decimal is an integer unscaled by `scale`; see streams/model/change.py."""
+    """Type of one canonical field. In the pipeline a decimal is an integer unscaled by `scale`; see
+    streams/model/change.py.
+    """
 
     kind: Kind
     nullable: bool = True
@@ -45,7 +48,9 @@ class FieldType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One kind of canonical record. `fields` are those that are mapped (of order_flow: computed); HEADER, lines and timeline are apart."""
+    """One kind of canonical record. `fields` are those that are mapped (of order_flow: computed); HEADER, lines
+    and timeline are apart.
+    """
 
     name: str
     aggregate: str
@@ -63,7 +68,9 @@ class Entity(msgspec.Struct, frozen=True):
 
 @cache
 def avro_schema(name: str) -> dict[str, Any]:
-    """The schema file `schemas/<name>.avsc` as JSON values, to be read only. Raises ConfigError when it is missing or no JSON."""
+    """The schema file `schemas/<name>.avsc` as JSON values, to be read only. Raises ConfigError when it is
+    missing or no JSON.
+    """
     return read_schema(schemas_dir() / f"{name}.avsc")
 
 
@@ -72,7 +79,9 @@ def read_schema(path: Path) -> dict[str, Any]:
     try:
         schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing", remedy="install opshub again, or run it from a complete checkout") from error
+        raise ConfigError(
+            f"{path} is missing", remedy="install opshub again, or run it from a complete checkout"
+        ) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="mend the JSON") from error
     return schema
@@ -95,12 +104,18 @@ def field_type(field: dict[str, Any]) -> FieldType:
     """The light description of one field of an .avsc."""
     avro, nullable = branch(field["type"])
     kind, precision, scale = _kind(avro, "ref" in field)
-    return FieldType(
-        kind, nullable, precision, scale, field.get("ref"), field.get("pii"), tuple(field.get("values", ())), field.get("doc", "")
-    )  # fmt: skip
+    values = tuple(field.get("values", ()))
+    return FieldType(kind, nullable, precision, scale, field.get("ref"), field.get("pii"), values, field["doc"])
 
 
-_PLAIN: dict[str, Kind] = {"string": "text", "int": "int", "long": "int", "boolean": "bool", "array": "tags", "map": "map"}
+_PLAIN: dict[str, Kind] = {
+    "string": "text",
+    "int": "int",
+    "long": "int",
+    "boolean": "bool",
+    "array": "tags",
+    "map": "map",
+}
 _LOGICAL: dict[str, Kind] = {"date": "date", "timestamp-micros": "timestamp", "decimal": "decimal"}
 
 
@@ -129,10 +144,11 @@ def _read() -> dict[str, Entity]:
 
 
 def _entity(schema: dict[str, Any], aggregate: str, topic: str | None, lines: str | None) -> Entity:
-    fields = {f["name"]: field_type(f) for f in schema["fields"] if f["name"] not in HEADER and f["name"] not in _NESTED}
-    return Entity(
-        schema["entity"], aggregate, schema.get("parent"), schema.get("parent_field"), topic, lines, fields, schema["doc"]
-    )  # fmt: skip
+    fields = {
+        f["name"]: field_type(f) for f in schema["fields"] if f["name"] not in HEADER and f["name"] not in _NESTED
+    }
+    parent, parent_field = schema.get("parent"), schema.get("parent_field")
+    return Entity(schema["entity"], aggregate, parent, parent_field, topic, lines, fields, schema["doc"])
 
 
 ENTITIES: dict[str, Entity] = _read()

@@ -1,4 +1,6 @@
-"""Write streams/model/records.py from `schemas/*.avsc`: `python -m streams.model.generate`. A test holds that the file is current."""
+"""Write streams/model/records.py from `schemas/*.avsc`: `python -m streams.model.generate`. A test holds that
+the file is current.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from streams.model.entities import NAMESPACE, avro_schema, branch, schema_names
 
 TARGET = Path(__file__).with_name("records.py")
 
-_HEAD = '''"""The canonical records, typed, one class for each schema. Written by `python -m streams.model.generate`; do not edit.
+_HEAD = '''"""The canonical records, typed: a class for each schema. Written by streams/model/generate.py; do not edit.
 
     from streams.model import SalesOrder
     order = SalesOrder.from_avro(value)     # value: what an Avro library read
@@ -63,7 +65,9 @@ def _record(schema: dict[str, Any], done: dict[str, str]) -> str:
         for field in schema["fields"]:
             typed, default = _type(field, done)
             body += [f"    {field['name']}: {typed}{default}", *_docstring(field["doc"])]
-        done[name] = "\n".join([f"class {name}(Record, frozen=True, kw_only=True):", *_docstring(schema["doc"]), "", *body, ""])
+        done[name] = "\n".join(
+            [f"class {name}(Record, frozen=True, kw_only=True):", *_docstring(schema["doc"]), "", *body, ""]
+        )
     return name
 
 

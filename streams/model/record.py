@@ -9,7 +9,9 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A canonical record as consumers see it: Decimal, date, datetime in UTC, UUID. Two records are equal when all fields are."""
+    """A canonical record as consumers see it: Decimal, date, datetime in UTC, UUID. Two records are equal when
+    all fields are.
+    """
 
     @classmethod
     def from_avro(cls, value: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""The canonical records, typed, one class for each schema. Written by `python -m streams.model.generate`; do not edit.
+"""The canonical records, typed: a class for each schema. Written by streams/model/generate.py; do not edit.
 
     from streams.model import SalesOrder
     order = SalesOrder.from_avro(value)     # value: what an Avro library read

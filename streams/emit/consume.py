@@ -1,0 +1,170 @@
+"""Read a topic of canonical records, from a chosen place, without a trace in Kafka: no group, no commits.
+
+In: a topic and where to begin. Out: `Consumed` records in the order of each partition. Only what was committed
+is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.emit.read import TopicReader
+from streams.errors import ConfigError, DecodeError, EnvironmentFault
+from streams.model.record import Record
+
+Start = Literal["beginning", "latest"] | datetime
+
+_SECONDS = 10.0
+
+
+class Consumed(msgspec.Struct, frozen=True):
+    """One record of a topic. `record` is None for a delete (a tombstone), and for a value that `error` says can
+    not be read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: str | None
+    version: int | None
+    record: Record | dict[str, Any] | None
+    error: str | None = None
+
+    def to_json(self) -> bytes:
+        """One JSON object: decimals and ids as strings, times in ISO 8601."""
+        return msgspec.json.encode(self, enc_hook=_lossless)
+
+
+def consume(
+    bootstrap: str,
+    registry_url: str,
+    topic: str,
+    *,
+    start: Start = "latest",
+    most: int | None = None,
+    follow: bool = True,
+) -> Iterator[Consumed]:
+    """Records of `topic` from `start` on: at most `most`; without `follow` it ends where the topic ended when it began.
+
+    Raises ConfigError when there is no such topic, EnvironmentFault when Kafka or the registry does not answer.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "opshub-consume",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "allow.auto.create.topics": False,
+            "log_level": 0,
+        }
+    )
+    reader = TopicReader(registry_url, topic)
+    try:
+        partitions = _partitions(consumer, bootstrap, topic)
+        ends = {} if follow else _ends(consumer, topic, partitions)
+        consumer.assign(_begin(consumer, topic, partitions, start))
+        yield from _records(consumer, reader, partitions, ends, most, follow)
+    except KafkaException as error:
+        raise _away(bootstrap, error) from error
+    finally:
+        reader.close()
+        consumer.close()
+
+
+def _records(
+    consumer: Consumer, reader: TopicReader, partitions: list[int], ends: dict[int, int], most: int | None, follow: bool
+) -> Iterator[Consumed]:
+    unread = set(partitions)
+    count = 0
+    while (most is None or count < most) and (follow or unread):
+        message = consumer.poll(0.2)
+        if message is None:
+            continue
+        problem, partition, offset = message.error(), message.partition(), message.offset()
+        assert partition is not None and offset is not None
+        if problem is not None:
+            if problem.code() == KafkaError._PARTITION_EOF:
+                unread.discard(partition)
+            elif not problem.retriable():
+                raise KafkaException(problem)
+            continue
+        if not follow and offset >= ends[partition]:
+            unread.discard(partition)
+            continue
+        count += 1
+        yield _consumed(message, reader)
+
+
+def _consumed(message: Any, reader: TopicReader) -> Consumed:
+    record: Record | dict[str, Any] | None = None
+    wrong = None
+    if message.value() is not None:
+        try:
+            record = reader.decode(message.value())
+        except DecodeError as error:
+            wrong = str(error)
+    key = message.key()
+    headers = dict(message.headers() or ())
+    version = headers.get("version")
+    return Consumed(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        None if key is None else key.decode("utf-8", "backslashreplace"),
+        int(version) if version is not None and version.isdigit() else None,
+        record,
+        wrong,
+    )
+
+
+def _partitions(consumer: Consumer, bootstrap: str, topic: str) -> list[int]:
+    deadline = time.monotonic() + _SECONDS
+    try:
+        topics = consumer.list_topics(timeout=_SECONDS).topics
+    except KafkaException as error:
+        raise _away(bootstrap, error) from error
+    found = topics.get(topic)
+    if found is None:
+        likely = ", ".join(sorted(name for name in topics if name.startswith("canonical.")))
+        raise ConfigError(
+            f"there is no topic {topic!r} at {bootstrap}",
+            remedy=f"one of {likely}" if likely else "`opshub apply` makes the topics",
+        )
+    while found.error is not None or not found.partitions:
+        if time.monotonic() > deadline:
+            raise EnvironmentFault(f"Kafka knows no partition of {topic}: {found.error}", remedy="see the broker's log")
+        time.sleep(0.2)
+        found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
+    return sorted(found.partitions)
+
+
+def _ends(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, int]:
+    return {one: consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=_SECONDS)[1] for one in partitions}
+
+
+def _begin(consumer: Consumer, topic: str, partitions: list[int], start: Start) -> list[TopicPartition]:
+    if isinstance(start, datetime):
+        at = int(start.timestamp() * 1000)
+        asked = [TopicPartition(topic, one, at) for one in partitions]
+        return list(consumer.offsets_for_times(asked, timeout=_SECONDS))
+    offset = OFFSET_BEGINNING if start == "beginning" else OFFSET_END
+    return [TopicPartition(topic, one, offset) for one in partitions]
+
+
+def _away(bootstrap: str, error: KafkaException) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"Kafka does not answer at {bootstrap}: {error.args[0].str()}", remedy="`opshub up` starts the native stack"
+    )
+
+
+def _lossless(value: Any) -> Any:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

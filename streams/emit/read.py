@@ -1,0 +1,60 @@
+"""Avro in the Confluent wire format → typed canonical records; the other way of `wire`.
+
+Each value names the schema with which it was written; that one is asked of the registry once, and resolved
+against the schema of this version, so that records of older and of newer writers can be read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import fastavro
+import httpx
+import msgspec
+
+from streams.emit.registry import fetch_schema
+from streams.errors import DecodeError
+from streams.model.entities import ENTITIES, avro_schema
+from streams.model.record import Record
+from streams.model.records import BY_TOPIC
+
+_HEADER = 5
+
+
+class TopicReader:
+    """Decodes the values of one topic. `url` is the registry's, such as http://127.0.0.1:18081/apis/ccompat/v7."""
+
+    def __init__(self, url: str, topic: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=20)
+        self._written: dict[int, Any] = {}
+        self._record = BY_TOPIC.get(topic)
+        name = next((entity.name for entity in ENTITIES.values() if entity.topic == topic), None)
+        self._read = fastavro.parse_schema(avro_schema(name)) if name is not None else None
+
+    def decode(self, value: bytes) -> Record | dict[str, Any]:
+        """The typed record of a canonical topic; of another topic that holds Avro, a dict.
+
+        Raises DecodeError for bytes that are none of it, EnvironmentFault while the registry does not answer.
+        """
+        if len(value) < _HEADER or value[0]:
+            raise DecodeError("the value is no Avro behind a Confluent header: it does not begin with the byte 0")
+        schema_id = int.from_bytes(value[1:_HEADER], "big")
+        written = self._written.get(schema_id)
+        if written is None:
+            written = self._written[schema_id] = fastavro.parse_schema(
+                json.loads(fetch_schema(self._client, schema_id))
+            )
+        body = io.BytesIO(value)
+        body.seek(_HEADER)
+        try:
+            found = fastavro.schemaless_reader(body, written, self._read)
+            if not isinstance(found, dict):
+                raise DecodeError(f"the schema {schema_id} is no record")
+            return found if self._record is None else self._record.from_avro(found)
+        except (ValueError, EOFError, IndexError, LookupError, TypeError, msgspec.ValidationError) as error:
+            raise DecodeError(f"the value does not hold what its schema {schema_id} says: {error}") from error
+
+    def close(self) -> None:
+        self._client.close()
