@@ -22,12 +22,14 @@ from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_d
 from streams.mapping.lookups import LookupPending, LookupTable
 from streams.mapping.plan import Planner
 from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing
+from streams.mapping.rates import RateTable
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
 from streams.model.ids import cached_source_id, source_id
 
 __all__ = ["CompiledDictionary", "CompiledTable", "Notes", "compile_dictionary", "load_dictionary"]
 
+SideTable = LookupTable | RateTable
 MapRow = Callable[[Any, Op, Any], list[Mapped]]
 
 
@@ -170,28 +172,28 @@ class CompiledDictionary:
     """Every table of a system, by its name as in the source; what they look into; and what was mended on the way."""
 
     def __init__(
-        self, dictionary: Dictionary, tables: dict[str, CompiledTable], lookups: dict[str, LookupTable], notes: Notes
+        self, dictionary: Dictionary, tables: dict[str, CompiledTable], sides: list[SideTable], notes: Notes
     ) -> None:
         self.dictionary = dictionary
         self.system = dictionary.system
         self.kind = dictionary.kind
         self.tables = tables
         self.notes = notes
-        self._lookups = lookups
-
-    def lookups(self, table: str) -> list[LookupTable]:
-        """What must be told of each change in `table` before any row that looks into it can be mapped."""
-        return [lookup for lookup in self._lookups.values() if lookup.table == table]
+        self._sides = sides
 
     @property
     def lookup_tables(self) -> tuple[str, ...]:
-        """The tables that are looked into."""
-        return tuple(dict.fromkeys(lookup.table for lookup in self._lookups.values()))
+        """The tables that are looked into: each worker must be told of all their changes (`learn`) before it maps."""
+        return tuple(dict.fromkeys(side.table for side in self._sides))
 
     def learn(self, change: RowChange) -> bool:
         """Tell the lookups of one row change. True if rows that were mapped before may now map differently."""
         table = self.tables[change.table]
-        changed = [lookup.apply(change, table.attribute, table.key_columns) for lookup in self.lookups(change.table)]
+        sides = [side for side in self._sides if side.table == change.table]
+        try:
+            changed = [side.apply(change, table.attribute, table.key_columns) for side in sides]
+        except BadValue as error:
+            raise FieldError(change.table, error.reason, error.value) from None
         return any(changed)
 
 
@@ -206,7 +208,10 @@ def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
     """
     notes = Notes()
     lookups = _lookups(dictionary)
-    planner = Planner(dictionary, lookups, notes)
+    rates = RateTable(dictionary.rates) if dictionary.rates is not None else None
+    planner = Planner(dictionary, lookups, rates, notes)
+    if rates is not None and rates.table not in dictionary.tables:
+        planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
     planned: list[tuple[TablePlan, Names]] = []
     for name, table in dictionary.tables.items():
         names = Names()
@@ -217,7 +222,8 @@ def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
     for plan, names in planned:
         table = dictionary.tables[plan.name]
         tables[plan.name] = CompiledTable(plan, names, write(plan, names), table.nul, table.optional)
-    return CompiledDictionary(dictionary, tables, lookups, notes)
+    sides: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
+    return CompiledDictionary(dictionary, tables, sides, notes)
 
 
 def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:

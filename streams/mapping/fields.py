@@ -16,11 +16,12 @@ from streams.mapping.cleanse.registry import make
 from streams.mapping.cleanse.text import key_text, tags_of, text_of
 from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant
 from streams.mapping.expression import Expression, ExpressionError, compile_expression
-from streams.mapping.generate import Names
-from streams.mapping.language import Dictionary, Lookup, Rule, Table
+from streams.mapping.generate import FieldMade, Names
+from streams.mapping.language import Dictionary, Exchange, Lookup, Rule, Table
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import BadValue, Problem
+from streams.mapping.rates import RateTable
 from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
 
 Then = Callable[[Callable[[str], str]], None]
@@ -40,6 +41,7 @@ class Shared(Protocol):
 
     dictionary: Dictionary
     lookups: dict[str, LookupTable]
+    rates: RateTable | None
     note: Note
     problems: list[Problem]
 
@@ -60,6 +62,7 @@ class FieldPlanner:
         self.required: dict[str, None] = {}
         self.constants: dict[str, Any] = {}
         self.temporaries = 0
+        self.kept: list[FieldMade] = []
 
     def _read(self, columns: tuple[str, ...] | list[str]) -> None:
         for column in columns:
@@ -119,6 +122,8 @@ class FieldPlanner:
             columns += self._step(rule, step, field, (*path, "steps", i), then)
         if rule.lookup is not None:
             self._lookup(rule.lookup, (*path, "lookup"), then)
+        if rule.convert is not None:
+            columns += self._exchange(rule, rule.convert, field, (*path, "convert"), then)
         finish = self._finish(rule, field, path)
         if finish is None or len(self.all.problems) > before:
             return None
@@ -199,6 +204,32 @@ class FieldPlanner:
             getter = self._constant("lookup", self.all.lookups[lookup_name(seen, by)].getter(seen.column, seen.unknown))
             then(lambda v, g=getter: f"{g}({v})")  # type: ignore[misc]
             path, seen = (*path, "then"), seen.then
+
+    def _exchange(self, rule: Rule, exchange: Exchange, field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
+        """Convert an amount, and keep the rate, its day and the original in the record's attributes."""
+        rates = self.all.rates
+        if rates is None or rates.table not in self.all.dictionary.tables:
+            self.all.wrong(
+                path, "there is no table of rates", "say `rates:` beside `tables:`, and list its table there"
+            )
+            return ()
+        if field.kind != "decimal" or rule.round is None:
+            self.all.wrong(
+                path, "a product has more decimals than the field", "say `round:` too; only decimals convert"
+            )
+            return ()
+        if rule.column is None:
+            self.all.wrong(path, "only a `column` is converted", "put the amount in one column")
+            return ()
+        extra = (exchange.currency, exchange.on)
+        given = ", ".join(self.names.local(c) for c in extra)
+        call = self._constant("convert", rates.converter(exchange.to))
+        then(lambda v: f"{call}({v}, {given})")
+        for what in ("rate", "rate_date", "original"):
+            keep = self._constant("keep", rates.keeper(exchange.to, what))
+            python = f"{keep}({self.names.local(rule.column)}, {given})"
+            self.kept.append((f"{field.name}_{what}", [], python, (rule.column, *extra)))
+        return extra
 
     # ---- the end of a field: value map, type, default ----
 

@@ -73,6 +73,24 @@ class Lookup(_Part):
     then: Lookup | None = Field(default=None, description="look the found value up again (chained references)")
 
 
+class Rates(_Part):
+    """The captured table that holds exchange rates: one row for a pair of currencies from a day on."""
+
+    table: str
+    source: Column = Field(alias="from", description="column with the currency that is converted")
+    to: Column = Field(description="column with the currency that it becomes")
+    rate: Column = Field(description="column with how much of `to` one unit of `from` is")
+    date: Column = Field(description="column with the day from which the rate holds")
+
+
+class Exchange(_Part):
+    """Convert an amount to one currency, by the rates table."""
+
+    to: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217 code")
+    currency: Column = Field(description="column with the currency of the amount")
+    on: Column = Field(description="column with the day (or moment) whose rate counts")
+
+
 class Rule(_Part):
     """How one field is made: a source (column, columns, const or expr), then path, split, steps, lookup, values,
     default, in this order.
@@ -98,6 +116,9 @@ class Rule(_Part):
         default=(), description="conversions in order: a name, or a name with its options"
     )
     lookup: Lookup | None = None
+    convert: Exchange | None = Field(
+        default=None, description="convert an amount to one currency; needs `rates` and `round`"
+    )
     values: dict[str, Scalar] | None = Field(
         default=None, description="value map: what the source says -> what the canonical field says"
     )
@@ -235,6 +256,7 @@ class Dictionary(_Part):
     country: str | None = Field(
         default=None, pattern="^[A-Z]{2}$", description="ISO 3166 country for phones and tax ids that name none"
     )
+    rates: Rates | None = None
     tables: dict[str, Table] = Field(
         min_length=1, description="'schema.table' (MariaDB: 'database.table') as the source has it"
     )
@@ -294,6 +316,8 @@ def _model_at(path: Path_) -> type[BaseModel]:
             model = Reference
         elif step in ("lookup", "then"):
             model = Lookup
+        elif step in ("rates", "convert"):
+            model = Rates if step == "rates" else Exchange
     return model
 
 

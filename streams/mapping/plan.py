@@ -15,15 +15,19 @@ from streams.mapping.language import Dictionary, Reference, Rule, Source, Table,
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import Problem
+from streams.mapping.rates import RateTable
 
 
 class Planner:
     """Plans the tables of one dictionary and gathers what is wrong with them."""
 
-    def __init__(self, dictionary: Dictionary, lookups: dict[str, LookupTable], note: Note) -> None:
+    def __init__(
+        self, dictionary: Dictionary, lookups: dict[str, LookupTable], rates: RateTable | None, note: Note
+    ) -> None:
         self.dictionary = dictionary
         self.source: Source = dictionary.source
         self.lookups = lookups
+        self.rates = rates
         self.note = note
         self.problems: list[Problem] = []
 
@@ -44,6 +48,9 @@ class _TablePlanner(FieldPlanner):
         for lookup in self.all.lookups.values():
             if lookup.table == self.name:
                 self._read((*lookup.by, *lookup.columns))
+        if self.all.rates is not None and self.all.rates.table == self.name:
+            of = self.all.rates.rates
+            self._read((of.source, of.to, of.rate, of.date))
         targets = [self._target(t, (*self.path, "to", i)) for i, t in enumerate(self.table.to)]
         for column in self.table.key:
             self.structural[column] = None
@@ -84,8 +91,10 @@ class _TablePlanner(FieldPlanner):
         same_as, _ = (
             self._reference(target.same_as, target.entity, (*path, "same_as")) if target.same_as else ("None", ())
         )
+        self.kept = []
         fields = [self._field(n, r, entity, (*path, "fields", n)) for n, r in target.fields.items()]
-        attributes = [self._attribute(n, r, (*path, "attributes", n)) for n, r in target.attributes.items()]
+        own = [self._attribute(n, r, (*path, "attributes", n)) for n, r in target.attributes.items()]
+        attributes = [*own, *self.kept]
         if attributes and "attributes" not in entity.fields:
             self.all.wrong((*path, "attributes"), f"{entity.name} has no attributes", "put them on its document")
         if not target.part_of:

@@ -125,11 +125,11 @@ def instant(
             return micros
         raise BadValue("a time outside the years 1 to 9999", value)
 
-    def of_datetime(moment: datetime) -> int:
+    def of_datetime(moment: datetime, value: object) -> int:
         if moment.tzinfo is not None:
-            return in_range(micros_between(moment, EPOCH), moment)
+            return in_range(micros_between(moment, EPOCH), value)
         local = micros_between(moment, NAIVE_EPOCH)
-        return in_range(local if is_utc else to_utc(local), moment)
+        return in_range(local if is_utc else to_utc(local), value)
 
     def convert(value: Any) -> int:
         if value.__class__ is str:
@@ -141,13 +141,13 @@ def instant(
                 span = moment - EPOCH
                 return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
             _refuse_nanos(value)
-            return of_datetime(moment)
+            return of_datetime(moment, value)
         if value.__class__ is int:
             return of_int(value)
         if isinstance(value, datetime):
-            return of_datetime(value)
+            return of_datetime(value, value)
         if isinstance(value, date):  # a day as a moment is its midnight, on the clock of the time zone
-            return of_datetime(datetime.combine(value, time.min))
+            return of_datetime(datetime.combine(value, time.min), value)
         raise BadValue("not a time", value)
 
     return convert

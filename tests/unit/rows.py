@@ -1,0 +1,87 @@
+"""What the tests of the dictionary share: a dictionary from text, and one row through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import UNSET
+
+from streams.mapping.compile import CompiledDictionary, compile_dictionary
+from streams.mapping.language import Source, parse_dictionary
+from streams.mapping.lines import loads
+from streams.mapping.problems import DictionaryError, Problem
+from streams.model.change import Mapped, Op, Position, RowChange
+
+FILE = Path("connectors/test/dictionary.yaml")
+
+
+def compiled(text: str) -> CompiledDictionary:
+    """The compiled dictionary of a YAML text."""
+    data, lines = loads(text, FILE)
+    return compile_dictionary(parse_dictionary(data, Source(FILE, lines)))
+
+
+def problems(text: str) -> list[Problem]:
+    """What is wrong with it."""
+    try:
+        compiled(text)
+    except DictionaryError as error:
+        return error.problems
+    return []
+
+
+def one_table(to: str, *, table: str = "", top: str = "") -> str:
+    """A dictionary of one table `public.t` with the key `id`; `to` is its list of records, indented by nothing."""
+    body = "\n".join("      " + line for line in to.strip("\n").split("\n"))
+    extra = "".join(f"    {line}\n" for line in table.strip("\n").split("\n") if line)
+    return f"system: test\n{top}tables:\n  public.t:\n    key: id\n{extra}    to:\n{body}\n"
+
+
+def field(entity: str, name: str, rule: str, *, top: str = "") -> str:
+    """A dictionary that maps one field, beside those that the entity needs."""
+    needed = {"customer": "name: id", "product": "sku: id", "inventory_level": "warehouse: id"}.get(entity)
+    parent = ", parent: id" if entity.endswith("_line") else ""
+    more = f"{needed}, " if needed and not needed.startswith(f"{name}:") else ""
+    return one_table(f"- {{entity: {entity}{parent}, fields: {{{more}{name}: {rule}}}}}", top=top)
+
+
+def change(
+    dictionary: CompiledDictionary,
+    row: dict[str, Any] | None,
+    *,
+    op: Op = "c",
+    before: dict[str, Any] | None = None,
+    table: str = "public.t",
+    key: dict[str, Any] | None = None,
+    position: tuple[int, int, int] = (0, 1, 1),
+) -> RowChange:
+    """A row change of columns by name."""
+    made = dictionary.tables[table]
+
+    def struct(kind: Any, values: dict[str, Any] | None) -> Any:
+        if values is None:
+            return None
+        return kind(
+            **{
+                made.attribute(c): values.get(c, UNSET)
+                for c in (made.columns if kind is made.row_type else made.key_columns)
+            }
+        )
+
+    return RowChange(
+        dictionary.system, table, op, struct(made.key_type, key if key is not None else row or before),
+        struct(made.row_type, before), struct(made.row_type, row), Position(*position), 0, None, None,
+    )  # fmt: skip
+
+
+def mapped(dictionary: CompiledDictionary | str, row: dict[str, Any] | None, **options: Any) -> list[Mapped]:
+    """What one row change makes."""
+    known = compiled(dictionary) if isinstance(dictionary, str) else dictionary
+    it = change(known, row, **options)
+    return known.tables[it.table].map_change(it)
+
+
+def value(entity: str, name: str, rule: str, given: Any, *, top: str = "", **columns: Any) -> Any:
+    """What a rule makes of the value of column `v`."""
+    return mapped(field(entity, name, rule, top=top), {"id": "k", "v": given, **columns})[0].fields[name]
