@@ -41,7 +41,8 @@ class SystemRoute:
     """decode and map for the topics of one system."""
 
     def __init__(self, system: System) -> None:
-        self.decoder = Decoder(system.dictionary, prefix=system.source["config"]["topic.prefix"])
+        dictionary: Any = system.dictionary
+        self.decoder = Decoder(dictionary, prefix=system.source["config"]["topic.prefix"])
         self.decode = self.decoder.decode
         self._tables = system.dictionary.tables
 
@@ -68,7 +69,12 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "assemble" in roles:
         store = HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}")
         assemble = Assemble(
-            store, change_decoder(), encode_change, output_maker(schema_ids), load_ownership(connectors_dir(settings) / "ownership.yaml"), settings.cache_aggregates
+            store,
+            change_decoder(),
+            encode_change,
+            output_maker(schema_ids),
+            load_ownership(connectors_dir(settings) / "ownership.yaml"),
+            settings.cache_aggregates,
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
@@ -98,7 +104,9 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps({"pid": os.getpid(), "port": port}), encoding="utf-8")
     await app.start()
-    logger.warning("worker %s is up: %s; http://%s:%s/stats", settings.worker_name, ", ".join(app.lanes), settings.host, port)
+    logger.warning(
+        "worker %s is up: %s; http://%s:%s/stats", settings.worker_name, ", ".join(app.lanes), settings.host, port
+    )
     crashed = asyncio.ensure_future(app.wait_until_stopped())
     asked = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({crashed, asked}, return_when=asyncio.FIRST_COMPLETED)

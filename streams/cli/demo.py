@@ -23,8 +23,12 @@ def demo(
     customers: Annotated[int, typer.Option(min=1, help="Customers in the history that is loaded first.")] = 500,
     orders: Annotated[int, typer.Option(min=1, help="Orders in that history.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same company.")] = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end; `opshub down` stops it.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end; `opshub down` stops it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")
+    ] = False,
 ) -> None:
     """Bring the stack up, let a simulated company work on two databases, and check that hub and topics say what they say.
 
@@ -70,7 +74,12 @@ def _picture(show: Show) -> RenderableType:
     now = show.figures
     table = Table(title=show.phase or "starting", title_justify="left", show_header=False)
     simulator = show.simulator
-    table.add_row("row changes made", f"{simulator.get('row_changes', 0):,}", "behind schedule", f"{simulator.get('behind_ms', 0):,.0f} ms")
+    table.add_row(
+        "row changes made",
+        f"{simulator.get('row_changes', 0):,}",
+        "behind schedule",
+        f"{simulator.get('behind_ms', 0):,.0f} ms",
+    )
     table.add_row("rows in", f"{now.rows_in:,}", "records out", f"{now.records_out:,}")
     table.add_row("lag", f"{now.lag:,} records", "errors", f"{now.dead:,}")
     table.add_row("commit to hub p50", f"{now.p50_ms:,.1f} ms", "p99", f"{now.p99_ms:,.1f} ms")
@@ -80,7 +89,17 @@ def _picture(show: Show) -> RenderableType:
 
 
 def _say(told: dict[str, Any]) -> None:
-    for name in ("rows_in", "records_out", "source_rows", "entities", "lost", "doubled", "differing", "gone_back", "dead"):
+    for name in (
+        "rows_in",
+        "records_out",
+        "source_rows",
+        "entities",
+        "lost",
+        "doubled",
+        "differing",
+        "gone_back",
+        "dead",
+    ):
         typer.echo(f"{name.replace('_', ' '):12} {told[name]:>12,}")
     typer.echo(f"{'rate':12} {told['rate']:>12,} row changes/s")
     latency = told["latency_ms"]

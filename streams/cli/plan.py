@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -11,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.context import load_settings
+
+if TYPE_CHECKING:
+    from streams.provision.plan import Step
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -35,7 +39,7 @@ def apply(as_json: JsonOption = False) -> None:
     _show(steps, as_json, "done")
 
 
-def _show(steps: list[object], as_json: bool, title: str) -> None:
+def _show(steps: Sequence[Step], as_json: bool, title: str) -> None:
     if as_json:
         typer.echo(json.dumps({title.replace(" ", "_"): [msgspec.to_builtins(step) for step in steps]}))
         return

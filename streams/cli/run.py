@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
-from streams.errors import ConfigError
 from streams.cli.context import load_settings
+from streams.errors import ConfigError
 
 
 def run(
-    worker_name: Annotated[str | None, typer.Option(help="Unique and stable for each worker; a second one of the same name fences the first.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="ingest, assemble; can be given more than once. Default: all.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /healthz, /readyz, /stats and /metrics; 0 takes a free one.")] = None,
+    worker_name: Annotated[
+        str | None,
+        typer.Option(help="Unique and stable for each worker; a second one of the same name fences the first."),
+    ] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="ingest, assemble; can be given more than once. Default: all.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port of /healthz, /readyz, /stats and /metrics; 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Run one worker in the foreground until SIGTERM or Ctrl-C.
 

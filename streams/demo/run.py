@@ -28,7 +28,10 @@ from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers
 
 MARKERS = {
-    "demo-crm": ("DEMO_CRM", "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)"),
+    "demo-crm": (
+        "DEMO_CRM",
+        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)",
+    ),
     "demo-erp": ("DEMO_ERP", "UPDATE erp.item SET last_upd = last_upd WHERE id = (SELECT id FROM erp.item LIMIT 1)"),
 }
 """A change that says nothing new, but comes through the whole of capture behind all that was committed before it."""
@@ -78,7 +81,9 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         env = load_env(settings)
         phase("making the demo databases")
         setup_demo(env, connectors_dir(settings))
-        company = Company(seed=plan.seed, crm_dsn=dsn_of(env, "DEMO_CRM", "APP"), erp_dsn=dsn_of(env, "DEMO_ERP", "APP"))
+        company = Company(
+            seed=plan.seed, crm_dsn=dsn_of(env, "DEMO_CRM", "APP"), erp_dsn=dsn_of(env, "DEMO_ERP", "APP")
+        )
         if _empty(env):
             phase(f"loading history: {plan.customers} customers, {plan.orders} orders")
             company.load_history(customers=plan.customers, orders=plan.orders)
@@ -103,7 +108,9 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         last = figures(settings)
         phase("comparing databases, hub and topics")
         dsns = {system.name: capture_dsn(system, env) for system in systems}
-        verdict = verify(settings, systems, dsns, load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=phase)
+        verdict = verify(
+            settings, systems, dsns, load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=phase
+        )
         return _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
     finally:
         if company is not None:
@@ -138,7 +145,14 @@ def _live(settings: Settings, plan: Plan, company: Company, show: Show, draw: Ca
 
 
 def _drain(
-    settings: Settings, systems: list[System], env: dict[str, str], partitions: int, show: Show, draw: Callable[[Show], None], *, seconds: float
+    settings: Settings,
+    systems: list[System],
+    env: dict[str, str],
+    partitions: int,
+    show: Show,
+    draw: Callable[[Show], None],
+    *,
+    seconds: float,
 ) -> None:
     """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, then the lanes run empty."""
 
@@ -159,7 +173,8 @@ def _drain(
     if not wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick):
         now = figures(settings)
         raise EnvironmentFault(
-            f"after {seconds:.0f} s there still are {now.lag} records to read ({now.workers} workers, {now.partitions} of {partitions} partitions)",
+            f"after {seconds:.0f} s there still are {now.lag} records to read "
+            f"({now.workers} workers, {now.partitions} of {partitions} partitions)",
             remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
         )
 
@@ -175,7 +190,9 @@ def _partitions(settings: Settings, systems: list[System]) -> int:
     consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
     try:
         topics = consumer.list_topics(timeout=10).topics
-        return sum(len(topics[topic].partitions) for topic in [*(t for s in systems for t in s.topics), *change_topics()])
+        return sum(
+            len(topics[topic].partitions) for topic in [*(t for s in systems for t in s.topics), *change_topics()]
+        )
     finally:
         consumer.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -96,5 +95,3 @@ def wait_quiet(settings: Settings, partitions: int, *, seconds: float, tick: Any
             return True
         time.sleep(0.25)
     return False
-
-

@@ -33,7 +33,9 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     live_orders = {o.id for o in orders if o.record.get("status") != "cancelled"}
     lines = [line for line in of.get("sales_order_line", ()) if line.parent in live_orders]
     shipments = sorted(of.get("shipment", ()), key=_age)
-    invoices = sorted((i for i in of.get("invoice", ()) if i.record.get("status") not in ("draft", "cancelled")), key=_age)
+    invoices = sorted(
+        (i for i in of.get("invoice", ()) if i.record.get("status") not in ("draft", "cancelled")), key=_age
+    )
     payments = sorted((p for p in of.get("payment", ()) if p.record.get("status") != "reversed"), key=_age)
 
     ordered = sum(_amount(o, "net_amount") for o in orders if o.id in live_orders)
@@ -142,10 +144,12 @@ def _stage(
 
 
 def _fully_shipped(record: dict[str, Any]) -> bool:
-    return record["shipped_amount"] >= (record["ordered_amount"] or 0)
+    return bool(record["shipped_amount"] >= (record["ordered_amount"] or 0))
 
 
-def _shipped_amount(shipped: Iterable[EntityState], shipments: list[EntityState], lines: dict[str, dict[str, Any]]) -> int:
+def _shipped_amount(
+    shipped: Iterable[EntityState], shipments: list[EntityState], lines: dict[str, dict[str, Any]]
+) -> int:
     gone = {s.id for s in shipments if s.record.get("status") in ("shipped", "delivered")}
     total = 0
     for part in shipped:

@@ -1,7 +1,8 @@
 """Does a change belong to the aggregate that it was sent to?
 
-Ingest sends a change to the aggregate in which it believes its parent to live; where it does not know, to the parent's
-own id. The aggregate's one writer knows for certain, and sends on what does not belong. So a stale belief costs a detour, never a record, and either side of a join may come first.
+Ingest sends a change to the aggregate in which it believes its parent to live; where it does not know, to the
+parent's own id. The aggregate's one writer knows for certain, and sends on what does not belong. So a stale belief
+costs a detour, never a record, and either side of a join may come first.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ def entity_of(state: AggregateState, change: Change) -> str:
     if change.parent is None and change.entity == state.kind and member is None:
         return state.id
     target = change.same_as or change.id
-    member = state.members.get(target)
-    while member is not None and member.merged_into is not None:
-        target = member.merged_into
-        member = state.members.get(target)
+    seen = state.members.get(target)
+    while seen is not None and seen.merged_into is not None:
+        target = seen.merged_into
+        seen = state.members.get(target)
     return target
 
 

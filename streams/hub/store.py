@@ -107,7 +107,9 @@ class HubStore:
                     await connection.execute(SQL["own_identity" if same_links else "share_identity"])
                     news = await connection.execute(SQL["same_since"], [same_known])
                     if entities:
-                        upsert = await connection.execute(SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])])
+                        upsert = await connection.execute(
+                            SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])]
+                        )
                     if links:
                         await connection.execute(SQL["upsert_identity"], [_encode(links)])
                     if same_links:
@@ -151,7 +153,7 @@ def entity_of_row(row: Any) -> EntityState:
 def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
     contributions: Any = entity.contributions
     if len(contributions) == 1:
-        (source, said), = contributions.items()
+        ((source, said),) = contributions.items()
         if said.fields is not None and said.fields == entity.record:
             contributions = {source: msgspec.structs.replace(said, fields=None)}
     return {
@@ -171,6 +173,14 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
 def _translated(error: psycopg.Error) -> OpshubError:
     """Classes 08, 53, 55, 57, 40: wait and do it again; what is left is a fault of ours or of the hub's schema."""
     state = error.sqlstate or ""
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state[:2] in ("08", "53", "55", "57", "40"):
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state[:2] in (
+        "08",
+        "53",
+        "55",
+        "57",
+        "40",
+    ):
         return RetryLater(f"the hub does not answer: {str(error).strip()}")
-    return EnvironmentFault(f"the hub refused: {str(error).strip()}", remedy="`opshub doctor` checks the hub's schema and rights")
+    return EnvironmentFault(
+        f"the hub refused: {str(error).strip()}", remedy="`opshub doctor` checks the hub's schema and rights"
+    )

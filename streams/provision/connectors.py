@@ -19,7 +19,8 @@ def _call(settings: Settings, method: str, path: str, **options: Any) -> httpx.R
             response = httpx.request(method, settings.connect + path, timeout=60, **options)
         except httpx.HTTPError as error:
             raise EnvironmentFault(
-                f"Kafka Connect does not answer at {settings.connect}: {error}", remedy="`opshub up` starts the native stack"
+                f"Kafka Connect does not answer at {settings.connect}: {error}",
+                remedy="`opshub up` starts the native stack",
             ) from error
         if response.status_code != 409 or time.monotonic() > deadline:
             return response
@@ -56,7 +57,8 @@ def put(settings: Settings, system: System) -> None:
             return
         if state == "FAILED":
             raise EnvironmentFault(
-                f"the connector {name} failed: {trace}", remedy="`opshub doctor` checks the database, its role and wal_level"
+                f"the connector {name} failed: {trace}",
+                remedy="`opshub doctor` checks the database, its role and wal_level",
             )
         time.sleep(0.2)
     raise EnvironmentFault(f"the connector {name} did not start within 60 s", remedy="see the log of Kafka Connect")

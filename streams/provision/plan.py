@@ -34,7 +34,9 @@ def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
     return steps
 
 
-def apply(settings: Settings, systems: list[System] | None = None, *, progress: Callable[[str], None] = lambda _: None) -> list[Step]:
+def apply(
+    settings: Settings, systems: list[System] | None = None, *, progress: Callable[[str], None] = lambda _: None
+) -> list[Step]:
     """Do what `plan` says; what was done. Safe to run again after it failed half way: each part is there or not."""
     systems = load_systems(settings) if systems is None else systems
     steps = plan(settings, systems)

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from psycopg.conninfo import make_conninfo
 
-from streams.errors import ConfigError
 from streams.decode.envelope import topic_part
+from streams.errors import ConfigError
 from streams.mapping.compile import CompiledDictionary, compile_dictionary, load_dictionary
 from streams.paths import connectors_dir
 from streams.settings import Settings
@@ -39,9 +39,17 @@ def load_systems(settings: Settings) -> list[System]:
         folder = connectors_dir(settings) / name
         if not folder.is_dir():
             raise ConfigError(
-                f"there is no folder {folder} for the system {name}", remedy="make it, or take the name out of OPSHUB_SYSTEMS"
+                f"there is no folder {folder} for the system {name}",
+                remedy="make it, or take the name out of OPSHUB_SYSTEMS",
             )
-        found.append(System(name, folder, _source(folder / "source.json"), compile_dictionary(load_dictionary(folder / "dictionary.yaml"))))
+        found.append(
+            System(
+                name,
+                folder,
+                _source(folder / "source.json"),
+                compile_dictionary(load_dictionary(folder / "dictionary.yaml")),
+            )
+        )
     return found
 
 
@@ -49,11 +57,20 @@ def _source(path: Path) -> dict[str, Any]:
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing", remedy="each system needs a source.json with its Debezium connector") from error
+        raise ConfigError(
+            f"{path} is missing", remedy="each system needs a source.json with its Debezium connector"
+        ) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="mend the JSON") from error
-    if not isinstance(source, dict) or not isinstance(source.get("config"), dict) or "topic.prefix" not in source["config"]:
-        raise ConfigError(f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}', remedy="see connectors/demo-crm/source.json")
+    if (
+        not isinstance(source, dict)
+        or not isinstance(source.get("config"), dict)
+        or "topic.prefix" not in source["config"]
+    ):
+        raise ConfigError(
+            f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}',
+            remedy="see connectors/demo-crm/source.json",
+        )
     return source
 
 
@@ -62,6 +79,12 @@ def capture_dsn(system: System, env: dict[str, str]) -> str:
     config = system.source["config"]
     path = system.folder / "source.json"
     parts = {
-        "host": "database.hostname", "port": "database.port", "dbname": "database.dbname", "user": "database.user", "password": "database.password"
-    }  # fmt: skip
-    return make_conninfo(**{part: resolve_placeholders(str(config[key]), env, path) for part, key in parts.items() if key in config})
+        "host": "database.hostname",
+        "port": "database.port",
+        "dbname": "database.dbname",
+        "user": "database.user",
+        "password": "database.password",
+    }
+    return make_conninfo(
+        **{part: resolve_placeholders(str(config[key]), env, path) for part, key in parts.items() if key in config}
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from streams.errors import EnvironmentFault
 from streams.model.entities import ENTITIES
@@ -36,7 +37,8 @@ def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[
         there = admin.list_topics(timeout=10).topics
     except KafkaException as error:
         raise EnvironmentFault(
-            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}", remedy="`opshub up` starts the native stack"
+            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
+            remedy="`opshub up` starts the native stack",
         ) from error
     return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
 
@@ -47,7 +49,10 @@ def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None
         return
     admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
     made = admin.create_topics(
-        [NewTopic(topic, settings.partitions, settings.replication_factor, config=config) for topic, config in topics.items()]
+        [
+            NewTopic(topic, settings.partitions, settings.replication_factor, config=config)
+            for topic, config in topics.items()
+        ]
     )
     for topic, future in made.items():
         try:

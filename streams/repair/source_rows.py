@@ -1,6 +1,7 @@
 """Read a captured table as it is now, each row in the form in which Debezium would send it.
 
-Source of the forms: Debezium's PostgreSQL connector documentation, "Data type mappings", for decimal.handling.mode=string and time.precision.mode=microseconds.
+Source of the forms: Debezium's PostgreSQL connector documentation, "Data type mappings", for
+decimal.handling.mode=string and time.precision.mode=microseconds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
         with psycopg.connect(dsn, connect_timeout=5) as connection:
             types = dict(
                 connection.execute(
-                    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", [schema, name]
+                    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+                    [schema, name],
                 ).fetchall()
             )
             row = _json_object(table.columns, types)
@@ -46,7 +48,9 @@ def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
                 for row_text, key_text in cursor.execute(query):
                     yield decode_row(row_text), decode_key(key_text)
     except psycopg.Error as error:
-        raise EnvironmentFault(f"{table.name} of {table.system} can not be read: {str(error).strip()}", remedy="`opshub doctor` checks it") from error
+        raise EnvironmentFault(
+            f"{table.name} of {table.system} can not be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
+        ) from error
 
 
 def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:

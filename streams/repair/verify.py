@@ -1,8 +1,8 @@
 """Compare source tables, hub and canonical topics, in both directions.
 
-In: the databases and topics as they are, with nothing in flight. Out: a `Verdict`. It reads everything and keeps it in memory, so it is for systems of
-up to some million rows. It folds by itself: from source rows to contributions, from contributions to golden records and flows, from those to the bytes
-that the topics must hold.
+In: the databases and topics as they are, with nothing in flight. Out: a `Verdict`. It reads everything and keeps it in
+memory, so it is for systems of up to some million rows. It folds by itself: from source rows to contributions, from
+contributions to golden records and flows, from those to the bytes that the topics must hold.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ class Verdict(msgspec.Struct):
 
 
 def verify(
-    settings: Settings, systems: list[System], dsns: dict[str, str], ownership: Ownership, *, progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    systems: list[System],
+    dsns: dict[str, str],
+    ownership: Ownership,
+    *,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Compare everything. `dsns`: system → a database role that may read its captured tables."""
     verdict = Verdict()
@@ -74,7 +79,9 @@ def verify(
 def _hub(dsn: str) -> tuple[dict[str, AggregateState], dict[str, str]]:
     states: dict[str, AggregateState] = {}
     with psycopg.connect(dsn) as connection:
-        same = dict(connection.execute("SELECT source_id::text, target::text FROM identity WHERE same").fetchall())
+        same: dict[str, str] = dict(
+            connection.execute("SELECT source_id::text, target::text FROM identity WHERE same").fetchall()
+        )
         with connection.cursor(name="verify") as cursor:
             cursor.itersize = 5000
             for row in cursor.execute(SQL["all_entities"].decode()):
@@ -82,7 +89,9 @@ def _hub(dsn: str) -> tuple[dict[str, AggregateState], dict[str, str]]:
                 aggregate = row[2]
                 state = states.get(aggregate)
                 if state is None:
-                    state = states[aggregate] = AggregateState(aggregate, ENTITIES[entity.entity].aggregate, members={}, sources={})
+                    state = states[aggregate] = AggregateState(
+                        aggregate, ENTITIES[entity.entity].aggregate, members={}, sources={}
+                    )
                 state.members[entity.id] = entity
     return states, same
 
@@ -115,18 +124,26 @@ def _compare_system(system: System, dsn: str, states: dict[str, AggregateState],
                     verdict.note("doubled", f"{where} speaks for {', '.join(member.id for member, _ in known)}")
                 contribution = known[0][1]
                 if contribution.deleted != one.deleted:
-                    verdict.note("differing", f"{where}: deleted is {one.deleted} in the source, {contribution.deleted} in the hub")
+                    verdict.note(
+                        "differing",
+                        f"{where}: deleted is {one.deleted} in the source, {contribution.deleted} in the hub",
+                    )
                 elif not one.deleted:
                     for field, value in one.fields.items():
                         held = (contribution.fields or {}).get(field)
                         if held != value:
-                            verdict.note("differing", f"{where}: {field} is {value!r} in the source, {held!r} in the hub")
+                            verdict.note(
+                                "differing", f"{where}: {field} is {value!r} in the source, {held!r} in the hub"
+                            )
                             break
     for source, known in said.items():
         if source not in seen:
             for _, contribution in known:
                 if not contribution.deleted:
-                    verdict.note("differing", f"{contribution.key} of {system.name} is gone from the source, and live in the hub ({source})")
+                    verdict.note(
+                        "differing",
+                        f"{contribution.key} of {system.name} is gone from the source, and live in the hub ({source})",
+                    )
 
 
 def _recompute(
@@ -165,11 +182,15 @@ def _recompute_entity(member: EntityState, same: dict[str, str], ownership: Owne
                 value = same.get(value, value)
             record[field] = value
     if record != member.record:
-        wrong = sorted(name for name in record.keys() | member.record.keys() if record.get(name) != member.record.get(name))
+        wrong = sorted(
+            name for name in record.keys() | member.record.keys() if record.get(name) != member.record.get(name)
+        )
         verdict.note("differing", f"{member.entity} {member.id}: {', '.join(wrong)} not as its contributions say")
 
 
-def _compare_topics(settings: Settings, wanted: dict[tuple[str, str], tuple[int, bytes | None]], verdict: Verdict) -> None:
+def _compare_topics(
+    settings: Settings, wanted: dict[tuple[str, str], tuple[int, bytes | None]], verdict: Verdict
+) -> None:
     folded: dict[tuple[str, str], tuple[int, bytes | None]] = {}
     for topic, key, version, body in read_canonical(settings, sorted({e.topic for e in ENTITIES.values() if e.topic})):
         verdict.records += 1
@@ -203,11 +224,15 @@ def read_canonical(settings: Settings, topics: list[str]) -> Any:
     try:
         metadata = consumer.list_topics(timeout=10).topics
         partitions = [
-            TopicPartition(topic, partition, OFFSET_BEGINNING) for topic in topics if topic in metadata for partition in metadata[topic].partitions
+            TopicPartition(topic, partition, OFFSET_BEGINNING)
+            for topic in topics
+            if topic in metadata
+            for partition in metadata[topic].partitions
         ]
         consumer.assign(partitions)
         left = len(partitions)
         while left:
+            message: Any
             for message in consumer.consume(5000, 0.5):
                 if message.error() is not None:
                     left -= 1

@@ -23,7 +23,14 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     said = entity.contributions.get(change.id)
     if said is None:
         entity.contributions[change.id] = Contribution(
-            change.system, change.key, change.epoch, change.major, change.minor, change.source_us, change.deleted, change.fields
+            change.system,
+            change.key,
+            change.epoch,
+            change.major,
+            change.minor,
+            change.source_us,
+            change.deleted,
+            change.fields,
         )
         return "newer"
     position = (change.epoch, change.major, change.minor)

@@ -52,9 +52,7 @@ def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], l
             if candidate is not None:
                 values.setdefault(said.system, candidate)
         if len(values) > 1 and any(other != value for other in values.values()):
-            conflicts.append(
-                Conflict("", entity.entity, entity.id, name, "disagreement", values, winner, "owner wins")
-            )
+            conflicts.append(Conflict("", entity.entity, entity.id, name, "disagreement", values, winner, "owner wins"))
     return record, conflicts
 
 

@@ -31,6 +31,9 @@ def load_ownership(path: Path) -> Ownership:
         ranks[entity] = [str(system) for system in rule.get("owner", [])]
         for field, systems in (rule.get("fields") or {}).items():
             if field not in ENTITIES[entity].fields:
-                raise ConfigError(f"{path}: {entity} has no field {field!r}", remedy=f"one of {', '.join(sorted(ENTITIES[entity].fields))}")
+                raise ConfigError(
+                    f"{path}: {entity} has no field {field!r}",
+                    remedy=f"one of {', '.join(sorted(ENTITIES[entity].fields))}",
+                )
             fields.setdefault(entity, {})[field] = [str(system) for system in systems]
     return Ownership(ranks, fields)

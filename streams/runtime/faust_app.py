@@ -27,10 +27,17 @@ from streams.runtime.lane import Batch, Lane
 from streams.settings import Settings
 
 
-class BatchSchema(Schema):
+class BatchSchema(Schema):  # type: ignore[type-arg]
     """Hands a batch through as the event's value: `Schema.compile` is the seam at which a topic's decoding is made."""
 
-    def compile(self, app: Any, *, on_key_decode_error: Any = None, on_value_decode_error: Any = None, default_propagate: bool = False) -> Any:  # noqa: E501
+    def compile(
+        self,
+        app: Any,
+        *,
+        on_key_decode_error: Any = None,
+        on_value_decode_error: Any = None,
+        default_propagate: bool = False,
+    ) -> Any:
         create_event = app.create_event
 
         async def decode(message: Any, *, propagate: bool = False) -> Any:
@@ -52,7 +59,7 @@ class LaneConductor(FaustConductor):
 class LaneConsumer(FaustConsumer):
     """What Faust sees as its consumer: it runs the app's lanes and hands their batches to the conductor."""
 
-    lanes: dict[str, Lane]
+    app: Any
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         wanted = set(topics)
@@ -72,10 +79,11 @@ class LaneConsumer(FaustConsumer):
 
         async def deliver(batch: Batch) -> None:
             first, last = batch.records[0], batch.records[-1]
+            value: Any = batch
             tp = TP(first.topic(), first.partition())
             await self.callback(
                 ConsumerMessage(
-                    tp.topic, tp.partition, last.offset(), time.time(), 0, {}, None, batch, None, 0, 0, tp,
+                    tp.topic, tp.partition, last.offset(), time.time(), 0, {}, None, value, None, 0, 0, tp,
                     generation_id=self.app.consumer_generation_id,
                 )
             )  # fmt: skip
@@ -149,7 +157,7 @@ class LaneConsumer(FaustConsumer):
     def highwater(self, tp: TP) -> int:
         return 0
 
-    def key_partition(self, topic: str, key: bytes, partition: int | None = None) -> int | None:
+    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
         return partition
 
     async def position(self, tp: TP) -> int | None:
@@ -226,7 +234,9 @@ class LaneApp(faust.App):
         return False
 
 
-async def each_batch(stream: Any, work: Callable[[Batch], Awaitable[None]], *, on_wait: Callable[[float, Exception], None]) -> None:
+async def each_batch(
+    stream: Any, work: Callable[[Batch], Awaitable[None]], *, on_wait: Callable[[float, Exception], None]
+) -> None:
     """Run `work` on every batch; what it raises decides what is next (see streams/errors.py).
 
     RetryLater: the same batch again after a pause, told to `on_wait(seconds, error)`. Fenced: the batch is dropped, its new

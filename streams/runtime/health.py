@@ -14,10 +14,10 @@ from typing import Any
 
 from aiohttp import web
 from hdrh.histogram import HdrHistogram
-from prometheus_client import CollectorRegistry, Counter as Metric, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as Metric
 
 from streams.runtime.faust_app import LaneApp
-
 
 Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that waited longest; with True it begins anew."""
@@ -27,7 +27,13 @@ class Health:
     """Figures of one worker. `counts` are the steps' counters by lane; `latencies` yields µs from source commit to hub commit."""
 
     def __init__(
-        self, app: LaneApp, counts: dict[str, Counter[str]], latencies: list[int], slowest: Slowest, *, stuck_after: float = 60.0
+        self,
+        app: LaneApp,
+        counts: dict[str, Counter[str]],
+        latencies: list[int],
+        slowest: Slowest,
+        *,
+        stuck_after: float = 60.0,
     ) -> None:
         self._slowest = slowest
         self._app = app
@@ -38,7 +44,9 @@ class Health:
         self.waiting: str | None = None
         self.started = time.time()
         self.registry = CollectorRegistry()
-        self._lag = Gauge("opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry)
+        self._lag = Gauge(
+            "opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry
+        )
         self._events = Metric("opshub_events", "what the steps counted", ["lane", "what"], registry=self.registry)
         self._seconds = Histogram(
             "opshub_commit_to_hub_seconds",

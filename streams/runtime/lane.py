@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
@@ -53,7 +53,7 @@ class Batch:
 
     __slots__ = ("consumed", "done", "lane", "records")
 
-    def __init__(self, lane: Lane, records: list[Message], consumed: dict[TP, int], done: asyncio.Future[None]) -> None:
+    def __init__(self, lane: Lane, records: list[Any], consumed: dict[TP, int], done: asyncio.Future[None]) -> None:
         self.lane = lane
         self.records = records
         self.consumed = consumed
@@ -224,11 +224,9 @@ class Lane:
                 f"Kafka did not grant the transactional id of {self.name}: {error.args[0].str()}",
                 remedy="check that the broker answers and that transactions are allowed to this user",
             ) from error
-        self._consumer.subscribe(
-            self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
-    def _poll(self) -> list[Message]:
+    def _poll(self) -> list[Any]:
         first = self._consumer.poll(0.25)
         if first is None or self._stopping:
             return []
@@ -239,7 +237,7 @@ class Lane:
             return messages
         return [message for message in messages if self._usable(message)]
 
-    def _usable(self, message: Message) -> bool:
+    def _usable(self, message: Any) -> bool:
         error = message.error()
         if error is None:
             return True
@@ -316,9 +314,7 @@ class Lane:
     def _rejoin(self) -> None:
         self._consumer.unsubscribe()
         self._set_assigned(set())
-        self._consumer.subscribe(
-            self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._set_assigned({(tp.topic, tp.partition) for tp in partitions})

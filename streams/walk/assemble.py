@@ -83,7 +83,9 @@ class Assemble:
                 key = record.key().decode()
             except Exception as error:
                 wrong = DecodeError(f"not a change: {error}")
-                dead.append(DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), wrong))
+                dead.append(
+                    DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), wrong)
+                )
                 continue
             group = groups.get(key)
             if group is None:
@@ -168,7 +170,9 @@ class Assemble:
                 outputs.append(Output(*self._message(entity, entity_id, version, record)))
             except Exception as error:
                 self.counts["unencodable"] += 1
-                dead.append(DeadLetter(source.topic(), source.partition(), source.offset(), source.key(), source.value(), error))
+                dead.append(
+                    DeadLetter(source.topic(), source.partition(), source.offset(), source.key(), source.value(), error)
+                )
         dead.extend(settling.dead)
         self.counts.update(settling.counts)
 

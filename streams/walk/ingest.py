@@ -43,9 +43,18 @@ class Route(Protocol):
 class DeadLetter(Exception):
     """A record that can not pass, with where it came from and why; an output, not a fault."""
 
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, error: BaseException) -> None:
+    def __init__(
+        self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, error: BaseException
+    ) -> None:
         super().__init__(str(error))
-        self.topic, self.partition, self.offset, self.key, self.value, self.error = topic, partition, offset, key, value, error
+        self.topic, self.partition, self.offset, self.key, self.value, self.error = (
+            topic,
+            partition,
+            offset,
+            key,
+            value,
+            error,
+        )
         self.stage = error.stage if isinstance(error, BadRecord) else "unknown"
 
     def row(self) -> tuple[Any, ...]:
@@ -133,7 +142,8 @@ class Ingest:
         await homes.learn(unknown, lookup)
         # Parents first, so that a child finds the parent that came in the same batch.
         parents = sorted(
-            (one for _, mapped in rows for one in mapped if one.entity in _PARENTS and not one.deleted), key=lambda one: _DEPTH[one.entity]
+            (one for _, mapped in rows for one in mapped if one.entity in _PARENTS and not one.deleted),
+            key=lambda one: _DEPTH[one.entity],
         )
         for one in parents:
             homes.set(one.id, self._home(one))
@@ -155,9 +165,25 @@ class Ingest:
                 home.encode(),
                 self._encode(
                     Change(
-                        "change", one.entity, one.id, row.system, one.key, row.op, position[0], position[1], position[2], row.source_us,
-                        row.tx, row.origin, one.parent, one.same_as, None, one.deleted, 0, one.fields,
-                    )  # fmt: skip
+                        "change",
+                        one.entity,
+                        one.id,
+                        row.system,
+                        one.key,
+                        row.op,
+                        position[0],
+                        position[1],
+                        position[2],
+                        row.source_us,
+                        row.tx,
+                        row.origin,
+                        one.parent,
+                        one.same_as,
+                        None,
+                        one.deleted,
+                        0,
+                        one.fields,
+                    )
                 ),
             )
         )
@@ -165,7 +191,14 @@ class Ingest:
             if self._linked.get(one.id) != home:
                 self._linked.put(one.id, home)
                 link = Change(
-                    "link", one.entity, one.id, row.system, one.key, source_us=row.source_us, same_as=one.same_as, target=home
+                    "link",
+                    one.entity,
+                    one.id,
+                    row.system,
+                    one.key,
+                    source_us=row.source_us,
+                    same_as=one.same_as,
+                    target=home,
                 )
                 outputs.append(Output(topic, one.id.encode(), self._encode(link)))
 

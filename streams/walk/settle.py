@@ -67,7 +67,11 @@ class Settling:
         for change, record in changes:
             if change.hops > MAX_HOPS:
                 circle = BadRecord(f"{change.entity} {change.key} of {change.system}: its parents form a circle")
-                self.dead.append(DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), circle))
+                self.dead.append(
+                    DeadLetter(
+                        record.topic(), record.partition(), record.offset(), record.key(), record.value(), circle
+                    )
+                )
             elif change.kind == "change":
                 self._change(state, change)
             elif change.kind == "link":
@@ -192,7 +196,9 @@ class Settling:
         self.counts["sent_on"] += 1
         self.sent_on.append((f"changes.{kind}", target, msgspec.structs.replace(change, hops=change.hops + 1)))
 
-    def _mark(self, marks: dict[str, tuple[AggregateState, dict[str, None]]], state: AggregateState, entity_id: str) -> None:
+    def _mark(
+        self, marks: dict[str, tuple[AggregateState, dict[str, None]]], state: AggregateState, entity_id: str
+    ) -> None:
         marks.setdefault(state.id, (state, {}))[1][entity_id] = None
 
     # -- phase two: what it means
@@ -342,7 +348,11 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
         record["lines"] = [
             {"id": line.id, **line.record}
             for line in sorted(
-                (m for m in state.members.values() if m.entity == lines and m.parent == member.id and not m.deleted and m.version),
+                (
+                    m
+                    for m in state.members.values()
+                    if m.entity == lines and m.parent == member.id and not m.deleted and m.version
+                ),
                 key=lambda m: (m.record.get("line_no") or 0, m.id),
             )
         ]
