@@ -16,9 +16,11 @@ TARGET = Path(__file__).with_name("records.py")
 
 _HEAD = '''"""The canonical records, typed: a class for each schema. Written by streams/model/generate.py; do not edit.
 
+In: what an Avro library read. Out: frozen records.
+
     from streams.model import SalesOrder
-    order = SalesOrder.from_avro(value)     # value: what an Avro library read
-    order.gross_amount                      # Decimal("1190.0000")
+    order = SalesOrder.from_avro(value)
+    order.gross_amount  # Decimal("1190.0000")
 """
 
 from __future__ import annotations

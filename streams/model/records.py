@@ -1,8 +1,10 @@
 """The canonical records, typed: a class for each schema. Written by streams/model/generate.py; do not edit.
 
+In: what an Avro library read. Out: frozen records.
+
     from streams.model import SalesOrder
-    order = SalesOrder.from_avro(value)     # value: what an Avro library read
-    order.gross_amount                      # Decimal("1190.0000")
+    order = SalesOrder.from_avro(value)
+    order.gross_amount  # Decimal("1190.0000")
 """
 
 from __future__ import annotations
