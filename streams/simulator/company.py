@@ -1,0 +1,289 @@
+"""The company: loads its history, then works at a set rate, open loop, on both systems at once.
+
+Open loop means that when something is to happen is fixed beforehand: if a database stands still, what was due meanwhile is sent as soon as
+it answers again, and `behind_ms` says how late the company is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import threading
+import time
+from collections import Counter, deque
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+
+from streams.errors import EnvironmentFault
+from streams.simulator import erp_operations, history
+from streams.simulator.journal import Journal
+from streams.simulator.session import Session, pump
+from streams.simulator.slow import SlowClerk
+from streams.simulator.statements import CRM_STATEMENTS, ERP_STATEMENTS
+from streams.simulator.stream import next_transactions
+from streams.simulator.world import CRM, ERP, Ids, Order, OrderLine, Pool, Transaction, World
+
+TICK = 0.002
+"""Seconds between two looks at the clock: what is due in between is sent together."""
+MOST_OUTSTANDING = 400
+"""Transactions on their way in one session before the company waits for answers."""
+ADOPT_EVERY = 1.0
+Probe = tuple[str, str, int, int]
+"""(entity, key in the source, when it was meant to be sent, when its commit was known), times in microseconds since 1970."""
+
+
+class Company:
+    """Use as a context manager, from one thread; `stats` may be called from any."""
+
+    def __init__(
+        self,
+        seed: int,
+        crm_dsn: str,
+        erp_dsn: str,
+        *,
+        shared: float = 0.05,
+        conflicting: float = 0.02,
+        orders_by_hand: bool = False,
+        probe_every: float | None = None,
+        slow_every: float | None = 2.0,
+        journal: Path | None = None,
+        today: dt.date | None = None,
+    ) -> None:
+        """`crm_dsn` and `erp_dsn` are those of the applications' own roles.
+
+        shared, conflicting: shares of new customers that both systems know, and on which they disagree. orders_by_hand: the company enters the
+        order of a won opportunity itself. probe_every: seconds between latency probes. slow_every: seconds between transactions that stay open for
+        long (None: none). today: the day that documents bear. Raises EnvironmentFault when a database cannot be used.
+        """
+        self._crm = _connect(crm_dsn, "UTC", "CRM")
+        self._erp = _connect(erp_dsn, "Europe/Berlin", "ERP")
+        firms = _count(self._crm, "public.account") + _count(self._erp, "erp.cust")
+        name = str(seed) if firms == 0 else f"{seed}/{firms}"  # a later run on the same databases must not meet its own keys
+        self.world = World(
+            Random(name), Ids(self._reserve), today or dt.datetime.now().astimezone().date(), shared, conflicting, orders_by_hand, next_firm=firms
+        )
+        self._adopted = dataclasses.replace(self.world, rng=Random(f"{name}/adopted"), drafts=Pool(), orders=Pool(), closed=Pool())
+        self._known_orders: set[int] = set()
+        self._probe_rng = Random(f"{name}/probes")
+        self._probe_every = probe_every
+        self.journal = Journal(journal)
+        self._sessions = {
+            CRM: Session(crm_dsn, CRM_STATEMENTS, self._answered, timezone="UTC", application_name="crm"),
+            ERP: Session(erp_dsn, ERP_STATEMENTS, self._answered, timezone="Europe/Berlin", application_name="erp"),
+        }
+        self._slow = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed) if slow_every else None
+        self._lock = threading.Lock()
+        self._operations: Counter[str] = Counter()
+        self._rows = self._transactions = self._failed = self._planned = 0
+        self._errors: deque[str] = deque(maxlen=10)
+        self._probes: list[Probe] = []
+        self._behind = self._worst = self._cpu = 0.0
+
+    # -- history
+
+    def load_history(self, customers: int = 1_000, orders: int = 2_000, products: int = 200, progress: history.Progress = lambda *_: None) -> None:
+        """Add so many customers and orders (and open deals: a tenth of the customers) of years gone by; products only when there are none."""
+        try:
+            history.load_products(self.world, self._crm, self._erp, products)
+            facts = history.load_customers(self.world, self._crm, self._erp, customers, progress)
+            history.load_deals(self.world, self._crm, customers // 10)
+            facts += history.load_orders(self.world, self._crm, self._erp, orders, progress)
+        except psycopg.OperationalError as error:
+            raise EnvironmentFault(f"a database went away while history was loaded: {str(error).strip()}", remedy="start it again: `opshub up`") from error
+        for fact in facts:
+            self.journal.planted(fact)
+
+    # -- work
+
+    def run(self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None) -> dict[str, Any]:
+        """Work at `rate` row changes a second for `seconds`, or until `stop_event` is set; then wait for all answers. Returns `stats()`.
+
+        Raises EnvironmentFault when a database goes away.
+        """
+        if not self.world.products:
+            history.load_products(self.world, self._crm, self._erp, 200)
+        sessions = list(self._sessions.values())
+        start, wall, first, cpu = time.monotonic(), time.time_ns() // 1000, self._planned, time.thread_time()
+        next_probe, next_adoption = self._probe_every, 0.0
+        while not (stop_event is not None and stop_event.is_set()):
+            now = time.monotonic() - start
+            if seconds is not None and now >= seconds:
+                break
+            due = now * rate
+            # Probes go first: what they measure is not to wait behind what is due in the same tick.
+            while next_probe is not None and self._probe_every and next_probe <= now:
+                self._probe(wall + int(next_probe * 1e6))
+                next_probe += self._probe_every
+            while self._planned - first < due and all(session.outstanding < MOST_OUTSTANDING for session in sessions):
+                self._operate()
+            if now >= next_adoption:
+                self._adopt()
+                next_adoption = now + ADOPT_EVERY
+            if self._slow is not None:
+                self._slow.tick(now)
+            self._behind = max(0.0, (due - (self._planned - first)) / rate * 1000)
+            self._worst = max(self._worst, self._behind)
+            for session in sessions:
+                session.flush()
+            rest = TICK - (time.monotonic() - start - now)
+            if any(session.outstanding >= MOST_OUTSTANDING for session in sessions):
+                pump(sessions, TICK)
+            elif rest > 0:
+                time.sleep(rest)
+            for session in sessions:
+                session.receive()
+            self._cpu = time.thread_time() - cpu
+        self.drain()
+        return self.stats()
+
+    def step(self, operations: int) -> dict[str, Any]:
+        """Do so many operations as fast as the databases take them, and wait for all answers."""
+        if not self.world.products:
+            history.load_products(self.world, self._crm, self._erp, 200)
+        for _ in range(operations):
+            self._operate()
+            while any(session.outstanding >= MOST_OUTSTANDING for session in self._sessions.values()):
+                pump(list(self._sessions.values()), 1.0)
+        self.drain()
+        return self.stats()
+
+    def drain(self, seconds: float = 60.0) -> None:
+        """Wait until every transaction is answered. Raises EnvironmentFault when that takes longer."""
+        deadline = time.monotonic() + seconds
+        sessions = list(self._sessions.values())
+        while any(session.outstanding for session in sessions):
+            pump(sessions, 0.1)
+            if time.monotonic() > deadline:
+                raise EnvironmentFault(f"the databases have not answered for {seconds:.0f} s", remedy="look for locks: pg_stat_activity")
+        if self._slow is not None:
+            self._slow.finish()
+
+    def stats(self) -> dict[str, Any]:
+        """What was committed so far.
+
+        `operations` {name: transactions}, `row_changes` (triggers' included: as many events as Debezium sends, tombstones aside), `transactions`, `failed`
+        and `errors` (the last ten), `behind_ms` now and `behind_ms_max`, `cpu_us_per_row` of this client, `probes`.
+        """
+        with self._lock:
+            return {
+                "operations": dict(self._operations),
+                "row_changes": self._rows,
+                "transactions": self._transactions,
+                "failed": self._failed,
+                "errors": list(self._errors),
+                "behind_ms": round(self._behind, 1),
+                "behind_ms_max": round(self._worst, 1),
+                "cpu_us_per_row": round(self._cpu / self._rows * 1e6, 1) if self._rows else 0.0,
+                "probes": list(self._probes),
+            }
+
+    def close(self) -> None:
+        if self._slow is not None:
+            self._slow.close()
+        for session in self._sessions.values():
+            session.close()
+        self._crm.close()
+        self._erp.close()
+        self.journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- the parts of it
+
+    def _operate(self) -> None:
+        for transaction in next_transactions(self.world):
+            self._send(transaction)
+        adopted = self._adopted
+        if (len(adopted.drafts) or len(adopted.orders)) and adopted.rng.random() < 0.2:
+            for transaction in erp_operations.advance_order(adopted):
+                self._send(transaction)
+
+    def _send(self, transaction: Transaction) -> None:
+        order = transaction.needs
+        if order is not None and order.number is None:
+            self.drain()
+        self._planned += len(transaction.touched)
+        self._sessions[transaction.system].send(transaction.statements, transaction)
+
+    def _answered(self, transaction: Transaction, returned: list[bytes | None], failure: str) -> None:
+        if failure:
+            with self._lock:
+                self._failed += 1
+                self._errors.append(f"{transaction.operation}: {failure}")
+            return
+        if transaction.returned is not None:
+            transaction.returned(returned)
+        self._committed(transaction)
+
+    def _committed(self, transaction: Transaction) -> None:
+        self._operations[transaction.operation] += 1
+        self._rows += len(transaction.touched)
+        self._transactions += 1
+        self.journal.committed(transaction)
+
+    def _probe(self, intended_us: int) -> None:
+        """Update one row with the time at which that was meant to happen, in turn a customer of the CRM and an order of the ERP."""
+        rng, text = self._probe_rng, f"probe:{intended_us}"
+
+        def known(entity: str, key: str) -> Any:
+            return lambda _: self._probes.append((entity, key, intended_us, time.time_ns() // 1000))
+
+        order = self.world.orders.pick(rng) if rng.random() < 0.5 else None
+        if order is not None:
+            self._send(Transaction(ERP, "probe", [("so_probe", (order.id, text))], [("erp.so_head", str(order.id), "u")], known("sales_order", str(order.id))))
+            return
+        customer = self.world.crm_customers.pick(rng)
+        if customer is not None and customer.crm_id is not None:
+            key = customer.crm_id
+            self._send(Transaction(CRM, "probe", [("account_probe", (key, text))], [("public.account", key, "u")], known("customer", key)))
+
+    def _adopt(self) -> None:
+        """Take care of orders that came through an interface: the company ships and bills them as its own."""
+        newest = max(self._known_orders, default=0)
+        found = self._erp.execute(
+            "SELECT id, cust_id, curr, stat, so_no, coalesce(whs, 'BER') FROM erp.so_head WHERE ext_ref IS NOT NULL AND id > %s AND stat IN (10, 20) ORDER BY id LIMIT 1000",
+            [newest - 10_000],
+        ).fetchall()
+        products = {product.erp_id: product for product in self.world.products}
+        for key, customer, currency, status, number, whs in found:
+            if key in self._known_orders:
+                continue
+            rows = self._erp.execute(
+                "SELECT id, item_id, (qty * 1000)::bigint, (price * 100000)::bigint, coalesce(disc, 0)::int FROM erp.so_line WHERE so_id = %s ORDER BY pos", [key]
+            ).fetchall()
+            if not rows or any(item not in products for _, item, *_ in rows):
+                continue  # half written, or of goods that are new: looked at again next time
+            self._known_orders.add(key)
+            lines = [OrderLine(line, products[item], quantity, price, discount) for line, item, quantity, price, discount in rows]
+            order = Order(key, customer, currency, lines, status, number, whs)
+            (self._adopted.drafts if status == 10 else self._adopted.orders).add(order)
+
+    def _reserve(self, table: str, count: int) -> list[int]:
+        found = self._erp.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [f"erp.{table}", count]).fetchall()
+        return [key for (key,) in found]
+
+
+def _connect(dsn: str, timezone: str, name: str) -> history.Connection:
+    try:
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name=f"{name.lower()} batch")
+        connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
+        return connection
+    except psycopg.OperationalError as error:
+        raise EnvironmentFault(f"the demo {name} cannot be reached: {str(error).strip()}", remedy="`opshub up` starts it") from error
+
+
+def _count(connection: history.Connection, table: str) -> int:
+    try:
+        row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    except psycopg.errors.UndefinedTable as error:
+        raise EnvironmentFault(f"the database has no table {table}", remedy="set the demo up first (streams.simulator.setup.setup_demo)") from error
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,237 @@
+"""What sales and service people do in the CRM. Each operation takes the world and gives its transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.simulator import firms, words
+from streams.simulator.session import Statement
+from streams.simulator.words import one
+from streams.simulator.world import CRM, Customer, Deal, DealLine, Touched, Transaction, World, cents
+
+STAGES = (("Prospecting", 10), ("Qualification", 25), ("Proposal/Quote", 50), ("Negotiation/Review", 75))
+REMEMBERED_DEALS = 20_000
+
+
+def _update(operation: str, table: str, key: str, statement: str, *values: Any, op: str = "u") -> list[Transaction]:
+    return [Transaction(CRM, operation, [(statement, (key, *values))], [(f"public.{table}", key, op)])]
+
+
+def edit_account(world: World) -> list[Transaction]:
+    """Somebody tidies up: what only the CRM knows of a customer."""
+    rng = world.rng
+    customer = world.crm_customers.pick(rng)
+    if customer is None or customer.crm_id is None:
+        return firms.begin(world)
+    if customer.shared or rng.random() < 0.5:
+        tags = [tag for tag in words.TAGS if rng.random() < 0.2]
+        return _update("account_edited", "account", customer.crm_id, "account_web", f"https://{customer.firm.domain}/{int(rng.random() * 100)}", tags)
+    if rng.random() < 0.5:
+        return _update("account_edited", "account", customer.crm_id, "account_tier", one(rng, words.TIERS), one(rng, words.OWNERS))
+    return _update("account_edited", "account", customer.crm_id, "account_phone", words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)))
+
+
+def write_note(world: World) -> list[Transaction]:
+    """A wide note, which later updates of the same row will not touch."""
+    customer = world.crm_customers.pick(world.rng)
+    if customer is None or customer.crm_id is None or customer.shared:
+        return edit_account(world)
+    return _update("note_written", "account", customer.crm_id, "account_notes", words.filler(world.rng, 300 + int(world.rng.random() * 300)))
+
+
+def edit_contact(world: World) -> list[Transaction]:
+    rng = world.rng
+    customer = world.crm_customers.pick(rng)
+    if customer is None or not customer.contacts:
+        return firms.begin(world)
+    return _update("contact_edited", "contact", one(rng, customer.contacts), "contact_change",
+                   words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)), one(rng, words.TITLES))  # fmt: skip
+
+
+def add_contact(world: World) -> list[Transaction]:
+    customer = world.crm_customers.pick(world.rng)
+    if customer is None or len(customer.contacts) > 9:
+        return firms.begin(world)
+    key = world.uuid()
+    customer.contacts.append(key)
+    row = firms.contact_row(world, customer, key, False, "now")
+    return [Transaction(CRM, "contact_added", [("insert_contact_1", row)], [("public.contact", key, "c")])]
+
+
+def delete_contact(world: World) -> list[Transaction]:
+    """Into the recycle bin."""
+    customer = world.crm_customers.pick(world.rng)
+    if customer is None or len(customer.contacts) < 2:
+        return edit_contact(world)
+    key = customer.contacts.pop()
+    world.deleted_contacts.add(key)
+    return _update("contact_deleted", "contact", key, "contact_deleted")
+
+
+def remove_contact(world: World) -> list[Transaction]:
+    """Out of the recycle bin for good, or straight away."""
+    key = world.deleted_contacts.take(world.rng)
+    if key is None:
+        return delete_contact(world)
+    return _update("contact_removed", "contact", key, "contact_remove", op="d")
+
+
+def delete_account(world: World) -> list[Transaction]:
+    customer = world.crm_customers.take(world.rng)
+    if customer is None or customer.crm_id is None:
+        return firms.begin(world)
+    if customer.busy or customer.shared:
+        world.crm_customers.add(customer)
+        return edit_account(world)
+    world.deleted_accounts.add(customer)
+    return _update("account_deleted", "account", customer.crm_id, "account_deleted", True)
+
+
+def restore_account(world: World) -> list[Transaction]:
+    customer = world.deleted_accounts.take(world.rng)
+    if customer is None or customer.crm_id is None:
+        return edit_account(world)
+    world.crm_customers.add(customer)
+    return _update("account_restored", "account", customer.crm_id, "account_deleted", False)
+
+
+def new_deal(world: World) -> list[Transaction]:
+    """An opportunity, mostly with what is offered, in one transaction."""
+    customer = world.crm_customers.pick(world.rng)
+    if customer is None:
+        return firms.begin(world)
+    deal, statements, touched = make_deal(world, customer, 0, "now")
+    world.deals.add(deal)
+    if len(world.deals) > REMEMBERED_DEALS:
+        world.deals.take(world.rng)
+    return [Transaction(CRM, "opportunity_created", statements, touched)]
+
+
+def make_deal(world: World, customer: Customer, stage: int, created: str) -> tuple[Deal, list[Statement], list[Touched]]:
+    """A deal with one to five lines, and the inserts that make it."""
+    rng = world.rng
+    customer.busy = True
+    deal = Deal(world.uuid(), customer, stage, [])
+    touched: list[Touched] = [("public.opportunity", deal.id, "c")]
+    values: list[Any] = []
+    for number in range(1 + int(rng.random() ** 2 * 5)):
+        line, row = deal_line(world, deal, number + 1, created)
+        deal.lines.append(line)
+        values += row
+        touched.append(("public.opportunity_item", line.id, "c"))
+    contact = customer.contacts[0] if customer.contacts else None
+    name, chance = STAGES[stage]
+    row = [
+        deal.id, f"{customer.firm.name}: {words.GOODS[deal.lines[0].product.family]}", customer.crm_id, contact, name, chance, amount_of(deal),
+        customer.firm.country.currency, world.iso_day(10 + int(rng.random() * 80)), None, one(rng, words.OWNERS), one(rng, words.SOURCES),
+        words.filler(rng, 9) if rng.random() < 0.3 else None, created,
+    ]  # fmt: skip
+    return deal, [("insert_opportunity_1", row), (f"insert_opportunity_item_{len(deal.lines)}", values)], touched
+
+
+def deal_line(world: World, deal: Deal, number: int, created: str) -> tuple[DealLine, list[Any]]:
+    rng = world.rng
+    product = one(rng, world.products)
+    line = DealLine(world.uuid(), product, 1 + int(rng.random() ** 3 * 200), max(1, product.price // 1000), one(rng, (0, 0, 0, 3, 5, 10)))
+    return line, [line.id, deal.id, product.crm_id, number, f"{words.GOODS[product.family]} {product.sku}", line.quantity, words.UNITS[product.unit][0],
+                  cents(line.price), line.discount, cents(line.net), created]  # fmt: skip
+
+
+def amount_of(deal: Deal) -> str:
+    return cents(sum(line.net for line in deal.lines))
+
+
+def advance_deal(world: World) -> list[Transaction]:
+    """A deal moves on, back, is won or lost."""
+    rng = world.rng
+    deal = world.deals.pick(rng)
+    if deal is None:
+        return new_deal(world)
+    drawn = rng.random()
+    if deal.stage == len(STAGES) - 1 and drawn < 0.6:
+        return win(world, deal)
+    if drawn < 0.08:
+        _forget(world, deal)
+        return _update("opportunity_lost", "opportunity", deal.id, "opportunity_lost", one(rng, words.LOST), world.iso_day(0))
+    if drawn < 0.1:
+        _forget(world, deal)
+        return _update("opportunity_deleted", "opportunity", deal.id, "opportunity_deleted")
+    deal.stage = max(0, deal.stage - 1) if drawn < 0.2 else min(len(STAGES) - 1, deal.stage + 1)
+    name, chance = STAGES[deal.stage]
+    return _update("opportunity_moved", "opportunity", deal.id, "opportunity_stage", name, chance, words.filler(rng, 6))
+
+
+def win(world: World, deal: Deal) -> list[Transaction]:
+    """The customer says yes. Where orders are made by hand, the ERP's people enter the order next."""
+    from streams.simulator.erp_operations import order_for  # the ERP's people read what sales have won
+
+    _forget(world, deal)
+    won = _update("opportunity_won", "opportunity", deal.id, "opportunity_won", world.iso_day(0))
+    won[0].facts.append({"fact": "won", "opportunity": deal.id, "account": deal.customer.crm_id, "amount": amount_of(deal), "lines": len(deal.lines)})
+    return won + order_for(world, deal) if world.orders_by_hand else won
+
+
+def _forget(world: World, deal: Deal) -> None:
+    world.deals.remove(deal)
+
+
+def change_item(world: World) -> list[Transaction]:
+    """A quantity changes, a line is added or taken out; the amount follows, in the same transaction or (an ORM at work) the next."""
+    rng = world.rng
+    deal = world.deals.pick(rng)
+    if deal is None:
+        return new_deal(world)
+    drawn = rng.random()
+    if drawn < 0.6 or (drawn >= 0.8 and len(deal.lines) < 2) or (drawn < 0.8 and len(deal.lines) > 7):
+        line = one(rng, deal.lines)
+        line.quantity = 1 + int(rng.random() ** 3 * 200)
+        first: Statement = ("item_change", (line.id, line.quantity, cents(line.net)))
+        touched: Touched = ("public.opportunity_item", line.id, "u")
+    elif drawn < 0.8:
+        line, row = deal_line(world, deal, len(deal.lines) + 1, "now")
+        deal.lines.append(line)
+        first, touched = ("insert_opportunity_item_1", row), ("public.opportunity_item", line.id, "c")
+    else:
+        line = deal.lines.pop()
+        first, touched = ("item_remove", (line.id,)), ("public.opportunity_item", line.id, "d")
+    second: Statement = ("opportunity_amount", (deal.id, amount_of(deal)))
+    header: Touched = ("public.opportunity", deal.id, "u")
+    if rng.random() < 0.7:
+        return [Transaction(CRM, "opportunity_item_changed", [first, second], [touched, header])]
+    return [Transaction(CRM, "opportunity_item_changed", [first], [touched]), Transaction(CRM, "opportunity_item_changed", [second], [header])]
+
+
+def open_case(world: World) -> list[Transaction]:
+    """A customer complains, about an order if it says which."""
+    rng = world.rng
+    customer = world.crm_customers.pick(rng)
+    if customer is None:
+        return firms.begin(world)
+    order = None
+    if rng.random() < 0.5:
+        order = world.closed.pick(rng) if rng.random() < 0.5 else world.orders.pick(rng)
+    key = world.uuid()
+    world.cases.add((key, 0))
+    product = one(rng, world.products)
+    row = [
+        key, customer.crm_id, customer.contacts[0] if customer.contacts else None, product.crm_id if rng.random() < 0.6 else None, order,
+        one(rng, words.SUBJECTS), words.filler(rng, 15), "New", one(rng, ("Low", "Medium", "Medium", "High", "Urgent")), one(rng, words.OWNERS), "now",
+    ]  # fmt: skip
+    customer.busy = True
+    return [Transaction(CRM, "case_opened", [("insert_service_case_1", row)], [("public.service_case", key, "c")], needs=order)]
+
+
+def advance_case(world: World) -> list[Transaction]:
+    taken = world.cases.take(world.rng)
+    if taken is None:
+        return open_case(world)
+    key, step = taken
+    if step < 3 and world.rng.random() < 0.8:
+        world.cases.add((key, step + 1))
+        return _update("case_worked_on", "service_case", key, "case_status", ("Working", "Waiting on Customer", "Resolved")[step])
+    return _update("case_closed", "service_case", key, "case_closed")
+
+
+def describe_product(world: World) -> list[Transaction]:
+    product = one(world.rng, world.products)
+    return _update("product_described", "product", product.crm_id, "product_text", words.filler(world.rng, 18))

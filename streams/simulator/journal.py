@@ -1,0 +1,48 @@
+"""What was committed, and what was planted for the checkers to find."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from streams.errors import EnvironmentFault
+from streams.simulator.world import Transaction
+
+
+class Journal:
+    """Facts are kept in memory; with a file, they and each acknowledged transaction are written to it, one JSON object a line.
+
+    A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
+    `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the same company),
+    `changed_in_one` (system, field, value), `won` (opportunity, account, amount, lines), `order_for` (opportunity, order), `order_deleted` (order).
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.facts: list[dict[str, Any]] = []
+        self._file = None
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("a", encoding="utf-8", buffering=256 * 1024)
+            except OSError as error:
+                raise EnvironmentFault(f"the journal {path} cannot be written: {error.strerror}", remedy="choose another file") from error
+
+    def committed(self, transaction: Transaction) -> None:
+        if transaction.facts:
+            for fact in transaction.facts:
+                self.planted(fact)
+        if self._file is not None:
+            entry = {"at": time.time_ns() // 1000, "system": transaction.system, "operation": transaction.operation, "rows": transaction.touched}
+            self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+    def planted(self, fact: dict[str, Any]) -> None:
+        self.facts.append(fact)
+        if self._file is not None:
+            self._file.write(json.dumps(fact, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,54 @@
+"""The endless sequence of operations: which kind comes next, by weight, from the seed."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable
+from itertools import accumulate
+
+from streams.simulator import crm_operations as crm
+from streams.simulator import erp_operations as erp
+from streams.simulator import firms
+from streams.simulator.world import Transaction, World
+
+Operation = Callable[[World], list[Transaction]]
+
+WEIGHTS: tuple[tuple[Operation, float], ...] = (
+    (firms.begin, 6),
+    (firms.contradict_later, 0.3),
+    (crm.edit_account, 8),
+    (crm.write_note, 4),
+    (crm.edit_contact, 8),
+    (crm.add_contact, 2),
+    (crm.delete_contact, 1),
+    (crm.remove_contact, 0.7),
+    (crm.delete_account, 0.3),
+    (crm.restore_account, 0.15),
+    (crm.new_deal, 4),
+    (crm.advance_deal, 16),
+    (crm.change_item, 4),
+    (crm.open_case, 1.5),
+    (crm.advance_case, 6),
+    (crm.describe_product, 0.3),
+    (erp.edit_cust, 4),
+    (erp.block_cust, 1),
+    (erp.change_price, 1),
+    (erp.move_stock, 8),
+    (erp.new_order, 5),
+    (erp.change_line, 4),
+    (erp.drop_draft, 0.4),
+    (erp.cancel_order, 0.4),
+    (erp.advance_order, 45),
+    (erp.reverse_payment, 0.4),
+    (erp.correct_invoice, 0.8),
+    (erp.credit, 0.6),
+)
+"""What a company does all day, in parts of a whole. An order takes some nine steps, a deal four."""
+
+_OPERATIONS = [operation for operation, _ in WEIGHTS]
+_SUMS = list(accumulate(weight for _, weight in WEIGHTS))
+
+
+def next_transactions(world: World) -> list[Transaction]:
+    """The transactions of the next operation, in the order in which they are to be committed."""
+    return _OPERATIONS[bisect(_SUMS, world.rng.random() * _SUMS[-1])](world)

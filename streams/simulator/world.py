@@ -1,0 +1,258 @@
+"""What the company's people remember: customers, deals, orders; and the running numbers from which new ones are made.
+
+Pure but for `Ids`, which hands out keys that the ERP's sequences have reserved. Nothing here talks to a database: operations
+(`crm_operations`, `erp_operations`) read and change a `World` and return the transactions that would make the databases so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Generic, TypeVar
+
+from streams.simulator.session import Statement
+from streams.simulator.words import Firm
+
+CRM, ERP = "demo-crm", "demo-erp"
+
+T = TypeVar("T")
+Touched = tuple[str, str, str]
+"""(table, key as text, op): what one transaction does to one row, in the letters of Debezium."""
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One transaction of one application.
+
+    `touched` has every row change that it brings about, triggers' included. `returned` is called with what its statements return, `facts`
+    go to the journal when it is committed.
+    """
+
+    system: str
+    operation: str
+    statements: list[Statement]
+    touched: list[Touched]
+    returned: Callable[[list[bytes | None]], None] | None = None
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    needs: Order | None = None
+    """An order whose number must be known before this can be sent."""
+
+
+class Pool(Generic[T]):
+    """A bag from which one can be drawn or taken at random in constant time."""
+
+    __slots__ = ("_items", "_last")
+
+    def __init__(self) -> None:
+        self._items: list[T] = []
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._items)
+
+    def add(self, item: T) -> None:
+        self._items.append(item)
+
+    def pick(self, rng: Random) -> T | None:
+        """One of them, which stays."""
+        items = self._items
+        if not items:
+            return None
+        self._last = int(rng.random() * len(items))
+        return items[self._last]
+
+    def take(self, rng: Random) -> T | None:
+        """One of them, which leaves."""
+        items = self._items
+        if not items:
+            return None
+        index = int(rng.random() * len(items))
+        items[index], items[-1] = items[-1], items[index]
+        return items.pop()
+
+    def remove(self, item: T) -> None:
+        """Take this one out, which must be the one that was picked last or be found by looking."""
+        items = self._items
+        index = self._last if self._last < len(items) and items[self._last] is item else next(i for i, other in enumerate(items) if other is item)
+        items[index] = items[-1]
+        items.pop()
+
+
+@dataclass(slots=True)
+class Product:
+    number: int
+    sku: str
+    crm_id: str
+    erp_id: int
+    family: int
+    unit: int
+    price: int
+    """In 1/100,000 of a unit of currency."""
+    tax: str
+
+
+@dataclass(slots=True)
+class Customer:
+    firm: Firm
+    crm_id: str | None = None
+    erp_id: int | None = None
+    blocked: bool = False
+    contacts: list[str] = field(default_factory=list)
+    busy: bool = False
+    """Has an order or a deal: it is not deleted."""
+
+    @property
+    def shared(self) -> bool:
+        return self.crm_id is not None and self.erp_id is not None
+
+
+@dataclass(slots=True)
+class DealLine:
+    id: str
+    product: Product
+    quantity: int
+    price: int
+    """Cents."""
+    discount: int
+    """Percent."""
+
+    @property
+    def net(self) -> int:
+        """Cents."""
+        return (self.quantity * self.price * (100 - self.discount) + 50) // 100
+
+
+@dataclass(slots=True)
+class Deal:
+    id: str
+    customer: Customer
+    stage: int
+    lines: list[DealLine]
+
+
+@dataclass(slots=True)
+class OrderLine:
+    id: int
+    product: Product
+    quantity: int
+    """Thousandths."""
+    price: int
+    discount: int
+    shipped: int = 0
+    invoiced: int = 0
+
+
+@dataclass(slots=True)
+class Order:
+    id: int
+    customer_id: int
+    currency: str
+    lines: list[OrderLine]
+    status: int = 10
+    number: str | None = None
+    """Given by the ERP; known once the transaction was answered."""
+    warehouse: str = "BER"
+    deliveries: list[tuple[int, str]] = field(default_factory=list)
+    """(id, status) of those that are not there yet."""
+    open_invoices: list[Invoice] = field(default_factory=list)
+    settled: list[Invoice] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Its number, which is how other documents speak of it."""
+        return self.number or ""
+
+
+@dataclass(slots=True)
+class Invoice:
+    id: int
+    net: int
+    tax: int
+    open: int
+    """Cents, as are the others."""
+    payments: list[tuple[int, int]] = field(default_factory=list)
+    """(id, cents) of those that were not reversed."""
+
+    @property
+    def gross(self) -> int:
+        return self.net + self.tax
+
+
+class Ids:
+    """Keys for new ERP rows, in blocks: `reserve(table, n)` gives n keys that nobody else gets."""
+
+    def __init__(self, reserve: Callable[[str, int], list[int]], block: int = 2_000) -> None:
+        self._reserve = reserve
+        self._block = block
+        self._left: dict[str, list[int]] = {}
+
+    def next(self, table: str) -> int:
+        left = self._left.get(table)
+        if not left:
+            left = self._left[table] = self._reserve(table, self._block)[::-1]
+        return left.pop()
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that an operation may look at. `first_firm` and `first_product` are numbers that no earlier run has used."""
+
+    rng: Random
+    ids: Ids
+    today: dt.date
+    shared: float = 0.05
+    """Share of new customers that both systems know."""
+    conflicting: float = 0.02
+    """Share of new customers that both know and on which they disagree."""
+    orders_by_hand: bool = False
+    next_firm: int = 0
+    products: list[Product] = field(default_factory=list)
+    crm_customers: Pool[Customer] = field(default_factory=Pool)
+    erp_customers: Pool[Customer] = field(default_factory=Pool)
+    both_customers: Pool[Customer] = field(default_factory=Pool)
+    deals: Pool[Deal] = field(default_factory=Pool)
+    drafts: Pool[Order] = field(default_factory=Pool)
+    orders: Pool[Order] = field(default_factory=Pool)
+    """Confirmed and not finished."""
+    closed: Pool[Order] = field(default_factory=Pool)
+    cases: Pool[tuple[str, int]] = field(default_factory=Pool)
+    """(id, how far it has got)"""
+    deleted_contacts: Pool[str] = field(default_factory=Pool)
+    deleted_accounts: Pool[Customer] = field(default_factory=Pool)
+
+    def uuid(self) -> str:
+        """A version 4 UUID from the seed."""
+        text = f"{self.rng.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+    def day(self, offset: int) -> int:
+        """yyyymmdd of today + `offset` days."""
+        day = self.today + dt.timedelta(days=offset)
+        return day.year * 10_000 + day.month * 100 + day.day
+
+    def iso_day(self, offset: int) -> str:
+        return (self.today + dt.timedelta(days=offset)).isoformat()
+
+
+def cents(amount: int) -> str:
+    """An amount in cents as decimal text."""
+    sign = "-" if amount < 0 else ""
+    amount = abs(amount)
+    return f"{sign}{amount // 100}.{amount % 100:02d}"
+
+
+def line_net(quantity: int, price: int, discount: int) -> int:
+    """Net of an order line in cents, rounded as the ERP's trigger does; quantity in thousandths, price in 1/100,000, discount in percent."""
+    return (quantity * price * (100 - discount) + 50_000_000) // 100_000_000
+
+
+TAX = {"V1": 19, "V2": 7, "V0": 0}
+
+
+def tax_of(net: int, code: str) -> int:
+    """Cents of tax on `net` cents, half up."""
+    return (net * TAX[code] + 50) // 100
