@@ -21,7 +21,7 @@ from streams.mapping.generate import Names, Source, TablePlan, write
 from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_dictionary
 from streams.mapping.lookups import LookupPending, LookupTable
 from streams.mapping.plan import Planner
-from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing
+from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing, Problem
 from streams.mapping.rates import RateTable
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
@@ -172,7 +172,12 @@ class CompiledDictionary:
     """Every table of a system, by its name as in the source; what they look into; and what was mended on the way."""
 
     def __init__(
-        self, dictionary: Dictionary, tables: dict[str, CompiledTable], sides: list[SideTable], notes: Notes
+        self,
+        dictionary: Dictionary,
+        tables: dict[str, CompiledTable],
+        sides: list[SideTable],
+        notes: Notes,
+        warnings: list[Problem],
     ) -> None:
         self.dictionary = dictionary
         self.system = dictionary.system
@@ -180,6 +185,8 @@ class CompiledDictionary:
         self.tables = tables
         self.notes = notes
         self._sides = sides
+        self.warnings = warnings
+        """What is allowed but looks like a mistake."""
 
     @property
     def lookup_tables(self) -> tuple[str, ...]:
@@ -216,6 +223,7 @@ def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
     for name, table in dictionary.tables.items():
         names = Names()
         planned.append((planner.table(name, table, names), names))
+    planner.whole()
     if planner.problems:
         raise DictionaryError(planner.problems)
     tables = {}
@@ -223,7 +231,7 @@ def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
         table = dictionary.tables[plan.name]
         tables[plan.name] = CompiledTable(plan, names, write(plan, names), table.nul, table.optional)
     sides: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
-    return CompiledDictionary(dictionary, tables, sides, notes)
+    return CompiledDictionary(dictionary, tables, sides, notes, planner.warnings)
 
 
 def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:

@@ -44,6 +44,8 @@ class Shared(Protocol):
     rates: RateTable | None
     note: Note
     problems: list[Problem]
+    pointed: dict[tuple[str, str | None], Path_]
+    """Records of this system that references point to, with a place where one does."""
 
     def wrong(self, path: Path_, what: str, right: str = "") -> None: ...
 
@@ -239,7 +241,7 @@ class FieldPlanner:
             self.all.wrong((*path, "round"), f"`{field.name}` is {field.kind}, not a decimal", "take it out")
         if (rule.unit is not None) and field.kind != "timestamp":
             self.all.wrong((*path, "unit"), f"`{field.name}` is {field.kind}, not a timestamp", "take it out")
-        for name in ("entity", "system", "typed"):
+        for name in ("entity", "system", "typed", "namespace"):
             if name in rule.model_fields_set and field.ref is None:
                 self.all.wrong((*path, name), f"`{field.name}` is no reference", "take it out")
                 return None
@@ -288,7 +290,9 @@ class FieldPlanner:
         if rule.values is not None:
             made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
             return self._choice(made, rule.unknown, field, value, finish)
-        return self._ref_python(rule, field, value) if field.ref is not None else self._plain(field, value, finish)
+        return (
+            self._ref_python(rule, field, value, path) if field.ref is not None else self._plain(field, value, finish)
+        )
 
     def _forgiving(
         self, rule: Rule, field: FieldType, origin: str, statements: list[str], python: str, path: Path_
@@ -339,11 +343,15 @@ class FieldPlanner:
         name = self._temporary()
         return f"({found} if ({found} := {known}(({name} := {value}), UNSET)) is not UNSET else {choose}({name}))"
 
-    def _ref_python(self, rule: Rule, field: FieldType, value: str) -> str:
+    def _ref_python(self, rule: Rule, field: FieldType, value: str, path: Path_) -> str:
         temporary = self._temporary()
         system = rule.system or self.all.dictionary.system
         entity = rule.entity or field.ref
         key = f"{temporary} if {temporary}.__class__ is str else key_text({temporary})"
+        if rule.namespace is not None:
+            key = f"{rule.namespace + ':'!r} + ({key})"
+        if system == self.all.dictionary.system and entity is not None:
+            self.all.pointed.setdefault((entity, rule.namespace), path)
         return (
             f"(cached_source_id({system!r}, {entity!r}, {key})"
             f" if ({temporary} := {value}) is not None and {temporary} != '' else None)"

@@ -47,6 +47,10 @@ Column = Annotated[
 ]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_listed), Field(min_length=1)]
 Zone = Annotated[str, AfterValidator(_zone), Field(description="IANA time zone, e.g. Asia/Shanghai")]
+Namespace = Annotated[
+    str | None,
+    Field(pattern="^[a-z][a-z0-9_]*$", description="tells apart the keys of several tables that make one entity"),
+]
 Scalar = str | int | float | bool | None
 Unit = Literal["seconds", "millis", "micros", "nanos"]
 Unknown = Literal["reject", "pass", "null"]
@@ -149,6 +153,7 @@ class Rule(_Part):
     system: str | None = Field(
         default=None, description="for a reference: the system whose key this is; default: this one"
     )
+    namespace: Namespace = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Rule:
@@ -180,6 +185,7 @@ class Reference(_Part):
     system: str | None = Field(default=None, description="default: this system")
     lookup: Lookup | None = None
     typed: dict[str, str] | None = None
+    namespace: Namespace = None
     steps: tuple[str | dict[str, Any], ...] = ()
 
     @model_validator(mode="after")
@@ -197,6 +203,7 @@ class Target(_Part):
     key: Columns | None = Field(
         default=None, description="columns that name the record in its system; default: the table's key"
     )
+    namespace: Namespace = None
     when: str | None = Field(default=None, description="CEL condition: only rows for which it is true make this record")
     deleted: str | None = Field(
         default=None, description="CEL condition: a row for which it is true is a deleted record (soft delete)"

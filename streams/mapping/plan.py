@@ -30,6 +30,8 @@ class Planner:
         self.rates = rates
         self.note = note
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.pointed: dict[tuple[str, str | None], Path_] = {}
 
     def wrong(self, path: Path_, what: str, right: str = "") -> None:
         problem = self.source.problem(path, what, right)
@@ -38,6 +40,30 @@ class Planner:
 
     def table(self, name: str, table: Table, names: Names) -> TablePlan:
         return _TablePlanner(self, name, table, names).plan()
+
+    def whole(self) -> None:
+        """What only all tables together show: keys that would be taken for one another, references to nothing."""
+        makers: dict[tuple[str, str | None], tuple[Path_, str]] = {}
+        for name, table in self.dictionary.tables.items():
+            for i, target in enumerate(table.to):
+                path: Path_ = ("tables", name, "to", i)
+                made = (target.entity, target.namespace)
+                if target.part_of:
+                    continue
+                if made in makers:
+                    self.wrong(
+                        path,
+                        f"{makers[made][1]} makes a {target.entity} too: rows with equal keys would become one record",
+                        "give one of them a `namespace`, or say `part_of: true` if its rows belong to the other's",
+                    )
+                makers.setdefault(made, (path, name))
+        for (entity, namespace), path in self.pointed.items():
+            if (entity, namespace) not in makers:
+                space = f" in the namespace {namespace}" if namespace else ""
+                what = f"points to a {entity}{space}, which no table of this dictionary makes"
+                self.warnings.append(
+                    self.source.problem(path, what, "map its table, or name the `system` whose key it is")
+                )
 
 
 class _TablePlanner(FieldPlanner):
@@ -138,7 +164,10 @@ class _TablePlanner(FieldPlanner):
                 "a delete does not say these columns",
                 "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and say `before: full`, or use the table's key",
             )
-        return KeyPlan(columns, self._key_python(columns), from_key)
+        python = self._key_python(columns)
+        if target.namespace is not None:
+            python = f"{target.namespace + ':'!r} + ({python})"
+        return KeyPlan(columns, python, from_key)
 
     def _key_python(self, columns: tuple[str, ...]) -> str:
         local = [self.names.local(c) for c in columns]
@@ -187,7 +216,7 @@ class _TablePlanner(FieldPlanner):
             return "None", ()
         given = {
             n: getattr(reference, n)
-            for n in ("column", "columns", "expr", "lookup", "typed", "steps", "system")
+            for n in ("column", "columns", "expr", "lookup", "typed", "steps", "system", "namespace")
             if n in reference.model_fields_set
         }
         return self._pointer(Rule.model_validate(given), reference.entity or entity, path)

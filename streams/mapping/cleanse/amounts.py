@@ -68,7 +68,7 @@ def _by_locale(locale: str) -> Convert:
             return None
         try:
             return decimal_of(parse_decimal(value.strip(), locale=locale, strict=True))
-        except NumberFormatError:
+        except (NumberFormatError, InvalidOperation):  # the second for numbers of more than 28 digits
             raise BadValue(f"not a number as {locale} writes them", value) from None
 
     return convert

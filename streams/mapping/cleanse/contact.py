@@ -38,6 +38,8 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
         if not numbers.is_possible_number(number):
             raise BadValue(f"not a possible phone number of {region or 'any country'}", text)
         made = numbers.format_number(number, numbers.PhoneNumberFormat.E164)
+        if numbers.format_number(numbers.parse(made, None), numbers.PhoneNumberFormat.E164) != made:
+            raise BadValue("not a phone number that can be written in one way", text)
         return f"{made};ext={number.extension}" if number.extension else str(made)
 
     def convert(value: Any, where: Any = None) -> str | None:
