@@ -67,12 +67,14 @@ def _boot_id() -> str:
 
 def is_alive(record: Record) -> bool:
     """True while the very process that was started runs."""
-    with _children_lock:
-        child = _children.get(record.pid)
-    if child is not None and child.poll() is not None:
+    alive = identity(record.pid) == record.identity
+    if not alive:
+        # A child of this process is a zombie until it is asked for its exit code.
         with _children_lock:
-            _children.pop(record.pid, None)
-    return identity(record.pid) == record.identity
+            child = _children.get(record.pid)
+            if child is not None and child.poll() is not None:
+                del _children[record.pid]
+    return alive
 
 
 def spawn(

@@ -197,16 +197,14 @@ def test_an_interrupted_start_leaves_nothing_running(state_dir: Path) -> None:
     settings = stack_settings(state_dir)
     variables = {f"OPSHUB_{name.upper()}": str(getattr(settings, name)) for name in vars(settings) if "port" in name}
     command = [sys.executable, "-m", "streams.cli", "up", "--state-dir", str(state_dir)]
-    starting = subprocess.Popen(
-        command, env=dict(os.environ) | variables, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 60
-    while not (state_dir / "run" / "kafka.json").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    started = processes.read_records(state_dir / "run")
-    assert started
-    starting.send_signal(signal.SIGINT)
-    _, errors = starting.communicate(timeout=60)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=dict(os.environ) | variables, stderr=pipe, stdout=pipe, text=True) as starting:
+        while not (state_dir / "run" / "kafka.json").exists() and starting.poll() is None:
+            time.sleep(0.05)
+        started = processes.read_records(state_dir / "run")
+        starting.send_signal(signal.SIGINT)
+        _, errors = starting.communicate(timeout=60)
     assert starting.returncode == 130, errors
+    assert started
     assert not any(processes.is_alive(record) for record in started)
     assert processes.read_records(state_dir / "run") == []
