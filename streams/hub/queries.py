@@ -1,4 +1,4 @@
-"""The named statements of queries.sql."""
+"""The named statements of the hub's .sql files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 @cache
 def queries() -> dict[str, bytes]:
-    """Every statement of queries.sql, by name."""
-    parts = _NAME.split(Path(__file__).with_name("queries.sql").read_text(encoding="utf-8"))
-    return {name: sql.strip().encode() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    """Every statement of queries.sql and intents.sql, by name."""
+    found: dict[str, bytes] = {}
+    for file in ("queries.sql", "intents.sql"):
+        parts = _NAME.split(Path(__file__).with_name(file).read_text(encoding="utf-8"))
+        found |= {name: sql.strip().encode() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    return found

@@ -1,0 +1,159 @@
+-- name: plan_intents
+-- Add intents that are not there yet; one that says what its subject is to be now takes the place of those that wait. Wakes the deliverers.
+WITH new AS (
+    SELECT * FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
+        key text, rule text, target text, entity text, entity_id uuid, aggregate_id uuid, subject_id uuid, customer_id uuid,
+        version bigint, cause_us bigint, given jsonb, supersedes boolean)
+), gone AS (
+    UPDATE intent i SET state = 'superseded', done_at = clock_timestamp(), problem = 'a newer one says what is to be: ' || new.key
+    FROM new
+    WHERE new.supersedes AND i.rule = new.rule AND i.subject_id = new.subject_id AND i.key <> new.key
+      AND i.state IN ('planned', 'waiting', 'approved', 'failed')
+    RETURNING i.id
+), added AS (
+    INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
+    SELECT key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given FROM new
+    ON CONFLICT (key) DO NOTHING
+    RETURNING id
+), logged AS (
+    INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'superseded' FROM gone
+)
+SELECT pg_notify('opshub_intent', '') FROM added LIMIT 1;
+
+-- name: planned_intents
+-- Intents of a target for which is not decided yet whether people are asked.
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
+       state, decisions, attempts, extract(epoch FROM clock_timestamp() - created_at)::float8
+FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
+
+-- name: triage_intent
+-- Decide on an intent that is still undecided.
+WITH decided AS (
+    UPDATE intent SET state = %(state)s, reasons = %(reasons)s::jsonb, people = %(people)s, problem = %(problem)s, request = %(request)s::jsonb,
+        expires_at = now() + %(expires)s, not_before = coalesce(%(not_before)s, not_before),
+        done_at = CASE WHEN %(state)s = 'shadow' THEN clock_timestamp() END
+    WHERE id = %(id)s AND state = %(was)s RETURNING id
+)
+INSERT INTO intent_log (intent_id, who, what, detail) SELECT id, 'opshub', %(state)s, %(reasons)s::jsonb FROM decided
+WHERE %(state)s <> 'approved' RETURNING intent_id;
+
+-- name: lease_intents
+-- Take what is due. One whose deliverer fell silent is taken over; two that write the same subject by one rule are never on their way at once.
+UPDATE intent SET state = 'delivering', leased_by = %s, lease_until = clock_timestamp() + %s, attempts = attempts + 1
+WHERE id IN (
+    SELECT i.id FROM intent i
+    WHERE i.target = %s AND i.not_before <= clock_timestamp() AND i.rule <> ALL(%s)
+      AND (i.state IN ('approved', 'failed') OR (i.state = 'delivering' AND i.lease_until < clock_timestamp()))
+      AND NOT EXISTS (SELECT FROM intent o WHERE o.subject_id = i.subject_id AND o.rule = i.rule AND o.id <> i.id AND o.state = 'delivering')
+    ORDER BY i.not_before, i.id LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
+          state, decisions, attempts, extract(epoch FROM clock_timestamp() - created_at)::float8;
+
+-- name: finish_intent
+-- What became of a leased intent; nothing is written by a deliverer whose lease another took over. Those that follow it are added with it.
+WITH done AS (
+    UPDATE intent SET state = %(state)s, problem = %(problem)s, request = coalesce(%(request)s::jsonb, request), result = coalesce(%(result)s::jsonb, result),
+        not_before = now() + %(pause)s, reasons = coalesce(%(reasons)s::jsonb, reasons), people = coalesce(%(people)s, people),
+        expires_at = coalesce(now() + %(expires)s, expires_at), leased_by = NULL, lease_until = NULL,
+        done_at = CASE WHEN %(state)s IN ('delivered', 'dead', 'expired') THEN clock_timestamp() END
+    WHERE id = %(id)s AND state = 'delivering' AND leased_by = %(leased_by)s AND attempts = %(attempts)s RETURNING id
+), followed AS (
+    INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
+    SELECT new.key, new.rule, new.target, new.entity, new.entity_id, new.aggregate_id, new.subject_id, new.customer_id, new.version, new.cause_us, new.given
+    FROM done, jsonb_to_recordset(%(follow)s::jsonb) AS new (
+        key text, rule text, target text, entity text, entity_id uuid, aggregate_id uuid, subject_id uuid, customer_id uuid,
+        version bigint, cause_us bigint, given jsonb)
+    ON CONFLICT (key) DO NOTHING RETURNING id
+), logged AS (
+    INSERT INTO intent_log (intent_id, who, what, detail)
+    SELECT id, %(leased_by)s, %(what)s, jsonb_strip_nulls(jsonb_build_object('problem', %(problem)s::text)) FROM done
+), told AS (
+    SELECT pg_notify('opshub_intent', '') FROM followed LIMIT 1
+)
+SELECT id, (SELECT count(*) FROM told) FROM done;
+
+-- name: last_written
+-- What a rule last gave a subject, as the target had it afterwards.
+SELECT result->'written' FROM intent WHERE subject_id = %s AND rule = %s AND state = 'delivered' ORDER BY done_at DESC LIMIT 1;
+
+-- name: pauses
+SELECT scope FROM writeback_pause;
+
+-- name: pause
+INSERT INTO writeback_pause (scope, who, reason) VALUES (%s, %s, %s)
+ON CONFLICT (scope) DO UPDATE SET who = excluded.who, reason = excluded.reason, at = now() RETURNING scope;
+
+-- name: resume
+WITH gone AS (DELETE FROM writeback_pause WHERE scope = %s RETURNING scope)
+SELECT scope, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) FROM gone;
+
+-- name: expire_intents
+-- Questions that nobody answered in time.
+WITH late AS (
+    UPDATE intent SET state = 'expired', done_at = clock_timestamp(), problem = 'nobody decided in time'
+    WHERE state = 'waiting' AND expires_at < now() RETURNING id
+)
+INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'expired' FROM late RETURNING intent_id;
+
+-- name: intents
+-- Intents in some states, newest first.
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
+       request, result, created_at, expires_at, done_at
+FROM intent WHERE state = ANY(%s) AND (%s::text IS NULL OR rule = %s) ORDER BY id DESC LIMIT %s;
+
+-- name: intent
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
+       request, result, created_at, expires_at, done_at
+FROM intent WHERE id::text = %s OR key = %s;
+
+-- name: intents_of_aggregate
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
+       request, result, created_at, expires_at, done_at
+FROM intent WHERE aggregate_id = %s ORDER BY id;
+
+-- name: intent_log
+SELECT at, who, what, detail FROM intent_log WHERE intent_id = %s ORDER BY id;
+
+-- name: decide
+-- A person says yes or no to an intent that waits. Enough different people saying yes approve it; one no rejects it.
+WITH decided AS (
+    UPDATE intent SET
+        decisions = decisions || jsonb_build_object('who', %(who)s::text, 'what', %(what)s::text, 'why', %(why)s::text, 'at', now(), 'reasons', reasons),
+        state = CASE WHEN %(what)s = 'reject' THEN 'rejected'
+                     WHEN (SELECT count(DISTINCT d->>'who') + 1 FROM jsonb_array_elements(decisions) d
+                           WHERE d->>'what' = 'approve' AND d->'reasons' = reasons AND d->>'who' <> %(who)s) >= people THEN 'approved'
+                     ELSE state END,
+        done_at = CASE WHEN %(what)s = 'reject' THEN clock_timestamp() END, not_before = now()
+    WHERE id = %(id)s AND state = 'waiting' AND (expires_at IS NULL OR expires_at > now()) RETURNING id, state
+), logged AS (
+    INSERT INTO intent_log (intent_id, who, what, detail)
+    SELECT id, %(who)s, %(what)s, jsonb_build_object('why', %(why)s::text, 'state', state) FROM decided
+)
+SELECT id, state, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) FROM decided;
+
+-- name: intent_counts
+SELECT rule, state, count(*) FROM intent GROUP BY rule, state ORDER BY rule, state;
+
+-- name: entities_by_id
+-- These entities, or those that they are only other names of.
+SELECT w.id::text, e.id::text, e.entity, e.aggregate_id::text, e.parent_id::text, e.merged_into::text, e.version, e.revision, e.deleted, e.updated_us,
+       e.record::text, e.contributions::text
+FROM unnest(%s::uuid[]) AS w (id)
+JOIN entity n ON n.id = w.id
+JOIN entity e ON e.id = coalesce(n.merged_into, n.id);
+
+-- name: lines_of
+SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
+       record::text, contributions::text
+FROM entity WHERE aggregate_id = %s AND entity = %s AND parent_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0;
+
+-- name: live_of
+-- How many live entities of these kinds an aggregate has.
+SELECT count(*) FROM entity WHERE aggregate_id = %s AND entity = ANY(%s) AND NOT deleted AND merged_into IS NULL AND version > 0
+AND coalesce(record->>'status', '') <> 'cancelled';
+
+-- name: find_flow
+-- Aggregates of the order-to-cash flow with an id, or a document of a number.
+SELECT DISTINCT aggregate_id::text FROM entity
+WHERE id::text = %(what)s OR aggregate_id::text = %(what)s
+   OR (entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
