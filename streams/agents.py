@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mode.utils.logging import get_logger
 
+from streams.errors import RetryLater
+from streams.hub.letters import CountedElsewhere, put_aside
 from streams.hub.store import HubStore
+from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp, each_batch
 from streams.runtime.lane import Batch
 from streams.walk.assemble import Assemble
@@ -15,8 +20,13 @@ from streams.walk.ingest import Ingest
 logger = get_logger(__name__)
 
 
-def _waiting(seconds: float, error: Exception) -> None:
-    logger.warning("%s; again in %.1f s", error, seconds)
+def _on_wait(app: LaneApp, lane: str) -> Callable[[float, Exception], None]:
+    def waiting(seconds: float, error: Exception) -> None:
+        if lane not in app.waiting:
+            logger.warning("%s: %s; trying again until it passes", lane, error)
+        app.waiting[lane] = f"{lane} waits: {error}"
+
+    return waiting
 
 
 def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], **options: Any) -> None:
@@ -24,15 +34,27 @@ def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], *
     channel = app.lane("ingest", topics, **options)
 
     async def work(batch: Batch) -> None:
-        outputs, dead = await step.step(batch.records, store.rows)
-        for letter in dead:
-            await store.rows("dead_letter", *letter.row())
-            outputs.append(letter.output())
+        fault_point("ingest.read")
+        outputs, taken = await step.step(batch.records, store.rows)
+        fault_point("ingest.pure")
+        sweeps = [(one.topic, *one.position) for one in taken.sweeps if one.note]
+        try:
+            await put_aside(store, taken.letters, taken.failed, taken.accounts, sweeps)
+        except CountedElsewhere as elsewhere:
+            step.recount()
+            raise RetryLater("records were counted by an earlier try of this batch") from elsewhere
+        fault_point("ingest.hub")
         await batch.commit(outputs)
+        fault_point("ingest.committed")
+        step.committed(taken)
+        if taken.done:
+            await store.rows("letters_done", *(list(column) for column in zip(*taken.done, strict=True)))
 
     @app.agent(channel, name="ingest")
     async def ingest(stream: Any) -> None:
-        await each_batch(stream, work, on_wait=_waiting)
+        await each_batch(
+            stream, work, on_wait=_on_wait(app, "ingest"), on_pass=partial(app.waiting.pop, "ingest", None)
+        )
 
     app.forget["ingest"] = step.forget
 
@@ -42,12 +64,17 @@ def add_assemble(app: LaneApp, step: Assemble, topics: list[str], **options: Any
     channel = app.lane("assemble", topics, **options)
 
     async def work(batch: Batch) -> None:
+        fault_point("assemble.read")
         outputs, dead = await step.step(batch.records)
+        fault_point("assemble.hub")
         outputs.extend(letter.output() for letter in dead)
         await batch.commit(outputs)
+        fault_point("assemble.committed")
 
     @app.agent(channel, name="assemble")
     async def assemble(stream: Any) -> None:
-        await each_batch(stream, work, on_wait=_waiting)
+        await each_batch(
+            stream, work, on_wait=_on_wait(app, "assemble"), on_pass=partial(app.waiting.pop, "assemble", None)
+        )
 
     app.forget["assemble"] = step.forget

@@ -45,6 +45,18 @@ class SystemRoute:
         self.decoder = Decoder(dictionary, prefix=system.source["config"]["topic.prefix"])
         self.decode = self.decoder.decode
         self._tables = system.dictionary.tables
+        self._topics = system.topics
+
+    def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
+        """(system, entities that the table of this topic gives, those of them that other tables give too)."""
+        name = self._topics[topic]
+        own = list(self._tables[name].entities)
+        others = {entity for other, table in self._tables.items() if other != name for entity in table.entities}
+        return self.decoder.system, own, [entity for entity in own if entity in others]
+
+    def at_epoch(self, epoch: int) -> None:
+        """The records that come next are of this epoch of the source."""
+        self.decoder.epoch = epoch
 
     def map(self, change: RowChange) -> list[Mapped]:
         return self._tables[change.table].map_change(change)

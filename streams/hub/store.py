@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
-from streams.errors import EnvironmentFault, OpshubError, RetryLater
+from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
 from streams.hub.queries import queries
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState
 
@@ -62,7 +62,7 @@ class HubStore:
             cursor = await connection.execute(SQL[name], parameters)
             return await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def load(self, kind: str, ids: Iterable[str]) -> dict[str, AggregateState]:
         """These aggregates as the hub has them; one that it does not know is empty."""
@@ -129,7 +129,7 @@ class HubStore:
                     raise Stale({entity.id for entity, _, _ in entities} - written)
             return learnt, referring
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 class NewlySame(OpshubError):
@@ -170,15 +170,23 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _translated(error: psycopg.Error) -> OpshubError:
-    """Classes 08, 53, 55, 57, 40: wait and do it again; what is left is a fault of ours or of the hub's schema."""
+def translated(error: psycopg.Error) -> OpshubError:
+    """By SQLSTATE. Classes 08, 25, 40, 53, 55, 57: wait and do it again. 22, 23: a value that the hub can not hold. What is left is a
+    fault of the hub's schema or rights.
+    """
     state = error.sqlstate or ""
+    if state[:2] in ("22", "23"):
+        return BadRecord(
+            f"the hub can not hold this: {str(error).strip()}",
+            remedy="look at the record; a text may hold what Postgres refuses",
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state[:2] in (
         "08",
+        "25",
+        "40",
         "53",
         "55",
         "57",
-        "40",
     ):
         return RetryLater(f"the hub does not answer: {str(error).strip()}")
     return EnvironmentFault(

@@ -196,6 +196,8 @@ class LaneApp(faust.App):
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         self.settings = settings
         self.lanes = {}
+        self.waiting: dict[str, str] = {}
+        """By lane: which server its step waits for, and what that said."""
         self.forget: dict[str, Callable[[], None]] = {}
         """By lane: what drops the caches of its step when partitions come or go."""
         super().__init__(
@@ -235,13 +237,17 @@ class LaneApp(faust.App):
 
 
 async def each_batch(
-    stream: Any, work: Callable[[Batch], Awaitable[None]], *, on_wait: Callable[[float, Exception], None]
+    stream: Any,
+    work: Callable[[Batch], Awaitable[None]],
+    *,
+    on_wait: Callable[[float, Exception], None],
+    on_pass: Callable[[], object] = lambda: None,
 ) -> None:
     """Run `work` on every batch; what it raises decides what is next (see streams/errors.py).
 
-    RetryLater: the same batch again after a pause, told to `on_wait(seconds, error)`. Fenced: the batch is dropped, its new
-    owner has it. Anything else stops the worker with the batch uncommitted: nothing raises out of the loop with work undone, for
-    Faust would call it acknowledged.
+    RetryLater: the same batch again after a pause, told to `on_wait(seconds, error)`, until `on_pass()`. Fenced: the batch
+    is dropped, its new owner has it. Anything else stops the worker with the batch uncommitted: nothing raises out of the
+    loop with work undone, for Faust would call it acknowledged.
     """
     async for batch in stream:
         pause = 0.1
@@ -249,8 +255,10 @@ async def each_batch(
             try:
                 await work(batch)
                 batch.finish()
+                on_pass()
             except Fenced as gone:
                 batch.finish(gone)
+                on_pass()
             except RetryLater as later:
                 on_wait(pause, later)
                 await asyncio.sleep(pause)

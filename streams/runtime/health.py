@@ -41,7 +41,6 @@ class Health:
         self._latencies = latencies
         self._stuck_after = stuck_after
         self._histogram = HdrHistogram(1, 3_600_000_000, 3)
-        self.waiting: str | None = None
         self.started = time.time()
         self.registry = CollectorRegistry()
         self._lag = Gauge(
@@ -55,6 +54,12 @@ class Health:
             registry=self.registry,
         )
         self._told: dict[tuple[str, str], int] = {}
+
+    @property
+    def waiting(self) -> str | None:
+        """Which server this worker waits for, if any."""
+        told = [*self._app.waiting.values(), *(lane.waiting for lane in self._app.lanes.values() if lane.waiting)]
+        return "; ".join(told) or None
 
     def take(self) -> None:
         """Empty the latencies that the step left into the histograms."""

@@ -22,6 +22,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
+from streams.runtime.fault_points import fault_point
 
 logger = get_logger(__name__)
 
@@ -100,6 +101,7 @@ class Lane:
         transaction_timeout_ms: int = 10_000,
     ) -> None:
         self.name = name
+        self._produced = f"{name}.produced"
         self.topics = topics
         self.group = group
         self.batch_size = batch_size
@@ -114,6 +116,9 @@ class Lane:
         """Next offset to read, by partition, of what is committed."""
         self.ends: dict[TP, int] = {}
         """Where a poll last found a partition's end."""
+        self.waiting: str | None = None
+        """Why no broker can be read from, while that is so."""
+        self._next_probe = 0.0
         self._stopping = False
         self._idle = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
@@ -139,6 +144,7 @@ class Lane:
                 "queued.max.messages.kbytes": 32_768,
                 "topic.metadata.refresh.interval.ms": 30_000,
                 "log_level": 4,
+                "error_cb": self._broker_error,
             },
             logger=logger,
         )
@@ -217,17 +223,26 @@ class Lane:
     # -- the thread's side
 
     def _open(self) -> None:
-        try:
-            self._producer.init_transactions(30)
-        except KafkaException as error:
-            raise EnvironmentFault(
-                f"Kafka did not grant the transactional id of {self.name}: {error.args[0].str()}",
-                remedy="check that the broker answers and that transactions are allowed to this user",
-            ) from error
+        while not self._stopping:
+            try:
+                self._producer.init_transactions(10)
+                break
+            except KafkaException as raised:
+                error: KafkaError = raised.args[0]
+                if not error.retriable():
+                    raise EnvironmentFault(
+                        f"Kafka did not grant the transactional id of {self.name}: {error.str()}",
+                        remedy="check that transactions are allowed to this user",
+                    ) from raised
+                self.waiting = f"{self.name} waits: Kafka does not answer ({error.str()})"
+                logger.warning("%s", self.waiting)
+        self.waiting = None
         self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _poll(self) -> list[Any]:
         first = self._consumer.poll(0.25)
+        if self.waiting is not None:
+            self._probe()
         if first is None or self._stopping:
             return []
         if self.linger:
@@ -236,6 +251,22 @@ class Lane:
         if all(message.error() is None for message in messages):
             return messages
         return [message for message in messages if self._usable(message)]
+
+    def _broker_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and self.waiting is None:
+            self.waiting = f"{self.name} waits: no broker of Kafka answers"
+            logger.warning("%s", self.waiting)
+
+    def _probe(self) -> None:
+        """See whether the brokers are back: what says that they are away comes once, and nothing says that they are back."""
+        if time.monotonic() < self._next_probe:
+            return
+        self._next_probe = time.monotonic() + 1.0
+        try:
+            self._consumer.list_topics(self.topics[0], timeout=1.0)
+        except KafkaException:
+            return
+        self.waiting = None
 
     def _usable(self, message: Any) -> bool:
         error = message.error()
@@ -260,10 +291,15 @@ class Lane:
             try:
                 self._producer.begin_transaction()
                 self._produce(outputs)
+                fault_point(self._produced)
                 self._producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), 30)
                 self._producer.commit_transaction(30)
                 self.records_out += len(outputs)
+                self.waiting = None
                 return
+            except RetryLater:
+                self._abort()
+                raise
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
                 if error.code() in _GONE or error.fatal():
@@ -277,6 +313,8 @@ class Lane:
                 self._abort()
                 if not (error.retriable() or error.txn_requires_abort()):
                     raise RetryLater(f"Kafka refused what {self.name} emits: {error.str()}") from raised
+                if pause > 0.3:
+                    self.waiting = f"{self.name} waits: Kafka does not take what it emits ({error.str()})"
                 logger.warning("%s: transaction aborted (%s), again in %.2f s", self.name, error.str(), pause)
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)

@@ -16,15 +16,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streams.errors import DecodeError, RetryLater
+from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.store import HubStore, NewlySame, Stale
 from streams.identity.cache import Sameness
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState
+from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
-from streams.walk.ingest import DeadLetter, now_us
+from streams.walk.ingest import MAX_RECORD, DeadLetter, now_us
 from streams.walk.settle import Entangled, Settling
 
 ATTEMPTS = 8
@@ -55,6 +56,8 @@ class Assemble:
         self._cache_size = cache_aggregates
         self.sameness = Sameness()
         self._started = False
+        self._unstored: list[DeadLetter] = []
+        """Records that can not be encoded, which is seen after the hub transaction."""
         self.counts: Counter[str] = Counter()
         self.latencies: list[int] = []
         """Microseconds from the source's commit to the hub's, of a sample of each batch; whoever reads it empties it."""
@@ -95,7 +98,10 @@ class Assemble:
             await self.sameness.start(self._store.rows)
             self._started = True
         outputs: list[Output] = []
+        self._unstored.clear()
         await self._settle(groups, outputs, dead)
+        for letter in self._unstored:
+            await self._store.rows("dead_letter", *letter.row())
         self.counts["changes_in"] += len(records)
         self.counts["records_out"] += len(outputs)
         self.counts["dead"] += len(dead)
@@ -134,6 +140,12 @@ class Assemble:
                 for key, group in groups.items():
                     await self._settle({key: group}, outputs, dead)
                 return
+            except Exception as error:
+                self._drop(groups)
+                if not is_bad_record(error):
+                    raise
+                await self._apart(groups, error, outputs, dead)
+                return
             except BaseException:
                 self._drop(groups)
                 raise
@@ -141,6 +153,25 @@ class Assemble:
             self._done(settling, referring, outputs, dead)
             return
         raise RetryLater(f"rows of {len(groups)} aggregates kept changing under this worker")
+
+    async def _apart(
+        self, groups: dict[str, Group], error: Exception, outputs: list[Output], dead: list[DeadLetter]
+    ) -> None:
+        """One of these changes can not pass: settle each by itself, so that only that one is set aside."""
+        self.counts["apart"] += 1
+        for key, (kind, changes) in groups.items():
+            if len(groups) > 1:
+                await self._settle({key: (kind, changes)}, outputs, dead)
+            elif len(changes) > 1:
+                for change in changes:
+                    await self._settle({key: (kind, [change])}, outputs, dead)
+            else:
+                record = changes[0][1]
+                letter = DeadLetter(
+                    record.topic(), record.partition(), record.offset(), record.key(), record.value(), error
+                )
+                await self._store.rows("dead_letter", *letter.row())
+                dead.append(letter)
 
     def _done(self, settling: Settling, referring: list[Any], outputs: list[Output], dead: list[DeadLetter]) -> None:
         now = now_us()
@@ -167,12 +198,20 @@ class Assemble:
                 outputs.append(Output(f"changes.{kind}", aggregate_id.encode(), self._encode(refresh)))
         for entity, entity_id, version, record, source in settling.emitted():
             try:
-                outputs.append(Output(*self._message(entity, entity_id, version, record)))
+                output = Output(*self._message(entity, entity_id, version, record))
+                if output.value is not None and len(output.value) > MAX_RECORD:
+                    raise EncodeError(
+                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {MAX_RECORD:,}",
+                        remedy="map fewer or shorter columns of it; nothing is cut",
+                    )
+                outputs.append(output)
             except Exception as error:
                 self.counts["unencodable"] += 1
-                dead.append(
-                    DeadLetter(source.topic(), source.partition(), source.offset(), source.key(), source.value(), error)
+                letter = DeadLetter(
+                    source.topic(), source.partition(), source.offset(), source.key(), source.value(), error
                 )
+                dead.append(letter)
+                self._unstored.append(letter)
         dead.extend(settling.dead)
         self.counts.update(settling.counts)
 

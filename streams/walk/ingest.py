@@ -2,7 +2,7 @@
 
     (1) a batch was read
     (2) pure work: decode, map, route
-    (3) no hub transaction but the look-up of homes, and dead letters
+    (3) a hub transaction for what is put aside and for the account of all records (`put_aside`, by the caller)
     (4) produce the changes and wait for every ack        } one Kafka transaction, by the caller
     (5) commit the offsets                                }
 
@@ -18,11 +18,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from streams.errors import BadRecord, DecodeError
+from streams.errors import BadRecord, DecodeError, EncodeError
+from streams.hub.letters import Letter
 from streams.identity.cache import Bounded, Homes, Lookup
 from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
+from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
+from streams.walk.aside import Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order
+
+MAX_RECORD = 900_000
+"""Bytes of the longest value that is produced: Kafka's own limit for a batch is 1,048,588, a client's for a record 1,000,000."""
+
+_TOMBSTONE = Read("tombstones")
+_FILTERED = Read("filtered")
 
 _AGGREGATE = {name: f"changes.{entity.aggregate}" for name, entity in ENTITIES.items()}
 _PARENTS = {entity.parent for entity in ENTITIES.values() if entity.parent}
@@ -38,6 +47,13 @@ class Route(Protocol):
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None: ...
     def map(self, change: RowChange) -> list[Mapped]: ...
+    def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
+        """(system, entities that the table of this topic gives, those of them that other tables give too)."""
+        ...
+
+    def at_epoch(self, epoch: int) -> None:
+        """The records that come next are of this epoch of the source."""
+        ...
 
 
 class DeadLetter(Exception):
@@ -64,16 +80,31 @@ class DeadLetter(Exception):
         )  # fmt: skip
 
     def output(self) -> Output:
-        """For the topic `deadletters`, with the header names of Connect's own dead letter queue."""
-        headers = {
-            "__connect.errors.topic": self.topic,
-            "__connect.errors.partition": str(self.partition),
-            "__connect.errors.offset": str(self.offset),
-            "__connect.errors.stage": self.stage,
-            "__connect.errors.exception.class.name": type(self.error).__name__,
-            "__connect.errors.exception.message": str(self.error),
-        }
-        return Output("deadletters", self.key, self.value, [(name, text.encode()) for name, text in headers.items()])
+        """For the topic `deadletters`."""
+        stage, kind, reason = explained(self.error)
+        return letter_output(
+            (self.topic, self.partition, self.offset, self.key, self.value, stage, kind, reason, "dead")
+        )
+
+
+def letter_output(letter: Letter) -> Output:
+    """A dead letter for the topic `deadletters`, with the header names of Connect's own dead letter queue.
+
+    One that is too long for a record goes without its value, and says so: the hub has it.
+    """
+    topic, partition, offset, key, value, stage, kind, reason, _ = letter
+    headers = {
+        "__connect.errors.topic": topic,
+        "__connect.errors.partition": str(partition),
+        "__connect.errors.offset": str(offset),
+        "__connect.errors.stage": stage,
+        "__connect.errors.exception.class.name": kind,
+        "__connect.errors.exception.message": reason,
+    }
+    if value is not None and len(value) > MAX_RECORD:
+        headers["opshub.value"] = f"{len(value)} bytes, in the hub only"
+        value = None
+    return Output("deadletters", key, value, [(name, text.encode()) for name, text in headers.items()])
 
 
 class Ingest:
@@ -84,6 +115,13 @@ class Ingest:
         self._encode = encode
         self.homes = Homes()
         self._linked = Bounded(200_000)
+        self.waiting: dict[Key, int] = {}
+        """The offset of the first record of each key that others of it wait for."""
+        self.upto: dict[tuple[str, int], int] = {}
+        """By partition, the next offset to count."""
+        self.epochs: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        """By partition, (offset, epoch): from which raw record on the source is another."""
+        self._started = False
         self.counts: Counter[str] = Counter()
         self.newest_source_us = 0
 
@@ -91,46 +129,174 @@ class Ingest:
         """After a rebalance: other workers may have moved what was known here."""
         self.homes.known.clear()
         self._linked.clear()
+        self.waiting.clear()
+        self.upto.clear()
+        self._started = False
 
-    async def step(self, records: Sequence[Any], lookup: Lookup) -> tuple[list[Output], list[DeadLetter]]:
-        """What this batch gives rise to. Raises RetryLater while the hub is away."""
-        rows: list[tuple[RowChange, list[Mapped]]] = []
-        dead: list[DeadLetter] = []
+    async def _start(self, lookup: Lookup) -> None:
+        topics = list(self._routes)
+        self.waiting = {(topic, key): first for topic, key, first in await lookup("parked_keys", topics)}
+        self.upto = {(topic, partition): upto for topic, partition, upto in await lookup("accounts", topics)}
+        self.epochs = {}
+        for topic, partition, offset, epoch in await lookup("epoch_starts", topics):
+            self.epochs.setdefault((topic, partition), []).append((offset, epoch))
+        self._started = True
+
+    async def step(self, records: Sequence[Any], lookup: Lookup) -> tuple[list[Output], Taken]:
+        """What this batch gives rise to. Raises RetryLater while the hub is away. Once all of it is committed, call `committed`."""
+        if not self._started:
+            await self._start(lookup)
+        reads: list[Read] = []
+        rows: list[Row] = []
+        trouble = bool(self.waiting)
         for record in records:
-            topic = record.topic()
-            try:
-                route = self._routes.get(topic)
-                if route is None:
-                    raise DecodeError(f"no dictionary reads {topic}")
-                change = route.decode(topic, record.key(), record.value())
-                if change is None:
-                    self.counts["tombstones"] += 1
-                    continue
-                mapped = route.map(change)
-            except Exception as error:
-                dead.append(DeadLetter(topic, record.partition(), record.offset(), record.key(), record.value(), error))
-                continue
-            if mapped:
-                rows.append((change, mapped))
-            else:
-                self.counts["filtered"] += 1
+            topic, value = record.topic(), record.value()
+            if self.epochs:
+                self._set_epoch(topic, record.partition(), record.offset())
+            one = self._read(topic, record.key(), value, record if value is None else None)
+            reads.append(one)
+            row = one.row
+            if row is not None:
+                rows.append(row)
+                trouble = trouble or row[0].op == "t"
+            elif one.kind in ("dead", "control"):
+                trouble = True
+        if trouble:
+            taken = await in_order(records, reads, self.waiting, self._read_letter, lookup)
+            rows = taken.rows
+        else:
+            taken = Taken(rows=rows)
+        taken.accounts = accounts(records, reads, self.upto)
         await self._learn_homes(rows, lookup)
         outputs: list[Output] = []
-        for change, mapped in rows:
-            for one in mapped:
-                self._emit(change, one, outputs)
+        for change, mapped, encoded in rows:
+            for said, value in zip(mapped, encoded, strict=True):
+                self._emit(change, said, value, outputs)
+        for sweep in taken.sweeps:
+            await self._sweep(sweep, outputs, lookup)
+        outputs.extend(letter_output(letter) for letter in taken.letters if letter[8] == "dead")
         self.counts["rows_in"] += len(records)
         self.counts["changes_out"] += len(outputs)
-        self.counts["dead"] += len(dead)
+        for letter in taken.letters:
+            self.counts[letter[8]] += 1
+        for account in taken.accounts:
+            self.counts["filtered"] += account.filtered
+            self.counts["tombstones"] += account.tombstones
         if rows:
             self.newest_source_us = max(self.newest_source_us, rows[-1][0].source_us)
-        return outputs, dead
+        return outputs, taken
 
-    async def _learn_homes(self, rows: list[tuple[RowChange, list[Mapped]]], lookup: Lookup) -> None:
+    def committed(self, taken: Taken) -> None:
+        """The batch's changes are committed: keys that it parked or released are so from now on."""
+        for key, first in taken.waiting.items():
+            if first is None:
+                self.waiting.pop(key, None)
+            else:
+                self.waiting[key] = first
+        for account in taken.accounts:
+            self.upto[account.topic, account.partition] = account.upto
+        self.counts["retried"] += len(taken.done)
+
+    def recount(self) -> None:
+        """Where records are counted from is not as it was read: read it again."""
+        self._started = False
+
+    def _set_epoch(self, topic: str, partition: int, offset: int) -> None:
+        starts = self.epochs.get((topic, partition))
+        route = self._routes.get(topic)
+        if route is not None:
+            route.at_epoch(max((epoch for start, epoch in starts or () if offset >= start), default=0))
+
+    def _read(self, topic: str, key: bytes | None, value: bytes | None, record: Any = None) -> Read:
+        """What becomes of one record by itself; `record` is given for one without a value, whose headers may say more."""
+        try:
+            if record is not None:
+                control = control_of(record.headers())
+                if control is not None:
+                    return Read("control", control=control)
+            route = self._routes.get(topic)
+            if route is None:
+                raise DecodeError(f"no dictionary reads {topic}", remedy="`opshub plan` shows what should be captured")
+            change = route.decode(topic, key, value)
+            if change is None:
+                return _TOMBSTONE
+            if change.op == "t":
+                self._swept_entities(topic)
+                return Read("passed", (change, [], []))
+            mapped = route.map(change)
+            if not mapped:
+                return _FILTERED
+            return Read("passed", (change, mapped, [self._encoded(change, one) for one in mapped]))
+        except Exception as error:
+            policy = rule_for(error).policy
+            if policy is Policy.SKIP:
+                return _FILTERED
+            if policy is not Policy.DEAD_LETTER:
+                raise
+            return Read("dead", error=error)
+
+    def _read_letter(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> Read:
+        if self.epochs:
+            self._set_epoch(topic, partition, offset)
+        return self._read(topic, key, value)
+
+    def _encoded(self, row: RowChange, one: Mapped) -> bytes:
+        position = row.position
+        value: bytes = self._encode(
+            Change(
+                "change",
+                one.entity,
+                one.id,
+                row.system,
+                one.key,
+                row.op,
+                position[0],
+                position[1],
+                position[2],
+                row.source_us,
+                row.tx,
+                row.origin,
+                one.parent,
+                one.same_as,
+                None,
+                one.deleted,
+                0,
+                one.fields,
+            )
+        )
+        if len(value) > MAX_RECORD:
+            raise EncodeError(
+                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {MAX_RECORD:,}",
+                remedy="map fewer or shorter columns of it; nothing is cut",
+            )
+        return value
+
+    def _swept_entities(self, topic: str) -> tuple[str, list[str]]:
+        """(system, entities) that the table of a topic contributes; BadRecord where another table contributes the same."""
+        system, entities, shared = self._routes[topic].contributes(topic)
+        if shared:
+            raise BadRecord(
+                f"{topic} was truncated, and other tables of {system} contribute {', '.join(shared)} too",
+                remedy="`opshub verify` finds the records that went with it",
+            )
+        return system, entities
+
+    async def _sweep(self, sweep: Sweep, outputs: list[Output], lookup: Lookup) -> None:
+        """Delete what a table said before a position. What is still under way is found when the sweep is done again."""
+        system, entities = self._swept_entities(sweep.topic)
+        epoch, major, minor = sweep.position
+        # What a new epoch did not bring again is deleted at the end of the one before, so that a late row of the new one wins.
+        at = sweep.position if (major, minor) != (0, 0) else (epoch - 1, 2**62, 0)
+        for source, entity, key, aggregate in await lookup("contributed", entities, system, epoch, major, minor):
+            gone = Change("change", entity, source, system, key, "d", *at, sweep.source_us or now_us(), deleted=True)
+            outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), self._encode(gone)))
+            self.counts["swept"] += 1
+
+    async def _learn_homes(self, rows: list[Row], lookup: Lookup) -> None:
         homes = self.homes
-        here = {one.id for _, mapped in rows for one in mapped}
+        here = {one.id for _, mapped, _ in rows for one in mapped}
         unknown: set[str] = set()
-        for _, mapped in rows:
+        for _, mapped, _ in rows:
             for one in mapped:
                 if one.same_as is not None:
                     unknown.add(one.same_as)
@@ -142,7 +308,7 @@ class Ingest:
         await homes.learn(unknown, lookup)
         # Parents first, so that a child finds the parent that came in the same batch.
         parents = sorted(
-            (one for _, mapped in rows for one in mapped if one.entity in _PARENTS and not one.deleted),
+            (one for _, mapped, _ in rows for one in mapped if one.entity in _PARENTS and not one.deleted),
             key=lambda one: _DEPTH[one.entity],
         )
         for one in parents:
@@ -155,38 +321,10 @@ class Ingest:
             return self.homes.of(one.parent)
         return self.homes.of(one.id)
 
-    def _emit(self, row: RowChange, one: Mapped, outputs: list[Output]) -> None:
+    def _emit(self, row: RowChange, one: Mapped, encoded: bytes, outputs: list[Output]) -> None:
         home = self._home(one)
-        position = row.position
         topic = _AGGREGATE[one.entity]
-        outputs.append(
-            Output(
-                topic,
-                home.encode(),
-                self._encode(
-                    Change(
-                        "change",
-                        one.entity,
-                        one.id,
-                        row.system,
-                        one.key,
-                        row.op,
-                        position[0],
-                        position[1],
-                        position[2],
-                        row.source_us,
-                        row.tx,
-                        row.origin,
-                        one.parent,
-                        one.same_as,
-                        None,
-                        one.deleted,
-                        0,
-                        one.fields,
-                    )
-                ),
-            )
-        )
+        outputs.append(Output(topic, home.encode(), encoded))
         if home != one.id and (one.same_as is not None or (one.parent is not None and one.entity in _PARENTS)):
             if self._linked.get(one.id) != home:
                 self._linked.put(one.id, home)
