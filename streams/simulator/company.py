@@ -20,6 +20,7 @@ import psycopg
 
 from streams.errors import EnvironmentFault
 from streams.simulator import erp_operations, history
+from streams.simulator.desks import Desks
 from streams.simulator.journal import Journal
 from streams.simulator.session import Session, pump
 from streams.simulator.slow import SlowClerk
@@ -29,8 +30,10 @@ from streams.simulator.world import CRM, ERP, Ids, Order, OrderLine, Pool, Trans
 
 TICK = 0.002
 """Seconds between two looks at the clock: what is due in between is sent together."""
+SESSIONS = 4
+"""Sessions of each application: a commit waits for the disk, and several wait together."""
 MOST_OUTSTANDING = 400
-"""Transactions on their way in one session before the company waits for answers."""
+"""Transactions on their way in one system before the company waits for answers."""
 ADOPT_EVERY = 1.0
 Probe = tuple[str, str, int, int]
 """(entity, key in the source, when it was meant to be sent, when its commit was known), times in microseconds since 1970."""
@@ -71,10 +74,11 @@ class Company:
         self._probe_rng = Random(f"{name}/probes")
         self._probe_every = probe_every
         self.journal = Journal(journal)
-        self._sessions = {
-            CRM: Session(crm_dsn, CRM_STATEMENTS, self._answered, timezone="UTC", application_name="crm"),
-            ERP: Session(erp_dsn, ERP_STATEMENTS, self._answered, timezone="Europe/Berlin", application_name="erp"),
+        self._desks = {
+            CRM: Desks([Session(crm_dsn, CRM_STATEMENTS, self._answered, timezone="UTC", application_name="crm") for _ in range(SESSIONS)]),
+            ERP: Desks([Session(erp_dsn, ERP_STATEMENTS, self._answered, timezone="Europe/Berlin", application_name="erp") for _ in range(SESSIONS)]),
         }
+        self._sessions = [session for desks in self._desks.values() for session in desks.sessions]
         self._slow = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed) if slow_every else None
         self._lock = threading.Lock()
         self._operations: Counter[str] = Counter()
@@ -106,7 +110,7 @@ class Company:
         """
         if not self.world.products:
             history.load_products(self.world, self._crm, self._erp, 200)
-        sessions = list(self._sessions.values())
+        sessions = self._sessions
         start, wall, first, cpu = time.monotonic(), time.time_ns() // 1000, self._planned, time.thread_time()
         next_probe, next_adoption = self._probe_every, 0.0
         while not (stop_event is not None and stop_event.is_set()):
@@ -118,7 +122,7 @@ class Company:
             while next_probe is not None and self._probe_every and next_probe <= now:
                 self._probe(wall + int(next_probe * 1e6))
                 next_probe += self._probe_every
-            while self._planned - first < due and all(session.outstanding < MOST_OUTSTANDING for session in sessions):
+            while self._planned - first < due and not self._full():
                 self._operate()
             if now >= next_adoption:
                 self._adopt()
@@ -130,12 +134,13 @@ class Company:
             for session in sessions:
                 session.flush()
             rest = TICK - (time.monotonic() - start - now)
-            if any(session.outstanding >= MOST_OUTSTANDING for session in sessions):
+            if self._full():
                 pump(sessions, TICK)
             elif rest > 0:
                 time.sleep(rest)
             for session in sessions:
-                session.receive()
+                if session.outstanding:
+                    session.receive()
             self._cpu = time.thread_time() - cpu
         self.drain()
         return self.stats()
@@ -146,17 +151,16 @@ class Company:
             history.load_products(self.world, self._crm, self._erp, 200)
         for _ in range(operations):
             self._operate()
-            while any(session.outstanding >= MOST_OUTSTANDING for session in self._sessions.values()):
-                pump(list(self._sessions.values()), 1.0)
+            while self._full():
+                pump(self._sessions, 1.0)
         self.drain()
         return self.stats()
 
     def drain(self, seconds: float = 60.0) -> None:
         """Wait until every transaction is answered. Raises EnvironmentFault when that takes longer."""
         deadline = time.monotonic() + seconds
-        sessions = list(self._sessions.values())
-        while any(session.outstanding for session in sessions):
-            pump(sessions, 0.1)
+        while any(session.outstanding for session in self._sessions):
+            pump(self._sessions, 0.1)
             if time.monotonic() > deadline:
                 raise EnvironmentFault(f"the databases have not answered for {seconds:.0f} s", remedy="look for locks: pg_stat_activity")
         if self._slow is not None:
@@ -184,7 +188,7 @@ class Company:
     def close(self) -> None:
         if self._slow is not None:
             self._slow.close()
-        for session in self._sessions.values():
+        for session in self._sessions:
             session.close()
         self._crm.close()
         self._erp.close()
@@ -211,9 +215,13 @@ class Company:
         if order is not None and order.number is None:
             self.drain()
         self._planned += len(transaction.touched)
-        self._sessions[transaction.system].send(transaction.statements, transaction)
+        self._desks[transaction.system].send(transaction)
+
+    def _full(self) -> bool:
+        return any(sum(session.outstanding for session in desks.sessions) >= MOST_OUTSTANDING for desks in self._desks.values())
 
     def _answered(self, transaction: Transaction, returned: list[bytes | None], failure: str) -> None:
+        self._desks[transaction.system].answered(transaction)
         if failure:
             with self._lock:
                 self._failed += 1

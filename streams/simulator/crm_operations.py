@@ -17,6 +17,10 @@ def _update(operation: str, table: str, key: str, statement: str, *values: Any, 
     return [Transaction(CRM, operation, [(statement, (key, *values))], [(f"public.{table}", key, op)])]
 
 
+def _account(customer: Customer) -> tuple[tuple[str, str], ...]:
+    return (("public.account", customer.crm_id or ""),)
+
+
 def edit_account(world: World) -> list[Transaction]:
     """Somebody tidies up: what only the CRM knows of a customer."""
     rng = world.rng
@@ -55,7 +59,7 @@ def add_contact(world: World) -> list[Transaction]:
     key = world.uuid()
     customer.contacts.append(key)
     row = firms.contact_row(world, customer, key, False, "now")
-    return [Transaction(CRM, "contact_added", [("insert_contact_1", row)], [("public.contact", key, "c")])]
+    return [Transaction(CRM, "contact_added", [("insert_contact_1", row)], [("public.contact", key, "c")], after=_account(customer))]
 
 
 def delete_contact(world: World) -> list[Transaction]:
@@ -104,7 +108,7 @@ def new_deal(world: World) -> list[Transaction]:
     world.deals.add(deal)
     if len(world.deals) > REMEMBERED_DEALS:
         world.deals.take(world.rng)
-    return [Transaction(CRM, "opportunity_created", statements, touched)]
+    return [Transaction(CRM, "opportunity_created", statements, touched, after=_account(customer))]
 
 
 def make_deal(world: World, customer: Customer, stage: int, created: str) -> tuple[Deal, list[Statement], list[Touched]]:
@@ -114,7 +118,7 @@ def make_deal(world: World, customer: Customer, stage: int, created: str) -> tup
     deal = Deal(world.uuid(), customer, stage, [])
     touched: list[Touched] = [("public.opportunity", deal.id, "c")]
     values: list[Any] = []
-    for number in range(1 + int(rng.random() ** 2 * 5)):
+    for number in range(1 + int(rng.random() * 5)):
         line, row = deal_line(world, deal, number + 1, created)
         deal.lines.append(line)
         values += row
@@ -198,7 +202,7 @@ def change_item(world: World) -> list[Transaction]:
     header: Touched = ("public.opportunity", deal.id, "u")
     if rng.random() < 0.7:
         return [Transaction(CRM, "opportunity_item_changed", [first, second], [touched, header])]
-    return [Transaction(CRM, "opportunity_item_changed", [first], [touched]), Transaction(CRM, "opportunity_item_changed", [second], [header])]
+    return [Transaction(CRM, "opportunity_item_changed", [first], [touched], after=(header[:2],)), Transaction(CRM, "opportunity_item_changed", [second], [header])]
 
 
 def open_case(world: World) -> list[Transaction]:
@@ -218,7 +222,7 @@ def open_case(world: World) -> list[Transaction]:
         one(rng, words.SUBJECTS), words.filler(rng, 15), "New", one(rng, ("Low", "Medium", "Medium", "High", "Urgent")), one(rng, words.OWNERS), "now",
     ]  # fmt: skip
     customer.busy = True
-    return [Transaction(CRM, "case_opened", [("insert_service_case_1", row)], [("public.service_case", key, "c")], needs=order)]
+    return [Transaction(CRM, "case_opened", [("insert_service_case_1", row)], [("public.service_case", key, "c")], needs=order, after=_account(customer))]
 
 
 def advance_case(world: World) -> list[Transaction]:

@@ -23,6 +23,10 @@ def _update(operation: str, table: str, key: str | int, statement: str, *values:
     return [Transaction(ERP, operation, [(statement, (key, *values))], [(f"erp.{table}", str(key), "u")])]
 
 
+def _order(order: Order) -> tuple[tuple[str, str], ...]:
+    return (("erp.so_head", str(order.id)),)
+
+
 # -- master data
 
 
@@ -79,7 +83,7 @@ def new_order(world: World) -> list[Transaction]:
         return firms.begin(world)
     customer.busy = True
     order = Order(world.ids.next("so_head"), customer.erp_id, customer.firm.country.currency, [], warehouse=one(rng, words.WAREHOUSES))
-    products = [one(rng, world.products) for _ in range(1 + int(rng.random() ** 2 * 6))]
+    products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
     rows = [add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 0, 2, 5))) for product in products]
     world.drafts.add(order)
     return [*enter(world, order, rows, None, "order_created", slowly=rng.random() < 0.12)]
@@ -109,14 +113,14 @@ def enter(world: World, order: Order, rows: list[list[Any]], deal: str | None, o
     def numbered(returned: list[bytes | None]) -> None:
         order.number = (returned[0] or b"").decode()
 
-    key = str(order.id)
+    key, known = str(order.id), (("erp.cust", str(order.customer_id)),)
     born: Touched = ("erp.so_head", key, "c")
     again: Touched = ("erp.so_head", key, "u")
     lines: list[Touched] = [("erp.so_line", str(line.id), "c") for line in order.lines]
     if not slowly:
         insert: Statement = (f"insert_so_line_{len(rows)}", [value for row in rows for value in row])
-        return [Transaction(ERP, operation, [head, insert], [born, *lines, again], numbered)]
-    made = [Transaction(ERP, operation, [head], [born], numbered)]
+        return [Transaction(ERP, operation, [head, insert], [born, *lines, again], numbered, after=known)]
+    made = [Transaction(ERP, operation, [head], [born], numbered, after=known)]
     made += [Transaction(ERP, operation, [("insert_so_line_1", row)], [line, again]) for row, line in zip(rows, lines, strict=True)]
     return made
 
@@ -241,7 +245,7 @@ def plan_delivery(world: World, order: Order) -> list[Transaction]:
         touched.append(("erp.dlv_line", str(number), "c"))
     head: Statement = ("insert_dlv_head_1", [key, order.id, "P", one(rng, words.CARRIERS), None, order.warehouse, None, None, "now"])
     order.deliveries.append((key, "P"))
-    return [Transaction(ERP, "delivery_planned", [head, (f"insert_dlv_line_{len(touched) - 1}", rows)], touched)]
+    return [Transaction(ERP, "delivery_planned", [head, (f"insert_dlv_line_{len(touched) - 1}", rows)], touched, after=_order(order))]
 
 
 def _advance_delivery(world: World, order: Order) -> list[Transaction]:
@@ -261,7 +265,7 @@ def _advance_delivery(world: World, order: Order) -> list[Transaction]:
         return [Transaction(ERP, "delivery_shipped", [shipped], touched[:1]), Transaction(ERP, "delivery_shipped", [header], touched[1:])]
     if rng.random() < 0.01:
         return _update("delivery_returned", "dlv_head", key, "dlv_stat", "R")
-    return [Transaction(ERP, "delivery_arrived", [("dlv_arrived", (key,))], [("erp.dlv_head", str(key), "u")])]
+    return [Transaction(ERP, "delivery_arrived", [("dlv_arrived", (key,))], [("erp.dlv_head", str(key), "u")], after=_order(order))]
 
 
 # -- invoices and payments
@@ -284,7 +288,7 @@ def bill(world: World, order: Order) -> list[Transaction]:
         order.status = 60
         statements.append(("so_stat", (order.id, 60)))
         touched.append(("erp.so_head", str(order.id), "u"))
-    return [Transaction(ERP, "invoice_created", statements, touched)]
+    return [Transaction(ERP, "invoice_created", statements, touched, after=_order(order))]
 
 
 def _invoice(world: World, order: Order, invoice: Invoice, kind: str) -> Statement:
@@ -342,7 +346,7 @@ def credit(world: World) -> list[Transaction]:
     if net <= 0:
         return advance_order(world)
     note = Invoice(world.ids.next("inv_head"), net, net * TAX[line.product.tax] // 100, net)
-    return [Transaction(ERP, "credit_note_created", [_invoice(world, order, note, "GS")], [("erp.inv_head", str(note.id), "c")])]
+    return [Transaction(ERP, "credit_note_created", [_invoice(world, order, note, "GS")], [("erp.inv_head", str(note.id), "c")], after=_order(order))]
 
 
 def quantity_of(drawn: float, product: Product) -> int:

@@ -149,7 +149,7 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: dict[str, 
     if deal is not None:
         rows["so_line"] += [add_line(world, order, line.product, line.quantity * 1000, line.discount, line.price * 1000) for line in deal.lines]
     else:
-        products = [one(rng, world.products) for _ in range(1 + int(rng.random() ** 2 * 6))]
+        products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
         rows["so_line"] += [add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5))) for product in products]
     drawn = rng.random()
     order.status = 90 if drawn > 0.98 else (80 if age > 120 or drawn < 0.3 else (60 if drawn < 0.5 else (50 if drawn < 0.65 else (20 if drawn < 0.85 else 10))))

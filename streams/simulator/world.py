@@ -38,6 +38,8 @@ class Transaction:
     facts: list[dict[str, Any]] = field(default_factory=list)
     needs: Order | None = None
     """An order whose number must be known before this can be sent."""
+    after: tuple[tuple[str, str], ...] = ()
+    """(table, key) of rows that it does not touch, but that must be there as earlier transactions left them."""
 
 
 class Pool(Generic[T]):
