@@ -52,7 +52,9 @@ def identity(pid: int) -> str | None:
     try:
         if sys.platform == "linux":
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-            return None if fields[0] in "ZX" else f"{_boot_id()}/{fields[19]}"
+            # A zombie with threads is a server that is still ending, and may hold its port.
+            gone = fields[0] in "ZX" and int(fields[17]) <= 1
+            return None if gone else f"{_boot_id()}/{fields[19]}"
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
     except (OSError, psutil.Error, IndexError):
@@ -67,14 +69,13 @@ def _boot_id() -> str:
 
 def is_alive(record: Record) -> bool:
     """True while the very process that was started runs."""
-    alive = identity(record.pid) == record.identity
-    if not alive:
-        # A child of this process is a zombie until it is asked for its exit code.
-        with _children_lock:
-            child = _children.get(record.pid)
-            if child is not None and child.poll() is not None:
-                del _children[record.pid]
-    return alive
+    with _children_lock:
+        child = _children.get(record.pid)
+        if child is not None and (child.poll() is not None or identity(record.pid) is None):
+            # A child stays a zombie until it is asked for its exit code.
+            child.wait()
+            del _children[record.pid]
+    return identity(record.pid) == record.identity
 
 
 def spawn(
@@ -221,8 +222,5 @@ def rotate(log: Path, limit: int = 20_000_000) -> None:
 def wait_code(record: Record) -> int:
     """Wait for the end of a process that this one started; its exit code, negative for a signal."""
     with _children_lock:
-        child = _children[record.pid]
-    code = child.wait()
-    with _children_lock:
-        _children.pop(record.pid, None)
-    return code
+        child = _children.pop(record.pid)
+    return child.wait()
