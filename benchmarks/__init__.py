@@ -1,0 +1,1 @@
+"""The load-test harness: stages, the whole way, workloads, capacity, peers. Results go to benchmarks/results."""

@@ -1,0 +1,126 @@
+"""A stack of the benchmark's own: fresh databases, a company with a history, connectors; the workers are the caller's.
+
+In: the settings of the command. Out: a `Site`. Promised: it lives in `<state_dir>/bench` on ports of its own (500 above the
+configured ones), so that it neither meets nor changes the stack that a person works with; it begins empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from streams.demo.drain import drain
+from streams.paths import connectors_dir
+from streams.provision.plan import apply
+from streams.provision.systems import System, load_systems
+from streams.settings import Settings
+from streams.simulator.company import Company
+from streams.simulator.setup import dsn_of, setup_demo
+from streams.stack.native import NativeStack
+from streams.stack.workers import start_worker, stop_all_workers, stop_worker
+
+PORTS = ("crm_port", "erp_port", "hub_port", "kafka_port", "kafka_controller_port", "connect_port", "registry_port", "console_port", "metrics_port")
+OFFSET = 500
+
+Say = Callable[[str], None]
+
+
+def bench_settings(settings: Settings) -> Settings:
+    """The settings of the benchmark's own stack."""
+    moved: dict[str, Any] = {name: getattr(settings, name) + OFFSET for name in PORTS}
+    addresses = dict.fromkeys(("hub_dsn", "bootstrap_servers", "registry_url", "connect_url"), "")
+    return settings.model_copy(update={**moved, **addresses, "state_dir": settings.state_dir / "bench", "app_id": "bench"})
+
+
+@dataclass
+class Site:
+    """A running stack with the demo systems captured."""
+
+    stack: NativeStack
+    settings: Settings
+    env: dict[str, str]
+    systems: list[System]
+    workers: list[str] = field(default_factory=list)
+
+    def company(self, seed: int = 1, **options: Any) -> Company:
+        return Company(seed, dsn_of(self.env, "DEMO_CRM", "APP"), dsn_of(self.env, "DEMO_ERP", "APP"), **options)
+
+    def start_workers(self, count: int = 1) -> list[int]:
+        """The pids of `count` workers, started if need be."""
+        pids = []
+        for number in range(count):
+            name = f"w{number}"
+            own = self.settings.model_copy(update={"metrics_port": self.settings.metrics_port + number})
+            pids.append(start_worker(own, name, supervised=False))
+            if name not in self.workers:
+                self.workers.append(name)
+        return pids
+
+    def stop_workers(self) -> None:
+        for name in self.workers:
+            stop_worker(self.settings, name)
+        self.workers.clear()
+
+    def drain(self, seconds: float = 300) -> None:
+        drain(self.settings, self.systems, self.env, seconds=seconds)
+
+    def hub(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.settings.hub, autocommit=True)
+
+    def processes(self) -> dict[str, int]:
+        """name → pid of every server and worker."""
+        found = {server.name: server.pid for server in self.stack.status() if server.pid is not None}
+        return found | dict(zip(self.workers, self.start_workers(len(self.workers)), strict=True))
+
+
+@contextmanager
+def site(settings: Settings, say: Say, *, customers: int = 500, orders: int = 1000, fresh: bool = True, keep: bool = False) -> Iterator[Site]:
+    """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases."""
+    own = bench_settings(settings)
+    stack = NativeStack(own)
+    if fresh and own.state_dir.exists():
+        stack.down()
+        shutil.rmtree(own.state_dir)
+    say("starting the benchmark's own stack")
+    stack.up()
+    try:
+        full = own.model_copy(update={k: getattr(stack.settings, k) for k in ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")})
+        env = stack.env() | {k: v for k, v in _file_values(own).items()}
+        say("making the demo databases")
+        setup_demo(env, connectors_dir(full))
+        here = Site(stack, full, env, load_systems(full))
+        if _empty(here):
+            say(f"loading history: {customers} customers, {orders} orders")
+            with here.company() as company:
+                company.load_history(customers=customers, orders=orders)
+        say("topics, schemas, connectors")
+        apply(full, here.systems)
+        yield here
+    finally:
+        if not keep:
+            stop_all_workers(own)
+            stack.down()
+
+
+def _file_values(settings: Settings) -> dict[str, str]:
+    """The stack's file alone: variables of this process may speak of another stack."""
+    from streams.stack.environment import read_environment
+
+    return read_environment(settings)
+
+
+def _empty(here: Site) -> bool:
+    with psycopg.connect(dsn_of(here.env, "DEMO_CRM", "APP")) as connection:
+        row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
+    return bool(row and row[0])
+
+
+def run_async(work: Any) -> Any:
+    """`asyncio.run` on the event loop that workers use."""
+    return asyncio.run(work)

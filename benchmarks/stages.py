@@ -1,0 +1,276 @@
+"""Each stage alone: no Kafka, no source, no sink but where the stage is one. Each has its limit beside it, and the ratio to it.
+
+In: raw records in commit order. Out: `Stage`s. CPU is that of this process, per raw record (`changes` stages: per change). A stage
+and its limit take turns, `repeats` times; the median counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import fastavro
+import msgspec
+
+from benchmarks.recording import Raw
+from streams.app import SystemRoute
+from streams.emit.change_codec import change_decoder, change_encoder
+from streams.emit.encode import encoder
+from streams.emit.wire import output_maker
+from streams.model.change import Change
+from streams.model.entities import ENTITIES, avro_schema
+from streams.model.state import AggregateState
+from streams.provision.systems import System
+from streams.resolve.golden import Ownership
+from streams.walk.ingest import Ingest
+from streams.walk.settle import Settling
+
+
+class Stage(msgspec.Struct):
+    """One stage: `us` is CPU microseconds a unit, `limit_us` the same of the least that could do the work."""
+
+    name: str
+    unit: str
+    us: float
+    per_second: float
+    limit: str = ""
+    limit_us: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return self.us / self.limit_us if self.limit_us else None
+
+
+async def nothing(name: str, *parameters: Any) -> list[Any]:
+    """The hub of a null sink: it knows nobody, so that every id is its own home."""
+    return []
+
+
+def schema_ids() -> dict[str, int]:
+    """Ids that no registry gave: the bytes are as many."""
+    names = [entity.topic for entity in ENTITIES.values() if entity.topic] + ["changes.order_flow", "changes.customer", "changes.product"]
+    return {f"{name}-value": number for number, name in enumerate(names, 1)}
+
+
+def routes_of(systems: list[System]) -> dict[str, Any]:
+    routes: dict[str, Any] = {}
+    for system in systems:
+        route = SystemRoute(system)
+        routes |= dict.fromkeys(route.decoder.topics, route)
+    return routes
+
+
+def cost(work: Callable[[], object]) -> tuple[float, float]:
+    """CPU and wall seconds of one call, with the collector as workers have it."""
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def measured(name: str, unit: str, count: int, work: Callable[[], object], limit: str = "", least: Callable[[], object] | None = None, repeats: int = 5, least_count: int | None = None) -> Stage:
+    """Medians of `work` and `least`, in turns."""
+    times: list[tuple[float, float]] = []
+    bare: list[float] = []
+    for _ in range(repeats):
+        times.append(cost(work))
+        if least is not None:
+            bare.append(cost(least)[0])
+    cpu = statistics.median(t[0] for t in times) / count * 1e6
+    wall = statistics.median(t[1] for t in times)
+    return Stage(name, unit, round(cpu, 2), round(count / wall), limit, round(statistics.median(bare) / (least_count or count) * 1e6, 2) if bare else None)
+
+
+def batches(records: list[Any], size: int) -> list[list[Any]]:
+    return [records[at : at + size] for at in range(0, len(records), size)]
+
+
+class Corpus:
+    """What the recorded records become, stage by stage: each stage's input is made once, by the stages before it."""
+
+    def __init__(self, raws: list[Raw], systems: list[System], ownership: Ownership) -> None:
+        self.raws = raws
+        self.rows = [r for r in raws if r.value()]
+        self.ownership = ownership
+        self.routes = routes_of(systems)
+        self.ids = schema_ids()
+        self.encode = change_encoder(self.ids)
+        self.decode = change_decoder()
+        self.decoded = [self.routes[r.topic()].decode(r.topic(), r.key(), r.value()) for r in self.rows]
+        step = Ingest(self.routes, self.encode)
+        self.outputs: list[Any] = []
+        for batch in batches(raws, 2000):
+            self.outputs += asyncio.run(step.step(batch, nothing))[0]
+        self.changes = [self.decode(o.value) for o in self.outputs]
+        # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
+        # and each entity is sent to where it lives in the end.
+        home = {c.id: o.key for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"}
+        kept = [(o._replace(key=home[c.id]), c) for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"]
+        self.said_outputs, self.said = [o for o, _ in kept], [c for _, c in kept]
+
+
+def groups_of(outputs: list[Any], changes: list[Change]) -> dict[str, tuple[str, list[tuple[Change, Any]]]]:
+    groups: dict[str, tuple[str, list[tuple[Change, Any]]]] = {}
+    for output, change in zip(outputs, changes, strict=True):
+        groups.setdefault(output.key.decode(), (output.topic[8:], []))[1].append((change, output))
+    return groups
+
+
+def settle_all(corpus: Corpus, size: int, sink: Callable[[Settling], None] = lambda _: None) -> None:
+    """The pure half of assemble over all changes, in batches of `size`, with every aggregate in memory."""
+    states: dict[str, AggregateState] = {}
+    said_only = corpus.said_outputs, corpus.said
+    for outputs, changes in zip(batches(said_only[0], size), batches(said_only[1], size), strict=True):
+        settling = Settling(corpus.ownership, {})
+        for key, (kind, said) in groups_of(outputs, changes).items():
+            state = states.get(key)
+            if state is None:
+                state = states[key] = AggregateState(key, kind, members={}, sources={})
+            settling.apply(state, said)
+        settling.references()
+        settling.settle(lambda one: one)
+        sink(settling)
+
+
+def canonical_records(corpus: Corpus) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+
+    def take(settling: Settling) -> None:
+        found.extend((entity, record) for entity, _, _, record, _ in settling.emitted() if record is not None)
+
+    settle_all(corpus, 2000, take)
+    return found
+
+
+def pure_stages(corpus: Corpus, repeats: int = 5) -> list[Stage]:
+    """Everything that needs no server."""
+    rows, routes = corpus.rows, corpus.routes
+    values = [r.value() or b"" for r in rows]
+    stages = [
+        measured(
+            "decode", "row", len(rows), lambda: [routes[r.topic()].decode(r.topic(), r.key(), r.value()) for r in rows],
+            "msgspec.json.decode of the value", lambda: [loads(v) for v in values], repeats,
+        ),
+        measured("map", "row", len(rows), lambda: [routes[r.topic()].map(d) for r, d in zip(rows, corpus.decoded, strict=True)], repeats=repeats),
+        measured(
+            "encode a change", "change", len(corpus.changes), lambda: [corpus.encode(c) for c in corpus.changes],
+            "msgspec.msgpack of the same", lambda: [_msgpack(c) for c in corpus.changes], repeats,
+        ),
+        measured(
+            "decode a change", "change", len(corpus.outputs), lambda: [corpus.decode(o.value) for o in corpus.outputs],
+            "msgspec.msgpack of the same", _unpack([_msgpack(c) for c in corpus.changes]), repeats,
+        ),
+        _ingest(corpus, repeats),
+        measured("settle, batches of 2000", "change", len(corpus.said), lambda: settle_all(corpus, 2000), repeats=repeats),
+        measured("settle, batches of 200", "change", len(corpus.said), lambda: settle_all(corpus, 200), repeats=repeats),
+        _settle_and_emit(corpus, repeats),
+        _canonical(corpus, repeats),
+    ]  # fmt: skip
+    return stages
+
+
+def _ingest(corpus: Corpus, repeats: int) -> Stage:
+    step = Ingest(corpus.routes, corpus.encode)
+    parts = batches(corpus.raws, 2000)
+
+    def work() -> None:
+        step.upto = {}
+
+        async def all_of_them() -> None:
+            for part in parts:
+                await step.step(part, nothing)
+
+        asyncio.run(all_of_them())
+
+    work()
+    values = [r.value() or b"null" for r in corpus.raws]
+    dumps = msgspec.json.encode
+    return measured(
+        "ingest, whole step, null sink", "row", len(corpus.raws), work,
+        "msgspec.json.decode + msgspec encode of the row", lambda: [dumps((loads(v) or {}).get("after")) for v in values], repeats,
+    )  # fmt: skip
+
+
+def _settle_and_emit(corpus: Corpus, repeats: int) -> Stage:
+    message = output_maker(corpus.ids)
+
+    def emit(settling: Settling) -> None:
+        for entity, entity_id, version, record, _ in settling.emitted():
+            message(entity, entity_id, version, record)
+
+    def work() -> None:
+        for part in batches(corpus.said_outputs, 2000):
+            for output in part:
+                corpus.decode(output.value)
+        settle_all(corpus, 2000, emit)
+
+    return measured("assemble without hub: decode, settle, emit", "change", len(corpus.said), work, repeats=repeats)
+
+
+def _canonical(corpus: Corpus, repeats: int) -> Stage:
+    import datetime
+    import decimal
+    import io
+    import uuid
+
+    records = canonical_records(corpus)[:6000]
+    encoders = {name: encoder(name) for name, _ in records}
+    schemas = {name: fastavro.parse_schema(avro_schema(name)) for name in encoders}
+    plain: list[tuple[Any, Any]] = []
+    for name, record in records:
+        body = encoders[name](record)
+        plain.append((schemas[name], fastavro.schemaless_reader(io.BytesIO(body), schemas[name], None)))
+    del datetime, decimal, uuid
+
+    def bare() -> None:
+        for schema, value in plain:
+            fastavro.schemaless_writer(io.BytesIO(), schema, value)
+
+    return measured(
+        "encode a canonical record", "record", len(records), lambda: [encoders[name](record) for name, record in records],
+        "fastavro.schemaless_writer", bare, repeats,
+    )  # fmt: skip
+
+
+_pack = msgspec.msgpack.Encoder().encode
+loads = msgspec.json.Decoder().decode
+
+
+def _msgpack(change: Change) -> bytes:
+    return _pack(change)
+
+
+def _unpack(packed: list[bytes]) -> Callable[[], object]:
+    decode = msgspec.msgpack.Decoder(Change).decode
+    return lambda: [decode(one) for one in packed]
+
+
+def as_json(stages: list[Stage]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(s) | {"ratio": round(s.ratio, 2) if s.ratio else None} for s in stages]
+
+
+def main() -> None:
+    """`python -m benchmarks.stages FILE`: the pure stages over a recording, as JSON lines."""
+    import sys
+    from pathlib import Path
+
+    from benchmarks.recording import load
+    from streams.paths import connectors_dir
+    from streams.provision.systems import load_systems
+    from streams.resolve.ownership import load_ownership
+    from streams.settings import Settings
+
+    settings = Settings()
+    corpus = Corpus(load(Path(sys.argv[1])), load_systems(settings), load_ownership(connectors_dir(settings) / "ownership.yaml"))
+    print(f"{len(corpus.raws)} raw records, {len(corpus.changes)} changes")
+    for line in as_json(pure_stages(corpus, int(sys.argv[2]) if len(sys.argv) > 2 else 3)):
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
