@@ -15,6 +15,17 @@ from streams.mapping.problems import BadValue
 from streams.model.change import UNCHANGED, Position, RowChange
 
 
+def identity_of(change: RowChange, attribute: Callable[[str], str], key_columns: tuple[str, ...]) -> str:
+    """The key of a row, as text. A message's key may lack columns of the dictionary's; the row has them."""
+    rows = [row for row in (change.key, change.after, change.before) if row is not None]
+
+    def part(name: str) -> str:
+        values = (getattr(row, name) for row in rows)
+        return key_text(next((v for v in values if v is not UNCHANGED), None))
+
+    return "|".join(part(attribute(c)) for c in key_columns)
+
+
 class LookupPending(Exception):
     """A lookup found no row, and its rule says to wait for it."""
 
@@ -64,7 +75,7 @@ class LookupTable:
 
     def apply(self, change: RowChange, attribute: Callable[[str], str], key_columns: tuple[str, ...]) -> bool:
         """Take in one row change of this table. True if a mapping may now give something else."""
-        identity = "|".join(str(getattr(change.key, attribute(c))) for c in key_columns)
+        identity = identity_of(change, attribute, key_columns)
         row = change.after
         if row is None:
             return self.put(identity, change.position, None, None)

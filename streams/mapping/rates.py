@@ -17,7 +17,7 @@ from streams.mapping.cleanse.numbers import decimal_of
 from streams.mapping.cleanse.text import key_text, text_of
 from streams.mapping.cleanse.times import DAY, FIRST_DAY, LAST_DAY, day
 from streams.mapping.language import Rates
-from streams.mapping.lookups import LookupPending
+from streams.mapping.lookups import LookupPending, identity_of
 from streams.mapping.problems import BadValue
 from streams.model.change import UNCHANGED, Position, RowChange
 
@@ -51,7 +51,7 @@ class RateTable:
         """Take in one row change of the rates table. True if an amount may now convert differently. BadValue for a row
         that is no rate.
         """
-        identity = "|".join(str(getattr(change.key, attribute(c))) for c in key_columns)
+        identity = identity_of(change, attribute, key_columns)
         seen, held = self._seen.get(identity, (None, None))
         if seen is not None and change.position < seen:
             return False
