@@ -23,7 +23,7 @@ SELECT pg_notify('opshub_intent', '') FROM added LIMIT 1;
 -- name: planned_intents
 -- Intents of a target for which is not decided yet whether people are asked.
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-       state, decisions, attempts, extract(epoch FROM clock_timestamp() - created_at)::float8
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
 FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
 
 -- name: triage_intent
@@ -47,14 +47,14 @@ WHERE id IN (
       AND NOT EXISTS (SELECT FROM intent o WHERE o.subject_id = i.subject_id AND o.rule = i.rule AND o.id <> i.id AND o.state = 'delivering')
     ORDER BY i.not_before, i.id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-          state, decisions, attempts, extract(epoch FROM clock_timestamp() - created_at)::float8;
+          state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8;
 
 -- name: finish_intent
 -- What became of a leased intent; nothing is written by a deliverer whose lease another took over. Those that follow it are added with it.
 WITH done AS (
     UPDATE intent SET state = %(state)s, problem = %(problem)s, request = coalesce(%(request)s::jsonb, request), result = coalesce(%(result)s::jsonb, result),
         not_before = now() + %(pause)s, reasons = coalesce(%(reasons)s::jsonb, reasons), people = coalesce(%(people)s, people),
-        expires_at = coalesce(now() + %(expires)s, expires_at), leased_by = NULL, lease_until = NULL,
+        expires_at = coalesce(now() + %(expires)s, expires_at), leased_by = NULL, lease_until = NULL, failures = failures + (%(state)s = 'failed')::int,
         done_at = CASE WHEN %(state)s IN ('delivered', 'dead', 'expired') THEN clock_timestamp() END
     WHERE id = %(id)s AND state = 'delivering' AND leased_by = %(leased_by)s AND attempts = %(attempts)s RETURNING id
 ), followed AS (
@@ -145,15 +145,21 @@ JOIN entity e ON e.id = coalesce(n.merged_into, n.id);
 -- name: lines_of
 SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
        record::text, contributions::text
-FROM entity WHERE aggregate_id = %s AND entity = %s AND parent_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0;
+FROM entity WHERE aggregate_id = (SELECT aggregate_id FROM entity WHERE id = %s) AND entity = %s AND parent_id = %s AND NOT deleted
+AND merged_into IS NULL AND version > 0;
 
 -- name: live_of
 -- How many live entities of these kinds an aggregate has.
-SELECT count(*) FROM entity WHERE aggregate_id = %s AND entity = ANY(%s) AND NOT deleted AND merged_into IS NULL AND version > 0
-AND coalesce(record->>'status', '') <> 'cancelled';
+SELECT count(*) FROM entity WHERE aggregate_id = (SELECT aggregate_id FROM entity WHERE id = %s) AND entity = ANY(%s) AND NOT deleted AND merged_into IS NULL
+AND version > 0 AND coalesce(record->>'status', '') <> 'cancelled';
 
 -- name: find_flow
 -- Aggregates of the order-to-cash flow with an id, or a document of a number.
 SELECT DISTINCT aggregate_id::text FROM entity
 WHERE id::text = %(what)s OR aggregate_id::text = %(what)s
    OR (entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
+
+-- name: next_due
+-- Seconds until something of this target can be delivered; null when there is nothing.
+SELECT extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until ELSE not_before END) - clock_timestamp())::float8
+FROM intent WHERE target = %s AND state IN ('approved', 'failed', 'delivering');

@@ -6,7 +6,7 @@ that it saw, so a stale writer (a worker that was given up for dead) changes not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -56,10 +56,11 @@ class HubStore:
             await self._connection.close()
 
     async def rows(self, name: str, *parameters: Any) -> list[Any]:
-        """The rows of one named statement."""
+        """The rows of one named statement; a single dict gives its parameters by name."""
         connection = await self.connection()
         try:
-            cursor = await connection.execute(SQL[name], parameters)
+            named = parameters[0] if len(parameters) == 1 and isinstance(parameters[0], dict) else parameters
+            cursor = await connection.execute(SQL[name], named)
             return await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise translated(error) from error
@@ -89,6 +90,7 @@ class HubStore:
         same_known: int,
         used: dict[str, str | None],
         dead: list[tuple[Any, ...]],
+        intents: Sequence[msgspec.Struct] = (),
     ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, str]]]:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
@@ -116,6 +118,8 @@ class HubStore:
                         refer = await connection.execute(SQL["aggregates_that_refer"], [same_links])
                     if conflicts:
                         await connection.execute(SQL["upsert_conflicts"], [_encode([_conflict(c) for c in conflicts])])
+                    if intents:
+                        await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:
                         await connection.execute(SQL["dead_letter"], letter)
                     learnt = await news.fetchall()

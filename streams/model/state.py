@@ -26,6 +26,8 @@ class Contribution(msgspec.Struct, array_like=True):
     """Canonical values; None on the wire means: the same as the golden record."""
     older: dict[str, tuple[int, int, int]] | None = None
     """Fields that a later change left unsaid, with the position at which they were last said."""
+    live: bool = False
+    """Whether its newest change was made by people: not read by a snapshot, and not an echo of write-back."""
 
     @property
     def position(self) -> Position:

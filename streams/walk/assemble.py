@@ -27,6 +27,7 @@ from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
 from streams.walk.ingest import MAX_RECORD, DeadLetter, now_us
 from streams.walk.settle import Entangled, Settling
+from streams.writeback.plan import NONE, Planner
 
 ATTEMPTS = 8
 """Times that a batch is computed again because rows changed under it, before the worker waits."""
@@ -46,12 +47,14 @@ class Assemble:
         message: Callable[[str, str, int, dict[str, Any] | None], tuple[Any, ...]],
         ownership: Ownership,
         cache_aggregates: int,
+        planner: Planner = NONE,
     ) -> None:
         self._store = store
         self._decode = decode
         self._encode = encode
         self._message = message
         self._ownership = ownership
+        self._planner = planner
         self._cache: OrderedDict[str, AggregateState] = OrderedDict()
         self._cache_size = cache_aggregates
         self.sameness = Sameness()
@@ -111,7 +114,7 @@ class Assemble:
         foreign: dict[str, str] = {}
         for _ in range(ATTEMPTS):
             states = await self._states(groups)
-            settling = Settling(self._ownership, foreign)
+            settling = Settling(self._ownership, foreign, self._planner)
             try:
                 for key, (_, changes) in groups.items():
                     settling.apply(states[key], changes)
@@ -124,6 +127,7 @@ class Assemble:
                     same_known=self.sameness.generation,
                     used={source: self.sameness.known.get(source) for source in settling.used},
                     dead=[letter.row() for letter in settling.dead + dead],
+                    intents=settling.intents,
                 )
             except Stale as stale:
                 self._drop(groups)
@@ -214,6 +218,7 @@ class Assemble:
                 self._unstored.append(letter)
         dead.extend(settling.dead)
         self.counts.update(settling.counts)
+        self.counts["intents"] += len(settling.intents)
 
     async def _states(self, groups: dict[str, Group]) -> dict[str, AggregateState]:
         states: dict[str, AggregateState] = {}

@@ -21,6 +21,7 @@ from streams.model.state import AggregateState, Conflict, EntityState
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden
 from streams.walk.ingest import DeadLetter
+from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo
 
 MERGEABLE = ("customer", "contact", "product")
 """Entities of which two systems may have a record each; references to them go to the one that they are."""
@@ -38,7 +39,14 @@ class Entangled(OpshubError):
 class Settling:
     """One batch, from changes to what is to be written and emitted. Call apply for each aggregate, then settle."""
 
-    def __init__(self, ownership: Ownership, foreign: dict[str, str]) -> None:
+    def __init__(self, ownership: Ownership, foreign: dict[str, str], planner: Planner = NONE) -> None:
+        self._planner = planner
+        self._causes: dict[str, dict[str, int]] = {}
+        self._joined: set[str] = set()
+        self._changed: dict[str, list[Changed]] = {}
+        self._echoed: set[str] = set()
+        self._told_live: set[str] = set()
+        self.intents: list[Intent] = []
         self._ownership = ownership
         self._foreign = foreign
         self._dirty: dict[str, tuple[AggregateState, dict[str, None]]] = {}
@@ -102,6 +110,7 @@ class Settling:
         outcome = merge(entity, change)
         self.counts[outcome] += 1
         if outcome == "newer":
+            self._note_cause(state, entity, change)
             if said is None or said.deleted != entity.contributions[change.id].deleted:
                 self._resourced.add(entity_id)
             if change.parent is not None:
@@ -110,6 +119,22 @@ class Settling:
             self.source_times.append((change.source_us, state.id))
         elif outcome == "same":
             self._mark(self._again, state, entity_id)
+
+    def _note_cause(self, state: AggregateState, entity: EntityState, change: Change) -> None:
+        """An echo and a snapshot teach, but give rise to nothing."""
+        echo = is_echo(change.origin)
+        if echo:
+            self._echoed.add(entity.id)
+            self.counts["echoes"] += 1
+        else:
+            self._told_live.add(entity.id)
+        live = not echo and change.op != "r"
+        said = entity.contributions[change.id]
+        if said.live != live:
+            said.live = live
+        if live:
+            causes = self._causes.setdefault(state.id, {})
+            causes[change.system] = max(change.source_us, causes.get(change.system, 0))
 
     def _absorb(self, state: AggregateState, other_id: str, entity: EntityState) -> None:
         """`other_id` turned out to be `entity`: it becomes another name of it, and what it said is said of `entity`."""
@@ -163,7 +188,12 @@ class Settling:
                     state.sources[source] = root.id
                     self._resourced.add(root.id)
         self._mark(self._dirty, state, "")
+        self._joined.add(state.id)
+        causes = self._causes.setdefault(state.id, {})
         for member in state.members.values():
+            for said in member.contributions.values():
+                if said.live:
+                    causes[said.system] = max(said.source_us, causes.get(said.system, 0))
             if member.contributions:
                 self._mark(self._dirty, state, member.id)
             if ENTITIES[member.entity].lines is not None:
@@ -212,7 +242,7 @@ class Settling:
                     continue
                 raw, conflicts = golden(member, self._ownership)
                 self._raw[entity_id] = raw
-                for conflict in conflicts:
+                for conflict in conflicts if entity_id in self._told_live or entity_id not in self._echoed else ():
                     self.conflicts.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
                 for field in REFERENCES[member.entity]:
                     value = raw.get(field)
@@ -229,6 +259,10 @@ class Settling:
                     self._entity(state, member, same)
             if state.kind == "order_flow":
                 self._flow(state)
+            changed = self._changed.get(state.id)
+            if changed is not None:
+                joined = state.id in self._joined
+                self.intents += self._planner.plan(state, changed, self._causes.get(state.id, {}), joined)
         for state, ids in self._again.values():
             for entity_id in ids:
                 member = state.members.get(entity_id)
@@ -260,6 +294,7 @@ class Settling:
                         record[field] = target
         changed = deleted != member.deleted or record != member.record or member.version == 0
         if changed or (member.id in self._resourced and not deleted):
+            self._note_changed(state, member)
             member.record = record
             member.deleted = deleted
             if member.version or not deleted:
@@ -269,6 +304,11 @@ class Settling:
                     member.version += 1
                 self._tell(state, member, changed=True)
         self._write(member, state.id)
+
+    def _note_changed(self, state: AggregateState, member: EntityState) -> None:
+        if self._planner.reads(member.entity):
+            before = member.record if member.version and not member.deleted else None
+            self._changed.setdefault(state.id, []).append(Changed(member, before))
 
     def _tell(self, state: AggregateState, member: EntityState, *, changed: bool = False) -> None:
         """Emit the member, or the document of which it is a line."""
@@ -297,6 +337,7 @@ class Settling:
         record = flow.record if joined is None else joined
         if deleted == flow.deleted and record == flow.record and flow.version:
             return
+        self._note_changed(state, flow)
         flow.record, flow.deleted = record, deleted
         flow.version += 1
         flow.updated_us = max((member.updated_us for member in state.members.values()), default=flow.updated_us)

@@ -24,6 +24,7 @@ CREATE TABLE intent (
     leased_by    text,
     lease_until  timestamptz,
     attempts     int NOT NULL DEFAULT 0,
+    failures     int NOT NULL DEFAULT 0,
     problem      text,
     request      jsonb,
     result       jsonb,
@@ -38,6 +39,7 @@ COMMENT ON COLUMN intent.given IS 'what the delivery that it follows returned';
 COMMENT ON COLUMN intent.reasons IS 'why people are asked: [{rule, reason, people}]';
 COMMENT ON COLUMN intent.decisions IS 'what people said: [{who, what, why, at, reasons}]';
 COMMENT ON COLUMN intent.attempts IS 'times that it was leased; with leased_by the fencing token of a deliverer';
+COMMENT ON COLUMN intent.failures IS 'times that the target refused it';
 COMMENT ON COLUMN intent.request IS 'what was (or, in shadow mode, would be) sent';
 COMMENT ON COLUMN intent.result IS 'what the target returned, and under `written` the values that it has now';
 CREATE INDEX intent_due ON intent (target, not_before) WHERE state IN ('planned', 'approved', 'failed', 'delivering');

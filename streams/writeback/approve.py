@@ -1,0 +1,53 @@
+"""Who has to be asked before an intent is delivered. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from streams.writeback.plan import holds
+from streams.writeback.rules import Approval, Rule
+from streams.writeback.values import reach
+from streams.writeback.work import Work
+
+MONEY = Decimal("0.0001")
+
+
+def questions(rule: Rule, target: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """`{reason, people}` of each approval rule that asks, as things are now."""
+    return [{"reason": one.reason, "people": one.people} for one in rule.approval if _asks(one, target, document)]
+
+
+def _asks(one: Approval, target: str, document: dict[str, Any]) -> bool:
+    if one.over is not None:
+        amount = Decimal(reach(document, f"record.{one.amount}") or 0) * MONEY
+        limit = one.over.get(reach(document, "record.currency") or "") if isinstance(one.over, dict) else one.over
+        if limit is not None and amount <= limit:
+            return False
+    if one.when and not holds(one.when, {path: reach(document, path) for path in one.when}):
+        return False
+    return one.new_customer is None or one.new_customer == (reach(document, f"customer.keys.{target}") is None)
+
+
+def open_questions(asked: list[dict[str, Any]], work: Work) -> list[dict[str, Any]]:
+    """Those of `asked` to which not yet enough people said yes. A yes holds for the reasons that its giver saw."""
+    return [one for one in asked if len(_agreed(one["reason"], work.decisions)) < one["people"]]
+
+
+def _agreed(reason: str, decisions: list[dict[str, Any]]) -> set[str]:
+    return {
+        said["who"]
+        for said in decisions
+        if said["what"] == "approve" and any(seen["reason"] == reason for seen in said.get("reasons", []))
+    }
+
+
+def is_live_for(rule: Rule, work: Work) -> bool:
+    """Canary: whether the rule is live for this intent's customer, the same answer each time."""
+    if rule.mode != "live":
+        return False
+    if rule.share >= 1:
+        return True
+    drawn = int.from_bytes(sha256((work.customer_id or work.subject_id).encode()).digest()[:4], "big") / 2**32
+    return drawn < rule.share

@@ -1,0 +1,186 @@
+"""(what an aggregate was, what it is, who said so) → intents. Pure; it runs in the hot path of assemble.
+
+An intent arises when
+- a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
+- a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
+  was joined; keyed by rule, subject and version of the record, so that of several that wait only the newest stays.
+
+Neither arises from what was read by a snapshot, nor from an echo (`is_echo`), nor from what people said in the target itself: the target
+is not told what it said. What an echo teaches goes on through `after` rules, with what the delivery returned.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from streams.model.state import AggregateState, EntityState
+from streams.writeback.rules import Rule, Writeback
+from streams.writeback.values import value_of
+
+ORIGIN = "opshub"
+
+
+def is_echo(origin: str | None) -> bool:
+    """Whether a change says what write-back wrote: by the replication origin under which it was written."""
+    return origin is not None and (origin == ORIGIN or origin.startswith("opshub-"))
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that the hub wants `target` to make. `key` makes it idempotent."""
+
+    key: str
+    rule: str
+    target: str
+    entity: str
+    entity_id: str
+    aggregate_id: str
+    subject_id: str
+    customer_id: str | None
+    version: int
+    cause_us: int
+    given: dict[str, Any] = {}
+    supersedes: bool = False
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """One record before and after a batch. `before` is None for one that was not there."""
+
+    member: EntityState
+    before: dict[str, Any] | None
+
+
+class Planner:
+    """The rules of all targets, by the entity that sets them off. `NONE` plans nothing."""
+
+    def __init__(self, writebacks: Mapping[str, Writeback]) -> None:
+        self._rules: dict[str, list[tuple[str, str, Rule]]] = {}
+        for system, told in writebacks.items():
+            for name, rule in told.rules.items():
+                if rule.after is None and rule.mode != "off":
+                    self._rules.setdefault(rule.entity, []).append((f"{system}/{name}", system, rule))
+
+    def reads(self, entity: str) -> bool:
+        """Whether any rule is set off by this entity."""
+        return entity in self._rules
+
+    def plan(self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool) -> list[Intent]:
+        """What these changes of one aggregate give rise to. `causes`: system → newest commit time (µs) of what people said there;
+        `joined`: members came from another aggregate, so that `before` does not tell all.
+        """
+        if not causes:
+            return []
+        found: list[Intent] = []
+        for one in changed:
+            member = one.member
+            for name, target, rule in self._rules.get(member.entity, ()):
+                cause = max((at for system, at in causes.items() if system != target), default=None)
+                if cause is None or member.deleted or member.merged_into is not None:
+                    continue
+                intent = _of_rule(name, target, rule, state, one, cause, joined)
+                if intent is not None:
+                    found.append(intent)
+        return found
+
+
+def _of_rule(name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool) -> Intent | None:
+    member = one.member
+    subject = member.record.get(rule.subject) if rule.subject else member.id
+    if not subject:
+        return None
+    if rule.becomes:
+        if not holds(rule.becomes, member.record) or holds(rule.becomes, one.before or {}):
+            return None
+        if any(m.entity in rule.unless and is_live(m) for m in state.members.values()):
+            return None
+        key = f"{name}:{member.id}"
+    else:
+        wanted = desired(rule, document_of(member))
+        if holds(rule.skip_when, wanted):
+            return None
+        before = None if one.before is None else desired(rule, document(member.entity, one.before, member))
+        moved = before != wanted
+        if not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
+            return None
+        if moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
+            return None
+        key = f"{name}:{subject}:{member.version}"
+    return Intent(
+        key=sys.intern(key),
+        rule=name,
+        target=target,
+        entity=member.entity,
+        entity_id=member.id,
+        aggregate_id=state.id,
+        subject_id=subject,
+        customer_id=member.id if member.entity == "customer" else member.record.get("customer_id"),
+        version=member.version,
+        cause_us=cause,
+        supersedes=not rule.becomes,
+    )
+
+
+def is_live(member: EntityState) -> bool:
+    """Whether it is there and was not cancelled."""
+    return not member.deleted and member.merged_into is None and member.version > 0 and member.record.get("status") != "cancelled"
+
+
+def holds(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether the record has all of these values; a list is any of them. Holds nothing when nothing is wanted."""
+    if not wanted:
+        return False
+    for field, value in wanted.items():
+        found = record.get(field)
+        if found not in value if isinstance(value, list) else found != value:
+            return False
+    return True
+
+
+def desired(rule: Rule, told: dict[str, Any]) -> dict[str, Any]:
+    """What the subject is to say, by field."""
+    return {field: value_of(spec, told) for field, spec in rule.values.items()}
+
+
+def document_of(member: EntityState) -> dict[str, Any]:
+    """What a rule's paths begin with at planning: `record` and `said.<system>`, what each system says of it."""
+    return document(member.entity, member.record, member)
+
+
+def document(entity: str, record: dict[str, Any], member: EntityState) -> dict[str, Any]:
+    """The same, with another record in its place."""
+    told = record if entity != "order_flow" else record | flow_words(record)
+    return {"record": told, "said": {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}}
+
+
+def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
+    """shipment_status (none, partially_shipped, shipped, delivered) and payment_status (none, invoiced, partially_paid, paid) of an order_flow."""
+    shipped, ordered = flow.get("shipped_amount") or 0, flow.get("ordered_amount") or 0
+    if shipped <= 0:
+        shipment = "none"
+    elif shipped < ordered:
+        shipment = "partially_shipped"
+    else:
+        shipment = "delivered" if flow.get("delivered_at") is not None else "shipped"
+    if not flow.get("invoice_count"):
+        payment = "none"
+    elif (flow.get("paid_amount") or 0) <= 0:
+        payment = "invoiced"
+    else:
+        payment = "paid" if (flow.get("open_amount") or 0) <= 0 else "partially_paid"
+    return {"shipment_status": shipment, "payment_status": payment}
+
+
+def _differs(wanted: dict[str, Any], subject: EntityState | None, target: str) -> bool:
+    """Whether the target, as far as the hub knows, says something else."""
+    if subject is None:
+        return False
+    for said in subject.contributions.values():
+        if said.system == target and not said.deleted:
+            return any((said.fields or {}).get(field) != value for field, value in wanted.items())
+    return False
+
+
+NONE = Planner({})

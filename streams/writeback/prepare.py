@@ -1,0 +1,59 @@
+"""(rule, document) → the job that an adapter does. Pure. Says, too, when a document is not whole yet."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from streams.model.entities import ENTITIES
+from streams.writeback.failures import NotYet, Refused
+from streams.writeback.plan import desired
+from streams.writeback.rules import Rule
+from streams.writeback.values import value_of
+from streams.writeback.work import Job, Work
+
+
+def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict[str, Any] | None) -> Job:
+    """The job. Raises Refused for a value that has no form that the target wants, NotYet when the subject is not known there."""
+    try:
+        params = {name: value_of(spec, document) for name, spec in rule.params.items()}
+        lines = [{name: value_of(spec, document | line | {"line": line["record"]}) for name, spec in (rule.lines or {}).items()} for line in document["lines"]]
+        wanted = desired(rule, document)
+    except (ValueError, TypeError, ArithmeticError, KeyError) as error:
+        raise Refused(f"{work.key}: a value can not be formed: {error}", remedy=f"mend the rule {work.rule}") from error
+    subject = document["subject"]
+    expected: list[dict[str, Any]] = []
+    key = None
+    if rule.values:
+        key = subject["keys"].get(work.target)
+        if key is None:
+            raise NotYet(f"{work.target} does not know {work.subject_id}", ask=f"{work.target} has no such record: write it once it has?")
+        said = subject["said"].get(work.target, {})
+        expected.append({field: _said(said, field) for field in rule.values})
+        if last_written is not None:
+            expected.append(last_written)
+    return Job(
+        key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.attempts > 1
+    )  # fmt: skip
+
+
+def _said(said: dict[str, Any], field: str) -> Any:
+    attributes = said.get("attributes") or {}
+    return attributes.get(field.removeprefix("attributes.")) if field.startswith("attributes.") else said.get(field)
+
+
+def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:
+    """Raises NotYet while the lines do not make up the header: they come on other partitions, and people write a document in pieces."""
+    ready = rule.ready
+    if ready is None:
+        return
+    header = document["record"].get(ready.header)
+    lines = document["lines"]
+    total = sum(line["record"].get(ready.lines) or 0 for line in lines)
+    scale = ENTITIES[work.entity].fields[ready.header].scale or 0
+    tolerance = int(ready.tolerance.scaleb(scale))
+    if lines and header is not None and abs(total - header) <= tolerance:
+        return
+    said = "nothing" if header is None else str(Decimal(header).scaleb(-scale).normalize())
+    message = f"{len(lines)} lines make {Decimal(total).scaleb(-scale).normalize()}, the header says {said}"
+    raise NotYet(message, ask=f"the document is not whole: {message}")

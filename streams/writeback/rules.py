@@ -1,0 +1,283 @@
+"""Read `connectors/<system>/writeback.yaml`: what this system is given, when, after whose yes, and how.
+
+In: the file. Out: a `System` of write-back with its rules. Promised: a wrong file is a ConfigError that names file and field.
+The target of every rule is the system in whose folder the file lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from streams.errors import ConfigError
+from streams.model.entities import ENTITIES
+from streams.writeback.values import Value
+
+_DURATION = re.compile(r"(\d+)\s*(ms|s|min|h|d)\Z")
+_UNIT = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def duration(text: str) -> timedelta:
+    """`90 s`, `15 min`, `3 d` … as a timedelta. Raises ValueError."""
+    match = _DURATION.match(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration; write a number and ms, s, min, h or d")
+    return int(match.group(1)) * _UNIT[match.group(2)]
+
+
+def _cron(text: str) -> str:
+    if not croniter.is_valid(text):
+        raise ValueError(f"{text!r} is no cron expression of five fields")
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(lambda told: duration(told) if isinstance(told, str) else told)]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Approval(Strict):
+    """People are asked when all that is said here holds. `over`: the record's amount, as a number or one for each currency
+    (a currency that is not named asks always); `when`: values of the document; `new_customer`: the target does not know the customer yet.
+    """
+
+    reason: str
+    people: int = Field(default=1, ge=1, le=2)
+    over: Decimal | dict[str, Decimal] | None = None
+    amount: str = "amount"
+    when: dict[str, Any] = {}
+    new_customer: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Approval:
+        if self.over is None and not self.when and self.new_customer is None:
+            raise ValueError("needs `over`, `when` or `new_customer`")
+        return self
+
+
+class Ready(Strict):
+    """A document is whole when its lines make up its header; until then delivery waits, after `within` a person is asked."""
+
+    header: str = "amount"
+    lines: str = "net_amount"
+    tolerance: Decimal = Decimal("0.01")
+    within: Duration = timedelta(minutes=2)
+
+
+class Step(Strict):
+    """One statement of a transaction. `find` first: where it returns a row, that row is the result and `sql` is not run. `each: lines` runs
+    it for each line. What a step returns is a parameter of those after it: `%(order.id)s`.
+    """
+
+    name: str
+    sql: str
+    find: str | None = None
+    each: Literal["lines"] | None = None
+
+
+class ReadBack(Strict):
+    """What was written is read again, before the commit; columns that bear a parameter's name must equal it."""
+
+    sql: str
+    compare: list[str]
+
+
+class Update(Strict):
+    """Give one row the values of the rule, where it differs. `columns`: canonical field of the subject → column."""
+
+    table: str
+    key: str
+    columns: dict[str, str]
+
+
+class SqlAction(Strict):
+    """`lock`: the parameter whose value is locked during the transaction. `look_up` finds what was done under this key, or by hand."""
+
+    lock: str | None = None
+    look_up: str | None = None
+    steps: list[Step] = []
+    read_back: ReadBack | None = None
+    update: Update | None = None
+
+    @model_validator(mode="after")
+    def _steps_or_update(self) -> SqlAction:
+        if bool(self.steps) == (self.update is not None):
+            raise ValueError("needs either `steps` or `update`")
+        return self
+
+
+class Call(Strict):
+    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …} for a list over the lines.
+    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params. `found`: the path to the record in the answer,
+    `next`: the path to the address of the next page.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
+    path: str
+    query: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    json_body: Any = Field(default=None, alias="json")
+    rpc: str | None = None
+    found: str | None = None
+    next: str | None = None
+    pages: int = 20
+
+
+class HttpAction(Strict):
+    """`look_up` before a request that may have been done already; `send`; `read_back` with values to compare: path in the answer → parameter."""
+
+    look_up: Call | None = None
+    send: Call
+    result: dict[str, str] = {}
+    read_back: Call | None = None
+    compare: dict[str, str] = {}
+    idempotency_header: str | None = "Idempotency-Key"
+
+
+class Rule(Strict):
+    """When an intent arises, who is asked, what is sent. `about` is shown to people."""
+
+    about: str = ""
+    entity: str
+    becomes: dict[str, Any] = {}
+    """Values that the record has now and had not before: one intent for ever."""
+    unless: list[str] = []
+    """Entities of the aggregate: nothing is done while there is a live one."""
+    values: dict[str, Value] = {}
+    """What the subject is to say, by its canonical field: an intent whenever that changes."""
+    after: str | None = None
+    """Another rule (`<system>/<name>`): an intent whenever it delivered, with `given` what that returned."""
+    subject: str | None = None
+    """The field that names the entity to be written, where that is another one."""
+    skip_when: dict[str, Any] = {}
+    mode: Literal["live", "shadow", "off"] = "live"
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Canary: the share of customers for which it is live; the others are in shadow mode."""
+    schedule: Cron | None = None
+    approval: list[Approval] = []
+    expires_after: Duration = timedelta(days=3)
+    ready: Ready | None = None
+    attempts: int = Field(default=8, ge=1)
+    params: dict[str, Value] = {}
+    lines: dict[str, Value] | None = None
+    sql: SqlAction | None = None
+    http: HttpAction | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Rule:
+        if self.entity not in ENTITIES:
+            raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
+        if sum((bool(self.becomes), bool(self.values) and self.after is None, self.after is not None)) != 1:
+            raise ValueError("needs one of `becomes`, `values` or `after`: what gives rise to it")
+        for field in (*self.becomes, *([self.subject] if self.subject else [])):
+            if field not in ENTITIES[self.entity].fields:
+                raise ValueError(f"{self.entity} has no field {field!r}")
+        if (self.sql is None) == (self.http is None):
+            raise ValueError("needs either `sql` or `http`: how it is written")
+        if self.sql is not None and self.sql.update is not None and set(self.sql.update.columns) != set(self.values):
+            raise ValueError("`values` and `sql.update.columns` must name the same fields")
+        if self.lines is not None and ENTITIES[self.entity].lines is None:
+            raise ValueError(f"{self.entity} has no lines")
+        if self.ready is not None and self.lines is None:
+            raise ValueError("`ready` compares lines: say `lines`")
+        return self
+
+
+class SqlTarget(Strict):
+    """A Postgres database. `origins`: replication origins under which it is written, one session each."""
+
+    adapter: Literal["sql"]
+    host: str
+    port: str = "5432"
+    dbname: str
+    user: str
+    password: str = ""
+    origins: list[str] = Field(default=["opshub"], min_length=1)
+    statement_timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _known_origin(self) -> SqlTarget:
+        for origin in self.origins:
+            if origin != "opshub" and not origin.startswith("opshub-"):
+                raise ValueError(f"origin {origin!r}: echoes are known by the name `opshub` or `opshub-…`")
+        return self
+
+
+class HttpTarget(Strict):
+    """An HTTP interface. `auth`: headers of every request."""
+
+    adapter: Literal["http"]
+    base_url: str
+    headers: dict[str, str] = {}
+    basic: tuple[str, str] | None = None
+    timeout: Duration = timedelta(seconds=10)
+
+
+class Writeback(Strict):
+    """One system's write-back."""
+
+    system: str
+    target: SqlTarget | HttpTarget = Field(discriminator="adapter")
+    rules: dict[str, Rule]
+
+    @model_validator(mode="after")
+    def _fit(self) -> Writeback:
+        for name, rule in self.rules.items():
+            if (rule.sql is not None) != (self.target.adapter == "sql"):
+                raise ValueError(f"rule {name}: the target is of kind {self.target.adapter}")
+        return self
+
+
+def load_writeback(path: Path, resolve: Callable[[str, Path], str] = lambda text, _: text) -> Writeback | None:
+    """The file's rules, or None where there is no file. `resolve` fills in `${env:NAME}`. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        told = yaml.safe_load(resolve(_without_comments(text), path))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {error}", remedy="mend the YAML") from error
+    try:
+        found = Writeback.model_validate(told)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{path}: " + "; ".join(lines), remedy="docs/guides/write-back.md shows what a rule may say") from error
+    return found
+
+
+def _without_comments(text: str) -> str:
+    """Whole-line comments may speak of ${env:…} without its being set; line numbers stay."""
+    return "\n".join("" if line.lstrip().startswith("#") else line for line in text.splitlines())
+
+
+def load_rules(folder: Path, systems: list[str], resolve: Callable[[str, Path], str] = lambda text, _: text) -> dict[str, Writeback]:
+    """system → its write-back, for those that have a writeback.yaml. Raises ConfigError, also for an `after` that names no rule."""
+    found: dict[str, Writeback] = {}
+    for system in systems:
+        path = folder / system / "writeback.yaml"
+        told = load_writeback(path, resolve)
+        if told is not None:
+            if told.system != system:
+                raise ConfigError(f"{path}: system: is {told.system!r}, the folder is {system}", remedy=f"write system: {system}")
+            found[system] = told
+    names = {f"{system}/{name}" for system, told in found.items() for name in told.rules}
+    for system, told in found.items():
+        for name, rule in told.rules.items():
+            if rule.after is not None and rule.after not in names:
+                raise ConfigError(
+                    f"{folder / system / 'writeback.yaml'}: rules.{name}.after: there is no rule {rule.after!r}",
+                    remedy=f"one of {', '.join(sorted(names))}",
+                )
+    return found

@@ -1,0 +1,200 @@
+"""Write to a Postgres database: one transaction of named statements, under a replication origin.
+
+An origin is active in one session at a time. So a session that has it knows that no other deliverer of this origin has a
+transaction on its way: what an earlier, dead one did is either committed, and found by its idempotency key, or will never be.
+A deliverer that stands still loses its session (`idle_session_timeout`), and with it the origin, to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from streams.writeback.failures import Ahead, Refused, TargetBusy, TargetDown
+from streams.writeback.rules import SqlAction, SqlTarget, Update
+from streams.writeback.work import Job, Outcome
+
+IDLE_MS = 30_000
+"""Silence after which the target ends a deliverer's session."""
+
+
+def _nothing(_: str) -> None:
+    return
+
+
+class SqlAdapter:
+    """One Postgres target. `fault` is called at the named points `deliver.statements` (before the commit) and `deliver.target` (after it)."""
+
+    def __init__(self, target: SqlTarget, name: str, *, fault: Callable[[str], None] = _nothing) -> None:
+        self._target = target
+        self._name = name
+        self._fault = fault
+        self._connection: AsyncConnection[dict[str, Any]] | None = None
+        self.origin: str | None = None
+        self._used = 0.0
+
+    async def open(self) -> None:
+        if self._connection is not None and not self._connection.closed:
+            if time.monotonic() - self._used < IDLE_MS / 2000:
+                return
+            try:
+                await self._connection.execute("SELECT")
+                self._used = time.monotonic()
+                return
+            except psycopg.Error:
+                await self.close()
+        target = self._target
+        conninfo = make_conninfo(
+            host=target.host, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
+            connect_timeout=5, application_name=f"opshub-deliver-{self._name}",
+            keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
+            options=f"-c statement_timeout={int(target.statement_timeout.total_seconds() * 1000)}"
+            f" -c idle_session_timeout={IDLE_MS} -c idle_in_transaction_session_timeout=10000",
+        )  # fmt: skip
+        try:
+            connection = await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=1)
+        except psycopg.Error as error:
+            raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
+        for origin in target.origins:
+            try:
+                await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
+            except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
+                continue
+            except psycopg.Error as error:
+                await connection.close()
+                raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
+            self._connection, self.origin, self._used = connection, origin, time.monotonic()
+            return
+        await connection.close()
+        raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def deliver(self, job: Job) -> Outcome:
+        await self.open()
+        assert self._connection is not None and job.rule.sql is not None
+        connection, action = self._connection, job.rule.sql
+        try:
+            async with connection.transaction():
+                # The origin takes the commit time that the session states: without it Debezium would tell the year 2000.
+                await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
+                outcome = await (self._update(connection, action.update, job) if action.update else self._steps(connection, action, job))
+                self._fault("deliver.statements")
+        except psycopg.Error as error:
+            raise _translated(error, job) from error
+        self._used = time.monotonic()
+        self._fault("deliver.target")
+        return outcome
+
+    async def _steps(self, connection: AsyncConnection[dict[str, Any]], action: SqlAction, job: Job) -> Outcome:
+        params = dict(job.params) | {"key": job.key}
+        if action.lock is not None:
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))", [str(params[action.lock])])
+        if action.look_up is not None:
+            row = await _one(connection, action.look_up, params)
+            if row is not None:
+                return Outcome("found", {"found": _plain(row)})
+        result: dict[str, Any] = {}
+        for step in action.steps:
+            if step.each == "lines":
+                for line in job.lines:
+                    await connection.execute(step.sql.encode(), params | line)
+                continue
+            row = await _one(connection, step.find, params) if step.find is not None else None
+            if row is None:
+                row = await _one(connection, step.sql, params)
+            if row is not None:
+                result[step.name] = _plain(row)
+                params |= {f"{step.name}.{column}": value for column, value in row.items()}
+        if action.read_back is not None:
+            row = await _one(connection, action.read_back.sql, params)
+            if row is None:
+                raise Refused(f"{job.key}: what was written is not there")
+            result["read_back"] = _plain(row)
+            wrong = {name: (row.get(name), params.get(name)) for name in action.read_back.compare if not _equal(row.get(name), params.get(name))}
+            if wrong:
+                raise Refused(f"{job.key}: " + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items()))
+        return Outcome("done", result)
+
+    async def _update(self, connection: AsyncConnection[dict[str, Any]], update: Update, job: Job) -> Outcome:
+        columns = update.columns
+        table, key = _identifier(update.table), sql.Identifier(update.key)
+        chosen = sql.SQL(", ").join(sql.Identifier(column) for column in columns.values())
+        read = sql.SQL("SELECT {} FROM {} WHERE {} = %s FOR UPDATE").format(chosen, table, key)
+        row = await _one(connection, read, [job.subject_key])
+        if row is None:
+            raise Refused(f"{update.table} has no row {job.subject_key}")
+        there = {field: _plain_value(row[column]) for field, column in columns.items()}
+        if there == job.wanted:
+            return Outcome("unchanged", {}, there)
+        if there not in job.expected and not job.force:
+            raise Ahead(
+                f"{update.table} {job.subject_key} says {there}, the rule saw {' or '.join(map(str, job.expected))}",
+                ask=f"somebody changed {update.table} {job.subject_key} to {there}: overwrite it with {job.wanted}?",
+            )
+        sets = {columns[field]: value for field, value in job.wanted.items() if there[field] != value}
+        write = sql.SQL("UPDATE {} SET {} WHERE {} = %s RETURNING {}").format(
+            table, sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in sets), key, chosen
+        )
+        row = await _one(connection, write, [*sets.values(), job.subject_key])
+        now = {field: _plain_value(row[column]) for field, column in columns.items()} if row else {}
+        if now != job.wanted:
+            raise Refused(f"{update.table} {job.subject_key} has {now} after the update to {job.wanted}")
+        return Outcome("done", {}, now)
+
+    def describe(self, job: Job) -> list[dict[str, Any]]:
+        action = job.rule.sql
+        assert action is not None
+        if action.update is not None:
+            sets = {action.update.columns[field]: _plain_value(value) for field, value in job.wanted.items()}
+            return [{"update": action.update.table, "key": job.subject_key, "set": sets}]
+        params = {name: _plain_value(value) for name, value in job.params.items()} | {"key": job.key}
+        told: list[dict[str, Any]] = [{"step": step.name, "sql": step.sql.strip()} for step in action.steps]
+        return [*told, {"params": params, "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines]}]
+
+
+async def _one(connection: AsyncConnection[dict[str, Any]], statement: str | sql.Composed, params: Any) -> dict[str, Any] | None:
+    cursor = await connection.execute(statement.encode() if isinstance(statement, str) else statement, params)
+    return await cursor.fetchone() if cursor.description else None
+
+
+def _identifier(name: str) -> sql.Identifier:
+    return sql.Identifier(*name.split(".", 1))
+
+
+def _plain_value(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {column: _plain_value(value) for column, value in row.items()}
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, Decimal | int | float) and isinstance(right, Decimal | int | float):
+        return Decimal(str(left)) == Decimal(str(right))
+    return bool((left.strip() if isinstance(left, str) else left) == (right.strip() if isinstance(right, str) else right))
+
+
+def _translated(error: psycopg.Error, job: Job) -> Exception:
+    """Classes 08, 40, 53, 55, 57 and a broken connection: the target is away; what is left it refuses."""
+    state = error.sqlstate or ""
+    if not state or state[:2] in ("08", "25", "40", "53", "55", "57"):
+        return TargetDown(f"the target went away: {str(error).strip()}")
+    said = error.diag.message_primary or str(error).strip()
+    return Refused(f"{job.key}: {said} ({state})", remedy="compare writeback.yaml with the target's tables and the role's rights")
