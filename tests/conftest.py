@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from streams.repair.verify import Verdict
 from streams.settings import Settings
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
@@ -69,3 +71,67 @@ def stack() -> Iterator[NativeStack]:
     finally:
         shared.down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Pipeline:
+    """A stack with the demo systems, everything applied, and workers; `drain` and `verify` look at the outcome."""
+
+    def __init__(self, stack: NativeStack, settings: Settings) -> None:
+        from streams.paths import connectors_dir
+        from streams.provision.plan import apply
+        from streams.provision.systems import load_systems
+        from streams.simulator.setup import setup_demo
+
+        self.stack = stack
+        self.env = stack.env()
+        names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
+        addresses = {name: self.env[f"OPSHUB_{name.upper()}"] for name in names}
+        self.settings = settings.model_copy(update=addresses)
+        setup_demo(self.env, connectors_dir(self.settings))
+        self.systems = load_systems(self.settings)
+        apply(self.settings, self.systems)
+        self.workers: list[str] = []
+
+    def start_worker(self, name: str, *, supervised: bool = False) -> int:
+        from streams.stack.workers import start_worker
+
+        self.workers.append(name)
+        port = self.settings.metrics_port + len(self.workers) - 1
+        return start_worker(self.settings.model_copy(update={"metrics_port": port}), name, supervised=supervised)
+
+    def stop_workers(self) -> None:
+        from streams.stack.workers import stop_all_workers
+
+        stop_all_workers(self.settings)
+        self.workers.clear()
+
+    def drain(self, seconds: float = 120) -> None:
+        from streams.demo.drain import drain
+
+        drain(self.settings, self.systems, self.env, seconds=seconds)
+
+    def verify(self) -> Verdict:
+        from streams.paths import connectors_dir
+        from streams.provision.systems import capture_dsn
+        from streams.repair.verify import verify
+        from streams.resolve.ownership import load_ownership
+
+        dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
+        ownership = load_ownership(connectors_dir(self.settings) / "ownership.yaml")
+        return verify(self.settings, self.systems, dsns, ownership)
+
+    def connect(self, system: str) -> psycopg.Connection[tuple[object, ...]]:
+        """As the application's own role; autocommit. `system`: CRM or ERP."""
+        from streams.simulator.setup import dsn_of
+
+        return psycopg.connect(dsn_of(self.env, f"DEMO_{system}", "APP"), autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def pipeline(stack: NativeStack) -> Iterator[Pipeline]:
+    """The shared stack with the demo systems captured. A test starts the workers that it needs, and stops them."""
+    made = Pipeline(stack, stack.settings)
+    try:
+        yield made
+    finally:
+        made.stop_workers()

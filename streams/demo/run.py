@@ -9,14 +9,12 @@ from typing import Any
 
 import msgspec
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
 
-from streams.demo.watch import Figures, figures, wait_quiet, worker_stats
-from streams.errors import EnvironmentFault
+from streams.demo.drain import drain, raw_records
+from streams.demo.watch import Figures, figures, worker_stats
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
-from streams.provision.systems import System, capture_dsn, load_systems
-from streams.provision.topics import change_topics
+from streams.provision.systems import capture_dsn, load_systems
 from streams.repair.verify import Verdict, verify
 from streams.resolve.ownership import load_ownership
 from streams.settings import Settings
@@ -26,15 +24,6 @@ from streams.stack.environment import load_env
 from streams.stack.launch import Report
 from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers
-
-MARKERS = {
-    "demo-crm": (
-        "DEMO_CRM",
-        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)",
-    ),
-    "demo-erp": ("DEMO_ERP", "UPDATE erp.item SET last_upd = last_upd WHERE id = (SELECT id FROM erp.item LIMIT 1)"),
-}
-"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -93,18 +82,22 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         phase(f"starting {plan.workers} worker{'s' if plan.workers > 1 else ''}")
         for number in range(plan.workers):
             start_worker(settings.model_copy(update={"metrics_port": settings.metrics_port + number}), f"w{number}")
-        wanted = _partitions(settings, systems)
         phase("catching up with history")
-        _drain(settings, systems, env, wanted, show, draw, seconds=300)
+
+        def tick(now: Figures) -> None:
+            show.figures = now
+            draw(show)
+
+        drain(settings, systems, env, seconds=300, tick=tick)
         worker_stats(settings, reset=True)
-        before = _raw_records(settings, systems)
+        before = raw_records(settings, systems)
         phase(f"the company lives: {plan.rate:g} row changes/s for {plan.seconds:g} s")
         started = time.monotonic()
         lived = _live(settings, plan, company, show, draw)
         phase("waiting until nothing is in flight")
-        _drain(settings, systems, env, wanted, show, draw, seconds=300)
+        drain(settings, systems, env, seconds=300, tick=tick)
         took = time.monotonic() - started
-        rows = _raw_records(settings, systems)
+        rows = raw_records(settings, systems)
         last = figures(settings)
         phase("comparing databases, hub and topics")
         dsns = {system.name: capture_dsn(system, env) for system in systems}
@@ -144,72 +137,10 @@ def _live(settings: Settings, plan: Plan, company: Company, show: Show, draw: Ca
     return time.monotonic() - started
 
 
-def _drain(
-    settings: Settings,
-    systems: list[System],
-    env: dict[str, str],
-    partitions: int,
-    show: Show,
-    draw: Callable[[Show], None],
-    *,
-    seconds: float,
-) -> None:
-    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, then the lanes run empty."""
-
-    def tick(now: Figures) -> None:
-        show.figures = now
-        draw(show)
-
-    wait_quiet(settings, partitions, seconds=seconds, tick=tick)
-    before = _raw_records(settings, systems)
-    committed: dict[str, int] = {}
-    for system, (prefix, marker) in MARKERS.items():
-        with psycopg.connect(dsn_of(env, prefix, "APP")) as connection:
-            connection.execute(marker)
-        committed[system] = time.time_ns() // 1000
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and _raw_records(settings, systems) < before + len(MARKERS):
-        time.sleep(0.1)
-    if not wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick):
-        now = figures(settings)
-        raise EnvironmentFault(
-            f"after {seconds:.0f} s there still are {now.lag} records to read "
-            f"({now.workers} workers, {now.partitions} of {partitions} partitions)",
-            remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
-        )
-
-
 def _empty(env: dict[str, str]) -> bool:
     with psycopg.connect(dsn_of(env, "DEMO_CRM", "APP")) as connection:
         row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
     return bool(row and row[0])
-
-
-def _partitions(settings: Settings, systems: list[System]) -> int:
-    """Partitions that the lanes of all workers together must hold."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
-    try:
-        topics = consumer.list_topics(timeout=10).topics
-        return sum(
-            len(topics[topic].partitions) for topic in [*(t for s in systems for t in s.topics), *change_topics()]
-        )
-    finally:
-        consumer.close()
-
-
-def _raw_records(settings: Settings, systems: list[System]) -> int:
-    """Records that capture has written to the raw topics (which have no transaction markers, so that offsets count them)."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
-    try:
-        topics = consumer.list_topics(timeout=10).topics
-        total = 0
-        for topic in (topic for system in systems for topic in system.topics):
-            for partition in topics[topic].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                total += high - low
-        return total
-    finally:
-        consumer.close()
 
 
 def _told(

@@ -1,0 +1,82 @@
+"""Wait until nothing is in flight: what was committed at the sources is in the hub and in the topics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.demo.watch import Figures, figures, wait_quiet
+from streams.errors import EnvironmentFault
+from streams.provision.systems import System
+from streams.provision.topics import change_topics
+from streams.settings import Settings
+from streams.simulator.setup import dsn_of
+
+MARKERS = {
+    "demo-crm": (
+        "DEMO_CRM",
+        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)",
+    ),
+    "demo-erp": ("DEMO_ERP", "UPDATE erp.cust SET memo = memo WHERE id = (SELECT id FROM erp.cust LIMIT 1)"),
+}
+"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it."""
+
+
+def drain(
+    settings: Settings,
+    systems: list[System],
+    env: dict[str, str],
+    *,
+    seconds: float,
+    tick: Callable[[Figures], None] = lambda _: None,
+) -> None:
+    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, then the lanes run empty.
+
+    Raises EnvironmentFault when that takes longer than `seconds`.
+    """
+    partitions = _partitions(settings, systems)
+    wait_quiet(settings, partitions, seconds=seconds, tick=tick)
+    awaited = raw_records(settings, systems)
+    for prefix, marker in MARKERS.values():
+        with psycopg.connect(dsn_of(env, prefix, "APP")) as connection:
+            awaited += connection.execute(marker).rowcount
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and raw_records(settings, systems) < awaited:
+        time.sleep(0.1)
+    if not wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick):
+        now = figures(settings)
+        raise EnvironmentFault(
+            f"after {seconds:.0f} s there still are {now.lag} records to read "
+            f"({now.workers} workers, {now.partitions} of {partitions} partitions)",
+            remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
+        )
+
+
+def _partitions(settings: Settings, systems: list[System]) -> int:
+    """Partitions that the lanes of all workers together must hold."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
+    try:
+        topics = consumer.list_topics(timeout=10).topics
+        return sum(
+            len(topics[topic].partitions) for topic in [*(t for s in systems for t in s.topics), *change_topics()]
+        )
+    finally:
+        consumer.close()
+
+
+def raw_records(settings: Settings, systems: list[System]) -> int:
+    """Records that capture has written to the raw topics (which have no transaction markers, so that offsets count them)."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
+    try:
+        topics = consumer.list_topics(timeout=10).topics
+        total = 0
+        for topic in (topic for system in systems for topic in system.topics):
+            for partition in topics[topic].partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                total += high - low
+        return total
+    finally:
+        consumer.close()

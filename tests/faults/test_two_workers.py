@@ -1,0 +1,81 @@
+"""Two workers share the partitions; one leaves while changes flow; nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import httpx
+
+from streams.demo.watch import worker_stats
+from streams.stack.workers import stop_worker
+
+
+def _partitions(pipeline: Any) -> dict[str, set[str]]:
+    told = {}
+    for worker in worker_stats(pipeline.settings):
+        told[worker["name"]] = {one for lane in worker["lanes"].values() for one in lane["partitions"]}
+    return told
+
+
+def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
+    pipeline.start_worker("two-a")
+    pipeline.start_worker("two-b")
+    try:
+        end = time.monotonic() + 60
+        held: dict[str, set[str]] = {}
+        while time.monotonic() < end:
+            held = _partitions(pipeline)
+            if len(held) == 2 and all(held.values()):
+                break
+            time.sleep(0.2)
+        assert len(held) == 2 and all(held.values()), held
+        assert not set.intersection(*held.values()), "a partition is held twice"
+        together = len(set.union(*held.values()))
+
+        stop = threading.Event()
+        made = [0]
+
+        def work() -> None:
+            with pipeline.connect("CRM") as crm, pipeline.connect("ERP") as erp:
+                while not stop.is_set():
+                    crm.execute("INSERT INTO account (name) SELECT 'Company ' || g FROM generate_series(1, 5) g")
+                    erp.execute("INSERT INTO erp.cust (name1) SELECT 'Customer ' || g FROM generate_series(1, 5) g")
+                    made[0] += 10
+                    time.sleep(0.01)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(3)
+        stop_worker(pipeline.settings, "two-b")
+        time.sleep(4)
+        stop.set()
+        thread.join()
+        pipeline.drain()
+        held = _partitions(pipeline)
+        assert set(held) == {"two-a"}
+        assert len(held["two-a"]) == together
+        assert made[0] > 500
+        verdict = pipeline.verify()
+        assert verdict.holds, verdict.examples
+    finally:
+        pipeline.stop_workers()
+
+
+def test_a_worker_says_how_it_is(pipeline: Any) -> None:
+    pipeline.start_worker("health")
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            ready = [worker for worker in worker_stats(pipeline.settings) if worker["lanes"]["assemble"]["partitions"]]
+            if ready:
+                break
+            time.sleep(0.2)
+        port = pipeline.settings.metrics_port
+        address = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert "opshub_lag_records" in httpx.get(f"{address}/metrics").text
+    finally:
+        pipeline.stop_workers()

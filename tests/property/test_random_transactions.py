@@ -1,0 +1,71 @@
+"""Whatever transactions the applications run, the hub and the topics end up saying what the databases say.
+
+The databases are the oracle: `verify` reads them again, row by row. Each example is a list of transactions; they pile up in the same databases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=40
+)
+MONEY = st.decimals(min_value=0, max_value=99_999, places=2)
+
+STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
+    "new account": ("CRM", "INSERT INTO account (name, notes) VALUES (%s, repeat(%s, 3000))", (TEXT, TEXT)),
+    "rename account": ("CRM", "UPDATE account SET name = %s WHERE id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
+    "soft delete account": ("CRM", "UPDATE account SET is_deleted = NOT is_deleted WHERE id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
+    "new contact": ("CRM", "INSERT INTO contact (account_id, last_name) SELECT id, %s FROM account ORDER BY md5(id::text || %s) LIMIT 1", (TEXT, TEXT)),
+    "move contact": ("CRM", "UPDATE contact SET account_id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1) WHERE id = (SELECT id FROM contact ORDER BY id LIMIT 1)", (TEXT,)),
+    "delete contact": ("CRM", "DELETE FROM contact WHERE id = (SELECT id FROM contact ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
+    "new opportunity": ("CRM", "INSERT INTO opportunity (account_id, name, amount) SELECT id, %s, %s FROM account ORDER BY id LIMIT 1", (TEXT, MONEY)),
+    "win opportunities": ("CRM", "UPDATE opportunity SET stage = 'Closed Won', won_at = now() WHERE md5(id::text || %s) < '8'", (TEXT,)),
+    "new customer": ("ERP", "INSERT INTO erp.cust (name1, cred_lim) VALUES (%s, %s)", (TEXT, MONEY)),
+    "new orders": ("ERP", "INSERT INTO erp.so_head (cust_id, memo) SELECT id, %s FROM erp.cust ORDER BY md5(id::text || %s) LIMIT 3", (TEXT, TEXT)),
+    "new lines": ("ERP", "INSERT INTO erp.so_line (so_id, pos, item_id, qty, price) SELECT id, 10, 1, 2, %s FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 4", (MONEY, TEXT)),
+    "delete lines": ("ERP", "DELETE FROM erp.so_line WHERE id IN (SELECT id FROM erp.so_line ORDER BY md5(id::text || %s) LIMIT 2)", (TEXT,)),
+    "delete order": ("ERP", "DELETE FROM erp.so_head WHERE id = (SELECT id FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
+    "invoice": ("ERP", "INSERT INTO erp.inv_head (so_id, cust_id, net, tax, gross) SELECT id, cust_id, 100, 19, 119 FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 2", (TEXT,)),
+    "pay": ("ERP", "INSERT INTO erp.pay (inv_id, cust_id, amt, paid_ts) SELECT id, cust_id, 50, now() FROM erp.inv_head ORDER BY md5(id::text || %s) LIMIT 2", (TEXT,)),
+    "move lines": ("ERP", "UPDATE erp.so_line SET so_id = (SELECT id FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1) WHERE id = (SELECT id FROM erp.so_line ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
+}  # fmt: skip
+
+
+@st.composite
+def statement(draw: st.DrawFn) -> tuple[str, str, list[Any]]:
+    system, sql, values = STATEMENTS[draw(st.sampled_from(sorted(STATEMENTS)))]
+    return system, sql, [draw(value) for value in values]
+
+
+transactions = st.lists(st.lists(statement(), min_size=1, max_size=4), min_size=5, max_size=25)
+
+
+@pytest.fixture(scope="module")
+def running(pipeline: Any) -> Any:
+    pipeline.start_worker("property")
+    yield pipeline
+    pipeline.stop_workers()
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example takes seconds, and leaves its rows behind
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+@given(work=transactions)
+def test_the_hub_says_what_the_databases_say(running: Any, work: list[list[tuple[str, str, list[Any]]]]) -> None:
+    with running.connect("CRM") as crm, running.connect("ERP") as erp:
+        for transaction in work:
+            with crm.transaction(), erp.transaction():
+                for system, sql, values in transaction:
+                    (crm if system == "CRM" else erp).execute(sql, values)
+    running.drain()
+    verdict = running.verify()
+    assert verdict.holds, verdict.examples
+    assert verdict.source_rows > 0
