@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from mode.utils.logging import get_logger
 
 from streams.agents import add_assemble, add_ingest
@@ -19,22 +21,34 @@ from streams.decode.envelope import Decoder
 from streams.emit.change_codec import change_decoder, change_encoder
 from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
-from streams.errors import OpshubError
+from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.store import HubStore
 from streams.model.change import Mapped, RowChange
 from streams.paths import connectors_dir
 from streams.provision.systems import System, load_systems
 from streams.provision.topics import change_topics
+from streams.repair.tend import tend
 from streams.resolve.ownership import load_ownership
+from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp
-from streams.runtime.health import Health, Slowest
+from streams.runtime.health import Health, Slowest, serve_waiting
 from streams.settings import Settings
+from streams.stack.environment import load_env, resolve_placeholders
 from streams.walk.assemble import Assemble
 from streams.walk.ingest import Ingest
+from streams.writeback.deliver import Deliverer
+from streams.writeback.http import HttpAdapter
+from streams.writeback.plan import Planner
+from streams.writeback.rules import SqlTarget, load_rules
+from streams.writeback.sql import SqlAdapter
+from streams.writeback.work import Adapter
 
 logger = get_logger(__name__)
 
-ROLES = ("ingest", "assemble")
+STUCK_LEAVES_WITHIN = 15.0
+"""Seconds that a stuck worker may take to leave before it just ends."""
+
+ROLES = ("ingest", "assemble", "deliver")
 
 
 class SystemRoute:
@@ -87,12 +101,32 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
             output_maker(schema_ids),
             load_ownership(connectors_dir(settings) / "ownership.yaml"),
             settings.cache_aggregates,
+            Planner(load_rules(connectors_dir(settings), settings.systems)),
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
         latencies = assemble.latencies
         slowest = assemble.take_slowest
+    if "deliver" in roles:
+        app.deliverer = build_deliverer(settings)
+        counts["deliver"] = app.deliverer.counts
     return app, Health(app, counts, latencies, slowest)
+
+
+def build_deliverer(settings: Settings) -> Deliverer:
+    """What serves the intents of every system that has a writeback.yaml. Raises ConfigError for one that is wrong."""
+    env = load_env(settings)
+    rules = load_rules(
+        connectors_dir(settings), settings.systems, lambda text, path: resolve_placeholders(text, env, path)
+    )
+    name = settings.worker_name
+    adapters: dict[str, Adapter] = {
+        system: SqlAdapter(told.target, name, fault=fault_point)
+        if isinstance(told.target, SqlTarget)
+        else HttpAdapter(told.target, fault=fault_point)
+        for system, told in rules.items()
+    }
+    return Deliverer(settings.hub, f"{name}-{os.getpid()}", rules, adapters)
 
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
@@ -103,13 +137,37 @@ def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     asyncio.run(_run(settings, roles))
 
 
+async def _registry_answers(settings: Settings, stopping: asyncio.Event) -> bool:
+    """Wait for the registry, and say so where health is asked for; False when told to stop meanwhile."""
+    runner: web.AppRunner | None = None
+    pause = 0.5
+    try:
+        while not stopping.is_set():
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, register_all, settings.registry)
+                return True
+            except EnvironmentFault as away:
+                logger.warning("the worker waits: %s", away)
+                if runner is None:
+                    runner = await serve_waiting(settings, f"waits to start: {away}")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), pause)
+                pause = min(pause * 2, 10.0)
+        return False
+    finally:
+        if runner is not None:
+            await runner.cleanup()
+
+
 async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
-    app, health = build_app(settings, roles=roles)
     loop = asyncio.get_running_loop()
-    app.loop = loop
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if not await _registry_answers(settings, stopping):
+        return
+    app, health = build_app(settings, roles=roles)
+    app.loop = loop
     runner = await health.serve(settings.host, settings.metrics_port)
     port = runner.addresses[0][1]
     note = settings.state_dir / "run" / f"worker-{settings.worker_name}.port"
@@ -120,9 +178,28 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
         "worker %s is up: %s; http://%s:%s/stats", settings.worker_name, ", ".join(app.lanes), settings.host, port
     )
     crashed = asyncio.ensure_future(app.wait_until_stopped())
+    delivering = asyncio.ensure_future(app.deliverer.run()) if app.deliverer is not None else None
     asked = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({crashed, asked}, return_when=asyncio.FIRST_COMPLETED)
+    tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
+    stuck = asyncio.ensure_future(health.until_stuck())
+    awaited = {one for one in (crashed, asked, stuck, delivering, tending) if one is not None}
+    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
     crash = app.crash_reason
+    if tending is not None:
+        if tending.done() and not tending.cancelled():
+            crash = crash or tending.exception()
+        tending.cancel()
+    if stuck.done():
+        logger.error("worker %s leaves, to be started again: %s", settings.worker_name, stuck.result())
+        # What is stuck may not let go: leaving takes a bounded time.
+        loop.call_later(STUCK_LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
+        crash = crash or EnvironmentFault(stuck.result(), remedy="the supervisor starts this worker again; see its log")
+    stuck.cancel()
+    if delivering is not None:
+        if delivering.done() and not delivering.cancelled():
+            crash = crash or delivering.exception()
+        delivering.cancel()
+        await asyncio.gather(delivering, return_exceptions=True)
     await app.stop()
     asked.cancel()
     crashed.cancel()

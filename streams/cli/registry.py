@@ -35,8 +35,15 @@ VERBS: list[Verb] = [
     Verb("apply", "streams.cli.plan", "apply", "Create what is missing, change what differs."),
     Verb("consume", "streams.cli.consume", "consume", "Show the records of a topic, decoded, as they come."),
     Verb("verify", "streams.cli.verify", "verify", "Compare source tables, hub and topics in both directions."),
-    Verb("map check", "streams.cli.map", "check", "Validate dictionaries: every fault with its line; run their examples."),
+    Verb(
+        "map check", "streams.cli.map", "check", "Validate dictionaries: every fault with its line; run their examples."
+    ),
     Verb("map explain", "streams.cli.map", "explain", "Show where a canonical field comes from."),
     Verb("map try", "streams.cli.map", "try_rows", "Run rows through the dictionary, before and after side by side."),
     Verb("map draft", "streams.cli.map", "draft", "Propose a dictionary for an unknown database."),
+    Verb("dlq list", "streams.cli.dlq", "list_letters", "List records that could not be processed."),
+    Verb("dlq show", "streams.cli.dlq", "show", "Show one of them whole."),
+    Verb("dlq edit", "streams.cli.dlq", "edit", "Let one be tried again as a file says."),
+    Verb("dlq retry", "streams.cli.dlq", "retry", "Try them again, each key in order."),
+    Verb("dlq drop", "streams.cli.dlq", "drop", "Give them up; what waits behind them goes on."),
 ]

@@ -18,7 +18,7 @@ from streams.cli.up import StateDir
 from streams.errors import OpshubError
 from streams.settings import Settings
 
-SECTIONS: list[tuple[str, str]] = []
+SECTIONS: list[tuple[str, str]] = [("records", "streams.repair.dlq:accounting")]
 
 
 def collect(settings: Settings) -> dict[str, Any]:

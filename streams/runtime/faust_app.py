@@ -200,6 +200,8 @@ class LaneApp(faust.App):
         """By lane: which server its step waits for, and what that said."""
         self.forget: dict[str, Callable[[], None]] = {}
         """By lane: what drops the caches of its step when partitions come or go."""
+        self.deliverer: Any = None
+        """What serves intents beside the lanes, in a worker of that role."""
         super().__init__(
             settings.app_id,
             broker=f"confluent://{settings.kafka.split(',')[0]}",

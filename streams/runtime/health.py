@@ -6,6 +6,7 @@ the worker. `/readyz` fails, too, while a lane has no partitions yet or its step
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client import Counter as Metric
 
 from streams.runtime.faust_app import LaneApp
+from streams.settings import Settings
 
 Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that waited longest; with True it begins anew."""
@@ -116,6 +118,14 @@ class Health:
             return self.waiting
         return None
 
+    async def until_stuck(self, every: float = 5.0) -> str:
+        """Wait until this worker is alive but makes no progress; what is stuck, for whoever then ends it."""
+        while True:
+            problem = self.problem()
+            if problem is not None:
+                return problem
+            await asyncio.sleep(every)
+
     async def serve(self, host: str, port: int) -> web.AppRunner:
         """Listen; a `port` of 0 takes a free one. `runner.addresses` tells which."""
         service = web.Application()
@@ -148,3 +158,21 @@ class Health:
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
         return runner
+
+
+async def serve_waiting(settings: Settings, text: str) -> web.AppRunner:
+    """The page of a worker that has not started yet: alive, not ready, and why."""
+    service = web.Application()
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text=text + "\n", status=503)
+
+    service.router.add_get("/healthz", healthz)
+    service.router.add_get("/readyz", readyz)
+    runner = web.AppRunner(service, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+    return runner
