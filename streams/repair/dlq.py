@@ -262,9 +262,8 @@ def accounting(settings: Settings) -> dict[str, Any]:
             f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
         ) from error
     assert row is not None
-    told: dict[str, Any] = dict(
-        zip(("in", "passed", "filtered", "tombstones", "dead", "parked", "control", "offsets"), row, strict=True)
-    )
+    names = ("in", "passed", "filtered", "tombstones", "dead", "parked", "control", "offsets")
+    told: dict[str, Any] = dict(zip(names, (int(value or 0) for value in row), strict=True))
     raw = [(came, state, count) for is_raw, came, state, count, _ in states if is_raw]
     stored = {came: sum(count for one, _, count in raw if one == came) for came in ("dead", "parked")}
     told["open"] = {state: sum(count for _, _, one, count, _ in states if one == state) for state in OPEN}

@@ -34,11 +34,10 @@ def parse(text: str) -> dict[str, tuple[str, int]]:
         point, _, rest = part.partition(":")
         action, _, nth = rest.partition(":")
         lane, _, step = point.partition(".")
-        known = point in DELIVER or (lane in LANES and step in STEPS)
-        if not known or action not in ACTIONS or not (nth or "1").isdigit():
+        if lane not in LANES or step not in STEPS or action not in ACTIONS or not (nth or "1").isdigit():
             raise ConfigError(
                 f"OPSHUB_FAULT: {part!r} is not a fault",
-                remedy=f"point:action:nth; points {'|'.join(LANES)}.{'|'.join(STEPS)} or {' '.join(DELIVER)}, actions {'|'.join(ACTIONS)}",
+                remedy=f"point:action:nth; points {'|'.join(LANES)}.{'|'.join(STEPS)}, actions {'|'.join(ACTIONS)}",
             )
         wanted[point] = (action, int(nth or "1"))
     return wanted
