@@ -55,13 +55,14 @@ def dictionary_schema() -> dict[str, Any]:
 
 
 def _or_text(schema: dict[str, Any]) -> None:
-    """Let one text stand for a list of one."""
+    """Let one text stand for a list of one; and say `minItems` where pydantic says `minLength` of a list."""
     text = {"type": "string", "minLength": 1}
-    if "anyOf" in schema:
-        schema["anyOf"].append(text)
-        return
-    kept = {k: schema.pop(k) for k in ("type", "items", "minItems") if k in schema}
-    schema["anyOf"] = [kept, text]
+    if "anyOf" not in schema:
+        schema["anyOf"] = [{k: schema.pop(k) for k in ("type", "items", "minLength") if k in schema}]
+    for arm in schema["anyOf"]:
+        if arm.get("type") == "array" and "minLength" in arm:
+            arm["minItems"] = arm.pop("minLength")
+    schema["anyOf"].append(text)
 
 
 def schema_text() -> str:
