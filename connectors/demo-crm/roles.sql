@@ -5,7 +5,7 @@
 --   opshub_capture     Debezium: streams and reads the published tables, writes its heartbeat and signals
 --   opshub_writeback   what opshub gives back to the CRM: a few columns, under the replication origin `opshub`
 
-DO $$
+DO $opshub$
 DECLARE
     given record;
 BEGIN
@@ -20,7 +20,7 @@ BEGIN
         EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS %s PASSWORD %L',
                        given.name, given.replication, given.password);
     END LOOP;
-END $$;
+END $opshub$;
 
 REVOKE ALL ON DATABASE "${env:DEMO_CRM_DATABASE}" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "${env:DEMO_CRM_DATABASE}"
@@ -58,7 +58,7 @@ GRANT INSERT (id, sku, name, description, family, unit, gtin, list_price, curren
       UPDATE (name, description, family, unit, gtin, list_price, currency_iso_code, is_active)
     ON product TO "${env:DEMO_CRM_WRITEBACK_USER}";
 
-DO $$
+DO $opshub$
 DECLARE
     allowed text;
     published CONSTANT text := 'account, contact, product, opportunity, opportunity_item, service_case, opshub_heartbeat, opshub_signal';
@@ -81,4 +81,4 @@ BEGIN
     ELSE
         EXECUTE 'CREATE PUBLICATION opshub_demo_crm FOR TABLE ' || published;
     END IF;
-END $$;
+END $opshub$;

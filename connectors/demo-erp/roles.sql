@@ -5,7 +5,7 @@
 --   opshub_capture     Debezium: streams and reads the published tables, writes its heartbeat and signals
 --   opshub_writeback   what opshub gives to the ERP: customers and orders, under the replication origin `opshub`
 
-DO $$
+DO $opshub$
 DECLARE
     given record;
 BEGIN
@@ -20,7 +20,7 @@ BEGIN
         EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS %s PASSWORD %L',
                        given.name, given.replication, given.password);
     END LOOP;
-END $$;
+END $opshub$;
 
 REVOKE ALL ON DATABASE "${env:DEMO_ERP_DATABASE}" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "${env:DEMO_ERP_DATABASE}"
@@ -59,12 +59,12 @@ GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv
 GRANT INSERT (short_name, name1, name2, vat_no, crm_ref, street, zip, city, region, ctry, phone, email, curr, lang, pay_terms, cred_lim, grp, slsman, memo),
       UPDATE (crm_ref)
     ON erp.cust TO "${env:DEMO_ERP_WRITEBACK_USER}";
-GRANT INSERT (cust_id, crm_opp, ext_ref, stat, ord_date, req_date, prom_date, curr, pay_terms, whs, slsman, po_no, memo)
+GRANT INSERT (cust_id, crm_opp, ext_ref, stat, ord_date, req_date, prom_date, curr, pay_terms, whs, slsman, po_no, memo, conf_ts)
     ON erp.so_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
 GRANT INSERT (so_id, pos, item_id, descr, qty, uom, price, disc, tax_cd, req_date)
     ON erp.so_line TO "${env:DEMO_ERP_WRITEBACK_USER}";
 
-DO $$
+DO $opshub$
 DECLARE
     allowed text;
     published CONSTANT text := 'erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, '
@@ -88,4 +88,4 @@ BEGIN
     ELSE
         EXECUTE 'CREATE PUBLICATION opshub_demo_erp FOR TABLE ' || published;
     END IF;
-END $$;
+END $opshub$;

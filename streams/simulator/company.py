@@ -11,6 +11,7 @@ import datetime as dt
 import threading
 import time
 from collections import Counter, deque
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -58,52 +59,87 @@ class Company:
     ) -> None:
         """`crm_dsn` and `erp_dsn` are those of the applications' own roles.
 
-        shared, conflicting: shares of new customers that both systems know, and on which they disagree. orders_by_hand: the company enters the
-        order of a won opportunity itself. probe_every: seconds between latency probes. slow_every: seconds between transactions that stay open for
-        long (None: none). today: the day that documents bear. Raises EnvironmentFault when a database cannot be used.
+        shared, conflicting: shares of new customers that both systems know, and on which they disagree.
+        orders_by_hand: the company enters the order of a won opportunity itself.
+        probe_every: seconds between latency probes.
+        slow_every: seconds between transactions that stay open for long (None: none).
+        today: the day that documents bear. Raises EnvironmentFault when a database cannot be used.
         """
-        self._crm = _connect(crm_dsn, "UTC", "CRM")
-        self._erp = _connect(erp_dsn, "Europe/Berlin", "ERP")
-        firms = _count(self._crm, "public.account") + _count(self._erp, "erp.cust")
-        name = str(seed) if firms == 0 else f"{seed}/{firms}"  # a later run on the same databases must not meet its own keys
-        self.world = World(
-            Random(name), Ids(self._reserve), today or dt.datetime.now().astimezone().date(), shared, conflicting, orders_by_hand, next_firm=firms
-        )
-        self._adopted = dataclasses.replace(self.world, rng=Random(f"{name}/adopted"), drafts=Pool(), orders=Pool(), closed=Pool())
-        self._known_orders: set[int] = set()
-        self._probe_rng = Random(f"{name}/probes")
-        self._probe_every = probe_every
-        self.journal = Journal(journal)
-        self._desks = {
-            CRM: Desks([Session(crm_dsn, CRM_STATEMENTS, self._answered, timezone="UTC", application_name="crm") for _ in range(SESSIONS)]),
-            ERP: Desks([Session(erp_dsn, ERP_STATEMENTS, self._answered, timezone="Europe/Berlin", application_name="erp") for _ in range(SESSIONS)]),
-        }
-        self._sessions = [session for desks in self._desks.values() for session in desks.sessions]
-        self._slow = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed) if slow_every else None
         self._lock = threading.Lock()
         self._operations: Counter[str] = Counter()
         self._rows = self._transactions = self._failed = self._planned = 0
         self._errors: deque[str] = deque(maxlen=10)
         self._probes: list[Probe] = []
         self._behind = self._worst = self._cpu = 0.0
+        self._known_orders: set[int] = set()
+        self._probe_every = probe_every
+        with ExitStack() as opened:
+            self._crm = opened.enter_context(closing(_connect(crm_dsn, "UTC", "CRM")))
+            self._erp = opened.enter_context(closing(_connect(erp_dsn, "Europe/Berlin", "ERP")))
+            firms = _count(self._crm, "public.account") + _count(self._erp, "erp.cust")
+            # A later run on the same databases must not meet its own keys.
+            name = str(seed) if firms == 0 else f"{seed}/{firms}"
+            day = today or dt.datetime.now().astimezone().date()
+            world = World(Random(name), Ids(self._reserve), day, shared, conflicting, orders_by_hand, next_firm=firms)
+            self.world = world
+            pools: dict[str, Any] = {"drafts": Pool(), "orders": Pool(), "closed": Pool()}
+            self._adopted = dataclasses.replace(world, rng=Random(f"{name}/adopted"), **pools)
+            self._probe_rng = Random(f"{name}/probes")
+
+            def desks(dsn: str, statements: dict[str, str], timezone: str, application: str) -> Desks:
+                return Desks(
+                    [
+                        opened.enter_context(
+                            closing(
+                                Session(
+                                    dsn, statements, self._answered, timezone=timezone, application_name=application
+                                )
+                            )
+                        )
+                        for _ in range(SESSIONS)
+                    ]
+                )
+
+            self._desks = {
+                CRM: desks(crm_dsn, CRM_STATEMENTS, "UTC", "crm"),
+                ERP: desks(erp_dsn, ERP_STATEMENTS, "Europe/Berlin", "erp"),
+            }
+            self._sessions = [session for desk in self._desks.values() for session in desk.sessions]
+            self._slow: SlowClerk | None = None
+            if slow_every:
+                clerk = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed)
+                self._slow = opened.enter_context(closing(clerk))
+            self.journal = opened.enter_context(closing(Journal(journal)))
+            self._opened = opened.pop_all()
 
     # -- history
 
-    def load_history(self, customers: int = 1_000, orders: int = 2_000, products: int = 200, progress: history.Progress = lambda *_: None) -> None:
-        """Add so many customers and orders (and open deals: a tenth of the customers) of years gone by; products only when there are none."""
+    def load_history(
+        self,
+        customers: int = 1_000,
+        orders: int = 2_000,
+        products: int = 200,
+        progress: history.Progress = lambda *_: None,
+    ) -> None:
+        """Add customers and orders of years gone by, and open deals, a tenth of the customers; products only when there are none."""
         try:
             history.load_products(self.world, self._crm, self._erp, products)
             facts = history.load_customers(self.world, self._crm, self._erp, customers, progress)
             history.load_deals(self.world, self._crm, customers // 10)
             facts += history.load_orders(self.world, self._crm, self._erp, orders, progress)
         except psycopg.OperationalError as error:
-            raise EnvironmentFault(f"a database went away while history was loaded: {str(error).strip()}", remedy="start it again: `opshub up`") from error
+            raise EnvironmentFault(
+                f"a database went away while history was loaded: {str(error).strip()}",
+                remedy="start it again: `opshub up`",
+            ) from error
         for fact in facts:
             self.journal.planted(fact)
 
     # -- work
 
-    def run(self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None) -> dict[str, Any]:
+    def run(
+        self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None
+    ) -> dict[str, Any]:
         """Work at `rate` row changes a second for `seconds`, or until `stop_event` is set; then wait for all answers. Returns `stats()`.
 
         Raises EnvironmentFault when a database goes away.
@@ -162,15 +198,18 @@ class Company:
         while any(session.outstanding for session in self._sessions):
             pump(self._sessions, 0.1)
             if time.monotonic() > deadline:
-                raise EnvironmentFault(f"the databases have not answered for {seconds:.0f} s", remedy="look for locks: pg_stat_activity")
+                raise EnvironmentFault(
+                    f"the databases have not answered for {seconds:.0f} s", remedy="look for locks: pg_stat_activity"
+                )
         if self._slow is not None:
             self._slow.finish()
 
     def stats(self) -> dict[str, Any]:
         """What was committed so far.
 
-        `operations` {name: transactions}, `row_changes` (triggers' included: as many events as Debezium sends, tombstones aside), `transactions`, `failed`
-        and `errors` (the last ten), `behind_ms` now and `behind_ms_max`, `cpu_us_per_row` of this client, `probes`.
+        `operations` {name: transactions}, `row_changes` (triggers' included: as many events as Debezium sends, tombstones
+        aside), `transactions`, `failed` and `errors` (the last ten), `behind_ms` now and `behind_ms_max`,
+        `cpu_us_per_row` of this client, `probes`.
         """
         with self._lock:
             return {
@@ -186,18 +225,15 @@ class Company:
             }
 
     def close(self) -> None:
-        if self._slow is not None:
-            self._slow.close()
-        for session in self._sessions:
-            session.close()
-        self._crm.close()
-        self._erp.close()
-        self.journal.close()
+        """Give all connections and the journal's file back."""
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # -- the parts of it
@@ -218,7 +254,9 @@ class Company:
         self._desks[transaction.system].send(transaction)
 
     def _full(self) -> bool:
-        return any(sum(session.outstanding for session in desks.sessions) >= MOST_OUTSTANDING for desks in self._desks.values())
+        return any(
+            sum(session.outstanding for session in desks.sessions) >= MOST_OUTSTANDING for desks in self._desks.values()
+        )
 
     def _answered(self, transaction: Transaction, returned: list[bytes | None], failure: str) -> None:
         self._desks[transaction.system].answered(transaction)
@@ -246,18 +284,35 @@ class Company:
 
         order = self.world.orders.pick(rng) if rng.random() < 0.5 else None
         if order is not None:
-            self._send(Transaction(ERP, "probe", [("so_probe", (order.id, text))], [("erp.so_head", str(order.id), "u")], known("sales_order", str(order.id))))
+            self._send(
+                Transaction(
+                    ERP,
+                    "probe",
+                    [("so_probe", (order.id, text))],
+                    [("erp.so_head", str(order.id), "u")],
+                    known("sales_order", str(order.id)),
+                )
+            )
             return
         customer = self.world.crm_customers.pick(rng)
         if customer is not None and customer.crm_id is not None:
             key = customer.crm_id
-            self._send(Transaction(CRM, "probe", [("account_probe", (key, text))], [("public.account", key, "u")], known("customer", key)))
+            self._send(
+                Transaction(
+                    CRM,
+                    "probe",
+                    [("account_probe", (key, text))],
+                    [("public.account", key, "u")],
+                    known("customer", key),
+                )
+            )
 
     def _adopt(self) -> None:
         """Take care of orders that came through an interface: the company ships and bills them as its own."""
         newest = max(self._known_orders, default=0)
         found = self._erp.execute(
-            "SELECT id, cust_id, curr, stat, so_no, coalesce(whs, 'BER') FROM erp.so_head WHERE ext_ref IS NOT NULL AND id > %s AND stat IN (10, 20) ORDER BY id LIMIT 1000",
+            "SELECT id, cust_id, curr, stat, so_no, coalesce(whs, 'BER') FROM erp.so_head"
+            " WHERE ext_ref IS NOT NULL AND id > %s AND stat IN (10, 20) ORDER BY id LIMIT 1000",
             [newest - 10_000],
         ).fetchall()
         products = {product.erp_id: product for product in self.world.products}
@@ -265,17 +320,24 @@ class Company:
             if key in self._known_orders:
                 continue
             rows = self._erp.execute(
-                "SELECT id, item_id, (qty * 1000)::bigint, (price * 100000)::bigint, coalesce(disc, 0)::int FROM erp.so_line WHERE so_id = %s ORDER BY pos", [key]
+                "SELECT id, item_id, (qty * 1000)::bigint, (price * 100000)::bigint, coalesce(disc, 0)::int"
+                " FROM erp.so_line WHERE so_id = %s ORDER BY pos",
+                [key],
             ).fetchall()
             if not rows or any(item not in products for _, item, *_ in rows):
                 continue  # half written, or of goods that are new: looked at again next time
             self._known_orders.add(key)
-            lines = [OrderLine(line, products[item], quantity, price, discount) for line, item, quantity, price, discount in rows]
+            lines = [
+                OrderLine(line, products[item], quantity, price, discount)
+                for line, item, quantity, price, discount in rows
+            ]
             order = Order(key, customer, currency, lines, status, number, whs)
             (self._adopted.drafts if status == 10 else self._adopted.orders).add(order)
 
     def _reserve(self, table: str, count: int) -> list[int]:
-        found = self._erp.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [f"erp.{table}", count]).fetchall()
+        found = self._erp.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [f"erp.{table}", count]
+        ).fetchall()
         return [key for (key,) in found]
 
 
@@ -285,13 +347,17 @@ def _connect(dsn: str, timezone: str, name: str) -> history.Connection:
         connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
         return connection
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(f"the demo {name} cannot be reached: {str(error).strip()}", remedy="`opshub up` starts it") from error
+        raise EnvironmentFault(
+            f"the demo {name} cannot be reached: {str(error).strip()}", remedy="`opshub up` starts it"
+        ) from error
 
 
 def _count(connection: history.Connection, table: str) -> int:
     try:
         row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
     except psycopg.errors.UndefinedTable as error:
-        raise EnvironmentFault(f"the database has no table {table}", remedy="set the demo up first (streams.simulator.setup.setup_demo)") from error
+        raise EnvironmentFault(
+            f"the database has no table {table}", remedy="set the demo up first (streams.simulator.setup.setup_demo)"
+        ) from error
     assert row is not None
     return int(row[0])

@@ -29,10 +29,25 @@ def edit_account(world: World) -> list[Transaction]:
         return firms.begin(world)
     if customer.shared or rng.random() < 0.5:
         tags = [tag for tag in words.TAGS if rng.random() < 0.2]
-        return _update("account_edited", "account", customer.crm_id, "account_web", f"https://{customer.firm.domain}/{int(rng.random() * 100)}", tags)
+        return _update(
+            "account_edited",
+            "account",
+            customer.crm_id,
+            "account_web",
+            f"https://{customer.firm.domain}/{int(rng.random() * 100)}",
+            tags,
+        )
     if rng.random() < 0.5:
-        return _update("account_edited", "account", customer.crm_id, "account_tier", one(rng, words.TIERS), one(rng, words.OWNERS))
-    return _update("account_edited", "account", customer.crm_id, "account_phone", words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)))
+        return _update(
+            "account_edited", "account", customer.crm_id, "account_tier", one(rng, words.TIERS), one(rng, words.OWNERS)
+        )
+    return _update(
+        "account_edited",
+        "account",
+        customer.crm_id,
+        "account_phone",
+        words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)),
+    )
 
 
 def write_note(world: World) -> list[Transaction]:
@@ -40,7 +55,13 @@ def write_note(world: World) -> list[Transaction]:
     customer = world.crm_customers.pick(world.rng)
     if customer is None or customer.crm_id is None or customer.shared:
         return edit_account(world)
-    return _update("note_written", "account", customer.crm_id, "account_notes", words.filler(world.rng, 300 + int(world.rng.random() * 300)))
+    return _update(
+        "note_written",
+        "account",
+        customer.crm_id,
+        "account_notes",
+        words.filler(world.rng, 300 + int(world.rng.random() * 300)),
+    )
 
 
 def edit_contact(world: World) -> list[Transaction]:
@@ -48,8 +69,14 @@ def edit_contact(world: World) -> list[Transaction]:
     customer = world.crm_customers.pick(rng)
     if customer is None or not customer.contacts:
         return firms.begin(world)
-    return _update("contact_edited", "contact", one(rng, customer.contacts), "contact_change",
-                   words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)), one(rng, words.TITLES))  # fmt: skip
+    return _update(
+        "contact_edited",
+        "contact",
+        one(rng, customer.contacts),
+        "contact_change",
+        words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)),
+        one(rng, words.TITLES),
+    )
 
 
 def add_contact(world: World) -> list[Transaction]:
@@ -59,7 +86,11 @@ def add_contact(world: World) -> list[Transaction]:
     key = world.uuid()
     customer.contacts.append(key)
     row = firms.contact_row(world, customer, key, False, "now")
-    return [Transaction(CRM, "contact_added", [("insert_contact_1", row)], [("public.contact", key, "c")], after=_account(customer))]
+    return [
+        Transaction(
+            CRM, "contact_added", [("insert_contact_1", row)], [("public.contact", key, "c")], after=_account(customer)
+        )
+    ]
 
 
 def delete_contact(world: World) -> list[Transaction]:
@@ -111,7 +142,9 @@ def new_deal(world: World) -> list[Transaction]:
     return [Transaction(CRM, "opportunity_created", statements, touched, after=_account(customer))]
 
 
-def make_deal(world: World, customer: Customer, stage: int, created: str) -> tuple[Deal, list[Statement], list[Touched]]:
+def make_deal(
+    world: World, customer: Customer, stage: int, created: str
+) -> tuple[Deal, list[Statement], list[Touched]]:
     """A deal with one to five lines, and the inserts that make it."""
     rng = world.rng
     customer.busy = True
@@ -126,19 +159,47 @@ def make_deal(world: World, customer: Customer, stage: int, created: str) -> tup
     contact = customer.contacts[0] if customer.contacts else None
     name, chance = STAGES[stage]
     row = [
-        deal.id, f"{customer.firm.name}: {words.GOODS[deal.lines[0].product.family]}", customer.crm_id, contact, name, chance, amount_of(deal),
-        customer.firm.country.currency, world.iso_day(10 + int(rng.random() * 80)), None, one(rng, words.OWNERS), one(rng, words.SOURCES),
-        words.filler(rng, 9) if rng.random() < 0.3 else None, created,
-    ]  # fmt: skip
+        deal.id,
+        f"{customer.firm.name}: {words.GOODS[deal.lines[0].product.family]}",
+        customer.crm_id,
+        contact,
+        name,
+        chance,
+        amount_of(deal),
+        customer.firm.country.currency,
+        world.iso_day(10 + int(rng.random() * 80)),
+        None,
+        one(rng, words.OWNERS),
+        one(rng, words.SOURCES),
+        words.filler(rng, 9) if rng.random() < 0.3 else None,
+        created,
+    ]
     return deal, [("insert_opportunity_1", row), (f"insert_opportunity_item_{len(deal.lines)}", values)], touched
 
 
 def deal_line(world: World, deal: Deal, number: int, created: str) -> tuple[DealLine, list[Any]]:
     rng = world.rng
     product = one(rng, world.products)
-    line = DealLine(world.uuid(), product, 1 + int(rng.random() ** 3 * 200), max(1, product.price // 1000), one(rng, (0, 0, 0, 3, 5, 10)))
-    return line, [line.id, deal.id, product.crm_id, number, f"{words.GOODS[product.family]} {product.sku}", line.quantity, words.UNITS[product.unit][0],
-                  cents(line.price), line.discount, cents(line.net), created]  # fmt: skip
+    line = DealLine(
+        world.uuid(),
+        product,
+        1 + int(rng.random() ** 3 * 200),
+        max(1, product.price // 1000),
+        one(rng, (0, 0, 0, 3, 5, 10)),
+    )
+    return line, [
+        line.id,
+        deal.id,
+        product.crm_id,
+        number,
+        f"{words.GOODS[product.family]} {product.sku}",
+        line.quantity,
+        words.UNITS[product.unit][0],
+        cents(line.price),
+        line.discount,
+        cents(line.net),
+        created,
+    ]
 
 
 def amount_of(deal: Deal) -> str:
@@ -156,7 +217,9 @@ def advance_deal(world: World) -> list[Transaction]:
         return win(world, deal)
     if drawn < 0.08:
         _forget(world, deal)
-        return _update("opportunity_lost", "opportunity", deal.id, "opportunity_lost", one(rng, words.LOST), world.iso_day(0))
+        return _update(
+            "opportunity_lost", "opportunity", deal.id, "opportunity_lost", one(rng, words.LOST), world.iso_day(0)
+        )
     if drawn < 0.1:
         _forget(world, deal)
         return _update("opportunity_deleted", "opportunity", deal.id, "opportunity_deleted")
@@ -171,7 +234,15 @@ def win(world: World, deal: Deal) -> list[Transaction]:
 
     _forget(world, deal)
     won = _update("opportunity_won", "opportunity", deal.id, "opportunity_won", world.iso_day(0))
-    won[0].facts.append({"fact": "won", "opportunity": deal.id, "account": deal.customer.crm_id, "amount": amount_of(deal), "lines": len(deal.lines)})
+    won[0].facts.append(
+        {
+            "fact": "won",
+            "opportunity": deal.id,
+            "account": deal.customer.crm_id,
+            "amount": amount_of(deal),
+            "lines": len(deal.lines),
+        }
+    )
     return won + order_for(world, deal) if world.orders_by_hand else won
 
 
@@ -202,7 +273,10 @@ def change_item(world: World) -> list[Transaction]:
     header: Touched = ("public.opportunity", deal.id, "u")
     if rng.random() < 0.7:
         return [Transaction(CRM, "opportunity_item_changed", [first, second], [touched, header])]
-    return [Transaction(CRM, "opportunity_item_changed", [first], [touched], after=(header[:2],)), Transaction(CRM, "opportunity_item_changed", [second], [header])]
+    return [
+        Transaction(CRM, "opportunity_item_changed", [first], [touched], after=(header[:2],)),
+        Transaction(CRM, "opportunity_item_changed", [second], [header]),
+    ]
 
 
 def open_case(world: World) -> list[Transaction]:
@@ -218,11 +292,29 @@ def open_case(world: World) -> list[Transaction]:
     world.cases.add((key, 0))
     product = one(rng, world.products)
     row = [
-        key, customer.crm_id, customer.contacts[0] if customer.contacts else None, product.crm_id if rng.random() < 0.6 else None, order,
-        one(rng, words.SUBJECTS), words.filler(rng, 15), "New", one(rng, ("Low", "Medium", "Medium", "High", "Urgent")), one(rng, words.OWNERS), "now",
-    ]  # fmt: skip
+        key,
+        customer.crm_id,
+        customer.contacts[0] if customer.contacts else None,
+        product.crm_id if rng.random() < 0.6 else None,
+        order,
+        one(rng, words.SUBJECTS),
+        words.filler(rng, 15),
+        "New",
+        one(rng, ("Low", "Medium", "Medium", "High", "Urgent")),
+        one(rng, words.OWNERS),
+        "now",
+    ]
     customer.busy = True
-    return [Transaction(CRM, "case_opened", [("insert_service_case_1", row)], [("public.service_case", key, "c")], needs=order, after=_account(customer))]
+    return [
+        Transaction(
+            CRM,
+            "case_opened",
+            [("insert_service_case_1", row)],
+            [("public.service_case", key, "c")],
+            needs=order,
+            after=_account(customer),
+        )
+    ]
 
 
 def advance_case(world: World) -> list[Transaction]:
@@ -232,7 +324,9 @@ def advance_case(world: World) -> list[Transaction]:
     key, step = taken
     if step < 3 and world.rng.random() < 0.8:
         world.cases.add((key, step + 1))
-        return _update("case_worked_on", "service_case", key, "case_status", ("Working", "Waiting on Customer", "Resolved")[step])
+        return _update(
+            "case_worked_on", "service_case", key, "case_status", ("Working", "Waiting on Customer", "Resolved")[step]
+        )
     return _update("case_closed", "service_case", key, "case_closed")
 
 

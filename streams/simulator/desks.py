@@ -1,8 +1,8 @@
 """The sessions of one application, side by side, without two of them ever touching the same row at once.
 
-A transaction whose rows are in the hands of one session follows in that session, behind what is there; one whose rows are in the hands of several
-waits until that is no longer so; any other goes where there is least to do. So each row sees its transactions in the order
-in which they were given, and nobody waits for another's lock.
+A transaction whose rows are in the hands of one session follows in that session, behind what is there; one whose rows
+are in the hands of several waits until that is no longer so; any other goes where there is least to do. So each row sees
+its transactions in the order in which they were given, and nobody waits for another's lock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class Desks:
         while len(chosen) > 1:
             pump(self.sessions, 1.0)
             chosen = {held[row][0] for row in rows if row in held}
-        number = chosen.pop() if chosen else min(range(len(self.sessions)), key=lambda index: self.sessions[index].outstanding)
+        number = (
+            chosen.pop()
+            if chosen
+            else min(range(len(self.sessions)), key=lambda index: self.sessions[index].outstanding)
+        )
         for row in rows:
             at = held.get(row)
             held[row] = (number, 1 if at is None else at[1] + 1)

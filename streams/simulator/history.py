@@ -29,10 +29,14 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def load_products(world: World, crm: Connection, erp: Connection, count: int) -> None:
     """Goods and their stock, the same in both systems; those that are there are used."""
     known = {sku: key for sku, key in crm.execute("SELECT sku, id::text FROM product ORDER BY sku").fetchall()}
-    for key, sku, group, uom, price, tax in erp.execute("SELECT id, item_no, grp, uom, (price * 100000)::bigint, tax_cd FROM erp.item ORDER BY item_no").fetchall():
+    for key, sku, group, uom, price, tax in erp.execute(
+        "SELECT id, item_no, grp, uom, (price * 100000)::bigint, tax_cd FROM erp.item ORDER BY item_no"
+    ).fetchall():
         if sku in known:
             unit = next((i for i, (_, code) in enumerate(words.UNITS) if code == uom), 0)
-            world.products.append(Product(int(sku.rsplit("-", 1)[1]), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax))
+            world.products.append(
+                Product(int(sku.rsplit("-", 1)[1]), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax)
+            )
     if world.products:
         return
     rows: dict[str, list[Sequence[Any]]] = {"product": [], "item": [], "stock": []}
@@ -41,20 +45,72 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
         family = number % len(words.FAMILIES)
         unit = 3 if family == 5 else (0 if rng.random() < 0.8 else 1 + int(rng.random() * 2))
         tax = "V1" if rng.random() < 0.85 else one(rng, ("V2", "V0"))
-        product = Product(number, f"M-{10_000 + number}", world.uuid(), world.ids.next("item"), family, unit, 50_000 + int(rng.random() ** 4 * 90_000_000), tax)
+        product = Product(
+            number,
+            f"M-{10_000 + number}",
+            world.uuid(),
+            world.ids.next("item"),
+            family,
+            unit,
+            50_000 + int(rng.random() ** 4 * 90_000_000),
+            tax,
+        )
         world.products.append(product)
-        name, gtin, text = f"{words.GOODS[family]} {one(rng, words.STEMS)} {100 + int(rng.random() * 900)}", words.ean13(number), words.filler(rng, 24)
+        name, gtin, text = (
+            f"{words.GOODS[family]} {one(rng, words.STEMS)} {100 + int(rng.random() * 900)}",
+            words.ean13(number),
+            words.filler(rng, 24),
+        )
         price = f"{product.price / 100_000:.5f}"
-        rows["product"].append((product.crm_id, product.sku, name, text, words.FAMILIES[family], words.UNITS[unit][0], gtin, f"{product.price / 100_000:.2f}", "EUR", _time(world, 900)))
-        rows["item"].append((product.erp_id, product.sku, name, text, words.ITEM_GROUPS[family], gtin, words.UNITS[unit][1], price, f"{product.price / 160_000:.5f}", "EUR",
-                             tax, round(rng.random() * 30, 3), world.day(-900)))  # fmt: skip
+        rows["product"].append(
+            (
+                product.crm_id,
+                product.sku,
+                name,
+                text,
+                words.FAMILIES[family],
+                words.UNITS[unit][0],
+                gtin,
+                f"{product.price / 100_000:.2f}",
+                "EUR",
+                _time(world, 900),
+            )
+        )
+        rows["item"].append(
+            (
+                product.erp_id,
+                product.sku,
+                name,
+                text,
+                words.ITEM_GROUPS[family],
+                gtin,
+                words.UNITS[unit][1],
+                price,
+                f"{product.price / 160_000:.5f}",
+                "EUR",
+                tax,
+                round(rng.random() * 30, 3),
+                world.day(-900),
+            )
+        )
         for whs in words.WAREHOUSES:
-            rows["stock"].append((product.erp_id, whs, float(int(rng.random() * 4000)) / 4 + 500, None, 50.0, world.day(-int(rng.random() * 300))))
+            rows["stock"].append(
+                (
+                    product.erp_id,
+                    whs,
+                    float(int(rng.random() * 4000)) / 4 + 500,
+                    None,
+                    50.0,
+                    world.day(-int(rng.random() * 300)),
+                )
+            )
     _copy(crm, "public", CRM_INSERTS, {"product": rows["product"]})
     _copy(erp, "erp", ERP_INSERTS, {"item": rows["item"], "stock": rows["stock"]})
 
 
-def load_customers(world: World, crm: Connection, erp: Connection, count: int, progress: Progress) -> list[dict[str, Any]]:
+def load_customers(
+    world: World, crm: Connection, erp: Connection, count: int, progress: Progress
+) -> list[dict[str, Any]]:
     """Customers in one system or both; the facts that were planted."""
     facts: list[dict[str, Any]] = []
     for start in range(0, count, CHUNK):
@@ -70,7 +126,9 @@ def load_customers(world: World, crm: Connection, erp: Connection, count: int, p
                 crm_rows["account"].append(firms.account_row(world, firm, customer.crm_id, created))
                 for number in range(1 + int(world.rng.random() ** 2 * 3)):
                     customer.contacts.append(world.uuid())
-                    crm_rows["contact"].append(firms.contact_row(world, customer, customer.contacts[-1], number == 0, created))
+                    crm_rows["contact"].append(
+                        firms.contact_row(world, customer, customer.contacts[-1], number == 0, created)
+                    )
                 firms.remember(world, customer)
                 if shared:
                     row, _, fact = firms.shared_row(world, customer, world.day(-age))
@@ -104,7 +162,9 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
     facts: list[dict[str, Any]] = []
     for start in range(0, count, CHUNK):
         crm_rows: dict[str, list[Sequence[Any]]] = {"opportunity": [], "opportunity_item": []}
-        rows: dict[str, list[Sequence[Any]]] = {name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "pay")}
+        rows: dict[str, list[Sequence[Any]]] = {
+            name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "pay")
+        }
         open_orders: dict[int, Order] = {}
         for _ in range(start, min(count, start + CHUNK)):
             customer = world.both_customers.pick(world.rng) if world.rng.random() < 0.25 else None
@@ -121,13 +181,17 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
             open_orders[order.id] = order
         _copy(erp, "erp", ERP_INSERTS, rows)
         _copy(crm, "public", CRM_INSERTS, crm_rows)
-        for key, number in erp.execute("SELECT id, so_no FROM erp.so_head WHERE id = ANY(%s)", [list(open_orders)]).fetchall():
+        for key, number in erp.execute(
+            "SELECT id, so_no FROM erp.so_head WHERE id = ANY(%s)", [list(open_orders)]
+        ).fetchall():
             open_orders[key].number = number
         progress("orders", min(count, start + CHUNK), count)
     return facts
 
 
-def _deal(world: World, customer: Customer, stage: int, rows: dict[str, list[Sequence[Any]]], age: int, won: int | None = None) -> Deal:
+def _deal(
+    world: World, customer: Customer, stage: int, rows: dict[str, list[Sequence[Any]]], age: int, won: int | None = None
+) -> Deal:
     deal, statements, _ = make_deal(world, customer, stage, _time(world, age))
     (_, head), (_, items) = statements
     row = list(head)
@@ -140,27 +204,65 @@ def _deal(world: World, customer: Customer, stage: int, rows: dict[str, list[Seq
     return deal
 
 
-def _order(world: World, customer: Customer, deal: Deal | None, rows: dict[str, list[Sequence[Any]]], age: int) -> Order:
+def _order(
+    world: World, customer: Customer, deal: Deal | None, rows: dict[str, list[Sequence[Any]]], age: int
+) -> Order:
     """One order and its documents; it stands where its age says: old ones are mostly closed."""
     rng = world.rng
     customer.busy = True
     assert customer.erp_id is not None
-    order = Order(world.ids.next("so_head"), customer.erp_id, customer.firm.country.currency, [], warehouse=one(rng, words.WAREHOUSES))
+    order = Order(
+        world.ids.next("so_head"),
+        customer.erp_id,
+        customer.firm.country.currency,
+        [],
+        warehouse=one(rng, words.WAREHOUSES),
+    )
     if deal is not None:
-        rows["so_line"] += [add_line(world, order, line.product, line.quantity * 1000, line.discount, line.price * 1000) for line in deal.lines]
+        rows["so_line"] += [
+            add_line(world, order, line.product, line.quantity * 1000, line.discount, line.price * 1000)
+            for line in deal.lines
+        ]
     else:
         products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
-        rows["so_line"] += [add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5))) for product in products]
+        rows["so_line"] += [
+            add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5)))
+            for product in products
+        ]
     drawn = rng.random()
-    order.status = 90 if drawn > 0.98 else (80 if age > 120 or drawn < 0.3 else (60 if drawn < 0.5 else (50 if drawn < 0.65 else (20 if drawn < 0.85 else 10))))
+    order.status = (
+        90
+        if drawn > 0.98
+        else (
+            80
+            if age > 120 or drawn < 0.3
+            else (60 if drawn < 0.5 else (50 if drawn < 0.65 else (20 if drawn < 0.85 else 10)))
+        )
+    )
     if order.status in (50, 60, 80):
         _ship(world, order, rows, age)
     if order.status in (60, 80):
         _bill(world, order, rows, age, paid=order.status == 80)
     confirmed = _time(world, age - 1) if order.status not in (10, 90) else None
     promised = world.day(12 - age) if confirmed else None
-    rows["so_head"].append([order.id, order.customer_id, deal.id if deal else None, order.status, world.day(-age), world.day(14 - age), promised, order.currency, "30N",
-                            order.warehouse, one(rng, words.SALESMEN), f"PO-{int(rng.random() * 1e6)}", confirmed, _time(world, age)])  # fmt: skip
+    rows["so_head"].append(
+        [
+            order.id,
+            order.customer_id,
+            deal.id if deal else None,
+            order.status,
+            world.day(-age),
+            world.day(14 - age),
+            promised,
+            order.currency,
+            "30N",
+            order.warehouse,
+            one(rng, words.SALESMEN),
+            f"PO-{int(rng.random() * 1e6)}",
+            confirmed,
+            _time(world, age),
+        ]
+    )
     pool = world.drafts if order.status == 10 else (world.closed if order.status == 80 else world.orders)
     if order.status != 90 and len(pool) < 5_000:
         pool.add(order)
@@ -170,10 +272,32 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: dict[str, 
 def _ship(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age: int) -> None:
     key, rng = world.ids.next("dlv_head"), world.rng
     left = max(0, age - 2)
-    rows["dlv_head"].append([key, order.id, "D", one(rng, words.CARRIERS), f"TR{rng.getrandbits(40):012d}", order.warehouse, _time(world, left), _time(world, max(0, left - 1)), _time(world, left)])
+    rows["dlv_head"].append(
+        [
+            key,
+            order.id,
+            "D",
+            one(rng, words.CARRIERS),
+            f"TR{rng.getrandbits(40):012d}",
+            order.warehouse,
+            _time(world, left),
+            _time(world, max(0, left - 1)),
+            _time(world, left),
+        ]
+    )
     for line in order.lines:
         line.shipped = line.quantity
-        rows["dlv_line"].append([world.ids.next("dlv_line"), key, line.id, line.product.erp_id, line.quantity / 1000, f"L{int(rng.random() * 9999):04d}", None])
+        rows["dlv_line"].append(
+            [
+                world.ids.next("dlv_line"),
+                key,
+                line.id,
+                line.product.erp_id,
+                line.quantity / 1000,
+                f"L{int(rng.random() * 9999):04d}",
+                None,
+            ]
+        )
 
 
 def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age: int, *, paid: bool) -> None:
@@ -183,7 +307,22 @@ def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
     for line in order.lines:
         line.invoiced = line.shipped
     left = max(0, age - 3)
-    rows["inv_head"].append([invoice.id, "RE", order.id, order.customer_id, "10", world.day(-left), world.day(30 - left), order.currency, cents(net), cents(tax), cents(net + tax), _time(world, left)])
+    rows["inv_head"].append(
+        [
+            invoice.id,
+            "RE",
+            order.id,
+            order.customer_id,
+            "10",
+            world.day(-left),
+            world.day(30 - left),
+            order.currency,
+            cents(net),
+            cents(tax),
+            cents(net + tax),
+            _time(world, left),
+        ]
+    )
     if not paid:
         order.open_invoices.append(invoice)
         return
@@ -191,22 +330,40 @@ def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
     invoice.payments.append((key, net + tax))
     order.settled.append(invoice)
     when = _time(world, max(0, left - 20))
-    rows["pay"].append([key, invoice.id, order.customer_id, "BT", "C", cents(net + tax), order.currency, when, f"Zahlung {invoice.id}", when])
+    rows["pay"].append(
+        [
+            key,
+            invoice.id,
+            order.customer_id,
+            "BT",
+            "C",
+            cents(net + tax),
+            order.currency,
+            when,
+            f"Zahlung {invoice.id}",
+            when,
+        ]
+    )
 
 
 def _time(world: World, age: int) -> str:
     """Some time of day, `age` days ago; without a zone, so it is that of the session."""
     seconds = 8 * 3600 + int(world.rng.random() * 36_000)
-    return f"{world.today - dt.timedelta(days=age)} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{int(world.rng.random() * 1e6):06d}"
+    day, micros = world.today - dt.timedelta(days=age), int(world.rng.random() * 1e6)
+    return f"{day} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{micros:06d}"
 
 
-def _copy(connection: Connection, schema: str, columns: dict[str, tuple[str, ...]], rows: dict[str, list[Sequence[Any]]]) -> None:
+def _copy(
+    connection: Connection, schema: str, columns: dict[str, tuple[str, ...]], rows: dict[str, list[Sequence[Any]]]
+) -> None:
     """All these rows in one transaction, tables in the order given."""
     with connection.transaction(), connection.cursor() as cursor:
         for table, values in rows.items():
             if not values:
                 continue
             names = sql.SQL(", ").join(map(sql.Identifier, columns[table]))
-            with cursor.copy(sql.SQL("COPY {}.{} ({}) FROM STDIN").format(sql.Identifier(schema), sql.Identifier(table), names)) as copy:
+            with cursor.copy(
+                sql.SQL("COPY {}.{} ({}) FROM STDIN").format(sql.Identifier(schema), sql.Identifier(table), names)
+            ) as copy:
                 for row in values:
                     copy.write_row(row)

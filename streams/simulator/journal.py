@@ -15,8 +15,9 @@ class Journal:
     """Facts are kept in memory; with a file, they and each acknowledged transaction are written to it, one JSON object a line.
 
     A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
-    `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the same company),
-    `changed_in_one` (system, field, value), `won` (opportunity, account, amount, lines), `order_for` (opportunity, order), `order_deleted` (order).
+    `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the
+    same company), `changed_in_one` (system, crm, erp, field, value), `won` (opportunity, account, amount, lines),
+    `order_for` (opportunity, order), `order_deleted` (order).
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -27,14 +28,21 @@ class Journal:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("a", encoding="utf-8", buffering=256 * 1024)
             except OSError as error:
-                raise EnvironmentFault(f"the journal {path} cannot be written: {error.strerror}", remedy="choose another file") from error
+                raise EnvironmentFault(
+                    f"the journal {path} cannot be written: {error.strerror}", remedy="choose another file"
+                ) from error
 
     def committed(self, transaction: Transaction) -> None:
         if transaction.facts:
             for fact in transaction.facts:
                 self.planted(fact)
         if self._file is not None:
-            entry = {"at": time.time_ns() // 1000, "system": transaction.system, "operation": transaction.operation, "rows": transaction.touched}
+            entry = {
+                "at": time.time_ns() // 1000,
+                "system": transaction.system,
+                "operation": transaction.operation,
+                "rows": transaction.touched,
+            }
             self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def planted(self, fact: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ from streams.errors import EnvironmentFault
 
 Statement = tuple[str, Sequence[Any]]
 Answered = Callable[[Any, list[bytes | None], str], None]
-"""Called for each transaction with what was given to `send`, the first value of each statement that returned some, and what went wrong ("" = committed)."""
+"""Called for each transaction with what was given to `send`, the first value of each statement that returned some, and what
+went wrong ("" = committed)."""
 
 _OK = pq.ExecStatus.COMMAND_OK
 _TUPLES = pq.ExecStatus.TUPLES_OK
@@ -31,13 +32,18 @@ _ABORTED = pq.ExecStatus.PIPELINE_ABORTED
 class Session:
     """A connection in pipeline mode, with its statements prepared."""
 
-    def __init__(self, dsn: str, statements: dict[str, str], answered: Answered, *, timezone: str, application_name: str) -> None:
+    def __init__(
+        self, dsn: str, statements: dict[str, str], answered: Answered, *, timezone: str, application_name: str
+    ) -> None:
         """Connect and prepare. Raises EnvironmentFault when the database cannot be reached or lacks what the statements name."""
         try:
-            self._connection = psycopg.connect(dsn, autocommit=True, application_name=application_name, connect_timeout=10)
+            self._connection = psycopg.connect(
+                dsn, autocommit=True, application_name=application_name, connect_timeout=10
+            )
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
-                f"{application_name} cannot connect: {str(error).strip()}", remedy="`opshub up` starts the databases; then set the demo up"
+                f"{application_name} cannot connect: {str(error).strip()}",
+                remedy="`opshub up` starts the databases; then set the demo up",
             ) from error
         self._connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
         self._pg: Any = self._connection.pgconn
@@ -46,7 +52,9 @@ class Session:
             result = self._pg.prepare(name.encode(), text.encode())
             if result.status != _OK:
                 said = result.error_message.decode(errors="replace").strip()
-                raise EnvironmentFault(f"{application_name}: {name} cannot be prepared: {said}", remedy="set the demo up again")
+                raise EnvironmentFault(
+                    f"{application_name}: {name} cannot be prepared: {said}", remedy="set the demo up again"
+                )
             self._names[name] = name.encode()
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
@@ -146,5 +154,7 @@ def _text(value: Any) -> bytes | None:
     if kind is bool:
         return b"t" if value else b"f"
     if kind is list:
-        return ("{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value) + "}").encode()
+        return (
+            "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value) + "}"
+        ).encode()
     return str(value).encode()

@@ -13,15 +13,19 @@ from streams.errors import ConfigError, EnvironmentFault
 SYSTEMS = {"demo-crm": "DEMO_CRM", "demo-erp": "DEMO_ERP"}
 """Folder in connectors/ → first part of its environment variables."""
 
-_PLACEHOLDER = re.compile(r"\$\{env:([^}]*)\}")
+BLOCK = "$opshub$"
+"""How roles.sql quotes its blocks."""
+
+_PLACEHOLDER = re.compile(r"(['\"])\$\{env:([^}]*)\}")
 
 
 def setup_demo(env: Mapping[str, str], connectors: Path) -> None:
     """Apply schema.sql and roles.sql of both demo systems, as the administrator that `env` names.
 
-    `env` has DEMO_CRM_… and DEMO_ERP_…: HOST, PORT, DATABASE and {ADMIN,APP,CAPTURE,WRITEBACK}_{USER,PASSWORD}. `connectors` is the folder that has
-    demo-crm and demo-erp. Each system is set up in one transaction: all of it or nothing. Raises ConfigError for a variable or a file that is
-    missing or SQL that is wrong, EnvironmentFault when a database cannot be reached or the administrator lacks a right.
+    `env` has DEMO_CRM_… and DEMO_ERP_…: HOST, PORT, DATABASE and {ADMIN,APP,CAPTURE,WRITEBACK}_{USER,PASSWORD}.
+    `connectors` is the folder that has demo-crm and demo-erp. Each system is set up in one transaction: all of it or
+    nothing. Raises ConfigError for a variable or a file that is missing or SQL that is wrong, EnvironmentFault when a
+    database cannot be reached or the administrator lacks a right.
     """
     for system, prefix in SYSTEMS.items():
         setup_system(env, connectors / system, prefix)
@@ -68,7 +72,9 @@ def _value(env: Mapping[str, str], name: str, where: str = "the demo's environme
     try:
         return env[name]
     except KeyError:
-        raise ConfigError(f"{where}: {name} is not set", remedy=f"set {name}, or run `opshub up`, which writes it") from None
+        raise ConfigError(
+            f"{where}: {name} is not set", remedy=f"set {name}, or run `opshub up`, which writes it"
+        ) from None
 
 
 def _read(path: Path, env: Mapping[str, str]) -> str:
@@ -78,16 +84,23 @@ def _read(path: Path, env: Mapping[str, str]) -> str:
         raise ConfigError(f"{path} is missing", remedy="take the folder connectors/ whole") from None
 
     def resolved(match: re.Match[str]) -> str:
-        # A placeholder stands in a quoted literal or a quoted identifier; neither may be ended by its value.
-        value = _value(env, match.group(1), str(path))
-        return value.replace("'", "''").replace('"', '""') if "'" in value or '"' in value else value
+        # A placeholder stands in a quoted literal or identifier; neither, nor the block around it, may be ended by its value.
+        quote, name = match.groups()
+        value = _value(env, name, str(path))
+        if BLOCK in value:
+            raise ConfigError(f"{path}: the value of {name} holds {BLOCK}", remedy="choose another")
+        return f"{quote}{value.replace(quote, quote * 2)}"
 
     # Comments may speak of ${env:NAME}.
-    lines = (line if line.lstrip().startswith("--") else _PLACEHOLDER.sub(resolved, line) for line in text.splitlines(True))
+    lines = (
+        line if line.lstrip().startswith("--") else _PLACEHOLDER.sub(resolved, line) for line in text.splitlines(True)
+    )
     return "".join(lines)
 
 
 def _says(error: psycopg.Error) -> str:
     diag = error.diag
     said = diag.message_primary or str(error).strip()
-    return f"{said} (line {diag.context.count(chr(10))})" if diag.context and "inline_code_block" in diag.context else said
+    return (
+        f"{said} (line {diag.context.count(chr(10))})" if diag.context and "inline_code_block" in diag.context else said
+    )

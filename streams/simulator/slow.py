@@ -1,6 +1,7 @@
 """A clerk who leaves transactions open: writes early, goes for a coffee, commits late, while others commit around him.
 
-So rows reach the stream whose place in the log lies before that of rows that came earlier. He has rows of his own, on which nobody else waits.
+So rows reach the stream whose place in the log lies before that of rows that came earlier. He has rows of his own, on
+which nobody else waits.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from streams.simulator.world import CRM, ERP, Touched, Transaction
 class SlowClerk:
     """One transaction at a time in each system; `committed` is told of each."""
 
-    def __init__(self, crm_dsn: str, erp_dsn: str, rng: Random, every: float, committed: Callable[[Transaction], None]) -> None:
+    def __init__(
+        self, crm_dsn: str, erp_dsn: str, rng: Random, every: float, committed: Callable[[Transaction], None]
+    ) -> None:
         """`every`: seconds between the beginnings of two transactions of one system; each stays open for up to half of that."""
         self._rng = rng
         self._every = every
@@ -50,7 +53,9 @@ class SlowClerk:
 
 class _Desk:
     def __init__(self, dsn: str, system: str, shown: str, table: str, name: str, note: str) -> None:
-        self.connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(dsn, application_name="slow clerk", connect_timeout=10)
+        self.connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
+            dsn, application_name="slow clerk", connect_timeout=10
+        )
         self.next = 0.0
         self.until: float | None = None
         self._system, self._shown = system, shown

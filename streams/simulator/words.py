@@ -28,7 +28,16 @@ TRADES = (
     "Maschinenbau Logistik Antriebe Werkzeuge Sensorik Metall Handel Bau Technik Systeme Elektronik Verpackung "
     "Hydraulik Automation Energie"
 ).split()
-STREETS = ("Hauptstraße", "Bahnhofstraße", "Industrieweg", "Am Hafen", "Gartenstraße", "Lindenallee", "Marktplatz", "Ringstraße")
+STREETS = (
+    "Hauptstraße",
+    "Bahnhofstraße",
+    "Industrieweg",
+    "Am Hafen",
+    "Gartenstraße",
+    "Lindenallee",
+    "Marktplatz",
+    "Ringstraße",
+)
 INDUSTRIES = ("Manufacturing", "Wholesale", "Retail", "Construction", "Logistics", "Healthcare", "Energy", "Technology")
 TIERS = ("Strategic", "Key", "Standard", "Small")
 GROUPS = ("01", "02", "03", "04")
@@ -40,7 +49,14 @@ SOURCES = ("Web", "Referral", "Trade show", "Cold call", "Partner")
 LOST = ("Price", "Competitor", "No budget", "No decision")
 CARRIERS = ("DHL", "UPS", "DPD", "FDX", "SELF")
 WAREHOUSES = ("BER", "HAM", "MUC")
-SUBJECTS = ("Delivery damaged", "Wrong quantity", "Invoice unclear", "Part does not fit", "Where is my order?", "Noise in operation")
+SUBJECTS = (
+    "Delivery damaged",
+    "Wrong quantity",
+    "Invoice unclear",
+    "Part does not fit",
+    "Where is my order?",
+    "Noise in operation",
+)
 FILLER = (
     "The customer asked for a later delivery. Met at the fair, wants samples of the new series. Prefers to be called in the "
     "morning. Rahmenvertrag läuft im Herbst aus; Angebot nachfassen. Reklamation erledigt, Gutschrift erteilt. 客户要求加急发货。 "
@@ -69,13 +85,47 @@ class Country(NamedTuple):
 
 
 COUNTRIES = (
-    Country("DE", "Germany", "de_DE", "D", "EUR", "49", "30", (("Berlin", "10115"), ("Hamburg", "20095"), ("München", "80331"), ("Köln", "50667")), ("GmbH", "AG", "GmbH & Co. KG")),
+    Country(
+        "DE",
+        "Germany",
+        "de_DE",
+        "D",
+        "EUR",
+        "49",
+        "30",
+        (("Berlin", "10115"), ("Hamburg", "20095"), ("München", "80331"), ("Köln", "50667")),
+        ("GmbH", "AG", "GmbH & Co. KG"),
+    ),
     Country("AT", "Austria", "de_AT", "D", "EUR", "43", "1", (("Wien", "1010"), ("Graz", "8010")), ("GmbH", "AG")),
     Country("FR", "France", "fr_FR", "F", "EUR", "33", "1", (("Paris", "75001"), ("Lyon", "69001")), ("SARL", "SAS")),
-    Country("IT", "Italy", "it_IT", "I", "EUR", "39", "02", (("Milano", "20121"), ("Torino", "10121")), ("S.r.l.", "S.p.A.")),
-    Country("PL", "Poland", "pl_PL", "L", "EUR", "48", "22", (("Warszawa", "00-001"), ("Kraków", "30-001")), ("sp. z o.o.", "S.A.")),
-    Country("CN", "China", "zh_CN", "1", "CNY", "86", "21", (("Shanghai", "200000"), ("Shenzhen", "518000")), ("Co., Ltd.",)),
-    Country("US", "United States", "en_US", "E", "USD", "1", "212", (("New York", "10001"), ("New York", "10013")), ("Inc.", "LLC")),
+    Country(
+        "IT", "Italy", "it_IT", "I", "EUR", "39", "02", (("Milano", "20121"), ("Torino", "10121")), ("S.r.l.", "S.p.A.")
+    ),
+    Country(
+        "PL",
+        "Poland",
+        "pl_PL",
+        "L",
+        "EUR",
+        "48",
+        "22",
+        (("Warszawa", "00-001"), ("Kraków", "30-001")),
+        ("sp. z o.o.", "S.A."),
+    ),
+    Country(
+        "CN", "China", "zh_CN", "1", "CNY", "86", "21", (("Shanghai", "200000"), ("Shenzhen", "518000")), ("Co., Ltd.",)
+    ),
+    Country(
+        "US",
+        "United States",
+        "en_US",
+        "E",
+        "USD",
+        "1",
+        "212",
+        (("New York", "10001"), ("New York", "10013")),
+        ("Inc.", "LLC"),
+    ),
 )
 _SHARES = (0.5, 0.6, 0.7, 0.78, 0.85, 0.93, 1.0)
 
@@ -173,7 +223,9 @@ def typed_tax_id(rng: Random, number: str) -> str:
 
 def tax_id(iso: str, number: int) -> str | None:
     """The tax number of company `number`, with a right check digit; None where companies have none that is asked for."""
-    mixed = number * 4_827_107 % 9_000_000 + 1_000_000  # the factor and the modulus have no common divisor: no number comes twice
+    mixed = (
+        number * 4_827_107 % 9_000_000 + 1_000_000
+    )  # the factor and the modulus have no common divisor: no number comes twice
     if iso == "DE":
         return f"DE{_mod11_10(f'1{mixed}')}"
     if iso == "AT":

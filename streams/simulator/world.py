@@ -80,7 +80,11 @@ class Pool(Generic[T]):
     def remove(self, item: T) -> None:
         """Take this one out, which must be the one that was picked last or be found by looking."""
         items = self._items
-        index = self._last if self._last < len(items) and items[self._last] is item else next(i for i, other in enumerate(items) if other is item)
+        index = (
+            self._last
+            if self._last < len(items) and items[self._last] is item
+            else next(i for i, other in enumerate(items) if other is item)
+        )
         items[index] = items[-1]
         items.pop()
 
@@ -247,8 +251,21 @@ def cents(amount: int) -> str:
     return f"{sign}{amount // 100}.{amount % 100:02d}"
 
 
+def as_quantity(thousandths: int) -> float:
+    """A quantity as the ERP keeps it."""
+    return thousandths / 1000
+
+
+def as_price(hundred_thousandths: int) -> str:
+    """A price as the ERP keeps it, with five decimals."""
+    return f"{hundred_thousandths // 100_000}.{hundred_thousandths % 100_000:05d}"
+
+
 def line_net(quantity: int, price: int, discount: int) -> int:
-    """Net of an order line in cents, rounded as the ERP's trigger does; quantity in thousandths, price in 1/100,000, discount in percent."""
+    """Net of an order line in cents, rounded as the ERP's trigger does.
+
+    Quantity in thousandths, price in 1/100,000, discount in percent.
+    """
     return (quantity * price * (100 - discount) + 50_000_000) // 100_000_000
 
 

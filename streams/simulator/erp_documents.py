@@ -1,0 +1,187 @@
+"""What warehouse and accounting do with a confirmed order in the ERP: deliveries, invoices, payments, corrections.
+
+As in `erp_operations`, `touched` names what the ERP's triggers change, too: one that touches payments updates their invoice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.simulator import words
+from streams.simulator.session import Statement
+from streams.simulator.words import one
+from streams.simulator.world import ERP, Invoice, Order, Touched, Transaction, World, cents, line_net, tax_of
+
+PAYMENT_METHODS = ("BT", "BT", "BT", "CC", "DD", "CH", "CA")
+
+
+def update(operation: str, table: str, key: str | int, statement: str, *values: Any) -> list[Transaction]:
+    """One row changes, in a transaction of its own."""
+    return [Transaction(ERP, operation, [(statement, (key, *values))], [(f"erp.{table}", str(key), "u")])]
+
+
+def after(order: Order) -> tuple[tuple[str, str], ...]:
+    """What belongs to an order comes after what was done to it before."""
+    return (("erp.so_head", str(order.id)),)
+
+
+def step(world: World, order: Order) -> list[Transaction]:
+    """The next thing that can happen to a confirmed order; its status is 80 when nothing is left to do."""
+    rng = world.rng
+    drawn = rng.random()
+    if order.status == 20 and drawn < 0.3:
+        order.status = 30
+        return update("order_in_production", "so_head", order.id, "so_stat", 30)
+    if order.deliveries:
+        return _advance_delivery(world, order)
+    if drawn < 0.5 and order.open_invoices:
+        return pay(world, order)
+    if any(line.shipped < line.quantity for line in order.lines) and (
+        drawn < 0.8 or not any(line.invoiced < line.shipped for line in order.lines)
+    ):
+        return plan_delivery(world, order)
+    if any(line.invoiced < line.shipped for line in order.lines):
+        return bill(world, order)
+    if order.open_invoices:
+        return pay(world, order)
+    order.status = 80
+    return update("order_closed", "so_head", order.id, "so_stat", 80)
+
+
+def plan_delivery(world: World, order: Order) -> list[Transaction]:
+    """A delivery of all that is left, or of a part of it."""
+    rng = world.rng
+    key = world.ids.next("dlv_head")
+    part = rng.random() < 0.4
+    rows: list[Any] = []
+    touched: list[Touched] = [("erp.dlv_head", str(key), "c")]
+    for line in order.lines:
+        left = line.quantity - line.shipped
+        if left <= 0 or (part and rows and rng.random() < 0.5):
+            continue
+        amount = max(1000, left // 2 // 1000 * 1000) if part and left > 1000 else left
+        line.shipped += amount
+        number = world.ids.next("dlv_line")
+        serial = f"SN{rng.getrandbits(32):08X}" if amount == 1000 and line.product.family in (2, 3) else None
+        rows += [
+            number,
+            key,
+            line.id,
+            line.product.erp_id,
+            amount / 1000,
+            f"L{int(rng.random() * 9999):04d}",
+            serial,
+        ]
+        touched.append(("erp.dlv_line", str(number), "c"))
+    head: Statement = (
+        "insert_dlv_head_1",
+        [key, order.id, "P", one(rng, words.CARRIERS), None, order.warehouse, None, None, "now"],
+    )
+    order.deliveries.append((key, "P"))
+    return [
+        Transaction(
+            ERP, "delivery_planned", [head, (f"insert_dlv_line_{len(touched) - 1}", rows)], touched, after=after(order)
+        )
+    ]
+
+
+def _advance_delivery(world: World, order: Order) -> list[Transaction]:
+    key, status = order.deliveries.pop()
+    rng = world.rng
+    if status == "P" and rng.random() < 0.4:
+        order.deliveries.append((key, "K"))
+        return update("delivery_picked", "dlv_head", key, "dlv_stat", "K")
+    if status in ("P", "K"):
+        order.deliveries.append((key, "S"))
+        order.status = 50 if all(line.shipped >= line.quantity for line in order.lines) else 40
+        shipped: Statement = ("dlv_shipped", (key, f"TR{rng.getrandbits(40):012d}"))
+        header: Statement = ("so_stat", (order.id, order.status))
+        touched: list[Touched] = [("erp.dlv_head", str(key), "u"), ("erp.so_head", str(order.id), "u")]
+        if rng.random() < 0.8:
+            return [Transaction(ERP, "delivery_shipped", [shipped, header], touched)]
+        return [
+            Transaction(ERP, "delivery_shipped", [shipped], touched[:1]),
+            Transaction(ERP, "delivery_shipped", [header], touched[1:]),
+        ]
+    if rng.random() < 0.01:
+        return update("delivery_returned", "dlv_head", key, "dlv_stat", "R")
+    return [
+        Transaction(
+            ERP, "delivery_arrived", [("dlv_arrived", (key,))], [("erp.dlv_head", str(key), "u")], after=after(order)
+        )
+    ]
+
+
+# -- invoices and payments
+
+
+def bill(world: World, order: Order) -> list[Transaction]:
+    """An invoice of what was shipped and not billed yet; an order shipped in parts gets several."""
+    net = tax = 0
+    for line in order.lines:
+        # The difference of two rounded totals, so that all the invoices of a line add up to the line.
+        amount = line_net(line.shipped, line.price, line.discount) - line_net(line.invoiced, line.price, line.discount)
+        line.invoiced = line.shipped
+        net += amount
+        tax += tax_of(amount, line.product.tax)
+    invoice = Invoice(world.ids.next("inv_head"), net, tax, net + tax)
+    order.open_invoices.append(invoice)
+    statements = [invoice_row(world, order, invoice, "RE")]
+    touched: list[Touched] = [("erp.inv_head", str(invoice.id), "c")]
+    if order.status == 50:
+        order.status = 60
+        statements.append(("so_stat", (order.id, 60)))
+        touched.append(("erp.so_head", str(order.id), "u"))
+    return [Transaction(ERP, "invoice_created", statements, touched, after=after(order))]
+
+
+def invoice_row(world: World, order: Order, invoice: Invoice, kind: str) -> Statement:
+    return (
+        "insert_inv_head_1",
+        [
+            invoice.id,
+            kind,
+            order.id,
+            order.customer_id,
+            "10",
+            world.day(0),
+            world.day(30),
+            order.currency,
+            cents(invoice.net),
+            cents(invoice.tax),
+            cents(invoice.gross),
+            "now",
+        ],
+    )
+
+
+def pay(world: World, order: Order) -> list[Transaction]:
+    """The oldest open invoice is paid, one time in four only in part."""
+    rng = world.rng
+    invoice = order.open_invoices[0]
+    amount = invoice.open // 2 if rng.random() < 0.25 and invoice.open > 100 else invoice.open
+    invoice.open -= amount
+    if invoice.open <= 0:
+        order.settled.append(order.open_invoices.pop(0))
+    key = world.ids.next("pay")
+    invoice.payments.append((key, amount))
+    row = [
+        key,
+        invoice.id,
+        order.customer_id,
+        one(rng, PAYMENT_METHODS),
+        "C",
+        cents(amount),
+        order.currency,
+        "now",
+        f"Zahlung {invoice.id}",
+        "now",
+    ]
+    return [
+        Transaction(
+            ERP,
+            "payment_received",
+            [("insert_pay_1", row)],
+            [("erp.pay", str(key), "c"), ("erp.inv_head", str(invoice.id), "u")],
+        )
+    ]
