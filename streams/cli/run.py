@@ -16,7 +16,7 @@ def run(
         typer.Option(help="Unique and stable for each worker; a second one of the same name fences the first."),
     ] = None,
     role: Annotated[
-        list[str] | None, typer.Option(help="ingest, assemble; can be given more than once. Default: all.")
+        list[str] | None, typer.Option(help="ingest, assemble, deliver; can be given more than once. Default: all.")
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port of /healthz, /readyz, /stats and /metrics; 0 takes a free one.")

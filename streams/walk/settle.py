@@ -21,7 +21,7 @@ from streams.model.state import AggregateState, Conflict, EntityState
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden
 from streams.walk.ingest import DeadLetter
-from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo
+from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo, said_by
 
 MERGEABLE = ("customer", "contact", "product")
 """Entities of which two systems may have a record each; references to them go to the one that they are."""
@@ -44,6 +44,7 @@ class Settling:
         self._causes: dict[str, dict[str, int]] = {}
         self._joined: set[str] = set()
         self._changed: dict[str, list[Changed]] = {}
+        self._said: dict[str, dict[str, dict[str, Any]]] = {}
         self._echoed: set[str] = set()
         self._told_live: set[str] = set()
         self.intents: list[Intent] = []
@@ -107,6 +108,8 @@ class Settling:
             state.sources[change.id] = entity_id
             self._absorb(state, change.id, entity)
         said = entity.contributions.get(change.id)
+        if self._planner.reads(entity.entity) and entity_id not in self._said:
+            self._said[entity_id] = said_by(entity)
         outcome = merge(entity, change)
         self.counts[outcome] += 1
         if outcome == "newer":
@@ -293,8 +296,9 @@ class Settling:
                         record = dict(record)
                         record[field] = target
         changed = deleted != member.deleted or record != member.record or member.version == 0
-        if changed or (member.id in self._resourced and not deleted):
+        if changed or member.id in self._said:
             self._note_changed(state, member)
+        if changed or (member.id in self._resourced and not deleted):
             member.record = record
             member.deleted = deleted
             if member.version or not deleted:
@@ -308,7 +312,8 @@ class Settling:
     def _note_changed(self, state: AggregateState, member: EntityState) -> None:
         if self._planner.reads(member.entity):
             before = member.record if member.version and not member.deleted else None
-            self._changed.setdefault(state.id, []).append(Changed(member, before))
+            said = self._said.get(member.id)
+            self._changed.setdefault(state.id, []).append(Changed(member, before, said_by(member) if said is None else said))
 
     def _tell(self, state: AggregateState, member: EntityState, *, changed: bool = False) -> None:
         """Emit the member, or the document of which it is a line."""

@@ -34,7 +34,9 @@ async def gather(work: Work, rule: Rule, rows: Rows) -> dict[str, Any]:
     main = known.get(work.entity_id)
     subject = known.get(work.subject_id)
     if main is None or subject is None or main.deleted or subject.deleted:
-        raise NotYet(f"the hub has no live {work.entity} {work.entity_id}", ask="the record is gone: write it all the same?")
+        raise NotYet(
+            f"the hub has no live {work.entity} {work.entity_id}", ask="the record is gone: write it all the same?"
+        )
     lines: list[EntityState] = []
     of = ENTITIES[work.entity].lines
     if rule.lines is not None and of is not None:
@@ -60,7 +62,9 @@ async def gather(work: Work, rule: Rule, rows: Rows) -> dict[str, Any]:
 def references(member: EntityState) -> list[tuple[str, str]]:
     """(field, id) of what a record refers to."""
     fields = ENTITIES[member.entity].fields
-    return [(name, member.record[name]) for name, kind in fields.items() if kind.kind == "ref" and member.record.get(name)]
+    return [
+        (name, member.record[name]) for name, kind in fields.items() if kind.kind == "ref" and member.record.get(name)
+    ]
 
 
 def _referred(member: EntityState, known: dict[str, EntityState]) -> dict[str, Any]:
@@ -68,7 +72,9 @@ def _referred(member: EntityState, known: dict[str, EntityState]) -> dict[str, A
 
 
 def _described(member: EntityState) -> dict[str, Any]:
-    live = sorted((said.system, said.key, said.fields or {}) for said in member.contributions.values() if not said.deleted)
+    live = sorted(
+        (said.system, said.key, said.fields or {}) for said in member.contributions.values() if not said.deleted
+    )
     keys: dict[str, str] = {}
     said: dict[str, Any] = {}
     for system, key, fields in live:

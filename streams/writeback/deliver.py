@@ -32,6 +32,7 @@ from streams.hub.store import HubStore
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.context import gather
 from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown
+from streams.writeback.plan import holds
 from streams.writeback.prepare import check_whole, prepare
 from streams.writeback.rules import Rule, Writeback
 from streams.writeback.work import Adapter, Job, Work
@@ -78,13 +79,21 @@ class Deliverer:
     """All targets of one worker. `run` ends when it is cancelled."""
 
     def __init__(
-        self, dsn: str, name: str, writebacks: Mapping[str, Writeback], adapters: Mapping[str, Adapter], *, lease: timedelta = LEASE
+        self,
+        dsn: str,
+        name: str,
+        writebacks: Mapping[str, Writeback],
+        adapters: Mapping[str, Adapter],
+        *,
+        lease: timedelta = LEASE,
     ) -> None:
         self._dsn = dsn
         self._name = name
         self._adapters = dict(adapters)
         self._lease = lease
-        self._rules: dict[str, Rule] = {f"{system}/{rule}": told for system, one in writebacks.items() for rule, told in one.rules.items()}
+        self._rules: dict[str, Rule] = {
+            f"{system}/{rule}": told for system, one in writebacks.items() for rule, told in one.rules.items()
+        }
         self._follow: dict[str, list[tuple[str, str, Rule]]] = {}
         for full, rule in self._rules.items():
             if rule.after is not None and rule.mode != "off":
@@ -110,7 +119,9 @@ class Deliverer:
         """Wake the loops when an intent was planned or decided; they look by themselves, too, once a second."""
         while True:
             try:
-                async with await AsyncConnection.connect(self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen") as hub:
+                async with await AsyncConnection.connect(
+                    self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen"
+                ) as hub:
                     await hub.execute("LISTEN opshub_intent")
                     async for _ in hub.notifies():
                         for event in self._wake.values():
@@ -211,7 +222,9 @@ class Deliverer:
             return 0
         await adapter.open()
         self.breakers[target].answered()
-        rows = await store.rows("lease_intents", self._name, self._lease, target, [rule for rule in paused if "/" in rule], BATCH)
+        rows = await store.rows(
+            "lease_intents", self._name, self._lease, target, [rule for rule in paused if "/" in rule], BATCH
+        )
         works = sorted((Work(*row) for row in rows), key=lambda work: work.id)
         for number, work in enumerate(works):
             try:
@@ -240,6 +253,9 @@ class Deliverer:
                 await self._finish(work, store, "waiting", "waiting", **_waiting(asked, rule))
                 return
             job = await self._job(work, rule, document, store)
+            if holds(rule.skip_when, job.wanted):
+                await self._finish(work, store, "delivered", "nothing to say")
+                return
             try:
                 outcome = await adapter.deliver(job)
             except Ahead as ahead:
@@ -253,7 +269,9 @@ class Deliverer:
         except OpshubError as no:
             dead = work.failures + 1 >= rule.attempts
             pause = timedelta(0) if dead else pause_of(after_failure, work.failures + 1)
-            await self._finish(work, store, "dead" if dead else "failed", "dead" if dead else "failed", problem=str(no), pause=pause)
+            await self._finish(
+                work, store, "dead" if dead else "failed", "dead" if dead else "failed", problem=str(no), pause=pause
+            )
             logger.warning("%s: %s", work.key, no)
         else:
             result = dict(outcome.result)
@@ -261,7 +279,16 @@ class Deliverer:
                 result["written"] = outcome.written
             request = _json(adapter.describe(job))
             follow = self._following(work, outcome.result)
-            if await self._finish(work, store, "delivered", outcome.what, request=request, result=_json(result), follow=_json(follow), problem=None):
+            if await self._finish(
+                work,
+                store,
+                "delivered",
+                outcome.what,
+                request=request,
+                result=_json(result),
+                follow=_json(follow),
+                problem=None,
+            ):
                 self.counts[f"delivered_{outcome.what}"] += 1
                 self.latencies.append(int(datetime.now(UTC).timestamp() * 1e6) - work.cause_us)
 
@@ -274,7 +301,14 @@ class Deliverer:
         within = rule.ready.within.total_seconds() if rule.ready is not None else 60.0
         reason = {"reason": wait.ask, "people": 1}
         if work.age_s < within:
-            await self._finish(work, store, "approved", "incomplete", problem=str(wait), pause=pause_of(while_incomplete, work.attempts))
+            await self._finish(
+                work,
+                store,
+                "approved",
+                "incomplete",
+                problem=str(wait),
+                pause=pause_of(while_incomplete, work.attempts),
+            )
         elif open_questions([reason], work):
             await self._finish(work, store, "waiting", "waiting", **_waiting([reason], rule))
         else:

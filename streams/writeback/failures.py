@@ -1,11 +1,11 @@
 """What can go wrong between an intent and its target, by what the deliverer does next.
 
-    RetryLater
-    ├── TargetDown    the target does not answer: nothing more for it for a while, no attempt is counted against the intent
-    ├── TargetBusy    another deliverer serves this target: leave it to that one
-    └── NotYet        what the rule needs is not complete in the hub, or the target is ahead of it: again shortly
-    BadRecord
-    └── Refused       the target says no, or did something else than it was asked: again a few times, then dead
+RetryLater
+├── TargetDown    the target does not answer: nothing more for it for a while, no attempt is counted against the intent
+├── TargetBusy    another deliverer serves this target: leave it to that one
+└── NotYet        what the rule needs is not complete in the hub, or the target is ahead of it: again shortly
+BadRecord
+└── Refused       the target says no, or did something else than it was asked: again a few times, then dead
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An intent arises when
 - a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
 - a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
-  was joined; keyed by rule, subject and version of the record, so that of several that wait only the newest stays.
+  was joined; keyed by rule, subject and revision of the record's row, so that of several that wait only the newest stays.
 
 Neither arises from what was read by a snapshot, nor from an echo (`is_echo`), nor from what people said in the target itself: the target
 is not told what it said. What an echo teaches goes on through `after` rules, with what the delivery returned.
@@ -51,6 +51,8 @@ class Changed(msgspec.Struct, frozen=True):
 
     member: EntityState
     before: dict[str, Any] | None
+    said: dict[str, dict[str, Any]] = {}
+    """What each system said of it before."""
 
 
 class Planner:
@@ -67,7 +69,9 @@ class Planner:
         """Whether any rule is set off by this entity."""
         return entity in self._rules
 
-    def plan(self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool) -> list[Intent]:
+    def plan(
+        self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool
+    ) -> list[Intent]:
         """What these changes of one aggregate give rise to. `causes`: system → newest commit time (µs) of what people said there;
         `joined`: members came from another aggregate, so that `before` does not tell all.
         """
@@ -86,7 +90,9 @@ class Planner:
         return found
 
 
-def _of_rule(name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool) -> Intent | None:
+def _of_rule(
+    name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool
+) -> Intent | None:
     member = one.member
     subject = member.record.get(rule.subject) if rule.subject else member.id
     if not subject:
@@ -101,13 +107,13 @@ def _of_rule(name: str, target: str, rule: Rule, state: AggregateState, one: Cha
         wanted = desired(rule, document_of(member))
         if holds(rule.skip_when, wanted):
             return None
-        before = None if one.before is None else desired(rule, document(member.entity, one.before, member))
+        before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
         moved = before != wanted
         if not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
             return None
         if moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
             return None
-        key = f"{name}:{subject}:{member.version}"
+        key = f"{name}:{subject}:{member.revision}"
     return Intent(
         key=sys.intern(key),
         rule=name,
@@ -125,7 +131,12 @@ def _of_rule(name: str, target: str, rule: Rule, state: AggregateState, one: Cha
 
 def is_live(member: EntityState) -> bool:
     """Whether it is there and was not cancelled."""
-    return not member.deleted and member.merged_into is None and member.version > 0 and member.record.get("status") != "cancelled"
+    return (
+        not member.deleted
+        and member.merged_into is None
+        and member.version > 0
+        and member.record.get("status") != "cancelled"
+    )
 
 
 def holds(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
@@ -146,13 +157,21 @@ def desired(rule: Rule, told: dict[str, Any]) -> dict[str, Any]:
 
 def document_of(member: EntityState) -> dict[str, Any]:
     """What a rule's paths begin with at planning: `record` and `said.<system>`, what each system says of it."""
-    return document(member.entity, member.record, member)
+    return document(member.entity, member.record, said_by(member))
 
 
-def document(entity: str, record: dict[str, Any], member: EntityState) -> dict[str, Any]:
-    """The same, with another record in its place."""
+def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
+    """system → the fields that it says, of live contributions."""
+    return {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}
+
+
+def document(entity: str, record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The same, of values from before."""
     told = record if entity != "order_flow" else record | flow_words(record)
-    return {"record": told, "said": {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}}
+    return {
+        "record": told,
+        "said": said,
+    }
 
 
 def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
@@ -173,13 +192,20 @@ def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
     return {"shipment_status": shipment, "payment_status": payment}
 
 
+def said_of(fields: Mapping[str, Any], field: str) -> Any:
+    """A field, or with `attributes.` before it an attribute, as a system says it."""
+    if field.startswith("attributes."):
+        return (fields.get("attributes") or {}).get(field.removeprefix("attributes."))
+    return fields.get(field)
+
+
 def _differs(wanted: dict[str, Any], subject: EntityState | None, target: str) -> bool:
     """Whether the target, as far as the hub knows, says something else."""
     if subject is None:
         return False
     for said in subject.contributions.values():
         if said.system == target and not said.deleted:
-            return any((said.fields or {}).get(field) != value for field, value in wanted.items())
+            return any(said_of(said.fields or {}, field) != value for field, value in wanted.items())
     return False
 
 

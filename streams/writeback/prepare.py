@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.model.entities import ENTITIES
 from streams.writeback.failures import NotYet, Refused
-from streams.writeback.plan import desired
+from streams.writeback.plan import desired, said_of
 from streams.writeback.rules import Rule
 from streams.writeback.values import value_of
 from streams.writeback.work import Job, Work
@@ -17,7 +17,13 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
     """The job. Raises Refused for a value that has no form that the target wants, NotYet when the subject is not known there."""
     try:
         params = {name: value_of(spec, document) for name, spec in rule.params.items()}
-        lines = [{name: value_of(spec, document | line | {"line": line["record"]}) for name, spec in (rule.lines or {}).items()} for line in document["lines"]]
+        lines = [
+            {
+                name: value_of(spec, document | line | {"line": line["record"]})
+                for name, spec in (rule.lines or {}).items()
+            }
+            for line in document["lines"]
+        ]
         wanted = desired(rule, document)
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         raise Refused(f"{work.key}: a value can not be formed: {error}", remedy=f"mend the rule {work.rule}") from error
@@ -27,19 +33,17 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
     if rule.values:
         key = subject["keys"].get(work.target)
         if key is None:
-            raise NotYet(f"{work.target} does not know {work.subject_id}", ask=f"{work.target} has no such record: write it once it has?")
+            raise NotYet(
+                f"{work.target} does not know {work.subject_id}",
+                ask=f"{work.target} has no such record: write it once it has?",
+            )
         said = subject["said"].get(work.target, {})
-        expected.append({field: _said(said, field) for field in rule.values})
+        expected.append({field: said_of(said, field) for field in rule.values})
         if last_written is not None:
             expected.append(last_written)
     return Job(
         key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.attempts > 1
     )  # fmt: skip
-
-
-def _said(said: dict[str, Any], field: str) -> Any:
-    attributes = said.get("attributes") or {}
-    return attributes.get(field.removeprefix("attributes.")) if field.startswith("attributes.") else said.get(field)
 
 
 def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:

@@ -22,7 +22,13 @@ from streams.model.entities import ENTITIES
 from streams.writeback.values import Value
 
 _DURATION = re.compile(r"(\d+)\s*(ms|s|min|h|d)\Z")
-_UNIT = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_UNIT = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 
 
 def duration(text: str) -> timedelta:
@@ -102,7 +108,8 @@ class Update(Strict):
 
 
 class SqlAction(Strict):
-    """`lock`: the parameter whose value is locked during the transaction. `look_up` finds what was done under this key, or by hand."""
+    """`lock`: the parameter whose value is locked during the transaction. `look_up` finds what was done under this key, or by hand;
+    its columns are named as the steps would have returned them: `order.number`."""
 
     lock: str | None = None
     look_up: str | None = None
@@ -246,23 +253,31 @@ def load_writeback(path: Path, resolve: Callable[[str, Path], str] = lambda text
     except FileNotFoundError:
         return None
     try:
-        told = yaml.safe_load(resolve(_without_comments(text), path))
+        told = _resolved(yaml.safe_load(text), lambda value: resolve(value, path))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {error}", remedy="mend the YAML") from error
     try:
         found = Writeback.model_validate(told)
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{path}: " + "; ".join(lines), remedy="docs/guides/write-back.md shows what a rule may say") from error
+        raise ConfigError(
+            f"{path}: " + "; ".join(lines), remedy="docs/guides/write-back.md shows what a rule may say"
+        ) from error
     return found
 
 
-def _without_comments(text: str) -> str:
-    """Whole-line comments may speak of ${env:…} without its being set; line numbers stay."""
-    return "\n".join("" if line.lstrip().startswith("#") else line for line in text.splitlines())
+def _resolved(told: Any, resolve: Callable[[str], str]) -> Any:
+    """Every text of the tree with its variables filled in; what stands for a variable is never read as YAML."""
+    if isinstance(told, dict):
+        return {name: _resolved(value, resolve) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_resolved(value, resolve) for value in told]
+    return resolve(told) if isinstance(told, str) and "${" in told else told
 
 
-def load_rules(folder: Path, systems: list[str], resolve: Callable[[str, Path], str] = lambda text, _: text) -> dict[str, Writeback]:
+def load_rules(
+    folder: Path, systems: list[str], resolve: Callable[[str, Path], str] = lambda text, _: text
+) -> dict[str, Writeback]:
     """system → its write-back, for those that have a writeback.yaml. Raises ConfigError, also for an `after` that names no rule."""
     found: dict[str, Writeback] = {}
     for system in systems:
@@ -270,7 +285,9 @@ def load_rules(folder: Path, systems: list[str], resolve: Callable[[str, Path], 
         told = load_writeback(path, resolve)
         if told is not None:
             if told.system != system:
-                raise ConfigError(f"{path}: system: is {told.system!r}, the folder is {system}", remedy=f"write system: {system}")
+                raise ConfigError(
+                    f"{path}: system: is {told.system!r}, the folder is {system}", remedy=f"write system: {system}"
+                )
             found[system] = told
     names = {f"{system}/{name}" for system, told in found.items() for name in told.rules}
     for system, told in found.items():

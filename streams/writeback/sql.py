@@ -60,7 +60,9 @@ class SqlAdapter:
             f" -c idle_session_timeout={IDLE_MS} -c idle_in_transaction_session_timeout=10000",
         )  # fmt: skip
         try:
-            connection = await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=1)
+            connection = await AsyncConnection.connect(
+                conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=1
+            )
         except psycopg.Error as error:
             raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
         for origin in target.origins:
@@ -89,7 +91,11 @@ class SqlAdapter:
             async with connection.transaction():
                 # The origin takes the commit time that the session states: without it Debezium would tell the year 2000.
                 await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
-                outcome = await (self._update(connection, action.update, job) if action.update else self._steps(connection, action, job))
+                outcome = await (
+                    self._update(connection, action.update, job)
+                    if action.update
+                    else self._steps(connection, action, job)
+                )
                 self._fault("deliver.statements")
         except psycopg.Error as error:
             raise _translated(error, job) from error
@@ -100,11 +106,13 @@ class SqlAdapter:
     async def _steps(self, connection: AsyncConnection[dict[str, Any]], action: SqlAction, job: Job) -> Outcome:
         params = dict(job.params) | {"key": job.key}
         if action.lock is not None:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))", [str(params[action.lock])])
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))", [str(params[action.lock])]
+            )
         if action.look_up is not None:
             row = await _one(connection, action.look_up, params)
             if row is not None:
-                return Outcome("found", {"found": _plain(row)})
+                return Outcome("found", _nested(_plain(row)))
         result: dict[str, Any] = {}
         for step in action.steps:
             if step.each == "lines":
@@ -122,9 +130,16 @@ class SqlAdapter:
             if row is None:
                 raise Refused(f"{job.key}: what was written is not there")
             result["read_back"] = _plain(row)
-            wrong = {name: (row.get(name), params.get(name)) for name in action.read_back.compare if not _equal(row.get(name), params.get(name))}
+            wrong = {
+                name: (row.get(name), params.get(name))
+                for name in action.read_back.compare
+                if not _equal(row.get(name), params.get(name))
+            }
             if wrong:
-                raise Refused(f"{job.key}: " + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items()))
+                raise Refused(
+                    f"{job.key}: "
+                    + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items())
+                )
         return Outcome("done", result)
 
     async def _update(self, connection: AsyncConnection[dict[str, Any]], update: Update, job: Job) -> Outcome:
@@ -161,10 +176,18 @@ class SqlAdapter:
             return [{"update": action.update.table, "key": job.subject_key, "set": sets}]
         params = {name: _plain_value(value) for name, value in job.params.items()} | {"key": job.key}
         told: list[dict[str, Any]] = [{"step": step.name, "sql": step.sql.strip()} for step in action.steps]
-        return [*told, {"params": params, "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines]}]
+        return [
+            *told,
+            {
+                "params": params,
+                "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines],
+            },
+        ]
 
 
-async def _one(connection: AsyncConnection[dict[str, Any]], statement: str | sql.Composed, params: Any) -> dict[str, Any] | None:
+async def _one(
+    connection: AsyncConnection[dict[str, Any]], statement: str | sql.Composed, params: Any
+) -> dict[str, Any] | None:
     cursor = await connection.execute(statement.encode() if isinstance(statement, str) else statement, params)
     return await cursor.fetchone() if cursor.description else None
 
@@ -185,10 +208,21 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {column: _plain_value(value) for column, value in row.items()}
 
 
+def _nested(row: dict[str, Any]) -> dict[str, Any]:
+    """Columns named `step.column` under their step, as if the step had returned them."""
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        step, _, column = name.rpartition(".")
+        told.setdefault(step or "found", {})[column] = value
+    return told
+
+
 def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, Decimal | int | float) and isinstance(right, Decimal | int | float):
         return Decimal(str(left)) == Decimal(str(right))
-    return bool((left.strip() if isinstance(left, str) else left) == (right.strip() if isinstance(right, str) else right))
+    return bool(
+        (left.strip() if isinstance(left, str) else left) == (right.strip() if isinstance(right, str) else right)
+    )
 
 
 def _translated(error: psycopg.Error, job: Job) -> Exception:
@@ -197,4 +231,6 @@ def _translated(error: psycopg.Error, job: Job) -> Exception:
     if not state or state[:2] in ("08", "25", "40", "53", "55", "57"):
         return TargetDown(f"the target went away: {str(error).strip()}")
     said = error.diag.message_primary or str(error).strip()
-    return Refused(f"{job.key}: {said} ({state})", remedy="compare writeback.yaml with the target's tables and the role's rights")
+    return Refused(
+        f"{job.key}: {said} ({state})", remedy="compare writeback.yaml with the target's tables and the role's rights"
+    )

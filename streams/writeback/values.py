@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 EPOCH = date(1970, 1, 1)
 EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
-As = Literal["as it is", "text", "money", "qty", "rate", "float", "date", "yyyymmdd", "timestamp", "local_time", "initials"]
+As = Literal[
+    "as it is", "text", "money", "qty", "rate", "float", "date", "yyyymmdd", "timestamp", "local_time", "initials"
+]
 _SCALE = {"money": 4, "qty": 6, "rate": 4}
 
 
