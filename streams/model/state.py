@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from streams.model.change import Position
+from streams.model.ids import source_id
 
 
 class Contribution(msgspec.Struct, array_like=True):
@@ -28,6 +29,12 @@ class Contribution(msgspec.Struct, array_like=True):
     """Fields that a later change left unsaid, with the position at which they were last said."""
     live: bool = False
     """Whether its newest change was made by people: not read by a snapshot, and not an echo of write-back."""
+    tx: str | None = None
+    """Transaction of the source that spoke last."""
+    first_us: int = 0
+    """When this record was first heard of; 0 where that is `source_us`."""
+    changed: dict[str, tuple[int, int, int, int, str | None]] | None = None
+    """Fields that were edited after the record was first heard of: (epoch, major, minor, source_us, tx) of the last edit of each."""
 
     @property
     def position(self) -> Position:
@@ -62,17 +69,31 @@ class AggregateState(msgspec.Struct):
     members: dict[str, EntityState] = {}
     sources: dict[str, str] = {}
     """source id -> entity id, for sources that contribute to an entity of another id."""
+    apart: bool = False
+    """A person said that this record is itself and nobody else: references and match keys do not link it."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """Two systems disagree on a field; `winner` and `rule` say how it was settled."""
+    """Two records disagree; `winner`, `rule` and `outcome` say how it was settled."""
 
     aggregate_id: str
     entity: str
     entity_id: str
     field: str
+    """The field, `*` for the whole record, or the match key that two records claim."""
     kind: str
+    """owned_field_changed, concurrent_edit, disagreement, delete_update or match_key."""
     values: dict[str, Any]
     """system -> value."""
     winner: str | None
     rule: str
+    outcome: str = "settled"
+    """settled by rule; open: a person is asked; decided by a person."""
+    said: dict[str, tuple[str, int, str | None]] = {}
+    """system -> (position as epoch/major/minor, microseconds since 1970, transaction) of what it said."""
+
+    @property
+    def id(self) -> str:
+        """The same field of the same record with the same values gives the same id."""
+        values = msgspec.json.encode(self.values, order="deterministic").decode()
+        return source_id("opshub", "conflict", f"{self.entity_id}/{self.field}/{values}")

@@ -11,6 +11,10 @@ from typing import Literal
 from streams.model.change import Change
 from streams.model.state import Contribution, EntityState
 
+EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
+"""Entities of which two systems may speak: for these, when each field was last edited is kept. It is exact where a source's changes come
+in its own order, as Kafka gives them; a change that was overtaken can leave an edit unseen, never invent one."""
+
 Outcome = Literal["newer", "same", "older"]
 
 
@@ -31,6 +35,7 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             change.source_us,
             change.deleted,
             change.fields,
+            tx=change.tx,
         )
         return "newer"
     position = (change.epoch, change.major, change.minor)
@@ -39,7 +44,14 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         return "same"
     fields = dict(said.fields or {})
     older = dict(said.older or {})
+    first_us = min(said.first_us or said.source_us, change.source_us)
     if position > known:
+        edited = said.changed
+        if entity.entity in EDITS_KEPT and not change.deleted and not (change.origin or "").startswith("opshub"):
+            edit = (*position, change.source_us, change.tx)
+            edits = {name: edit for name, value in change.fields.items() if name in fields and fields[name] != value}
+            if edits:
+                edited = {**edited, **edits} if edited else edits
         for name in fields:
             if name not in change.fields:
                 older.setdefault(name, known)
@@ -47,10 +59,12 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         for name in change.fields:
             older.pop(name, None)
         entity.contributions[change.id] = Contribution(
-            change.system, change.key, *position, change.source_us, change.deleted, fields, older or None
-        )
+            change.system, change.key, *position, change.source_us, change.deleted, fields, older or None,
+            tx=change.tx, first_us=first_us, changed=edited,
+        )  # fmt: skip
         return "newer"
     changed = False
+    said.first_us = first_us
     for name, value in change.fields.items():
         if name in older:
             if position > older[name]:

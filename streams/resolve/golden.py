@@ -1,61 +1,180 @@
-"""Contributions → the golden record, by ownership.
+"""Contributions → the golden record, by ownership, and the conflicts that were met on the way. Pure.
 
-For each field the owner's value wins where it says one; else the next system in rank, so that a field that only one system knows is
-known. Two records of one system that are the same entity are ranked by source id, which is stable.
+The result depends on nothing but the contributions' values and positions, so any order of arrival gives the same. What a person decided is
+a contribution of system `opshub`: it goes before all others for the fields that it names. A record that one source alone speaks of is what
+that source says, at no cost.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from streams.model.state import Conflict, Contribution, EntityState
+from streams.resolve.rules import PEOPLE, EntityRule, FieldRule, Ownership
+
+__all__ = ["Ownership", "golden", "is_deleted"]
 
 
-class Ownership(msgspec.Struct, frozen=True):
-    """Who masters what. `ranks[entity]` lists systems, first the owner; `fields[entity][field]` says otherwise for one field."""
+class Candidate(NamedTuple):
+    """One value of one field: who says it, since when, and how its system ranks (0 is the owner)."""
 
-    ranks: dict[str, list[str]] = {}
-    fields: dict[str, dict[str, list[str]]] = {}
+    rank: int
+    system: str
+    source: str
+    value: Any
+    edited: tuple[int, int, int, int, str | None] | None
+    said: Contribution
 
-    def rank(self, entity: str, field: str | None = None) -> list[str]:
-        if field is not None:
-            special = self.fields.get(entity, {}).get(field)
-            if special is not None:
-                return special
-        return self.ranks.get(entity, [])
+    @property
+    def since_us(self) -> int:
+        return self.edited[3] if self.edited is not None else self.said.first_us or self.said.source_us
+
+
+def is_deleted(entity: EntityState, ownership: Ownership) -> bool:
+    """Whether the record is gone, by the rule of its entity; a person's decisions keep no record alive."""
+    contributions = entity.contributions
+    if len(contributions) == 1:
+        (only,) = contributions.values()
+        return only.deleted or only.system == PEOPLE
+    systems = [said for said in contributions.values() if said.system != PEOPLE]
+    if ownership.entity(entity.entity).deletes == "owner" and systems:
+        rank = ownership.rank(entity.entity)
+        first = min(_place(rank, said.system) for said in systems)
+        systems = [said for said in systems if _place(rank, said.system) == first]
+    return all(said.deleted for said in systems)
 
 
 def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], list[Conflict]]:
-    """The golden record's fields, and the fields on which live contributions disagree. Depends on nothing but its arguments' values."""
-    live = [(source, said) for source, said in entity.contributions.items() if not said.deleted]
-    if len(live) == 1:
-        return live[0][1].fields or {}, []
+    """The golden record's fields, and the conflicts between live contributions, or between a live one and a deleted one."""
+    contributions = entity.contributions
+    if len(contributions) == 1:
+        (only,) = contributions.values()
+        return ({} if only.deleted else only.fields or {}), []
+    live = [(source, said) for source, said in contributions.items() if not said.deleted]
     if not live:
         return {}, []
+    rules = ownership.entity(entity.entity)
+    conflicts = [] if len(live) == len(contributions) else _deleted_and_kept(entity, rules)
+    if len(live) == 1:
+        return live[0][1].fields or {}, conflicts
     record: dict[str, Any] = {}
-    conflicts: list[Conflict] = []
-    names = {name for _, said in live for name in said.fields or {}}
-    for name in sorted(names):
-        ranked = _ranked(live, ownership.rank(entity.entity, name))
-        value, winner = None, None
-        for _, said in ranked:
-            candidate = (said.fields or {}).get(name)
-            if candidate is not None:
-                value, winner = candidate, said.system
-                break
-        record[name] = value
-        values: dict[str, Any] = {}
-        for _, said in ranked:
-            candidate = (said.fields or {}).get(name)
-            if candidate is not None:
-                values.setdefault(said.system, candidate)
-        if len(values) > 1 and any(other != value for other in values.values()):
-            conflicts.append(Conflict("", entity.entity, entity.id, name, "disagreement", values, winner, "owner wins"))
+    stage: str | None = None
+    if rules.stage is not None:
+        rule = ownership.field(entity.entity, rules.stage, None)
+        stage, _ = _settle(_candidates(live, rules.stage, rule.rank or rules.rank), rule)
+    for name in sorted({name for _, said in live for name in said.fields or {}}):
+        rule = ownership.field(entity.entity, name, stage)
+        found = _candidates(live, name, rule.rank or rules.rank)
+        if not found:
+            record[name] = None
+            continue
+        if len(found) == 1 or all(other.value == found[0].value for other in found):
+            record[name] = found[0].value
+            if rule.policy != "sum":
+                continue
+        record[name], winner = _settle(found, rule)
+        if winner is not None and rule.log:
+            conflict = _conflict(entity, name, found, winner, rule, rules)
+            if conflict is not None:
+                conflicts.append(conflict)
     return record, conflicts
 
 
-def _ranked(live: list[tuple[str, Contribution]], rank: list[str]) -> list[tuple[str, Contribution]]:
-    order = {system: number for number, system in enumerate(rank)}
-    return sorted(live, key=lambda pair: (order.get(pair[1].system, len(order)), pair[1].system, pair[0]))
+def _place(rank: tuple[str, ...] | list[str], system: str) -> int:
+    if system == PEOPLE:
+        return -1
+    return rank.index(system) if system in rank else len(rank)
+
+
+def _candidates(live: list[tuple[str, Contribution]], name: str, rank: tuple[str, ...]) -> list[Candidate]:
+    found = []
+    for source, said in live:
+        value = (said.fields or {}).get(name)
+        if value is not None:
+            edited = (said.changed or {}).get(name)
+            found.append(Candidate(_place(rank, said.system), said.system, source, value, edited, said))
+    found.sort(key=lambda one: (one.rank, one.system, one.source))
+    return found
+
+
+def _settle(found: list[Candidate], rule: FieldRule) -> tuple[Any, Candidate | None]:
+    """The value by the rule's policy, and whose it is (None: everybody's). `found` is in rank order."""
+    if not found:
+        return None, None
+    first = found[0]
+    if first.system == PEOPLE or rule.policy in ("owner", "ask"):
+        return first.value, first
+    if rule.policy == "sum":
+        return sum(one.value for one in found), None
+    if rule.policy == "union":
+        return _union(found), None
+    if rule.policy == "newest":
+        chosen = max(found, key=lambda one: (one.since_us, -one.rank, one.system, one.source))
+    elif rule.policy == "trust":
+        chosen = max(found, key=lambda one: (rule.trust.get(one.system, 0), -one.rank, one.system, one.source))
+    else:
+        chosen = max(found, key=lambda one: (len(str(one.value)), -one.rank, one.system, one.source))
+    return chosen.value, chosen
+
+
+def _union(found: list[Candidate]) -> Any:
+    if isinstance(found[0].value, dict):
+        together: dict[str, str] = {}
+        for one in reversed(found):
+            together.update(one.value)
+        return dict(sorted(together.items()))
+    return list(dict.fromkeys(part for one in found for part in one.value))
+
+
+def _conflict(
+    entity: EntityState, name: str, found: list[Candidate], winner: Candidate, rule: FieldRule, rules: EntityRule
+) -> Conflict | None:
+    """What kind of disagreement it is; None where only a person's decision differs from what all systems agree on."""
+    by_system: dict[str, Candidate] = {}
+    for one in found:
+        by_system.setdefault(one.system, one)
+    systems = [one for one in by_system.values() if one.system != PEOPLE]
+    if len(systems) < 2 or all(one.value == systems[0].value for one in systems):
+        return None
+    owner, others = systems[0], systems[1:]
+    edits = sorted(one.edited[3] for one in systems if one.edited is not None)
+    kind = "disagreement"
+    if any(other.edited is not None and other.value != owner.value and other.since_us > owner.since_us for other in others):
+        kind = "owned_field_changed"
+    if any(later - earlier <= rules.window_us for earlier, later in zip(edits, edits[1:], strict=False)):
+        kind = "concurrent_edit"
+    told = {"owner": "owner wins", "newest": "newest wins", "trust": "highest trust", "complete": "most complete", "ask": "ask a person"}
+    by_hand = winner.system == PEOPLE
+    return Conflict(
+        "", entity.entity, entity.id, name, kind, {one.system: one.value for one in systems}, winner.system,
+        "a person decided" if by_hand else told[rule.policy],
+        "decided" if by_hand else "open" if rule.policy == "ask" else "settled",
+        {one.system: _where(one.said, one.edited) for one in systems},
+    )  # fmt: skip
+
+
+def _where(said: Contribution, edited: tuple[int, int, int, int, str | None] | None) -> tuple[str, int, str | None]:
+    if edited is not None:
+        return f"{edited[0]}/{edited[1]}/{edited[2]}", edited[3], edited[4]
+    return f"{said.epoch}/{said.major}/{said.minor}", said.source_us, said.tx
+
+
+def _deleted_and_kept(entity: EntityState, rules: EntityRule) -> list[Conflict]:
+    """One system deleted the record, another has it still."""
+    by_system: dict[str, Contribution] = {}
+    for source in sorted(entity.contributions):
+        said = entity.contributions[source]
+        if said.system != PEOPLE and (said.system not in by_system or by_system[said.system].deleted):
+            by_system[said.system] = said
+    gone = {system for system, said in by_system.items() if said.deleted}
+    if not gone or len(gone) == len(by_system):
+        return []
+    first = min(by_system, key=lambda system: (_place(rules.rank, system), system))
+    kept = first not in gone if rules.deletes == "owner" else True
+    winner = first if rules.deletes == "owner" else min(set(by_system) - gone)
+    values = {system: "deleted" if system in gone else "kept" for system in sorted(by_system)}
+    rule = "the owner's delete counts" if rules.deletes == "owner" else "kept while one system has it"
+    said_of = {system: _where(said, None) for system, said in by_system.items()}
+    return [
+        Conflict("", entity.entity, entity.id, "*", "delete_update", values, winner, rule, "settled" if kept else "deleted", said_of)
+    ]
