@@ -315,7 +315,7 @@ class Deliverer:
             await self._finish(work, store, "dead", "dead", problem=str(wait))
         self.counts["incomplete"] += 1
 
-    async def _finish(self, work: Work, store: HubStore, state: str, what: str, **told: Any) -> bool:
+    async def _finish(self, work: Work, store: HubStore, state: str, what: str, /, **told: Any) -> bool:
         values: dict[str, Any] = {
             "problem": None, "request": None, "result": None, "pause": timedelta(0), "reasons": None, "people": None, "expires": None, "follow": "[]",
         }  # fmt: skip
