@@ -13,7 +13,7 @@ from streams.model.change import Position
 from streams.model.ids import source_id
 
 
-class Contribution(msgspec.Struct, array_like=True):
+class Contribution(msgspec.Struct, array_like=True, gc=False):
     """What one source record currently says of one entity, with its position."""
 
     system: str
@@ -41,7 +41,7 @@ class Contribution(msgspec.Struct, array_like=True):
         return Position(self.epoch, self.major, self.minor)
 
 
-class EntityState(msgspec.Struct):
+class EntityState(msgspec.Struct, gc=False):
     """One entity: the golden record, and the contributions that it was resolved from, by source id."""
 
     id: str
@@ -59,7 +59,7 @@ class EntityState(msgspec.Struct):
     contributions: dict[str, Contribution] = {}
 
 
-class AggregateState(msgspec.Struct):
+class AggregateState(msgspec.Struct, gc=False):
     """All entities that share a key and a writer."""
 
     id: str
