@@ -156,10 +156,16 @@ AND version > 0 AND coalesce(record->>'status', '') <> 'cancelled';
 -- name: find_flow
 -- Aggregates of the order-to-cash flow with an id, or a document of a number.
 SELECT DISTINCT aggregate_id::text FROM entity
-WHERE id::text = %(what)s OR aggregate_id::text = %(what)s
-   OR (entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
+WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
+   OR (%(id)s::uuid IS NULL AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
 
 -- name: next_due
 -- Seconds until something of this target can be delivered; null when there is nothing.
 SELECT extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until ELSE not_before END) - clock_timestamp())::float8
 FROM intent WHERE target = %s AND state IN ('approved', 'failed', 'delivering');
+
+-- name: flow_members
+-- The live documents of an order flow, and the joined record; lines are left out.
+SELECT id::text, entity, version, record FROM entity
+WHERE aggregate_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0
+AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request') ORDER BY entity, id;

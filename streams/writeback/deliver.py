@@ -177,7 +177,8 @@ class Deliverer:
     async def _decide(self, work: Work, store: HubStore) -> bool:
         rule = self._rules.get(work.rule)
         told: dict[str, Any] = {
-            "id": work.id, "was": work.state, "state": "approved", "reasons": "[]", "people": 0, "problem": None, "request": None, "expires": None, "not_before": None,
+            "id": work.id, "was": work.state, "state": "approved", "reasons": "[]", "people": 0, "problem": None,
+            "request": None, "expires": None, "not_before": None,
         }  # fmt: skip
         if rule is None:
             told |= {"state": "dead", "problem": f"there is no rule {work.rule} any more"}
@@ -317,7 +318,8 @@ class Deliverer:
 
     async def _finish(self, work: Work, store: HubStore, state: str, what: str, /, **told: Any) -> bool:
         values: dict[str, Any] = {
-            "problem": None, "request": None, "result": None, "pause": timedelta(0), "reasons": None, "people": None, "expires": None, "follow": "[]",
+            "problem": None, "request": None, "result": None, "pause": timedelta(0), "reasons": None,
+            "people": None, "expires": None, "follow": "[]",
         }  # fmt: skip
         values |= {name: value for name, value in told.items() if name in values}
         values |= {"id": work.id, "state": state, "what": what, "leased_by": self._name, "attempts": work.attempts}

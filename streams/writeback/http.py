@@ -1,6 +1,7 @@
 """Write through an HTTP interface: REST or JSON-RPC, by the templates of a rule.
 
-Many systems have rules that only their interface runs, so it is asked as its own clients ask it. An interface rarely promises to do a thing once: whenever
+Many systems have rules that only their interface runs, so it is asked as its own clients ask it. An interface rarely promises to do a
+thing once: whenever
 a request may have been done already (a time-out, a lease that was taken over) the rule's `look_up` comes first, and without one the intent
 is refused rather than risked. What was written is read back and compared, for some interfaces answer 200 and drop a field.
 """

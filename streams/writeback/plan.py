@@ -175,7 +175,9 @@ def document(entity: str, record: dict[str, Any], said: dict[str, dict[str, Any]
 
 
 def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
-    """shipment_status (none, partially_shipped, shipped, delivered) and payment_status (none, invoiced, partially_paid, paid) of an order_flow."""
+    """shipment_status (none, partially_shipped, shipped, delivered) and payment_status (none, invoiced, partially_paid,
+    paid) of an order_flow.
+    """
     shipped, ordered = flow.get("shipped_amount") or 0, flow.get("ordered_amount") or 0
     if shipped <= 0:
         shipment = "none"

@@ -125,7 +125,8 @@ class SqlAction(Strict):
 
 
 class Call(Strict):
-    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …} for a list over the lines.
+    """One HTTP request. `$name` in path, query, headers and json stands for a parameter;
+    {"each": "lines", "do": …} for a list over the lines.
     `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params. `found`: the path to the record in the answer,
     `next`: the path to the address of the next page.
     """
@@ -142,7 +143,9 @@ class Call(Strict):
 
 
 class HttpAction(Strict):
-    """`look_up` before a request that may have been done already; `send`; `read_back` with values to compare: path in the answer → parameter."""
+    """`look_up` before a request that may have been done already; `send`; `read_back`, whose values are compared:
+    path in the answer → parameter.
+    """
 
     look_up: Call | None = None
     send: Call

@@ -31,7 +31,7 @@ def _nothing(_: str) -> None:
 
 
 class SqlAdapter:
-    """One Postgres target. `fault` is called at the named points `deliver.statements` (before the commit) and `deliver.target` (after it)."""
+    """One Postgres target. `fault` is called at `deliver.statements` (before the commit) and `deliver.target` (after it)."""
 
     def __init__(self, target: SqlTarget, name: str, *, fault: Callable[[str], None] = _nothing) -> None:
         self._target = target

@@ -35,7 +35,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One intent made ready for its adapter.
 
     `params` and each of `lines` are what statements and requests name. `wanted`: canonical field → value, for an update; the row must
-    have one of the states of `expected` (each canonical field → value). `tried`: it may have been done before. `force`: a person said to overwrite whatever is there.
+    have one of the states of `expected` (each canonical field → value). `tried`: it may have been done before. `force`: a person said to
+    overwrite whatever is there.
     """
 
     key: str

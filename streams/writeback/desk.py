@@ -1,0 +1,125 @@
+"""What people see and do of write-back: list and show intents, say yes or no, pause and resume. Everything done is in the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from streams.errors import ConfigError, EnvironmentFault, OpshubError
+from streams.hub.queries import queries
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
+
+
+STATES = (
+    "planned",
+    "waiting",
+    "approved",
+    "delivering",
+    "delivered",
+    "failed",
+    "expired",
+    "dead",
+    "rejected",
+    "superseded",
+    "shadow",
+)
+PENDING = ("planned", "waiting", "approved", "delivering", "failed")
+
+
+class NotWaiting(OpshubError):
+    """This intent does not wait for a decision."""
+
+
+class Desk:
+    """One connection to the hub; use as a context manager. Raises EnvironmentFault when the hub does not answer."""
+
+    def __init__(self, dsn: str) -> None:
+        try:
+            self._hub = psycopg.connect(
+                dsn, autocommit=True, row_factory=dict_row, connect_timeout=5, application_name="opshub-desk"
+            )
+        except psycopg.OperationalError as error:
+            raise EnvironmentFault(
+                f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts the native stack"
+            ) from error
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.close()
+
+    def rows(self, name: str, parameters: Any = ()) -> list[dict[str, Any]]:
+        """The rows of one named statement, with times as ISO text."""
+        try:
+            cursor = self._hub.execute(queries()[name], parameters)
+            found = cursor.fetchall() if cursor.description else []
+        except psycopg.errors.UndefinedTable as error:
+            raise EnvironmentFault("the hub's tables are not of this version", remedy="run `opshub apply`") from error
+        return [
+            {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.items()}
+            for row in found
+        ]
+
+    def intents(self, states: list[str], *, rule: str | None = None, most: int = 100) -> list[dict[str, Any]]:
+        """Intents in these states, newest first."""
+        return self.rows("intents", [states, rule, rule, most])
+
+    def intent(self, what: str) -> dict[str, Any]:
+        """One intent by its number or key, with its `log`. Raises ConfigError when there is none."""
+        found = self.rows("intent", [what, what])
+        if not found:
+            raise ConfigError(f"there is no intent {what}", remedy="`opshub approvals list --all` shows them")
+        return found[0] | {"log": self.rows("intent_log", [found[0]["id"]])}
+
+    def decide(self, what: str, who: str, verdict: str, why: str) -> dict[str, Any]:
+        """Say `approve` or `reject`; the intent as it is then. Raises NotWaiting when nobody is asked, or the time has run out."""
+        intent = self.intent(what)
+        done = self.rows("decide", {"id": intent["id"], "who": who, "what": verdict, "why": why})
+        if not done:
+            raise NotWaiting(
+                f"intent {what} is {intent['state']}, and waits for nobody",
+                remedy="`opshub approvals list` shows those that wait",
+            )
+        return self.intent(what)
+
+    def pause(self, scope: str, who: str, reason: str) -> None:
+        """Deliver nothing to a system, or by a rule (`<system>/<rule>`), until `resume`; what arises meanwhile is kept."""
+        self.rows("pause", [scope, who, reason])
+
+    def resume(self, scope: str) -> bool:
+        """Deliver again, beginning with what gathered; False when it was not paused."""
+        return bool(self.rows("resume", [scope]))
+
+    def counts(self) -> list[dict[str, Any]]:
+        """{rule, state, count} of all intents."""
+        return self.rows("intent_counts")
+
+    def flows(self, what: str) -> list[dict[str, Any]]:
+        """The order flows that an id or a document number leads to: {aggregate_id, record, members, intents}."""
+        found = []
+        for row in self.rows("find_flow", {"what": what, "id": _uuid(what)}):
+            aggregate = row["aggregate_id"]
+            members = self.rows("flow_members", [aggregate])
+            record = next((m["record"] for m in members if m["entity"] == "order_flow"), None)
+            if record is not None:
+                others = [m for m in members if m["entity"] != "order_flow"]
+                found.append(
+                    {
+                        "aggregate_id": aggregate,
+                        "record": record,
+                        "members": others,
+                        "intents": self.rows("intents_of_aggregate", [aggregate]),
+                    }
+                )
+        return found
