@@ -155,6 +155,6 @@ def _text(value: Any) -> bytes | None:
         return b"t" if value else b"f"
     if kind is list:
         return (
-            "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value) + "}"
+            "{" + ",".join('"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value) + "}"
         ).encode()
     return str(value).encode()

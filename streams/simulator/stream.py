@@ -6,9 +6,9 @@ from bisect import bisect
 from collections.abc import Callable
 from itertools import accumulate
 
+from streams.simulator import batches, firms
 from streams.simulator import crm_operations as crm
 from streams.simulator import erp_operations as erp
-from streams.simulator import firms
 from streams.simulator.world import Transaction, World
 
 Operation = Callable[[World], list[Transaction]]
@@ -16,6 +16,11 @@ Operation = Callable[[World], list[Transaction]]
 WEIGHTS: tuple[tuple[Operation, float], ...] = (
     (firms.begin, 6),
     (firms.contradict_later, 0.3),
+    (batches.move_territory, 1.2),
+    (batches.run_campaign, 1.2),
+    (batches.import_prices, 0.5),
+    (batches.count_warehouse, 1.6),
+    (batches.run_dunning, 1.2),
     (crm.edit_account, 8),
     (crm.write_note, 4),
     (crm.edit_contact, 8),
