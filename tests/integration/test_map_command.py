@@ -143,7 +143,6 @@ LIVE = [
         "status: fk_statut",
         "map the source's words",
     ),
-    ("    before: full\n", "", "REPLICA IDENTITY FULL"),
     ("  public.llx_c_country:\n    key: rowid", "  public.llx_c_country:\n    key: code", "is not a key"),
     (
         "  public.llx_product_stock:\n    key: rowid",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.mapping.cleanse.registry import conversions, make
-from streams.mapping.problems import BadValue
+from streams.mapping.problems import BadValue, FieldError
+from streams.mapping.reference import page
+from tests.unit.rows import value
 
 D = Decimal
 
@@ -112,13 +115,47 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
 
 def test_notes_are_taken_of_what_is_mended() -> None:
     notes: list[tuple[str, object]] = []
-    for step, value in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
-        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown)))[1](value)
+    for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
+        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown)))[1](given)
     assert notes == [
         ("wrong encoding mended", "MÃ¼ller"),
         ("control characters taken out", "a\x07"),
         ("case mended", "ABC"),
     ]
+
+
+def test_the_page_of_conversions_is_current() -> None:
+    file = Path(__file__).parents[2] / "docs/guides/conversions.md"
+    assert file.read_text("utf-8") == page(), "run: python -m streams.mapping.reference docs/guides/conversions.md"
+
+
+SHELVES = """
+def shelf(prefix: str = "R"):
+    'A shelf.'
+    def convert(value):
+        if not value.isdigit():
+            raise ValueError(f"not a shelf number: {value!r}")
+        return f"{prefix}-{value:0>3}"
+    return convert
+"""
+
+
+def test_a_package_adds_a_conversion_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "our_shelves.py").write_text(SHELVES)
+    info = tmp_path / "our_shelves-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: our-shelves\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[opshub.conversions]\nshelf = our_shelves:shelf\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    conversions.cache_clear()
+    try:
+        rule = "{column: v, steps: [{shelf: {prefix: S}}]}"
+        assert value("customer", "notes", rule, "7") == "S-007"
+        with pytest.raises(FieldError, match="not a shelf number: 'x'"):
+            value("customer", "notes", rule, "x")
+        assert value("customer", "notes", rule.replace("}]}", "}], bad: pass}"), "x") == "x"
+    finally:
+        conversions.cache_clear()
 
 
 @pytest.mark.parametrize("name", sorted(conversions()))

@@ -9,7 +9,7 @@ import pytest
 from streams.errors import MappingError
 from streams.mapping.problems import ColumnMissing, FieldError, LookupMissing
 from streams.model.ids import source_id
-from tests.unit.rows import change, compiled, field, mapped, one_table, value
+from tests.unit.rows import change, compiled, field, mapped, one_table, problems, value
 
 
 def test_a_row_becomes_a_record_with_the_id_of_its_key() -> None:
@@ -397,3 +397,36 @@ def test_local_times_that_come_twice_are_noted() -> None:
     assert value(
         "opportunity", "won_at", "{column: v, steps: [local_time]}", plain, top="timezone: Europe/Berlin\n"
     ) == micros("2024-07-01T10:00:00")
+
+
+def test_two_tables_of_one_entity_need_a_namespace() -> None:
+    text = """
+system: test
+tables:
+  public.person:
+    key: id
+    to: [{entity: customer, namespace: person, fields: {name: n}}]
+  public.company:
+    key: id
+    to: [{entity: customer, fields: {name: n}}]
+  public.deal:
+    key: id
+    to:
+      - entity: opportunity
+        fields: {customer_id: {column: p, namespace: person}, name: n}
+"""
+    known = compiled(text)
+    assert known.warnings == []
+    assert mapped(known, {"id": 1, "n": "x"}, table="public.person")[0].key == "person:1"
+    assert mapped(known, {"id": 1, "n": "x"}, table="public.company")[0].key == "1"
+    deal = mapped(known, {"id": 1, "p": 1, "n": "x"}, table="public.deal")[0]
+    assert deal.fields["customer_id"] == source_id("test", "customer", "person:1")
+    assert mapped(known, None, op="d", key={"id": 1}, table="public.person")[0].key == "person:1"
+    assert [
+        "makes a customer too" in p.what for p in problems(text.replace("namespace: person, fields", "fields"))
+    ] == [True]
+
+
+def test_a_reference_to_what_nothing_makes_is_a_warning() -> None:
+    (warning,) = compiled(field("opportunity", "contact_id", "v")).warnings
+    assert "points to a contact, which no table of this dictionary makes" in warning.what

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from streams.mapping.cleanse.builtin import BUILTIN
+from streams.mapping.problems import BadValue
 
 Convert = Callable[..., Any]
 GROUP = "opshub.conversions"
@@ -85,7 +86,22 @@ def make(
     takes_all = inspect.signature(conversion.factory).parameters
     arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
     columns = tuple(options[o] for o in known if o.endswith("_column") and options.get(o) is not None)
-    return name, conversion.factory(**arguments), columns
+    convert = conversion.factory(**arguments)
+    return name, convert if conversion.built_in else _rejecting(convert), columns
+
+
+def _rejecting(convert: Convert) -> Convert:
+    """A user's function, whose ValueError rejects the value."""
+
+    def guarded(value: Any, *more: Any) -> Any:
+        try:
+            return convert(value, *more)
+        except BadValue:
+            raise
+        except ValueError as error:
+            raise BadValue(str(error), value) from None
+
+    return guarded
 
 
 def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
