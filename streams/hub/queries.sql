@@ -29,14 +29,14 @@ SELECT pg_advisory_xact_lock(7365710001);
 
 -- name: upsert_entities
 -- A row is written only where it is as it was read: of that revision, or not there. The ids that were written come back.
-INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, version, revision, deleted, updated_us, record, contributions)
-SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, version, revision, deleted, updated_us, record, contributions
+INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, version, revision, deleted, updated_us, record, contributions)
+SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, version, revision, deleted, updated_us, record, contributions
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
-    id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, version bigint, revision bigint,
+    id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, product_ref uuid, version bigint, revision bigint,
     deleted boolean, updated_us bigint, record jsonb, contributions jsonb)
 ON CONFLICT (id) DO UPDATE SET
     aggregate_id = excluded.aggregate_id, parent_id = excluded.parent_id, merged_into = excluded.merged_into,
-    customer_ref = excluded.customer_ref, version = excluded.version, revision = excluded.revision, deleted = excluded.deleted,
+    customer_ref = excluded.customer_ref, product_ref = excluded.product_ref, version = excluded.version, revision = excluded.revision, deleted = excluded.deleted,
     updated_us = excluded.updated_us, record = excluded.record, contributions = excluded.contributions
 WHERE e.revision = excluded.revision - 1
 RETURNING e.id::text;
@@ -49,16 +49,9 @@ ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.
 WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer
--- Aggregates with an entity that refers to one of these customers, each with the customer and the kind of entity.
-SELECT DISTINCT aggregate_id::text, customer_ref::text, entity FROM entity WHERE customer_ref = ANY(%s::uuid[]);
-
--- name: upsert_conflicts
-INSERT INTO conflict AS c (aggregate_id, entity, entity_id, field, kind, said, winner, rule)
-SELECT aggregate_id, entity, entity_id, field, kind, said, winner, rule
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
-    aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text)
-ON CONFLICT (entity_id, field, kind) DO UPDATE SET said = excluded.said, winner = excluded.winner, rule = excluded.rule, seen_at = now()
-WHERE c.said IS DISTINCT FROM excluded.said OR c.winner IS DISTINCT FROM excluded.winner;
+-- Aggregates with an entity that refers to one of these customers or products, each with what it refers to and the kind of entity.
+SELECT DISTINCT aggregate_id::text, customer_ref::text, entity FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[])
+UNION SELECT DISTINCT aggregate_id::text, product_ref::text, entity FROM entity WHERE product_ref = ANY(%(ids)s::uuid[]);
 
 -- name: dead_letter
 -- One that a retry brought back counts on from there.

@@ -7,7 +7,7 @@ that it saw, so a stale writer (a worker that was given up for dead) changes not
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
@@ -32,6 +32,27 @@ class Stale(OpshubError):
         self.ids = ids
 
 
+class Claims(msgspec.Struct):
+    """Match keys of the records of a batch. `wanted`: a row for each; `holders` are all records whose keys these are, `keys` their keys."""
+
+    wanted: list[dict[str, Any]] = []
+    holders: list[str] = []
+    keys: list[str] = []
+
+
+class Saved(NamedTuple):
+    """What a transaction found out."""
+
+    learnt: list[tuple[str, str, int]]
+    """Sameness learnt since the generation that was known."""
+    referring: list[tuple[str, str, str]]
+    """(aggregate id, customer, entity) of what refers to customers that were linked."""
+    logged: set[str]
+    """Ids of conflicts that are new, or came back."""
+    held: list[list[tuple[str, str, str, list[str]]]]
+    """For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
+
+
 class HubStore:
     """The hub, for one lane. Raises RetryLater while the hub is away."""
 
@@ -39,6 +60,8 @@ class HubStore:
         self._dsn = dsn
         self._name = name
         self._connection: AsyncConnection[Any] | None = None
+        self.flip_flop_turns = 3
+        """Times that a conflict may come back before it is a flip-flop."""
 
     async def connection(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -72,6 +95,8 @@ class HubStore:
         for source, target in await self.rows("forwards", wanted):
             if target != source:
                 states[source].forward = target
+            else:
+                states[source].apart = True
         for row in await self.rows("load_aggregates", wanted):
             entity = entity_of_row(row)
             state = states[row[2]]
@@ -91,11 +116,13 @@ class HubStore:
         used: dict[str, str | None],
         dead: list[tuple[Any, ...]],
         intents: Sequence[msgspec.Struct] = (),
-    ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, str]]]:
+        contested: Iterable[str] = (),
+        standing: Iterable[str] = (),
+        claims: Sequence[Claims] = (),
+    ) -> Saved:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
-        Returns the sameness learnt since generation `same_known`, and (aggregate id, customer, entity) of what refers to customers
-        that `links` made the same as others. Raises, with nothing written, Stale when a row is not as it was read, and NewlySame when
+        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing written, Stale when a row is not as it was read, and NewlySame when
         a reference that was used (source id → what it was taken for) is another by now.
         """
         connection = await self.connection()
@@ -103,6 +130,9 @@ class HubStore:
         learnt: list[tuple[str, str, int]] = []
         written: set[str] = set()
         referring: list[tuple[str, str, str]] = []
+        logged: set[str] = set()
+        held: list[list[tuple[str, str, str, list[str]]]] = []
+        told = list(contested)
         try:
             async with connection.transaction():
                 async with connection.pipeline():
@@ -115,9 +145,17 @@ class HubStore:
                     if links:
                         await connection.execute(SQL["upsert_identity"], [_encode(links)])
                     if same_links:
-                        refer = await connection.execute(SQL["aggregates_that_refer"], [same_links])
+                        refer = await connection.execute(SQL["aggregates_that_refer"], {"ids": same_links})
+                    if told:
+                        await connection.execute(SQL["end_conflicts"], [told, list(standing)])
                     if conflicts:
-                        await connection.execute(SQL["upsert_conflicts"], [_encode([_conflict(c) for c in conflicts])])
+                        log = await connection.execute(
+                            SQL["log_conflicts"], [_encode([_conflict(c) for c in conflicts]), self.flip_flop_turns]
+                        )
+                    for one in claims:
+                        if one.holders:
+                            await connection.execute(SQL["release_keys"], [one.holders, one.keys])
+                    claiming = [await connection.execute(SQL["claim_keys"], [_encode(one.wanted)]) for one in claims if one.wanted]
                     if intents:
                         await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:
@@ -127,13 +165,24 @@ class HubStore:
                         written = {row[0] for row in await upsert.fetchall()}
                     if same_links:
                         referring = await refer.fetchall()
+                    if conflicts:
+                        logged = {row[0] for row in await log.fetchall()}
+                    held = [await claim.fetchall() for claim in claiming]
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
                     raise Stale({entity.id for entity, _, _ in entities} - written)
-            return learnt, referring
+            return Saved(learnt, referring, logged, held)
         except psycopg.Error as error:
             raise translated(error) from error
+
+    async def log_conflicts(self, conflicts: list[Conflict]) -> list[Conflict]:
+        """Log these; those that are new, or came back, are returned."""
+        if not conflicts:
+            return []
+        rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]), self.flip_flop_turns)
+        logged = {row[0] for row in rows}
+        return [conflict for conflict in conflicts if conflict.id in logged]
 
 
 class NewlySame(OpshubError):
@@ -156,21 +205,27 @@ def entity_of_row(row: Any) -> EntityState:
 
 def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
     contributions: Any = entity.contributions
+    product_ref = next((ref for said in contributions.values() if (ref := (said.fields or {}).get("product_id"))), None)
     if len(contributions) == 1:
         ((source, said),) = contributions.items()
         if said.fields is not None and said.fields == entity.record:
             contributions = {source: msgspec.structs.replace(said, fields=None)}
     return {
         "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
-        "merged_into": entity.merged_into, "customer_ref": customer_ref, "version": entity.version, "revision": entity.revision,
+        "merged_into": entity.merged_into, "customer_ref": customer_ref, "product_ref": product_ref,
+        "version": entity.version, "revision": entity.revision,
         "deleted": entity.deleted, "updated_us": entity.updated_us, "record": entity.record, "contributions": contributions,
     }  # fmt: skip
 
 
 def _conflict(conflict: Conflict) -> dict[str, Any]:
+    said = {}
+    for system, value in conflict.values.items():
+        position, us, tx = conflict.said.get(system, (None, None, None))
+        said[system] = {"value": value, "position": position, "us": us, "tx": tx}
     return {
-        "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id, "field": conflict.field,
-        "kind": conflict.kind, "said": conflict.values, "winner": conflict.winner, "rule": conflict.rule,
+        "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
+        "field": conflict.field, "kind": conflict.kind, "said": said, "winner": conflict.winner, "rule": conflict.rule, "outcome": conflict.outcome,
     }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, EntityState
 from streams.provision.systems import System
 from streams.repair.source_rows import source_rows
-from streams.resolve.golden import Ownership, golden
+from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.settings import Settings
 from streams.walk.settle import REFERENCES, canonical, flow_record_id
 
@@ -169,7 +169,7 @@ def _recompute(
 
 
 def _recompute_entity(member: EntityState, same: dict[str, str], ownership: Ownership, verdict: Verdict) -> None:
-    deleted = all(said.deleted for said in member.contributions.values())
+    deleted = is_deleted(member, ownership)
     if deleted != member.deleted and member.version:
         verdict.note("differing", f"{member.entity} {member.id}: deleted should be {deleted}")
     if deleted:

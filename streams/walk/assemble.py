@@ -21,11 +21,12 @@ from streams.hub.store import HubStore, NewlySame, Stale
 from streams.identity.cache import Sameness
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
-from streams.model.state import AggregateState
+from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
 from streams.walk.ingest import MAX_RECORD, DeadLetter, now_us
+from streams.walk.matching import Matching
 from streams.walk.settle import Entangled, Settling
 from streams.writeback.plan import NONE, Planner
 
@@ -47,6 +48,7 @@ class Assemble:
         message: Callable[[str, str, int, dict[str, Any] | None], tuple[Any, ...]],
         ownership: Ownership,
         cache_aggregates: int,
+        conflict_message: Callable[[Conflict, int], tuple[Any, ...]],
         planner: Planner = NONE,
     ) -> None:
         self._store = store
@@ -58,6 +60,9 @@ class Assemble:
         self._cache: OrderedDict[str, AggregateState] = OrderedDict()
         self._cache_size = cache_aggregates
         self.sameness = Sameness()
+        self._matching = Matching(ownership)
+        self._conflict_message = conflict_message
+        store.flip_flop_turns = ownership.turns
         self._started = False
         self._unstored: list[DeadLetter] = []
         """Records that can not be encoded, which is seen after the hub transaction."""
@@ -70,6 +75,7 @@ class Assemble:
     def forget(self) -> None:
         """After a rebalance: other workers may have written what is cached here."""
         self._cache.clear()
+        self._matching.forget()
         self._started = False
 
     def take_slowest(self, anew: bool) -> tuple[int, str]:
@@ -115,12 +121,14 @@ class Assemble:
         for _ in range(ATTEMPTS):
             states = await self._states(groups)
             settling = Settling(self._ownership, foreign, self._planner)
+            settling.apart = await self._held_apart(groups, states)
             try:
                 for key, (_, changes) in groups.items():
                     settling.apply(states[key], changes)
                 await self.sameness.learn(settling.references(), self._store.rows)
                 settling.settle(self.sameness.of)
-                learnt, referring = await self._store.save(
+                claimed = self._matching.claim(settling.claimants())
+                saved = await self._store.save(
                     settling.rows(),
                     settling.links,
                     settling.conflicts,
@@ -128,7 +136,14 @@ class Assemble:
                     used={source: self.sameness.known.get(source) for source in settling.used},
                     dead=[letter.row() for letter in settling.dead + dead],
                     intents=settling.intents,
+                    contested=settling.contested,
+                    standing=settling.standing,
+                    claims=claimed.rounds,
                 )
+                links, claimed_twice = self._matching.settle(claimed, saved.held)
+                settling.sent_on += links
+                told = [conflict for conflict in settling.conflicts if conflict.id in saved.logged] + settling.repeated
+                told += await self._store.log_conflicts(claimed_twice)
             except Stale as stale:
                 self._drop(groups)
                 homes = dict(await self._store.rows("homes", list(stale.ids)))
@@ -153,8 +168,10 @@ class Assemble:
             except BaseException:
                 self._drop(groups)
                 raise
-            self.sameness.apply(learnt)
-            self._done(settling, referring, outputs, dead)
+            self.sameness.apply(saved.learnt)
+            outputs.extend(Output(*self._conflict_message(conflict, now_us())) for conflict in told)
+            self.counts["conflicts"] += len(told)
+            self._done(settling, saved.referring, outputs, dead)
             return
         raise RetryLater(f"rows of {len(groups)} aggregates kept changing under this worker")
 
@@ -241,6 +258,17 @@ class Assemble:
         while len(self._cache) > max(self._cache_size, len(groups)):
             self._cache.popitem(last=False)
         return states
+
+    async def _held_apart(self, groups: dict[str, Group], states: dict[str, AggregateState]) -> set[str]:
+        """Which sources that are new to a record a person took out of it: references and beliefs may still name it."""
+        strange = {
+            change.id
+            for key, (kind, changes) in groups.items()
+            if kind != "order_flow"
+            for change, _ in changes
+            if change.kind == "change" and change.entity == kind and change.id != key and change.id not in states[key].sources
+        }
+        return {row[0] for row in await self._store.rows("apart", list(strange))} if strange else set()
 
     def _drop(self, groups: dict[str, Group]) -> None:
         for key in groups:

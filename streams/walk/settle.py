@@ -19,8 +19,11 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict, EntityState
 from streams.resolve.contribution import merge
-from streams.resolve.golden import Ownership, golden
+from streams.resolve.golden import Ownership, golden, is_deleted
+from streams.resolve.rules import PEOPLE
 from streams.walk.ingest import DeadLetter
+from streams.walk.matching import MATCHER, Claimant
+from streams.walk.parting import part
 from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo, said_by
 
 MERGEABLE = ("customer", "contact", "product")
@@ -59,6 +62,13 @@ class Settling:
         self._bumped: set[str] = set()
         self._revised: set[str] = set()
         self._resourced: set[str] = set()
+        self.apart: set[str] = set()
+        """Sources that a person took out of the record that is asked for here."""
+        self.contested: set[str] = set()
+        """Entities of more than one source: of their conflicts only `standing` are left."""
+        self.standing: set[str] = set()
+        self.repeated: list[Conflict] = []
+        """Conflicts of changes that were known already: to be told again, not logged again."""
         self.links: list[dict[str, Any]] = []
         self.conflicts: list[Conflict] = []
         self.sent_on: list[tuple[str, str, Change]] = []
@@ -94,6 +104,9 @@ class Settling:
         target = elsewhere(state, change)
         if target is not None:
             self._send_on(state.kind, target, change)
+            return
+        if change.id in self.apart and change.id != state.id:
+            self._send_on(state.kind, change.id, msgspec.structs.replace(change, same_as=None))
             return
         entity_id = entity_of(state, change)
         entity = state.members.get(entity_id)
@@ -155,11 +168,32 @@ class Settling:
 
     def _link(self, state: AggregateState, change: Change) -> None:
         target = change.target
+        if target == change.id and change.id != state.id:
+            self._part(state, change)
+            return
         if target is None or target == state.id or state.forward == target:
             return
-        state.forward = target
+        if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
+            return
+        state.forward, state.apart = target, False
         self.links.append({"source_id": state.id, "target": target, "same": change.same_as is not None})
         self._move(state, list(state.members.values()), target, same=change.same_as is not None)
+
+    def _part(self, state: AggregateState, change: Change) -> None:
+        """A link that says that a record lives in its own id takes it out of the one that it was merged into."""
+        if state.forward is not None:
+            self._send_on(state.kind, state.forward, change)
+            return
+        parted = part(state, change.id)
+        if parted is None:
+            return
+        stays, going = parted
+        self.apart.add(change.id)
+        self.contested.add(stays.id)
+        self._resourced.add(stays.id)
+        self._mark(self._dirty, state, stays.id)
+        self.links.append({"source_id": change.id, "target": change.id, "same": True})
+        self._move(state, going, change.id, same=False)
 
     def _give(self, state: AggregateState, change: Change) -> None:
         target = change.target
@@ -245,6 +279,9 @@ class Settling:
                     continue
                 raw, conflicts = golden(member, self._ownership)
                 self._raw[entity_id] = raw
+                if len(member.contributions) > 1:
+                    self.contested.add(entity_id)
+                    self.standing.update(conflict.id for conflict in conflicts)
                 for conflict in conflicts if entity_id in self._told_live or entity_id not in self._echoed else ():
                     self.conflicts.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
                 for field in REFERENCES[member.entity]:
@@ -271,6 +308,9 @@ class Settling:
                 member = state.members.get(entity_id)
                 if member is not None:
                     self._tell(state, member)
+                    if len(member.contributions) > 1 and member.merged_into is None:
+                        for conflict in golden(member, self._ownership)[1]:
+                            self.repeated.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
             flow = state.members.get(flow_record_id(state))
             if flow is not None:
                 self._emit[flow.id] = (state, flow)
@@ -284,7 +324,7 @@ class Settling:
             self._write(member, state.id)
             return
         raw = self._raw[member.id]
-        deleted = all(said.deleted for said in member.contributions.values())
+        deleted = is_deleted(member, self._ownership)
         record = member.record
         if not deleted:
             record = raw
@@ -365,6 +405,16 @@ class Settling:
         """Entities to write, each with its aggregate and the customer that it refers to."""
         return list(self._rows.values())
 
+    def claimants(self) -> Iterator[Claimant]:
+        """Master records that were settled: they may carry the match keys of others."""
+        for marks, again in ((self._dirty, False), (self._again, True)):
+            for state, ids in marks.values():
+                if state.kind in MERGEABLE:
+                    for entity_id in ids:
+                        member = state.members.get(entity_id)
+                        if member is not None and member.entity == state.kind and member.contributions:
+                            yield Claimant(member, state.id, again)
+
     def emitted(self) -> Iterator[tuple[str, str, int, dict[str, Any] | None, Any]]:
         """(entity, id, version, canonical record or None for a tombstone, a Kafka record to blame) of each record to emit."""
         for state, member in self._emit.values():
@@ -386,7 +436,11 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
     record["version"] = member.version
     record["updated_at"] = member.updated_us
     record["sources"] = sorted(
-        ({"system": said.system, "key": said.key} for said in member.contributions.values() if not said.deleted),
+        (
+            {"system": said.system, "key": said.key}
+            for said in member.contributions.values()
+            if not said.deleted and said.system != PEOPLE
+        ),
         key=lambda source: (source["system"], source["key"]),
     )
     lines = ENTITIES[member.entity].lines

@@ -1,0 +1,41 @@
+"""Send a person's messages to the aggregates' writers, and wait until the hub shows what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from streams.errors import EnvironmentFault
+from streams.identity.people import Message
+from streams.settings import Settings
+
+
+def send(settings: Settings, messages: list[Message]) -> None:
+    """Produce these and wait for every ack. Raises EnvironmentFault when Kafka or the registry does not answer."""
+    from confluent_kafka import Producer
+
+    from streams.emit.change_codec import change_encoder
+    from streams.emit.registry import register_all
+
+    encode = change_encoder(register_all(settings.registry))
+    failed: list[str] = []
+    # As the workers do: murmur2, so that a key goes to the partition of its aggregate.
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 0}
+    )
+    for message in messages:
+        producer.produce(
+            message.topic, encode(message.change), message.key.encode(), on_delivery=lambda error, _: failed.append(str(error)) if error else None
+        )
+    if producer.flush(30) or failed:
+        raise EnvironmentFault(f"Kafka did not take it: {failed[0] if failed else 'no answer in 30 s'}", remedy="`opshub status` shows the servers")
+
+
+def wait(what: Callable[[], bool], seconds: float) -> bool:
+    """Whether `what` became true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.1)
+    return what()

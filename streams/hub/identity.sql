@@ -1,0 +1,50 @@
+-- name: log_conflicts
+-- New disagreements, and those that came back; the ids of both. One that comes back too often is a flip-flop.
+INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome)
+SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (id uuid,
+    aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text, outcome text)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET
+    aggregate_id = excluded.aggregate_id, kind = excluded.kind, said = excluded.said, winner = excluded.winner, rule = excluded.rule,
+    turns = c.turns + (c.resolved_at IS NOT NULL)::int, resolved_at = NULL,
+    outcome = CASE WHEN excluded.outcome <> 'decided' AND c.turns + (c.resolved_at IS NOT NULL)::int >= %s THEN 'flip_flop' ELSE excluded.outcome END
+WHERE c.resolved_at IS NOT NULL OR (c.outcome, c.winner, c.rule) IS DISTINCT FROM (excluded.outcome, excluded.winner, excluded.rule)
+  AND (c.outcome <> 'flip_flop' OR excluded.outcome = 'decided')
+RETURNING id::text;
+
+-- name: end_conflicts
+-- Disagreements of these records that are no more.
+UPDATE conflict SET resolved_at = now(), outcome = CASE outcome WHEN 'flip_flop' THEN outcome ELSE 'over' END
+WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key';
+
+-- name: claim_keys
+-- Who holds each key. A claim of another system's record, whose guard does not differ, joins; the better of the two holds the key from then on.
+INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard)
+SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (entity text, key text, holder uuid, rank int, systems text[], guard text)
+WHERE NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
+ORDER BY new.entity, new.key
+ON CONFLICT (entity, key) DO UPDATE SET
+    holder = CASE WHEN m.holder <> excluded.holder AND NOT excluded.holder = ANY(m.linked) AND NOT m.systems && excluded.systems
+                   AND coalesce(m.guard = excluded.guard, true) AND (excluded.rank, excluded.holder) < (m.rank, m.holder)
+                  THEN excluded.holder ELSE m.holder END,
+    rank = CASE WHEN m.holder = excluded.holder THEN excluded.rank
+                WHEN NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true) THEN least(m.rank, excluded.rank)
+                ELSE m.rank END,
+    linked = CASE WHEN m.holder = excluded.holder OR excluded.holder = ANY(m.linked) THEN m.linked
+                  WHEN m.systems && excluded.systems OR NOT coalesce(m.guard = excluded.guard, true) THEN m.linked
+                  WHEN (excluded.rank, excluded.holder) < (m.rank, m.holder) THEN m.linked || m.holder
+                  ELSE m.linked || excluded.holder END,
+    systems = CASE WHEN m.holder = excluded.holder OR NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true)
+                   THEN (SELECT array_agg(DISTINCT s) FROM unnest(m.systems || excluded.systems) s) ELSE m.systems END,
+    guard = coalesce(m.guard, excluded.guard)
+RETURNING entity, key, holder::text, linked::text[];
+
+-- name: release_keys
+-- Keys that these records no longer have.
+DELETE FROM match_key WHERE holder = ANY(%s::uuid[]) AND NOT key = ANY(%s::text[]);
+
+-- name: apart
+-- Which of these records a person said to be themselves and nobody else.
+SELECT source_id::text FROM identity WHERE source_id = target AND source_id = ANY(%s::uuid[]);

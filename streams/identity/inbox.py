@@ -1,0 +1,104 @@
+"""The inbox of conflicts, and records that may be one: what people look at before they decide. Reads the hub only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+import psycopg
+from rapidfuzz import fuzz
+
+from streams.errors import ConfigError
+
+
+class Logged(msgspec.Struct):
+    """One conflict as it was logged."""
+
+    id: str
+    entity: str
+    entity_id: str
+    aggregate_id: str
+    field: str
+    kind: str
+    said: dict[str, dict[str, Any]]
+    winner: str | None
+    rule: str
+    outcome: str
+    turns: int
+    seen_at: str
+    resolved_at: str | None
+    decided_by: str | None
+
+
+_COLUMNS = """id::text, entity, entity_id::text, aggregate_id::text, field, kind, said, winner, rule, outcome, turns,
+    to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), decided_by"""
+
+
+def conflicts(
+    connection: psycopg.Connection[Any], *, entity: str | None = None, kind: str | None = None, past: bool = False, limit: int = 50
+) -> list[Logged]:
+    """Conflicts that stand, the newest first; with `past` also those that are over or decided."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM conflict WHERE (%(past)s OR resolved_at IS NULL AND outcome <> 'decided')"
+        " AND (%(entity)s::text IS NULL OR entity = %(entity)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
+        " ORDER BY seen_at DESC, id LIMIT %(limit)s",
+        {"past": past, "entity": entity, "kind": kind, "limit": limit},
+    )
+    return [Logged(*row) for row in rows]
+
+
+def conflict(connection: psycopg.Connection[Any], conflict_id: str) -> Logged:
+    """One conflict, by its id or the first letters of it. Raises ConfigError when there is none, or more than one."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM conflict WHERE starts_with(id::text, %s) LIMIT 2", [conflict_id.lower()]).fetchall()
+    if len(rows) != 1:
+        raise ConfigError(
+            f"{'no conflict has' if not rows else 'more than one conflict has'} an id that begins with {conflict_id!r}",
+            remedy="`opshub conflicts list --all` shows them",
+        )
+    return Logged(*rows[0])
+
+
+class Proposal(msgspec.Struct):
+    """Two records that may be one; a person decides."""
+
+    score: float
+    loser: str
+    winner: str
+    entity: str
+    why: str
+
+
+def proposals(connection: psycopg.Connection[Any], *, least: float = 88.0, limit: int = 50) -> list[Proposal]:
+    """Customers of different sources whose name, town and address are alike, the likeliest first. They are compared within a postal code
+    or a town, and never where both have a tax number and these differ. `least`: the lowest score, of 100.
+    """
+    rows = connection.execute(
+        """SELECT e.id::text, record->>'name', record->>'tax_id', lower(coalesce(record->>'billing_postal_code', record->>'billing_city')),
+                  record->>'billing_street', record->>'email', record->>'phone',
+                  ARRAY(SELECT DISTINCT said.value->>0 FROM jsonb_each(contributions) said ORDER BY 1),
+                  EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id)
+           FROM entity e WHERE entity = 'customer' AND merged_into IS NULL AND NOT deleted AND version > 0"""
+    ).fetchall()
+    blocks: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        if row[1] and row[3] and not row[8]:
+            blocks[row[3]].append(row)
+    found: list[Proposal] = []
+    for block in blocks.values():
+        block.sort(key=lambda row: row[0])
+        for number, one in enumerate(block[:500]):
+            for other in block[number + 1 : 500]:
+                if one[2] and other[2] and one[2] != other[2]:
+                    continue
+                name = fuzz.token_sort_ratio(one[1].casefold(), other[1].casefold())
+                if name < 70:
+                    continue
+                street = fuzz.ratio((one[4] or "").casefold(), (other[4] or "").casefold()) if one[4] and other[4] else 60.0
+                alike = [word for word, at in (("e-mail", 5), ("phone", 6)) if one[at] and one[at] == other[at]]
+                score = min(100.0, 0.7 * name + 0.3 * street + 5 * len(alike))
+                if score >= least:
+                    why = f"names {name:.0f}, streets {street:.0f} of 100" + "".join(f", same {word}" for word in alike)
+                    found.append(Proposal(round(score, 1), other[0], one[0], "customer", why))
+    found.sort(key=lambda one: (-one.score, one.loser))
+    return found[:limit]

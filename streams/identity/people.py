@@ -1,0 +1,116 @@
+"""What people decide about identities and conflicts, as messages to the aggregates' own writers. Nothing here writes what a writer owns.
+
+In: how a person names a record (its canonical id, or `system:key`), a conflict's id. Out: `Message`s for the topics `changes.<aggregate>`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+
+from streams.errors import ConfigError
+from streams.model.change import Change
+from streams.model.entities import ENTITIES
+from streams.model.ids import source_id
+from streams.model.state import Contribution
+
+PEOPLE = "opshub"
+MASTERS = ("customer", "product")
+"""Entities that are roots of their aggregates, of which two can be one."""
+
+_contributions = msgspec.json.Decoder(dict[str, Contribution])
+
+
+class Message(NamedTuple):
+    topic: str
+    key: str
+    change: Change
+
+
+class Master(msgspec.Struct):
+    """One record as the hub has it. `id` is what was asked for, `canonical` the record that it is now."""
+
+    id: str
+    canonical: str
+    entity: str
+    aggregate_id: str
+    deleted: bool
+    apart: bool
+    record: dict[str, Any]
+    contributions: dict[str, Contribution]
+    names: list[str]
+    """Other ids that are this record."""
+
+
+def find(connection: psycopg.Connection[Any], name: str) -> Master:
+    """The record that a person means. Raises ConfigError when there is none."""
+    system, colon, key = name.partition(":")
+    wanted = [source_id(system, entity, key) for entity in MASTERS] if colon else [name]
+    try:
+        found = connection.execute(
+            "SELECT s.id::text, i.target::text, (i.source_id = i.target) IS TRUE FROM unnest(%s::uuid[]) s(id) LEFT JOIN identity i ON i.source_id = s.id AND i.same",
+            [wanted],
+        ).fetchall()
+    except psycopg.errors.InvalidTextRepresentation:
+        raise ConfigError(f"{name!r} is neither an id nor system:key", remedy="as in demo-erp:1042") from None
+    for asked, target, apart in found:
+        current = target or asked
+        for _ in range(8):
+            row = connection.execute(
+                "SELECT entity, merged_into::text, aggregate_id::text, deleted, record::text, contributions::text FROM entity WHERE id = %s",
+                [current],
+            ).fetchone()
+            if row is None or row[1] is None:
+                break
+            current = row[1]
+        if row is None:
+            continue
+        record = msgspec.json.decode(row[4])
+        contributions = _contributions.decode(row[5])
+        for said in contributions.values():
+            if said.fields is None:
+                said.fields = record
+        names = connection.execute("SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1", [current])
+        return Master(asked, current, row[0], row[2], row[3], apart, record, contributions, [one[0] for one in names])
+    raise ConfigError(f"the hub knows no record {name}", remedy="give its canonical id, or system:key as in demo-erp:1042")
+
+
+def merge(loser: Master, winner: Master) -> Message:
+    """Make two records one: everything that hangs on `loser` follows to `winner`. Raises ConfigError where that can not be."""
+    if loser.entity != winner.entity or loser.entity not in MASTERS:
+        raise ConfigError(
+            f"a {loser.entity} can not be merged into a {winner.entity}", remedy=f"two records of one kind: {' or '.join(MASTERS)}"
+        )
+    if loser.canonical == winner.canonical:
+        raise ConfigError(f"they are one record already: {winner.canonical}", remedy="`opshub identity show` says of what it is made")
+    change = Change("link", loser.entity, loser.canonical, PEOPLE, same_as=winner.canonical, target=winner.canonical, source_us=now_us())
+    return Message(f"changes.{ENTITIES[loser.entity].aggregate}", loser.canonical, change)
+
+
+def split(record: Master) -> Message:
+    """Take `record.id` out of the record that it is part of. Raises ConfigError where it is not part of another."""
+    if record.id == record.canonical:
+        raise ConfigError(
+            f"{record.id} is the record itself, not a part of another", remedy="name the part: one of the sources of `opshub identity show`"
+        )
+    others = {source: said for source, said in record.contributions.items() if source != record.id and said.system != PEOPLE}
+    if not others:
+        raise ConfigError(f"nothing would be left of {record.canonical}", remedy="it has one source only")
+    change = Change("link", record.entity, record.id, PEOPLE, target=record.id, source_us=now_us())
+    return Message(f"changes.{ENTITIES[record.entity].aggregate}", record.aggregate_id, change)
+
+
+def decide(entity: str, entity_id: str, aggregate_id: str, fields: dict[str, Any]) -> Message:
+    """Let a person's word stand for these fields (canonical values; null takes an earlier word back), whatever the systems say later."""
+    at = now_us()
+    change = Change(
+        "change", entity, source_id(PEOPLE, entity, entity_id), PEOPLE, entity_id, "u", 0, at, 0, at, same_as=entity_id, fields=fields
+    )
+    return Message(f"changes.{ENTITIES[entity].aggregate}", aggregate_id, change)
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
