@@ -49,6 +49,10 @@ WHERE id IN (
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
           state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8;
 
+-- name: take_over
+-- The leases of others on a target run out now.
+UPDATE intent SET lease_until = clock_timestamp() WHERE target = %s AND state = 'delivering' AND leased_by <> %s RETURNING id;
+
 -- name: finish_intent
 -- What became of a leased intent; nothing is written by a deliverer whose lease another took over. Those that follow it are added with it.
 WITH done AS (
@@ -160,8 +164,9 @@ WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
    OR (%(id)s::uuid IS NULL AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
 
 -- name: next_due
--- Seconds until something of this target can be delivered; null when there is nothing.
-SELECT extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until ELSE not_before END) - clock_timestamp())::float8
+-- Seconds until something of this target can be delivered, null when there is nothing; whether something is leased.
+SELECT extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until ELSE not_before END) - clock_timestamp())::float8,
+       coalesce(bool_or(state = 'delivering'), false)
 FROM intent WHERE target = %s AND state IN ('approved', 'failed', 'delivering');
 
 -- name: flow_members

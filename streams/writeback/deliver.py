@@ -43,11 +43,11 @@ LEASE = timedelta(seconds=30)
 BATCH = 50
 POLL_S = 1.0
 
-after_failure = wait_exponential_jitter(initial=0.5, max=120, jitter=0.5)
+after_failure = wait_exponential_jitter(multiplier=0.5, max=120, jitter=0.5)
 """Pause after the n-th attempt that the target refused."""
-while_incomplete = wait_exponential_jitter(initial=0.03, max=2, jitter=0.03)
+while_incomplete = wait_exponential_jitter(multiplier=0.03, max=2, jitter=0.03)
 """Pause while a document is not whole, or the target is ahead of the hub."""
-while_down = wait_exponential_jitter(initial=0.2, max=15, jitter=0.3)
+while_down = wait_exponential_jitter(multiplier=0.2, max=15, jitter=0.3)
 """Pause of the circuit breaker: nothing is sent to a target that did not answer."""
 
 
@@ -162,7 +162,7 @@ class Deliverer:
             await store.close()
 
     async def _until_due(self, target: str, store: HubStore) -> float:
-        ((seconds,),) = await store.rows("next_due", target)
+        ((seconds, _),) = await store.rows("next_due", target)
         return POLL_S if seconds is None else min(POLL_S, max(0.005, seconds))
 
     # -- (1)
@@ -218,10 +218,12 @@ class Deliverer:
         paused = {row[0] for row in await store.rows("pauses")}
         if target in paused:
             return 0
-        ((seconds,),) = await store.rows("next_due", target)
-        if seconds is None or seconds > 0:
+        ((seconds, leased),) = await store.rows("next_due", target)
+        if seconds is None or (seconds > 0 and not leased):
             return 0
-        await adapter.open()
+        if await adapter.open():
+            # Whoever had these leases is gone, and with it all that it had on its way: no need to wait until they run out.
+            await store.rows("take_over", target, self._name)
         self.breakers[target].answered()
         rows = await store.rows(
             "lease_intents", self._name, self._lease, target, [rule for rule in paused if "/" in rule], BATCH

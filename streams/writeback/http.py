@@ -37,7 +37,7 @@ class HttpAdapter:
         self._ids = itertools.count(1)
         self._unsure: set[str] = set()
 
-    async def open(self) -> None:
+    async def open(self) -> bool:
         if self._client is None:
             target = self._target
             self._client = httpx.AsyncClient(
@@ -46,6 +46,7 @@ class HttpAdapter:
                 auth=target.basic,
                 timeout=target.timeout.total_seconds(),
             )
+        return False
 
     async def close(self) -> None:
         if self._client is not None:

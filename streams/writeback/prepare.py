@@ -58,6 +58,10 @@ def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:
     tolerance = int(ready.tolerance.scaleb(scale))
     if lines and header is not None and abs(total - header) <= tolerance:
         return
-    said = "nothing" if header is None else str(Decimal(header).scaleb(-scale).normalize())
-    message = f"{len(lines)} lines make {Decimal(total).scaleb(-scale).normalize()}, the header says {said}"
+    said = "nothing" if header is None else _plain(header, scale)
+    message = f"{len(lines)} lines make {_plain(total, scale)}, the header says {said}"
     raise NotYet(message, ask=f"the document is not whole: {message}")
+
+
+def _plain(unscaled: int, scale: int) -> str:
+    return format(Decimal(unscaled).scaleb(-scale).normalize(), "f")

@@ -41,14 +41,14 @@ class SqlAdapter:
         self.origin: str | None = None
         self._used = 0.0
 
-    async def open(self) -> None:
+    async def open(self) -> bool:
         if self._connection is not None and not self._connection.closed:
             if time.monotonic() - self._used < IDLE_MS / 2000:
-                return
+                return False
             try:
                 await self._connection.execute("SELECT")
                 self._used = time.monotonic()
-                return
+                return False
             except psycopg.Error:
                 await self.close()
         target = self._target
@@ -74,7 +74,7 @@ class SqlAdapter:
                 await connection.close()
                 raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
             self._connection, self.origin, self._used = connection, origin, time.monotonic()
-            return
+            return len(target.origins) == 1
         await connection.close()
         raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
 

@@ -63,8 +63,8 @@ class Outcome(msgspec.Struct, frozen=True):
 class Adapter(Protocol):
     """One kind of target. Methods raise the errors of failures.py."""
 
-    async def open(self) -> None:
-        """Be ready to deliver; returns at once when it is already."""
+    async def open(self) -> bool:
+        """Be ready to deliver; returns at once when it is already. True when from now on nobody else can have work on its way there."""
 
     async def deliver(self, job: Job) -> Outcome:
         """Do it, once, whatever happened before."""

@@ -1,0 +1,33 @@
+"""A deliverer as a process of its own, to be killed: `python -m tests.integration.deliver_process <hub dsn> <seconds>`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from streams.runtime.fault_points import fault_point
+from streams.stack.environment import resolve_placeholders
+from streams.writeback.deliver import Deliverer
+from streams.writeback.rules import SqlTarget, load_rules
+from streams.writeback.sql import SqlAdapter
+
+
+async def main(dsn: str, seconds: float) -> None:
+    folder = Path(__file__).parents[2] / "connectors"
+    rules = load_rules(
+        folder, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, dict(os.environ), path)
+    )
+    del rules["demo-crm"]
+    erp = rules["demo-erp"]
+    assert isinstance(erp.target, SqlTarget)
+    name = f"killed-{os.getpid()}"
+    serving = Deliverer(dsn, name, rules, {"demo-erp": SqlAdapter(erp.target, name, fault=fault_point)})
+    try:
+        await asyncio.wait_for(serving.run(), seconds)
+    except TimeoutError:
+        pass
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))

@@ -1,0 +1,286 @@
+"""Planning intents: what gives rise to one, what does not, and when people are asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.errors import ConfigError
+from streams.model.change import Change
+from streams.model.ids import source_id
+from streams.model.state import AggregateState
+from streams.resolve.golden import Ownership
+from streams.walk.settle import Settling
+from streams.writeback.approve import is_live_for, open_questions, questions
+from streams.writeback.failures import NotYet
+from streams.writeback.plan import Intent, Planner
+from streams.writeback.prepare import check_whole
+from streams.writeback.rules import Writeback, duration, load_rules
+from streams.writeback.values import Value, value_of
+from streams.writeback.work import Work
+
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+RULES = load_rules(CONNECTORS, ["demo-crm", "demo-erp"])
+PLANNER = Planner(RULES)
+OPPORTUNITY = source_id("demo-crm", "opportunity", "O")
+
+
+def said(
+    system: str,
+    entity: str,
+    key: str,
+    major: int,
+    parent: str | None = None,
+    op: str = "u",
+    origin: str | None = None,
+    **fields: Any,
+) -> Change:
+    return Change(
+        "change", entity, source_id(system, entity, key), system, key, op, 0, major, 0, major, origin=origin, parent=parent, fields=fields,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def opportunity(major: int, stage: str, **more: Any) -> Change:
+    return said("demo-crm", "opportunity", "O", major, number="OPP-1", stage=stage, amount=100_0000, **more)
+
+
+def order(major: int, status: str, **more: Any) -> Change:
+    return said(
+        "demo-erp", "sales_order", "S", major, OPPORTUNITY, number="SO-1", status=status, net_amount=100_0000, **more
+    )
+
+
+class Hub:
+    """One aggregate's writer, batch after batch."""
+
+    def __init__(self) -> None:
+        self.state = AggregateState(OPPORTUNITY, "order_flow", members={}, sources={})
+
+    def tell(self, *changes: Change) -> list[Intent]:
+        settling = Settling(Ownership(), {}, PLANNER)
+        settling.apply(self.state, [(change, None) for change in changes])
+        settling.references()
+        settling.settle(lambda one: one)
+        assert not settling.dead
+        return settling.intents
+
+
+def test_a_won_opportunity_is_planned_once() -> None:
+    hub = Hub()
+    assert hub.tell(opportunity(1, "proposal")) == []
+    (intent,) = hub.tell(opportunity(2, "won"))
+    assert intent.rule == "demo-erp/order_from_opportunity"
+    assert intent.key == f"demo-erp/order_from_opportunity:{OPPORTUNITY}"
+    assert (intent.target, intent.subject_id, intent.cause_us) == ("demo-erp", OPPORTUNITY, 2)
+    assert hub.tell(opportunity(2, "won")) == [], "the same change again"
+    assert hub.tell(opportunity(3, "won", notes="thanks")) == [], "won already"
+
+
+def test_history_and_echoes_give_rise_to_nothing() -> None:
+    assert Hub().tell(opportunity(1, "won", op="r")) == []
+    assert Hub().tell(opportunity(1, "won", origin="opshub")) == []
+    assert len(Hub().tell(opportunity(1, "won", origin="another-replica"))) == 1
+
+
+def test_no_second_order_for_an_opportunity_that_has_one() -> None:
+    hub = Hub()
+    hub.tell(opportunity(1, "proposal"), order(2, "confirmed"))
+    assert [i for i in hub.tell(opportunity(3, "won")) if i.target == "demo-erp"] == []
+
+
+def test_the_orders_fate_is_told_to_the_crm_and_an_echo_is_not() -> None:
+    hub = Hub()
+    hub.tell(opportunity(1, "won"))
+    assert hub.tell(order(2, "confirmed", origin="opshub")) == [], "our own order comes back"
+    assert hub.state.members[source_id("demo-erp", "sales_order", "S")].record["number"] == "SO-1", (
+        "it teaches its number"
+    )
+    (shipped,) = hub.tell(order(3, "shipped"))
+    assert (shipped.rule, shipped.subject_id, shipped.supersedes) == ("demo-crm/order_state", OPPORTUNITY, True)
+    echo = opportunity(
+        4,
+        "won",
+        origin="opshub",
+        order_number="SO-1",
+        order_status="shipped",
+        shipment_status="none",
+        payment_status="none",
+    )
+    assert hub.tell(echo) == []
+
+
+def test_a_persons_edit_in_the_target_is_kept_even_with_the_same_value() -> None:
+    hub = Hub()
+    hub.tell(opportunity(1, "won"), order(2, "confirmed"))
+    hub.tell(opportunity(3, "won", origin="opshub", order_status="confirmed"))
+    assert hub.tell(opportunity(4, "won", order_status="confirmed")) == []
+    assert hub.tell(opportunity(5, "won", order_status="by hand")) == []
+    assert hub.state.members[OPPORTUNITY].record["order_status"] == "by hand"
+
+
+def test_an_echo_makes_no_conflict_and_a_person_does() -> None:
+    def conflicts(origin: str | None) -> int:
+        state = AggregateState(source_id("demo-crm", "customer", "A"), "customer", members={}, sources={})
+        crm = said("demo-crm", "customer", "A", 1, name="Ada Ltd")
+        erp = Change(
+            "change", "customer", source_id("demo-erp", "customer", "7"), "demo-erp", "7", "c", 0, 2, 0, 2,
+            origin=origin, same_as=state.id, fields={"name": "ADA"},
+        )  # fmt: skip
+        first, second = Settling(Ownership(), {}), Settling(Ownership(), {})
+        for settling, change in ((first, crm), (second, erp)):
+            settling.apply(state, [(change, None)])
+            settling.references()
+            settling.settle(lambda one: one)
+        return len(second.conflicts)
+
+    assert conflicts("opshub") == 0
+    assert conflicts(None) == 1
+
+
+def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
+    account = source_id("demo-crm", "customer", "A")
+    state = AggregateState(account, "customer", members={}, sources={})
+
+    def tell(change: Change) -> list[Intent]:
+        settling = Settling(Ownership(), {}, PLANNER)
+        settling.apply(state, [(change, None)])
+        settling.references()
+        settling.settle(lambda one: one)
+        return settling.intents
+
+    def erp(major: int, blocked: bool) -> Change:
+        return Change(
+            "change", "customer", source_id("demo-erp", "customer", "7"), "demo-erp", "7", "u", 0, major, 0, major,
+            same_as=account, fields={"name": "ADA", "credit_blocked": blocked, "attributes": {"customer_no": "C000007"}},
+        )  # fmt: skip
+
+    assert tell(said("demo-crm", "customer", "A", 1, name="Ada", credit_blocked=False, attributes={})) == []
+    (number,) = tell(erp(2, False))
+    assert (number.rule, number.subject_id) == ("demo-crm/credit_block", account)
+    (blocked,) = tell(erp(3, True))
+    assert blocked.key != number.key
+    assert tell(said("demo-crm", "customer", "A", 4, name="Ada GmbH", credit_blocked=False, attributes={})) == [], (
+        "the CRM is not told what it said"
+    )
+
+
+def work(**more: Any) -> Work:
+    told: dict[str, Any] = {
+        "id": 1, "key": "k", "rule": "demo-erp/order_from_opportunity", "target": "demo-erp", "entity": "opportunity", "entity_id": "e",
+        "aggregate_id": "a", "subject_id": "e", "customer_id": "c", "version": 1, "cause_us": 0, "given": {}, "state": "approved",
+        "decisions": [], "attempts": 1, "failures": 0, "age_s": 0.0,
+    }  # fmt: skip
+    return Work(**(told | more))
+
+
+RULE = RULES["demo-erp"].rules["order_from_opportunity"]
+
+
+def document(amount: int, currency: str = "EUR", blocked: bool = False, lines: tuple[int, ...] = ()) -> dict[str, Any]:
+    return {
+        "record": {"amount": amount, "currency": currency},
+        "customer": {"record": {"credit_blocked": blocked}, "keys": {}},
+        "lines": [{"record": {"net_amount": net}} for net in lines],
+    }
+
+
+def test_people_are_asked_for_large_orders_and_blocked_customers() -> None:
+    assert questions(RULE, "demo-erp", document(499_999_0000)) == []
+    (large,) = questions(RULE, "demo-erp", document(500_001_0000))
+    assert "500,000" in large["reason"]
+    assert questions(RULE, "demo-erp", document(1_000_000_0000, "JPY")) == []
+    assert len(questions(RULE, "demo-erp", document(1_0000, "BRL"))) == 1, "a currency without a limit asks always"
+    assert len(questions(RULE, "demo-erp", document(500_001_0000, blocked=True))) == 2
+
+
+def test_a_yes_holds_for_the_reasons_that_were_seen() -> None:
+    asked = [{"reason": "large", "people": 2}, {"reason": "blocked", "people": 1}]
+    ada = {"who": "ada", "what": "approve", "reasons": [{"reason": "large"}]}
+    assert open_questions(asked, work(decisions=[ada])) == asked
+    assert open_questions(asked, work(decisions=[ada, ada])) == asked, "the same person twice is one"
+    both = {"who": "bob", "what": "approve", "reasons": [{"reason": "large"}, {"reason": "blocked"}]}
+    assert open_questions(asked, work(decisions=[ada, both])) == []
+
+
+def test_a_half_written_document_waits() -> None:
+    check_whole(work(), RULE, document(100_0000, lines=(60_0000, 40_0000)))
+    check_whole(work(), RULE, document(100_0000, lines=(60_0000, 40_0100)))
+    with pytest.raises(NotYet, match="1 lines make 60, the header says 100"):
+        check_whole(work(), RULE, document(100_0000, lines=(60_0000,)))
+    with pytest.raises(NotYet):
+        check_whole(work(), RULE, document(100_0000))
+
+
+def test_a_canary_draws_the_same_lot_each_time() -> None:
+    half = RULE.model_copy(update={"share": 0.5})
+    lots = [is_live_for(half, work(customer_id=str(number))) for number in range(400)]
+    assert 150 < sum(lots) < 250
+    assert lots == [is_live_for(half, work(customer_id=str(number))) for number in range(400)]
+    assert not is_live_for(RULE.model_copy(update={"mode": "shadow"}), work())
+
+
+def test_values_take_the_form_that_the_target_wants() -> None:
+    told = {
+        "record": {
+            "day": 20_416,
+            "amount": 12_3456,
+            "qty": 2_500000,
+            "rate": 19_0000,
+            "at": 1_763_999_999_000_000,
+            "owner": "Grace Hopper",
+        }
+    }
+
+    def form(path: str, **more: Any) -> Any:
+        return value_of(Value(**{"from": f"record.{path}", **more}), told)
+
+    assert form("day", **{"as": "yyyymmdd"}) == 20251124
+    assert form("amount", **{"as": "money"}) == Decimal("12.3456")
+    assert form("qty", **{"as": "float"}) == 2.5
+    assert form("rate", **{"as": "rate"}, values={"19": "V1"}) == "V1"
+    assert form("at", **{"as": "local_time"}, timezone="Europe/Berlin").isoformat() == "2025-11-24T16:59:59"
+    assert form("owner", **{"as": "initials"}) == "GH"
+    assert form("missing", default="x") == "x"
+
+
+def test_durations() -> None:
+    assert duration("90 s") == timedelta(seconds=90)
+    with pytest.raises(ValueError, match="no duration"):
+        duration("soon")
+
+
+def test_a_wrong_file_names_itself_and_the_field(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    file = folder / "writeback.yaml"
+    text = (
+        (CONNECTORS / "demo-crm" / "writeback.yaml")
+        .read_text(encoding="utf-8")
+        .replace("system: demo-crm", "system: shop", 1)
+    )
+    for wrong, said_ in (
+        (text.replace("entity: order_flow", "entity: order_flows"), "rules.order_state: .*order_flows"),
+        (text.replace("about: Sales see", "schedule: every day\n    about: Sales see"), "credit_block.schedule"),
+        (text.replace("origins: [opshub]", "origins: [mine]"), "origin 'mine'"),
+        (text, "order_number.after: there is no rule"),
+    ):
+        file.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ConfigError, match=said_) as caught:
+            load_rules(tmp_path, ["shop"])
+        assert str(file) in str(caught.value)
+
+
+def test_secrets_are_no_yaml(tmp_path: Path) -> None:
+    folder = tmp_path / "demo-erp"
+    folder.mkdir()
+    (folder / "writeback.yaml").write_text(
+        (CONNECTORS / "demo-erp" / "writeback.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    found: Writeback = load_rules(tmp_path, ["demo-erp"], lambda text, _: ": {'#" if "PASSWORD" in text else text)[
+        "demo-erp"
+    ]
+    assert found.target.adapter == "sql" and found.target.password == ": {'#"
