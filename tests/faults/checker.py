@@ -1,0 +1,316 @@
+"""An independent, simple check that nothing is lost, doubled, wrong or gone back. It shares no code with the walk.
+
+In: `Evidence`: rows of the source tables in canonical values, the last raw record of each key, every canonical record in order, the hub's
+rows, the accounts, and the journal of acknowledged commits. Out: a `Finding` for each thing that is wrong, by kind.
+
+Ids are computed here from the standard library's UUIDv5, canonical records are read by fastavro, values are worked out in SQL.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import psycopg
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+NAMESPACE = uuid.UUID("6f70b7c0-7368-5562-8e21-636170747572")
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+ROWS: list[tuple[str, str, str, str]] = [
+    # (system, table, entity, SQL that gives the key and the canonical values that need no cleansing)
+    ("demo-crm", "public.account", "customer", "SELECT id::text, jsonb_build_object('notes', notes, 'tags', tags) FROM account WHERE NOT is_deleted"),
+    (
+        "demo-crm", "public.contact", "contact",
+        "SELECT id::text, jsonb_build_object('job_title', title, 'is_primary', is_primary, 'notes', notes) FROM contact WHERE NOT is_deleted",
+    ),
+    (
+        "demo-crm", "public.opportunity", "opportunity",
+        "SELECT id::text, jsonb_build_object('number', number, 'amount', (amount * 10000)::bigint, 'notes', description, 'probability', probability) "
+        "FROM opportunity WHERE NOT is_deleted",
+    ),
+    (
+        "demo-crm", "public.opportunity_item", "opportunity_line",
+        "SELECT id::text, jsonb_build_object('line_no', line_no, 'description', description, 'quantity', (quantity * 1000000)::bigint) "
+        "FROM opportunity_item WHERE NOT is_deleted",
+    ),
+    ("demo-erp", "erp.cust", "customer", "SELECT id::text, jsonb_build_object() FROM erp.cust WHERE del_flag IS DISTINCT FROM 'X'"),
+    ("demo-erp", "erp.so_head", "sales_order", "SELECT id::text, jsonb_build_object('number', so_no, 'notes', memo) FROM erp.so_head"),
+]  # fmt: skip
+TOPICS = (
+    "contact", "customer", "inventory_level", "invoice", "opportunity", "order_flow", "payment", "product", "sales_order",
+    "service_request", "shipment",
+)  # fmt: skip
+LINES = {"opportunity_line": "opportunity", "sales_order_line": "sales_order", "shipment_line": "shipment"}
+KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced")
+
+
+@dataclass
+class Evidence:
+    """Everything that is compared."""
+
+    rows: dict[tuple[str, str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """(system, entity, key) → (table, canonical values)."""
+    raw: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(table, key) → whether its last raw record has a row."""
+    raw_ends: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """(topic, partition) → (first offset, next offset)."""
+    records: list[tuple[str, str, int, dict[str, Any] | None]] = field(default_factory=list)
+    """(entity, id, version, record or None) of each canonical record, in the order of each partition."""
+    hub: dict[str, tuple[str, int, bool]] = field(default_factory=dict)
+    """id → (entity, version, whether a live record is to be seen)."""
+    accounts: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
+    """(topic, partition) → (offsets that were counted up to, records that were counted, of them dead or parked)."""
+    letters: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(topic, partition) → records that the hub holds as letters."""
+    waiting: set[tuple[str, str]] = field(default_factory=set)
+    """(table, key) of rows of which a record waits or was dropped: what they are by now is not promised."""
+    journal: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(table, key) → whether the last acknowledged commit left a row."""
+
+
+@dataclass
+class Findings:
+    """How many of each kind, and the first of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    checked: Counter[str] = field(default_factory=Counter)
+
+    def note(self, kind: str, text: str) -> None:
+        self.counts[kind] += 1
+        if self.counts[kind] <= 5:
+            self.examples.append(f"{kind}: {text}")
+
+    @property
+    def hold(self) -> bool:
+        return not sum(self.counts.values())
+
+    def __str__(self) -> str:
+        return f"{dict(self.counts) or 'all holds'} over {dict(self.checked)}" + "".join(
+            f"\n  {one}" for one in self.examples
+        )
+
+
+def check(evidence: Evidence) -> Findings:
+    """Compare in both directions."""
+    found = Findings()
+    folded = _fold(evidence, found)
+    speaks: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    lines: dict[str, dict[str, Any]] = {}
+    for (entity, one), (_, record) in folded.items():
+        if record is None:
+            continue
+        for source in record.get("sources", ()):
+            speaks[source["system"], entity, source["key"]].append(one)
+        for line in record.get("lines", ()):
+            lines[str(line["id"])] = line
+    _rows(evidence, folded, speaks, lines, found)
+    _raw(evidence, found)
+    _hub(evidence, folded, found)
+    _accounts(evidence, found)
+    return found
+
+
+def _fold(evidence: Evidence, found: Findings) -> dict[tuple[str, str], tuple[int, dict[str, Any] | None]]:
+    folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]] = {}
+    for entity, one, version, record in evidence.records:
+        found.checked["records"] += 1
+        before = folded.get((entity, one))
+        if before is not None:
+            if version < before[0]:
+                found.note("gone_back", f"{entity} {one}: version {version} after {before[0]}")
+            elif version == before[0] and record != before[1]:
+                found.note("doubled", f"{entity} {one}: two records of version {version}")
+        folded[entity, one] = (version, record)
+    return folded
+
+
+def _rows(
+    evidence: Evidence,
+    folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]],
+    speaks: dict[tuple[str, str, str], list[str]],
+    lines: dict[str, dict[str, Any]],
+    found: Findings,
+) -> None:
+    entities = {entity for _, _, entity, _ in ROWS}
+    systems = {(system, entity) for system, _, entity, _ in ROWS}
+    shared = Counter(entity for _, entity in systems)
+    line_ids: dict[str, str] = {}
+    for (system, entity, key), (table, wanted) in evidence.rows.items():
+        found.checked["rows"] += 1
+        where = f"{entity} {key} of {system}"
+        if (table, key) in evidence.waiting:
+            continue
+        if entity in LINES:
+            one = str(uuid.uuid5(NAMESPACE, f"{system}/{entity}/{key}"))
+            line_ids[one] = where
+            record = lines.get(one)
+            if record is None:
+                found.note("lost", where)
+                continue
+        else:
+            speakers = speaks.get((system, entity, key), [])
+            if not speakers:
+                found.note("lost", where)
+                continue
+            if len(speakers) > 1:
+                found.note("doubled", f"{where} is in {', '.join(speakers)}")
+            record = folded[entity, speakers[0]][1] or {}
+            if shared[entity] > 1 and len(record.get("sources", ())) > 1:
+                continue  # two systems speak: which of them wins is for the rules of ownership
+        for name, value in wanted.items():
+            held = _plain(record.get(name), value)
+            if held != value:
+                found.note("differing", f"{where}: {name} is {value!r} in the source, {held!r} in the topic")
+                break
+    for (system, entity, key), _ in speaks.items():
+        if (system, entity) in systems and (system, entity, key) not in evidence.rows:
+            table = next(table for one, table, name, _ in ROWS if (one, name) == (system, entity))
+            if (table, key) not in evidence.waiting:
+                found.note("ghost", f"{entity} {key} of {system} is gone from the source, and live in the topic")
+    assert entities
+
+
+def _raw(evidence: Evidence, found: Findings) -> None:
+    alive = {(table, key) for (_, _, key), (table, _) in evidence.rows.items()}
+    for (table, key), is_row in evidence.journal.items():
+        found.checked["commits"] += 1
+        if is_row and (table, key) not in alive:
+            found.note("lost", f"{table} {key}: the commit was acknowledged, and the source does not have it")
+        if evidence.raw and evidence.raw.get((table, key)) != is_row:
+            found.note("lost", f"{table} {key}: capture's last record {'has no' if is_row else 'has a'} row")
+
+
+def _hub(evidence: Evidence, folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]], found: Findings) -> None:
+    for one, (entity, version, live) in evidence.hub.items():
+        if entity not in TOPICS:
+            continue
+        found.checked["hub rows"] += 1
+        held = folded.get((entity, one))
+        if held is None:
+            if live and version:
+                found.note("lost", f"{entity} {one}: version {version} of the hub was never emitted")
+        elif held[0] != version or (held[1] is not None) != live:
+            found.note(
+                "differing",
+                f"{entity} {one}: the topic has version {held[0]}, the hub {version} ({'live' if live else 'gone'})",
+            )
+    for (entity, one), (version, record) in folded.items():
+        if record is not None and one not in evidence.hub:
+            found.note("ghost", f"{entity} {one}: version {version} of what the hub does not know")
+
+
+def _accounts(evidence: Evidence, found: Findings) -> None:
+    for partition, (first, end) in evidence.raw_ends.items():
+        if end == first:
+            continue
+        upto, counted, aside = evidence.accounts.get(partition, (0, 0, 0))
+        if upto != end or counted != end - first:
+            found.note(
+                "unbalanced",
+                f"{partition}: {end - first} records are there, {counted} were counted, up to {upto} of {end}",
+            )
+        if aside != evidence.letters[partition]:
+            found.note(
+                "unbalanced",
+                f"{partition}: {aside} records were put aside, the hub holds {evidence.letters[partition]}",
+            )
+
+
+def _plain(value: Any, like: Any) -> Any:
+    """A value of the topic in the form of the SQL above: decimals as integers of their scale."""
+    if hasattr(value, "as_tuple"):
+        return int(value.scaleb(-value.as_tuple().exponent))
+    return value
+
+
+def gather(
+    bootstrap: str, hub: str, dsns: dict[str, str], journal: dict[tuple[str, str], bool] | None = None
+) -> Evidence:
+    """Read everything as it is now, with nothing in flight."""
+    evidence = Evidence(journal=dict(journal or {}))
+    for system, table, entity, query in ROWS:
+        with psycopg.connect(dsns[system]) as connection:
+            for key, values in connection.execute(query.encode()).fetchall():
+                evidence.rows[system, entity, key] = (table, values)
+    with psycopg.connect(hub) as connection:
+        for one, entity, version, deleted, merged in connection.execute(
+            "SELECT id::text, entity, version, deleted, merged_into IS NOT NULL FROM entity"
+        ).fetchall():
+            evidence.hub[one] = (entity, version, not (deleted or merged))
+        for topic, partition, upto, counted, aside in connection.execute(
+            "SELECT topic, partition, upto, passed + filtered + tombstones + dead + parked + control, dead + parked FROM raw_account"
+        ).fetchall():
+            evidence.accounts[topic, partition] = (upto, counted, aside)
+        for topic, partition, count in connection.execute(
+            "SELECT topic, partition, count(*) FROM dead_letter WHERE topic LIKE 'raw.%' GROUP BY 1, 2"
+        ).fetchall():
+            evidence.letters[topic, partition] = count
+        for topic, key in connection.execute(
+            "SELECT DISTINCT topic, convert_from(key, 'UTF8') FROM dead_letter WHERE topic LIKE 'raw.%' AND state <> 'retried' AND key IS NOT NULL"
+        ).fetchall():
+            evidence.waiting.add((_table(topic), _key(key)))
+    _read_topics(bootstrap, evidence)
+    return evidence
+
+
+def _table(topic: str) -> str:
+    return topic.split(".", 2)[2]
+
+
+def _key(raw: str | bytes) -> str:
+    return "|".join(str(value) for value in json.loads(raw).values())
+
+
+def _read_topics(bootstrap: str, evidence: Evidence) -> None:
+    schemas = {name: fastavro.parse_schema(json.loads((SCHEMAS / f"{name}.avsc").read_text())) for name in TOPICS}
+    tables = {f"raw.{system}.{table}" for system, table, _, _ in ROWS}
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap, "group.id": f"checker-{uuid.uuid4()}", "isolation.level": "read_committed",
+            "enable.auto.commit": False, "enable.partition.eof": True,
+        }
+    )  # fmt: skip
+    try:
+        metadata = consumer.list_topics(timeout=10).topics
+        topics = [one for one in metadata if one.startswith(("canonical.", "raw."))]
+        partitions = [
+            TopicPartition(one, number, OFFSET_BEGINNING) for one in topics for number in metadata[one].partitions
+        ]
+        for one in partitions:
+            if one.topic.startswith("raw.") and one.topic.count(".") == 3:
+                evidence.raw_ends[one.topic, one.partition] = consumer.get_watermark_offsets(
+                    TopicPartition(one.topic, one.partition), timeout=10
+                )
+        consumer.assign(partitions)
+        left = {(one.topic, one.partition) for one in partitions}
+        until = time.monotonic() + 60
+        while left:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(left)} partitions were not read to their end: {sorted(left)[:5]}")
+            for message in consumer.consume(5000, 1.0):
+                if message.error() is not None:
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        left.discard((message.topic(), message.partition()))
+                    continue
+                topic, value = message.topic(), message.value()
+                if topic.startswith("canonical."):
+                    entity = topic.removeprefix("canonical.")
+                    if value is None:
+                        version = int(dict(message.headers() or ())["version"])
+                        evidence.records.append((entity, message.key().decode(), version, None))
+                    else:
+                        record: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schemas[entity], None)
+                        evidence.records.append((entity, message.key().decode(), record["version"], record))
+                elif topic in tables and value is not None and message.key() is not None:
+                    evidence.raw[_table(topic), _key(message.key())] = json.loads(value)["after"] is not None
+    finally:
+        consumer.close()

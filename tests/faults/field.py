@@ -1,0 +1,157 @@
+"""A stack of its own with load, workers and faults; what all fault tests and the suite are made of."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from streams.demo.drain import MARKERS, drain, raw_records
+from streams.demo.watch import worker_stats
+from streams.provision.plan import apply
+from streams.provision.systems import capture_dsn, load_systems
+from streams.simulator.setup import dsn_of, setup_demo
+from streams.stack.native import NativeStack
+from streams.stack.workers import worker_environment
+from tests.faults.checker import Findings, check, gather
+from tests.faults.clerk import Clerk, wait_for
+
+ROLES = ("--role", "ingest", "--role", "assemble")
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Field:
+    """The servers must be up. Use as a context manager: workers and clerks end with it."""
+
+    def __init__(self, stack: NativeStack, *, seed: int = 1, pause: float = 0.02) -> None:
+        self.stack = stack
+        # Short sessions: a test can not wait long for a group to give up a member that stands still.
+        self.settings = stack.settings.model_copy(update={"session_timeout_ms": 6000})
+        self._seed = seed
+        self._pause = pause
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._restarts: dict[str, dict[str, str]] = {}
+        self._clerks: list[Clerk] = []
+        self.env = stack.env()
+        setup_demo(self.env, REPOSITORY / "connectors")
+        self.systems = load_systems(self.settings)
+        apply(self.settings, self.systems)
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for clerk in self._clerks:
+            clerk._stop.set()
+        for name in list(self._workers):
+            self.kill(name)
+
+    # -- workers
+
+    def work(self, name: str, *, fault: str = "", command: list[str] | None = None) -> None:
+        """Start a worker that nothing starts again."""
+        number = int(name.removeprefix("w"))
+        settings = self.settings.model_copy(
+            update={"metrics_port": self.settings.metrics_port + number, "worker_name": name}
+        )
+        env = worker_environment(settings) | {"OPSHUB_FAULT": fault}
+        log = (self.settings.state_dir / "logs" / f"worker-{name}.log").open("ab")
+        run = command or [sys.executable, "-m", "streams.cli", "run", *ROLES]
+        self._workers[name] = subprocess.Popen(
+            run, env=env, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
+        )
+        log.close()
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        self._workers[name].send_signal(number)
+
+    def kill(self, name: str) -> None:
+        worker = self._workers.pop(name, None)
+        if worker is not None:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGCONT)
+                worker.kill()
+            worker.wait(10)
+            (self.settings.state_dir / "run" / f"worker-{name}.port").unlink(missing_ok=True)
+
+    def ended(self, name: str) -> int | None:
+        """The exit code of a worker that is gone."""
+        return self._workers[name].poll()
+
+    def tend(self) -> None:
+        """As a supervisor: start again what has ended, without its fault."""
+        for name, worker in list(self._workers.items()):
+            if worker.poll() is not None:
+                self.kill(name)
+                self.work(name)
+
+    def working(self) -> bool:
+        """Whether the workers that there are hold all partitions."""
+        told = worker_stats(self.settings)
+        held = sum(len(lane["partitions"]) for one in told for lane in one["lanes"].values())
+        return len(told) >= 1 and held >= self.partitions()
+
+    def partitions(self) -> int:
+        return self.settings.partitions * (sum(len(system.topics) for system in self.systems) + 3)
+
+    def records_in(self) -> int:
+        """Records that the workers which answer have taken in."""
+        return sum(
+            lane["records_in"] for one in worker_stats(self.settings, timeout=1.0) for lane in one["lanes"].values()
+        )
+
+    def recovered(self, seconds: float = 90.0) -> float:
+        """Seconds until records that came after now are worked on again."""
+        began = time.monotonic()
+        seen: int | None = None
+        end = began + seconds
+        while time.monotonic() < end:
+            self.tend()
+            now = self.records_in()
+            if seen is not None and now > seen and self.working():
+                return time.monotonic() - began
+            seen = now
+            time.sleep(0.25)
+        raise AssertionError(f"nothing was worked on for {seconds} s; see {self.settings.state_dir}/logs")
+
+    # -- load
+
+    def load(self) -> None:
+        """Two clerks begin to work."""
+        for system, (prefix, _) in MARKERS.items():
+            clerk = Clerk(system, dsn_of(self.env, prefix, "APP"), self._seed, self._pause)
+            self._clerks.append(clerk)
+            clerk.start()
+
+    def commits(self) -> int:
+        return sum(clerk.commits for clerk in self._clerks)
+
+    def settle(self, seconds: float = 120.0) -> Findings:
+        """End the load, wait until nothing is in flight, and check everything."""
+        journal: dict[tuple[str, str], bool] = {}
+        for clerk in self._clerks:
+            clerk.finish()
+            journal |= clerk.journal
+        end = time.monotonic() + seconds
+        while not wait_for(self.working, 2):
+            self.tend()
+            assert time.monotonic() < end, "the workers do not hold all partitions"
+        drain(self.settings, self.systems, self.env, seconds=seconds)
+        return self.check(journal)
+
+    def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
+        dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
+        return check(gather(self.settings.kafka, self.settings.hub, dsns, journal))
+
+    def raw(self) -> int:
+        return raw_records(self.settings, self.systems)
+
+
+def stack_at(state: Path, settings: Any) -> NativeStack:
+    """A stack whose servers end with this process."""
+    os.makedirs(state, exist_ok=True)
+    return NativeStack(settings, end_with_parent=True)

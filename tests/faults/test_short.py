@@ -1,0 +1,53 @@
+"""The short form of the fault suite: one stack, some of the hardest faults, each followed by a whole check."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from streams.stack.native import NativeStack
+from tests.faults.clerk import wait_for
+from tests.faults.field import Field
+
+
+@pytest.fixture
+def field(stack: NativeStack) -> Iterator[Field]:
+    with Field(stack) as found:
+        yield found
+
+
+def test_a_worker_killed_in_the_middle_of_the_stream(field: Field) -> None:
+    field.work("w0")
+    assert wait_for(field.working, 60)
+    field.load()
+    assert wait_for(lambda: field.commits() > 150, 30)
+    for point in ("assemble.hub:kill:20", "ingest.hub:kill:20", "assemble.produced:kill:20"):
+        field.kill("w0")
+        field.work("w0", fault=point)
+        assert wait_for(lambda: field.ended("w0") == -signal.SIGKILL, 60), point
+        field.work("w0")
+        assert field.recovered() < 60
+    findings = field.settle()
+    assert findings.hold, str(findings)
+    assert findings.checked["commits"] > 150
+
+
+def test_two_workers_share_and_one_that_was_given_up_wakes_again(field: Field) -> None:
+    field.work("w0")
+    field.work("w1")
+    field.load()
+    assert wait_for(field.working, 60)
+    # A zombie: it stands still for longer than its session while the other takes its partitions and goes on, then it wakes.
+    field.send("w0", signal.SIGSTOP)
+    time.sleep(field.settings.session_timeout_ms / 1000 + 6)
+    assert field.commits() > 100
+    field.send("w0", signal.SIGCONT)
+    time.sleep(3)
+    field.tend()
+    assert field.recovered() < 60
+    field.kill("w1")
+    findings = field.settle()
+    assert findings.hold, str(findings)
