@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 
 from streams.demo.drain import drain, raw_records
+from streams.demo.identity_check import check_identity
 from streams.demo.watch import Figures, figures, worker_stats
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
@@ -58,13 +59,7 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         draw(show)
 
     stack.up(progress=report)
-    settings = settings.model_copy(
-        update={
-            name: value
-            for name in ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
-            if (value := stack.env().get(f"OPSHUB_{name.upper()}")) and not getattr(settings, name)
-        }
-    )
+    settings = stack.settings
     company: Company | None = None
     try:
         env = load_env(settings)
@@ -104,7 +99,12 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         verdict = verify(
             settings, systems, dsns, load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=phase
         )
-        return _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
+        identity = check_identity(settings.hub, company.journal.facts)
+        told = _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
+        told["identity"] = msgspec.to_builtins(identity)
+        if not identity.holds:
+            told["verdict"] = "different"
+        return told
     finally:
         if company is not None:
             company.close()

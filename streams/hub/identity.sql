@@ -19,25 +19,31 @@ UPDATE conflict SET resolved_at = now(), outcome = CASE outcome WHEN 'flip_flop'
 WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key';
 
 -- name: claim_keys
--- Who holds each key. A claim of another system's record, whose guard does not differ, joins; the better of the two holds the key from then on.
-INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard)
-SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (entity text, key text, holder uuid, rank int, systems text[], guard text)
+-- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not
+-- differ, joins; the better of the two holds the key from then on.
+INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard, linked)
+SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard, new.parts
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
+    entity text, key text, holder uuid, rank int, systems text[], guard text, parts uuid[])
 WHERE NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
 ORDER BY new.entity, new.key
 ON CONFLICT (entity, key) DO UPDATE SET
-    holder = CASE WHEN m.holder <> excluded.holder AND NOT excluded.holder = ANY(m.linked) AND NOT m.systems && excluded.systems
+    holder = CASE WHEN m.holder = ANY(excluded.linked) THEN excluded.holder
+                  WHEN m.holder <> excluded.holder AND NOT excluded.holder = ANY(m.linked) AND NOT m.systems && excluded.systems
                    AND coalesce(m.guard = excluded.guard, true) AND (excluded.rank, excluded.holder) < (m.rank, m.holder)
                   THEN excluded.holder ELSE m.holder END,
-    rank = CASE WHEN m.holder = excluded.holder THEN excluded.rank
+    rank = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked) THEN excluded.rank
                 WHEN NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true) THEN least(m.rank, excluded.rank)
                 ELSE m.rank END,
-    linked = CASE WHEN m.holder = excluded.holder OR excluded.holder = ANY(m.linked) THEN m.linked
+    linked = CASE WHEN m.holder = excluded.holder THEN ARRAY(SELECT unnest(m.linked) UNION SELECT unnest(excluded.linked))
+                  WHEN m.holder = ANY(excluded.linked) THEN ARRAY(SELECT unnest(m.linked) UNION SELECT unnest(excluded.linked))
+                  WHEN excluded.holder = ANY(m.linked) THEN m.linked
                   WHEN m.systems && excluded.systems OR NOT coalesce(m.guard = excluded.guard, true) THEN m.linked
                   WHEN (excluded.rank, excluded.holder) < (m.rank, m.holder) THEN m.linked || m.holder
                   ELSE m.linked || excluded.holder END,
-    systems = CASE WHEN m.holder = excluded.holder OR NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true)
-                   THEN (SELECT array_agg(DISTINCT s) FROM unnest(m.systems || excluded.systems) s) ELSE m.systems END,
+    systems = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked)
+                        OR NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true)
+                   THEN ARRAY(SELECT unnest(m.systems) UNION SELECT unnest(excluded.systems)) ELSE m.systems END,
     guard = coalesce(m.guard, excluded.guard)
 RETURNING entity, key, holder::text, linked::text[];
 

@@ -7,6 +7,7 @@ that source says, at no cost.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from streams.model.state import Conflict, Contribution, EntityState
@@ -122,7 +123,8 @@ def _union(found: list[Candidate]) -> Any:
         together: dict[str, str] = {}
         for one in reversed(found):
             together.update(one.value)
-        return dict(sorted(together.items()))
+        # In the order in which the hub's jsonb keeps keys, so that a record read from there gives the same bytes.
+        return dict(sorted(together.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode())))
     return list(dict.fromkeys(part for one in found for part in one.value))
 
 
@@ -141,7 +143,7 @@ def _conflict(
     kind = "disagreement"
     if any(other.edited is not None and other.value != owner.value and other.since_us > owner.since_us for other in others):
         kind = "owned_field_changed"
-    if any(later - earlier <= rules.window_us for earlier, later in zip(edits, edits[1:], strict=False)):
+    if any(later - earlier <= rules.window_us for earlier, later in pairwise(edits)):
         kind = "concurrent_edit"
     told = {"owner": "owner wins", "newest": "newest wins", "trust": "highest trust", "complete": "most complete", "ask": "ask a person"}
     by_hand = winner.system == PEOPLE

@@ -119,9 +119,15 @@ class Matching:
                     rounds.append(Claims([], [], []))
                     claimants_of.append({})
                 systems = sorted({said.system for said in one.member.contributions.values() if said.system != PEOPLE})
-                rounds[number].wanted.append(
-                    {"entity": name[0], "key": name[1], "holder": holder, "rank": rank, "systems": systems, "guard": guard}
+                parts = sorted(
+                    source for source, said in one.member.contributions.items() if source != holder and said.system != PEOPLE
                 )
+                rounds[number].wanted.append(
+                    {
+                        "entity": name[0], "key": name[1], "holder": holder, "rank": rank,
+                        "systems": systems, "guard": guard, "parts": parts,
+                    }
+                )  # fmt: skip
                 claimants_of[number][name] = one
         if holders:
             if not rounds:
@@ -140,6 +146,8 @@ class Matching:
             for entity, key, holder, linked in rows:
                 one = claimants[entity, key]
                 for loser in linked:
+                    if holder == one.member.id and loser in one.member.contributions:
+                        continue
                     if loser != holder and (one.again or self._linked.get(loser) != holder):
                         self._linked.put(loser, holder)
                         link = Change("link", entity, loser, MATCHER, key, same_as=holder, target=holder)
