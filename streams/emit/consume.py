@@ -39,7 +39,7 @@ class Consumed(msgspec.Struct, frozen=True):
 
     def to_json(self) -> bytes:
         """One JSON object: decimals and ids as strings, times in ISO 8601."""
-        return msgspec.json.encode(self, enc_hook=_lossless)
+        return msgspec.json.encode(self)
 
 
 def consume(
@@ -75,7 +75,6 @@ def consume(
     except KafkaException as error:
         raise _away(bootstrap, error) from error
     finally:
-        reader.close()
         consumer.close()
 
 
@@ -112,15 +111,17 @@ def _consumed(message: Any, reader: TopicReader) -> Consumed:
         except DecodeError as error:
             wrong = str(error)
     key = message.key()
-    headers = dict(message.headers() or ())
-    version = headers.get("version")
+    version: int | None = getattr(record, "version", None)
+    if message.value() is None:
+        told = dict(message.headers() or ()).get("version", b"")
+        version = int(told) if told.isdigit() else None
     return Consumed(
         message.topic(),
         message.partition(),
         message.offset(),
         message.timestamp()[1],
         None if key is None else key.decode("utf-8", "backslashreplace"),
-        int(version) if version is not None and version.isdigit() else None,
+        version,
         record,
         wrong,
     )
@@ -164,7 +165,3 @@ def _away(bootstrap: str, error: KafkaException) -> EnvironmentFault:
     return EnvironmentFault(
         f"Kafka does not answer at {bootstrap}: {error.args[0].str()}", remedy="`opshub up` starts the native stack"
     )
-
-
-def _lossless(value: Any) -> Any:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

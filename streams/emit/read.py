@@ -27,7 +27,7 @@ class TopicReader:
     """Decodes the values of one topic. `url` is the registry's, such as http://127.0.0.1:18081/apis/ccompat/v7."""
 
     def __init__(self, url: str, topic: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=20)
+        self._url = url
         self._written: dict[int, Any] = {}
         self._record = BY_TOPIC.get(topic)
         name = next((entity.name for entity in ENTITIES.values() if entity.topic == topic), None)
@@ -43,18 +43,22 @@ class TopicReader:
         schema_id = int.from_bytes(value[1:_HEADER], "big")
         written = self._written.get(schema_id)
         if written is None:
-            written = self._written[schema_id] = fastavro.parse_schema(
-                json.loads(fetch_schema(self._client, schema_id))
-            )
+            written = self._written[schema_id] = self._fetch(schema_id)
         body = io.BytesIO(value)
         body.seek(_HEADER)
         try:
             found = fastavro.schemaless_reader(body, written, self._read)
             if not isinstance(found, dict):
                 raise DecodeError(f"the schema {schema_id} is no record")
-            return found if self._record is None else self._record.from_avro(found)
+            return _texts(found) if self._record is None else self._record.from_avro(found)
         except (ValueError, EOFError, IndexError, LookupError, TypeError, msgspec.ValidationError) as error:
             raise DecodeError(f"the value does not hold what its schema {schema_id} says: {error}") from error
 
-    def close(self) -> None:
-        self._client.close()
+    def _fetch(self, schema_id: int) -> Any:
+        with httpx.Client(base_url=self._url, timeout=20) as client:
+            return fastavro.parse_schema(json.loads(fetch_schema(client, schema_id)))
+
+
+def _texts(found: dict[str, Any]) -> dict[str, Any]:
+    """With bytes as text: what our own records hold in bytes is JSON."""
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}

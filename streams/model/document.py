@@ -17,10 +17,9 @@ _HEAD = """\
 
 *Written by `python -m streams.model.document` from `schemas/*.avsc`; do not edit.*
 
-Each record is one Avro schema. Its topic is `canonical.<entity>`, compacted; the key is the record's id as
-text, the value Avro in the Confluent wire format (subject `<topic>-value`), a tombstone says that the record is
-gone, and the header `version` holds the version as decimal text on both. [Reading the
-topics](guides/consume.md) shows how to consume them.
+Each record is one Avro schema. Its topic is `canonical.<entity>`, compacted; the key is the record's id as text,
+the value Avro in the Confluent wire format (subject `<topic>-value`). A tombstone says that the record is gone; its
+header `version` holds the version as decimal text. [Reading the topics](guides/consume.md) shows how to consume them.
 
 **Types.** `decimal(18,4)` has 18 digits, 4 of them after the point: money, always in the record's `currency`.
 `decimal(18,6)` is a quantity, `decimal(9,4)` a rate in percent. `timestamp` is microseconds since 1970 in UTC,
