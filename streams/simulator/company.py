@@ -165,7 +165,9 @@ class Company:
                 next_adoption = now + ADOPT_EVERY
             if self._slow is not None:
                 self._slow.tick(now)
-            self._behind = max(0.0, (due - (self._planned - first)) / rate * 1000)
+            # By a fresh look at the clock: sending may have had to wait for answers.
+            late = (time.monotonic() - start) * rate - (self._planned - first)
+            self._behind = max(0.0, late / rate * 1000)
             self._worst = max(self._worst, self._behind)
             for session in sessions:
                 session.flush()
@@ -248,8 +250,8 @@ class Company:
 
     def _send(self, transaction: Transaction) -> None:
         order = transaction.needs
-        if order is not None and order.number is None:
-            self.drain()
+        while order is not None and order.number is None and any(session.outstanding for session in self._sessions):
+            pump(self._sessions, 0.1)
         self._planned += len(transaction.touched)
         self._desks[transaction.system].send(transaction)
 
