@@ -44,15 +44,24 @@ VERBS: list[Verb] = [
     Verb("map explain", "streams.cli.map", "explain", "Show where a canonical field comes from."),
     Verb("map try", "streams.cli.map", "try_rows", "Run rows through the dictionary, before and after side by side."),
     Verb("map draft", "streams.cli.map", "draft", "Propose a dictionary for an unknown database."),
-    Verb("conflicts list", "streams.cli.conflicts", "list_conflicts", "List where systems disagree, and by which rule it was settled."),
+    Verb(
+        "conflicts list",
+        "streams.cli.conflicts",
+        "list_conflicts",
+        "List where systems disagree, and by which rule it was settled.",
+    ),
     Verb("conflicts show", "streams.cli.conflicts", "show", "Show one whole."),
     Verb("conflicts resolve", "streams.cli.conflicts", "resolve", "Decide by hand."),
     Verb("identity show", "streams.cli.identity", "show", "Show what a record is made of."),
     Verb("identity merge", "streams.cli.identity", "merge", "Make two records one."),
     Verb("identity split", "streams.cli.identity", "split", "Undo a link or a merge."),
     Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be one."),
+    Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
+    Verb("resolve", "streams.cli.quality", "resolve", "Apply today's ownership rules to what was said before."),
     Verb("approvals list", "streams.cli.approvals", "list_waiting", "Show what waits for a decision."),
-    Verb("approvals show", "streams.cli.approvals", "show", "Show one: what would be sent, who decided, what happened."),
+    Verb(
+        "approvals show", "streams.cli.approvals", "show", "Show one: what would be sent, who decided, what happened."
+    ),
     Verb("approvals approve", "streams.cli.approvals", "approve", "Say yes."),
     Verb("approvals reject", "streams.cli.approvals", "reject", "Say no."),
     Verb("writeback status", "streams.cli.writeback", "status", "Show every rule with its intents by state."),
@@ -64,4 +73,11 @@ VERBS: list[Verb] = [
     Verb("dlq edit", "streams.cli.dlq", "edit", "Let one be tried again as a file says."),
     Verb("dlq retry", "streams.cli.dlq", "retry", "Try them again, each key in order."),
     Verb("dlq drop", "streams.cli.dlq", "drop", "Give them up; what waits behind them goes on."),
+    Verb(
+        "doctor",
+        "streams.cli.doctor",
+        "doctor",
+        "Check databases, Kafka, registry, Connect and rights; say what would mend them.",
+    ),
+    Verb("resync", "streams.cli.doctor", "resync", "Capture a system anew, after changes of it were lost."),
 ]

@@ -38,6 +38,7 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     else:
         for name in ("source_rows", "entities", "records", "lost", "doubled", "differing", "gone_back", "rejected"):
             typer.echo(f"{name:12} {getattr(verdict, name):>10,}")
+        typer.echo(f"{'accounts':12} {'balance' if verdict.accounts_balance else 'do not balance'}")
         for example in verdict.examples:
             typer.echo(f"  {example}")
     if not verdict.holds:

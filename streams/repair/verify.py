@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from streams.emit.encode import encoder
 from streams.errors import MappingError
@@ -42,6 +42,8 @@ class Verdict(msgspec.Struct):
     differing: int = 0
     gone_back: int = 0
     rejected: int = 0
+    accounts_balance: bool = True
+    """Whether every raw record is counted as passed, left out by a rule, dead or parked, and the hub holds what was put aside."""
     examples: list[str] = []
 
     def note(self, kind: str, text: str) -> None:
@@ -51,7 +53,7 @@ class Verdict(msgspec.Struct):
 
     @property
     def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.differing or self.gone_back)
+        return self.accounts_balance and not (self.lost or self.doubled or self.differing or self.gone_back)
 
 
 def verify(
@@ -73,7 +75,43 @@ def verify(
     wanted = _recompute(states, same, ownership, verdict)
     progress("reading the canonical topics")
     _compare_topics(settings, wanted, verdict)
+    progress("balancing the accounts")
+    _balance(settings, systems, verdict)
     return verdict
+
+
+def _balance(settings: Settings, systems: list[System], verdict: Verdict) -> None:
+    """What each raw partition holds against what became of it."""
+    with psycopg.connect(settings.hub) as connection:
+        counted = {
+            (topic, partition): (upto, said, aside)
+            for topic, partition, upto, said, aside in connection.execute(
+                "SELECT topic, partition, upto, passed + filtered + tombstones + dead + parked + control - (upto - since), dead + parked "
+                "FROM raw_account"
+            )
+        }
+        kept = {
+            (topic, partition): count
+            for topic, partition, count in connection.execute(
+                "SELECT topic, partition, count(*) FROM dead_letter GROUP BY 1, 2"
+            )
+        }
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-verify", "log_level": 4})
+    try:
+        there = consumer.list_topics(timeout=10).topics
+        for topic in (topic for system in systems for topic in system.topics if topic in there):
+            for partition in there[topic].partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                upto, surplus, aside = counted.get((topic, partition), (low, 0, 0))
+                held = kept.get((topic, partition), 0)
+                if high > max(upto, low) or surplus > 0 or aside != held:
+                    verdict.accounts_balance = False
+                    verdict.examples.append(
+                        f"accounts: {topic} {partition}: counted up to {upto} of {high}, {surplus:+d}, "
+                        f"{aside} put aside, {held} in the hub"
+                    )
+    finally:
+        consumer.close()
 
 
 def _hub(dsn: str) -> tuple[dict[str, AggregateState], dict[str, str]]:
@@ -230,12 +268,13 @@ def read_canonical(settings: Settings, topics: list[str]) -> Any:
             for partition in metadata[topic].partitions
         ]
         consumer.assign(partitions)
-        left = len(partitions)
+        left = {(one.topic, one.partition) for one in partitions}
         while left:
             message: Any
             for message in consumer.consume(5000, 0.5):
                 if message.error() is not None:
-                    left -= 1
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        left.discard((message.topic(), message.partition()))
                     continue
                 value = message.value()
                 key = message.key().decode()

@@ -35,7 +35,9 @@ ReadLetter = Callable[[str, int, int, bytes | None, bytes | None], "Read"]
 
 
 class Control(msgspec.Struct, frozen=True):
-    """retry: try what waits for this record's key. sweep: delete what this topic's table said before `position` and has not said again."""
+    """retry: try what waits for this record's key. sweep: delete what this topic's table said before `position` and has not said again.
+    epoch: from here on, a partition's records are of a new epoch of the source.
+    """
 
     kind: str
     position: tuple[int, int, int] = (0, 0, 0)
@@ -116,7 +118,7 @@ async def in_order(
         if one.control is not None:
             if one.control.kind == "retry":
                 await _again(topic, raw, now, taken, read, lookup)
-            else:
+            elif one.control.kind == "sweep":
                 taken.sweeps.append(Sweep(topic, Position(*one.control.position), 0, False))
             continue
         if one.kind == "tombstones":

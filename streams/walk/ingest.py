@@ -25,7 +25,7 @@ from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
-from streams.walk.aside import Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order
+from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order
 
 MAX_RECORD = 900_000
 """Bytes of the longest value that is produced: Kafka's own limit for a batch is 1,048,588, a client's for a record 1,000,000."""
@@ -121,6 +121,7 @@ class Ingest:
         """By partition, the next offset to count."""
         self.epochs: dict[tuple[str, int], list[tuple[int, int]]] = {}
         """By partition, (offset, epoch): from which raw record on the source is another."""
+        self._asked: set[tuple[str, int, int]] = set()
         self._started = False
         self.counts: Counter[str] = Counter()
         self.newest_source_us = 0
@@ -161,6 +162,10 @@ class Ingest:
                 trouble = trouble or row[0].op == "t"
             elif one.kind in ("dead", "control"):
                 trouble = True
+                if one.control is not None and self._is_new_epoch(one.control, topic, record.partition()):
+                    # What comes behind it in this batch has to be read as of the new epoch.
+                    await self._start(lookup)
+                    return await self.step(records, lookup)
         if trouble:
             taken = await in_order(records, reads, self.waiting, self._read_letter, lookup)
             rows = taken.rows
@@ -200,6 +205,14 @@ class Ingest:
     def recount(self) -> None:
         """Where records are counted from is not as it was read: read it again."""
         self._started = False
+
+    def _is_new_epoch(self, control: Control, topic: str, partition: int) -> bool:
+        epoch = control.position[0]
+        known = {one for _, one in self.epochs.get((topic, partition), ())}
+        if control.kind != "epoch" or epoch in known or (topic, partition, epoch) in self._asked:
+            return False
+        self._asked.add((topic, partition, epoch))
+        return True
 
     def _set_epoch(self, topic: str, partition: int, offset: int) -> None:
         starts = self.epochs.get((topic, partition))

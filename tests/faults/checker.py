@@ -39,7 +39,7 @@ ROWS: list[tuple[str, str, str, str]] = [
     (
         "demo-crm", "public.opportunity_item", "opportunity_line",
         "SELECT id::text, jsonb_build_object('line_no', line_no, 'description', description, 'quantity', (quantity * 1000000)::bigint) "
-        "FROM opportunity_item WHERE NOT is_deleted",
+        "FROM opportunity_item i WHERE NOT is_deleted AND EXISTS (SELECT FROM opportunity o WHERE o.id = i.opportunity_id AND NOT o.is_deleted)",
     ),
     ("demo-erp", "erp.cust", "customer", "SELECT id::text, jsonb_build_object() FROM erp.cust WHERE del_flag IS DISTINCT FROM 'X'"),
     ("demo-erp", "erp.so_head", "sales_order", "SELECT id::text, jsonb_build_object('number', so_no, 'notes', memo) FROM erp.so_head"),
