@@ -54,3 +54,34 @@ DELETE FROM match_key WHERE holder = ANY(%s::uuid[]) AND NOT key = ANY(%s::text[
 -- name: apart
 -- Which of these records a person said to be themselves and nobody else.
 SELECT source_id::text FROM identity WHERE source_id = target AND source_id = ANY(%s::uuid[]);
+
+-- name: contested_entities
+-- Records of more than one source, in the columns of `all_entities`.
+SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
+       record::text, contributions::text
+FROM entity WHERE merged_into IS NULL AND (SELECT count(*) FROM jsonb_object_keys(contributions)) > 1;
+
+-- name: quality
+-- One row for each field of one entity that records have: how many are filled, repeat a value of others, or are disputed.
+WITH live AS (
+    SELECT id, record FROM entity WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0
+), said AS (
+    SELECT f.field, count(*) FILTER (WHERE live.record->>f.field <> '') AS complete,
+           count(*) FILTER (WHERE f.field = ANY(%(unique)s::text[]) AND live.record->>f.field <> '')
+             - count(DISTINCT live.record->>f.field) FILTER (WHERE f.field = ANY(%(unique)s::text[]) AND live.record->>f.field <> '') AS repeated,
+           count(*) FILTER (WHERE (%(values)s::jsonb ? f.field) AND live.record->>f.field IS NOT NULL
+             AND NOT (%(values)s::jsonb->f.field ? (live.record->>f.field))) AS invalid
+    FROM live CROSS JOIN unnest(%(fields)s::text[]) f(field) GROUP BY f.field
+), disputed AS (
+    SELECT field, count(DISTINCT entity_id) AS n FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL GROUP BY field
+), orphaned AS (
+    SELECT r.field, count(*) AS n FROM live CROSS JOIN unnest(%(refs)s::text[]) r(field)
+    WHERE live.record->>r.field IS NOT NULL
+      AND NOT EXISTS (SELECT FROM entity p WHERE p.id = (live.record->>r.field)::uuid AND p.version > 0 AND NOT p.deleted)
+    GROUP BY r.field
+)
+INSERT INTO quality (at, entity, field, records, complete, invalid, repeated, disagreeing, orphans)
+SELECT %(at)s, %(entity)s, said.field, (SELECT count(*) FROM live), said.complete, said.invalid, said.repeated,
+       coalesce(disputed.n, 0), coalesce(orphaned.n, 0)
+FROM said LEFT JOIN disputed USING (field) LEFT JOIN orphaned USING (field)
+RETURNING entity, field, records, complete, invalid, repeated, disagreeing, orphans;

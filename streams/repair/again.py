@@ -1,0 +1,71 @@
+"""Apply today's ownership rules to what the systems have said already: first what would differ, then refreshes that make it so.
+
+In: the hub's contributions and the rules. Out: a `Difference` for each field of each record that the rules would settle otherwise. Reads the
+hub only; the aggregates' writers do the rest, so the workers must have read the new rules (restart them) before refreshes are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import psycopg
+
+from streams.hub.store import SQL, entity_of_row
+from streams.model.change import Change
+from streams.model.entities import ENTITIES
+from streams.resolve.golden import Ownership, golden, is_deleted
+from streams.walk.settle import REFERENCES
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One field that the rules settle otherwise than the hub has it; `*` is whether the record is deleted."""
+
+    entity: str
+    id: str
+    aggregate_id: str
+    field: str
+    now: Any
+    then: Any
+
+
+def differences(connection: psycopg.Connection[Any], ownership: Ownership) -> Iterator[Difference]:
+    """What would change, over all records of more than one source."""
+    with connection.transaction():
+        same: dict[str, str] = dict(
+            connection.execute("SELECT source_id::text, target::text FROM identity WHERE same").fetchall()
+        )
+        with connection.cursor(name="again") as cursor:
+            cursor.itersize = 2000
+            for row in cursor.execute(SQL["contested_entities"].decode()):
+                entity = entity_of_row(row)
+                gone = is_deleted(entity, ownership)
+                if gone != entity.deleted:
+                    yield Difference(
+                        entity.entity,
+                        entity.id,
+                        row[2],
+                        "*",
+                        "deleted" if entity.deleted else "kept",
+                        "deleted" if gone else "kept",
+                    )
+                if gone:
+                    continue
+                record = golden(entity, ownership)[0]
+                for field in sorted(record.keys() | entity.record.keys()):
+                    then = record.get(field)
+                    if then and field in REFERENCES[entity.entity]:
+                        for _ in range(8):
+                            then = same.get(then, then)
+                    now = entity.record.get(field)
+                    if then != now:
+                        yield Difference(entity.entity, entity.id, row[2], field, now, then)
+
+
+def refreshes(found: list[Difference]) -> list[tuple[str, str, Change]]:
+    """(topic, key, change) that let each aggregate's writer resolve it again."""
+    return [
+        (f"changes.{ENTITIES[entity].aggregate}", aggregate, Change("refresh", "", aggregate, target=aggregate))
+        for entity, aggregate in sorted({(one.entity, one.aggregate_id) for one in found})
+    ]
