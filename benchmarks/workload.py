@@ -1,0 +1,72 @@
+"""A workload: what the simulated company does, at which rate, for how long. Open loop: arrivals are on a schedule.
+
+In: a YAML file. Out: a `Workload`. Raises ConfigError that names the file, the field, and what would be right.
+
+    name: mixed
+    history: {customers: 500, orders: 1000}
+    workers: 1
+    seed: 1
+    probe_every: 0.05        # seconds between two rows whose way is followed
+    phases:
+      - {name: warm, rate: 500, seconds: 10}
+      - {name: ramp, rate: [500, 4000], seconds: 30}   # from, to
+      - {name: burst, rate: 8000, seconds: 5}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from streams.errors import ConfigError
+
+
+class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    customers: int = 500
+    orders: int = 1000
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`rate` is row changes a second over both databases; a pair is a ramp. `counted` says whether its latencies are."""
+
+    seconds: float
+    rate: float | tuple[float, float]
+    name: str = ""
+    counted: bool = True
+
+    def steps(self) -> Iterator[tuple[float, float]]:
+        """(rate, seconds) of pieces of a constant rate."""
+        if not isinstance(self.rate, tuple):
+            yield self.rate, self.seconds
+            return
+        first, last = self.rate
+        pieces = max(1, round(self.seconds))
+        for number in range(pieces):
+            yield first + (last - first) * (number + 0.5) / pieces, self.seconds / pieces
+
+
+class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    phases: list[Phase]
+    history: History = History()
+    workers: int = 1
+    seed: int = 1
+    probe_every: float = 0.05
+
+
+def load_workload(path: Path) -> Workload:
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Workload)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing", remedy="see benchmarks/workloads/") from None
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {error}", remedy="see the head of benchmarks/workload.py") from error
+
+
+def scaled(workload: Workload, minutes: float) -> Workload:
+    """The same shape, stretched to last so long in all."""
+    factor = minutes * 60 / sum(phase.seconds for phase in workload.phases)
+    return msgspec.structs.replace(workload, phases=[msgspec.structs.replace(p, seconds=p.seconds * factor) for p in workload.phases])
