@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Frozen settings of one process; build one with the flags that were given, pass it on, never change it."""
 
-    model_config = SettingsConfigDict(env_prefix="OPSHUB_", env_file=(".opshub/env", "opshub.env"), extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OPSHUB_", env_file="opshub.env", extra="ignore", frozen=True)
 
     state_dir: Path = Field(default=Path(".opshub"), description="where the native stack keeps data, logs and pids")
     cache_dir: Path | None = Field(default=None, description="where downloaded servers are kept; default: ~/.cache/opshub")

@@ -1,4 +1,7 @@
-"""Was every customer that both systems know linked, nobody else, and every planted disagreement logged? From the simulator's journal and the hub."""
+"""Was every customer that both systems know linked, nobody else, and every planted disagreement logged?
+
+In: the facts of the simulator's journal, and the hub. Out: an `IdentityVerdict`.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,8 @@ def check_identity(hub_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVer
         made_of: dict[str, list[tuple[str, str]]] = {}
         where: dict[str, str] = {}
         rows = connection.execute(
-            "SELECT e.id::text, said.key, said.value->>0 FROM entity e, jsonb_each(e.contributions) said WHERE e.entity = 'customer' AND e.merged_into IS NULL"
+            "SELECT e.id::text, said.key, said.value->>0 FROM entity e, jsonb_each(e.contributions) said"
+            " WHERE e.entity = 'customer' AND e.merged_into IS NULL"
         )
         for entity_id, source, system in rows:
             made_of.setdefault(entity_id, []).append((system, source))

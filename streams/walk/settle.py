@@ -14,7 +14,7 @@ import msgspec
 from streams.errors import BadRecord, OpshubError
 from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, with_descendants
-from streams.model.change import Change
+from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict, EntityState
@@ -113,13 +113,18 @@ class Settling:
         if entity is None:
             owner = self._foreign.get(entity_id)
             if owner is not None and owner != state.id:
-                asked = msgspec.structs.replace(change, kind="give", target=state.id)
+                # One that names no parent (a delete knows its key only) has no say in where the entity lives.
+                asked = change if change.parent is None else msgspec.structs.replace(change, kind="give", target=state.id)
                 self._send_on(state.kind, owner, asked)
                 return
             entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
         if entity_id != change.id:
             state.sources[change.id] = entity_id
             self._absorb(state, change.id, entity)
+        self._merge(state, entity, change)
+
+    def _merge(self, state: AggregateState, entity: EntityState, change: Change) -> None:
+        entity_id = entity.id
         said = entity.contributions.get(change.id)
         if self._planner.reads(entity.entity) and entity_id not in self._said:
             self._said[entity_id] = said_by(entity)
@@ -129,7 +134,7 @@ class Settling:
             self._note_cause(state, entity, change)
             if said is None or said.deleted != entity.contributions[change.id].deleted:
                 self._resourced.add(entity_id)
-            if change.parent is not None:
+            if change.parent is not None and (said is None or _at(change) > said.position):
                 entity.parent = change.parent
             self._mark(self._dirty, state, entity_id)
             self.source_times.append((change.source_us, state.id))
@@ -199,9 +204,13 @@ class Settling:
         target = change.target
         if target is None:
             return
-        entity_id = entity_of(state, change)
-        if entity_id in state.members and target != state.id:
-            self._move(state, with_descendants(state, entity_id), target, same=False)
+        entity = state.members.get(entity_of(state, change))
+        if entity is not None and target != state.id:
+            said = entity.contributions.get(change.id)
+            if said is not None and said.position >= _at(change) and not (said.deleted and entity.parent is None):
+                self._merge(state, entity, change)  # overtaken: it has no say any more in where the entity lives
+                return
+            self._move(state, with_descendants(state, entity.id), target, same=False)
         self._send_on(state.kind, target, msgspec.structs.replace(change, kind="change", target=None))
 
     def _refresh(self, state: AggregateState) -> None:
@@ -254,6 +263,10 @@ class Settling:
             for dirty in (self._dirty, self._again):
                 if state.id in dirty:
                     dirty[state.id][1].pop(member.id, None)
+            document = state.members.get(member.parent or "")
+            if document is not None and member.entity in _LINES_OF:
+                self._resourced.add(document.id)
+                self._mark(self._dirty, state, document.id)
         if moved:
             self.moved.update((state.id, target))
             self._mark(self._dirty, state, "")
@@ -353,7 +366,9 @@ class Settling:
         if self._planner.reads(member.entity):
             before = member.record if member.version and not member.deleted else None
             said = self._said.get(member.id)
-            self._changed.setdefault(state.id, []).append(Changed(member, before, said_by(member) if said is None else said))
+            self._changed.setdefault(state.id, []).append(
+                Changed(member, before, said_by(member) if said is None else said)
+            )
 
     def _tell(self, state: AggregateState, member: EntityState, *, changed: bool = False) -> None:
         """Emit the member, or the document of which it is a line."""
@@ -422,6 +437,10 @@ class Settling:
                 continue
             record = None if member.deleted or member.merged_into is not None else canonical(state, member)
             yield member.entity, member.id, member.version, record, self._record_of.get(state.id)
+
+
+def _at(change: Change) -> Position:
+    return Position(change.epoch, change.major, change.minor)
 
 
 def flow_record_id(state: AggregateState) -> str:

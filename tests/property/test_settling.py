@@ -89,10 +89,24 @@ class World:
         }
 
 
-def row(entity: str, key: str, major: int, parent: tuple[str, str] | None = None, deleted: bool = False, **fields: Any) -> Change:
+def row(
+    entity: str, key: str, major: int, parent: tuple[str, str] | None = None, deleted: bool = False, **fields: Any
+) -> Change:
     parent_id = source_id("erp", *parent) if parent else None
     return Change(
-        "change", entity, source_id("erp", entity, key), "erp", key, "u", 0, major, 0, major, parent=parent_id, deleted=deleted, fields=fields
+        "change",
+        entity,
+        source_id("erp", entity, key),
+        "erp",
+        key,
+        "u",
+        0,
+        major,
+        0,
+        major,
+        parent=parent_id,
+        deleted=deleted,
+        fields=fields,
     )
 
 
@@ -107,15 +121,40 @@ def say(world: World, change: Change) -> None:
 
 STORY = [
     row("opportunity", "O", 1, number="OPP-1", stage="won", amount=100_0000),
-    row("sales_order", "S", 2, ("opportunity", "O"), number="SO-1", status="confirmed", net_amount=100_0000, created_at=5),
+    row(
+        "sales_order",
+        "S",
+        2,
+        ("opportunity", "O"),
+        number="SO-1",
+        status="confirmed",
+        net_amount=100_0000,
+        created_at=5,
+    ),
     row("sales_order_line", "L1", 3, ("sales_order", "S"), line_no=1, quantity=4_000000, net_amount=60_0000),
     row("sales_order_line", "L2", 4, ("sales_order", "S"), line_no=2, quantity=1_000000, net_amount=40_0000),
     row("shipment", "H", 5, ("sales_order", "S"), number="D-1", status="shipped", shipped_at=9),
-    row("shipment_line", "HL", 6, ("shipment", "H"), order_line_id=source_id("erp", "sales_order_line", "L1"), quantity=2_000000),
+    row(
+        "shipment_line",
+        "HL",
+        6,
+        ("shipment", "H"),
+        order_line_id=source_id("erp", "sales_order_line", "L1"),
+        quantity=2_000000,
+    ),
     row("invoice", "I", 7, ("sales_order", "S"), number="I-1", kind="invoice", status="open", gross_amount=119_0000),
     row("payment", "P", 8, ("invoice", "I"), number="P-1", status="cleared", amount=19_0000, paid_at=11),
-    row("sales_order_line", "L2", 9, ("sales_order", "S"), deleted=True),
-    row("invoice", "I", 10, ("sales_order", "S"), number="I-1", kind="invoice", status="partially_paid", gross_amount=119_0000),
+    row("sales_order_line", "L2", 9, None, deleted=True),  # as a delete comes: with its key, and without its parent
+    row(
+        "invoice",
+        "I",
+        10,
+        ("sales_order", "S"),
+        number="I-1",
+        kind="invoice",
+        status="partially_paid",
+        gross_amount=119_0000,
+    ),
 ]
 
 
@@ -157,7 +196,16 @@ def test_any_order_tells_the_same_story(order: list[Change], data: st.DataObject
 @given(st.data())
 def test_an_order_linked_late_takes_all_that_hangs_on_it_along(data: st.DataObject) -> None:
     alone = row("sales_order", "S", 2, number="SO-1", status="confirmed", net_amount=100_0000, created_at=5)
-    linked = row("sales_order", "S", 20, ("opportunity", "O"), number="SO-1", status="confirmed", net_amount=100_0000, created_at=5)
+    linked = row(
+        "sales_order",
+        "S",
+        20,
+        ("opportunity", "O"),
+        number="SO-1",
+        status="confirmed",
+        net_amount=100_0000,
+        created_at=5,
+    )
     rest = [one for one in STORY if one.entity != "sales_order"]
     expected = play([STORY[0], linked, *rest[1:]], None).folded()
     order = data.draw(st.permutations([*rest, alone, linked]))
@@ -166,9 +214,37 @@ def test_an_order_linked_late_takes_all_that_hangs_on_it_along(data: st.DataObje
     assert world.folded() == expected
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_line_that_changes_its_order_leaves_the_one_and_joins_the_other(data: st.DataObject) -> None:
+    changes = [
+        row("sales_order", "A", 1, number="SO-A", status="confirmed", net_amount=10_0000),
+        row("sales_order", "B", 2, number="SO-B", status="confirmed", net_amount=10_0000),
+        row("sales_order_line", "L", 3, ("sales_order", "A"), line_no=1, quantity=1_000000, net_amount=10_0000),
+        row("sales_order_line", "M", 4, ("sales_order", "A"), line_no=2, quantity=1_000000, net_amount=10_0000),
+        row("sales_order_line", "L", 5, ("sales_order", "B"), line_no=1, quantity=1_000000, net_amount=20_0000),
+    ]
+    world = play(changes, data)
+    assert world.gone_back == []
+    orders = {record["number"]: record for (entity, _), record in world.folded().items() if entity == "sales_order"}
+    assert [line["net_amount"] for line in orders["SO-A"]["lines"]] == [10_0000]
+    assert [line["net_amount"] for line in orders["SO-B"]["lines"]] == [20_0000]
+
+
 def customer(system: str, key: str, major: int, same_as: str | None = None, **fields: Any) -> Change:
     return Change(
-        "change", "customer", source_id(system, "customer", key), system, key, "u", 0, major, 0, major, same_as=same_as, fields=fields
+        "change",
+        "customer",
+        source_id(system, "customer", key),
+        system,
+        key,
+        "u",
+        0,
+        major,
+        0,
+        major,
+        same_as=same_as,
+        fields=fields,
     )
 
 
@@ -180,7 +256,20 @@ def test_two_systems_one_customer(data: st.DataObject) -> None:
         customer("crm", "A", 1, name="Ada Ltd", phone="1"),
         customer("erp", "7", 2, name="ADA"),
         customer("erp", "7", 3, same_as=crm, name="ADA", credit_limit=5_0000),
-        Change("change", "contact", source_id("erp", "contact", "c"), "erp", "c", "u", 0, 4, 0, 4, parent=erp, fields={"customer_id": erp}),
+        Change(
+            "change",
+            "contact",
+            source_id("erp", "contact", "c"),
+            "erp",
+            "c",
+            "u",
+            0,
+            4,
+            0,
+            4,
+            parent=erp,
+            fields={"customer_id": erp},
+        ),
     ]
 
     def tell(world: World, change: Change) -> None:
