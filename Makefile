@@ -46,8 +46,12 @@ check: $(READY) ## format, lint and types
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: $(READY) ## measure the stream step and the whole way (ARGS passes on)
-	@$(BIN)/opshub bench $(ARGS)
+bench: $(READY) ## measure the stream step and the whole way (ARGS="--quick" for a smoke test)
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(READY) ## the same work by other stream libraries, in venvs of their own under .tools
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 .PHONY: faults
 faults: $(READY) ## kill and cut: the fault tests, slow ones too

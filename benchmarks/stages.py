@@ -29,7 +29,6 @@ from streams.resolve.golden import Ownership
 from streams.walk.ingest import Ingest
 from streams.walk.settle import Settling
 
-
 T = TypeVar("T")
 
 

@@ -80,4 +80,7 @@ VERBS: list[Verb] = [
         "Check databases, Kafka, registry, Connect and rights; say what would mend them.",
     ),
     Verb("resync", "streams.cli.doctor", "resync", "Capture a system anew, after changes of it were lost."),
+    Verb("bench run", "streams.cli.bench", "run", "Run a workload and write figures and a page with charts."),
+    Verb("bench compare", "streams.cli.bench", "compare", "Two results side by side, with their noise."),
+    Verb("bench capacity", "streams.cli.bench", "capacity", "Search for the highest rate that holds."),
 ]

@@ -1,0 +1,109 @@
+"""`make bench`: stages, lanes, halves, the whole way; the table of targets. Writes benchmarks/results/latest.json and latest.html.
+
+`python -m benchmarks.bench [--quick] [--rates 1000,2000,…]`. Exit 0 when it ran; whether the targets hold, the table says. `--quick` is for a
+smoke test: every part runs, but too short to be believed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import lanes, recording, stages, whole
+from benchmarks.page import bench_page
+from benchmarks.run import machine, run_workload, versions
+from benchmarks.site import site
+from benchmarks.targets import targets
+from benchmarks.workload import Phase, Workload
+from streams.app import calm_collector
+from streams.cli.context import load_settings
+from streams.demo.drain import raw_records
+from streams.paths import connectors_dir
+from streams.resolve.ownership import load_ownership
+
+RESULTS = Path(__file__).with_name("results")
+RATES = [1000.0, 2000.0, 3000.0, 5000.0, 8000.0, 12_000.0]
+
+
+def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[str, Any]:
+    """All figures. Takes less than ten minutes on two cores."""
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    settings = load_settings()
+    figures: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "versions": versions(), "quick": quick}
+    history = {"customers": 100, "orders": 200} if quick else {"customers": 500, "orders": 1000}
+    with site(settings, say, **history) as here:
+        backlog = whole.make_backlog(here, 2_000 if quick else 60_000, say)
+        topics = [topic for system in here.systems for topic in system.topics]
+        raws = recording.in_commit_order(recording.read_topics(here.settings.kafka, topics, limit=60_000))
+        corpus = stages.Corpus(raws[-30_000:], here.systems, load_ownership(connectors_dir(settings) / "ownership.yaml"))
+        say("stages alone")
+        calm_collector()
+        repeats = 1 if quick else 3
+        alone = stages.pure_stages(corpus, repeats)
+        alone.append(whole.hub_upsert(here, corpus, repeats))
+        figures["stages"] = stages.as_json(alone)
+        say("ingest with Kafka in and out, and bare, in turns")
+        figures["lanes"] = lanes.compare(here.settings, here.systems, raws[-30_000:], copies=1 if quick else 3, repeats=repeats)
+        figures["halves"] = [msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in ("ingest", "assemble")]
+        best, told = whole.rising(here, [200.0] if quick else rates or RATES, 5 if quick else 20, say)
+        figures["rising"] = {"best": best, "runs": told, "raw_records": raw_records(here.settings, here.systems)}
+        for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):
+            phases = [Phase(2 if quick else 5, rate, "warm", False), Phase(5 if quick else 25, rate, "steady")]
+            figures[name] = {"rate": rate} | msgspec.to_builtins(run_workload(here, Workload(name, phases), say))
+    figures["seconds"] = round(time.monotonic() - begun, 1)
+    figures["targets"] = [msgspec.to_builtins(t) for t in targets(figures)]
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The tables, to standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=130)
+    by_stage = Table(title="stages alone")
+    for head in ("stage", "unit", "us", "per second", "limit", "limit us", "ratio"):
+        by_stage.add_column(head, justify="left" if head in ("stage", "unit", "limit") else "right")
+    for s in figures["stages"]:
+        by_stage.add_row(s["name"], s["unit"], f"{s['us']:.2f}", f"{s['per_second']:,}", s["limit"], f"{s['limit_us'] or '-'}", f"{s['ratio'] or '-'}")
+    console.print(by_stage)
+    table = Table(title=f"targets ({figures['date']}, load before {figures['machine']['load_before']})")
+    for head in ("target", "unit", "wanted", "reached", "holds"):
+        table.add_column(head, justify="left" if head in ("target", "unit") else "right")
+    for t in figures["targets"]:
+        reached = "not measured" if t["reached"] is None else f"{t['reached']:,.4g}" if t["reached"] < 1000 else f"{t['reached']:,.0f}"
+        table.add_row(t["name"], t["unit"], f"{'≤' if t['at_most'] else '≥'} {t['target']:,g}", reached, "[green]yes[/]" if t["holds"] else "[red]no[/]")
+    console.print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure the stream step and the whole way.")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: too short to be believed; writes quick.json")
+    parser.add_argument("--rates", default="", help="rates of the whole way, row changes a second: 1000,2000")
+    parser.add_argument("--json", action="store_true", help="the result on stdout instead of tables")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    figures = measure(quick=given.quick, rates=[float(r) for r in given.rates.split(",") if r] or None)
+    RESULTS.mkdir(exist_ok=True)
+    name = "quick" if given.quick else "latest"
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.html").write_text(bench_page(figures), encoding="utf-8")
+    print(json.dumps(figures)) if given.json else show(figures)
+    print(f"written: {RESULTS / name}.json and .html", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,62 @@
+"""The highest rate at which nothing piles up and p99 stays under a limit, by search.
+
+In: a site, a limit, bounds. Out: every trial and the capacity. First the rate doubles until a trial does not hold, then the span between the
+last that held and the first that did not is halved.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.run import run_workload
+from benchmarks.site import Say, Site
+from benchmarks.workload import Phase, Workload
+
+
+class Trial(msgspec.Struct):
+    rate: float
+    holds: bool
+    p99_ms: float | None
+    drain_s: float
+    lag_slope: float
+    """Records by which the lag grew each second."""
+    behind_ms: float
+
+
+def capacity(site: Site, *, low: float, high: float, p99_ms: float, seconds: float, workers: int, within: float, say: Say) -> tuple[float, list[Trial]]:
+    """Capacity in row changes a second, to within a share of `within`."""
+    trials: list[Trial] = []
+
+    def holds(rate: float) -> bool:
+        phases = [Phase(max(3.0, seconds / 4), rate, "warm", False), Phase(seconds, rate, "steady")]
+        result = run_workload(site, Workload(f"capacity {rate:g}", phases, workers=workers, probe_every=0.1), say)
+        lags = [(s.at, float(s.lag)) for s in result.samples if s.phase == "steady"]
+        slope = _slope(lags)
+        p99 = result.latency_ms.get("hub", {}).get("p99")
+        good = slope < rate * 0.02 and result.drain_s < max(3.0, seconds / 5) and p99 is not None and p99 <= p99_ms and result.behind_ms_max < 1000
+        trials.append(Trial(rate, good, p99, result.drain_s, round(slope, 1), result.behind_ms_max))
+        say(f"{rate:g}/s {'holds' if good else 'does not hold'}: p99 {p99} ms, lag grows by {slope:.0f}/s")
+        return good
+
+    best, worst, rate = 0.0, high, low
+    while rate < high:
+        if not holds(rate):
+            worst = rate
+            break
+        best, rate = rate, rate * 2
+    while best and worst - best > within * best:
+        middle = round((best + worst) / 2)
+        if holds(middle):
+            best = middle
+        else:
+            worst = middle
+    return best, trials
+
+
+def _slope(points: list[tuple[float, float]]) -> float:
+    """Of the line that fits best."""
+    if len(points) < 3:
+        return 0.0
+    mx, my = sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+    spread = sum((x - mx) ** 2 for x, _ in points)
+    return sum((x - mx) * (y - my) for x, y in points) / spread if spread else 0.0

@@ -1,0 +1,56 @@
+"""The targets, and which of them a run reaches. In: the figures of `make bench`. Out: `Target`s, in the order of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Target(msgspec.Struct):
+    """`at_most` says whether less is better. `reached` is None for what this run did not measure."""
+
+    name: str
+    unit: str
+    target: float
+    reached: float | None
+    at_most: bool = False
+    holds: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reached is not None:
+            self.holds = self.reached <= self.target if self.at_most else self.reached >= self.target
+
+
+def targets(figures: dict[str, Any]) -> list[Target]:
+    """`figures` as `benchmarks.bench` collects them; a part that is missing gives None."""
+    stages = {s["name"]: s for s in figures.get("stages", [])}
+    null = stages.get("ingest, whole step, null sink", {})
+    lanes = figures.get("lanes", {})
+    ours, bare = lanes.get("opshub", {}), lanes.get("bare", {})
+    halves = {h["role"]: h for h in figures.get("halves", [])}
+    assemble, ingest = halves.get("assemble", {}), halves.get("ingest", {})
+    rising = figures.get("rising", {})
+    half = figures.get("half_load", {}).get("latency_ms", {}).get("hub", {})
+    at500 = figures.get("at_500", {}).get("latency_ms", {}).get("hub", {})
+    ratio = ours["per_second"] / bare["per_second"] if ours and bare else None
+    return [
+        Target("ingest, null sink: CPU of a change", "us", 10, null.get("us"), True),
+        Target("ingest, null sink", "changes/s", 80_000, null.get("per_second")),
+        Target("ingest, Kafka in and out", "changes/s", 50_000, ours.get("per_second")),
+        Target("ingest, Kafka in and out: CPU of a change", "us", 20, ours.get("us"), True),
+        Target("ingest, share of bare confluent-kafka", "ratio", 0.8, round(ratio, 2) if ratio else None),
+        Target("stream step, first goal", "changes/s", 30_000, ours.get("per_second")),
+        Target("stream step, first goal: CPU of a change", "us", 30, ours.get("us"), True),
+        Target("assemble (join, resolve, upsert, emit)", "changes/s", 25_000, assemble.get("per_second")),
+        Target("assemble: CPU of a change", "us", 25, assemble.get("cpu_us"), True),
+        Target("end to end, sustained", "row changes/s", 12_000, rising.get("best")),
+        Target("end to end, first goal", "row changes/s", 5_000, rising.get("best")),
+        Target("latency at half of capacity, p50", "ms", 50, half.get("p50"), True),
+        Target("latency at half of capacity, p99", "ms", 200, half.get("p99"), True),
+        Target("latency at half of capacity, p99.9", "ms", 500, half.get("p99.9"), True),
+        Target("latency at 500/s, p50", "ms", 100, at500.get("p50"), True),
+        Target("latency at 500/s, p99", "ms", 300, at500.get("p99"), True),
+        Target("memory of a worker after this run", "MB", 200, assemble.get("memory_mb"), True),
+        Target("cold start of a worker to its first record", "s", 3, ingest.get("start_s"), True),
+    ]

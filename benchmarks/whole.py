@@ -1,0 +1,162 @@
+"""What needs servers: the hub's upsert alone, the two halves over a backlog, and the whole way at rising rates.
+
+In: a site. Out: figures for `targets`. A backlog is made while no worker runs, then each role works it off alone: what a worker of that role
+can do when nothing else holds it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+import msgspec
+import psutil
+import psycopg
+
+from benchmarks.run import run_workload
+from benchmarks.site import Say, Site
+from benchmarks.stages import Corpus, Stage, settle_all
+from benchmarks.watch import HIGHEST_US
+from benchmarks.workload import Phase, Workload
+from streams.demo.drain import raw_records
+from streams.demo.watch import worker_stats
+from streams.hub.store import HubStore
+from streams.stack import processes
+from streams.stack.workers import worker_command, worker_environment
+
+LEAST_UPSERT = """
+INSERT INTO bench_least AS t (id, rev, record) SELECT id, rev, record FROM json_populate_recordset(null::bench_least, %s)
+ON CONFLICT (id) DO UPDATE SET rev = excluded.rev, record = excluded.record WHERE t.rev < excluded.rev
+"""
+
+
+def hub_upsert(site: Site, corpus: Corpus, repeats: int = 3) -> Stage:
+    """`HubStore.save` of settled batches into the real hub, against one JSON upsert of the same records into a table of three columns."""
+    work: list[list[Any]] = []
+    settle_all(corpus, 2000, lambda settling: work.append(settling.rows()))
+    count = sum(len(rows) for rows in work)
+    return asyncio.run(_hub_upsert(site, work, count, repeats))
+
+
+async def _hub_upsert(site: Site, work: list[list[Any]], count: int, repeats: int) -> Stage:
+    store = HubStore(site.settings.hub, "bench")
+    times: list[tuple[float, float]] = []
+    least: list[float] = []
+    try:
+        for _ in range(repeats):
+            with site.hub() as hub:
+                # The benchmark's own hub: nothing that a person needs is in it.
+                hub.execute("DROP TABLE IF EXISTS bench_least")
+                hub.execute("CREATE TABLE bench_least (id uuid PRIMARY KEY, rev bigint, record jsonb)")
+                hub.execute("TRUNCATE entity")
+            revisions: dict[str, int] = {}
+            wall, cpu = time.perf_counter(), time.process_time()
+            for rows in work:
+                for entity, _, _ in rows:
+                    entity.revision = revisions[entity.id] = revisions.get(entity.id, 0) + 1
+                await store.save(rows, [], [], same_known=HIGHEST_US, used={}, dead=[])
+            times.append((time.process_time() - cpu, time.perf_counter() - wall))
+            encode = msgspec.json.encode
+            async with await psycopg.AsyncConnection.connect(site.settings.hub, autocommit=True, prepare_threshold=1) as connection:
+                wall = time.perf_counter()
+                for number, rows in enumerate(work):
+                    body = [{"id": e.id, "rev": number, "record": e.record} for e, _, _ in rows]
+                    await connection.execute(LEAST_UPSERT, [encode(body).decode()])
+                least.append(time.perf_counter() - wall)
+    finally:
+        await store.close()
+        with site.hub() as hub:
+            hub.execute("DROP TABLE IF EXISTS bench_least")
+            hub.execute("TRUNCATE entity")
+    us = statistics.median(t[0] for t in times) / count * 1e6
+    seconds = statistics.median(t[1] for t in times)
+    # Here wall time counts: most of the work is the server's.
+    return Stage("hub upsert (wall; limit: wall)", "row", round(seconds / count * 1e6, 2), round(count / seconds), f"one JSON upsert of 3 columns (client CPU of ours {us:.1f} us)",
+                 round(statistics.median(least) / count * 1e6, 2))  # fmt: skip
+
+
+class Half(msgspec.Struct):
+    """One role over a backlog."""
+
+    role: str
+    records: int
+    per_second: float
+    cpu_us: float
+    memory_mb: float
+    start_s: float
+    """From the start of the process to its first record."""
+
+
+def half(site: Site, role: str, expected: int | None, say: Say) -> Half:
+    """Start a worker of one role, let it work off what is there, stop it. `expected`: raw records (ingest)."""
+    say(f"{role} alone works off what is there")
+    name = f"half-{role}"
+    own = site.settings.model_copy(update={"worker_name": name})
+    log = own.state_dir.absolute() / "logs" / f"worker-{name}.log"
+    started = time.monotonic()
+    record = processes.spawn(name, [*worker_command(own, name), "--role", role], log=log, cwd=own.state_dir.absolute(), env=worker_environment(own))
+    process = psutil.Process(record.pid)
+    first = last = started
+    cpu0 = 0.0
+    seen = quiet = 0
+    memory = 0.0
+    try:
+        while quiet < 12 and time.monotonic() - started < 240:
+            time.sleep(0.1)
+            told = [w for w in worker_stats(own) if w["name"] == name]
+            if not told:
+                continue
+            lane = told[0]["lanes"][role]
+            now = lane["records_in"]
+            if now and not seen:
+                first, cpu0 = time.monotonic(), _cpu(process)
+                start = now
+            if now > seen:
+                last, quiet = time.monotonic(), 0
+                cpu1 = _cpu(process)
+                memory = process.memory_info().rss / 1e6
+            elif now and lane["lag"] == 0:
+                quiet += 1
+            seen = now
+    finally:
+        processes.stop(record, seconds=20)
+    done = seen - (start if seen else 0)
+    took = max(0.001, last - first)
+    return Half(role, seen, round(done / took, 1), round((cpu1 - cpu0) / max(1, done) * 1e6, 1) if seen else 0.0, round(memory, 1), round(first - started, 2))
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def make_backlog(site: Site, rows: int, say: Say, seed: int = 11) -> int:
+    """Row changes in both databases, captured while no worker runs; how many raw records there are then."""
+    say(f"a backlog of {rows:,} row changes")
+    before = raw_records(site.settings, site.systems)
+    with site.company(seed, slow_every=None) as company:
+        stats = company.run(rate=rows / 10, seconds=10)
+    made, deadline = stats["row_changes"], time.monotonic() + 180
+    while time.monotonic() < deadline and raw_records(site.settings, site.systems) < before + made:
+        time.sleep(0.5)
+    return raw_records(site.settings, site.systems)
+
+
+def rising(site: Site, rates: list[float], seconds: float, say: Say) -> tuple[float, list[dict[str, Any]]]:
+    """The highest of `rates` at which nothing piled up, and what each gave.
+
+    Holds: the company was on schedule, and what was left at the end was worked off in less than a fifth of the time.
+    """
+    best, told = 0.0, []
+    for rate in rates:
+        result = run_workload(site, Workload(f"rate {rate:g}", [Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1), say)
+        holds = result.drain_s < max(3.0, seconds / 5) and result.behind_ms_max < 1000
+        told.append({"rate": rate, "rows_per_second": result.rows_per_second, "drain_s": result.drain_s, "lag_end": result.lag_end, "holds": holds,
+                     "behind_ms": result.behind_ms_max, "latency_ms": result.latency_ms, "cpu_us_per_row": result.cpu_us_per_row, "memory_mb": result.memory_mb})  # fmt: skip
+        say(f"{rate:g}/s: {'holds' if holds else 'does not hold'}, {result.latency_ms.get('hub', {})}")
+        if not holds:
+            break
+        best = rate
+    return best, told

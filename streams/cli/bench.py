@@ -1,0 +1,113 @@
+"""`opshub bench run|compare|capacity`: load tests. The harness is the folder `benchmarks` of a checkout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streams.cli.context import load_settings, terminate_as_interrupt
+from streams.errors import ConfigError
+
+
+def _part(name: str) -> Any:
+    try:
+        return import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("benchmarks"):
+            raise
+        raise ConfigError("the folder benchmarks/ is not here", remedy="run `opshub bench` in a checkout of opshub") from None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(
+    workload: Annotated[Path, typer.Argument(help="A workload; see benchmarks/workloads/.")],
+    minutes: Annotated[float | None, typer.Option(min=0.05, help="Stretch the phases to last so long in all.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=16, help="Worker processes; default: as the workload says.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the result goes, .json; the page lies beside it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result on stdout.")] = False,
+) -> None:
+    """Run a workload on a stack of the benchmark's own, and write the result as JSON and as a page with charts.
+
+    Example: opshub bench run benchmarks/workloads/mixed.yaml --minutes 5
+    """
+    import msgspec
+
+    loads, harness, sites, page = _part("workload"), _part("run"), _part("site"), _part("page")
+    wanted = loads.load_workload(workload)
+    if minutes is not None:
+        wanted = loads.scaled(wanted, minutes)
+    if workers is not None:
+        wanted = msgspec.structs.replace(wanted, workers=workers)
+    history = {"customers": wanted.history.customers, "orders": wanted.history.orders}
+    with terminate_as_interrupt(), sites.site(load_settings(), _say, **history) as here:
+        result = msgspec.to_builtins(harness.run_workload(here, wanted, _say))
+    target = out or Path("benchmarks/results") / f"run-{wanted.name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    target.with_suffix(".html").write_text(page.run_page(result), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(f"{result['rows']:,} row changes in {result['seconds']} s: {result['rows_per_second']:,}/s")
+    for place, told in result["latency_ms"].items():
+        typer.echo(f"{place:16} " + "  ".join(f"{name} {value:,}" for name, value in told.items()))
+    typer.echo(f"written: {target} and {target.with_suffix('.html')}")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A result of `opshub bench run`.")],
+    second: Annotated[Path, typer.Argument(help="Another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The differences on stdout as JSON.")] = False,
+) -> None:
+    """Two results side by side; what differs by less than the noise counts as the same. Exit 1 when anything got worse."""
+    import msgspec
+
+    results = []
+    for path in (first, second):
+        try:
+            results.append(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}", remedy="name a .json that `opshub bench run` wrote") from None
+    found = _part("compare").compare(*results)
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(found)))
+    else:
+        for one in found:
+            typer.echo(f"{one.name:32} {one.first:>12,.2f} {one.second:>12,.2f} {one.change:>+8.1%}  (noise {one.noise:.1%})  {one.says}")
+    if any(one.says == "worse" for one in found):
+        raise typer.Exit(1)
+
+
+def capacity(
+    low: Annotated[float, typer.Option(min=1, help="The rate to begin with, row changes a second.")] = 500,
+    high: Annotated[float, typer.Option(min=1, help="No rate above this is tried.")] = 32_000,
+    p99_ms: Annotated[float, typer.Option("--p99", min=1, help="The most that p99 to the hub may be, ms.")] = 500,
+    seconds: Annotated[float, typer.Option(min=5, help="How long each trial lasts.")] = 30,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of each topic.")] = 4,
+    within: Annotated[float, typer.Option(min=0.01, max=0.5, help="How closely to search, as a share.")] = 0.1,
+    as_json: Annotated[bool, typer.Option("--json", help="Capacity and trials on stdout as JSON.")] = False,
+) -> None:
+    """Search for the highest rate at which lag does not grow and p99 stays under a limit."""
+    import msgspec
+
+    search, sites = _part("capacity"), _part("site")
+    settings = load_settings(partitions=partitions)
+    with terminate_as_interrupt(), sites.site(settings, _say) as here:
+        found, trials = search.capacity(
+            here, low=low, high=high, p99_ms=p99_ms, seconds=seconds, workers=workers, within=within, say=_say
+        )
+    if as_json:
+        typer.echo(json.dumps({"capacity": found, "trials": msgspec.to_builtins(trials)}))
+    else:
+        typer.echo(f"capacity: {found:,.0f} row changes/s with {workers} worker(s) and {partitions} partitions")
+    if not found:
+        raise typer.Exit(1)
