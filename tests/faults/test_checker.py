@@ -1,0 +1,120 @@
+"""The checker can fail: each mutation of what a right run leaves behind is caught, and the list of them is printed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import Evidence, check
+
+ACCOUNT, CONTACT = "raw.demo-crm.public.account", "raw.demo-crm.public.contact"
+
+
+def customer(version: int, notes: str) -> dict[str, Any]:
+    return {"version": version, "notes": notes, "tags": [], "sources": [{"system": "demo-crm", "key": "1"}]}
+
+
+def contact(version: int, title: str) -> dict[str, Any]:
+    return {
+        "version": version, "job_title": title, "is_primary": False, "notes": None, "sources": [{"system": "demo-crm", "key": "7"}],
+    }  # fmt: skip
+
+
+def right() -> Evidence:
+    """One account that changed twice, one contact that came and changed, one that came and went."""
+    evidence = Evidence()
+    evidence.rows["demo-crm", "customer", "1"] = ("public.account", {"notes": "third", "tags": []})
+    evidence.rows["demo-crm", "contact", "7"] = (
+        "public.contact",
+        {"job_title": "b", "is_primary": False, "notes": None},
+    )
+    evidence.records = [
+        ("customer", "A", 1, customer(1, "first")), ("customer", "A", 2, customer(2, "second")), ("customer", "A", 3, customer(3, "third")),
+        ("contact", "C", 1, contact(1, "a")), ("contact", "C", 2, contact(2, "b")),
+        ("contact", "D", 1, contact(1, "x") | {"sources": [{"system": "demo-crm", "key": "8"}]}), ("contact", "D", 2, None),
+    ]  # fmt: skip
+    evidence.hub = {"A": ("customer", 3, True), "C": ("contact", 2, True), "D": ("contact", 2, False)}
+    evidence.journal = {("public.account", "1"): True, ("public.contact", "7"): True, ("public.contact", "8"): False}
+    evidence.raw = dict(evidence.journal)
+    evidence.raw_ends = {(ACCOUNT, 0): (0, 3), (CONTACT, 0): (0, 4)}
+    evidence.accounts = {(ACCOUNT, 0): (3, 3, 0), (CONTACT, 0): (4, 4, 0)}
+    return evidence
+
+
+def drop_a_batch(evidence: Evidence) -> None:
+    evidence.records = evidence.records[:3] + evidence.records[5:]
+    evidence.hub.pop("C")
+
+
+def drop_what_was_emitted(evidence: Evidence) -> None:
+    evidence.records = evidence.records[:2] + evidence.records[3:]
+
+
+def swap_two_positions(evidence: Evidence) -> None:
+    # The older change won: the hub and the topic agree with each other, and not with the source.
+    evidence.records[2] = ("customer", "A", 3, customer(3, "second"))
+
+
+def let_a_zombie_emit(evidence: Evidence) -> None:
+    evidence.records.insert(3, evidence.records[1])
+
+
+def acknowledge_early(evidence: Evidence) -> None:
+    evidence.raw.pop(("public.contact", "7"))
+    evidence.records = evidence.records[:3] + evidence.records[5:]
+    evidence.hub.pop("C")
+    evidence.rows.pop(("demo-crm", "contact", "7"))
+
+
+def forget_a_tombstone(evidence: Evidence) -> None:
+    evidence.records.pop()
+
+
+def resurrect(evidence: Evidence) -> None:
+    evidence.hub["D"] = ("contact", 2, True)
+    evidence.records[-1] = ("contact", "D", 2, contact(2, "x") | {"sources": [{"system": "demo-crm", "key": "8"}]})
+
+
+def apply_an_echo(evidence: Evidence) -> None:
+    # What came back from the other system was taken for news of its own: a second record speaks for the same row.
+    evidence.records.append(("customer", "B", 1, customer(1, "third")))
+    evidence.hub["B"] = ("customer", 1, True)
+
+
+def count_wrongly(evidence: Evidence) -> None:
+    evidence.accounts[CONTACT, 0] = (4, 3, 0)
+
+
+def lose_a_letter(evidence: Evidence) -> None:
+    evidence.accounts[CONTACT, 0] = (4, 4, 1)
+
+
+MUTATIONS: list[tuple[Callable[[Evidence], None], str]] = [
+    (drop_a_batch, "lost"),
+    (drop_what_was_emitted, "differing"),
+    (swap_two_positions, "differing"),
+    (let_a_zombie_emit, "gone_back"),
+    (acknowledge_early, "lost"),
+    (forget_a_tombstone, "ghost"),
+    (resurrect, "ghost"),
+    (apply_an_echo, "doubled"),
+    (count_wrongly, "unbalanced"),
+    (lose_a_letter, "unbalanced"),
+]
+
+
+def test_a_right_run_holds() -> None:
+    findings = check(right())
+    assert findings.hold, str(findings)
+
+
+@pytest.mark.parametrize(("mutate", "kind"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS])
+def test_each_mutation_is_caught(mutate: Callable[[Evidence], None], kind: str) -> None:
+    evidence = copy.deepcopy(right())
+    mutate(evidence)
+    findings = check(evidence)
+    print(f"{mutate.__name__}: {findings}")
+    assert findings.counts[kind] >= 1, str(findings)

@@ -1,0 +1,81 @@
+"""Every error has a policy; fault points are off, and cost nothing, unless asked for."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from streams.errors import (
+    BadRecord,
+    ConfigError,
+    DecodeError,
+    EnvironmentFault,
+    Fenced,
+    OpshubError,
+    RetryLater,
+    SkipRecord,
+)
+from streams.hub.store import translated
+from streams.repair.policy import TABLE, Policy, is_bad_record, rule_for
+from streams.runtime.fault_points import armed, fault_point, parse
+
+
+@pytest.mark.parametrize(
+    ("error", "policy"),
+    [
+        (SkipRecord("x"), Policy.SKIP),
+        (RetryLater("the hub is away"), Policy.RETRY),
+        (Fenced("x"), Policy.REJOIN),
+        (DecodeError("x"), Policy.DEAD_LETTER),
+        (AttributeError("a fault of ours"), Policy.DEAD_LETTER),
+        (ConfigError("x"), Policy.STOP_WORKER),
+        (EnvironmentFault("x"), Policy.STOP_WORKER),
+        (MemoryError(), Policy.STOP_WORKER),
+        (KeyboardInterrupt(), Policy.STOP_WORKER),
+    ],
+)
+def test_the_nearest_class_decides(error: BaseException, policy: Policy) -> None:
+    assert rule_for(error).policy is policy
+    assert rule_for(error).advice
+
+
+def test_no_transient_fault_is_a_dead_letter() -> None:
+    for kind, rule in TABLE.items():
+        if issubclass(kind, RetryLater | EnvironmentFault | ConfigError):
+            assert rule.policy is not Policy.DEAD_LETTER
+
+
+@pytest.mark.parametrize("state", ["08006", "53100", "53300", "55P03", "57P01", "40001", "40P01", "25006"])
+def test_a_hub_that_is_away_full_or_failing_over_is_waited_for(state: str) -> None:
+    error = translated(psycopg.errors.lookup(state)("x"))
+    assert isinstance(error, RetryLater) and not is_bad_record(error)
+
+
+@pytest.mark.parametrize("state", ["22P05", "22003", "23514"])
+def test_a_value_that_the_hub_can_not_hold_is_a_bad_record(state: str) -> None:
+    error: OpshubError = translated(psycopg.errors.lookup(state)("x"))
+    assert isinstance(error, BadRecord) and is_bad_record(error)
+
+
+def test_a_fault_point_is_off_by_default() -> None:
+    began = time.perf_counter()
+    for _ in range(10_000):
+        fault_point("ingest.hub")
+    assert (time.perf_counter() - began) / 10_000 < 5e-6
+
+
+def test_a_fault_point_fails_at_the_time_that_was_asked_for() -> None:
+    point = armed("ingest.hub:raise:2")
+    point("ingest.hub")
+    point("ingest.read")
+    with pytest.raises(RetryLater):
+        point("ingest.hub")
+    point("ingest.hub")
+
+
+@pytest.mark.parametrize("text", ["nowhere:kill:1", "ingest.hub:dance", "ingest.hub:kill:often"])
+def test_a_fault_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(text)
