@@ -146,11 +146,12 @@ class Place:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def until(self, holds: Any, seconds: float = 20) -> None:
+    async def until(self, holds: Any, seconds: float = 40) -> None:
         end = time.monotonic() + seconds
-        while not holds():
+        # In a thread: the deliverer shares this loop, and looking must not starve it.
+        while not await asyncio.to_thread(holds):
             assert time.monotonic() < end, "it did not come about"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ async def test_a_won_opportunity_becomes_an_order_and_shows_its_number(place: Pl
 
 async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(place: Place) -> None:
     """OPSHUB_TEST_KILLS says how often; the claim of 200 times was measured with it."""
-    kills = int(os.environ.get("OPSHUB_TEST_KILLS", "12"))
+    kills = int(os.environ.get("OPSHUB_TEST_KILLS", "8"))
     customer, product = await place.customer(), await place.product()
     keys = [await place.win(customer, product) for _ in range(kills * 2)]
     environment = (
@@ -195,7 +196,7 @@ async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
     while killed < kills:
         point = draw.choice(["deliver.target"] * 4 + ["deliver.statements"])
         fault = f"{point}:kill:{draw.randint(1, 2)}"
-        command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "1.5"]
+        command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "5"]
         ended = subprocess.run(command, env=environment | {"OPSHUB_FAULT": fault}, cwd=ROOT, timeout=60, check=False)
         if ended.returncode != -9:
             break  # nothing was left to deliver
