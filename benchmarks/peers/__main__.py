@@ -1,0 +1,132 @@
+"""`make bench-peers`: every peer and ours on the same records, in turns; medians; whether the output is equal. Writes results/peers.json.
+
+`python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the changes that it produced are,
+as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and commits in transactions; bare does the same
+without a framework.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import lanes, recording
+from benchmarks.peers.install import PEERS, ROOT, install
+from benchmarks.run import machine
+from benchmarks.site import Site, site
+from benchmarks.stages import schema_ids
+from benchmarks.whole import make_backlog
+from streams.app import calm_collector
+from streams.cli.context import load_settings
+from streams.emit.change_codec import SUBJECT, change_decoder
+
+RESULT = Path(__file__).parents[1] / "results" / "peers.json"
+WORK = "raw topic → decode, map, encode a change → topic"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_peer(peer: str, python: Path, here: Site, topics: list[str], count: int, out: str) -> dict[str, float]:
+    """One pass of one peer. Raises RuntimeError with the end of what it printed when it fails."""
+    given = {"bootstrap": here.settings.kafka, "topics": topics, "count": count, "out": out, "schema_id": schema_ids()[SUBJECT]}
+    done = subprocess.run(
+        [python, Path(__file__).parent / peer / "run.py", json.dumps(given)], capture_output=True, text=True, timeout=300, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    try:
+        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    except (IndexError, ValueError):
+        raise RuntimeError(f"{peer} ended with {done.returncode}: {(done.stderr or done.stdout)[-600:]}") from None
+
+
+def changes_in(bootstrap: str, topic: str) -> Counter[bytes]:
+    """The changes in a topic; links, which only ours tells, left out."""
+    decode = change_decoder()
+    return Counter(value for r in recording.read_topics(bootstrap, [topic]) if (value := r.value()) and decode(value).kind == "change")
+
+
+def one_pass(way: str, python: Path | None, here: Site, topics: list[str], count: int, out: str) -> dict[str, float]:
+    if python is not None:
+        return run_peer(way, python, here, topics, count, out)
+    run = lanes.ours if way == "opshub" else lanes.bare
+    return dict(msgspec.to_builtins(run(here.settings, here.systems, topics, count, out)))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-peers")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--copies", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    ways: dict[str, Path | None] = {"opshub": None, "bare confluent-kafka": None}
+    failed: dict[str, str] = {}
+    for peer in given.only.split(",") if given.only else PEERS:
+        say(f"installing {peer}")
+        try:
+            ways[peer] = install(peer)
+        except subprocess.CalledProcessError as error:
+            failed[peer] = f"could not be installed: {error}"
+    calm_collector()
+    runs: dict[str, list[dict[str, float]]] = {}
+    equal: dict[str, bool] = {}
+    info = machine()
+    with site(load_settings(), say) as here:
+        make_backlog(here, given.rows, say)
+        known = [topic for system in here.systems for topic in system.topics]
+        raws = [r for r in recording.in_commit_order(recording.read_topics(here.settings.kafka, known)) if r.value()]
+        topics, count = lanes.fill(here.settings, raws, given.copies)
+        wanted: Counter[bytes] = Counter()
+        for number in range(given.repeats):
+            for way, python in ways.items():
+                if way in failed:
+                    continue
+                out = f"peer.out.{time.time_ns()}"
+                lanes.make_topics(here.settings, [out])
+                try:
+                    told = one_pass(way, python, here, topics, count, out)
+                except (RuntimeError, subprocess.TimeoutExpired, TimeoutError) as error:
+                    failed[way] = str(error)
+                    say(f"{way}: {error}")
+                    continue
+                runs.setdefault(way, []).append(told)
+                say(f"{number + 1}/{given.repeats} {way}: {told['per_second']:,.0f}/s, {told['us']:.1f} us")
+                if number == 0:
+                    made = changes_in(here.settings.kafka, out)
+                    wanted = wanted or made
+                    equal[way] = made == wanted
+    told_all: list[dict[str, Any]] = [
+        {"peer": way, "work": WORK, "events_per_s": round(statistics.median(r["per_second"] for r in all_)), "cpu_us": round(statistics.median(r["us"] for r in all_), 1),
+         "equal_output": equal[way], "runs": len(all_)}
+        for way, all_ in runs.items()
+    ]  # fmt: skip
+    told_all += [{"peer": way, "work": WORK, "events_per_s": None, "cpu_us": None, "equal_output": False, "error": text} for way, text in failed.items()]
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
+    table = Table(title=f"the same work, the same {count:,} records, load before {info['load_before']}")
+    for head in ("peer", "events/s", "CPU us", "output equal"):
+        table.add_column(head, justify="left" if head == "peer" else "right")
+    for t in sorted(told_all, key=lambda t: -(t["events_per_s"] or 0)):
+        table.add_row(t["peer"], f"{t['events_per_s'] or 0:,}", f"{t['cpu_us'] or '-'}", "yes" if t["equal_output"] else t.get("error", "no")[:80])
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
