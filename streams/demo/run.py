@@ -13,6 +13,7 @@ import psycopg
 from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
 from streams.demo.watch import Figures, figures, worker_stats
+from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
 from streams.provision.systems import capture_dsn, load_systems
@@ -91,6 +92,8 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         lived = _live(settings, plan, company, show, draw)
         phase("waiting until nothing is in flight")
         drain(settings, systems, env, seconds=300, tick=tick)
+        wait_delivered(settings.hub, seconds=120)
+        drain(settings, systems, env, seconds=300, tick=tick)
         took = time.monotonic() - started
         rows = raw_records(settings, systems)
         last = figures(settings)
@@ -102,7 +105,11 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         identity = check_identity(settings.hub, company.journal.facts)
         told = _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
         told["identity"] = msgspec.to_builtins(identity)
-        if not identity.holds:
+        written = check_writeback(
+            settings.hub, dsn_of(env, "DEMO_CRM", "APP"), dsn_of(env, "DEMO_ERP", "APP"), company.journal.facts, worker_stats(settings)
+        )  # fmt: skip
+        told["writeback"] = msgspec.to_builtins(written)
+        if not identity.holds or not written.holds:
             told["verdict"] = "different"
         return told
     finally:
