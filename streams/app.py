@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from mode.utils.logging import get_logger
 
@@ -23,14 +24,17 @@ from streams.emit.change_codec import change_decoder, change_encoder
 from streams.emit.conflict_codec import conflict_maker
 from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
-from streams.errors import EnvironmentFault, OpshubError
+from streams.errors import BadRecord, EnvironmentFault, OpshubError
 from streams.hub.store import HubStore
-from streams.model.change import Mapped, RowChange
+from streams.mapping.problems import LookupMissing
+from streams.model.change import Mapped, Position, RowChange
 from streams.paths import connectors_dir
-from streams.provision.systems import System, load_systems
+from streams.provision.systems import System, capture_dsn, load_systems
 from streams.provision.topics import change_topics
 from streams.repair.tend import tend
+from streams.repair.watch import Watch
 from streams.resolve.ownership import load_ownership
+from streams.runtime.code_tables import CodeTables
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp
 from streams.runtime.health import Health, Slowest, serve_waiting
@@ -56,12 +60,17 @@ ROLES = ("ingest", "assemble", "deliver")
 class SystemRoute:
     """decode and map for the topics of one system."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, bootstrap: str = "") -> None:
         dictionary: Any = system.dictionary
         self.decoder = Decoder(dictionary, prefix=system.source["config"]["topic.prefix"])
         self.decode = self.decoder.decode
         self._tables = system.dictionary.tables
         self._topics = system.topics
+        self._dictionary = system.dictionary
+        looked_into = [topic for topic, name in self._topics.items() if name in system.dictionary.lookup_tables]
+        self._codes = CodeTables(bootstrap, looked_into, self._learn) if looked_into else None
+        self._read_codes = False
+        self._learned = 0
 
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
         """(system, entities that the table of this topic gives, those of them that other tables give too)."""
@@ -75,7 +84,30 @@ class SystemRoute:
         self.decoder.epoch = epoch
 
     def map(self, change: RowChange) -> list[Mapped]:
-        return self._tables[change.table].map_change(change)
+        """What the row says. Raises MappingError, or RetryLater while the tables that it looks into cannot be read."""
+        table = self._tables[change.table]
+        if self._codes is None:
+            return table.map_change(change)
+        if not self._read_codes:
+            self._codes.catch_up()
+            self._read_codes = True
+        self._codes.follow()
+        try:
+            return table.map_change(change)
+        except LookupMissing:
+            self._codes.follow(at_once=True)  # the row that is looked for may have come just now
+            return table.map_change(change)
+
+    def _learn(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """Take in one record of a table that is looked into; one that says nothing of use is only told of."""
+        try:
+            change = self.decoder.decode(topic, key, value)
+            if change is not None and change.op != "t":
+                # Each partition is read in order and once: what comes later is newer, whatever epoch it is of.
+                self._learned += 1
+                self._dictionary.learn(msgspec.structs.replace(change, position=Position(0, self._learned, 0)))
+        except BadRecord as error:
+            logger.warning("%s: not looked into: %s", topic, error)
 
 
 def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[LaneApp, Health]:
@@ -89,7 +121,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "ingest" in roles:
         routes: dict[str, Any] = {}
         for system in load_systems(settings):
-            route = SystemRoute(system)
+            route = SystemRoute(system, settings.kafka)
             routes |= dict.fromkeys(route.decoder.topics, route)
         ingest = Ingest(routes, encode_change)
         add_ingest(app, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), list(routes))
@@ -138,6 +170,18 @@ def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     for chatty in ("faust", "mode", "aiohttp", "httpx", "streams.runtime.faust_app"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(_run(settings, roles))
+
+
+def _watch(settings: Settings) -> Watch:
+    """What watches the sources whose addresses are known here."""
+    env = load_env(settings)
+    systems = load_systems(settings)
+    dsns: dict[str, str] = {}
+    for system in systems:
+        if system.dictionary.kind == "postgres":
+            with contextlib.suppress(ConfigError):
+                dsns[system.name] = capture_dsn(system, env)
+    return Watch(settings, systems, dsns)
 
 
 async def _registry_answers(settings: Settings, stopping: asyncio.Event) -> bool:
@@ -194,6 +238,7 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
     delivering = asyncio.ensure_future(app.deliverer.run()) if app.deliverer is not None else None
     asked = asyncio.ensure_future(stopping.wait())
     tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
+    watching = asyncio.ensure_future(_watch(settings).run()) if "ingest" in roles else None
     stuck = asyncio.ensure_future(health.until_stuck())
     awaited = {one for one in (crashed, asked, stuck, delivering, tending) if one is not None}
     await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
@@ -202,6 +247,8 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
         if tending.done() and not tending.cancelled():
             crash = crash or tending.exception()
         tending.cancel()
+    if watching is not None:
+        watching.cancel()
     if stuck.done():
         logger.error("worker %s leaves, to be started again: %s", settings.worker_name, stuck.result())
         # What is stuck may not let go: leaving takes a bounded time.

@@ -45,6 +45,7 @@ tables:
     before: full
     to:
       - entity: sales_order_line
+        namespace: full
         parent: parent
         fields: {description: b}
 """

@@ -1,0 +1,117 @@
+"""A worker looks into code tables: it has read them whole before it maps, and follows them while it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.app import SystemRoute
+from streams.errors import RetryLater
+from streams.mapping.problems import LookupMissing
+from streams.provision.systems import System
+from streams.runtime.code_tables import CodeTables
+from streams.stack.native import NativeStack
+from tests.unit.rows import compiled
+
+DICTIONARY = """
+system: {name}
+tables:
+  public.stage:
+    key: id
+    to: []
+  public.deal:
+    key: id
+    to:
+      - entity: opportunity
+        fields:
+          name: name
+          stage: {{column: stage, lookup: {{table: public.stage, column: code}}}}
+"""
+
+
+def event(row: dict[str, Any] | None, before: dict[str, Any] | None = None, op: str = "c") -> bytes:
+    source = {"ts_us": 1, "sequence": '["1","2"]', "lsn": 2, "txId": 1, "snapshot": "false"}
+    return json.dumps({"op": op, "before": before, "after": row, "source": source}).encode()
+
+
+@pytest.fixture
+def system(stack: NativeStack) -> System:
+    """A system of its own on the session's Kafka, its topics made, three partitions each."""
+    name = f"codes-{uuid4().hex[:8]}"
+    made = System(
+        name,
+        Path(name),
+        {"name": name, "config": {"topic.prefix": f"raw.{name}"}},
+        compiled(DICTIONARY.format(name=name)),
+    )
+    admin = AdminClient({"bootstrap.servers": stack.settings.kafka})
+    for done in admin.create_topics([NewTopic(topic, 3, 1) for topic in made.topics]).values():
+        done.result()
+    return made
+
+
+def produce(stack: NativeStack, topic: str, *rows: tuple[int, bytes | None]) -> None:
+    producer = Producer({"bootstrap.servers": stack.settings.kafka, "linger.ms": 0})
+    for key, value in rows:
+        producer.produce(topic, value, json.dumps({"id": key}).encode())
+    assert producer.flush(20) == 0
+
+
+def test_codes_are_known_before_the_first_row_and_followed(stack: NativeStack, system: System) -> None:
+    topic = f"raw.{system.name}.public.stage"
+    produce(stack, topic, *((n, event({"id": n, "code": "won" if n % 2 else "lost"})) for n in range(200)))
+    route = SystemRoute(system, stack.settings.kafka)
+
+    def stage(number: int) -> Any:
+        change = route.decode(
+            f"raw.{system.name}.public.deal", b'{"id":1}', event({"id": 1, "name": "x", "stage": number})
+        )
+        assert change is not None
+        return route.map(change)[0].fields["stage"]
+
+    assert [stage(n) for n in (0, 1, 199)] == ["lost", "won", "won"]
+    with pytest.raises(LookupMissing):
+        stage(777)
+    produce(
+        stack,
+        topic,
+        (777, event({"id": 777, "code": "qualified"})),
+        (1, event({"id": 1, "code": "lost"}, op="u")),
+        (3, event(None, {"id": 3}, "d")),
+    )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if stage(777) == "qualified" and stage(1) == "lost":
+                break
+        except LookupMissing:
+            time.sleep(0.05)
+    assert (stage(777), stage(1)) == ("qualified", "lost")
+    with pytest.raises(LookupMissing):
+        stage(3)
+
+
+def test_topics_that_are_not_there_yet_are_empty_until_they_come(stack: NativeStack) -> None:
+    topic = f"late-{uuid4().hex[:8]}"
+    learned: list[bytes | None] = []
+    codes = CodeTables(stack.settings.kafka, [topic], lambda _, key, value: learned.append(value))
+    codes.catch_up()
+    produce(stack, topic, (1, b"x"))
+    deadline = time.monotonic() + 20
+    while not learned and time.monotonic() < deadline:
+        codes.follow(at_once=True)
+    assert learned == [b"x"]
+    codes.close()
+
+
+def test_a_kafka_that_is_away_is_tried_again_later() -> None:
+    codes = CodeTables("127.0.0.1:1", ["x"], lambda topic, key, value: None)
+    with pytest.raises(RetryLater, match="cannot be read"):
+        codes.catch_up(seconds=1)
