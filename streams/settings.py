@@ -42,6 +42,13 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(default=6000, description="silence after which Kafka gives a worker's partitions away")
     cache_aggregates: int = Field(default=20_000, description="aggregates that a worker keeps in memory")
 
+    alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
+    alert_slack: str = Field(default="", description="incoming webhook of Slack or of what takes its payload")
+    alert_email: list[str] = Field(default=[], description="addresses that are told of problems")
+    alert_smtp: str = Field(default="localhost:25", description="host:port of the mail server")
+    alert_sender: str = "opshub@localhost"
+    alert_parked_keys: int = Field(default=1, ge=1, description="keys that wait behind a dead letter from which on it is told")
+
     @property
     def kafka(self) -> str:
         return self.bootstrap_servers or f"{self.host}:{self.kafka_port}"

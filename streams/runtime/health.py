@@ -35,7 +35,7 @@ class Health:
         latencies: list[int],
         slowest: Slowest,
         *,
-        stuck_after: float = 60.0,
+        stuck_after: float = 120.0,
     ) -> None:
         self._slowest = slowest
         self._app = app

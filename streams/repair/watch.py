@@ -1,0 +1,113 @@
+"""Watch capture and the walk from within one worker: guard each source, restart failed tasks, raise alerts.
+
+In: settings, the systems and a role for each. Every worker runs it; the one that holds the hub's advisory lock acts. A failed task is
+restarted after 15 s, then each time twice as long, at most ten minutes. Promised: a slot that is lost or another database is told of
+within two looks of `EVERY_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import psycopg
+from mode.utils.logging import get_logger
+
+from streams.errors import OpshubError
+from streams.provision.systems import System
+from streams.repair.alerts import Alerts, Problem, Sink, email, slack, webhook
+from streams.repair.capture_guard import Finding, guard, restart_failed
+from streams.repair.dlq import accounting
+from streams.settings import Settings
+
+logger = get_logger(__name__)
+
+EVERY_SECONDS = 15.0
+LOCK = 7365710004
+"""Key of the advisory lock that makes one worker the watcher."""
+
+
+def sinks(settings: Settings) -> dict[str, Sink]:
+    """What the settings name."""
+    found: dict[str, Sink] = {}
+    if settings.alert_webhook:
+        found["webhook"] = webhook(settings.alert_webhook)
+    if settings.alert_slack:
+        found["slack"] = slack(settings.alert_slack)
+    if settings.alert_email:
+        host, _, port = settings.alert_smtp.partition(":")
+        found["email"] = email(host, int(port or "25"), settings.alert_sender, settings.alert_email)
+    return found
+
+
+class Watch:
+    """One look after another; `dsns` has the systems that can be looked at from here."""
+
+    def __init__(self, settings: Settings, systems: list[System], dsns: dict[str, str]) -> None:
+        self._settings = settings
+        self._systems = [system for system in systems if system.name in dsns]
+        self._dsns = dsns
+        self._alerts = Alerts(sinks(settings))
+        self._restarts: dict[str, tuple[float, float]] = {}
+        self._lock: psycopg.Connection[tuple[object, ...]] | None = None
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await asyncio.sleep(EVERY_SECONDS)
+                await loop.run_in_executor(None, self.look)
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+
+    def look(self) -> list[Problem]:
+        """What is wrong now, told to the sinks; nothing while another worker watches or the hub is away."""
+        try:
+            if not self._mine():
+                return []
+            findings = [
+                one for system in self._systems for one in guard(self._settings, system, self._dsns[system.name])
+            ]
+            self._restart(findings)
+            problems = [Problem(f"{one.code}/{one.where}", one.what, one.remedy) for one in findings if one.severe]
+            told = accounting(self._settings)
+            if told["parked_keys"] >= self._settings.alert_parked_keys:
+                problems.append(
+                    Problem("parked-keys", f"{told['parked_keys']} keys wait behind a dead letter", "`opshub dlq list`")
+                )
+            if not told["balances"]:
+                problems.append(
+                    Problem("accounts", "what was put aside and what the hub holds do not balance", "`opshub verify`")
+                )
+        except (OpshubError, psycopg.Error, httpx.HTTPError) as error:
+            problems = [Problem("watch", f"capture can not be watched: {error}", "`opshub doctor`")]
+        for notice in self._alerts.look(problems):
+            logger.warning("%s: %s: %s", notice.state, notice.problem.name, notice.problem.what)
+        return problems
+
+    def _mine(self) -> bool:
+        if self._lock is None or self._lock.closed:
+            connection = psycopg.connect(self._settings.hub, connect_timeout=5, autocommit=True)
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+            if row is None or not row[0]:
+                connection.close()
+                return False
+            self._lock = connection
+        self._lock.execute("SELECT 1")
+        return True
+
+    def _restart(self, findings: list[Finding]) -> None:
+        failed = {one.where for one in findings if one.code == "connector-failed"}
+        for system in self._systems:
+            name = system.source["name"]
+            if name not in failed:
+                self._restarts.pop(name, None)
+                continue
+            due, pause = self._restarts.get(name, (time.monotonic(), 15.0))
+            if time.monotonic() >= due:
+                logger.warning("restarting the failed task of %s", name)
+                restart_failed(self._settings, system)
+                self._restarts[name] = (time.monotonic() + pause, min(pause * 2, 600.0))
