@@ -37,7 +37,8 @@ def list_conflicts(
         return
     for one in found:
         values = ", ".join(f"{system}: {said['value']!r}" for system, said in one.said.items())
-        typer.echo(f"{one.id[:8]}  {one.kind:20} {one.entity} {one.entity_id} {one.field}: {values} → {one.winner or 'nobody'} ({one.rule}; {one.outcome})")
+        outcome = f"{one.winner or 'nobody'} ({one.rule}; {one.outcome})"
+        typer.echo(f"{one.id[:8]}  {one.kind:20} {one.entity} {one.entity_id} {one.field}: {values} → {outcome}")
     if not found:
         typer.echo("no conflicts")
 
@@ -71,7 +72,8 @@ def resolve(
         one = inbox.conflict(connection, conflict)
         if one.kind in ("match_key", "delete_update"):
             raise ConfigError(
-                f"a {one.kind} conflict is not about a value", remedy="`opshub identity merge` or `split`, or delete or restore it in its system"
+                f"a {one.kind} conflict is not about a value",
+                remedy="`opshub identity merge` or `split`, or delete or restore it in its system"
             )
         if system is not None and system not in one.said:
             raise ConfigError(f"{system} says nothing here", remedy=f"one of {', '.join(sorted(one.said))}")

@@ -29,7 +29,8 @@ def show(record: Name, as_json: Json = False) -> None:
     with hub(load_settings()) as connection:
         master = people.find(connection, record)
         log = connection.execute(
-            "SELECT at::text, who, what, loser::text, winner::text, why FROM identity_log WHERE %s::uuid IN (loser, winner) OR %s::uuid IN (loser, winner) ORDER BY at",
+            "SELECT at::text, who, what, loser::text, winner::text, why FROM identity_log"
+            " WHERE %s::uuid IN (loser, winner) OR %s::uuid IN (loser, winner) ORDER BY at",
             [master.id, master.canonical],
         ).fetchall()
         keys = [row[0] for row in connection.execute("SELECT key FROM match_key WHERE holder = %s ORDER BY key", [master.canonical])]
@@ -59,7 +60,8 @@ def merge(loser: Name, winner: Name, why: Why = "", as_json: Json = False) -> No
 
         def done() -> bool:
             row = connection.execute(
-                "SELECT (SELECT merged_into = %s FROM entity WHERE id = %s) AND (SELECT contributions ?& %s::text[] FROM entity WHERE id = %s)",
+                "SELECT (SELECT merged_into = %s FROM entity WHERE id = %s)"
+                " AND (SELECT contributions ?& %s::text[] FROM entity WHERE id = %s)",
                 [stays.canonical, gone.canonical, list(gone.contributions), stays.canonical],
             ).fetchone()
             return bool(row and row[0])
@@ -81,7 +83,8 @@ def split(record: Name, why: Why = "", as_json: Json = False) -> None:
 
         def done() -> bool:
             row = connection.execute(
-                "SELECT merged_into IS NULL AND aggregate_id = id AND version > 0 AND (NOT deleted OR contributions = '{}') FROM entity WHERE id = %s", [master.id]
+                "SELECT merged_into IS NULL AND aggregate_id = id AND version > 0 AND NOT deleted FROM entity WHERE id = %s",
+                [master.id],
             ).fetchone()
             return bool(row and row[0])
 
@@ -117,7 +120,8 @@ def hub(settings: Settings) -> psycopg.Connection[Any]:
 def note(connection: psycopg.Connection[Any], what: str, loser: str, winner: str, why: str) -> None:
     """Write down who did what."""
     connection.execute(
-        "INSERT INTO identity_log (who, what, loser, winner, why) VALUES (%s, %s, %s, %s, %s)", [getpass.getuser(), what, loser, winner, why]
+        "INSERT INTO identity_log (who, what, loser, winner, why) VALUES (%s, %s, %s, %s, %s)",
+        [getpass.getuser(), what, loser, winner, why],
     )
 
 

@@ -39,7 +39,8 @@ def quality(
     for one in found:
         share = f"{100 * one.complete / one.records:8.1f}%" if one.records else f"{'':>9}"
         typer.echo(
-            f"{one.entity + '.' + one.field:40} {one.records:9,} {share} {one.invalid:8,} {one.repeated:8,} {one.disagreeing:8,} {one.orphans:8,}"
+            f"{one.entity + '.' + one.field:40} {one.records:9,} {share} {one.invalid:8,} {one.repeated:8,}"
+            f" {one.disagreeing:8,} {one.orphans:8,}"
         )
 
 

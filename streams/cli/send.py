@@ -25,10 +25,14 @@ def send(settings: Settings, messages: list[Message]) -> None:
     )
     for message in messages:
         producer.produce(
-            message.topic, encode(message.change), message.key.encode(), on_delivery=lambda error, _: failed.append(str(error)) if error else None
+            message.topic,
+            encode(message.change),
+            message.key.encode(),
+            on_delivery=lambda error, _: failed.append(str(error)) if error else None,
         )
     if producer.flush(30) or failed:
-        raise EnvironmentFault(f"Kafka did not take it: {failed[0] if failed else 'no answer in 30 s'}", remedy="`opshub status` shows the servers")
+        told = failed[0] if failed else "no answer in 30 s"
+        raise EnvironmentFault(f"Kafka did not take it: {told}", remedy="`opshub status` shows the servers")
 
 
 def wait(what: Callable[[], bool], seconds: float) -> bool:

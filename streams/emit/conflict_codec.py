@@ -15,7 +15,10 @@ from streams.model.state import Conflict
 
 
 def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], tuple[str, bytes, bytes]]:
-    """A function (conflict, when the hub saw it in microseconds) → (topic, key, value). It raises EncodeError for what the schema can not hold."""
+    """A function (conflict, when the hub saw it in microseconds) → (topic, key, value).
+
+    It raises EncodeError for what the schema can not hold.
+    """
     schema = parse_schema(avro_schema("conflict"))
     header = b"\x00" + schema_ids["conflicts-value"].to_bytes(4, "big")
 

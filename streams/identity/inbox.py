@@ -32,7 +32,8 @@ class Logged(msgspec.Struct):
 
 
 _COLUMNS = """id::text, entity, entity_id::text, aggregate_id::text, field, kind, said, winner, rule, outcome, turns,
-    to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), decided_by"""
+    to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), decided_by"""
 
 
 def conflicts(

@@ -51,7 +51,8 @@ def find(connection: psycopg.Connection[Any], name: str) -> Master:
     wanted = [source_id(system, entity, key) for entity in MASTERS] if colon else [name]
     try:
         found = connection.execute(
-            "SELECT s.id::text, i.target::text, (i.source_id = i.target) IS TRUE FROM unnest(%s::uuid[]) s(id) LEFT JOIN identity i ON i.source_id = s.id AND i.same",
+            "SELECT s.id::text, i.target::text, (i.source_id = i.target) IS TRUE FROM unnest(%s::uuid[]) s(id)"
+            " LEFT JOIN identity i ON i.source_id = s.id AND i.same",
             [wanted],
         ).fetchall()
     except psycopg.errors.InvalidTextRepresentation:
@@ -73,7 +74,9 @@ def find(connection: psycopg.Connection[Any], name: str) -> Master:
         for said in contributions.values():
             if said.fields is None:
                 said.fields = record
-        names = connection.execute("SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1", [current])
+        names = connection.execute(
+            "SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1", [current]
+        )
         return Master(asked, current, row[0], row[2], row[3], apart, record, contributions, [one[0] for one in names])
     raise ConfigError(f"the hub knows no record {name}", remedy="give its canonical id, or system:key as in demo-erp:1042")
 

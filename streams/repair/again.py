@@ -1,7 +1,7 @@
 """Apply today's ownership rules to what the systems have said already: first what would differ, then refreshes that make it so.
 
-In: the hub's contributions and the rules. Out: a `Difference` for each field of each record that the rules would settle otherwise. Reads the
-hub only; the aggregates' writers do the rest, so the workers must have read the new rules (restart them) before refreshes are sent.
+In: the hub's contributions and the rules. Out: a `Difference` for each field of each record that the rules would settle otherwise. Reads
+the hub only; the aggregates' writers do the rest, so the workers must have read the new rules (restart them) before refreshes are sent.
 """
 
 from __future__ import annotations

@@ -99,7 +99,9 @@ def _checked(path: Path, name: str, one: EntityOwnership) -> EntityRule:
         if "trust" in policies and not (rule.trust or any(stage.trust for stage in rule.stages.values())):
             raise ConfigError(f"{path}: {name}.{field} says `trust` but not whom", remedy="add `trust: {system: number}`")
         if rule.stages and one.stage is None:
-            raise ConfigError(f"{path}: {name}.{field} has stages but {name} names no `stage` field", remedy="add `stage: status` to the entity")
+            raise ConfigError(
+                f"{path}: {name}.{field} has stages but {name} names no `stage` field", remedy="add `stage: status` to the entity"
+            )
     rules = {field: rule.rule() for field, rule in one.fields.items()}
     for field, kind_of in fields.items():
         if kind_of.kind == "map" and field not in rules:

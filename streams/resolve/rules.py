@@ -1,8 +1,8 @@
 """Who masters what: the rules of `connectors/ownership.yaml`, ready to be asked for each field.
 
-A field's rule has a policy. `owner`: the first system in `rank` that says a value. `newest`: the value that was edited last, by source time.
-`trust`: the value of the system that is trusted most. `complete`: the longest value. `sum` and `union`: all values together. `ask`: as `owner`
-until a person decides, and the disagreement stays open. `stages` has another rule for a stage of the record.
+A field's rule has a policy. `owner`: the first system in `rank` that says a value. `newest`: the value that was edited last, by source
+time. `trust`: the value of the system that is trusted most. `complete`: the longest value. `sum` and `union`: all values together. `ask`:
+as `owner` until a person decides, and the disagreement stays open. `stages` has another rule for a stage of the record.
 """
 
 from __future__ import annotations
