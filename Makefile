@@ -54,8 +54,8 @@ bench-peers: $(READY) ## the same work by other stream libraries, in venvs of th
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 .PHONY: faults
-faults: $(READY) ## kill and cut: the fault tests, slow ones too
-	@$(BIN)/python -m pytest tests/faults $(ARGS)
+faults: $(READY) ## kill and cut, seeded: SEED=1 MINUTES=20 (ARGS="--only 'SIGKILL hub'")
+	@$(BIN)/python -m tests.faults.suite --seed $(or $(SEED),1) --minutes $(or $(MINUTES),20) $(ARGS)
 
 .PHONY: soak
 soak: $(READY) ## run for hours and look for what grows

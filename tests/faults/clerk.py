@@ -19,7 +19,7 @@ WIDE = "wide " * 800
 class Clerk:
     """One person at one system; a thread. `journal`: (table, key) → whether the last acknowledged commit left a row."""
 
-    def __init__(self, system: str, dsn: str, seed: int, pause: float) -> None:
+    def __init__(self, system: str, dsn: str, seed: str, pause: float) -> None:
         self._system = system
         self._dsn = dsn
         self._rng = random.Random(f"{seed}/{system}")
@@ -30,6 +30,8 @@ class Clerk:
         self.commits = 0
         self.refused = 0
         self.errors: list[str] = []
+        self.forgotten: set[str] = set()
+        """Tables that somebody else emptied: nothing is known of their rows."""
         self._unsure: set[tuple[str, str]] = set()
         self._accounts: list[str] = []
         self._opportunities: list[str] = []
@@ -38,6 +40,13 @@ class Clerk:
 
     def start(self) -> None:
         self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def forget(self, table: str) -> None:
+        """Somebody else emptied a table."""
+        self.forgotten.add(table)
 
     def finish(self) -> None:
         """Stop, and settle what was left unsure; the source must be up."""

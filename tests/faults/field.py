@@ -10,10 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from streams.demo.drain import MARKERS, drain, raw_records
 from streams.demo.watch import worker_stats
 from streams.provision.plan import apply
 from streams.provision.systems import capture_dsn, load_systems
+from streams.repair.capture_guard import restart_failed
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from streams.stack.workers import worker_environment
@@ -36,6 +40,8 @@ class Field:
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._restarts: dict[str, dict[str, str]] = {}
         self._clerks: list[Clerk] = []
+        self._loads = 0
+        self._journal: dict[tuple[str, str], bool] = {}
         self.env = stack.env()
         setup_demo(self.env, REPOSITORY / "connectors")
         self.systems = load_systems(self.settings)
@@ -46,9 +52,19 @@ class Field:
 
     def __exit__(self, *_: object) -> None:
         for clerk in self._clerks:
-            clerk._stop.set()
+            clerk.stop()
         for name in list(self._workers):
             self.kill(name)
+
+    # -- what is there
+
+    @property
+    def workers(self) -> list[str]:
+        return list(self._workers)
+
+    @property
+    def clerks(self) -> list[Clerk]:
+        return self._clerks
 
     # -- workers
 
@@ -122,26 +138,54 @@ class Field:
 
     def load(self) -> None:
         """Two clerks begin to work."""
+        self._loads += 1
         for system, (prefix, _) in MARKERS.items():
-            clerk = Clerk(system, dsn_of(self.env, prefix, "APP"), self._seed, self._pause)
+            clerk = Clerk(system, dsn_of(self.env, prefix, "APP"), f"{self._seed}/{self._loads}", self._pause)
             self._clerks.append(clerk)
             clerk.start()
 
     def commits(self) -> int:
         return sum(clerk.commits for clerk in self._clerks)
 
+    def revive_capture(self) -> None:
+        """As the guard does: restart the tasks that failed, until all run."""
+
+        def runs() -> bool:
+            return all(not restart_failed(self.settings, system) for system in self.systems)
+
+        wait_for(runs, 60, 2.0)
+
+    def rewind(self) -> bool:
+        """Set the groups' offsets to the beginning; False while they still have members."""
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 0})
+        topics = admin.list_topics(timeout=10).topics
+        wanted = [
+            TopicPartition(topic, one, 0)
+            for topic in topics
+            if topic.startswith("raw.demo-")
+            for one in topics[topic].partitions
+        ]
+        group = f"{self.settings.app_id}-ingest"
+        try:
+            admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[group].result(20)
+        except KafkaException:
+            return False
+        return True
+
     def settle(self, seconds: float = 120.0) -> Findings:
         """End the load, wait until nothing is in flight, and check everything."""
-        journal: dict[tuple[str, str], bool] = {}
         for clerk in self._clerks:
             clerk.finish()
-            journal |= clerk.journal
+            self._journal |= clerk.journal
+            for table in clerk.forgotten:
+                self._journal = {one: is_row for one, is_row in self._journal.items() if one[0] != table}
+        self._clerks.clear()
         end = time.monotonic() + seconds
         while not wait_for(self.working, 2):
             self.tend()
             assert time.monotonic() < end, "the workers do not hold all partitions"
         drain(self.settings, self.systems, self.env, seconds=seconds)
-        return self.check(journal)
+        return self.check(self._journal)
 
     def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
