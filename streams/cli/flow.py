@@ -40,6 +40,40 @@ def show(
         _print(flow)
 
 
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    grace: Annotated[float, typer.Option(help="Seconds that a won opportunity may be without an order.")] = 300,
+    stuck_after: Annotated[
+        float, typer.Option(help="Days after which a flow that does not move counts as stuck.")
+    ] = 14,
+) -> None:
+    """List what can not be so (totals, shipments, payments, orders) and flows that are stuck. Exit code 1 when there is any.
+
+    Example: opshub flow check
+    """
+    from streams.writeback.desk import Desk
+
+    day = 86_400
+    limits = dict.fromkeys(
+        ("won", "ordered", "partially_shipped", "shipped", "delivered", "invoiced", "partially_paid"), stuck_after * day
+    )
+    with Desk(load_settings().hub) as desk:
+        broken = desk.broken(grace_s=grace)
+        stuck = desk.stuck(limits)
+    if as_json:
+        typer.echo(json.dumps({"broken": broken, "stuck": stuck}))
+    else:
+        for one in broken:
+            typer.echo(
+                f"{one['what']}: {one['entity']} {one['number'] or one['id']}, {one['says']} against {one['should']}"
+            )
+        for flow in stuck:
+            typer.echo(f"stuck in {flow['stage']} for {flow['silent_s'] // day} days: {flow['number'] or flow['id']}")
+        typer.echo(f"{len(broken)} broken, {len(stuck)} stuck")
+    if broken or stuck:
+        raise typer.Exit(1)
+
+
 def _print(flow: dict[str, Any]) -> None:
     record = flow["record"]
     numbers = {member["id"]: member["record"].get("number") for member in flow["members"]}

@@ -174,3 +174,37 @@ FROM intent WHERE target = %s AND state IN ('approved', 'failed', 'delivering');
 SELECT id::text, entity, version, record FROM entity
 WHERE aggregate_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0
 AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request') ORDER BY entity, id;
+
+-- name: broken_invariants
+-- What can not be so, in the whole hub: {what, entity, id, number, says, should}. Money and quantities are unscaled.
+WITH live AS (SELECT id, entity, aggregate_id, parent_id, updated_us, record FROM entity WHERE NOT deleted AND merged_into IS NULL AND version > 0),
+document AS (
+    SELECT h.id, h.entity, h.record->>'number' AS number, (h.record->>'net_amount')::bigint AS says, sum((l.record->>'net_amount')::bigint) AS should
+    FROM live h JOIN live l ON l.aggregate_id = h.aggregate_id AND l.parent_id = h.id AND l.entity = 'sales_order_line'
+    WHERE h.entity = 'sales_order' GROUP BY h.id, h.entity, h.record
+), shipped AS (
+    SELECT l.id, l.entity, l.record->>'line_no' AS number, sum((s.record->>'quantity')::bigint) AS says, (l.record->>'quantity')::bigint AS should
+    FROM live l JOIN live s ON s.aggregate_id = l.aggregate_id AND s.entity = 'shipment_line' AND s.record->>'order_line_id' = l.id::text
+    JOIN live d ON d.id = s.parent_id AND d.record->>'status' IN ('shipped', 'delivered')
+    WHERE l.entity = 'sales_order_line' GROUP BY l.id, l.entity, l.record
+), ordered AS (
+    SELECT o.id, o.entity, o.record->>'number' AS number,
+           (SELECT count(*) FROM live s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order' AND s.record->>'status' <> 'cancelled') AS says, 1 AS should
+    FROM live o WHERE o.entity = 'opportunity' AND o.record->>'stage' = 'won'
+    AND o.updated_us < (extract(epoch FROM now()) - %(grace)s) * 1000000
+)
+SELECT 'header is not the sum of its lines' AS what, entity, id::text, number, says, should FROM document WHERE says IS DISTINCT FROM should
+UNION ALL SELECT 'more was shipped than ordered', entity, id::text, number, says, should FROM shipped WHERE says > should
+UNION ALL SELECT 'a won opportunity has not exactly one order', entity, id::text, number, says, should FROM ordered WHERE says <> should
+UNION ALL
+SELECT 'a payment without an invoice', p.entity, p.id::text, p.record->>'number', NULL, NULL FROM live p
+WHERE p.entity = 'payment' AND NOT EXISTS (SELECT FROM live i WHERE i.entity = 'invoice' AND i.id::text = p.record->>'invoice_id')
+LIMIT %(most)s;
+
+-- name: stuck_flows
+-- Flows that have not moved for longer than their stage may take. `limits`: stage → seconds.
+SELECT id::text, record->>'stage' AS stage, coalesce(record->>'order_number', record->>'opportunity_number') AS number,
+       (extract(epoch FROM now()) - updated_us / 1e6)::bigint AS silent_s
+FROM entity JOIN jsonb_each_text(%(limits)s::jsonb) l ON l.key = record->>'stage'
+WHERE entity = 'order_flow' AND NOT deleted AND updated_us < (extract(epoch FROM now()) - l.value::float8) * 1000000
+ORDER BY updated_us LIMIT %(most)s;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -104,6 +105,14 @@ class Desk:
     def counts(self) -> list[dict[str, Any]]:
         """{rule, state, count} of all intents."""
         return self.rows("intent_counts")
+
+    def broken(self, *, grace_s: float = 300, most: int = 1000) -> list[dict[str, Any]]:
+        """What can not be so: header and lines, shipped and ordered, payments and invoices, won opportunities and orders."""
+        return self.rows("broken_invariants", {"grace": grace_s, "most": most})
+
+    def stuck(self, limits: dict[str, float], *, most: int = 1000) -> list[dict[str, Any]]:
+        """Flows that have not moved for longer than `limits` (stage → seconds) say."""
+        return self.rows("stuck_flows", {"limits": json.dumps(limits), "most": most})
 
     def flows(self, what: str) -> list[dict[str, Any]]:
         """The order flows that an id or a document number leads to: {aggregate_id, record, members, intents}."""

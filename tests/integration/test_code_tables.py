@@ -51,10 +51,14 @@ def system(stack: NativeStack) -> System:
         {"name": name, "config": {"topic.prefix": f"raw.{name}"}},
         compiled(DICTIONARY.format(name=name)),
     )
-    admin = AdminClient({"bootstrap.servers": stack.settings.kafka})
-    for done in admin.create_topics([NewTopic(topic, 3, 1) for topic in made.topics]).values():
-        done.result()
+    make_topics(stack, list(made.topics))
     return made
+
+
+def make_topics(stack: NativeStack, topics: list[str]) -> None:
+    admin = AdminClient({"bootstrap.servers": stack.settings.kafka})
+    for done in admin.create_topics([NewTopic(topic, 3, 1) for topic in topics]).values():
+        done.result()
 
 
 def produce(stack: NativeStack, topic: str, *rows: tuple[int, bytes | None]) -> None:
@@ -103,6 +107,7 @@ def test_topics_that_are_not_there_yet_are_empty_until_they_come(stack: NativeSt
     learned: list[bytes | None] = []
     codes = CodeTables(stack.settings.kafka, [topic], lambda _, key, value: learned.append(value))
     codes.catch_up()
+    make_topics(stack, [topic])
     produce(stack, topic, (1, b"x"))
     deadline = time.monotonic() + 20
     while not learned and time.monotonic() < deadline:

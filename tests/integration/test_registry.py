@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ from streams.emit.read import TopicReader
 from streams.emit.registry import pending_schemas, register_all, subjects
 from streams.emit.wire import output_maker
 from streams.errors import ConfigError, DecodeError, EnvironmentFault
-from streams.model import Invoice, SalesOrder
+from streams.model import SalesOrder
 from streams.model.change import Change
 from streams.model.entities import avro_schema
 from streams.paths import schemas_dir
@@ -255,12 +255,10 @@ def test_the_command(settings: Settings, orders: list[str]) -> None:
 # -- the guide
 
 
-def block(number: int) -> dict[str, Any]:
-    """The names that a Python block of the guide defines."""
-    code = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[number]
-    names: dict[str, Any] = {"__name__": "guide"}
-    exec(compile(code, f"{GUIDE.name}, Python block {number}", "exec"), names)
-    return names
+def python_block(number: int) -> str:
+    """The source of a Python block of the guide."""
+    blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return str(blocks[number])
 
 
 def test_the_guide_reads_with_the_avro_deserializer(
@@ -269,7 +267,9 @@ def test_the_guide_reads_with_the_avro_deserializer(
     monkeypatch.setenv("OPSHUB_BOOTSTRAP_SERVERS", settings.kafka)
     monkeypatch.setenv("OPSHUB_REGISTRY_URL", settings.registry)
     latest: dict[str, SalesOrder | None] = {}
-    reading = block(0)["sales_orders"](f"guide-{uuid.uuid4()}")
+    names: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(python_block(0), GUIDE.name, "exec"), names)
+    reading = names["sales_orders"](f"guide-{uuid.uuid4()}")
     changes = 0
     for key, record in reading:
         if key in orders:
@@ -286,7 +286,7 @@ def test_the_guide_reads_with_the_avro_deserializer(
 
 
 @pytest.mark.usefixtures("orders")
-def test_the_guides_own_faust_agent(settings: Settings, ids: dict[str, int]) -> None:
+def test_the_guides_own_faust_agent(settings: Settings, ids: dict[str, int], tmp_path: Path) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka})
     for status in ("open", "open", "paid"):
         record_id = str(uuid.uuid4())
@@ -294,21 +294,44 @@ def test_the_guides_own_faust_agent(settings: Settings, ids: dict[str, int]) -> 
         topic, key, value, _ = output_maker(ids)("invoice", record_id, 1, record)
         producer.produce(topic, value, key)
     producer.flush(20)
-    guide = block(1)
+    script = tmp_path / "agent.py"
+    script.write_text(python_block(1).partition("if __name__")[0] + _UNTIL_COUNTED, encoding="utf-8")
     name = f"guide-{uuid.uuid4()}"
+    environment = {
+        **os.environ,
+        "OPSHUB_BOOTSTRAP_SERVERS": settings.kafka,
+        "OPSHUB_REGISTRY_URL": settings.registry,
+        "OPSHUB_APP_ID": name,
+        "OPSHUB_WORKER_NAME": name,
+        "PYTHONPATH": str(GUIDE.parents[2]),
+    }
+    told = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == {"open": 2, "paid": 1}
 
-    async def run() -> None:
-        app = guide["build"](settings.model_copy(update={"app_id": name, "worker_name": name}))
-        app.loop = asyncio.get_running_loop()
-        await app.start()
-        try:
-            for _ in range(600):
-                if guide["statuses"].total() >= 3:
-                    break
-                await asyncio.sleep(0.1)
-        finally:
-            await app.stop()
 
-    asyncio.run(run())
-    assert guide["statuses"] == {"open": 2, "paid": 1}
-    assert guide["Invoice"] is Invoice
+_UNTIL_COUNTED = """
+import json
+
+
+async def until_counted() -> None:
+    app = build(Settings())
+    app.loop = asyncio.get_running_loop()
+    await app.start()
+    while statuses.total() < 3:
+        await asyncio.sleep(0.1)
+    await app.stop()
+
+
+asyncio.run(asyncio.wait_for(until_counted(), 180))
+print(json.dumps(statuses))
+"""
+"""What a test adds to the guide's agent: it ends when three invoices were counted."""
