@@ -24,7 +24,7 @@ from streams.emit.change_codec import change_decoder, change_encoder
 from streams.emit.conflict_codec import conflict_maker
 from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
-from streams.errors import BadRecord, EnvironmentFault, OpshubError
+from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
 from streams.hub.store import HubStore
 from streams.mapping.problems import LookupMissing
 from streams.model.change import Mapped, Position, RowChange
@@ -62,7 +62,9 @@ class SystemRoute:
 
     def __init__(self, system: System, bootstrap: str = "") -> None:
         dictionary: Any = system.dictionary
-        self.decoder = Decoder(dictionary, prefix=system.source["config"]["topic.prefix"])
+        self.decoder = Decoder(
+            dictionary, prefix=system.source["config"]["topic.prefix"], on_drift=lambda drift: logger.warning("%s", drift)
+        )
         self.decode = self.decoder.decode
         self._tables = system.dictionary.tables
         self._topics = system.topics
