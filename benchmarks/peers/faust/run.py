@@ -23,13 +23,11 @@ out = app.topic(one.out, value_serializer="raw", key_serializer="raw")
 
 @app.agent(source)
 async def ingest(stream):  # type: ignore[no-untyped-def]
-    last = None
     async for event in stream.events():
         for key, value in work(event.message.topic, event.message.key, event.message.value):
-            last = await out.send(key=key, value=value)
+            await out.send(key=key, value=value)
         if work.done:
-            if last is not None:
-                await last
+            await app.producer.flush()
             work.took()
             os._exit(0)
 
