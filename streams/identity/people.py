@@ -58,7 +58,7 @@ def find(connection: psycopg.Connection[Any], name: str) -> Master:
     except psycopg.errors.InvalidTextRepresentation:
         raise ConfigError(f"{name!r} is neither an id nor system:key", remedy="as in demo-erp:1042") from None
     for asked, target, apart in found:
-        current = target or asked
+        current, row = target or asked, None
         for _ in range(8):
             row = connection.execute(
                 "SELECT entity, merged_into::text, aggregate_id::text, deleted, record::text, contributions::text FROM entity WHERE id = %s",

@@ -38,7 +38,7 @@ def differences(connection: psycopg.Connection[Any], ownership: Ownership) -> It
         )
         with connection.cursor(name="again") as cursor:
             cursor.itersize = 2000
-            for row in cursor.execute(SQL["contested_entities"].decode()):
+            for row in cursor.execute(SQL["contested_entities"]):
                 entity = entity_of_row(row)
                 gone = is_deleted(entity, ownership)
                 if gone != entity.deleted:
