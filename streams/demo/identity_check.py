@@ -34,10 +34,13 @@ class IdentityVerdict(msgspec.Struct):
         return self.linked == self.shared and not self.wrongly_linked and self.conflicts_logged == self.conflicts_planted
 
 
-def check_identity(hub_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVerdict:
-    """Compare the facts that the simulator planted (`shared`, `changed_in_one`) with the hub. Call it when nothing is in flight."""
+def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVerdict:
+    """Compare the facts that the simulator planted (`shared`, `changed_in_one`) with the hub. Call it when nothing is in flight.
+
+    A customer of the ERP that names its CRM account (`crm_ref`: planted, or written back) is rightly linked to that one.
+    """
     verdict = IdentityVerdict(examples=[])
-    pairs: dict[str, str] = {}
+    pairs = _referring(erp_dsn)
     planted: dict[tuple[str, str], str] = {}
     for fact in facts:
         if fact["fact"] == "shared":
@@ -82,6 +85,12 @@ def check_identity(hub_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVer
         else:
             _example(verdict, f"no conflict on {field} of {where.get(erp)} ({erp}), {how}")
     return verdict
+
+
+def _referring(erp_dsn: str) -> dict[str, str]:
+    with psycopg.connect(erp_dsn) as connection:
+        rows = connection.execute("SELECT id::text, crm_ref::text FROM erp.cust WHERE crm_ref IS NOT NULL").fetchall()
+    return {source_id(ERP, "customer", erp): source_id(CRM, "customer", crm) for erp, crm in rows}
 
 
 def _example(verdict: IdentityVerdict, text: str) -> None:
