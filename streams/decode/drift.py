@@ -6,6 +6,7 @@ record whole every ten seconds of source time for each table, which costs nothin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -44,11 +45,11 @@ class Drift:
 
 
 class DriftWatch:
-    """Watches one table; appends to `report` what it finds."""
+    """Watches one table; tells `report` what it finds."""
 
     _decode = msgspec.json.Decoder(_Rows).decode
 
-    def __init__(self, table: _Columns, report: list[Drift]) -> None:
+    def __init__(self, table: _Columns, report: Callable[[Drift], object]) -> None:
         self._table = table
         self._report = report
         self._next_us = -(2**63)
@@ -82,4 +83,4 @@ class DriftWatch:
         self._gone = gone
 
     def _say(self, kind: Literal["new", "gone", "back"], columns: set[str]) -> None:
-        self._report.append(Drift(self._table.name, kind, tuple(sorted(columns))))
+        self._report(Drift(self._table.name, kind, tuple(sorted(columns))))

@@ -111,14 +111,21 @@ class Decoder:
     """Decodes the raw topics of one system.
 
     `epoch` grows when the source was re-created; `prefix` is the connector's topic.prefix. `drift` holds what the
-    source's tables have that the dictionary does not read, and the other way round, each once.
+    source's tables have that the dictionary does not read, and the other way round, each once; `on_drift` is told too.
     """
 
-    def __init__(self, compiled: Dictionary, epoch: int = 0, prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        compiled: Dictionary,
+        epoch: int = 0,
+        prefix: str | None = None,
+        on_drift: Callable[[Drift], object] = lambda drift: None,
+    ) -> None:
         self.system = compiled.system
         self.epoch = epoch
         self.prefix = prefix or f"raw.{compiled.system}"
         self.drift: list[Drift] = []
+        self._on_drift = on_drift
         postgres = compiled.kind == "postgres"
         self._may_hold_nul = not postgres  # Postgres refuses NUL in every text; MariaDB and MySQL do not
         self._position = postgres_position if postgres else mysql_position
@@ -131,7 +138,7 @@ class Decoder:
                     f"{name} and {self._tables[topic].table.name} share the topic {topic}",
                     remedy="capture one of them, or route it by a transform",
                 )
-            self._tables[topic] = _Table(table, source, DriftWatch(table, self.drift))
+            self._tables[topic] = _Table(table, source, DriftWatch(table, self._drifted))
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -206,6 +213,10 @@ class Decoder:
             None if tx is None else str(tx),
             source.origin,
         )
+
+    def _drifted(self, drift: Drift) -> None:
+        self.drift.append(drift)
+        self._on_drift(drift)
 
     def _key(self, entry: _Table, row: Any) -> Any:
         """The key of a record that has none (a table without a primary key): its columns, from the row."""
