@@ -154,10 +154,9 @@ class Assemble:
                 self._drop(groups)
                 self.sameness.apply(news.learnt)
                 continue
-            except Entangled:
+            except Entangled as error:
                 self._drop(groups)
-                for key, group in groups.items():
-                    await self._settle({key: group}, outputs, dead)
+                await self._apart(groups, error, outputs, dead)
                 return
             except Exception as error:
                 self._drop(groups)
@@ -178,7 +177,9 @@ class Assemble:
     async def _apart(
         self, groups: dict[str, Group], error: Exception, outputs: list[Output], dead: list[DeadLetter]
     ) -> None:
-        """One of these changes can not pass: settle each by itself, so that only that one is set aside."""
+        """These changes do not pass together: settle each aggregate by itself, then each change, so that only one that can not
+        pass at all is set aside.
+        """
         self.counts["apart"] += 1
         for key, (kind, changes) in groups.items():
             if len(groups) > 1:
@@ -266,7 +267,10 @@ class Assemble:
             for key, (kind, changes) in groups.items()
             if kind != "order_flow"
             for change, _ in changes
-            if change.kind == "change" and change.entity == kind and change.id != key and change.id not in states[key].sources
+            if change.kind == "change"
+            and change.entity == kind
+            and change.id != key
+            and change.id not in states[key].sources
         }
         return {row[0] for row in await self._store.rows("apart", list(strange))} if strange else set()
 
