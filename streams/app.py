@@ -171,7 +171,20 @@ def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     for chatty in ("faust", "mode", "aiohttp", "httpx", "streams.runtime.faust_app"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    asyncio.run(_run(settings, roles))
+    asyncio.run(_leave_in_time(settings, roles))
+
+
+async def _leave_in_time(settings: Settings, roles: tuple[str, ...]) -> None:
+    """Run, and leave within a bounded time when that ends: a task of Faust's that lets no cancellation through would hold the process
+    for ever, with its page still answering, so that no supervisor would start it again.
+    """
+    try:
+        await _run(settings, roles)
+    except Exception as error:
+        logger.error("worker %s leaves: %s", settings.worker_name, error)
+        raise
+    finally:
+        asyncio.get_running_loop().call_later(STUCK_LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
 
 
 def _watch(settings: Settings) -> Watch:
