@@ -91,9 +91,11 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         started = time.monotonic()
         lived = _live(settings, plan, company, show, draw)
         phase("waiting until nothing is in flight")
-        drain(settings, systems, env, seconds=300, tick=tick)
-        wait_delivered(settings.hub, seconds=120)
-        drain(settings, systems, env, seconds=300, tick=tick)
+        for _ in range(6):  # what is delivered comes back as changes, which may give rise to more
+            drain(settings, systems, env, seconds=300, tick=tick)
+            if wait_delivered(settings.hub, seconds=0.0):
+                break
+            wait_delivered(settings.hub, seconds=120)
         took = time.monotonic() - started
         rows = raw_records(settings, systems)
         last = figures(settings)

@@ -39,14 +39,15 @@ def wait_delivered(hub_dsn: str, *, seconds: float) -> bool:
     """Wait until no intent is on its way (those that wait for people stay); whether that came about."""
     end = time.monotonic() + seconds
     with psycopg.connect(hub_dsn, autocommit=True) as hub:
-        while time.monotonic() < end:
+        while True:
             row = hub.execute(
                 "SELECT count(*) FROM intent WHERE state IN ('planned', 'approved', 'delivering', 'failed')"
             ).fetchone()
             if row is None or row[0] == 0:
                 return True
+            if time.monotonic() >= end:
+                return False
             time.sleep(0.2)
-    return False
 
 
 def check_writeback(
