@@ -111,6 +111,11 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
         crm.execute("INSERT INTO contact (account_id, last_name) VALUES (%s, 'Weber')", [key])
     with live.connect("ERP") as erp:
         erp.execute("INSERT INTO erp.so_head (cust_id, curr) VALUES (%s, 'EUR')", [other])
+        number = erp.execute("SELECT cust_no FROM erp.cust WHERE id = %s", [other]).fetchone()
+    assert number is not None
+    with live.connect("CRM") as crm:
+        # The CRM has the ERP's number already, so that write-back has nothing to teach it when the two become one.
+        crm.execute("UPDATE account SET erp_customer_no = %s WHERE id = %s", [number[0], key])
     live.drain()
     before = content(live)
     with hub(live) as connection:
