@@ -209,7 +209,7 @@ def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> di
     product_ref = next((ref for said in contributions.values() if (ref := (said.fields or {}).get("product_id"))), None)
     if len(contributions) == 1:
         ((source, said),) = contributions.items()
-        if said.fields is not None and said.fields == entity.record:
+        if said.fields is not None and (said.fields is entity.record or said.fields == entity.record):
             contributions = {source: msgspec.structs.replace(said, fields=None)}
     return {
         "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
