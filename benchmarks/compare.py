@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -50,6 +51,6 @@ def _noise(result: dict[str, Any]) -> float:
     samples = result["samples"]
     longest = max({s["phase"] for s in samples}, key=lambda p: sum(s["phase"] == p for s in samples), default="")
     seconds = [s for s in samples if s["phase"] == longest]
-    rates = [now["rows_in"] - before["rows_in"] for before, now in zip(seconds, seconds[1:], strict=False)]
+    rates = [now["rows_in"] - before["rows_in"] for before, now in pairwise(seconds)]
     mean = statistics.fmean(rates) if rates else 0.0
     return statistics.stdev(rates) / mean / len(rates) ** 0.5 if len(rates) > 2 and mean else 0.1

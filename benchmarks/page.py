@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -85,7 +86,7 @@ def run_charts(result: dict[str, Any]) -> str:
     samples = result["samples"]
     at = [s["at"] for s in samples]
     rates, cpu = [], {}
-    for before, now in zip(samples, samples[1:], strict=False):
+    for before, now in pairwise(samples):
         span = max(0.1, now["at"] - before["at"])
         rates.append((now["at"], (now["rows_in"] - before["rows_in"]) / span))
         for name, seconds in now["cpu"].items():

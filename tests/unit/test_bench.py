@@ -1,0 +1,71 @@
+"""The harness: workloads, comparison with noise, the page, the targets' table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from benchmarks.compare import compare
+from benchmarks.page import run_page
+from benchmarks.targets import targets
+from benchmarks.workload import Phase, load_workload, scaled
+from streams.errors import ConfigError
+
+WORKLOADS = Path(__file__).parents[2] / "benchmarks" / "workloads"
+
+
+def result(rate: float, p50: float) -> dict[str, Any]:
+    histogram = HdrHistogram(1, 3_600_000_000, 3)
+    for number in range(1, 5001):
+        histogram.record_value(number * 20)
+    samples = [
+        {"at": float(s), "phase": "steady", "rate": rate, "rows": 0, "rows_in": int(rate * s), "records_out": 0, "lag": s % 3, "cpu": {"w0": s * 0.3}, "memory": {"w0": 90.0}}
+        for s in range(1, 31)
+    ]
+    return {
+        "workload": "steady", "date": "2026-01-01", "machine": {}, "versions": {}, "seconds": 30.0, "rows": 15000, "rows_per_second": rate, "samples": samples,
+        "latency_ms": {"hub": {"count": 5000, "p50": p50, "p99": 90.0, "p99.9": 95.0}}, "hdr": {"hub": histogram.encode().decode()},
+        "cpu_us_per_row": {"w0": 100.0}, "memory_mb": {"w0": 90.0},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(WORKLOADS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_workloads_that_are_here_can_be_read(path: Path) -> None:
+    workload = load_workload(path)
+    assert sum(phase.seconds for phase in scaled(workload, 5).phases) == pytest.approx(300)
+
+
+def test_a_ramp_rises_in_steps() -> None:
+    steps = list(Phase(4, (100.0, 500.0)).steps())
+    assert [rate for rate, _ in steps] == [150, 250, 350, 450]
+    assert sum(seconds for _, seconds in steps) == 4
+
+
+def test_a_workload_that_is_wrong_names_file_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("name: x\nphases: [{seconds: 5, rat: 3}]\n")
+    with pytest.raises(ConfigError, match=r"wrong\.yaml.*rat"):
+        load_workload(path)
+
+
+def test_what_differs_by_less_than_the_noise_is_the_same() -> None:
+    says = {one.name: one.says for one in compare(result(500, 20), result(505, 26))}
+    assert says["rows per second"] == "same"
+    assert says["hub, p50 ms"] == "worse"
+    assert says["hub, p99 ms"] == "same"
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    page = run_page(result(500, 20))
+    assert page.count("<svg") == 6
+    assert "http" not in page and "src=" not in page
+
+
+def test_a_target_that_was_not_measured_does_not_hold() -> None:
+    assert all(target.reached is None and not target.holds for target in targets({}))
+    half = {"half_load": {"latency_ms": {"hub": {"p50": 20.0, "p99": 250.0}}}}
+    held = {target.name: target.holds for target in targets(half)}
+    assert held["latency at half of capacity, p50"] and not held["latency at half of capacity, p99"]
