@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from confluent_kafka import KafkaException
 
-from streams.demo.drain import drain
+from streams.demo.drain import drain, raw_records
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
 from streams.provision.systems import System, load_systems
@@ -101,11 +103,25 @@ def site(settings: Settings, say: Say, *, customers: int = 500, orders: int = 10
                 company.load_history(customers=customers, orders=orders)
         say("topics, schemas, connectors")
         apply(full, here.systems)
+        _topics_led(here)
         yield here
     finally:
         if not keep:
             stop_all_workers(own)
             stack.down()
+
+
+def _topics_led(here: Site, seconds: float = 60) -> None:
+    """Topics that were just made have no leader for a moment."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            raw_records(here.settings, here.systems)
+            return
+        except KafkaException:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
 
 
 def _file_values(settings: Settings) -> dict[str, str]:
