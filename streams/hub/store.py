@@ -122,9 +122,8 @@ class HubStore:
     ) -> Saved:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
-        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing written, Stale
-        when a row is not as it was read, and NewlySame when
-        a reference that was used (source id → what it was taken for) is another by now.
+        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing
+        written, Stale when a row is not as it was read, and NewlySame when a reference that was used (source id → what it was taken for) is another by now.
         """
         connection = await self.connection()
         same_links = [link["source_id"] for link in links if link["same"]]
@@ -226,7 +225,8 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
         said[system] = {"value": value, "position": position, "us": us, "tx": tx}
     return {
         "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
-        "field": conflict.field, "kind": conflict.kind, "said": said, "winner": conflict.winner, "rule": conflict.rule, "outcome": conflict.outcome,
+        "field": conflict.field, "kind": conflict.kind, "said": said, "winner": conflict.winner, "rule": conflict.rule,
+        "outcome": conflict.outcome,
     }  # fmt: skip
 
 

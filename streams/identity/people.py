@@ -61,7 +61,8 @@ def find(connection: psycopg.Connection[Any], name: str) -> Master:
         current, row = target or asked, None
         for _ in range(8):
             row = connection.execute(
-                "SELECT entity, merged_into::text, aggregate_id::text, deleted, record::text, contributions::text FROM entity WHERE id = %s",
+                "SELECT entity, merged_into::text, aggregate_id::text, deleted, record::text, contributions::text"
+                " FROM entity WHERE id = %s",
                 [current],
             ).fetchone()
             if row is None or row[1] is None:

@@ -120,7 +120,9 @@ class Matching:
                     claimants_of.append({})
                 systems = sorted({said.system for said in one.member.contributions.values() if said.system != PEOPLE})
                 parts = sorted(
-                    source for source, said in one.member.contributions.items() if source != holder and said.system != PEOPLE
+                    source
+                    for source, said in one.member.contributions.items()
+                    if source != holder and said.system != PEOPLE
                 )
                 rounds[number].wanted.append(
                     {
@@ -174,5 +176,14 @@ def _claimed_twice(one: Claimant, key: str, holder: str) -> Conflict:
     }
     values["holder"] = holder
     return Conflict(
-        one.aggregate_id, member.entity, member.id, key, "match_key", values, None, "two records claim one match key", "open", said_of
+        one.aggregate_id,
+        member.entity,
+        member.id,
+        key,
+        "match_key",
+        values,
+        None,
+        "two records claim one match key",
+        "open",
+        said_of,
     )

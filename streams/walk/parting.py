@@ -18,7 +18,9 @@ def part(state: AggregateState, loser_id: str) -> tuple[EntityState, list[Entity
     stays = state.members.get(into) if into is not None else None
     if stays is None or stays.id == loser_id:
         return None
-    sources = {loser_id, source_id("opshub", stays.entity, loser_id)} | set(loser.contributions if loser is not None else ())
+    sources = {loser_id, source_id("opshub", stays.entity, loser_id)} | set(
+        loser.contributions if loser is not None else ()
+    )
     stay = [said for source, said in stays.contributions.items() if source not in sources and said.system != "opshub"]
     if not stay:
         return None
