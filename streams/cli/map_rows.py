@@ -1,0 +1,241 @@
+"""What the verbs of `opshub map` work on: folders of systems, their databases, and rows through a dictionary. Reads only."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streams.errors import ConfigError, EnvironmentFault, MappingError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from streams.mapping.catalog import LiveTable
+    from streams.mapping.compile import CompiledDictionary
+    from streams.mapping.draft import Samples
+    from streams.mapping.language import Dictionary
+    from streams.settings import Settings
+
+
+def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
+    """The folders of the systems that are named, or of all that are captured."""
+    from streams.paths import connectors_dir
+
+    folders = []
+    for name in systems or settings.systems:
+        folder = (
+            Path(name) if "/" in name or (Path(name) / "dictionary.yaml").is_file() else connectors_dir(settings) / name
+        )
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no folder {folder}", remedy="a system is a folder in connectors/ with a dictionary.yaml"
+            )
+        folders.append(folder)
+    return folders
+
+
+def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> str:
+    """The connection string that is given, or the connector's own."""
+    if dsn is not None:
+        return dsn
+    from streams.provision.systems import System, capture_dsn
+    from streams.stack.environment import load_env
+
+    file = folder / "source.json"
+    try:
+        source = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{file} does not say which database this is: {error}", remedy="give --dsn, or write source.json"
+        ) from None
+    return capture_dsn(System(compiled.system, folder, source, compiled), load_env(settings))
+
+
+def connect_to(dsn: str) -> psycopg.Connection[Any]:
+    import psycopg
+
+    try:
+        return psycopg.connect(dsn, connect_timeout=5, options="-c default_transaction_read_only=on")
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"not a connection string: {str(error).strip()}", remedy="write postgresql://user:password@host:port/name"
+        ) from None
+    except psycopg.OperationalError as error:
+        raise EnvironmentFault(
+            f"the database cannot be reached: {str(error).strip()}",
+            remedy="check address, role and password; `opshub up` starts the demo's",
+        ) from None
+
+
+def catalog_of(connection: psycopg.Connection[Any]) -> dict[str, LiveTable]:
+    from streams.mapping.catalog import read_catalog
+
+    return read_catalog(connection)
+
+
+def findings_of(
+    settings: Settings, folder: Path, dictionary: Dictionary, compiled: CompiledDictionary, live: bool, dsn: str | None
+) -> list[dict[str, Any]]:
+    """Warnings, examples that fail, and what does not fit the live database."""
+    from streams.mapping.examples import check_examples
+    from streams.mapping.live import check_live
+
+    found = [finding_of("warning", problem) for problem in compiled.warnings]
+    file = folder / "examples.yaml"
+    if file.is_file():
+        count, failed = check_examples(compiled, file)
+        found += [finding_of("error", problem) for problem in failed]
+        found.append({"level": "examples", "count": count})
+    if live:
+        if dictionary.kind != "postgres":
+            raise ConfigError(
+                f"{dictionary.system} is a {dictionary.kind} database",
+                remedy="--live reads the catalogue of Postgres only",
+            )
+        with connect_to(dsn_of(settings, folder, compiled, dsn)) as connection:
+            catalog = catalog_of(connection)
+        found += [finding_of(level, problem) for level, problem in check_live(dictionary, compiled, catalog)]
+    return found
+
+
+def finding_of(level: str, problem: Any) -> dict[str, Any]:
+    told = {"level": level, "file": str(problem.file), "line": problem.line, "field": problem.field}
+    return told | {"what": problem.what, "right": problem.right}
+
+
+def live_rows(settings: Settings, folder: Path, compiled: CompiledDictionary, table: str, dsn: str | None) -> Any:
+    from streams.repair.source_rows import source_rows
+
+    return source_rows(dsn_of(settings, folder, compiled, dsn), compiled.tables[table])
+
+
+def learn_codes(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> None:
+    """Read the tables that are looked into."""
+    from streams.model.change import Position, RowChange
+
+    for name in compiled.lookup_tables:
+        for row, key in live_rows(settings, folder, compiled, name, dsn):
+            compiled.learn(RowChange(compiled.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None))
+
+
+def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
+    from streams.mapping.examples import row_change
+
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error}", remedy="name a file of UTF-8 text with one JSON object a line"
+        ) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ConfigError(
+                f"{file}:{number}: not JSON: {error}", remedy="write one row a line, as a JSON object"
+            ) from None
+        if isinstance(row, dict) and isinstance(row.get("after"), dict):
+            row = row["after"]  # a whole Debezium event
+        if not isinstance(row, dict):
+            raise ConfigError(f"{file}:{number}: not a JSON object", remedy="write one row a line, as a JSON object")
+        change = row_change(compiled, table, row)
+        yield change.after, change.key
+
+
+def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> dict[str, Any]:
+    from msgspec import UNSET
+
+    from streams.mapping.shown import fields_shown
+
+    table = compiled.tables[name]
+    before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
+    one: dict[str, Any] = {"table": name, "row": before}
+    try:
+        made = table.map(row, "r", key)
+    except MappingError as error:
+        return one | {"rejected": str(error), "remedy": error.remedy}
+    one["records"] = [
+        {
+            "entity": m.entity,
+            "key": m.key,
+            "id": m.id,
+            "deleted": m.deleted,
+            "parent": m.parent,
+            "same_as": m.same_as,
+            "fields": fields_shown(m),
+        }
+        for m in made
+    ]
+    return one
+
+
+def notes_of(compiled: CompiledDictionary) -> list[dict[str, Any]]:
+    """What was mended, counted."""
+    notes = compiled.notes
+    return [
+        {"field": f, "reason": r, "count": n, "last": str(notes.last[f, r])[:80]} for (f, r), n in notes.counts.items()
+    ]
+
+
+def values_now(
+    settings: Settings,
+    folder: Path,
+    compiled: CompiledDictionary,
+    table: str,
+    entity: str,
+    name: str,
+    columns: tuple[str, ...],
+) -> tuple[list[dict[str, Any]], str]:
+    """What three rows of the live table give for a field now, or why they cannot be read."""
+    try:
+        learn_codes(settings, folder, compiled, None)
+        rows = [
+            tried_row(compiled, table, row, key)
+            for row, key in islice(live_rows(settings, folder, compiled, table, None), 3)
+        ]
+    except (EnvironmentFault, ConfigError) as error:
+        return [], str(error)
+    told = []
+    for one in rows:
+        shown: dict[str, Any] = {"from": {c: one["row"].get(c) for c in columns}}
+        for record in one.get("records", ()):
+            if record["entity"] == entity:
+                fields = record["fields"]
+                shown["to"] = (
+                    fields.get("attributes", {}).get(name.partition(".")[2])
+                    if name.startswith("attributes.")
+                    else fields.get(name)
+                )
+        if "rejected" in one:
+            shown["rejected"] = one["rejected"]
+        told.append(shown)
+    return told, ""
+
+
+def samples_of(connection: psycopg.Connection[Any], table: LiveTable) -> Samples:
+    """Up to 20 values of each column, as text or whole numbers; nothing of a table that the role may not read."""
+    import psycopg
+    from psycopg import sql
+
+    columns = [c for c in table.columns.values() if not c.array and c.type not in ("bytea", "json", "jsonb")]
+    if not columns:
+        return {}
+    wanted = [
+        sql.Identifier(c.name)
+        if c.type in ("smallint", "integer", "bigint")
+        else sql.SQL("left({}::text, 200)").format(sql.Identifier(c.name))
+        for c in columns
+    ]
+    query = sql.SQL("SELECT {} FROM {} LIMIT 20").format(
+        sql.SQL(", ").join(wanted), sql.Identifier(*table.name.split(".", 1))
+    )
+    try:
+        with connection.transaction():
+            rows = connection.execute(query).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        return {}
+    return {c.name: [row[i] for row in rows if row[i] is not None] for i, c in enumerate(columns)}
