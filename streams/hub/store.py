@@ -123,7 +123,8 @@ class HubStore:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
         `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing
-        written, Stale when a row is not as it was read, and NewlySame when a reference that was used (source id → what it was taken for) is another by now.
+        written, Stale when a row is not as it was read, and NewlySame when a reference that was used (source id → what it was
+        taken for) is another by now.
         """
         connection = await self.connection()
         same_links = [link["source_id"] for link in links if link["same"]]
