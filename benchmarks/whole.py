@@ -147,12 +147,12 @@ def make_backlog(site: Site, rows: int, say: Say, seed: int = 11) -> int:
 def rising(site: Site, rates: list[float], seconds: float, say: Say) -> tuple[float, list[dict[str, Any]]]:
     """The highest of `rates` at which nothing piled up, and what each gave.
 
-    Holds: the company was on schedule, and what was left at the end was worked off in less than a fifth of the time.
+    Holds: the company was on schedule, and at the end less than a second's worth of records was left to read.
     """
     best, told = 0.0, []
     for rate in rates:
         result = run_workload(site, Workload(f"rate {rate:g}", [Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1), say)
-        holds = result.drain_s < max(3.0, seconds / 5) and result.behind_ms_max < 1000
+        holds = result.lag_end < rate and result.behind_ms_max < 1000
         told.append({"rate": rate, "rows_per_second": result.rows_per_second, "drain_s": result.drain_s, "lag_end": result.lag_end, "holds": holds,
                      "behind_ms": result.behind_ms_max, "latency_ms": result.latency_ms, "cpu_us_per_row": result.cpu_us_per_row, "memory_mb": result.memory_mb})  # fmt: skip
         say(f"{rate:g}/s: {'holds' if holds else 'does not hold'}, {result.latency_ms.get('hub', {})}")
