@@ -156,6 +156,7 @@ class Lane:
                 "transaction.timeout.ms": transaction_timeout_ms,
                 "compression.type": "lz4",
                 "linger.ms": 2,
+                "retry.backoff.ms": 10,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 500_000,
                 "message.max.bytes": 8_000_000,

@@ -177,14 +177,16 @@ class Assemble:
     async def _apart(
         self, groups: dict[str, Group], error: Exception, outputs: list[Output], dead: list[DeadLetter]
     ) -> None:
-        """These changes do not pass together: settle each aggregate by itself, then each change, so that only one that can not
-        pass at all is set aside.
+        """These changes do not pass together: settle the aggregates in smaller parts, then each change, so that only one that
+        can not pass at all is set aside.
         """
         self.counts["apart"] += 1
+        if len(groups) > 1:
+            for part in _parts(groups, error.keys if isinstance(error, Entangled) else set()):
+                await self._settle(part, outputs, dead)
+            return
         for key, (kind, changes) in groups.items():
-            if len(groups) > 1:
-                await self._settle({key: (kind, changes)}, outputs, dead)
-            elif len(changes) > 1:
+            if len(changes) > 1:
                 for change in changes:
                     await self._settle({key: (kind, [change])}, outputs, dead)
             else:
@@ -277,3 +279,14 @@ class Assemble:
     def _drop(self, groups: dict[str, Group]) -> None:
         for key in groups:
             self._cache.pop(key, None)
+
+
+def _parts(groups: dict[str, Group], entangled: set[str]) -> list[dict[str, Group]]:
+    """All but the entangled together and those one by one; where none is named, two halves."""
+    rest = {key: group for key, group in groups.items() if key not in entangled}
+    if rest and len(rest) < len(groups):
+        return [rest, *({key: group} for key, group in groups.items() if key in entangled)]
+    if not rest:
+        return [{key: group} for key, group in groups.items()]
+    keys = list(groups)
+    return [{key: groups[key] for key in half} for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :])]

@@ -36,7 +36,11 @@ _LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.l
 
 
 class Entangled(OpshubError):
-    """One batch moves an entity into an aggregate that it changes too: take the aggregates one after the other."""
+    """One batch moves an entity into an aggregate that it changes too: take the aggregates `keys` one after the other."""
+
+    def __init__(self, keys: set[str]) -> None:
+        super().__init__(f"{len(keys)} aggregates of one batch hand entities to each other")
+        self.keys = keys
 
 
 class Settling:
@@ -61,6 +65,9 @@ class Settling:
         self._record_of: dict[str, Any] = {}
         self._bumped: set[str] = set()
         self._revised: set[str] = set()
+        self._row_of: dict[str, str] = {}
+        self._current = ""
+        self._entangled: set[str] = set()
         self._resourced: set[str] = set()
         self.apart: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
@@ -83,6 +90,7 @@ class Settling:
     def apply(self, state: AggregateState, changes: list[tuple[Change, Any]]) -> None:
         """Take the changes sent to one aggregate in turn."""
         self._record_of[state.id] = changes[-1][1]
+        self._current = state.id
         for change, record in changes:
             if change.hops > MAX_HOPS:
                 circle = BadRecord(f"{change.entity} {change.key} of {change.system}: its parents form a circle")
@@ -114,7 +122,9 @@ class Settling:
             owner = self._foreign.get(entity_id)
             if owner is not None and owner != state.id:
                 # One that names no parent (a delete knows its key only) has no say in where the entity lives.
-                asked = change if change.parent is None else msgspec.structs.replace(change, kind="give", target=state.id)
+                asked = (
+                    change if change.parent is None else msgspec.structs.replace(change, kind="give", target=state.id)
+                )
                 self._send_on(state.kind, owner, asked)
                 return
             entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
@@ -306,6 +316,7 @@ class Settling:
     def settle(self, same: Callable[[str], str]) -> None:
         """Compute records, versions and joins of all dirty aggregates. `same` tells which entity a source id is."""
         for state, ids in self._dirty.values():
+            self._current = state.id
             for entity_id in ids:
                 member = state.members.get(entity_id)
                 if member is not None and member.contributions:
@@ -317,6 +328,7 @@ class Settling:
                 joined = state.id in self._joined
                 self.intents += self._planner.plan(state, changed, self._causes.get(state.id, {}), joined)
         for state, ids in self._again.values():
+            self._current = state.id
             for entity_id in ids:
                 member = state.members.get(entity_id)
                 if member is not None:
@@ -327,6 +339,8 @@ class Settling:
             flow = state.members.get(flow_record_id(state))
             if flow is not None:
                 self._emit[flow.id] = (state, flow)
+        if self._entangled:
+            raise Entangled(self._entangled)
 
     def _entity(self, state: AggregateState, member: EntityState, same: Callable[[str], str]) -> None:
         if member.merged_into is not None:
@@ -407,11 +421,13 @@ class Settling:
     def _write(self, member: EntityState, aggregate_id: str) -> None:
         known = self._rows.get(member.id)
         if known is not None and known[0] is not member:
-            raise Entangled
+            self._entangled |= {self._row_of[member.id], self._current}
+            return
         if member.id not in self._revised:
             self._revised.add(member.id)
             member.revision += 1
         said = (fields.get("customer_id") for c in member.contributions.values() if (fields := c.fields))
+        self._row_of.setdefault(member.id, self._current)
         self._rows[member.id] = (member, aggregate_id, next((ref for ref in said if ref), None))
 
     # -- what comes out

@@ -10,7 +10,9 @@ from streams.resolve.contribution import merge
 
 
 def change(major: int, *, deleted: bool = False, **fields: object) -> Change:
-    return Change("change", "customer", "id-1", "erp", "1", "u", 0, major, 0, major * 10, deleted=deleted, fields=dict(fields))
+    return Change(
+        "change", "customer", "id-1", "erp", "1", "u", 0, major, 0, major * 10, deleted=deleted, fields=dict(fields)
+    )
 
 
 def after(changes: list[Change]) -> tuple[object, ...]:
@@ -37,6 +39,11 @@ def test_absent_is_not_null() -> None:
 
 
 def test_a_field_left_unsaid_takes_the_latest_value_said_in_any_order() -> None:
-    changes = [change(1, name="a", notes="x"), change(2, name="b", notes="y"), change(3, name="c"), change(4, name="d", deleted=True)]
+    changes = [
+        change(1, name="a", notes="x"),
+        change(2, name="b", notes="y"),
+        change(3, name="c"),
+        change(4, name="d", deleted=True),
+    ]
     results = [after(list(order)) for order in permutations(changes)]
     assert all(result == ({"name": "d", "notes": "y"}, True, (0, 4, 0)) for result in results)

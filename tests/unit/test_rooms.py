@@ -46,6 +46,10 @@ def test_rooms_import_only_what_they_may() -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
                 target = name.split(".")
-                if target[0] == "streams" and len(target) > 1 and target[1] not in MAY_IMPORT[room] | EVERYWHERE | {room}:
+                if (
+                    target[0] == "streams"
+                    and len(target) > 1
+                    and target[1] not in MAY_IMPORT[room] | EVERYWHERE | {room}
+                ):
                     wrong.append(f"{path.relative_to(STREAMS.parent)} imports {name}")
     assert wrong == []
