@@ -41,13 +41,20 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     settings = load_settings()
-    figures: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "versions": versions(), "quick": quick}
+    figures: dict[str, Any] = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "quick": quick,
+    }
     history = {"customers": 100, "orders": 200} if quick else {"customers": 500, "orders": 1000}
     with site(settings, say, **history) as here:
         backlog = whole.make_backlog(here, 2_000 if quick else 60_000, say)
         topics = [topic for system in here.systems for topic in system.topics]
         raws = recording.in_commit_order(recording.read_topics(here.settings.kafka, topics, limit=60_000))
-        corpus = stages.Corpus(raws[-30_000:], here.systems, load_ownership(connectors_dir(settings) / "ownership.yaml"))
+        corpus = stages.Corpus(
+            raws[-30_000:], here.systems, load_ownership(connectors_dir(settings) / "ownership.yaml")
+        )
         say("stages alone")
         calm_collector()
         repeats = 1 if quick else 3
@@ -55,8 +62,12 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         alone.append(whole.hub_upsert(here, corpus, repeats))
         figures["stages"] = stages.as_json(alone)
         say("ingest with Kafka in and out, and bare, in turns")
-        figures["lanes"] = lanes.compare(here.settings, here.systems, raws[-30_000:], copies=1 if quick else 3, repeats=repeats)
-        figures["halves"] = [msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in ("ingest", "assemble")]
+        figures["lanes"] = lanes.compare(
+            here.settings, here.systems, raws[-30_000:], copies=1 if quick else 3, repeats=repeats
+        )
+        figures["halves"] = [
+            msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in ("ingest", "assemble")
+        ]
         best, told = whole.rising(here, [200.0] if quick else rates or RATES, 5 if quick else 20, say)
         figures["rising"] = {"best": best, "runs": told, "raw_records": raw_records(here.settings, here.systems)}
         for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):
@@ -77,20 +88,42 @@ def show(figures: dict[str, Any]) -> None:
     for head in ("stage", "unit", "us", "per second", "limit", "limit us", "ratio"):
         by_stage.add_column(head, justify="left" if head in ("stage", "unit", "limit") else "right")
     for s in figures["stages"]:
-        by_stage.add_row(s["name"], s["unit"], f"{s['us']:.2f}", f"{s['per_second']:,}", s["limit"], f"{s['limit_us'] or '-'}", f"{s['ratio'] or '-'}")
+        by_stage.add_row(
+            s["name"],
+            s["unit"],
+            f"{s['us']:.2f}",
+            f"{s['per_second']:,}",
+            s["limit"],
+            f"{s['limit_us'] or '-'}",
+            f"{s['ratio'] or '-'}",
+        )
     console.print(by_stage)
     table = Table(title=f"targets ({figures['date']}, load before {figures['machine']['load_before']})")
     for head in ("target", "unit", "wanted", "reached", "holds"):
         table.add_column(head, justify="left" if head in ("target", "unit") else "right")
     for t in figures["targets"]:
-        reached = "not measured" if t["reached"] is None else f"{t['reached']:,.4g}" if t["reached"] < 1000 else f"{t['reached']:,.0f}"
-        table.add_row(t["name"], t["unit"], f"{'≤' if t['at_most'] else '≥'} {t['target']:,g}", reached, "[green]yes[/]" if t["holds"] else "[red]no[/]")
+        reached = (
+            "not measured"
+            if t["reached"] is None
+            else f"{t['reached']:,.4g}"
+            if t["reached"] < 1000
+            else f"{t['reached']:,.0f}"
+        )
+        table.add_row(
+            t["name"],
+            t["unit"],
+            f"{'≤' if t['at_most'] else '≥'} {t['target']:,g}",
+            reached,
+            "[green]yes[/]" if t["holds"] else "[red]no[/]",
+        )
     console.print(table)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure the stream step and the whole way.")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: too short to be believed; writes quick.json")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke test: too short to be believed; writes quick.json"
+    )
     parser.add_argument("--rates", default="", help="rates of the whole way, row changes a second: 1000,2000")
     parser.add_argument("--json", action="store_true", help="the result on stdout instead of tables")
     given = parser.parse_args()

@@ -23,7 +23,9 @@ class Trial(msgspec.Struct):
     behind_ms: float
 
 
-def capacity(site: Site, *, low: float, high: float, p99_ms: float, seconds: float, workers: int, within: float, say: Say) -> tuple[float, list[Trial]]:
+def capacity(
+    site: Site, *, low: float, high: float, p99_ms: float, seconds: float, workers: int, within: float, say: Say
+) -> tuple[float, list[Trial]]:
     """Capacity in row changes a second, to within a share of `within`."""
     trials: list[Trial] = []
 
@@ -33,7 +35,13 @@ def capacity(site: Site, *, low: float, high: float, p99_ms: float, seconds: flo
         lags = [(s.at, float(s.lag)) for s in result.samples if s.phase == "steady"]
         slope = _slope(lags)
         p99 = result.latency_ms.get("hub", {}).get("p99")
-        good = slope < rate * 0.02 and result.lag_end < rate and p99 is not None and p99 <= p99_ms and result.behind_ms_max < 1000
+        good = (
+            slope < rate * 0.02
+            and result.lag_end < rate
+            and p99 is not None
+            and p99 <= p99_ms
+            and result.behind_ms_max < 1000
+        )
         trials.append(Trial(rate, good, p99, result.drain_s, round(slope, 1), result.behind_ms_max))
         say(f"{rate:g}/s {'holds' if good else 'does not hold'}: p99 {p99} ms, lag grows by {slope:.0f}/s")
         return good

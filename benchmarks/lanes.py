@@ -41,17 +41,28 @@ class Run(msgspec.Struct):
 
 def renamed(raws: list[Raw], suffix: str) -> tuple[list[Raw], list[str]]:
     """The same records for topics of their own."""
-    return [Raw(r.topic() + suffix, r.partition(), r.offset(), r.key(), r.value()) for r in raws], sorted({r.topic() + suffix for r in raws})
+    return [Raw(r.topic() + suffix, r.partition(), r.offset(), r.key(), r.value()) for r in raws], sorted(
+        {r.topic() + suffix for r in raws}
+    )
 
 
 def fill(settings: Settings, raws: list[Raw], copies: int) -> tuple[list[str], int]:
     """Topics that hold the recording `copies` times; their names and how many records."""
     mine, topics = renamed(raws, f".bench{time.time_ns()}")
     make_topics(settings, topics)
-    producer = Producer({"bootstrap.servers": settings.kafka, "linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 1_000_000})
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "linger.ms": 20,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
     for _ in range(copies):
         for record in mine:
-            producer.produce(record.topic(), value=record.value(), key=record.key(), partition=record.partition() % PARTITIONS)
+            producer.produce(
+                record.topic(), value=record.value(), key=record.key(), partition=record.partition() % PARTITIONS
+            )
             if len(producer) > 400_000:
                 producer.poll(0.1)
         producer.flush()
@@ -120,7 +131,9 @@ async def _ours(settings: Settings, systems: list[System], topics: list[str], co
     return Run("opshub", count, count / wall, cpu / count * 1e6)
 
 
-def bare(settings: Settings, systems: list[System], topics: list[str], count: int, out: str, *, transactions: bool = True) -> Run:
+def bare(
+    settings: Settings, systems: list[System], topics: list[str], count: int, out: str, *, transactions: bool = True
+) -> Run:
     """A loop over confluent-kafka; no framework."""
     from benchmarks.stages import now
 
@@ -151,7 +164,9 @@ def bare(settings: Settings, systems: list[System], topics: list[str], count: in
         for _, key, value, _ in outputs:
             producer.produce(out, value=value, key=key)
         if transactions:
-            producer.send_offsets_to_transaction(consumer.position(consumer.assignment()), consumer.consumer_group_metadata(), 30)
+            producer.send_offsets_to_transaction(
+                consumer.position(consumer.assignment()), consumer.consumer_group_metadata(), 30
+            )
             producer.commit_transaction(30)
         else:
             producer.flush()
@@ -162,14 +177,20 @@ def bare(settings: Settings, systems: list[System], topics: list[str], count: in
     return Run("bare" if transactions else "plain", count, count / wall, cpu / count * 1e6)
 
 
-def compare(settings: Settings, systems: list[System], raws: list[Raw], *, copies: int = 4, repeats: int = 3) -> dict[str, dict[str, float]]:
+def compare(
+    settings: Settings, systems: list[System], raws: list[Raw], *, copies: int = 4, repeats: int = 3
+) -> dict[str, dict[str, float]]:
     """Medians of `repeats` passes, in turns: way → {per_second, us}. The first pass of each warms up and does not count."""
     topics, count = fill(settings, raws, copies)
     out = f"bench.out.{time.time_ns()}"
     make_topics(settings, [out])
     runs: dict[str, list[Run]] = {}
     for number in range(repeats + 1):
-        for run in (ours(settings, systems, topics, count, out), bare(settings, systems, topics, count, out), bare(settings, systems, topics, count, out, transactions=False)):
+        for run in (
+            ours(settings, systems, topics, count, out),
+            bare(settings, systems, topics, count, out),
+            bare(settings, systems, topics, count, out, transactions=False),
+        ):
             if number:
                 runs.setdefault(run.way, []).append(run)
             print(f"  {run.way}: {run.per_second:,.0f}/s, {run.us:.1f} us", file=sys.stderr)
@@ -177,6 +198,9 @@ def compare(settings: Settings, systems: list[System], raws: list[Raw], *, copie
     for gone in admin.delete_topics([*topics, out]).values():
         gone.result(30)
     return {
-        way: {"per_second": round(statistics.median(r.per_second for r in all_)), "us": round(statistics.median(r.us for r in all_), 1)}
+        way: {
+            "per_second": round(statistics.median(r.per_second for r in all_)),
+            "us": round(statistics.median(r.us for r in all_), 1),
+        }
         for way, all_ in runs.items()
     }

@@ -23,7 +23,16 @@ _WIDE, _HIGH, _LEFT, _BOTTOM = 760, 240, 62, 28
 Line = tuple[str, Sequence[tuple[float, float]]]
 
 
-def chart(title: str, lines: Sequence[Line], x_unit: str, y_unit: str, *, log_x: bool = False, log_y: bool = False, x_labels: dict[float, str] | None = None) -> str:
+def chart(
+    title: str,
+    lines: Sequence[Line],
+    x_unit: str,
+    y_unit: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    x_labels: dict[float, str] | None = None,
+) -> str:
     """A line chart. Points are (x, y) in the units named."""
     points = [(x, y) for _, line in lines for x, y in line]
     if not points:
@@ -39,21 +48,32 @@ def chart(title: str, lines: Sequence[Line], x_unit: str, y_unit: str, *, log_x:
     def py(y: float) -> float:
         return _HIGH - _BOTTOM - (sy(y) - y0) / (y1 - y0) * (_HIGH - _BOTTOM - 12)
 
-    parts = [f'<h2>{html.escape(title)}</h2><svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{html.escape(title)}">']
+    parts = [
+        f'<h2>{html.escape(title)}</h2><svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{html.escape(title)}">'
+    ]
     for step in range(5):
         value = y0 + (y1 - y0) * step / 4
         shown = 10**value if log_y else value
         y = _HIGH - _BOTTOM - (_HIGH - _BOTTOM - 12) * step / 4
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{shown:,.4g}</text>')
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{shown:,.4g}</text>'
+        )
     labels = x_labels or {(10 ** (x0 + (x1 - x0) * n / 4) if log_x else x0 + (x1 - x0) * n / 4): "" for n in range(5)}
     for x, label in labels.items():
         if x0 - 1e-9 <= sx(x) <= x1 + 1e-9:
             parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="middle">{label or f"{x:,.4g}"}</text>')
-    parts.append(f'<text x="4" y="11">{html.escape(y_unit)}</text><text x="{_WIDE - 10}" y="{_HIGH}" text-anchor="end">{html.escape(x_unit)}</text>')
+    parts.append(
+        f'<text x="4" y="11">{html.escape(y_unit)}</text><text x="{_WIDE - 10}" y="{_HIGH}" text-anchor="end">{html.escape(x_unit)}</text>'
+    )
     for number, (_, line) in enumerate(lines):
         path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in line)
-        parts.append(f'<polyline fill="none" stroke="{_COLOURS[number % len(_COLOURS)]}" stroke-width="1.8" points="{path}" />')
-    keys = " ".join(f'<span style="color:{_COLOURS[n % len(_COLOURS)]}">■</span> {html.escape(name)} ' for n, (name, _) in enumerate(lines))
+        parts.append(
+            f'<polyline fill="none" stroke="{_COLOURS[number % len(_COLOURS)]}" stroke-width="1.8" points="{path}" />'
+        )
+    keys = " ".join(
+        f'<span style="color:{_COLOURS[n % len(_COLOURS)]}">■</span> {html.escape(name)} '
+        for n, (name, _) in enumerate(lines)
+    )
     return "".join(parts) + f"</svg><div>{keys}</div>"
 
 
@@ -65,7 +85,9 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
         f'<text x="{144 + value / most * 520:.1f}" y="{22 * n + 16}">{value:,.4g}</text>'
         for n, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1]))
     )
-    return f'<h2>{html.escape(title)} ({html.escape(unit)})</h2><svg viewBox="0 0 760 {22 * len(values) + 6}">{rows}</svg>'
+    return (
+        f'<h2>{html.escape(title)} ({html.escape(unit)})</h2><svg viewBox="0 0 760 {22 * len(values) + 6}">{rows}</svg>'
+    )
 
 
 def percentile_line(hdr: str) -> list[tuple[float, float]]:
@@ -93,11 +115,37 @@ def run_charts(result: dict[str, Any]) -> str:
             cpu.setdefault(name, []).append((now["at"], 100 * (seconds - before["cpu"].get(name, 0.0)) / span))
     return "".join(
         (
-            chart("latency by percentile", [(place, percentile_line(hdr)) for place, hdr in result["hdr"].items()], "percentile", "ms", log_x=True, log_y=True, x_labels=_MARKS),
-            chart("throughput", [("rate asked for", [(s["at"], s["rate"]) for s in samples]), ("rows worked off", rates)], "s", "row changes/s"),
-            chart("lag", [("records still to read", list(zip(at, [s["lag"] for s in samples], strict=True)))], "s", "records"),
+            chart(
+                "latency by percentile",
+                [(place, percentile_line(hdr)) for place, hdr in result["hdr"].items()],
+                "percentile",
+                "ms",
+                log_x=True,
+                log_y=True,
+                x_labels=_MARKS,
+            ),
+            chart(
+                "throughput",
+                [("rate asked for", [(s["at"], s["rate"]) for s in samples]), ("rows worked off", rates)],
+                "s",
+                "row changes/s",
+            ),
+            chart(
+                "lag",
+                [("records still to read", list(zip(at, [s["lag"] for s in samples], strict=True)))],
+                "s",
+                "records",
+            ),
             chart("CPU by process", list(cpu.items()), "s", "% of a core"),
-            chart("memory by process", [(name, [(s["at"], s["memory"].get(name, 0.0)) for s in samples]) for name in (samples[-1]["memory"] if samples else {})], "s", "MB"),
+            chart(
+                "memory by process",
+                [
+                    (name, [(s["at"], s["memory"].get(name, 0.0)) for s in samples])
+                    for name in (samples[-1]["memory"] if samples else {})
+                ],
+                "s",
+                "MB",
+            ),
             bars("CPU of a row change, by process", result["cpu_us_per_row"], "us"),
         )
     )
@@ -109,14 +157,21 @@ def _page(title: str, body: str) -> str:
 
 def _latency_table(latency: dict[str, dict[str, float]]) -> str:
     names = ("count", "p50", "p90", "p99", "p99.9", "max")
-    rows = "".join(f"<tr><td>{html.escape(place)}</td>" + "".join(f"<td>{told.get(n, '-')}</td>" for n in names) + "</tr>" for place, told in latency.items())
-    return "<h2>latency, ms</h2><table><tr><th>to</th>" + "".join(f"<th>{n}</th>" for n in names) + f"</tr>{rows}</table>"
+    rows = "".join(
+        f"<tr><td>{html.escape(place)}</td>" + "".join(f"<td>{told.get(n, '-')}</td>" for n in names) + "</tr>"
+        for place, told in latency.items()
+    )
+    return (
+        "<h2>latency, ms</h2><table><tr><th>to</th>" + "".join(f"<th>{n}</th>" for n in names) + f"</tr>{rows}</table>"
+    )
 
 
 def run_page(result: dict[str, Any]) -> str:
     """The page of `opshub bench run`."""
     head = f"<p>{html.escape(result['date'])} · {result['rows']:,} row changes in {result['seconds']} s · {result['rows_per_second']:,}/s · {html.escape(str(result['machine']))}</p>"
-    return _page(f"opshub bench: {result['workload']}", head + _latency_table(result["latency_ms"]) + run_charts(result))
+    return _page(
+        f"opshub bench: {result['workload']}", head + _latency_table(result["latency_ms"]) + run_charts(result)
+    )
 
 
 def bench_page(figures: dict[str, Any]) -> str:
@@ -129,6 +184,16 @@ def bench_page(figures: dict[str, Any]) -> str:
     )
     table = f"<h2>targets</h2><table><tr><th>target</th><th>unit</th><th>wanted</th><th>reached</th><th>holds</th></tr>{rows}</table>"
     stages = bars("stages alone", {s["name"]: s["us"] for s in figures["stages"]}, "us")
-    lanes = bars("ingest with Kafka in and out", {way: told["per_second"] for way, told in figures["lanes"].items()}, "row changes/s")
-    rest = "".join(f"<h1>{html.escape(figures[n]['workload'])}: {figures[n]['rate']:g} row changes/s</h1>" + _latency_table(figures[n]["latency_ms"]) + run_charts(figures[n]) for n in ("half_load", "at_500") if n in figures)
+    lanes = bars(
+        "ingest with Kafka in and out",
+        {way: told["per_second"] for way, told in figures["lanes"].items()},
+        "row changes/s",
+    )
+    rest = "".join(
+        f"<h1>{html.escape(figures[n]['workload'])}: {figures[n]['rate']:g} row changes/s</h1>"
+        + _latency_table(figures[n]["latency_ms"])
+        + run_charts(figures[n])
+        for n in ("half_load", "at_500")
+        if n in figures
+    )
     return _page("opshub: make bench", head + table + stages + lanes + rest)

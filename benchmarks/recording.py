@@ -53,7 +53,9 @@ class _When(msgspec.Struct):
     source: _Source | None = None
 
 
-def read_topics(bootstrap: str, topics: Iterable[str], *, limit: int = 1_000_000, isolation: str = "read_committed") -> list[Raw]:
+def read_topics(
+    bootstrap: str, topics: Iterable[str], *, limit: int = 1_000_000, isolation: str = "read_committed"
+) -> list[Raw]:
     """Everything in `topics` up to their present ends, at most `limit` records."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": f"bench-{time.time_ns()}", "enable.auto.commit": False, "enable.partition.eof": True,
@@ -70,7 +72,9 @@ def read_topics(bootstrap: str, topics: Iterable[str], *, limit: int = 1_000_000
                 if message.error() is not None:
                     open_parts.discard((message.topic(), message.partition()))
                     continue
-                found.append(Raw(message.topic(), message.partition(), message.offset(), message.key(), message.value()))
+                found.append(
+                    Raw(message.topic(), message.partition(), message.offset(), message.key(), message.value())
+                )
         return found
     finally:
         consumer.close()
@@ -99,4 +103,9 @@ def save(records: list[Raw], path: Path) -> None:
 
 
 def load(path: Path) -> list[Raw]:
-    return [Raw(*row) for row in msgspec.msgpack.decode(path.read_bytes(), type=list[tuple[str, int, int, bytes | None, bytes | None]])]
+    return [
+        Raw(*row)
+        for row in msgspec.msgpack.decode(
+            path.read_bytes(), type=list[tuple[str, int, int, bytes | None, bytes | None]]
+        )
+    ]

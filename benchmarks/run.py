@@ -78,14 +78,18 @@ def machine() -> dict[str, Any]:
 def _model() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), platform.processor())
+            return next(
+                (line.partition(":")[2].strip() for line in file if line.startswith("model name")), platform.processor()
+            )
     except OSError:
         return platform.processor()
 
 
 def versions() -> dict[str, str]:
     names = ("opshub", "faust-streaming", "confluent-kafka", "fastavro", "msgspec", "psycopg")
-    return {"python": platform.python_version(), "kafka": "4.3.1", "debezium": "3.7.0.Final", "postgres": "18.6"} | {n: version(n) for n in names}
+    return {"python": platform.python_version(), "kafka": "4.3.1", "debezium": "3.7.0.Final", "postgres": "18.6"} | {
+        n: version(n) for n in names
+    }
 
 
 def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> Result:
@@ -109,7 +113,17 @@ def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> R
         while not ended.wait(1.0):
             now = figures(site.settings)
             samples.append(
-                Sample(round(time.monotonic() - begun, 1), state["phase"], state["rate"], 0, now.rows_in, now.records_out, now.lag, usage.since(), usage.memory())
+                Sample(
+                    round(time.monotonic() - begun, 1),
+                    state["phase"],
+                    state["rate"],
+                    0,
+                    now.rows_in,
+                    now.records_out,
+                    now.lag,
+                    usage.since(),
+                    usage.memory(),
+                )
             )
 
     sampler = threading.Thread(target=sample, daemon=True)

@@ -27,7 +27,17 @@ from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers, stop_worker
 
-PORTS = ("crm_port", "erp_port", "hub_port", "kafka_port", "kafka_controller_port", "connect_port", "registry_port", "console_port", "metrics_port")
+PORTS = (
+    "crm_port",
+    "erp_port",
+    "hub_port",
+    "kafka_port",
+    "kafka_controller_port",
+    "connect_port",
+    "registry_port",
+    "console_port",
+    "metrics_port",
+)
 OFFSET = 500
 
 Say = Callable[[str], None]
@@ -37,7 +47,9 @@ def bench_settings(settings: Settings) -> Settings:
     """The settings of the benchmark's own stack."""
     moved: dict[str, Any] = {name: getattr(settings, name) + OFFSET for name in PORTS}
     addresses = dict.fromkeys(("hub_dsn", "bootstrap_servers", "registry_url", "connect_url"), "")
-    return settings.model_copy(update={**moved, **addresses, "state_dir": settings.state_dir / "bench", "app_id": "bench"})
+    return settings.model_copy(
+        update={**moved, **addresses, "state_dir": settings.state_dir / "bench", "app_id": "bench"}
+    )
 
 
 @dataclass
@@ -82,7 +94,9 @@ class Site:
 
 
 @contextmanager
-def site(settings: Settings, say: Say, *, customers: int = 500, orders: int = 1000, fresh: bool = True, keep: bool = False) -> Iterator[Site]:
+def site(
+    settings: Settings, say: Say, *, customers: int = 500, orders: int = 1000, fresh: bool = True, keep: bool = False
+) -> Iterator[Site]:
     """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases."""
     own = bench_settings(settings)
     stack = NativeStack(own)
@@ -92,7 +106,11 @@ def site(settings: Settings, say: Say, *, customers: int = 500, orders: int = 10
     say("starting the benchmark's own stack")
     stack.up()
     try:
-        full = own.model_copy(update={k: getattr(stack.settings, k) for k in ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")})
+        full = own.model_copy(
+            update={
+                k: getattr(stack.settings, k) for k in ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
+            }
+        )
         env = stack.env() | {k: v for k, v in _file_values(own).items()}
         say("making the demo databases")
         setup_demo(env, connectors_dir(full))

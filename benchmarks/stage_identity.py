@@ -55,7 +55,10 @@ def main() -> None:
         for start in range(0, len(entities), 4000):
             claimed = matching.claim(Claimant(entity, entity.id, False) for entity in entities[start : start + 4000])
             asked += claimed.rounds
-            held = [[(row["entity"], row["key"], row["holder"], row["parts"]) for row in round_.wanted] for round_ in claimed.rounds]
+            held = [
+                [(row["entity"], row["key"], row["holder"], row["parts"]) for row in round_.wanted]
+                for round_ in claimed.rounds
+            ]
             matching.settle(claimed, held)
         return asked
 

@@ -63,7 +63,11 @@ def now(work: Coroutine[Any, Any, T]) -> T:
 
 def schema_ids() -> dict[str, int]:
     """Ids that no registry gave: the bytes are as many."""
-    names = [entity.topic for entity in ENTITIES.values() if entity.topic] + ["changes.order_flow", "changes.customer", "changes.product"]
+    names = [entity.topic for entity in ENTITIES.values() if entity.topic] + [
+        "changes.order_flow",
+        "changes.customer",
+        "changes.product",
+    ]
     return {f"{name}-value": number for number, name in enumerate(names, 1)}
 
 
@@ -83,7 +87,16 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def measured(name: str, unit: str, count: int, work: Callable[[], object], limit: str = "", least: Callable[[], object] | None = None, repeats: int = 5, least_count: int | None = None) -> Stage:
+def measured(
+    name: str,
+    unit: str,
+    count: int,
+    work: Callable[[], object],
+    limit: str = "",
+    least: Callable[[], object] | None = None,
+    repeats: int = 5,
+    least_count: int | None = None,
+) -> Stage:
     """Medians of `work` and `least`, in turns."""
     times: list[tuple[float, float]] = []
     bare: list[float] = []
@@ -93,7 +106,14 @@ def measured(name: str, unit: str, count: int, work: Callable[[], object], limit
             bare.append(cost(least)[0])
     cpu = statistics.median(t[0] for t in times) / count * 1e6
     wall = statistics.median(t[1] for t in times)
-    return Stage(name, unit, round(cpu, 2), round(count / wall), limit, round(statistics.median(bare) / (least_count or count) * 1e6, 2) if bare else None)
+    return Stage(
+        name,
+        unit,
+        round(cpu, 2),
+        round(count / wall),
+        limit,
+        round(statistics.median(bare) / (least_count or count) * 1e6, 2) if bare else None,
+    )
 
 
 def batches(records: list[Any], size: int) -> list[list[Any]]:
@@ -120,7 +140,11 @@ class Corpus:
         # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
         # and each entity is sent to where it lives in the end.
         home = {c.id: o.key for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"}
-        kept = [(o._replace(key=home[c.id]), c) for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"]
+        kept = [
+            (o._replace(key=home[c.id]), c)
+            for o, c in zip(self.outputs, self.changes, strict=True)
+            if c.kind == "change"
+        ]
         self.said_outputs, self.said = [o for o, _ in kept], [c for _, c in kept]
 
 
@@ -273,7 +297,9 @@ def main() -> None:
     from streams.settings import Settings
 
     settings = Settings()
-    corpus = Corpus(load(Path(sys.argv[1])), load_systems(settings), load_ownership(connectors_dir(settings) / "ownership.yaml"))
+    corpus = Corpus(
+        load(Path(sys.argv[1])), load_systems(settings), load_ownership(connectors_dir(settings) / "ownership.yaml")
+    )
     print(f"{len(corpus.raws)} raw records, {len(corpus.changes)} changes")
     for line in as_json(pure_stages(corpus, int(sys.argv[2]) if len(sys.argv) > 2 else 3)):
         print(json.dumps(line))

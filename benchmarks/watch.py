@@ -104,7 +104,9 @@ def _family(process: psutil.Process, figure: Any) -> float:
 def _seconds(process: psutil.Process) -> float:
     # A backend of Postgres that has ended leaves its seconds with its parent.
     times = process.cpu_times()
-    return float(times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0))
+    return float(
+        times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    )
 
 
 def _resident(process: psutil.Process) -> float:

@@ -59,7 +59,9 @@ async def _hub_upsert(site: Site, work: list[list[Any]], count: int, repeats: in
                 await store.save(rows, [], [], same_known=HIGHEST_US, used={}, dead=[])
             times.append((time.process_time() - cpu, time.perf_counter() - wall))
             encode = msgspec.json.encode
-            async with await psycopg.AsyncConnection.connect(site.settings.hub, autocommit=True, prepare_threshold=1) as connection:
+            async with await psycopg.AsyncConnection.connect(
+                site.settings.hub, autocommit=True, prepare_threshold=1
+            ) as connection:
                 wall = time.perf_counter()
                 for number, rows in enumerate(work):
                     body = [{"id": e.id, "rev": number, "record": e.record} for e, _, _ in rows]
@@ -96,7 +98,13 @@ def half(site: Site, role: str, expected: int | None, say: Say) -> Half:
     own = site.settings.model_copy(update={"worker_name": name})
     log = own.state_dir.absolute() / "logs" / f"worker-{name}.log"
     started = time.monotonic()
-    record = processes.spawn(name, [*worker_command(own, name), "--role", role], log=log, cwd=own.state_dir.absolute(), env=worker_environment(own))
+    record = processes.spawn(
+        name,
+        [*worker_command(own, name), "--role", role],
+        log=log,
+        cwd=own.state_dir.absolute(),
+        env=worker_environment(own),
+    )
     process = psutil.Process(record.pid)
     first = last = started
     cpu0 = 0.0
@@ -124,7 +132,14 @@ def half(site: Site, role: str, expected: int | None, say: Say) -> Half:
         processes.stop(record, seconds=20)
     done = seen - (start if seen else 0)
     took = max(0.001, last - first)
-    return Half(role, seen, round(done / took, 1), round((cpu1 - cpu0) / max(1, done) * 1e6, 1) if seen else 0.0, round(memory, 1), round(first - started, 2))
+    return Half(
+        role,
+        seen,
+        round(done / took, 1),
+        round((cpu1 - cpu0) / max(1, done) * 1e6, 1) if seen else 0.0,
+        round(memory, 1),
+        round(first - started, 2),
+    )
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -151,7 +166,9 @@ def rising(site: Site, rates: list[float], seconds: float, say: Say) -> tuple[fl
     """
     best, told = 0.0, []
     for rate in rates:
-        result = run_workload(site, Workload(f"rate {rate:g}", [Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1), say)
+        result = run_workload(
+            site, Workload(f"rate {rate:g}", [Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1), say
+        )
         holds = result.lag_end < rate and result.behind_ms_max < 1000
         told.append({"rate": rate, "rows_per_second": result.rows_per_second, "drain_s": result.drain_s, "lag_end": result.lag_end, "holds": holds,
                      "behind_ms": result.behind_ms_max, "latency_ms": result.latency_ms, "cpu_us_per_row": result.cpu_us_per_row, "memory_mb": result.memory_mb})  # fmt: skip

@@ -69,4 +69,6 @@ def load_workload(path: Path) -> Workload:
 def scaled(workload: Workload, minutes: float) -> Workload:
     """The same shape, stretched to last so long in all."""
     factor = minutes * 60 / sum(phase.seconds for phase in workload.phases)
-    return msgspec.structs.replace(workload, phases=[msgspec.structs.replace(p, seconds=p.seconds * factor) for p in workload.phases])
+    return msgspec.structs.replace(
+        workload, phases=[msgspec.structs.replace(p, seconds=p.seconds * factor) for p in workload.phases]
+    )

@@ -63,7 +63,9 @@ class SystemRoute:
     def __init__(self, system: System, bootstrap: str = "") -> None:
         dictionary: Any = system.dictionary
         self.decoder = Decoder(
-            dictionary, prefix=system.source["config"]["topic.prefix"], on_drift=lambda drift: logger.warning("%s", drift)
+            dictionary,
+            prefix=system.source["config"]["topic.prefix"],
+            on_drift=lambda drift: logger.warning("%s", drift),
         )
         self.decode = self.decoder.decode
         self._tables = system.dictionary.tables

@@ -1,4 +1,7 @@
-"""Every setting, declared once. A command-line flag goes before the environment (OPSHUB_…), that before ./opshub.env, that before the default."""
+"""Every setting, declared once.
+
+A command-line flag goes before the environment (OPSHUB_…), that before ./opshub.env, that before the default.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPSHUB_", env_file="opshub.env", extra="ignore", frozen=True)
 
     state_dir: Path = Field(default=Path(".opshub"), description="where the native stack keeps data, logs and pids")
-    cache_dir: Path | None = Field(default=None, description="where downloaded servers are kept; default: ~/.cache/opshub")
-    connectors_dir: Path | None = Field(default=None, description="folder with a folder for each system; default: ./connectors, else the packaged demo")
-    systems: list[str] = Field(default=["demo-crm", "demo-erp"], description="which folders of connectors_dir are captured")
+    cache_dir: Path | None = Field(
+        default=None, description="where downloaded servers are kept; default: ~/.cache/opshub"
+    )
+    connectors_dir: Path | None = Field(
+        default=None, description="a folder for each system; default: ./connectors, else the packaged"
+    )
+    systems: list[str] = Field(
+        default=["demo-crm", "demo-erp"], description="which folders of connectors_dir are captured"
+    )
 
     host: str = Field(default="127.0.0.1", description="address that the native servers listen on")
     crm_port: int = Field(default=15432, description="Postgres of the demo CRM")
@@ -30,16 +39,22 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=19100, description="first of the workers' metrics ports")
 
     bootstrap_servers: str = Field(default="", description="Kafka; default: the native stack's")
-    registry_url: str = Field(default="", description="Confluent-compatible schema registry; default: the native stack's")
+    registry_url: str = Field(
+        default="", description="Confluent-compatible schema registry; default: the native stack's"
+    )
     connect_url: str = Field(default="", description="Kafka Connect's REST; default: the native stack's")
     hub_dsn: str = Field(default="", description="the hub database; default: the native stack's")
 
     app_id: str = Field(default="opshub", description="consumer group of the workers, prefix of transactional ids")
     partitions: int = Field(default=4, ge=1, description="partitions of each topic that opshub makes")
     replication_factor: int = Field(default=1, ge=1)
-    worker_name: str = Field(default="w0", description="unique and stable for each worker; a second worker of the same name fences the first")
+    worker_name: str = Field(
+        default="w0", description="unique and stable for each worker; a second of the same name fences the first"
+    )
     batch_size: int = Field(default=4000, ge=1, description="most records that one poll hands over")
-    session_timeout_ms: int = Field(default=6000, description="silence after which Kafka gives a worker's partitions away")
+    session_timeout_ms: int = Field(
+        default=6000, description="silence after which Kafka gives a worker's partitions away"
+    )
     cache_aggregates: int = Field(default=20_000, description="aggregates that a worker keeps in memory")
 
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
@@ -47,7 +62,9 @@ class Settings(BaseSettings):
     alert_email: list[str] = Field(default=[], description="addresses that are told of problems")
     alert_smtp: str = Field(default="localhost:25", description="host:port of the mail server")
     alert_sender: str = "opshub@localhost"
-    alert_parked_keys: int = Field(default=1, ge=1, description="keys that wait behind a dead letter from which on it is told")
+    alert_parked_keys: int = Field(
+        default=1, ge=1, description="keys that wait behind a dead letter from which on it is told"
+    )
 
     @property
     def kafka(self) -> str:

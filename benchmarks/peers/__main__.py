@@ -43,7 +43,13 @@ def say(text: str) -> None:
 
 def run_peer(peer: str, python: Path, here: Site, topics: list[str], count: int, out: str) -> dict[str, float]:
     """One pass of one peer. Raises RuntimeError with the end of what it printed when it fails."""
-    given = {"bootstrap": here.settings.kafka, "topics": topics, "count": count, "out": out, "schema_id": schema_ids()[SUBJECT]}
+    given = {
+        "bootstrap": here.settings.kafka,
+        "topics": topics,
+        "count": count,
+        "out": out,
+        "schema_id": schema_ids()[SUBJECT],
+    }
     done = subprocess.run(
         [python, Path(__file__).parent / peer / "run.py", json.dumps(given)], capture_output=True, text=True, timeout=300, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
@@ -57,7 +63,11 @@ def run_peer(peer: str, python: Path, here: Site, topics: list[str], count: int,
 def changes_in(bootstrap: str, topic: str) -> Counter[bytes]:
     """The changes in a topic; links, which only ours tells, left out."""
     decode = change_decoder()
-    return Counter(value for r in recording.read_topics(bootstrap, [topic]) if (value := r.value()) and decode(value).kind == "change")
+    return Counter(
+        value
+        for r in recording.read_topics(bootstrap, [topic])
+        if (value := r.value()) and decode(value).kind == "change"
+    )
 
 
 def one_pass(way: str, python: Path | None, here: Site, topics: list[str], count: int, out: str) -> dict[str, float]:
@@ -116,14 +126,22 @@ def main() -> int:
          "equal_output": equal[way], "runs": len(all_)}
         for way, all_ in runs.items()
     ]  # fmt: skip
-    told_all += [{"peer": way, "work": WORK, "events_per_s": None, "cpu_us": None, "equal_output": False, "error": text} for way, text in failed.items()]
+    told_all += [
+        {"peer": way, "work": WORK, "events_per_s": None, "cpu_us": None, "equal_output": False, "error": text}
+        for way, text in failed.items()
+    ]
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
     table = Table(title=f"the same work, the same {count:,} records, load before {info['load_before']}")
     for head in ("peer", "events/s", "CPU us", "output equal"):
         table.add_column(head, justify="left" if head == "peer" else "right")
     for t in sorted(told_all, key=lambda t: -(t["events_per_s"] or 0)):
-        table.add_row(t["peer"], f"{t['events_per_s'] or 0:,}", f"{t['cpu_us'] or '-'}", "yes" if t["equal_output"] else t.get("error", "no")[:80])
+        table.add_row(
+            t["peer"],
+            f"{t['events_per_s'] or 0:,}",
+            f"{t['cpu_us'] or '-'}",
+            "yes" if t["equal_output"] else t.get("error", "no")[:80],
+        )
     Console().print(table)
     return 0
 

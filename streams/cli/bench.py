@@ -20,7 +20,9 @@ def _part(name: str) -> Any:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("benchmarks"):
             raise
-        raise ConfigError("the folder benchmarks/ is not here", remedy="run `opshub bench` in a checkout of opshub") from None
+        raise ConfigError(
+            "the folder benchmarks/ is not here", remedy="run `opshub bench` in a checkout of opshub"
+        ) from None
 
 
 def _say(text: str) -> None:
@@ -30,7 +32,9 @@ def _say(text: str) -> None:
 def run(
     workload: Annotated[Path, typer.Argument(help="A workload; see benchmarks/workloads/.")],
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Stretch the phases to last so long in all.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=16, help="Worker processes; default: as the workload says.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=16, help="Worker processes; default: as the workload says.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the result goes, .json; the page lies beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result on stdout.")] = False,
 ) -> None:
@@ -75,13 +79,17 @@ def compare(
         try:
             results.append(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}", remedy="name a .json that `opshub bench run` wrote") from None
+            raise ConfigError(
+                f"{path} cannot be read: {error}", remedy="name a .json that `opshub bench run` wrote"
+            ) from None
     found = _part("compare").compare(*results)
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(found)))
     else:
         for one in found:
-            typer.echo(f"{one.name:32} {one.first:>12,.2f} {one.second:>12,.2f} {one.change:>+8.1%}  (noise {one.noise:.1%})  {one.says}")
+            typer.echo(
+                f"{one.name:32} {one.first:>12,.2f} {one.second:>12,.2f} {one.change:>+8.1%}  (noise {one.noise:.1%})  {one.says}"
+            )
     if any(one.says == "worse" for one in found):
         raise typer.Exit(1)
 

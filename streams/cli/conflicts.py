@@ -14,6 +14,7 @@ from streams.cli.identity import finish, hub
 from streams.cli.send import send
 from streams.errors import ConfigError
 from streams.identity import inbox, people
+from streams.model.ids import source_id
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it.")]
@@ -21,7 +22,9 @@ Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it.")]
 
 def list_conflicts(
     entity: Annotated[str | None, typer.Option(help="customer, product, …")] = None,
-    kind: Annotated[str | None, typer.Option(help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key.")
+    ] = None,
     past: Annotated[bool, typer.Option("--all", help="Also those that are over, or decided.")] = False,
     limit: Annotated[int, typer.Option(min=1)] = 50,
     as_json: Json = False,
@@ -58,7 +61,9 @@ def resolve(
     conflict: Id,
     system: Annotated[str | None, typer.Option(help="Let this system's value stand.")] = None,
     value: Annotated[str | None, typer.Option(help="Let this value stand: JSON in the field's internal form.")] = None,
-    release: Annotated[bool, typer.Option("--release", help="Take an earlier decision back: the rule decides again.")] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="Take an earlier decision back: the rule decides again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Decide by hand. What you say stands for this field from now on, whatever the systems say later, until you take it back.
@@ -73,22 +78,36 @@ def resolve(
         if one.kind in ("match_key", "delete_update"):
             raise ConfigError(
                 f"a {one.kind} conflict is not about a value",
-                remedy="`opshub identity merge` or `split`, or delete or restore it in its system"
+                remedy="`opshub identity merge` or `split`, or delete or restore it in its system",
             )
         if system is not None and system not in one.said:
             raise ConfigError(f"{system} says nothing here", remedy=f"one of {', '.join(sorted(one.said))}")
         try:
             chosen = None if release else one.said[system]["value"] if system is not None else json.loads(value or "")
         except json.JSONDecodeError as error:
-            raise ConfigError(f"--value is no JSON: {error}", remedy="""a text as '"text"', money as an integer of 1/10,000""") from error
+            raise ConfigError(
+                f"--value is no JSON: {error}", remedy="""a text as '"text"', money as an integer of 1/10,000"""
+            ) from error
         row = connection.execute("SELECT aggregate_id::text FROM entity WHERE id = %s", [one.entity_id]).fetchone()
-        send(settings, [people.decide(one.entity, one.entity_id, row[0] if row else one.aggregate_id, {one.field: chosen})])
-        connection.execute("UPDATE conflict SET decided_by = %s WHERE id = %s", [None if release else getpass.getuser(), one.id])
+        send(
+            settings,
+            [people.decide(one.entity, one.entity_id, row[0] if row else one.aggregate_id, {one.field: chosen})],
+        )
+        connection.execute(
+            "UPDATE conflict SET decided_by = %s WHERE id = %s", [None if release else getpass.getuser(), one.id]
+        )
 
         def done() -> bool:
-            row = connection.execute("SELECT record->%s, contributions FROM entity WHERE id = %s", [one.field, one.entity_id]).fetchone()
-            said = row[1].get(people.source_id(people.PEOPLE, one.entity, one.entity_id)) if row else None
-            return said is not None and (said[7] or {}).get(one.field) == chosen and (release or row[0] == chosen)
+            row = connection.execute(
+                "SELECT record->%s, contributions FROM entity WHERE id = %s", [one.field, one.entity_id]
+            ).fetchone()
+            said = row[1].get(source_id(people.PEOPLE, one.entity, one.entity_id)) if row else None
+            return (
+                row is not None
+                and said is not None
+                and (said[7] or {}).get(one.field) == chosen
+                and (release or row[0] == chosen)
+            )
 
         finish(done, f"{one.entity} {one.entity_id} {one.field}: {'the rule decides' if release else repr(chosen) + ' stands'}",
                {"id": one.id, "field": one.field, "value": chosen, "released": release}, as_json)  # fmt: skip

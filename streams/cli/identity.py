@@ -33,12 +33,19 @@ def show(record: Name, as_json: Json = False) -> None:
             " WHERE %s::uuid IN (loser, winner) OR %s::uuid IN (loser, winner) ORDER BY at",
             [master.id, master.canonical],
         ).fetchall()
-        keys = [row[0] for row in connection.execute("SELECT key FROM match_key WHERE holder = %s ORDER BY key", [master.canonical])]
+        keys = [
+            row[0]
+            for row in connection.execute(
+                "SELECT key FROM match_key WHERE holder = %s ORDER BY key", [master.canonical]
+            )
+        ]
     told: dict[str, Any] = msgspec.to_builtins(master) | {"match_keys": keys, "log": [list(row) for row in log]}
     if as_json:
         typer.echo(json.dumps(told))
         return
-    typer.echo(f"{master.entity} {master.canonical}{' (deleted)' if master.deleted else ''}: {master.record.get('name') or ''}")
+    typer.echo(
+        f"{master.entity} {master.canonical}{' (deleted)' if master.deleted else ''}: {master.record.get('name') or ''}"
+    )
     for source, said in sorted(master.contributions.items(), key=lambda pair: (pair[1].system, pair[0])):
         typer.echo(f"  {said.system}:{said.key}  {source}{'  deleted' if said.deleted else ''}")
     for key in keys:
@@ -67,7 +74,12 @@ def merge(loser: Name, winner: Name, why: Why = "", as_json: Json = False) -> No
             return bool(row and row[0])
 
         send(settings, [message])
-        finish(done, f"{gone.canonical} is {stays.canonical} now", {"loser": gone.canonical, "winner": stays.canonical}, as_json)
+        finish(
+            done,
+            f"{gone.canonical} is {stays.canonical} now",
+            {"loser": gone.canonical, "winner": stays.canonical},
+            as_json,
+        )
 
 
 def split(record: Name, why: Why = "", as_json: Json = False) -> None:
@@ -114,7 +126,9 @@ def hub(settings: Settings) -> psycopg.Connection[Any]:
     try:
         return psycopg.connect(settings.hub, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts the native stack") from error
+        raise EnvironmentFault(
+            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts the native stack"
+        ) from error
 
 
 def note(connection: psycopg.Connection[Any], what: str, loser: str, winner: str, why: str) -> None:

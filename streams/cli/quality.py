@@ -45,7 +45,9 @@ def quality(
 
 
 def resolve(
-    again: Annotated[bool, typer.Option("--again", help="Apply the rules of today to all that was said before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Apply the rules of today to all that was said before.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only the difference is shown.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +62,10 @@ def resolve(
     from streams.resolve.ownership import load_ownership
 
     if not again:
-        raise ConfigError("there is one way to resolve", remedy="`opshub resolve --again`; for one conflict `opshub conflicts resolve`")
+        raise ConfigError(
+            "there is one way to resolve",
+            remedy="`opshub resolve --again`; for one conflict `opshub conflicts resolve`",
+        )
     settings = load_settings()
     ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
     with hub(settings) as connection:

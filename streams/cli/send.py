@@ -21,7 +21,12 @@ def send(settings: Settings, messages: list[Message]) -> None:
     failed: list[str] = []
     # As the workers do: murmur2, so that a key goes to the partition of its aggregate.
     producer = Producer(
-        {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 0}
+        {
+            "bootstrap.servers": settings.kafka,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "log_level": 0,
+        }
     )
     for message in messages:
         producer.produce(

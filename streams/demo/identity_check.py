@@ -31,7 +31,9 @@ class IdentityVerdict(msgspec.Struct):
 
     @property
     def holds(self) -> bool:
-        return self.linked == self.shared and not self.wrongly_linked and self.conflicts_logged == self.conflicts_planted
+        return (
+            self.linked == self.shared and not self.wrongly_linked and self.conflicts_logged == self.conflicts_planted
+        )
 
 
 def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVerdict:
@@ -62,7 +64,9 @@ def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) 
             where[source] = entity_id
         logged = {
             (entity_id, field)
-            for entity_id, field in connection.execute("SELECT DISTINCT entity_id::text, field FROM conflict WHERE entity = 'customer'")
+            for entity_id, field in connection.execute(
+                "SELECT DISTINCT entity_id::text, field FROM conflict WHERE entity = 'customer'"
+            )
         }
     for erp, crm in pairs.items():
         verdict.shared += 1

@@ -57,7 +57,7 @@ def check_writeback(
     won = sorted({fact["opportunity"] for fact in facts if fact.get("fact") == "won"})
     verdict = WritebackVerdict()
     with psycopg.connect(crm_dsn) as crm:
-        shown = dict(
+        shown: dict[str, Any] = dict(
             crm.execute(
                 "SELECT id::text, shipment_status FROM opportunity"
                 " WHERE id = ANY(%s::uuid[]) AND stage = 'Closed Won' AND NOT is_deleted", [won],
@@ -78,7 +78,7 @@ def check_writeback(
             verdict.shipments_shown += shown[opportunity] in ("partially_shipped", "shipped", "delivered")
     verdict.echoes_dropped = sum(one["lanes"].get("assemble", {}).get("counts", {}).get("echoes", 0) for one in stats)
     with psycopg.connect(hub_dsn) as hub:
-        states = dict(hub.execute("SELECT state, count(*) FROM intent GROUP BY state").fetchall())
+        states: dict[str, int] = dict(hub.execute("SELECT state, count(*) FROM intent GROUP BY state").fetchall())
         asked = hub.execute(
             "SELECT count(*) FROM intent WHERE state = 'waiting' AND rule = 'demo-erp/order_from_opportunity'"
         ).fetchone()

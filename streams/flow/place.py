@@ -54,8 +54,8 @@ def with_descendants(state: AggregateState, entity_id: str) -> list[EntityState]
         if current in seen:
             continue
         seen.add(current)
-        member = state.members.get(current)
-        if member is not None:
-            found.append(member)
+        here = state.members.get(current)
+        if here is not None:
+            found.append(here)
         queue.extend(child.id for child in children.get(current, ()))
     return found

@@ -156,7 +156,11 @@ class HubStore:
                     for one in claims:
                         if one.holders:
                             await connection.execute(SQL["release_keys"], [one.holders, one.keys])
-                    claiming = [await connection.execute(SQL["claim_keys"], [_encode(one.wanted)]) for one in claims if one.wanted]
+                    claiming = [
+                        await connection.execute(SQL["claim_keys"], [_encode(one.wanted)])
+                        for one in claims
+                        if one.wanted
+                    ]
                     if intents:
                         await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:

@@ -37,7 +37,12 @@ _COLUMNS = """id::text, entity, entity_id::text, aggregate_id::text, field, kind
 
 
 def conflicts(
-    connection: psycopg.Connection[Any], *, entity: str | None = None, kind: str | None = None, past: bool = False, limit: int = 50
+    connection: psycopg.Connection[Any],
+    *,
+    entity: str | None = None,
+    kind: str | None = None,
+    past: bool = False,
+    limit: int = 50,
 ) -> list[Logged]:
     """Conflicts that stand, the newest first; with `past` also those that are over or decided."""
     rows = connection.execute(
@@ -51,7 +56,9 @@ def conflicts(
 
 def conflict(connection: psycopg.Connection[Any], conflict_id: str) -> Logged:
     """One conflict, by its id or the first letters of it. Raises ConfigError when there is none, or more than one."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM conflict WHERE starts_with(id::text, %s) LIMIT 2", [conflict_id.lower()]).fetchall()
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM conflict WHERE starts_with(id::text, %s) LIMIT 2", [conflict_id.lower()]
+    ).fetchall()
     if len(rows) != 1:
         raise ConfigError(
             f"{'no conflict has' if not rows else 'more than one conflict has'} an id that begins with {conflict_id!r}",
@@ -95,7 +102,9 @@ def proposals(connection: psycopg.Connection[Any], *, least: float = 88.0, limit
                 name = fuzz.token_sort_ratio(one[1].casefold(), other[1].casefold())
                 if name < 70:
                     continue
-                street = fuzz.ratio((one[4] or "").casefold(), (other[4] or "").casefold()) if one[4] and other[4] else 60.0
+                street = (
+                    fuzz.ratio((one[4] or "").casefold(), (other[4] or "").casefold()) if one[4] and other[4] else 60.0
+                )
                 alike = [word for word, at in (("e-mail", 5), ("phone", 6)) if one[at] and one[at] == other[at]]
                 score = min(100.0, 0.7 * name + 0.3 * street + 5 * len(alike))
                 if score >= least:

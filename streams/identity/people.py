@@ -76,21 +76,35 @@ def find(connection: psycopg.Connection[Any], name: str) -> Master:
             if said.fields is None:
                 said.fields = record
         names = connection.execute(
-            "SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1", [current]
+            "SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1",
+            [current],
         )
         return Master(asked, current, row[0], row[2], row[3], apart, record, contributions, [one[0] for one in names])
-    raise ConfigError(f"the hub knows no record {name}", remedy="give its canonical id, or system:key as in demo-erp:1042")
+    raise ConfigError(
+        f"the hub knows no record {name}", remedy="give its canonical id, or system:key as in demo-erp:1042"
+    )
 
 
 def merge(loser: Master, winner: Master) -> Message:
     """Make two records one: everything that hangs on `loser` follows to `winner`. Raises ConfigError where that can not be."""
     if loser.entity != winner.entity or loser.entity not in MASTERS:
         raise ConfigError(
-            f"a {loser.entity} can not be merged into a {winner.entity}", remedy=f"two records of one kind: {' or '.join(MASTERS)}"
+            f"a {loser.entity} can not be merged into a {winner.entity}",
+            remedy=f"two records of one kind: {' or '.join(MASTERS)}",
         )
     if loser.canonical == winner.canonical:
-        raise ConfigError(f"they are one record already: {winner.canonical}", remedy="`opshub identity show` says of what it is made")
-    change = Change("link", loser.entity, loser.canonical, PEOPLE, same_as=winner.canonical, target=winner.canonical, source_us=now_us())
+        raise ConfigError(
+            f"they are one record already: {winner.canonical}", remedy="`opshub identity show` says of what it is made"
+        )
+    change = Change(
+        "link",
+        loser.entity,
+        loser.canonical,
+        PEOPLE,
+        same_as=winner.canonical,
+        target=winner.canonical,
+        source_us=now_us(),
+    )
     return Message(f"changes.{ENTITIES[loser.entity].aggregate}", loser.canonical, change)
 
 
@@ -98,9 +112,12 @@ def split(record: Master) -> Message:
     """Take `record.id` out of the record that it is part of. Raises ConfigError where it is not part of another."""
     if record.id == record.canonical:
         raise ConfigError(
-            f"{record.id} is the record itself, not a part of another", remedy="name the part: one of the sources of `opshub identity show`"
+            f"{record.id} is the record itself, not a part of another",
+            remedy="name the part: one of the sources of `opshub identity show`",
         )
-    others = {source: said for source, said in record.contributions.items() if source != record.id and said.system != PEOPLE}
+    others = {
+        source: said for source, said in record.contributions.items() if source != record.id and said.system != PEOPLE
+    }
     if not others:
         raise ConfigError(f"nothing would be left of {record.canonical}", remedy="it has one source only")
     change = Change("link", record.entity, record.id, PEOPLE, target=record.id, source_us=now_us())
@@ -111,7 +128,18 @@ def decide(entity: str, entity_id: str, aggregate_id: str, fields: dict[str, Any
     """Let a person's word stand for these fields (canonical values; null takes an earlier word back), whatever the systems say later."""
     at = now_us()
     change = Change(
-        "change", entity, source_id(PEOPLE, entity, entity_id), PEOPLE, entity_id, "u", 0, at, 0, at, same_as=entity_id, fields=fields
+        "change",
+        entity,
+        source_id(PEOPLE, entity, entity_id),
+        PEOPLE,
+        entity_id,
+        "u",
+        0,
+        at,
+        0,
+        at,
+        same_as=entity_id,
+        fields=fields,
     )
     return Message(f"changes.{ENTITIES[entity].aggregate}", aggregate_id, change)
 

@@ -34,7 +34,7 @@ def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
     decode_key = msgspec.json.Decoder(table.key_type).decode
     try:
         with psycopg.connect(dsn, connect_timeout=5) as connection:
-            types = dict(
+            types: dict[str, str] = dict(
                 connection.execute(
                     "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
                     [schema, name],
@@ -62,5 +62,5 @@ def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Compose
         parts.append(sql.Literal(column) + sql.SQL(", ") + sql.SQL(form).format(c=sql.Identifier(column)))
     # json_build_object takes at most a hundred arguments.
     chunks = [sql.SQL(", ").join(parts[i : i + 40]) for i in range(0, len(parts), 40)] or [sql.SQL("")]
-    objects = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
+    objects: list[sql.Composable] = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
     return sql.SQL(" || ").join(objects) if len(objects) > 1 else sql.Composed([objects[0]])

@@ -141,11 +141,19 @@ def _conflict(
     owner, others = systems[0], systems[1:]
     edits = sorted(one.edited[3] for one in systems if one.edited is not None)
     kind = "disagreement"
-    if any(other.edited is not None and other.value != owner.value and other.since_us > owner.since_us for other in others):
+    if any(
+        other.edited is not None and other.value != owner.value and other.since_us > owner.since_us for other in others
+    ):
         kind = "owned_field_changed"
     if any(later - earlier <= rules.window_us for earlier, later in pairwise(edits)):
         kind = "concurrent_edit"
-    told = {"owner": "owner wins", "newest": "newest wins", "trust": "highest trust", "complete": "most complete", "ask": "ask a person"}
+    told = {
+        "owner": "owner wins",
+        "newest": "newest wins",
+        "trust": "highest trust",
+        "complete": "most complete",
+        "ask": "ask a person",
+    }
     by_hand = winner.system == PEOPLE
     return Conflict(
         "", entity.entity, entity.id, name, kind, {one.system: one.value for one in systems}, winner.system,
@@ -178,5 +186,16 @@ def _deleted_and_kept(entity: EntityState, rules: EntityRule) -> list[Conflict]:
     rule = "the owner's delete counts" if rules.deletes == "owner" else "kept while one system has it"
     said_of = {system: _where(said, None) for system, said in by_system.items()}
     return [
-        Conflict("", entity.entity, entity.id, "*", "delete_update", values, winner, rule, "settled" if kept else "deleted", said_of)
+        Conflict(
+            "",
+            entity.entity,
+            entity.id,
+            "*",
+            "delete_update",
+            values,
+            winner,
+            rule,
+            "settled" if kept else "deleted",
+            said_of,
+        )
     ]

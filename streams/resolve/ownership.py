@@ -51,14 +51,18 @@ class EntityOwnership(_Part):
     stage: str | None = Field(default=None, description="the field that says in which stage a record is")
     deletes: Literal["all", "owner"] = Field(default="all", description="whose delete deletes the record")
     window_seconds: float = Field(default=60, gt=0, description="edits of one field closer than this are concurrent")
-    match: tuple[tuple[str, ...], ...] = Field(default=(), description="keys by which records of two systems are one, strongest first")
+    match: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="keys by which records of two systems are one, strongest first"
+    )
     fields: dict[str, Annotated[FieldOwnership, BeforeValidator(_short)]] = {}
 
 
 class OwnershipFile(_Part):
     """connectors/ownership.yaml."""
 
-    flip_flop_turns: int = Field(default=3, ge=2, description="times that one disagreement may come back before it is stopped")
+    flip_flop_turns: int = Field(
+        default=3, ge=2, description="times that one disagreement may come back before it is stopped"
+    )
     entities: dict[str, EntityOwnership] = {}
 
 
@@ -85,7 +89,11 @@ def _checked(path: Path, name: str, one: EntityOwnership) -> EntityRule:
     if name not in ENTITIES:
         raise ConfigError(f"{path}: there is no entity {name!r}", remedy=f"one of {', '.join(sorted(ENTITIES))}")
     fields = ENTITIES[name].fields
-    named = [*one.fields, *([one.stage] if one.stage else []), *(part for key in one.match for part in key if part != "email_domain")]
+    named = [
+        *one.fields,
+        *([one.stage] if one.stage else []),
+        *(part for key in one.match for part in key if part != "email_domain"),
+    ]
     for field in named:
         if field not in fields:
             raise ConfigError(f"{path}: {name} has no field {field!r}", remedy=f"one of {', '.join(sorted(fields))}")
@@ -93,14 +101,22 @@ def _checked(path: Path, name: str, one: EntityOwnership) -> EntityRule:
         kind = fields[field].kind
         policies = {rule.policy, *(stage.policy for stage in rule.stages.values())}
         if "sum" in policies and kind not in ("int", "decimal"):
-            raise ConfigError(f"{path}: {name}.{field} is {kind} and can not be summed", remedy="another policy, such as owner or newest")
+            raise ConfigError(
+                f"{path}: {name}.{field} is {kind} and can not be summed",
+                remedy="another policy, such as owner or newest",
+            )
         if "union" in policies and kind not in ("tags", "map"):
-            raise ConfigError(f"{path}: {name}.{field} is {kind} and has no union", remedy="another policy, such as owner or complete")
+            raise ConfigError(
+                f"{path}: {name}.{field} is {kind} and has no union", remedy="another policy, such as owner or complete"
+            )
         if "trust" in policies and not (rule.trust or any(stage.trust for stage in rule.stages.values())):
-            raise ConfigError(f"{path}: {name}.{field} says `trust` but not whom", remedy="add `trust: {system: number}`")
+            raise ConfigError(
+                f"{path}: {name}.{field} says `trust` but not whom", remedy="add `trust: {system: number}`"
+            )
         if rule.stages and one.stage is None:
             raise ConfigError(
-                f"{path}: {name}.{field} has stages but {name} names no `stage` field", remedy="add `stage: status` to the entity"
+                f"{path}: {name}.{field} has stages but {name} names no `stage` field",
+                remedy="add `stage: status` to the entity",
             )
     rules = {field: rule.rule() for field, rule in one.fields.items()}
     for field, kind_of in fields.items():

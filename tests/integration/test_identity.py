@@ -38,7 +38,9 @@ def wait_for(what: Any, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def account(live: Pipeline, name: str, *, tax_id: str | None = None, phone: str | None = None, email: str | None = None) -> str:
+def account(
+    live: Pipeline, name: str, *, tax_id: str | None = None, phone: str | None = None, email: str | None = None
+) -> str:
     with live.connect("CRM") as crm:
         row = crm.execute(
             "INSERT INTO account (name, legal_name, tax_id, phone, email, billing_country) VALUES (%s, %s, %s, %s, %s, 'Germany') RETURNING id::text",
@@ -48,7 +50,9 @@ def account(live: Pipeline, name: str, *, tax_id: str | None = None, phone: str 
     return str(row[0])
 
 
-def cust(live: Pipeline, name: str, *, tax_id: str | None = None, phone: str | None = None, email: str | None = None) -> str:
+def cust(
+    live: Pipeline, name: str, *, tax_id: str | None = None, phone: str | None = None, email: str | None = None
+) -> str:
     with live.connect("ERP") as erp:
         row = erp.execute(
             "INSERT INTO erp.cust (short_name, name1, vat_no, phone, email, ctry, curr) VALUES (%s, %s, %s, %s, %s, 'DE', 'EUR') RETURNING id::text",
@@ -75,16 +79,24 @@ def content(live: Pipeline) -> tuple[dict[Any, Any], dict[Any, Any]]:
         ).fetchall()
     records = {(row[0], row[1]): (json.loads(row[2]), row[3], row[4]) for row in rows}
     topics: dict[Any, Any] = {}
-    for topic, key, _, body in read_canonical(live.settings, ["canonical.customer", "canonical.contact", "canonical.order_flow", "canonical.sales_order"]):
+    for topic, key, _, body in read_canonical(
+        live.settings, ["canonical.customer", "canonical.contact", "canonical.order_flow", "canonical.sales_order"]
+    ):
         topics[topic, key] = body
-    return records, {name: None if body is None else body[37 + 2 :] for name, body in topics.items() if body is not None}
+    return records, {
+        name: None if body is None else body[37 + 2 :] for name, body in topics.items() if body is not None
+    }
 
 
 def test_a_tax_number_links_and_people_decide(live: Pipeline) -> None:
     key = account(live, "Nordwind GmbH", tax_id="DE 136.695.976", phone="+49 30 901820")
     other = cust(live, "Nordwind GmbH", tax_id="DE136695976", phone="+49 30 901899")
     with hub(live) as connection:
-        wait_for(lambda: connection.execute("SELECT 1 FROM entity WHERE id = %s AND contributions ? %s", [crm_id(key), erp_id(other)]).fetchone())
+        wait_for(
+            lambda: connection.execute(
+                "SELECT 1 FROM entity WHERE id = %s AND contributions ? %s", [crm_id(key), erp_id(other)]
+            ).fetchone()
+        )
         live.drain()
         found = [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)]
         assert [(one.field, one.winner, one.rule) for one in found] == [("phone", "demo-crm", "owner wins")]
@@ -98,7 +110,11 @@ def test_a_tax_number_links_and_people_decide(live: Pipeline) -> None:
             crm.execute("UPDATE account SET phone = '+49 30 901777' WHERE id = %s", [key])
         live.drain()
         assert connection.execute(phone, [crm_id(key)]).fetchone() == ("+4930901899",)
-        decided = [one for one in inbox.conflicts(connection, past=True) if one.entity_id == crm_id(key) and one.outcome == "decided"]
+        decided = [
+            one
+            for one in inbox.conflicts(connection, past=True)
+            if one.entity_id == crm_id(key) and one.outcome == "decided"
+        ]
         assert decided
         assert decided[0].winner == people.PEOPLE
     assert live.verify().holds
@@ -120,10 +136,13 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
     before = content(live)
     with hub(live) as connection:
         flow = connection.execute(
-            "SELECT aggregate_id::text FROM entity WHERE entity = 'sales_order' AND record->>'customer_id' = %s", [erp_id(other)]
+            "SELECT aggregate_id::text FROM entity WHERE entity = 'sales_order' AND record->>'customer_id' = %s",
+            [erp_id(other)],
         ).fetchone()
         assert flow is not None
-        send(live.settings, [people.merge(people.find(connection, erp_id(other)), people.find(connection, crm_id(key)))])
+        send(
+            live.settings, [people.merge(people.find(connection, erp_id(other)), people.find(connection, crm_id(key)))]
+        )
         of_flow = "SELECT record->>'customer_id' FROM entity WHERE entity = 'order_flow' AND aggregate_id = %s"
         wait_for(lambda: connection.execute(of_flow, [flow[0]]).fetchone() == (crm_id(key),))
         live.drain()
@@ -139,14 +158,22 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
     assert verdict.holds, verdict.examples
     after = content(live)
     for now, then in zip(after, before, strict=True):
-        assert {name: (now.get(name), then.get(name)) for name in now.keys() | then.keys() if now.get(name) != then.get(name)} == {}
+        assert {
+            name: (now.get(name), then.get(name))
+            for name in now.keys() | then.keys()
+            if now.get(name) != then.get(name)
+        } == {}
     # What is said later of the record that was taken out stays with it.
     with live.connect("ERP") as erp:
         erp.execute("UPDATE erp.cust SET crm_ref = %s, memo = 'hello' WHERE id = %s", [key, other])
     live.drain()
     with hub(live) as connection:
-        assert connection.execute("SELECT record->>'notes' FROM entity WHERE id = %s", [erp_id(other)]).fetchone() == ("hello",)
-        assert connection.execute("SELECT contributions ? %s FROM entity WHERE id = %s", [erp_id(other), crm_id(key)]).fetchone() == (False,)
+        assert connection.execute("SELECT record->>'notes' FROM entity WHERE id = %s", [erp_id(other)]).fetchone() == (
+            "hello",
+        )
+        assert connection.execute(
+            "SELECT contributions ? %s FROM entity WHERE id = %s", [erp_id(other), crm_id(key)]
+        ).fetchone() == (False,)
     verdict = live.verify()
     assert verdict.holds, verdict.examples
 
@@ -155,7 +182,11 @@ def test_one_system_deletes_what_another_keeps_and_it_comes_back(live: Pipeline)
     key = account(live, "Beta AG", tax_id="DE 811.907.980")
     other = cust(live, "Beta AG", tax_id="DE811907980")
     with hub(live) as connection:
-        wait_for(lambda: connection.execute("SELECT 1 FROM entity WHERE id = %s AND contributions ? %s", [crm_id(key), erp_id(other)]).fetchone())
+        wait_for(
+            lambda: connection.execute(
+                "SELECT 1 FROM entity WHERE id = %s AND contributions ? %s", [crm_id(key), erp_id(other)]
+            ).fetchone()
+        )
         for gone, kinds in ((True, {"delete_update"}), (False, set())):
             with live.connect("CRM") as crm:
                 crm.execute("UPDATE account SET is_deleted = %s WHERE id = %s", [gone, key])

@@ -20,7 +20,19 @@ FIELDS = ("name", "phone", "email")
 
 def say(system: str, major: int, at: int, deleted: bool, fields: dict[str, Any]) -> Change:
     return Change(
-        "change", "customer", source_id(system, "customer", "1"), system, "1", "u", 0, major, 0, at, f"tx{major}", deleted=deleted, fields=fields
+        "change",
+        "customer",
+        source_id(system, "customer", "1"),
+        system,
+        "1",
+        "u",
+        0,
+        major,
+        0,
+        at,
+        f"tx{major}",
+        deleted=deleted,
+        fields=fields,
     )
 
 
@@ -45,12 +57,18 @@ def outcome(changes: list[Change], ownership: Ownership) -> tuple[Any, ...]:
     for change in changes:
         merge(entity, change)
     record, conflicts = golden(entity, ownership)
-    return record, {(one.id, one.kind, one.winner, one.rule, one.outcome) for one in conflicts}, is_deleted(entity, ownership)
+    return (
+        record,
+        {(one.id, one.kind, one.winner, one.rule, one.outcome) for one in conflicts},
+        is_deleted(entity, ownership),
+    )
 
 
 @settings(max_examples=300, deadline=None)
 @given(histories(), st.data())
-def test_any_interleaving_of_two_systems_gives_one_result(told: tuple[list[Change], list[Change], Ownership], data: st.DataObject) -> None:
+def test_any_interleaving_of_two_systems_gives_one_result(
+    told: tuple[list[Change], list[Change], Ownership], data: st.DataObject
+) -> None:
     left, right, ownership = told
     mixed: list[Change] = []
     first, second = list(left), list(right)
@@ -69,7 +87,9 @@ def test_all_252_interleavings_of_ten_changes() -> None:
     def mixes(one: list[Change], other: list[Change]) -> list[list[Change]]:
         if not one or not other:
             return [one + other]
-        return [[one[0], *rest] for rest in mixes(one[1:], other)] + [[other[0], *rest] for rest in mixes(one, other[1:])]
+        return [[one[0], *rest] for rest in mixes(one[1:], other)] + [
+            [other[0], *rest] for rest in mixes(one, other[1:])
+        ]
 
     every = mixes(left, right)
     assert len(every) == 252

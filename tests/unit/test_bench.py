@@ -22,7 +22,17 @@ def result(rate: float, p50: float) -> dict[str, Any]:
     for number in range(1, 5001):
         histogram.record_value(number * 20)
     samples = [
-        {"at": float(s), "phase": "steady", "rate": rate, "rows": 0, "rows_in": int(rate * s), "records_out": 0, "lag": s % 3, "cpu": {"w0": s * 0.3}, "memory": {"w0": 90.0}}
+        {
+            "at": float(s),
+            "phase": "steady",
+            "rate": rate,
+            "rows": 0,
+            "rows_in": int(rate * s),
+            "records_out": 0,
+            "lag": s % 3,
+            "cpu": {"w0": s * 0.3},
+            "memory": {"w0": 90.0},
+        }
         for s in range(1, 31)
     ]
     return {

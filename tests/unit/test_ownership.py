@@ -18,7 +18,9 @@ def entity(*said: Contribution, kind: str = "customer") -> EntityState:
     return EntityState("e", kind, contributions={f"{one.system}-{one.key}": one for one in said}, record={})
 
 
-def says(system: str, at: int = 1, *, deleted: bool = False, edits: dict[str, int] | None = None, **fields: Any) -> Contribution:
+def says(
+    system: str, at: int = 1, *, deleted: bool = False, edits: dict[str, int] | None = None, **fields: Any
+) -> Contribution:
     changed = {name: (0, us, 0, us, "t") for name, us in (edits or {}).items()}
     return Contribution(system, "1", 0, at, 0, at, deleted, fields, first_us=at, changed=changed or None)
 
@@ -30,7 +32,9 @@ def rules(**fields: FieldRule) -> Ownership:
 def test_the_owner_wins_where_it_says_something() -> None:
     record, conflicts = golden(entity(says("crm", phone="1", name=None), says("erp", phone="2", name="E")), rules())
     assert record == {"phone": "1", "name": "E"}
-    assert [(one.field, one.kind, one.winner, one.rule) for one in conflicts] == [("phone", "disagreement", "crm", "owner wins")]
+    assert [(one.field, one.kind, one.winner, one.rule) for one in conflicts] == [
+        ("phone", "disagreement", "crm", "owner wins")
+    ]
     assert conflicts[0].values == {"crm": "1", "erp": "2"}
 
 
@@ -45,13 +49,17 @@ def test_the_owner_wins_where_it_says_something() -> None:
     ],
 )
 def test_each_policy(rule: FieldRule, expected: str) -> None:
-    record, conflicts = golden(entity(says("crm", 1, notes="crm"), says("erp", 2, notes="erp says this")), rules(notes=rule))
+    record, conflicts = golden(
+        entity(says("crm", 1, notes="crm"), says("erp", 2, notes="erp says this")), rules(notes=rule)
+    )
     assert record["notes"] == expected
     assert conflicts[0].outcome == ("open" if rule.policy == "ask" else "settled")
 
 
 def test_sum_and_union_conflict_with_nothing() -> None:
-    ownership = rules(credit_limit=FieldRule(policy="sum"), tags=FieldRule(policy="union"), attributes=FieldRule(policy="union"))
+    ownership = rules(
+        credit_limit=FieldRule(policy="sum"), tags=FieldRule(policy="union"), attributes=FieldRule(policy="union")
+    )
     record, conflicts = golden(
         entity(
             says("crm", credit_limit=5, tags=["a", "b"], attributes={"k": "crm"}),
@@ -67,7 +75,9 @@ def test_amounts_belong_to_the_crm_until_the_order_is_confirmed() -> None:
     ownership = load_ownership(Path("connectors/ownership.yaml").resolve())
     for status, expected in (("draft", 1), ("confirmed", 2)):
         order = entity(
-            says("demo-crm", net_amount=1, status=None), says("demo-erp", net_amount=2, status=status), kind="sales_order"
+            says("demo-crm", net_amount=1, status=None),
+            says("demo-erp", net_amount=2, status=status),
+            kind="sales_order",
         )
         assert golden(order, ownership)[0]["net_amount"] == expected
 

@@ -21,6 +21,14 @@ flow = Dataflow("peer")
 source = KafkaSource([one.bootstrap], one.topics, tail=False, batch_size=4000)
 messages = op.input("in", flow, source)
 made = op.flat_map("map", messages, changes)
-op.output("out", made, KafkaSink([one.bootstrap], one.out, add_config={"linger.ms": "20", "compression.type": "lz4", "queue.buffering.max.messages": "500000"}))
+op.output(
+    "out",
+    made,
+    KafkaSink(
+        [one.bootstrap],
+        one.out,
+        add_config={"linger.ms": "20", "compression.type": "lz4", "queue.buffering.max.messages": "500000"},
+    ),
+)
 run_main(flow)
 work.took()

@@ -28,7 +28,12 @@ app = Application(
     producer_extra_config={"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000},
     consumer_extra_config={"queued.min.messages": 20_000},
 )  # fmt: skip
-out = app.topic(one.out, key_serializer="bytes", value_serializer=Second(), config=TopicConfig(num_partitions=4, replication_factor=1))
+out = app.topic(
+    one.out,
+    key_serializer="bytes",
+    value_serializer=Second(),
+    config=TopicConfig(num_partitions=4, replication_factor=1),
+)
 
 
 def changes(name: str) -> Any:
