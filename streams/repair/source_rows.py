@@ -61,6 +61,6 @@ def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Compose
         form = _FORMS.get(types[column], "{c}")
         parts.append(sql.Literal(column) + sql.SQL(", ") + sql.SQL(form).format(c=sql.Identifier(column)))
     # json_build_object takes at most a hundred arguments.
-    chunks = [sql.SQL(", ").join(parts[i : i + 40]) for i in range(0, len(parts), 40)] or [sql.SQL("")]
-    objects: list[sql.Composable] = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
-    return sql.SQL(" || ").join(objects) if len(objects) > 1 else sql.Composed([objects[0]])
+    chunks = [sql.SQL(", ").join(parts[i : i + 40]) for i in range(0, len(parts), 40)] or [sql.Composed([])]
+    objects = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
+    return sql.SQL(" || ").join(objects)
