@@ -37,7 +37,7 @@ demo: $(READY) ## the main job: everything up, a simulated company, live figures
 
 .PHONY: test
 test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name")
-	@$(BIN)/python -m pytest -m "not slow and not soak" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint and types
@@ -56,10 +56,6 @@ bench-peers: $(READY) ## the same work by other stream libraries, in venvs of th
 .PHONY: faults
 faults: $(READY) ## kill and cut, seeded: SEED=1 MINUTES=20 (ARGS="--only 'SIGKILL hub'")
 	@$(BIN)/python -m tests.faults.suite --seed $(or $(SEED),1) --minutes $(or $(MINUTES),20) $(ARGS)
-
-.PHONY: soak
-soak: $(READY) ## run for hours and look for what grows
-	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
 
 .PHONY: lock
 lock: $(READY) ## write the lock files again after a version was changed

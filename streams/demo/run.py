@@ -95,7 +95,7 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
             drain(settings, systems, env, seconds=300, tick=tick)
             if wait_delivered(settings.hub, seconds=0.0):
                 break
-            wait_delivered(settings.hub, seconds=120)
+            wait_delivered(settings.hub, seconds=15)
         took = time.monotonic() - started
         rows = raw_records(settings, systems)
         last = figures(settings)
