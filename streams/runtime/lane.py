@@ -155,8 +155,10 @@ class Lane:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": transaction_timeout_ms,
                 "compression.type": "lz4",
-                "linger.ms": 2,
-                "retry.backoff.ms": 10,
+                "linger.ms": 0.5,
+                # A transaction that begins while the last one is still being marked is told to wait: ask again soon.
+                "retry.backoff.ms": 5,
+                "retry.backoff.max.ms": 50,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 500_000,
                 "message.max.bytes": 8_000_000,
