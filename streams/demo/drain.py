@@ -37,7 +37,7 @@ def drain(
 
     Raises EnvironmentFault when that takes longer than `seconds`.
     """
-    partitions = _partitions(settings, systems)
+    partitions = count_partitions(settings, systems)
     wait_quiet(settings, partitions, seconds=seconds, tick=tick)
     awaited = raw_records(settings, systems)
     for prefix, marker in MARKERS.values():
@@ -55,7 +55,7 @@ def drain(
         )
 
 
-def _partitions(settings: Settings, systems: list[System]) -> int:
+def count_partitions(settings: Settings, systems: list[System]) -> int:
     """Partitions that the lanes of all workers together must hold."""
     consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from streams.demo.drain import count_partitions
 from streams.demo.watch import worker_stats
 from streams.stack.workers import stop_worker
 
@@ -20,6 +21,7 @@ def _partitions(pipeline: Any) -> dict[str, set[str]]:
 
 
 def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
+    everything = count_partitions(pipeline.settings, pipeline.systems)
     pipeline.start_worker("two-a")
     pipeline.start_worker("two-b")
     try:
@@ -27,12 +29,13 @@ def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
         held: dict[str, set[str]] = {}
         while time.monotonic() < end:
             held = _partitions(pipeline)
-            if len(held) == 2 and all(held.values()):
+            if len(held) == 2 and all(held.values()) and len(set.union(*held.values())) == everything:
                 break
             time.sleep(0.2)
         assert len(held) == 2 and all(held.values()), held
         assert not set.intersection(*held.values()), "a partition is held twice"
         together = len(set.union(*held.values()))
+        assert together == everything
 
         stop = threading.Event()
         made = [0]

@@ -5,11 +5,17 @@ The databases are the oracle: `verify` reads them again, row by row. Each exampl
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from streams.stack.native import NativeStack
+from tests.conftest import Pipeline, stack_settings
 
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=40
@@ -46,10 +52,19 @@ transactions = st.lists(st.lists(statement(), min_size=1, max_size=4), min_size=
 
 
 @pytest.fixture(scope="module")
-def running(pipeline: Any) -> Any:
-    pipeline.start_worker("property")
-    yield pipeline
-    pipeline.stop_workers()
+def running() -> Any:
+    """A stack of its own: the comparison is of all that the databases, hub and topics hold, other tests' rows included."""
+    folder = Path(tempfile.mkdtemp(prefix="opshub-random-"))
+    stack = NativeStack(stack_settings(folder), end_with_parent=True)
+    try:
+        stack.up()
+        pipeline = Pipeline(stack, stack.settings)
+        pipeline.start_worker("property")
+        yield pipeline
+        pipeline.stop_workers()
+    finally:
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @settings(
