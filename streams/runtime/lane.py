@@ -1,4 +1,4 @@
-"""One agent's own path through Kafka: a consumer group, and a producer whose transactions are fenced by it.
+"""One agent's own path through Kafka: a consumer group, and producers whose transactions are fenced by it.
 
 In: topics. Out: batches in offset order, one in flight at a time, each followed by one transaction that holds
 everything the batch gave rise to together with the offsets it consumed.
@@ -38,6 +38,12 @@ _GONE = {
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError._ASSIGNMENT_LOST,
 }
+
+
+PRODUCERS = 3
+"""They take turns: after a commit the broker still marks the partitions of that transaction, and lets the same producer not begin
+another before it is done, which takes longer than a small batch does.
+"""
 
 
 class Output(NamedTuple):
@@ -82,7 +88,7 @@ Rebalanced = Callable[[set[TP]], Awaitable[None]]
 
 
 class Lane:
-    """A consumer group and a transactional producer, driven by one thread.
+    """A consumer group and transactional producers, driven by one thread.
 
     `linger` is how long, in seconds, a poll waits for a fuller batch after its first record.
     """
@@ -148,25 +154,29 @@ class Lane:
             },
             logger=logger,
         )
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "client.id": transactional_id,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": transaction_timeout_ms,
-                "compression.type": "lz4",
-                "linger.ms": 0.5,
-                # A transaction that begins while the last one is still being marked is told to wait: ask again soon.
-                "retry.backoff.ms": 5,
-                "retry.backoff.max.ms": 50,
-                "batch.num.messages": 10_000,
-                "queue.buffering.max.messages": 500_000,
-                "message.max.bytes": 8_000_000,
-                "partitioner": "murmur2_random",
-                "log_level": 4,
-            },
-            logger=logger,
-        )
+        self._producers = [
+            Producer(
+                {
+                    "bootstrap.servers": bootstrap,
+                    "client.id": transactional_id,
+                    "transactional.id": f"{transactional_id}-{turn}",
+                    "transaction.timeout.ms": transaction_timeout_ms,
+                    "compression.type": "lz4",
+                    "linger.ms": 0.5,
+                    # A transaction that begins while this producer's last one is still being marked is told to wait.
+                    "retry.backoff.ms": 5,
+                    "retry.backoff.max.ms": 50,
+                    "batch.num.messages": 10_000,
+                    "queue.buffering.max.messages": 500_000,
+                    "message.max.bytes": 8_000_000,
+                    "partitioner": "murmur2_random",
+                    "log_level": 4,
+                },
+                logger=logger,
+            )
+            for turn in range(PRODUCERS)
+        ]
+        self._turn = 0
 
     # -- the asyncio side
 
@@ -226,10 +236,11 @@ class Lane:
     # -- the thread's side
 
     def _open(self) -> None:
-        while not self._stopping:
+        granted = 0
+        while not self._stopping and granted < len(self._producers):
             try:
-                self._producer.init_transactions(10)
-                break
+                self._producers[granted].init_transactions(10)
+                granted += 1
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
                 if not error.retriable():
@@ -290,18 +301,20 @@ class Lane:
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in consumed.items()]
         pause = 0.05
         outputs = list(outputs)
+        producer = self._producers[self._turn]
+        self._turn = (self._turn + 1) % len(self._producers)
         while True:
             try:
-                self._producer.begin_transaction()
-                self._produce(outputs)
+                producer.begin_transaction()
+                self._produce(producer, outputs)
                 fault_point(self._produced)
-                self._producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), 30)
-                self._producer.commit_transaction(30)
+                producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), 30)
+                producer.commit_transaction(30)
                 self.records_out += len(outputs)
                 self.waiting = None
                 return
             except RetryLater:
-                self._abort()
+                self._abort(producer)
                 raise
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
@@ -311,9 +324,9 @@ class Lane:
                             f"another worker uses the transactional id of {self.name}: {error.str()}",
                             remedy="give each worker a name of its own (--worker-name, OPSHUB_WORKER_NAME)",
                         ) from raised
-                    self._abort()
+                    self._abort(producer)
                     raise Fenced(error.str()) from raised
-                self._abort()
+                self._abort(producer)
                 if not (error.retriable() or error.txn_requires_abort()):
                     raise RetryLater(f"Kafka refused what {self.name} emits: {error.str()}") from raised
                 if pause > 0.3:
@@ -322,30 +335,30 @@ class Lane:
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
-    def _produce(self, outputs: list[Output]) -> None:
+    def _produce(self, producer: Producer, outputs: list[Output]) -> None:
         plain: dict[str, list[dict[str, Any]]] = {}
         for topic, key, value, headers in outputs:
             if headers is None:
                 plain.setdefault(topic, []).append({"key": key, "value": value})
             else:
-                self._produce_one(topic, key, value, headers)
+                self._produce_one(producer, topic, key, value, headers)
         for topic, messages in plain.items():
-            if self._producer.produce_batch(topic, messages) != len(messages):
+            if producer.produce_batch(topic, messages) != len(messages):
                 for message in messages:
                     if "_error" in message:
-                        self._produce_one(topic, message["key"], message["value"], None)
+                        self._produce_one(producer, topic, message["key"], message["value"], None)
 
-    def _produce_one(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> None:
+    def _produce_one(self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> None:
         while True:
             try:
-                self._producer.produce(topic, value=value, key=key, headers=headers)
+                producer.produce(topic, value=value, key=key, headers=headers)
                 return
             except BufferError:
-                self._producer.poll(0.05)
+                producer.poll(0.05)
 
-    def _abort(self) -> None:
+    def _abort(self, producer: Producer) -> None:
         try:
-            self._producer.abort_transaction(30)
+            producer.abort_transaction(30)
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             if error.fatal():

@@ -137,14 +137,14 @@ class Kafka(Server):
 
     def _format(self) -> None:
         """Make the storage on the first start, with a cluster id of its own."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")  # may begin with "-"
         command = java(
             "256m",
             *JVM_LIGHT,
             f"-Dlog4j2.configurationFile={self._log4j}",
             classpath=jars(self._lib),
             main="kafka.tools.StorageTool",
-            arguments=("format", "--cluster-id", cluster, "--config", str(self._config), "--ignore-formatted"),
+            arguments=("format", f"--cluster-id={cluster}", "--config", str(self._config), "--ignore-formatted"),
         )
         with self.log.open("ab") as log:
             done = subprocess.run(

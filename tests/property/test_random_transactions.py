@@ -59,6 +59,9 @@ def running() -> Any:
     try:
         stack.up()
         pipeline = Pipeline(stack, stack.settings)
+        with pipeline.connect("CRM") as crm, pipeline.connect("ERP") as erp:
+            crm.execute("INSERT INTO account (name) VALUES ('First Ltd')")
+            erp.execute("INSERT INTO erp.cust (name1, cred_lim) VALUES ('First Ltd', 1000)")
         pipeline.start_worker("property")
         yield pipeline
         pipeline.stop_workers()
