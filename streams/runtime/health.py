@@ -18,6 +18,7 @@ from hdrh.histogram import HdrHistogram
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Metric
 
+from streams.errors import EnvironmentFault
 from streams.runtime.faust_app import LaneApp
 from streams.settings import Settings
 
@@ -80,6 +81,9 @@ class Health:
                 "lag": sum(lag.values()),
                 "records_in": lane.records_in,
                 "records_out": lane.records_out,
+                "batches": lane.batches,
+                "work_s": round(lane.work_s, 3),
+                "commit_s": round(lane.commit_s, 3),
                 "idle_s": round(time.monotonic() - lane.last_progress, 3),
                 "counts": dict(self._counts.get(name, {})),
             }
@@ -156,8 +160,19 @@ class Health:
         service.router.add_get("/metrics", metrics)
         runner = web.AppRunner(service, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, host, port).start()
+        await _listen(runner, host, port)
         return runner
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise EnvironmentFault(
+            f"the worker's page can not listen on {host}:{port}: {error.strerror or error}",
+            remedy="end what listens there, or choose another port with OPSHUB_METRICS_PORT (0 takes any free one)",
+        ) from error
 
 
 async def serve_waiting(settings: Settings, text: str) -> web.AppRunner:
@@ -174,5 +189,5 @@ async def serve_waiting(settings: Settings, text: str) -> web.AppRunner:
     service.router.add_get("/readyz", readyz)
     runner = web.AppRunner(service, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+    await _listen(runner, settings.host, settings.metrics_port)
     return runner

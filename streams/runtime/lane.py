@@ -118,6 +118,11 @@ class Lane:
         self.last_progress = time.monotonic()
         self.records_in = 0
         self.records_out = 0
+        self.batches = 0
+        self.work_s = 0.0
+        """Seconds that batches were worked on, their commits included."""
+        self.commit_s = 0.0
+        """Seconds of those that were spent on commits."""
         self.consumed: dict[TP, int] = {}
         """Next offset to read, by partition, of what is committed."""
         self.ends: dict[TP, int] = {}
@@ -199,6 +204,8 @@ class Lane:
             try:
                 await deliver(batch)
                 await batch.done
+                self.work_s += time.monotonic() - self.last_progress
+                self.batches += 1
                 self.records_in += len(records)
                 self.consumed.update(consumed)
                 self._idle = True
@@ -208,7 +215,9 @@ class Lane:
 
     async def commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
         """See Batch.commit."""
+        started = time.monotonic()
         await self._call(self._commit, outputs, consumed)
+        self.commit_s += time.monotonic() - started
 
     async def stop(self) -> None:
         """Leave the group and close; a batch in flight has ended before, or is dropped uncommitted."""
@@ -348,7 +357,9 @@ class Lane:
                     if "_error" in message:
                         self._produce_one(producer, topic, message["key"], message["value"], None)
 
-    def _produce_one(self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> None:
+    def _produce_one(
+        self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Any
+    ) -> None:
         while True:
             try:
                 producer.produce(topic, value=value, key=key, headers=headers)

@@ -82,6 +82,12 @@ class Planner:
             member = one.member
             for name, target, rule in self._rules.get(member.entity, ()):
                 cause = max((at for system, at in causes.items() if system != target), default=None)
+                if cause is None and target not in one.said:
+                    # The target knows it only now: what others said of it before is news there.
+                    lives = (
+                        said.source_us for said in member.contributions.values() if said.live and said.system != target
+                    )
+                    cause = max(lives, default=None)
                 if cause is None or member.deleted or member.merged_into is not None:
                     continue
                 intent = _of_rule(name, target, rule, state, one, cause, joined)
@@ -107,6 +113,10 @@ def _of_rule(
         wanted = desired(rule, document_of(member))
         if holds(rule.skip_when, wanted):
             return None
+        if subject == member.id and member.entity != "order_flow":
+            if target not in said_by(member):
+                return None  # the target has no such record: once it says one, that is looked at again, below
+            joined = joined or target not in one.said
         before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
         moved = before != wanted
         if not moved and not (joined and _differs(wanted, state.members.get(subject), target)):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.errors import ConfigError
@@ -166,6 +167,30 @@ def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
     assert tell(said("demo-crm", "customer", "A", 4, name="Ada GmbH", credit_blocked=False, attributes={})) == [], (
         "the CRM is not told what it said"
     )
+
+
+def test_a_customer_that_the_crm_does_not_know_gives_it_nothing_until_it_does() -> None:
+    customer = source_id("demo-erp", "customer", "7")
+    state = AggregateState(customer, "customer", members={}, sources={})
+
+    def tell(change: Change) -> list[Intent]:
+        settling = Settling(Ownership(), {}, PLANNER)
+        settling.apply(state, [(change, None)])
+        settling.references()
+        settling.settle(lambda one: one)
+        return settling.intents
+
+    def erp(major: int, blocked: bool) -> Change:
+        return Change(
+            "change", "customer", customer, "demo-erp", "7", "u", 0, major, 0, major,
+            fields={"name": "ADA", "credit_blocked": blocked, "attributes": {"customer_no": "C000007"}},
+        )  # fmt: skip
+
+    assert tell(erp(1, False)) == []
+    assert tell(erp(2, True)) == []
+    known = said("demo-crm", "customer", "A", 3, name="Ada", credit_blocked=False, attributes={})
+    (blocked,) = tell(msgspec.structs.replace(known, same_as=customer))
+    assert (blocked.rule, blocked.subject_id) == ("demo-crm/credit_block", customer)
 
 
 def work(**more: Any) -> Work:
