@@ -51,6 +51,9 @@ class Show(msgspec.Struct):
 
 def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Show], None]) -> dict[str, Any]:
     """Run the demo; the verdict comes back as the object that `--json` prints. What it started is stopped again, but for `plan.keep`."""
+    if "partitions" not in settings.model_fields_set:
+        # A transaction costs the broker for each partition that it writes to: no more of them than there are workers.
+        settings = settings.model_copy(update={"partitions": max(1, plan.workers)})
     stack = NativeStack(settings)
     show = Show()
 
