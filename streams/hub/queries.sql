@@ -20,6 +20,11 @@ SELECT source_id::text, target::text, generation FROM identity WHERE same AND ge
 -- The aggregates in which these entities live.
 SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
 
+-- name: whereabouts
+-- The aggregates in which these entities live; last those that were linked, which go before.
+SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[])
+UNION ALL SELECT source_id::text, target::text FROM identity WHERE source_id = ANY(%s::uuid[]);
+
 -- name: share_identity
 -- Held by each transaction that uses sameness, so that a link waits for those that did not see it.
 SELECT pg_advisory_xact_lock_shared(7365710001);

@@ -46,8 +46,7 @@ class Homes:
         if not missing:
             return
         self.misses += len(missing)
-        found = dict(await lookup("homes", missing))
-        found.update(await lookup("forwards", missing))
+        found = dict(await lookup("whereabouts", missing, missing))
         for one in missing:
             self.known.put(one, found.get(one, one))
 

@@ -282,11 +282,12 @@ class Assemble:
 
 
 def _parts(groups: dict[str, Group], entangled: set[str]) -> list[dict[str, Group]]:
-    """All but the entangled together and those one by one; where none is named, two halves."""
-    rest = {key: group for key, group in groups.items() if key not in entangled}
-    if rest and len(rest) < len(groups):
-        return [rest, *({key: group} for key, group in groups.items() if key in entangled)]
-    if not rest:
-        return [{key: group} for key, group in groups.items()]
-    keys = list(groups)
-    return [{key: groups[key] for key in half} for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :])]
+    """Those that are not entangled, then the others; where that divides nothing, two halves."""
+    first = [key for key in groups if key not in entangled]
+    if not first or len(first) == len(groups):
+        first = list(groups)[: len(groups) // 2]
+    halves: tuple[dict[str, Group], dict[str, Group]] = {}, {}
+    chosen = set(first)
+    for key, group in groups.items():
+        halves[key not in chosen][key] = group
+    return list(halves)

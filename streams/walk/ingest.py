@@ -326,6 +326,11 @@ class Ingest:
         )
         for one in parents:
             homes.set(one.id, self._home(one))
+        # A delete tells its key and not its parent: it goes where its row went.
+        for _, mapped, _ in rows:
+            for one in mapped:
+                if one.parent is not None and one.entity not in _PARENTS and not one.deleted:
+                    homes.set(one.id, self._home(one))
 
     def _home(self, one: Mapped) -> str:
         if one.same_as is not None:

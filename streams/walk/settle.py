@@ -36,7 +36,7 @@ _LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.l
 
 
 class Entangled(OpshubError):
-    """One batch moves an entity into an aggregate that it changes too: take the aggregates `keys` one after the other."""
+    """One batch moves an entity into an aggregate that it changes too: take the aggregates `keys` after the others."""
 
     def __init__(self, keys: set[str]) -> None:
         super().__init__(f"{len(keys)} aggregates of one batch hand entities to each other")
@@ -65,7 +65,6 @@ class Settling:
         self._record_of: dict[str, Any] = {}
         self._bumped: set[str] = set()
         self._revised: set[str] = set()
-        self._row_of: dict[str, str] = {}
         self._current = ""
         self._entangled: set[str] = set()
         self._resourced: set[str] = set()
@@ -421,13 +420,12 @@ class Settling:
     def _write(self, member: EntityState, aggregate_id: str) -> None:
         known = self._rows.get(member.id)
         if known is not None and known[0] is not member:
-            self._entangled |= {self._row_of[member.id], self._current}
+            self._entangled.add(self._current)
             return
         if member.id not in self._revised:
             self._revised.add(member.id)
             member.revision += 1
         said = (fields.get("customer_id") for c in member.contributions.values() if (fields := c.fields))
-        self._row_of.setdefault(member.id, self._current)
         self._rows[member.id] = (member, aggregate_id, next((ref for ref in said if ref), None))
 
     # -- what comes out
