@@ -21,13 +21,12 @@ def _partitions(pipeline: Any) -> dict[str, set[str]]:
     return told
 
 
-@pytest.mark.slow  # one worker at times does not answer /stats in time beside the other; the cause is not found yet
 def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
     everything = count_partitions(pipeline.settings, pipeline.systems)
     pipeline.start_worker("two-a")
     pipeline.start_worker("two-b")
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         held: dict[str, set[str]] = {}
         while time.monotonic() < end:
             held = _partitions(pipeline)
