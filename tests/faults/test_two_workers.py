@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import httpx
-import pytest
 
 from streams.demo.drain import count_partitions
 from streams.demo.watch import worker_stats
