@@ -90,22 +90,24 @@ def url() -> Convert:
 
     def convert(value: Any) -> str | None:
         text = text_of(value).strip()
-        if not text:
-            return None
+        return read(text) if text else None
+
+    @lru_cache(maxsize=20_000)
+    def read(text: str) -> str:
         whole = text if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", text) else f"https://{text}"
         try:
             parts = urlsplit(whole)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            raise BadValue("not a web address", value) from None
+            raise BadValue("not a web address", text) from None
         if (
             parts.scheme.lower() not in ("http", "https")
             or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host)
             or re.search(r"\s", whole)
         ):
-            raise BadValue("not a web address", value)
+            raise BadValue("not a web address", text)
         if parts.username is not None:
-            raise BadValue("a web address with a user in it", value)
+            raise BadValue("a web address with a user in it", text)
         path = parts.path if parts.path != "/" or parts.query else ""
         rest = path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
         return f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}{rest}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from streams.mapping.cleanse.contact import country_code
@@ -41,7 +41,12 @@ def tax_id(country: str | None = None, country_column: str | None = None) -> Con
     code_of = country_code()
 
     def convert(value: Any, where: Any = None) -> str | None:
-        text = re.sub(r"[\s.\-/·]", "", unicodedata.normalize("NFKC", text_of(value))).upper()
+        text = text_of(value)
+        return read(text, None if where is None else text_of(where)) if text else None
+
+    @lru_cache(maxsize=20_000)
+    def read(value: str, where: str | None) -> str | None:
+        text = re.sub(r"[\s.\-/·]", "", unicodedata.normalize("NFKC", value)).upper()
         if not text:
             return None
         prefix = text[:2]
