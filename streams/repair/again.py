@@ -16,7 +16,7 @@ from streams.hub.store import SQL, entity_of_row
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.resolve.golden import Ownership, golden, is_deleted
-from streams.walk.settle import REFERENCES
+from streams.walk.canonical import REFERENCES
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from streams.provision.systems import System
 from streams.repair.source_rows import source_rows
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.settings import Settings
-from streams.walk.settle import REFERENCES, canonical, flow_record_id
+from streams.walk.canonical import REFERENCES, canonical, flow_record_id
 
 EXAMPLES = 20
 

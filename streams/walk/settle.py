@@ -16,22 +16,16 @@ from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, with_descendants
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
-from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict, EntityState
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.resolve.rules import PEOPLE
+from streams.walk.canonical import MERGEABLE, REFERENCES, canonical, flow_record_id
 from streams.walk.ingest import DeadLetter
 from streams.walk.matching import MATCHER, Claimant
 from streams.walk.parting import part
 from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo, said_by
 
-MERGEABLE = ("customer", "contact", "product")
-"""Entities of which two systems may have a record each; references to them go to the one that they are."""
-
-REFERENCES = {
-    name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
-}
 _LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.lines}
 
 
@@ -455,38 +449,3 @@ class Settling:
 
 def _at(change: Change) -> Position:
     return Position(change.epoch, change.major, change.minor)
-
-
-def flow_record_id(state: AggregateState) -> str:
-    """The id of the joined record of an order_flow aggregate."""
-    return source_id("opshub", "order_flow", state.id) if state.kind == "order_flow" else ""
-
-
-def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
-    """The whole canonical record: fields, header and lines."""
-    record = dict(member.record)
-    record["id"] = member.id
-    record["version"] = member.version
-    record["updated_at"] = member.updated_us
-    record["sources"] = sorted(
-        (
-            {"system": said.system, "key": said.key}
-            for said in member.contributions.values()
-            if not said.deleted and said.system != PEOPLE
-        ),
-        key=lambda source: (source["system"], source["key"]),
-    )
-    lines = ENTITIES[member.entity].lines
-    if lines is not None:
-        record["lines"] = [
-            {"id": line.id, **line.record}
-            for line in sorted(
-                (
-                    m
-                    for m in state.members.values()
-                    if m.entity == lines and m.parent == member.id and not m.deleted and m.version
-                ),
-                key=lambda m: (m.record.get("line_no") or 0, m.id),
-            )
-        ]
-    return record

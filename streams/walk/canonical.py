@@ -1,0 +1,52 @@
+"""What an aggregate's state says to the outside: the canonical record of a member, and which of its fields refer to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.model.entities import ENTITIES
+from streams.model.ids import source_id
+from streams.model.state import AggregateState, EntityState
+from streams.resolve.rules import PEOPLE
+
+MERGEABLE = ("customer", "contact", "product")
+"""Entities of which two systems may have a record each; references to them go to the one that they are."""
+
+REFERENCES = {
+    name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
+}
+
+
+def flow_record_id(state: AggregateState) -> str:
+    """The id of the joined record of an order_flow aggregate."""
+    return source_id("opshub", "order_flow", state.id) if state.kind == "order_flow" else ""
+
+
+def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
+    """The whole canonical record: fields, header and lines."""
+    record = dict(member.record)
+    record["id"] = member.id
+    record["version"] = member.version
+    record["updated_at"] = member.updated_us
+    record["sources"] = sorted(
+        (
+            {"system": said.system, "key": said.key}
+            for said in member.contributions.values()
+            if not said.deleted and said.system != PEOPLE
+        ),
+        key=lambda source: (source["system"], source["key"]),
+    )
+    lines = ENTITIES[member.entity].lines
+    if lines is not None:
+        record["lines"] = [
+            {"id": line.id, **line.record}
+            for line in sorted(
+                (
+                    m
+                    for m in state.members.values()
+                    if m.entity == lines and m.parent == member.id and not m.deleted and m.version
+                ),
+                key=lambda m: (m.record.get("line_no") or 0, m.id),
+            )
+        ]
+    return record
