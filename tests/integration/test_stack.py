@@ -198,6 +198,8 @@ def test_an_interrupted_start_leaves_nothing_running(state_dir: Path) -> None:
     variables = {f"OPSHUB_{name.upper()}": str(getattr(settings, name)) for name in vars(settings) if "port" in name}
     command = [sys.executable, "-m", "streams.cli", "up", "--state-dir", str(state_dir)]
     pipe = subprocess.PIPE
+    # A shell has what it starts in the background ignore SIGINT, and children inherit that; a handler they do not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, env=dict(os.environ) | variables, stderr=pipe, stdout=pipe, text=True) as starting:
         while not (state_dir / "run" / "kafka.json").exists() and starting.poll() is None:
             time.sleep(0.05)
