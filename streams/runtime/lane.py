@@ -130,6 +130,8 @@ class Lane:
         self.waiting: str | None = None
         """Why no broker can be read from, while that is so."""
         self._next_probe = 0.0
+        self._watermarks: dict[TP, tuple[int, int]] = {}
+        self._next_watermarks = 0.0
         self._stopping = False
         self._idle = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
@@ -230,10 +232,8 @@ class Lane:
         lags: dict[TP, int] = {}
         if self._stopping:
             return lags
-        for topic, partition in self.assigned:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            if high >= 0:
-                tp = (topic, partition)
+        for tp, (low, high) in self._watermarks.items():
+            if high >= 0 and tp in self.assigned:
                 read = self.consumed.get(tp, max(low, 0))
                 end = self.ends.get(tp, 0)
                 lags[tp] = max(0, high - (max(read, end) if self._idle else read))
@@ -264,6 +264,7 @@ class Lane:
 
     def _poll(self) -> list[Any]:
         first = self._consumer.poll(0.25)
+        self._note_watermarks()
         if self.waiting is not None:
             self._probe()
         if first is None or self._stopping:
@@ -274,6 +275,15 @@ class Lane:
         if all(message.error() is None for message in messages):
             return messages
         return [message for message in messages if self._usable(message)]
+
+    def _note_watermarks(self) -> None:
+        """For `lag`. A call of a client waits for every other call of it, a poll in another thread too, so only this thread may ask."""
+        if time.monotonic() < self._next_watermarks:
+            return
+        self._next_watermarks = time.monotonic() + 0.2
+        self._watermarks = {
+            tp: self._consumer.get_watermark_offsets(TopicPartition(*tp), cached=True) for tp in self.assigned
+        }
 
     def _broker_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self.waiting is None:
@@ -390,6 +400,7 @@ class Lane:
     def _set_assigned(self, partitions: set[TP]) -> None:
         self.assigned = partitions
         self.generation += 1
+        self._next_watermarks = 0.0
         self.consumed = {tp: offset for tp, offset in self.consumed.items() if tp in partitions}
         if self._loop is not None and self._on_rebalance is not None and not self._stopping:
             asyncio.run_coroutine_threadsafe(self._tell(partitions), self._loop).result(30)
