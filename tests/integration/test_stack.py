@@ -206,7 +206,10 @@ def test_an_interrupted_start_leaves_nothing_running(state_dir: Path) -> None:
         started = processes.read_records(state_dir / "run")
         starting.send_signal(signal.SIGINT)
         _, errors = starting.communicate(timeout=60)
-    assert starting.returncode == 130, errors
-    assert started
-    assert not any(processes.is_alive(record) for record in started)
-    assert processes.read_records(state_dir / "run") == []
+    try:
+        assert starting.returncode == 130, errors
+        assert started
+        assert not any(processes.is_alive(record) for record in started)
+        assert processes.read_records(state_dir / "run") == []
+    finally:
+        NativeStack(settings).down()
