@@ -21,23 +21,12 @@ from streams.demo.drain import drain, raw_records
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
 from streams.provision.systems import System, load_systems
-from streams.settings import Settings
+from streams.settings import PORTS, Settings
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers, stop_worker
 
-PORTS = (
-    "crm_port",
-    "erp_port",
-    "hub_port",
-    "kafka_port",
-    "kafka_controller_port",
-    "connect_port",
-    "registry_port",
-    "console_port",
-    "metrics_port",
-)
 OFFSET = 500
 
 Say = Callable[[str], None]

@@ -81,3 +81,7 @@ class Settings(BaseSettings):
     @property
     def hub(self) -> str:
         return self.hub_dsn or f"postgresql://opshub@{self.host}:{self.hub_port}/opshub"
+
+
+PORTS = tuple(name for name in Settings.model_fields if name.endswith("_port"))
+"""Names of the settings that are ports; `metrics_port` is the first of several, and last."""

@@ -12,20 +12,10 @@ import psycopg
 import pytest
 
 from streams.repair.verify import Verdict
-from streams.settings import Settings
+from streams.settings import PORTS, Settings
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
 
-PORT_SETTINGS = (
-    "crm_port",
-    "erp_port",
-    "hub_port",
-    "kafka_port",
-    "kafka_controller_port",
-    "connect_port",
-    "registry_port",
-    "console_port",
-)
 METRICS_PORTS = 20
 
 
@@ -34,10 +24,9 @@ def free_ports() -> dict[str, int]:
     choose = random.SystemRandom()
     for _ in range(200):
         first = choose.randrange(20_000, 31_000, 50)
-        needed = len(PORT_SETTINGS) + METRICS_PORTS
+        needed = len(PORTS) - 1 + METRICS_PORTS
         if all(port_is_free("127.0.0.1", port) for port in range(first, first + needed)):
-            ports = {name: first + offset for offset, name in enumerate(PORT_SETTINGS)}
-            return ports | {"metrics_port": first + len(PORT_SETTINGS)}
+            return {name: first + offset for offset, name in enumerate(PORTS)}
     raise RuntimeError("no free ports between 20000 and 31000")
 
 

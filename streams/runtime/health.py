@@ -158,15 +158,15 @@ class Health:
         service.router.add_get("/readyz", readyz)
         service.router.add_get("/stats", stats)
         service.router.add_get("/metrics", metrics)
-        runner = web.AppRunner(service, access_log=None)
-        await runner.setup()
-        await _listen(runner, host, port)
-        return runner
+        return await _listen(service, host, port)
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+async def _listen(service: web.Application, host: str, port: int) -> web.AppRunner:
+    runner = web.AppRunner(service, access_log=None)
+    await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
+        return runner
     except OSError as error:
         await runner.cleanup()
         raise EnvironmentFault(
@@ -187,7 +187,4 @@ async def serve_waiting(settings: Settings, text: str) -> web.AppRunner:
 
     service.router.add_get("/healthz", healthz)
     service.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(service, access_log=None)
-    await runner.setup()
-    await _listen(runner, settings.host, settings.metrics_port)
-    return runner
+    return await _listen(service, settings.host, settings.metrics_port)

@@ -142,16 +142,18 @@ def test_an_echo_makes_no_conflict_and_a_person_does() -> None:
     assert conflicts(None) == 1
 
 
+def tell(state: AggregateState, change: Change) -> list[Intent]:
+    """What one change of an aggregate gives rise to."""
+    settling = Settling(Ownership(), {}, PLANNER)
+    settling.apply(state, [(change, None)])
+    settling.references()
+    settling.settle(lambda one: one)
+    return settling.intents
+
+
 def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
     account = source_id("demo-crm", "customer", "A")
     state = AggregateState(account, "customer", members={}, sources={})
-
-    def tell(change: Change) -> list[Intent]:
-        settling = Settling(Ownership(), {}, PLANNER)
-        settling.apply(state, [(change, None)])
-        settling.references()
-        settling.settle(lambda one: one)
-        return settling.intents
 
     def erp(major: int, blocked: bool) -> Change:
         return Change(
@@ -159,26 +161,19 @@ def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
             same_as=account, fields={"name": "ADA", "credit_blocked": blocked, "attributes": {"customer_no": "C000007"}},
         )  # fmt: skip
 
-    assert tell(said("demo-crm", "customer", "A", 1, name="Ada", credit_blocked=False, attributes={})) == []
-    (number,) = tell(erp(2, False))
+    assert tell(state, said("demo-crm", "customer", "A", 1, name="Ada", credit_blocked=False, attributes={})) == []
+    (number,) = tell(state, erp(2, False))
     assert (number.rule, number.subject_id) == ("demo-crm/credit_block", account)
-    (blocked,) = tell(erp(3, True))
+    (blocked,) = tell(state, erp(3, True))
     assert blocked.key != number.key
-    assert tell(said("demo-crm", "customer", "A", 4, name="Ada GmbH", credit_blocked=False, attributes={})) == [], (
-        "the CRM is not told what it said"
-    )
+    assert (
+        tell(state, said("demo-crm", "customer", "A", 4, name="Ada GmbH", credit_blocked=False, attributes={})) == []
+    ), "the CRM is not told what it said"
 
 
 def test_a_customer_that_the_crm_does_not_know_gives_it_nothing_until_it_does() -> None:
     customer = source_id("demo-erp", "customer", "7")
     state = AggregateState(customer, "customer", members={}, sources={})
-
-    def tell(change: Change) -> list[Intent]:
-        settling = Settling(Ownership(), {}, PLANNER)
-        settling.apply(state, [(change, None)])
-        settling.references()
-        settling.settle(lambda one: one)
-        return settling.intents
 
     def erp(major: int, blocked: bool) -> Change:
         return Change(
@@ -186,10 +181,10 @@ def test_a_customer_that_the_crm_does_not_know_gives_it_nothing_until_it_does() 
             fields={"name": "ADA", "credit_blocked": blocked, "attributes": {"customer_no": "C000007"}},
         )  # fmt: skip
 
-    assert tell(erp(1, False)) == []
-    assert tell(erp(2, True)) == []
+    assert tell(state, erp(1, False)) == []
+    assert tell(state, erp(2, True)) == []
     known = said("demo-crm", "customer", "A", 3, name="Ada", credit_blocked=False, attributes={})
-    (blocked,) = tell(msgspec.structs.replace(known, same_as=customer))
+    (blocked,) = tell(state, msgspec.structs.replace(known, same_as=customer))
     assert (blocked.rule, blocked.subject_id) == ("demo-crm/credit_block", customer)
 
 
