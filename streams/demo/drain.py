@@ -18,11 +18,15 @@ from streams.simulator.setup import dsn_of
 MARKERS = {
     "demo-crm": (
         "DEMO_CRM",
-        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account LIMIT 1)",
+        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account ORDER BY created_at, id LIMIT 1)",
     ),
-    "demo-erp": ("DEMO_ERP", "UPDATE erp.cust SET memo = memo WHERE id = (SELECT id FROM erp.cust LIMIT 1)"),
+    "demo-erp": (
+        "DEMO_ERP",
+        "UPDATE erp.cust SET memo = memo WHERE id = (SELECT id FROM erp.cust ORDER BY id LIMIT 1)",
+    ),
 }
-"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it."""
+"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it. Always of the
+oldest row: which one comes first unasked changes with each update."""
 
 
 def drain(
