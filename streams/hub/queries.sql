@@ -21,9 +21,10 @@ SELECT source_id::text, target::text, generation FROM identity WHERE same AND ge
 SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
 
 -- name: whereabouts
--- The aggregates in which these entities live; last those that were linked, which go before.
-SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[])
-UNION ALL SELECT source_id::text, target::text FROM identity WHERE source_id = ANY(%s::uuid[]);
+-- Where each of these ids lives, as far as that is known: what it was linked to goes before the aggregate of its row.
+SELECT asked.id::text, coalesce(i.target, e.aggregate_id)::text
+FROM unnest(%s::uuid[]) AS asked (id) LEFT JOIN entity e ON e.id = asked.id LEFT JOIN identity i ON i.source_id = asked.id
+WHERE i.target IS NOT NULL OR e.id IS NOT NULL;
 
 -- name: share_identity
 -- Held by each transaction that uses sameness, so that a link waits for those that did not see it.

@@ -46,7 +46,7 @@ class Homes:
         if not missing:
             return
         self.misses += len(missing)
-        found = dict(await lookup("whereabouts", missing, missing))
+        found = dict(await lookup("whereabouts", missing))
         for one in missing:
             self.known.put(one, found.get(one, one))
 

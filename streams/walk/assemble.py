@@ -154,13 +154,9 @@ class Assemble:
                 self._drop(groups)
                 self.sameness.apply(news.learnt)
                 continue
-            except Entangled as error:
-                self._drop(groups)
-                await self._apart(groups, error, outputs, dead)
-                return
             except Exception as error:
                 self._drop(groups)
-                if not is_bad_record(error):
+                if not (isinstance(error, Entangled) or is_bad_record(error)):
                     raise
                 await self._apart(groups, error, outputs, dead)
                 return
@@ -286,8 +282,5 @@ def _parts(groups: dict[str, Group], entangled: set[str]) -> list[dict[str, Grou
     first = [key for key in groups if key not in entangled]
     if not first or len(first) == len(groups):
         first = list(groups)[: len(groups) // 2]
-    halves: tuple[dict[str, Group], dict[str, Group]] = {}, {}
     chosen = set(first)
-    for key, group in groups.items():
-        halves[key not in chosen][key] = group
-    return list(halves)
+    return [{key: group for key, group in groups.items() if (key in chosen) is part} for part in (True, False)]

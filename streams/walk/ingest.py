@@ -319,18 +319,11 @@ class Ingest:
                 elif one.parent not in here:
                     unknown.add(one.parent)
         await homes.learn(unknown, lookup)
-        # Parents first, so that a child finds the parent that came in the same batch.
-        parents = sorted(
-            (one for _, mapped, _ in rows for one in mapped if one.entity in _PARENTS and not one.deleted),
-            key=lambda one: _DEPTH[one.entity],
-        )
-        for one in parents:
+        # Parents first, so that a child finds the parent that came in the same batch; children too, since a delete tells
+        # its key and not its parent: it goes where its row went.
+        told = (one for _, mapped, _ in rows for one in mapped if one.entity in _PARENTS or one.parent is not None)
+        for one in sorted((one for one in told if not one.deleted), key=lambda one: _DEPTH[one.entity]):
             homes.set(one.id, self._home(one))
-        # A delete tells its key and not its parent: it goes where its row went.
-        for _, mapped, _ in rows:
-            for one in mapped:
-                if one.parent is not None and one.entity not in _PARENTS and not one.deleted:
-                    homes.set(one.id, self._home(one))
 
     def _home(self, one: Mapped) -> str:
         if one.same_as is not None:

@@ -82,7 +82,8 @@ class Planner:
             member = one.member
             for name, target, rule in self._rules.get(member.entity, ()):
                 cause = max((at for system, at in causes.items() if system != target), default=None)
-                if cause is None and target not in one.said:
+                anew = target not in one.said and target in said_by(member)
+                if cause is None and anew:
                     # The target knows it only now: what others said of it before is news there.
                     lives = (
                         said.source_us for said in member.contributions.values() if said.live and said.system != target
@@ -90,7 +91,7 @@ class Planner:
                     cause = max(lives, default=None)
                 if cause is None or member.deleted or member.merged_into is not None:
                     continue
-                intent = _of_rule(name, target, rule, state, one, cause, joined)
+                intent = _of_rule(name, target, rule, state, one, cause, joined or anew)
                 if intent is not None:
                     found.append(intent)
         return found
@@ -113,10 +114,8 @@ def _of_rule(
         wanted = desired(rule, document_of(member))
         if holds(rule.skip_when, wanted):
             return None
-        if subject == member.id and member.entity != "order_flow":
-            if target not in said_by(member):
-                return None  # the target has no such record: once it says one, that is looked at again, below
-            joined = joined or target not in one.said
+        if subject == member.id and member.contributions and target not in said_by(member):
+            return None  # the target has no such record; once it has, what was said before is looked at again
         before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
         moved = before != wanted
         if not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
