@@ -14,11 +14,11 @@ WITH new AS (
     INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
     SELECT key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given FROM new
     ON CONFLICT (key) DO NOTHING
-    RETURNING id
+    RETURNING target
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'superseded' FROM gone
 )
-SELECT pg_notify('opshub_intent', '') FROM added LIMIT 1;
+SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM added) t;
 
 -- name: planned_intents
 -- Intents of a target for which is not decided yet whether people are asked.
@@ -26,16 +26,18 @@ SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subje
        state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
 FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
 
--- name: triage_intent
--- Decide on an intent that is still undecided.
-WITH decided AS (
-    UPDATE intent SET state = %(state)s, reasons = %(reasons)s::jsonb, people = %(people)s, problem = %(problem)s, request = %(request)s::jsonb,
-        expires_at = now() + %(expires)s, not_before = coalesce(%(not_before)s, not_before),
-        done_at = CASE WHEN %(state)s = 'shadow' THEN clock_timestamp() END
-    WHERE id = %(id)s AND state = %(was)s RETURNING id
+-- name: triage_intents
+-- Decide on intents that are still undecided.
+WITH told AS (
+    SELECT * FROM jsonb_to_recordset(%s::jsonb) AS told (
+        id bigint, was text, state text, reasons jsonb, people integer, problem text, request jsonb, expires_s float8, not_before timestamptz)
+), decided AS (
+    UPDATE intent i SET state = t.state, reasons = t.reasons, people = t.people, problem = t.problem, request = t.request,
+        expires_at = now() + make_interval(secs => t.expires_s), not_before = coalesce(t.not_before, i.not_before),
+        done_at = CASE WHEN t.state = 'shadow' THEN clock_timestamp() END
+    FROM told t WHERE i.id = t.id AND i.state = t.was RETURNING i.id, t.state, t.reasons
 )
-INSERT INTO intent_log (intent_id, who, what, detail) SELECT id, 'opshub', %(state)s, %(reasons)s::jsonb FROM decided
-WHERE %(state)s <> 'approved' RETURNING intent_id;
+INSERT INTO intent_log (intent_id, who, what, detail) SELECT id, 'opshub', state, reasons FROM decided WHERE state <> 'approved' RETURNING intent_id;
 
 -- name: lease_intents
 -- Take what is due. One whose deliverer fell silent is taken over; two that write the same subject by one rule are never on their way at once.
@@ -53,32 +55,50 @@ RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, su
 -- The leases of others on a target run out now.
 UPDATE intent SET lease_until = clock_timestamp() WHERE target = %s AND state = 'delivering' AND leased_by <> %s RETURNING id;
 
--- name: finish_intent
--- What became of a leased intent; nothing is written by a deliverer whose lease another took over. Those that follow it are added with it.
-WITH done AS (
-    UPDATE intent SET state = %(state)s, problem = %(problem)s, request = coalesce(%(request)s::jsonb, request), result = coalesce(%(result)s::jsonb, result),
-        not_before = now() + %(pause)s, reasons = coalesce(%(reasons)s::jsonb, reasons), people = coalesce(%(people)s, people),
-        expires_at = coalesce(now() + %(expires)s, expires_at), leased_by = NULL, lease_until = NULL, failures = failures + (%(state)s = 'failed')::int,
-        done_at = CASE WHEN %(state)s IN ('delivered', 'dead', 'expired') THEN clock_timestamp() END
-    WHERE id = %(id)s AND state = 'delivering' AND leased_by = %(leased_by)s AND attempts = %(attempts)s RETURNING id
+-- name: finish_intents
+-- What became of leased intents; nothing is written by a deliverer whose lease another took over. Those that follow them are added with it.
+WITH told AS (
+    SELECT * FROM jsonb_to_recordset(%(told)s::jsonb) AS told (
+        id bigint, attempts integer, state text, what text, problem text, request jsonb, result jsonb, pause_s float8,
+        reasons jsonb, people integer, expires_s float8, follow jsonb)
+), done AS (
+    UPDATE intent i SET state = t.state, problem = t.problem, request = coalesce(t.request, i.request), result = coalesce(t.result, i.result),
+        not_before = now() + make_interval(secs => t.pause_s), reasons = coalesce(t.reasons, i.reasons), people = coalesce(t.people, i.people),
+        expires_at = coalesce(now() + make_interval(secs => t.expires_s), i.expires_at), leased_by = NULL, lease_until = NULL,
+        failures = i.failures + (t.state = 'failed')::int,
+        done_at = CASE WHEN t.state IN ('delivered', 'dead', 'expired') THEN clock_timestamp() END
+    FROM told t WHERE i.id = t.id AND i.state = 'delivering' AND i.leased_by = %(leased_by)s AND i.attempts = t.attempts
+    RETURNING i.id, t.what, t.problem, t.follow
 ), followed AS (
     INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
     SELECT new.key, new.rule, new.target, new.entity, new.entity_id, new.aggregate_id, new.subject_id, new.customer_id, new.version, new.cause_us, new.given
-    FROM done, jsonb_to_recordset(%(follow)s::jsonb) AS new (
+    FROM done, jsonb_to_recordset(done.follow) AS new (
         key text, rule text, target text, entity text, entity_id uuid, aggregate_id uuid, subject_id uuid, customer_id uuid,
         version bigint, cause_us bigint, given jsonb)
-    ON CONFLICT (key) DO NOTHING RETURNING id
+    ON CONFLICT (key) DO NOTHING RETURNING target
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what, detail)
-    SELECT id, %(leased_by)s, %(what)s, jsonb_strip_nulls(jsonb_build_object('problem', %(problem)s::text)) FROM done
-), told AS (
-    SELECT pg_notify('opshub_intent', '') FROM followed LIMIT 1
+    SELECT id, %(leased_by)s, what, jsonb_strip_nulls(jsonb_build_object('problem', problem)) FROM done
+), woken AS (
+    SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM followed) t
 )
-SELECT id, (SELECT count(*) FROM told) FROM done;
+SELECT id, (SELECT count(*) FROM woken) FROM done;
 
 -- name: last_written
--- What a rule last gave a subject, as the target had it afterwards.
-SELECT result->'written' FROM intent WHERE subject_id = %s AND rule = %s AND state = 'delivered' ORDER BY done_at DESC LIMIT 1;
+-- What rules last gave subjects, as the target had it afterwards.
+SELECT w.subject_id::text, w.rule, last.written
+FROM unnest(%s::uuid[], %s::text[]) AS w (subject_id, rule), LATERAL (
+    SELECT result->'written' AS written FROM intent i
+    WHERE i.subject_id = w.subject_id AND i.rule = w.rule AND i.state = 'delivered' ORDER BY done_at DESC LIMIT 1) last;
+
+-- name: work_of
+-- What there is to do for a target: what is paused; whether anything is undecided; seconds until something can be delivered, null when there
+-- is nothing; whether something is leased.
+SELECT (SELECT coalesce(array_agg(scope), '{}') FROM writeback_pause),
+       coalesce(bool_or(state = 'planned'), false),
+       extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until WHEN 'planned' THEN NULL ELSE not_before END) - clock_timestamp())::float8,
+       coalesce(bool_or(state = 'delivering'), false)
+FROM intent WHERE target = %s AND state IN ('planned', 'approved', 'failed', 'delivering');
 
 -- name: pauses
 SELECT scope FROM writeback_pause;
@@ -128,12 +148,12 @@ WITH decided AS (
                            WHERE d->>'what' = 'approve' AND d->'reasons' = reasons AND d->>'who' <> %(who)s) >= people THEN 'approved'
                      ELSE state END,
         done_at = CASE WHEN %(what)s = 'reject' THEN clock_timestamp() END, not_before = now()
-    WHERE id = %(id)s AND state = 'waiting' AND (expires_at IS NULL OR expires_at > now()) RETURNING id, state
+    WHERE id = %(id)s AND state = 'waiting' AND (expires_at IS NULL OR expires_at > now()) RETURNING id, state, target
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what, detail)
     SELECT id, %(who)s, %(what)s, jsonb_build_object('why', %(why)s::text, 'state', state) FROM decided
 )
-SELECT id, state, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) FROM decided;
+SELECT id, state, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', target)) n) FROM decided;
 
 -- name: intent_counts
 SELECT rule, state, count(*) FROM intent GROUP BY rule, state ORDER BY rule, state;
@@ -147,10 +167,13 @@ JOIN entity n ON n.id = w.id
 JOIN entity e ON e.id = coalesce(n.merged_into, n.id);
 
 -- name: lines_of
-SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
-       record::text, contributions::text
-FROM entity WHERE aggregate_id = (SELECT aggregate_id FROM entity WHERE id = %s) AND entity = %s AND parent_id = %s AND NOT deleted
-AND merged_into IS NULL AND version > 0;
+-- The live lines, of a kind for each, of these entities.
+SELECT l.parent_id::text, l.id::text, l.entity, l.aggregate_id::text, l.parent_id::text, l.merged_into::text, l.version, l.revision, l.deleted, l.updated_us,
+       l.record::text, l.contributions::text
+FROM unnest(%s::uuid[], %s::text[]) AS w (id, kind)
+JOIN entity h ON h.id = w.id
+JOIN entity l ON l.aggregate_id = h.aggregate_id AND l.parent_id = w.id AND l.entity = w.kind
+WHERE NOT l.deleted AND l.merged_into IS NULL AND l.version > 0;
 
 -- name: live_of
 -- How many live entities of these kinds an aggregate has.
@@ -162,12 +185,6 @@ AND version > 0 AND coalesce(record->>'status', '') <> 'cancelled';
 SELECT DISTINCT aggregate_id::text FROM entity
 WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
    OR (%(id)s::uuid IS NULL AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(what)s);
-
--- name: next_due
--- Seconds until something of this target can be delivered, null when there is nothing; whether something is leased.
-SELECT extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until ELSE not_before END) - clock_timestamp())::float8,
-       coalesce(bool_or(state = 'delivering'), false)
-FROM intent WHERE target = %s AND state IN ('approved', 'failed', 'delivering');
 
 -- name: flow_members
 -- The live documents of an order flow, and the joined record; lines are left out.

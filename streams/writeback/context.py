@@ -13,7 +13,7 @@ Out: a document of nested dicts, to which the paths of writeback.yaml lead:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from streams.hub.store import entity_of_row
@@ -28,23 +28,43 @@ Rows = Callable[..., Awaitable[list[Any]]]
 """HubStore.rows: (name of a statement, parameters) → rows."""
 
 
-async def gather(work: Work, rule: Rule, rows: Rows) -> dict[str, Any]:
-    """The document of one intent. Raises NotYet when the hub does not know the record any more."""
-    known = await _entities([work.entity_id, work.subject_id], rows)
-    main = known.get(work.entity_id)
-    subject = known.get(work.subject_id)
-    if main is None or subject is None or main.deleted or subject.deleted:
-        raise NotYet(
-            f"the hub has no live {work.entity} {work.entity_id}", ask="the record is gone: write it all the same?"
-        )
-    lines: list[EntityState] = []
-    of = ENTITIES[work.entity].lines
-    if rule.lines is not None and of is not None:
-        lines = [entity_of_row(row) for row in await rows("lines_of", work.entity_id, of, main.id)]
-        lines.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
-    wanted = {value for member in (main, *lines) for _, value in references(member)} - set(known)
+async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str, Any] | NotYet]:
+    """Intent id → its document, or NotYet when the hub does not know the record any more. Four statements, however many there are."""
+    known = await _entities({one for work, _ in works for one in (work.entity_id, work.subject_id)}, rows)
+    told: dict[int, dict[str, Any] | NotYet] = {}
+    live: list[tuple[Work, EntityState, EntityState]] = []
+    with_lines: dict[str, str] = {}
+    for work, rule in works:
+        main, subject = known.get(work.entity_id), known.get(work.subject_id)
+        if main is None or subject is None or main.deleted or subject.deleted:
+            told[work.id] = NotYet(
+                f"the hub has no live {work.entity} {work.entity_id}", ask="the record is gone: write it all the same?"
+            )
+            continue
+        live.append((work, main, subject))
+        of = ENTITIES[work.entity].lines
+        if rule.lines is not None and of is not None:
+            with_lines[main.id] = of
+    lines: dict[str, list[EntityState]] = {}
+    if with_lines:
+        for parent, *row in await rows("lines_of", list(with_lines), list(with_lines.values())):
+            lines.setdefault(parent, []).append(entity_of_row(row))
+    for found in lines.values():
+        found.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
+    referring = [*(main for _, main, _ in live), *(line for found in lines.values() for line in found)]
+    wanted = {value for member in referring for _, value in references(member)} - set(known)
     if wanted:
-        known |= await _entities(sorted(wanted), rows)
+        known |= await _entities(wanted, rows)
+    rules = {work.id: rule for work, rule in works}
+    for work, main, subject in live:
+        of_it = lines.get(main.id, []) if rules[work.id].lines is not None else []
+        told[work.id] = _document(work, main, subject, of_it, known)
+    return told
+
+
+def _document(
+    work: Work, main: EntityState, subject: EntityState, lines: list[EntityState], known: dict[str, EntityState]
+) -> dict[str, Any]:
     told = _described(main)
     if main.entity == "order_flow":
         told["record"] |= flow_words(main.record)
@@ -83,5 +103,5 @@ def _described(member: EntityState) -> dict[str, Any]:
     return {"record": {"id": member.id, **member.record}, "keys": keys, "said": said}
 
 
-async def _entities(ids: list[str], rows: Rows) -> dict[str, EntityState]:
-    return {row[0]: entity_of_row(row[1:]) for row in await rows("entities_by_id", ids)}
+async def _entities(ids: set[str], rows: Rows) -> dict[str, EntityState]:
+    return {row[0]: entity_of_row(row[1:]) for row in await rows("entities_by_id", sorted(ids))}

@@ -5,8 +5,10 @@ For each target a loop of its own, so that one that is down holds up no other:
     (1) decide on what is planned: shadow, waiting for people, or approved
     (2) lease what is due (SKIP LOCKED; a lease that ran out is taken over)
     (3) read the hub as it is now; check that the document is whole and that what was approved still is
-    (4) let the adapter do it, in one transaction of the target, found again by its idempotency key
+    (4) let the adapter do it, in a transaction of the target, found again by its idempotency key
     (5) note it, with the intents that follow from it, unless another took the lease over
+
+Each step takes a whole batch, so that the number of round trips does not grow with the number of intents.
 
 A crash between (4) and (5) leaves a lease that runs out; whoever takes it over finds in the target what was done.
 """
@@ -14,8 +16,8 @@ A crash between (4) and (5) leaves a lease that runs out; whoever takes it over 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -35,13 +37,19 @@ from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, Targe
 from streams.writeback.plan import holds
 from streams.writeback.prepare import check_whole, prepare
 from streams.writeback.rules import Rule, Writeback
-from streams.writeback.work import Adapter, Job, Work
+from streams.writeback.work import Adapter, Job, Outcome, Work
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
-BATCH = 50
+BATCH = 200
 POLL_S = 1.0
+NOTHING = "nothing to say"
+
+Documents = dict[int, dict[str, Any] | NotYet]
+"""Intent id → what the hub says of it."""
+Last = dict[tuple[str, str], dict[str, Any] | None]
+"""(subject, rule) → what the rule last wrote there."""
 
 after_failure = wait_exponential_jitter(multiplier=0.5, max=120, jitter=0.5)
 """Pause after the n-th attempt that the target refused."""
@@ -51,11 +59,11 @@ while_down = wait_exponential_jitter(multiplier=0.2, max=15, jitter=0.3)
 """Pause of the circuit breaker: nothing is sent to a target that did not answer."""
 
 
-def pause_of(wait: Callable[[RetryCallState], float], attempt: int) -> timedelta:
-    """The pause after this attempt, the first being 1."""
+def pause_of(wait: Callable[[RetryCallState], float], attempt: int) -> float:
+    """Seconds of pause after this attempt, the first being 1."""
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
     state.attempt_number = max(1, min(attempt, 30))
-    return timedelta(seconds=wait(state))
+    return wait(state)
 
 
 class Breaker:
@@ -69,7 +77,7 @@ class Breaker:
         """Seconds to stay away."""
         self.failures += 1
         self.cause = cause
-        return pause_of(while_down, self.failures).total_seconds()
+        return pause_of(while_down, self.failures)
 
     def answered(self) -> None:
         self.failures, self.cause = 0, ""
@@ -123,9 +131,10 @@ class Deliverer:
                     self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen"
                 ) as hub:
                     await hub.execute("LISTEN opshub_intent")
-                    async for _ in hub.notifies():
-                        for event in self._wake.values():
-                            event.set()
+                    async for told in hub.notifies():
+                        for target, event in self._wake.items():
+                            if told.payload in ("", target):
+                                event.set()
             except psycopg.Error as error:
                 logger.warning("the hub does not answer: %s; again in 2 s", str(error).strip())
                 await asyncio.sleep(2)
@@ -133,15 +142,16 @@ class Deliverer:
     async def _serve(self, target: str) -> None:
         store = HubStore(self._dsn, f"opshub-deliver-{self._name}-{target}")
         breaker, wake = self.breakers[target], self._wake[target]
+        expired = 0.0
         try:
             while True:
                 wake.clear()
                 pause = POLL_S
                 try:
-                    worked = await self.decide(target, store) + await self.pass_once(target, store)
-                    if worked:
-                        continue
-                    pause = await self._until_due(target, store)
+                    if time.monotonic() - expired > POLL_S:
+                        expired = time.monotonic()
+                        await store.rows("expire_intents")
+                    pause = await self.pass_once(target, store)
                 except TargetBusy:
                     self.counts["busy"] += 1
                 except TargetDown as down:
@@ -161,91 +171,133 @@ class Deliverer:
         finally:
             await store.close()
 
-    async def _until_due(self, target: str, store: HubStore) -> float:
-        ((seconds, _),) = await store.rows("next_due", target)
-        return POLL_S if seconds is None else min(POLL_S, max(0.005, seconds))
+    async def pass_once(self, target: str, store: HubStore) -> float:
+        """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
+        ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
+        decided = await self._decide(target, store) if undecided else 0
+        if target not in paused and (decided or leased or (due_s is not None and due_s <= 0)):
+            if await self._deliver(target, store, [scope for scope in paused if "/" in scope]):
+                return 0.0
+        if decided:
+            return 0.0
+        return POLL_S if due_s is None or target in paused else min(POLL_S, max(0.005, due_s))
 
     # -- (1)
 
-    async def decide(self, target: str, store: HubStore) -> int:
+    async def _decide(self, target: str, store: HubStore) -> int:
         """Decide on a batch of what is planned for this target; how many that were."""
         works = [Work(*row) for row in await store.rows("planned_intents", target, BATCH)]
-        decided = [await self._decide(work, store) for work in works]
-        await store.rows("expire_intents")
-        return sum(decided)
+        documents, last = await self._read(
+            [
+                (work, rule)
+                for work in works
+                if (rule := self._rules.get(work.rule)) and (rule.approval or not is_live_for(rule, work))
+            ],
+            store,
+        )
+        told = [one for work in works if (one := self._decision(work, documents, last)) is not None]
+        if told:
+            await store.rows("triage_intents", _json(told))
+        self.counts.update(one["state"] for one in told)
+        return len(told)
 
-    async def _decide(self, work: Work, store: HubStore) -> bool:
+    def _decision(self, work: Work, documents: Documents, last: Last) -> dict[str, Any] | None:
         rule = self._rules.get(work.rule)
         told: dict[str, Any] = {
-            "id": work.id, "was": work.state, "state": "approved", "reasons": "[]", "people": 0, "problem": None,
-            "request": None, "expires": None, "not_before": None,
+            "id": work.id, "was": work.state, "state": "approved", "reasons": [], "people": 0, "problem": None,
+            "request": None, "expires_s": None, "not_before": None,
         }  # fmt: skip
         if rule is None:
-            told |= {"state": "dead", "problem": f"there is no rule {work.rule} any more"}
-        elif not is_live_for(rule, work):
+            return told | {"state": "dead", "problem": f"there is no rule {work.rule} any more"}
+        if not is_live_for(rule, work):
             try:
-                document = await gather(work, rule, store.rows)
+                document = _found(documents, work)
                 check_whole(work, rule, document)
-                job = await self._job(work, rule, document, store)
-                told |= {"state": "shadow", "request": _json(self._adapters[work.target].describe(job))}
+                job = prepare(work, rule, document, last.get((work.subject_id, work.rule)))
+                return told | {"state": "shadow", "request": self._adapters[work.target].describe(job)}
             except NotYet as wait:
                 if rule.ready is None or work.age_s < rule.ready.within.total_seconds():
                     self.counts["incomplete"] += 1
-                    return False
-                told |= {"state": "shadow", "problem": str(wait)}
+                    return None
+                return told | {"state": "shadow", "problem": str(wait)}
             except Refused as no:
-                told |= {"state": "shadow", "problem": str(no)}
-        else:
-            if rule.schedule is not None:
-                told["not_before"] = croniter(rule.schedule, datetime.now(UTC)).get_next(datetime)
-            asked = []
-            if rule.approval:
-                try:
-                    asked = open_questions(questions(rule, work.target, await gather(work, rule, store.rows)), work)
-                except NotYet:
-                    asked = []
+                return told | {"state": "shadow", "problem": str(no)}
+        if rule.schedule is not None:
+            told["not_before"] = croniter(rule.schedule, datetime.now(UTC)).get_next(datetime)
+        document_or = documents.get(work.id)
+        if rule.approval and isinstance(document_or, dict):
+            asked = open_questions(questions(rule, work.target, document_or), work)
             if asked:
                 told |= _waiting(asked, rule)
-        await store.rows("triage_intent", told)
-        self.counts[told["state"]] += 1
-        return True
+        return told
+
+    async def _read(self, works: list[tuple[Work, Rule]], store: HubStore) -> tuple[Documents, Last]:
+        """What the hub says now of these intents, and what their rules last wrote to their subjects."""
+        if not works:
+            return {}, {}
+        documents = await gather(works, store.rows)
+        writing = {(work.subject_id, work.rule) for work, rule in works if rule.values}
+        last: Last = {}
+        if writing:
+            for subject, rule_name, written in await store.rows(
+                "last_written", [subject for subject, _ in writing], [name for _, name in writing]
+            ):
+                last[subject, rule_name] = written
+        return documents, last
 
     # -- (2) to (5)
 
-    async def pass_once(self, target: str, store: HubStore) -> int:
-        """Lease and deliver one batch; how many that were. Raises TargetDown and TargetBusy with nothing leased."""
+    async def _deliver(self, target: str, store: HubStore, paused_rules: list[str]) -> int:
+        """Lease and deliver one batch; how many that were."""
         adapter = self._adapters[target]
-        paused = {row[0] for row in await store.rows("pauses")}
-        if target in paused:
-            return 0
-        ((seconds, leased),) = await store.rows("next_due", target)
-        if seconds is None or (seconds > 0 and not leased):
-            return 0
         if await adapter.open():
             # Whoever had these leases is gone, and with it all that it had on its way: no need to wait until they run out.
             await store.rows("take_over", target, self._name)
         self.breakers[target].answered()
-        rows = await store.rows(
-            "lease_intents", self._name, self._lease, target, [rule for rule in paused if "/" in rule], BATCH
-        )
+        rows = await store.rows("lease_intents", self._name, self._lease, target, paused_rules, BATCH)
         works = sorted((Work(*row) for row in rows), key=lambda work: work.id)
-        for number, work in enumerate(works):
-            try:
-                await self._one(work, adapter, store)
-            except TargetDown as down:
-                for left in works[number:]:
-                    await self._finish(left, store, "approved", "target down", problem=str(down))
-                await adapter.close()
-                raise
+        if not works:
+            return 0
+        left = {work.key: work for work in works}
+        ruled = [(work, rule) for work in works if (rule := self._rules.get(work.rule))]
+        documents, last = await self._read(ruled, store)
+        told: list[dict[str, Any]] = []
+        jobs: list[Job] = []
+        for work in works:
+            job = self._job(work, documents, last)
+            if isinstance(job, Job):
+                jobs.append(job)
+            else:
+                told.append(job)
+                del left[work.key]
+        await self._finish(told, store)
+        try:
+            while jobs:
+                again: list[Job] = []
+                async for settled in adapter.deliver(jobs):
+                    told = []
+                    for job, outcome in settled:
+                        if isinstance(outcome, Ahead) and not job.force and _said_yes(outcome, left[job.key]):
+                            again.append(msgspec.structs.replace(job, force=True))
+                        else:
+                            told.append(self._settled(left.pop(job.key), job, outcome))
+                    await self._finish(told, store)
+                jobs = again
+        except TargetDown as down:
+            await self._finish(
+                [_told(work, "approved", "target down", problem=str(down)) for work in left.values()], store
+            )
+            await adapter.close()
+            raise
         return len(works)
 
-    async def _one(self, work: Work, adapter: Adapter, store: HubStore) -> None:
+    def _job(self, work: Work, documents: Documents, last: Last) -> Job | dict[str, Any]:
+        """What the adapter is to do, or what becomes of an intent that is not delivered now."""
         rule = self._rules.get(work.rule)
         if rule is None:
-            await self._finish(work, store, "dead", "dead", problem=f"there is no rule {work.rule} any more")
-            return
+            return _told(work, "dead", "dead", problem=f"there is no rule {work.rule} any more")
         try:
-            document = await gather(work, rule, store.rows)
+            document = _found(documents, work)
             try:
                 check_whole(work, rule, document)
             except NotYet as wait:
@@ -253,82 +305,62 @@ class Deliverer:
                     raise
             asked = open_questions(questions(rule, work.target, document), work)
             if asked:
-                await self._finish(work, store, "waiting", "waiting", **_waiting(asked, rule))
-                return
-            job = await self._job(work, rule, document, store)
-            if holds(rule.skip_when, job.wanted):
-                await self._finish(work, store, "delivered", "nothing to say")
-                return
-            try:
-                outcome = await adapter.deliver(job)
-            except Ahead as ahead:
-                if not _said_yes(ahead, work):
-                    raise
-                outcome = await adapter.deliver(msgspec.structs.replace(job, force=True))
-        except NotYet as wait:
-            await self._not_yet(work, rule, wait, store)
-        except TargetDown:
-            raise
+                return _told(work, "waiting", "waiting", **_waiting(asked, rule))
+            job = prepare(work, rule, document, last.get((work.subject_id, work.rule)))
         except OpshubError as no:
-            dead = work.failures + 1 >= rule.attempts
-            pause = timedelta(0) if dead else pause_of(after_failure, work.failures + 1)
-            await self._finish(
-                work, store, "dead" if dead else "failed", "dead" if dead else "failed", problem=str(no), pause=pause
-            )
-            logger.warning("%s: %s", work.key, no)
-        else:
-            result = dict(outcome.result)
-            if outcome.written is not None:
-                result["written"] = outcome.written
-            request = _json(adapter.describe(job))
-            follow = self._following(work, outcome.result)
-            if await self._finish(
-                work,
-                store,
-                "delivered",
-                outcome.what,
-                request=request,
-                result=_json(result),
-                follow=_json(follow),
-                problem=None,
-            ):
-                self.counts[f"delivered_{outcome.what}"] += 1
-                self.latencies.append(int(datetime.now(UTC).timestamp() * 1e6) - work.cause_us)
+            return self._not_done(work, rule, no)
+        if holds(rule.skip_when, job.wanted):
+            return _told(work, "delivered", NOTHING)
+        return job
 
-    async def _job(self, work: Work, rule: Rule, document: dict[str, Any], store: HubStore) -> Job:
-        last = await store.rows("last_written", work.subject_id, work.rule) if rule.values else []
-        return prepare(work, rule, document, last[0][0] if last else None)
+    def _settled(self, work: Work, job: Job, outcome: Outcome | OpshubError) -> dict[str, Any]:
+        if isinstance(outcome, OpshubError):
+            return self._not_done(work, job.rule, outcome)
+        result = dict(outcome.result)
+        if outcome.written is not None:
+            result["written"] = outcome.written
+        return _told(
+            work,
+            "delivered",
+            outcome.what,
+            request=self._adapters[work.target].describe(job),
+            result=result,
+            follow=self._following(work, outcome.result),
+        )
 
-    async def _not_yet(self, work: Work, rule: Rule, wait: NotYet, store: HubStore) -> None:
+    def _not_done(self, work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
+        if isinstance(no, NotYet):
+            return self._not_yet(work, rule, no)
+        dead = work.failures + 1 >= rule.attempts
+        state = "dead" if dead else "failed"
+        logger.warning("%s: %s", work.key, no)
+        pause = 0.0 if dead else pause_of(after_failure, work.failures + 1)
+        return _told(work, state, state, problem=str(no), pause_s=pause)
+
+    def _not_yet(self, work: Work, rule: Rule, wait: NotYet) -> dict[str, Any]:
         """Again shortly; when it stays so a person is asked, once."""
+        self.counts["incomplete"] += 1
         within = rule.ready.within.total_seconds() if rule.ready is not None else 60.0
         reason = {"reason": wait.ask, "people": 1}
         if work.age_s < within:
-            await self._finish(
-                work,
-                store,
-                "approved",
-                "incomplete",
-                problem=str(wait),
-                pause=pause_of(while_incomplete, work.attempts),
-            )
-        elif open_questions([reason], work):
-            await self._finish(work, store, "waiting", "waiting", **_waiting([reason], rule))
-        else:
-            await self._finish(work, store, "dead", "dead", problem=str(wait))
-        self.counts["incomplete"] += 1
+            pause = pause_of(while_incomplete, work.attempts)
+            return _told(work, "approved", "incomplete", problem=str(wait), pause_s=pause)
+        if open_questions([reason], work):
+            return _told(work, "waiting", "waiting", **_waiting([reason], rule))
+        return _told(work, "dead", "dead", problem=str(wait))
 
-    async def _finish(self, work: Work, store: HubStore, state: str, what: str, /, **told: Any) -> bool:
-        values: dict[str, Any] = {
-            "problem": None, "request": None, "result": None, "pause": timedelta(0), "reasons": None,
-            "people": None, "expires": None, "follow": "[]",
-        }  # fmt: skip
-        values |= {name: value for name, value in told.items() if name in values}
-        values |= {"id": work.id, "state": state, "what": what, "leased_by": self._name, "attempts": work.attempts}
-        done = await store.rows("finish_intent", values)
-        if not done:
-            self.counts["lease_lost"] += 1
-        return bool(done)
+    async def _finish(self, told: list[dict[str, Any]], store: HubStore) -> None:
+        if not told:
+            return
+        done = {row[0] for row in await store.rows("finish_intents", {"told": _json(told), "leased_by": self._name})}
+        now = int(time.time() * 1e6)
+        for one in told:
+            if one["id"] not in done:
+                self.counts["lease_lost"] += 1
+            elif one["state"] == "delivered":
+                self.counts[f"delivered_{one['what']}"] += 1
+                if one["what"] != NOTHING:
+                    self.latencies.append(now - one["cause_us"])
 
     def _following(self, work: Work, result: dict[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -341,6 +373,25 @@ class Deliverer:
         ]  # fmt: skip
 
 
+def _found(documents: Documents, work: Work) -> dict[str, Any]:
+    document = documents[work.id]
+    if isinstance(document, NotYet):
+        raise document
+    return document
+
+
+def _told(work: Work, state: str, what: str, /, **more: Any) -> dict[str, Any]:
+    """What became of a leased intent, as `finish_intents` takes it."""
+    told: dict[str, Any] = {
+        "problem": None, "request": None, "result": None, "pause_s": 0.0, "reasons": None, "people": None, "expires_s": None, "follow": [],
+    }  # fmt: skip
+    return (
+        told
+        | more
+        | {"id": work.id, "attempts": work.attempts, "cause_us": work.cause_us, "state": state, "what": what}
+    )
+
+
 def _said_yes(wait: NotYet, work: Work) -> bool:
     return not open_questions([{"reason": wait.ask, "people": 1}], work)
 
@@ -348,9 +399,9 @@ def _said_yes(wait: NotYet, work: Work) -> bool:
 def _waiting(asked: list[dict[str, Any]], rule: Rule) -> dict[str, Any]:
     return {
         "state": "waiting",
-        "reasons": json.dumps(asked),
+        "reasons": asked,
         "people": max(one["people"] for one in asked),
-        "expires": rule.expires_after,
+        "expires_s": rule.expires_after.total_seconds() if rule.expires_after is not None else None,
         "problem": "; ".join(one["reason"] for one in asked),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ import httpx
 
 from streams.writeback.failures import Refused, TargetDown
 from streams.writeback.rules import Call, HttpTarget
-from streams.writeback.work import Job, Outcome
+from streams.writeback.work import Job, Outcome, Settled
 
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_.]*)")
 
@@ -53,7 +53,14 @@ class HttpAdapter:
             await self._client.aclose()
             self._client = None
 
-    async def deliver(self, job: Job) -> Outcome:
+    async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
+        for job in jobs:
+            try:
+                yield [(job, await self._deliver(job))]
+            except Refused as no:
+                yield [(job, no)]
+
+    async def _deliver(self, job: Job) -> Outcome:
         await self.open()
         action = job.rule.http
         assert action is not None

@@ -8,20 +8,23 @@ A deliverer that stands still loses its session (`idle_session_timeout`), and wi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from streams.writeback.failures import Ahead, Refused, TargetBusy, TargetDown
-from streams.writeback.rules import SqlAction, SqlTarget, Update
-from streams.writeback.work import Job, Outcome
+from streams.writeback.rules import SqlTarget, Update
+from streams.writeback.work import Job, Outcome, Settled
 
+NUMBER = "opshub.number"
+"""Column that tells which of the rows that were given one is."""
 IDLE_MS = 30_000
 """Silence after which the target ends a deliverer's session."""
 
@@ -38,6 +41,7 @@ class SqlAdapter:
         self._name = name
         self._fault = fault
         self._connection: AsyncConnection[dict[str, Any]] | None = None
+        self._types: dict[str, dict[str, str]] = {}
         self.origin: str | None = None
         self._used = 0.0
 
@@ -83,27 +87,47 @@ class SqlAdapter:
             await self._connection.close()
             self._connection = None
 
-    async def deliver(self, job: Job) -> Outcome:
+    async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
+        """Updates of rows together in one transaction; what has steps each in its own."""
+        alone = [job for job in jobs if not _updates(job)]
+        together = [job for job in jobs if _updates(job)]
+        if len(together) == 1:
+            alone, together = list(jobs), []
+        if together:
+            try:
+                yield await self._transaction(together)
+            except Refused:
+                # One of them is refused, or meets a deadlock, and takes the others with it: each by itself.
+                alone = list(jobs)
+        for job in alone:
+            try:
+                yield await self._transaction([job])
+            except Refused as no:
+                yield [(job, no)]
+
+    async def _transaction(self, jobs: Sequence[Job]) -> list[Settled]:
         await self.open()
-        assert self._connection is not None and job.rule.sql is not None
-        connection, action = self._connection, job.rule.sql
+        assert self._connection is not None
+        connection = self._connection
+        settled: list[Settled] = []
         try:
             async with connection.transaction():
                 # The origin takes the commit time that the session states: without it Debezium would tell the year 2000.
                 await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
-                outcome = await (
-                    self._update(connection, action.update, job)
-                    if action.update
-                    else self._steps(connection, action, job)
-                )
+                for update, wave in _waves([job for job in jobs if _updates(job)]):
+                    settled += await self._update(connection, update, wave)
+                settled += [(job, await self._steps(connection, job)) for job in jobs if not _updates(job)]
                 self._fault("deliver.statements")
         except psycopg.Error as error:
-            raise _translated(error, job) from error
+            self._types.clear()
+            raise _translated(error, jobs) from error
         self._used = time.monotonic()
         self._fault("deliver.target")
-        return outcome
+        return settled
 
-    async def _steps(self, connection: AsyncConnection[dict[str, Any]], action: SqlAction, job: Job) -> Outcome:
+    async def _steps(self, connection: AsyncConnection[dict[str, Any]], job: Job) -> Outcome:
+        action = job.rule.sql
+        assert action is not None
         params = dict(job.params) | {"key": job.key}
         if action.lock is not None:
             await connection.execute(
@@ -116,8 +140,8 @@ class SqlAdapter:
         result: dict[str, Any] = {}
         for step in action.steps:
             if step.each == "lines":
-                for line in job.lines:
-                    await connection.execute(step.sql.encode(), params | line)
+                async with connection.cursor() as cursor:
+                    await cursor.executemany(step.sql.encode(), [params | line for line in job.lines])
                 continue
             row = await _one(connection, step.find, params) if step.find is not None else None
             if row is None:
@@ -142,31 +166,82 @@ class SqlAdapter:
                 )
         return Outcome("done", result)
 
-    async def _update(self, connection: AsyncConnection[dict[str, Any]], update: Update, job: Job) -> Outcome:
+    async def _update(
+        self, connection: AsyncConnection[dict[str, Any]], update: Update, jobs: Sequence[Job]
+    ) -> list[Settled]:
+        """Rows of one table, each once: lock and read them, compare, write, compare again."""
         columns = update.columns
         table, key = _identifier(update.table), sql.Identifier(update.key)
-        chosen = sql.SQL(", ").join(sql.Identifier(column) for column in columns.values())
-        read = sql.SQL("SELECT {} FROM {} WHERE {} = %s FOR UPDATE").format(chosen, table, key)
-        row = await _one(connection, read, [job.subject_key])
-        if row is None:
-            raise Refused(f"{update.table} has no row {job.subject_key}")
-        there = {field: _plain_value(row[column]) for field, column in columns.items()}
-        if there == job.wanted:
-            return Outcome("unchanged", {}, there)
-        if there not in job.expected and not job.force:
-            raise Ahead(
-                f"{update.table} {job.subject_key} says {there}, the rule saw {' or '.join(map(str, job.expected))}",
-                ask=f"somebody changed {update.table} {job.subject_key} to {there}: overwrite it with {job.wanted}?",
+        types = await self._types_of(connection, update)
+        chosen = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column)) for column in columns.values())
+        number = sql.SQL("{} integer").format(sql.Identifier(NUMBER))
+        told = sql.SQL("jsonb_to_recordset(%s::jsonb) AS v ({})")
+
+        def given(names: Iterable[str]) -> sql.Composed:
+            return told.format(
+                sql.SQL(", ").join(
+                    [number, *(sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(types[name])) for name in names)]
+                )
             )
-        sets = {columns[field]: value for field, value in job.wanted.items() if there[field] != value}
-        write = sql.SQL("UPDATE {} SET {} WHERE {} = %s RETURNING {}").format(
-            table, sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in sets), key, chosen
+
+        read = sql.SQL(
+            "SELECT v.{number}, {chosen} FROM {table} t JOIN {given} ON v.{key} = t.{key} ORDER BY t.{key} FOR UPDATE OF t"
         )
-        row = await _one(connection, write, [*sets.values(), job.subject_key])
-        now = {field: _plain_value(row[column]) for field, column in columns.items()} if row else {}
-        if now != job.wanted:
-            raise Refused(f"{update.table} {job.subject_key} has {now} after the update to {job.wanted}")
-        return Outcome("done", {}, now)
+        named = {"table": table, "key": key, "number": sql.Identifier(NUMBER), "chosen": chosen}
+        rows = await _numbered(
+            connection, read.format(given=given([update.key]), **named), [{update.key: job.subject_key} for job in jobs]
+        )
+        settled: list[Settled] = []
+        written: list[tuple[Job, dict[str, Any]]] = []
+        for at, job in enumerate(jobs):
+            row = rows.get(at)
+            if row is None:
+                settled.append((job, Refused(f"{update.table} has no row {job.subject_key}")))
+                continue
+            there = {field: _plain_value(row[column]) for field, column in columns.items()}
+            if there == job.wanted:
+                settled.append((job, Outcome("unchanged", {}, there)))
+            elif there not in job.expected and not job.force:
+                settled.append((job, _ahead(update, job, there)))
+            else:
+                sets = {columns[field]: value for field, value in job.wanted.items()}
+                written.append((job, {update.key: job.subject_key, **sets}))
+        if not written:
+            return settled
+        write = sql.SQL(
+            "UPDATE {table} t SET {sets} FROM {given} WHERE t.{key} = v.{key} RETURNING v.{number}, {chosen}"
+        )
+        setting = sql.SQL(", ").join(
+            sql.SQL("{0} = v.{0}").format(sql.Identifier(column)) for column in columns.values()
+        )
+        rows = await _numbered(
+            connection,
+            write.format(sets=setting, given=given([update.key, *columns.values()]), **named),
+            [row for _, row in written],
+        )
+        for at, (job, _) in enumerate(written):
+            row = rows.get(at)
+            now = {field: _plain_value(row[column]) for field, column in columns.items()} if row else {}
+            if now != job.wanted:
+                raise Refused(f"{update.table} {job.subject_key} has {now} after the update to {job.wanted}")
+            settled.append((job, Outcome("done", {}, now)))
+        return settled
+
+    async def _types_of(self, connection: AsyncConnection[dict[str, Any]], update: Update) -> dict[str, str]:
+        """Column → its type. Forgotten with each error, since a table can change."""
+        if update.table not in self._types:
+            cursor = await connection.execute(
+                "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
+                " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+                [_identifier(update.table).as_string(connection)],
+            )
+            self._types[update.table] = {row["attname"]: row["type"] for row in await cursor.fetchall()}
+        types = self._types[update.table]
+        missing = [name for name in (update.key, *update.columns.values()) if name not in types]
+        if missing:
+            self._types.clear()
+            raise Refused(f"{update.table} has no column {', '.join(missing)}", remedy="mend the rule's sql.update")
+        return types
 
     def describe(self, job: Job) -> list[dict[str, Any]]:
         action = job.rule.sql
@@ -190,6 +265,46 @@ async def _one(
 ) -> dict[str, Any] | None:
     cursor = await connection.execute(statement.encode() if isinstance(statement, str) else statement, params)
     return await cursor.fetchone() if cursor.description else None
+
+
+def _updates(job: Job) -> bool:
+    return job.rule.sql is not None and job.rule.sql.update is not None
+
+
+def _waves(jobs: Sequence[Job]) -> Iterator[tuple[Update, list[Job]]]:
+    """Jobs of one update that name no row twice. Those of one row come one after the other, in their order."""
+    left = list(jobs)
+    while left:
+        rows: set[tuple[str, str | None]] = set()
+        later: list[Job] = []
+        waves: dict[int, tuple[Update, list[Job]]] = {}
+        for job in left:
+            assert job.rule.sql is not None and job.rule.sql.update is not None
+            update = job.rule.sql.update
+            row = (update.table, job.subject_key)
+            if row in rows:
+                later.append(job)
+            else:
+                rows.add(row)
+                waves.setdefault(id(update), (update, []))[1].append(job)
+        yield from waves.values()
+        left = later
+
+
+def _ahead(update: Update, job: Job, there: dict[str, Any]) -> Ahead:
+    return Ahead(
+        f"{update.table} {job.subject_key} says {there}, the rule saw {' or '.join(map(str, job.expected))}",
+        ask=f"somebody changed {update.table} {job.subject_key} to {there}: overwrite it with {job.wanted}?",
+    )
+
+
+async def _numbered(
+    connection: AsyncConnection[dict[str, Any]], statement: sql.Composed, rows: list[dict[str, Any]]
+) -> dict[int, dict[str, Any]]:
+    """What the statement returns for each of the rows, by its number."""
+    told = [{NUMBER: number, **row} for number, row in enumerate(rows)]
+    cursor = await connection.execute(statement, [msgspec.json.encode(told).decode()])
+    return {row[NUMBER]: row for row in await cursor.fetchall()}
 
 
 def _identifier(name: str) -> sql.Identifier:
@@ -225,12 +340,14 @@ def _equal(left: Any, right: Any) -> bool:
     )
 
 
-def _translated(error: psycopg.Error, job: Job) -> Exception:
-    """Classes 08, 40, 53, 55, 57 and a broken connection: the target is away; what is left it refuses."""
+def _translated(error: psycopg.Error, jobs: Sequence[Job]) -> Exception:
+    """Classes 08, 25, 53, 55, 57 and a broken connection: the target is away, and so it is when one job alone meets a deadlock (40);
+    what is left it refuses."""
     state = error.sqlstate or ""
-    if not state or state[:2] in ("08", "25", "40", "53", "55", "57"):
+    if not state or state[:2] in ("08", "25", "53", "55", "57") or (state[:2] == "40" and len(jobs) == 1):
         return TargetDown(f"the target went away: {str(error).strip()}")
     said = error.diag.message_primary or str(error).strip()
     return Refused(
-        f"{job.key}: {said} ({state})", remedy="compare writeback.yaml with the target's tables and the role's rights"
+        f"{jobs[0].key}: {said} ({state})",
+        remedy="compare writeback.yaml with the target's tables and the role's rights",
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from streams.errors import OpshubError
 from streams.writeback.rules import Rule
 
 
@@ -60,14 +62,18 @@ class Outcome(msgspec.Struct, frozen=True):
     written: dict[str, Any] | None = None
 
 
+Settled = tuple[Job, Outcome | OpshubError]
+"""A job and what came of it: an error when the target, or the adapter, said no to this one."""
+
+
 class Adapter(Protocol):
     """One kind of target. Methods raise the errors of failures.py."""
 
     async def open(self) -> bool:
         """Be ready to deliver; returns at once when it is already. True when from now on nobody else can have work on its way there."""
 
-    async def deliver(self, job: Job) -> Outcome:
-        """Do it, once, whatever happened before."""
+    def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
+        """Do each, once, whatever happened before; in portions, as they are done. Raises TargetDown with the rest not done."""
 
     def describe(self, job: Job) -> list[dict[str, Any]]:
         """The exact statements or requests, for shadow mode and the audit log."""
