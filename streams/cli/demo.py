@@ -82,7 +82,8 @@ def _picture(show: Show) -> RenderableType:
     )
     table.add_row("rows in", f"{now.rows_in:,}", "records out", f"{now.records_out:,}")
     table.add_row("lag", f"{now.lag:,} records", "errors", f"{now.dead:,}")
-    table.add_row("commit to hub p50", f"{now.p50_ms:,.1f} ms", "p99", f"{now.p99_ms:,.1f} ms")
+    latency = now.latency_ms()
+    table.add_row("commit to hub p50", f"{latency['p50']:,.1f} ms", "p99", f"{latency['p99']:,.1f} ms")
     table.add_row("workers", f"{now.workers} ({now.partitions} partitions)", "elapsed", f"{show.elapsed:,.0f} s")
     table.add_row("slowest flow", now.slowest or "-", "", now.waiting)
     return table

@@ -169,7 +169,7 @@ def _told(
         "gone_back": verdict.gone_back,
         "dead": dead,
         "rate": round(rate, 1),
-        "latency_ms": {"p50": round(last.p50_ms, 1), "p99": round(last.p99_ms, 1), "max": round(last.max_ms, 1)},
+        "latency_ms": last.latency_ms(),
         "source_rows": verdict.source_rows,
         "entities": verdict.entities,
         "behind_ms": simulator.get("behind_ms"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import cache
 from typing import Any
 
 import httpx
@@ -23,11 +24,26 @@ class Figures(msgspec.Struct):
     dead: int = 0
     lag: int = 0
     busy: bool = False
-    p50_ms: float = 0.0
-    p99_ms: float = 0.0
-    max_ms: float = 0.0
+    histograms: list[str] = []
+    """Commit to hub of each worker, encoded."""
     slowest: str = ""
     waiting: str = ""
+
+    def latency_ms(self) -> dict[str, float]:
+        """p50, p99 and max of all workers; zeros while nothing was measured."""
+        merged = HdrHistogram(1, 3_600_000_000, 3)
+        for one in self.histograms:
+            merged.decode_and_add(one)
+        if not merged.get_total_count():
+            return {"p50": 0.0, "p99": 0.0, "max": 0.0}
+        told = (merged.get_value_at_percentile(50), merged.get_value_at_percentile(99), merged.get_max_value())
+        return {name: round(us / 1000, 1) for name, us in zip(("p50", "p99", "max"), told, strict=True)}
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for all: making one reads the certificates of all authorities, which takes longer than what is asked."""
+    return httpx.Client(trust_env=False)
 
 
 def worker_ports(settings: Settings) -> list[tuple[str, int]]:
@@ -44,19 +60,18 @@ def worker_ports(settings: Settings) -> list[tuple[str, int]]:
 def worker_stats(settings: Settings, *, reset: bool = False, timeout: float = 2.0) -> list[dict[str, Any]]:
     """What each worker that answers says of itself."""
     told = []
+    asked = {"reset": "1"} if reset else None
     for _, port in worker_ports(settings):
         try:
-            answer = httpx.get(f"http://{settings.host}:{port}/stats" + ("?reset=1" if reset else ""), timeout=timeout)
-            told.append(answer.json())
+            told.append(_client().get(f"http://{settings.host}:{port}/stats", params=asked, timeout=timeout).json())
         except (httpx.HTTPError, ValueError):
             continue
     return told
 
 
 def figures(settings: Settings) -> Figures:
-    """The workers' figures, summed; latencies from their merged histograms."""
+    """The workers' figures, summed."""
     total = Figures()
-    merged = HdrHistogram(1, 3_600_000_000, 3)
     slowest_us = 0
     for worker in worker_stats(settings):
         total.workers += 1
@@ -69,14 +84,10 @@ def figures(settings: Settings) -> Figures:
                 total.rows_in += lane["counts"].get("rows_in", 0)
             if name == "assemble":
                 total.records_out += lane["records_out"]
-        merged.decode_and_add(worker["latency"]["hdr"])
+        total.histograms.append(worker["latency"]["hdr"])
         if worker["latency"]["slowest"]["us"] > slowest_us:
             slowest_us = worker["latency"]["slowest"]["us"]
             total.slowest = f"{worker['latency']['slowest']['aggregate']} ({slowest_us / 1000:,.0f} ms)"
-    if merged.get_total_count():
-        total.p50_ms = merged.get_value_at_percentile(50) / 1000
-        total.p99_ms = merged.get_value_at_percentile(99) / 1000
-        total.max_ms = merged.get_max_value() / 1000
     return total
 
 

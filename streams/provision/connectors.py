@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import httpx
@@ -11,12 +12,15 @@ from streams.errors import ConfigError, EnvironmentFault
 from streams.provision.systems import System
 from streams.settings import Settings
 
+_certificates = cache(httpx.create_ssl_context)
+"""Read once: the certificates of all authorities take longer to read than Connect to answer, and the guard asks often."""
+
 
 def _call(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
     deadline = time.monotonic() + 60
     while True:
         try:
-            response = httpx.request(method, settings.connect + path, timeout=60, **options)
+            response = httpx.request(method, settings.connect + path, timeout=60, verify=_certificates(), **options)
         except httpx.HTTPError as error:
             raise EnvironmentFault(
                 f"Kafka Connect does not answer at {settings.connect}: {error}",

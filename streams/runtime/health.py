@@ -103,9 +103,6 @@ class Health:
             "lanes": lanes,
             "latency": {
                 "count": histogram.get_total_count(),
-                "p50_us": histogram.get_value_at_percentile(50),
-                "p99_us": histogram.get_value_at_percentile(99),
-                "max_us": histogram.get_max_value(),
                 "slowest": dict(zip(("us", "aggregate"), self._slowest(False), strict=True)),
                 "hdr": histogram.encode().decode(),
             },

@@ -1,6 +1,6 @@
 """What jobs and lists do at once to many rows, in one statement: the applications' batch work.
 
-A third of all row changes come from these, as from the nightly jobs, imports and bulk edits of real systems.
+Three fifths of all row changes come from these, as from the nightly jobs, imports and bulk edits of real systems.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from streams.simulator import words
 from streams.simulator.words import one
 from streams.simulator.world import CRM, ERP, Product, Touched, Transaction, World, as_price
 
-FEWEST, MOST = 10, 30
+FEWEST, MOST = 40, 160
 
 
 def _size(world: World) -> int:
