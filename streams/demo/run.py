@@ -25,7 +25,7 @@ from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.environment import load_env
 from streams.stack.launch import Report
 from streams.stack.native import NativeStack
-from streams.stack.workers import start_worker, stop_all_workers
+from streams.stack.workers import start_pair, stop_all_workers
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         apply(settings, systems, progress=phase)
         phase(f"starting {plan.workers} worker{'s' if plan.workers > 1 else ''}")
         for number in range(plan.workers):
-            start_worker(settings.model_copy(update={"metrics_port": settings.metrics_port + number}), f"w{number}")
+            start_pair(settings.model_copy(update={"metrics_port": settings.metrics_port + 2 * number}), f"w{number}")
         phase("catching up with history")
 
         def tick(now: Figures) -> None:

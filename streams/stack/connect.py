@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams.settings import Settings
 from streams.stack.environment import read_environment
-from streams.stack.kafka import LOG4J, MAX_MESSAGE_BYTES, ONE_COMPILER, jars
+from streams.stack.kafka import LOG4J, MAX_MESSAGE_BYTES, jars
 from streams.stack.server import Server, answers, java, write_config
 
 JVM = ("-XX:+UseParallelGC", "-XX:-UsePerfData")

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,9 @@ class WorkerStatus:
     supervised: bool
 
 
-def worker_command(settings: Settings, name: str) -> list[str]:
-    """Command line of one worker."""
-    return [sys.executable, "-m", "streams.cli", "run", "--worker-name", name]
+def worker_command(settings: Settings, name: str, roles: Sequence[str] = ()) -> list[str]:
+    """Command line of one worker; without `roles` it has all."""
+    return [sys.executable, "-m", "streams.cli", "run", "--worker-name", name, *(f"--role={role}" for role in roles)]
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
@@ -61,7 +62,7 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def start_worker(settings: Settings, name: str, *, supervised: bool = True) -> int:
+def start_worker(settings: Settings, name: str, *, roles: Sequence[str] = (), supervised: bool = True) -> int:
     """Start the worker `name` and return its pid; one that runs already is left alone.
 
     Raises EnvironmentFault when the process cannot be started. Whether it does its work is for its own health to say.
@@ -74,7 +75,7 @@ def start_worker(settings: Settings, name: str, *, supervised: bool = True) -> i
         return pid
     log = logs / f"{WORKER}{name}.log"
     processes.rotate(log)
-    command = worker_command(settings, name)
+    command = worker_command(settings, name, roles)
     if not supervised:
         record = processes.spawn(WORKER + name, command, log=log, cwd=Path.cwd(), env=worker_environment(settings))
         processes.write_record(run, record)
@@ -93,6 +94,23 @@ def start_worker(settings: Settings, name: str, *, supervised: bool = True) -> i
     raise EnvironmentFault(
         f"worker {name} could not be started:\n{processes.tail(log)}", remedy=f"the whole log is {log}"
     )
+
+
+def start_pair(settings: Settings, name: str, *, supervised: bool = True) -> list[int]:
+    """Start a worker as two processes, `<name>-ingest` and `<name>-assemble`, which share no interpreter lock; their pids.
+
+    The second listens on the port after the first's.
+    """
+    second = settings.metrics_port + 1 if settings.metrics_port else 0
+    return [
+        start_worker(settings, f"{name}-ingest", roles=("ingest",), supervised=supervised),
+        start_worker(
+            settings.model_copy(update={"metrics_port": second}),
+            f"{name}-assemble",
+            roles=("assemble", "deliver"),
+            supervised=supervised,
+        ),
+    ]
 
 
 def stop_worker(settings: Settings, name: str, *, seconds: float = 20.0) -> None:
