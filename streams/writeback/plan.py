@@ -75,14 +75,15 @@ class Planner:
         """What these changes of one aggregate give rise to. `causes`: system → newest commit time (µs) of what people said there;
         `joined`: members came from another aggregate, so that `before` does not tell all.
         """
-        if not causes:
-            return []
         found: list[Intent] = []
         for one in changed:
             member = one.member
             for name, target, rule in self._rules.get(member.entity, ()):
                 cause = max((at for system, at in causes.items() if system != target), default=None)
                 anew = target not in one.said and target in said_by(member)
+                if cause is None and not member.contributions:
+                    # A join that an echo made whole: what others said before shows in it only now.
+                    cause = _newest_live(state, target)
                 if cause is None and anew:
                     # The target knows it only now: what others said of it before is news there.
                     lives = (
@@ -136,6 +137,17 @@ def _of_rule(
         cause_us=cause,
         supersedes=not rule.becomes,
     )
+
+
+def _newest_live(state: AggregateState, target: str) -> int | None:
+    """Commit time of the newest that people said of an aggregate in other systems than the target."""
+    lives = (
+        said.source_us
+        for member in state.members.values()
+        for said in member.contributions.values()
+        if said.live and said.system != target
+    )
+    return max(lives, default=None)
 
 
 def is_live(member: EntityState) -> bool:
