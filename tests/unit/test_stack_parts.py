@@ -188,7 +188,7 @@ def test_the_pause_before_a_new_start_grows_and_is_short_again_after_a_steady_ru
 def test_a_supervised_worker_comes_back_after_a_kill_and_stays_away_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.stack.workers.worker_command", lambda settings, name: SLEEPER)
+    monkeypatch.setattr("streams.stack.workers.worker_command", lambda settings, name, roles=(): SLEEPER)
     settings = settings_in(tmp_path)
     first = start_worker(settings, "w0")
     assert start_worker(settings, "w0") == first

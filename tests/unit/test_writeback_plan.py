@@ -114,6 +114,15 @@ def test_the_orders_fate_is_told_to_the_crm_and_an_echo_is_not() -> None:
     assert hub.tell(echo) == []
 
 
+def test_what_an_echo_makes_whole_is_told_with_the_time_of_what_people_said_before() -> None:
+    hub = Hub()
+    hub.tell(opportunity(1, "won"), order(2, "confirmed", origin="opshub"))
+    order_id = source_id("demo-erp", "sales_order", "S")
+    hub.tell(said("demo-erp", "shipment", "D", 3, order_id, number="D-1", status="shipped"))
+    (late,) = hub.tell(order(4, "closed", origin="opshub"))
+    assert (late.rule, late.cause_us) == ("demo-crm/order_state", 3)
+
+
 def test_a_persons_edit_in_the_target_is_kept_even_with_the_same_value() -> None:
     hub = Hub()
     hub.tell(opportunity(1, "won"), order(2, "confirmed"))
