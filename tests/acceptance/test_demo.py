@@ -69,8 +69,8 @@ def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(state_dir: Path
     killed: list[int] = []
 
     def kill_twice(settings: Any, process: subprocess.Popen[str]) -> None:
-        note = settings.state_dir / "run" / "worker-w0.port"
-        for pause in (8.0, 6.0):
+        for half, pause in (("ingest", 8.0), ("assemble", 6.0)):
+            note = settings.state_dir / "run" / f"worker-w0-{half}.port"
             end = time.monotonic() + 150
             while time.monotonic() < end and process.poll() is None:
                 if note.exists() and (pid := json.loads(note.read_text())["pid"]) not in killed:
