@@ -23,7 +23,6 @@ class Figures(msgspec.Struct):
     records_out: int = 0
     dead: int = 0
     lag: int = 0
-    busy: bool = False
     histograms: list[str] = []
     """Commit to hub of each worker, encoded."""
     slowest: str = ""

@@ -32,7 +32,7 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
     """Intent id → its document, or NotYet when the hub does not know the record any more. Four statements, however many there are."""
     known = await _entities({one for work, _ in works for one in (work.entity_id, work.subject_id)}, rows)
     told: dict[int, dict[str, Any] | NotYet] = {}
-    live: list[tuple[Work, EntityState, EntityState]] = []
+    live: list[tuple[Work, Rule, EntityState, EntityState]] = []
     with_lines: dict[str, str] = {}
     for work, rule in works:
         main, subject = known.get(work.entity_id), known.get(work.subject_id)
@@ -41,7 +41,7 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
                 f"the hub has no live {work.entity} {work.entity_id}", ask="the record is gone: write it all the same?"
             )
             continue
-        live.append((work, main, subject))
+        live.append((work, rule, main, subject))
         of = ENTITIES[work.entity].lines
         if rule.lines is not None and of is not None:
             with_lines[main.id] = of
@@ -51,13 +51,12 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
             lines.setdefault(parent, []).append(entity_of_row(row))
     for found in lines.values():
         found.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
-    referring = [*(main for _, main, _ in live), *(line for found in lines.values() for line in found)]
+    referring = [*(main for _, _, main, _ in live), *(line for found in lines.values() for line in found)]
     wanted = {value for member in referring for _, value in references(member)} - set(known)
     if wanted:
         known |= await _entities(wanted, rows)
-    rules = {work.id: rule for work, rule in works}
-    for work, main, subject in live:
-        of_it = lines.get(main.id, []) if rules[work.id].lines is not None else []
+    for work, rule, main, subject in live:
+        of_it = lines.get(main.id, []) if rule.lines is not None else []
         told[work.id] = _document(work, main, subject, of_it, known)
     return told
 

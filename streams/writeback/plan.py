@@ -81,15 +81,10 @@ class Planner:
             for name, target, rule in self._rules.get(member.entity, ()):
                 cause = max((at for system, at in causes.items() if system != target), default=None)
                 anew = target not in one.said and target in said_by(member)
-                if cause is None and not member.contributions:
-                    # A join that an echo made whole: what others said before shows in it only now.
-                    cause = _newest_live(state, target)
-                if cause is None and anew:
-                    # The target knows it only now: what others said of it before is news there.
-                    lives = (
-                        said.source_us for said in member.contributions.values() if said.live and said.system != target
-                    )
-                    cause = max(lives, default=None)
+                joins = not member.contributions
+                if cause is None and (anew or joins):
+                    # The target knows it only now, or an echo made a join whole: what others said before is news there.
+                    cause = _newest_live(state.members.values() if joins else [member], target)
                 if cause is None or member.deleted or member.merged_into is not None:
                     continue
                 intent = _of_rule(name, target, rule, state, one, cause, joined or anew)
@@ -139,11 +134,11 @@ def _of_rule(
     )
 
 
-def _newest_live(state: AggregateState, target: str) -> int | None:
-    """Commit time of the newest that people said of an aggregate in other systems than the target."""
+def _newest_live(members: Iterable[EntityState], target: str) -> int | None:
+    """Commit time of the newest that people said of these in other systems than the target."""
     lives = (
         said.source_us
-        for member in state.members.values()
+        for member in members
         for said in member.contributions.values()
         if said.live and said.system != target
     )

@@ -89,21 +89,20 @@ class SqlAdapter:
 
     async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
         """Updates of rows together in one transaction; what has steps each in its own."""
-        alone = [job for job in jobs if not _updates(job)]
         together = [job for job in jobs if _updates(job)]
-        if len(together) == 1:
-            alone, together = list(jobs), []
-        if together:
+        batches = [together] if together else []
+        batches += [[job] for job in jobs if not _updates(job)]
+        while batches:
+            batch = batches.pop(0)
             try:
-                yield await self._transaction(together)
-            except Refused:
-                # One of them is refused, or meets a deadlock, and takes the others with it: each by itself.
-                alone = list(jobs)
-        for job in alone:
-            try:
-                yield await self._transaction([job])
+                settled = await self._transaction(batch)
             except Refused as no:
-                yield [(job, no)]
+                if len(batch) > 1:
+                    # One of them is refused, or meets a deadlock, and takes the others with it: each by itself.
+                    batches = [[job] for job in batch] + batches
+                    continue
+                settled = [(batch[0], no)]
+            yield settled
 
     async def _transaction(self, jobs: Sequence[Job]) -> list[Settled]:
         await self.open()
