@@ -75,9 +75,12 @@ class Session:
     def send(self, statements: Sequence[Statement], token: Any) -> None:
         """Put one transaction into the pipeline; a later `receive` gives `token` back with its fate."""
         query, names = self._pg.send_query_prepared, self._names
-        for name, values in statements:
-            query(names[name], [_text(value) for value in values])
-        self._pg.pipeline_sync()
+        try:
+            for name, values in statements:
+                query(names[name], [_text(value) for value in values])
+            self._pg.pipeline_sync()
+        except psycopg.OperationalError as error:
+            raise self._lost(error) from error
         self._waiting.append(token)
         self._unsent = True
 
