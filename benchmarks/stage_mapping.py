@@ -22,7 +22,7 @@ from streams.mapping.compile import compile_dictionary
 from streams.mapping.language import Source, parse_dictionary
 from streams.mapping.lines import loads
 from streams.model.change import Mapped
-from streams.model.ids import cached_source_id, source_id
+from streams.model.ids import ids
 
 DICTIONARY = """
 system: demo-crm
@@ -99,6 +99,7 @@ def event(row: dict[str, Any]) -> bytes:
 
 
 _STAGES = {"N": "prospecting", "Q": "qualified", "O": "proposal", "V": "negotiation", "W": "won", "L": "lost"}
+customers, contacts, opportunities = (ids("demo-crm", name) for name in ("customer", "contact", "opportunity"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -123,9 +124,9 @@ def by_hand(row: Any) -> list[Mapped]:
     if row.title is not unset:
         fields["name"] = row.title.strip() or None if row.title is not None else None
     if row.account_id is not unset:
-        fields["customer_id"] = cached_source_id("demo-crm", "customer", row.account_id) if row.account_id else None
+        fields["customer_id"] = customers[row.account_id] if row.account_id else None
     if row.person_id is not unset:
-        fields["contact_id"] = cached_source_id("demo-crm", "contact", row.person_id) if row.person_id else None
+        fields["contact_id"] = contacts[row.person_id] if row.person_id else None
     if row.phase is not unset:
         fields["stage"] = _STAGES[row.phase] if row.phase is not None else None
     if row.likelihood is not unset:
@@ -159,7 +160,7 @@ def by_hand(row: Any) -> list[Mapped]:
         Mapped(
             "opportunity",
             key,
-            source_id("demo-crm", "opportunity", key),
+            opportunities[key],
             fields,
             row.deleted_at is not None,
             None,

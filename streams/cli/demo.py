@@ -22,6 +22,9 @@ def demo(
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     customers: Annotated[int, typer.Option(min=1, help="Customers in the history that is loaded first.")] = 500,
     orders: Annotated[int, typer.Option(min=1, help="Orders in that history.")] = 1000,
+    warm_up: Annotated[
+        float, typer.Option(min=0, help="Seconds of work before the measured ones, so that the Java servers are compiled.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same company.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end; `opshub down` stops it.")
@@ -39,7 +42,7 @@ def demo(
 
     from streams.demo.run import Plan, Show, run_demo
 
-    plan = Plan(seconds, rate, workers, customers, orders, seed, keep)
+    plan = Plan(seconds, rate, workers, customers, orders, seed, keep, warm_up)
     settings = load_settings()
     console = Console(stderr=True)
     with terminate_as_interrupt(), progress(quiet=True) as quiet:

@@ -25,7 +25,6 @@ from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, F
 from streams.mapping.rates import RateTable
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
-from streams.model.ids import cached_source_id, source_id
 
 __all__ = ["CompiledDictionary", "CompiledTable", "Notes", "compile_dictionary", "load_dictionary"]
 
@@ -108,8 +107,6 @@ class CompiledTable:
             "Mapped": Mapped,
             "BadValue": BadValue,
             "ColumnMissing": ColumnMissing,
-            "source_id": source_id,
-            "cached_source_id": cached_source_id,
             "key_text": key_text,
             "key_part": key_part,
             "refuse_null": refuse_null,

@@ -133,7 +133,7 @@ def _proof(field: str, samples: list[Any]) -> tuple[float, dict[str, Any]]:
         return 0.0, {"steps": [name]} if name else {}
     if name in ("phone", "tax_id"):
         return 0.0, {"steps": [name], "bad": "null"}  # national ones need a country, which the dictionary will say
-    convert = make(name, country=None, timezone="UTC", note=lambda reason, value: None)[1]
+    convert = make(name, country=None, timezone="UTC", note=lambda reason, value: None).convert
     passed = 0
     for text in texts:
         try:

@@ -39,6 +39,8 @@ def _number(value: Any) -> Any:
 
 
 def _pair(left: Any, right: Any) -> tuple[Any, Any]:
+    if left.__class__ is Decimal and right.__class__ is Decimal:
+        return left, right
     _number(left), _number(right)
     if isinstance(left, Decimal) and isinstance(right, float):
         right = Decimal(repr(right))
@@ -121,6 +123,8 @@ def _int(value: Any) -> int:
 
 
 def _decimal(value: Any) -> Decimal:
+    if value.__class__ is int:
+        return Decimal(value)
     if isinstance(value, Decimal):
         return value
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
@@ -147,7 +151,10 @@ def pattern(text: str) -> Any:
 
 
 def _coalesce(*values: Any) -> Any:
-    return next((v for v in values if v is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _index(container: Any, key: Any) -> Any:

@@ -20,9 +20,11 @@ from streams.mapping.generate import FieldMade, Names
 from streams.mapping.language import Dictionary, Exchange, Lookup, Rule, Table
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
+from streams.mapping.memo import Memo, PairMemo
 from streams.mapping.problems import BadValue, Problem
 from streams.mapping.rates import RateTable
 from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
+from streams.model.ids import ids
 
 Then = Callable[[Callable[[str], str]], None]
 Finish = Callable[[Any], Any]
@@ -174,16 +176,25 @@ class FieldPlanner:
         zone = rule.timezone or self.table.timezone or dictionary.timezone
         note, name = self.all.note, f"{self.name}: {field.name}"
         try:
-            label, convert, extra = make(
+            made = make(
                 step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value)
             )
         except ValueError as error:
             self.all.wrong(path, str(error), "the conversions are listed in docs/guides/bring-your-own-system.md")
             return ()
-        call = self._constant(f"step_{label}", convert)
-        more = "".join(f", {self.names.local(c)}" for c in extra)
-        then(lambda v: f"{call}({v}{more})")
-        return extra
+        call = self._constant(f"step_{made.name}", made.convert)
+        others = [self.names.local(c) for c in made.columns]
+        plain = "{}(" + ", ".join(["{}", *others]) + ")"
+        if made.pure and not others:
+            memo = self._constant("memo", Memo(made.convert))
+            then(lambda v: f"{memo}[{v}] if {v}.__class__ is str or {v}.__class__ is int else {plain.format(call, v)}")
+        elif made.pure and len(others) == 1:
+            memo = self._constant("memo", PairMemo(made.convert))
+            both = f"{others[0]}.__class__ is str"
+            then(lambda v: f"{memo}[{v}, {others[0]}] if {v}.__class__ is str and {both} else {plain.format(call, v)}")
+        else:
+            then(lambda v: plain.format(call, v))
+        return made.columns
 
     def _lookup(self, lookup: Lookup, path: Path_, then: Then) -> None:
         seen: Lookup | None = lookup
@@ -352,8 +363,9 @@ class FieldPlanner:
             key = f"{rule.namespace + ':'!r} + ({key})"
         if system == self.all.dictionary.system and entity is not None:
             self.all.pointed.setdefault((entity, rule.namespace), path)
+        known = self._constant("ids", ids(system, str(entity)))
         return (
-            f"(cached_source_id({system!r}, {entity!r}, {key})"
+            f"({known}[{key}]"
             f" if ({temporary} := {value}) is not None and {temporary} != '' else None)"
         )
 

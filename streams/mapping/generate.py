@@ -34,6 +34,8 @@ class TargetPlan:
     """One record that each row makes, in Python expressions over column names."""
 
     entity: str
+    ids: str
+    """The constant that gives the id of a key."""
     key: KeyPlan
     when: str | None
     deleted: str
@@ -178,13 +180,13 @@ def _when(
     was = f" and was_{number}(before)" if plan.before_full else ""
     out.add(indent, f"elif op == 'u'{was}:", f"{target.entity}.when")
     out.add(indent + 1, f"k = {target.key.python}", f"{target.entity}.key")
-    gone = _gone(plan, target, "k", target.parent)
+    gone = _gone(target, "k", target.parent)
     out.add(indent + 1, f"out.append({gone})", f"{target.entity}.parent")
 
 
-def _gone(plan: TablePlan, target: TargetPlan, key: str, parent: str) -> str:
+def _gone(target: TargetPlan, key: str, parent: str) -> str:
     """The source of a `Mapped` that says that a record is no longer there."""
-    ident = f"source_id({plan.system!r}, {target.entity!r}, {key})"
+    ident = f"{target.ids}[{key}]"
     if target.part_of:
         emptied = "{" + ", ".join(f"{name!r}: None" for name, *_ in target.fields) + "}"
         return f"Mapped({target.entity!r}, {key}, {ident}, {emptied}, False, {parent}, None)"
@@ -197,7 +199,7 @@ def _write_target(out: Source, indent: int, plan: TablePlan, target: TargetPlan,
     for name, statements, _, _ in (*target.fields, *target.attributes):
         for statement in statements:
             out.add(indent, statement, f"{of}.{name}")
-    out.add(indent, f"{head}Mapped({of!r}, k, source_id({plan.system!r}, {of!r}, k), {{", f"{of}.key")
+    out.add(indent, f"{head}Mapped({of!r}, k, {target.ids}[k], {{", f"{of}.key")
     for name, _, python, _ in target.fields:
         out.add(indent + 1, f"{name!r}: {python},", f"{of}.{name}")
     if target.attributes:
@@ -256,7 +258,7 @@ def _write_partial_target(out: Source, plan: TablePlan, target: TargetPlan, name
         for made in target.attributes:
             guarded(made, indent + 1, f"a[{made[0]!r}]", f"{of}.attributes.{made[0]}")
         out.add(indent + 1, "f['attributes'] = filled(a)", f"{of}.attributes")
-    ident = f"source_id({plan.system!r}, {of!r}, k)"
+    ident = f"{target.ids}[k]"
     out.add(indent, f"out.append(Mapped({of!r}, k, {ident}, f, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
     out.add(indent + 1, f"{target.same_as}))", f"{of}.same_as")
@@ -291,7 +293,7 @@ def _write_delete(out: Source, plan: TablePlan, names: Names) -> None:
                 at += 1
             out.add(at, f"k = {target.key.python}", f"{target.entity}.key")
             parent = target.parent if plan.before_full or target.parent_from_key else "None"
-            out.add(at, f"out.append({_gone(plan, target, 'k', parent)})", f"{target.entity}.parent")
+            out.add(at, f"out.append({_gone(target, 'k', parent)})", f"{target.entity}.parent")
         out.add(indent, "return out")
 
     _guard(out, body, plan)
@@ -321,4 +323,4 @@ def _write_before(out: Source, plan: TablePlan, names: Names) -> None:
         condition = f"not ({same})" + (f" and was_{number}(row)" if target.when is not None else "")
         out.add(1, f"if {condition}:")
         out.add(2, f"k = {target.key.python}", f"{target.entity}.key")
-        out.add(2, f"out.append({_gone(plan, target, 'k', target.parent)})", f"{target.entity}.parent")
+        out.add(2, f"out.append({_gone(target, 'k', target.parent)})", f"{target.entity}.parent")

@@ -16,6 +16,7 @@ from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import Problem
 from streams.mapping.rates import RateTable
+from streams.model.ids import ids
 
 
 class Planner:
@@ -138,6 +139,7 @@ class _TablePlanner(FieldPlanner):
             self._read(columns)
         return TargetPlan(
             entity=target.entity,
+            ids=self._constant("ids", ids(self.all.dictionary.system, target.entity)),
             key=key,
             when=when,
             deleted=deleted,

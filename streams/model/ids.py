@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from hashlib import sha1
+import hashlib
+from functools import cache
 from uuid import UUID
 
+try:
+    from _sha1 import sha1  # CPython's own: a sixth of what a hash object of OpenSSL costs, which matters for 20 bytes
+except ImportError:
+    sha1 = hashlib.sha1
+
 NAMESPACE = UUID("6f70b7c0-7368-5562-8e21-636170747572")
-_PREFIX = NAMESPACE.bytes
+_KEPT = 16_384
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+class Ids(dict[str, str]):
+    """key → id, for one entity of one system. What was asked lately is kept: `ids(system, entity)[key]`."""
+
+    def __init__(self, system: str, entity: str) -> None:
+        self._begun = sha1(NAMESPACE.bytes + f"{system}/{entity}/".encode(), usedforsecurity=False)
+
+    def __missing__(self, key: str) -> str:
+        whole = self._begun.copy()
+        whole.update(key.encode())
+        text = whole.hexdigest()
+        made = f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+        if len(self) >= _KEPT:
+            self.clear()
+        self[key] = made
+        return made
+
+
+@cache
+def ids(system: str, entity: str) -> Ids:
+    """The ids of one entity of one system."""
+    return Ids(system, entity)
 
 
 def source_id(system: str, entity: str, key: str) -> str:
     """The id of what `system` calls `entity` number `key`: a UUIDv5, as its 36-character text."""
-    raw = bytearray(sha1(_PREFIX + f"{system}/{entity}/{key}".encode(), usedforsecurity=False).digest()[:16])
-    raw[6] = (raw[6] & 0x0F) | 0x50
-    raw[8] = (raw[8] & 0x3F) | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-cached_source_id = lru_cache(maxsize=65_536)(source_id)
-"""As `source_id`, for ids that come again and again: parents and references."""
+    return ids(system, entity)[key]

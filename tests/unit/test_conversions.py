@@ -18,7 +18,7 @@ D = Decimal
 
 
 def run(step: Any, value: Any, *more: Any, country: str | None = None, timezone: str = "UTC") -> Any:
-    return make(step, country=country, timezone=timezone, note=lambda reason, shown: None)[1](value, *more)
+    return make(step, country=country, timezone=timezone, note=lambda reason, shown: None).convert(value, *more)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,9 @@ def test_what_a_conversion_rejects(step: Any, value: Any, says: str) -> None:
 
 def test_phones_take_the_country_of_their_row() -> None:
     step = {"phone": {"country_column": "land"}}
-    name, convert, columns = make(step, country="DE", timezone="UTC", note=lambda reason, value: None)
-    assert (name, columns) == ("phone", ("land",))
+    made = make(step, country="DE", timezone="UTC", note=lambda reason, value: None)
+    convert = made.convert
+    assert (made.name, made.columns) == ("phone", ("land",))
     assert convert("010 1234 5678", "China") == "+861012345678"
     assert convert("030 1234567", None) == "+49301234567"
     assert convert("030 1234567", "Nowhere") == "+49301234567"
@@ -104,10 +105,10 @@ def test_phones_take_the_country_of_their_row() -> None:
 
 
 def test_tax_ids_and_minor_units_take_their_row_too() -> None:
-    tax = make({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None)[1]
+    tax = make({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
     assert tax("136695976", "Germany") == "DE136695976"
     assert tax("91110000600037341L", "CN") == "91110000600037341L"
-    money = make({"minor_units": {"currency_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None)[1]
+    money = make({"minor_units": {"currency_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
     assert money(1250, "jpy") == D(1250) and money(1250, "EUR") == D("12.50")
     with pytest.raises(BadValue, match="ISO 4217"):
         money(1250, "ZZZ")
@@ -116,7 +117,7 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
 def test_notes_are_taken_of_what_is_mended() -> None:
     notes: list[tuple[str, object]] = []
     for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
-        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown)))[1](given)
+        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(given)
     assert notes == [
         ("wrong encoding mended", "MÃ¼ller"),
         ("control characters taken out", "a\x07"),

@@ -65,8 +65,10 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
         return int(whole)
 
     def convert(value: Any) -> int:
-        if value.__class__ is str:
-            whole, _, fraction = value.partition(".")
+        kind = value.__class__
+        text = value if kind is str else repr(value) if kind is float else str(value) if kind is Decimal else None
+        if text is not None:
+            whole, _, fraction = text.partition(".")
             decimals = len(fraction)
             if decimals > scale:
                 fraction = fraction.rstrip("0")

@@ -40,6 +40,18 @@ class Conversion:
         return {name: p for name, p in inspect.signature(self.factory).parameters.items() if name != "note"}
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A conversion with its options."""
+
+    name: str
+    convert: Convert
+    columns: tuple[str, ...]
+    """Columns whose values the function takes after the value itself."""
+    pure: bool
+    """The same values give the same result, and nothing else: it may be remembered."""
+
+
 @cache
 def conversions() -> dict[str, Conversion]:
     """Every conversion that this installation knows. A user's conversion may not take a built-in one's name."""
@@ -55,8 +67,8 @@ def conversions() -> dict[str, Conversion]:
 
 def make(
     step: str | dict[str, Any], *, country: str | None, timezone: str, note: Callable[[str, object], None]
-) -> tuple[str, Convert, tuple[str, ...]]:
-    """The name and the function of one step, and the columns whose values the function takes after the value itself.
+) -> Step:
+    """One step of a rule.
 
     An option whose name ends in `_column` names such a column. ValueError says what is wrong with the step and what
     would be right.
@@ -87,7 +99,8 @@ def make(
     arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
     columns = tuple(options[o] for o in known if o.endswith("_column") and options.get(o) is not None)
     convert = conversion.factory(**arguments)
-    return name, convert if conversion.built_in else _rejecting(convert), columns
+    pure = conversion.built_in and "note" not in takes_all
+    return Step(name, convert if conversion.built_in else _rejecting(convert), columns, pure)
 
 
 def _rejecting(convert: Convert) -> Convert:

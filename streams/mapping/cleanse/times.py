@@ -8,7 +8,7 @@ and noted; where they went forward it never was: it is read with the offset that
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -144,10 +144,11 @@ def instant(
             return of_datetime(moment, value)
         if value.__class__ is int:
             return of_int(value)
+        if value.__class__ is date:  # a day as a moment is its midnight, on the clock of the time zone
+            local = (value.toordinal() - EPOCH_DAY) * DAY
+            return in_range(local if is_utc else to_utc(local), value)
         if isinstance(value, datetime):
             return of_datetime(value, value)
-        if isinstance(value, date):  # a day as a moment is its midnight, on the clock of the time zone
-            return of_datetime(datetime.combine(value, time.min), value)
         raise BadValue("not a time", value)
 
     return convert
