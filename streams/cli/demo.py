@@ -23,7 +23,8 @@ def demo(
     customers: Annotated[int, typer.Option(min=1, help="Customers in the history that is loaded first.")] = 500,
     orders: Annotated[int, typer.Option(min=1, help="Orders in that history.")] = 1000,
     warm_up: Annotated[
-        float, typer.Option(min=0, help="Seconds of work before the measured ones, so that the Java servers are compiled.")
+        float,
+        typer.Option(min=0, help="Seconds of work before the measured ones, so that the Java servers are compiled."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same company.")] = 1,
     keep: Annotated[

@@ -364,10 +364,7 @@ class FieldPlanner:
         if system == self.all.dictionary.system and entity is not None:
             self.all.pointed.setdefault((entity, rule.namespace), path)
         known = self._constant("ids", ids(system, str(entity)))
-        return (
-            f"({known}[{key}]"
-            f" if ({temporary} := {value}) is not None and {temporary} != '' else None)"
-        )
+        return f"({known}[{key}] if ({temporary} := {value}) is not None and {temporary} != '' else None)"
 
     def _plain(self, field: FieldType, value: str, finish: Finish) -> str:
         """The type's own form passes untouched; all else goes through its conversion."""

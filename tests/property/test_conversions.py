@@ -70,7 +70,7 @@ CLEAN = (str, int, float, Decimal, date, list, dict, type(None))
 
 
 def function(step: Any) -> Any:
-    return make(step, country=None, timezone="Europe/Berlin", note=lambda reason, value: None)[1]
+    return make(step, country=None, timezone="Europe/Berlin", note=lambda reason, value: None).convert
 
 
 FUNCTIONS = {str(step): function(step) for _, step in ALL}

@@ -108,7 +108,9 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
     tax = make({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
     assert tax("136695976", "Germany") == "DE136695976"
     assert tax("91110000600037341L", "CN") == "91110000600037341L"
-    money = make({"minor_units": {"currency_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
+    money = make(
+        {"minor_units": {"currency_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None
+    ).convert
     assert money(1250, "jpy") == D(1250) and money(1250, "EUR") == D("12.50")
     with pytest.raises(BadValue, match="ISO 4217"):
         money(1250, "ZZZ")
@@ -117,7 +119,9 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
 def test_notes_are_taken_of_what_is_mended() -> None:
     notes: list[tuple[str, object]] = []
     for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
-        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(given)
+        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(
+            given
+        )
     assert notes == [
         ("wrong encoding mended", "MÃ¼ller"),
         ("control characters taken out", "a\x07"),

@@ -430,3 +430,26 @@ tables:
 def test_a_reference_to_what_nothing_makes_is_a_warning() -> None:
     (warning,) = compiled(field("opportunity", "contact_id", "v")).warnings
     assert "points to a contact, which no table of this dictionary makes" in warning.what
+
+
+def test_what_was_converted_before_is_not_shared_and_not_mixed_up() -> None:
+    lists = compiled(one_table("- {entity: customer, fields: {name: n, tags: {column: v, steps: [{list: ','}]}}}"))
+    first, again = (mapped(lists, {"id": 1, "n": "x", "v": "a,b"})[0].fields["tags"] for _ in range(2))
+    first.append("c")
+    assert again == ["a", "b"]
+    booleans = compiled(one_table("- {entity: customer, fields: {name: {column: v, steps: [trim]}}}"))
+    names = [mapped(booleans, {"id": 1, "v": v})[0].fields["name"] for v in ("1", 1, True, 1.0, "1")]
+    assert names == ["1", "1", "true", "1.0", "1"]  # one key to a dict, four texts
+    with_country = compiled(
+        one_table(
+            "- {entity: customer, fields: {name: n, phone: {column: v, steps: [{phone: {country_column: land}}]}}}"
+        )
+    )
+    phones = [
+        mapped(with_country, {"id": 1, "n": "x", "v": "0301234567", "land": land})[0].fields["phone"]
+        for land in ("DE", "IT", "DE")
+    ]
+    assert phones == ["+49301234567", "+390301234567", "+49301234567"]
+    for _ in range(2):
+        with pytest.raises(FieldError, match="phone"):
+            mapped(with_country, {"id": 1, "n": "x", "v": "12", "land": "DE"})
