@@ -133,7 +133,7 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
 def _live(
     settings: Settings, rate: float, seconds: float, company: Company, show: Show, draw: Callable[[Show], None]
 ) -> tuple[float, list[int]]:
-    """Run the company in a thread of its own while the figures are drawn; the seconds that it lived, and the lag (records) twice a second."""
+    """Run the company in a thread of its own while the figures are drawn: (seconds that it lived, lag in records twice a second)."""
     lags: list[int] = []
     failed: list[BaseException] = []
 
