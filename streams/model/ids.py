@@ -7,7 +7,7 @@ from functools import cache
 from uuid import UUID
 
 try:
-    from _sha1 import sha1  # CPython's own: a sixth of what a hash object of OpenSSL costs, which matters for 20 bytes
+    from _sha1 import sha1  # type: ignore[import-not-found]  # CPython's own: a sixth of what a hash object of OpenSSL costs, which matters for 20 bytes
 except ImportError:
     sha1 = hashlib.sha1
 
