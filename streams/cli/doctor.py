@@ -17,7 +17,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     Example: opshub doctor --json
     """
     from streams.provision.systems import capture_dsn, load_systems
-    from streams.repair.doctor import examine
+    from streams.repair.doctor import examine, exit_code
     from streams.stack.environment import load_env
 
     settings = load_settings()
@@ -31,9 +31,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             typer.echo(f"{'!' if one.severe else '-'} {one.code}: {one.where}: {one.what}\n    remedy: {one.remedy}")
         if not findings:
             typer.echo("nothing is wrong")
-    severe = [one for one in findings if one.severe]
-    if severe:
-        raise typer.Exit(2 if any(one.side == "input" for one in severe) else 3)
+    if code := exit_code(findings):
+        raise typer.Exit(code)
 
 
 def resync(

@@ -33,6 +33,12 @@ def examine(settings: Settings, systems: list[System], dsns: dict[str, str]) -> 
     return sorted(dict.fromkeys(found), key=lambda one: not one.severe)
 
 
+def exit_code(findings: list[Finding]) -> int:
+    """0 when none is severe, 2 when a file of ours is wrong, 3 when the environment is."""
+    severe = [one for one in findings if one.severe]
+    return 0 if not severe else 2 if any(one.side == "input" for one in severe) else 3
+
+
 def _servers(settings: Settings, systems: list[System]) -> list[Finding]:
     found = []
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from typing import Any
 
 import psycopg
 import pytest
+import typer
 from psycopg import errors
 
-from streams.errors import ConfigError, EnvironmentFault
+from streams.cli.plan import plan
+from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
@@ -305,3 +308,69 @@ def test_a_database_that_goes_away_ends_the_run_with_its_reason(env: dict[str, s
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'erp'")
         with pytest.raises(EnvironmentFault, match="went away"):
             company.run(rate=500, seconds=3)
+
+
+# -- what plan and apply say of a source before they touch anything
+
+
+def planned(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code of `opshub plan`, and what it said."""
+    with pytest.raises((typer.Exit, SystemExit, OpshubError)) as end:
+        plan()
+    code = end.value.exit_code if isinstance(end.value, typer.Exit | OpshubError) else end.value.code
+    return int(code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DEMO_CRM_PORT", "1", "does not answer"),
+        ("DEMO_ERP_CAPTURE_PASSWORD", "wrong", "password authentication failed"),
+    ],
+)
+def test_plan_names_a_source_that_cannot_be_reached(
+    env: dict[str, str],
+    stack: NativeStack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    says: str,
+) -> None:
+    monkeypatch.setenv("OPSHUB_STATE_DIR", str(stack.settings.state_dir))
+    monkeypatch.setenv(name, value)
+    code, said = planned(capsys)
+    assert code == 3
+    assert says in said and name[:8].lower().replace("_", "-") in said and "remedy: " in said
+
+
+def test_plan_names_a_role_that_may_not_replicate(
+    env: dict[str, str], stack: NativeStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPSHUB_STATE_DIR", str(stack.settings.state_dir))
+    with role(env, "DEMO_CRM", "ADMIN") as admin:
+        admin.execute("ALTER ROLE opshub_capture NOREPLICATION")
+        try:
+            code, said = planned(capsys)
+        finally:
+            admin.execute("ALTER ROLE opshub_capture REPLICATION")
+    assert code == 3
+    assert "demo-crm: the role opshub_capture may not replicate" in said and "ALTER ROLE" in said
+
+
+def test_plan_names_a_column_that_the_table_does_not_have(
+    env: dict[str, str],
+    stack: NativeStack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("OPSHUB_STATE_DIR", str(stack.settings.state_dir))
+    folder = tmp_path / "connectors"
+    shutil.copytree(CONNECTORS, folder)
+    dictionary = folder / "demo-crm" / "dictionary.yaml"
+    dictionary.write_text(dictionary.read_text().replace("name: name\n", "name: nmae\n", 1))
+    monkeypatch.setenv("OPSHUB_CONNECTORS_DIR", str(folder))
+    code, said = planned(capsys)
+    assert code == 2
+    assert "demo-crm: public." in said and "reads nmae" in said and "dictionary.yaml" in said
