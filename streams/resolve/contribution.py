@@ -6,7 +6,7 @@ said it. A change that left a field unsaid (TOAST) takes no field away, also whe
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import Contribution, EntityState
@@ -42,27 +42,21 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     known = (said.epoch, said.major, said.minor)
     if position == known:
         return "same"
-    fields = dict(said.fields or {})
-    older = dict(said.older or {})
     first_us = min(said.first_us or said.source_us, change.source_us)
+    before = said.fields or {}
     if position > known:
         edited = said.changed
         if entity.entity in EDITS_KEPT and not change.deleted and not (change.origin or "").startswith("opshub"):
             edit = (*position, change.source_us, change.tx)
-            edits = {name: edit for name, value in change.fields.items() if name in fields and fields[name] != value}
+            edits = {name: edit for name, value in change.fields.items() if name in before and before[name] != value}
             if edits:
                 edited = {**edited, **edits} if edited else edits
-        for name in fields:
-            if name not in change.fields:
-                older.setdefault(name, known)
-        fields.update(change.fields)
-        for name in change.fields:
-            older.pop(name, None)
         entity.contributions[change.id] = Contribution(
-            change.system, change.key, *position, change.source_us, change.deleted, fields, older or None,
+            change.system, change.key, *position, change.source_us, change.deleted, *_over(said, known, change.fields),
             tx=change.tx, first_us=first_us, changed=edited,
         )  # fmt: skip
         return "newer"
+    fields, older = dict(before), dict(said.older or {})
     changed = False
     said.first_us = first_us
     for name, value in change.fields.items():
@@ -75,3 +69,18 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         return "older"
     said.fields, said.older = fields, older
     return "newer"
+
+
+def _over(
+    said: Contribution, known: tuple[int, int, int], fields: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, tuple[int, int, int]] | None]:
+    """(fields, older) of a contribution, once `fields` were said after it: what they leave unsaid stays, as said at its own position."""
+    before = said.fields or {}
+    if before.keys() <= fields.keys():
+        return fields, None
+    older = dict(said.older or {})
+    for name in before.keys() - fields.keys():
+        older.setdefault(name, known)
+    for name in fields:
+        older.pop(name, None)
+    return {**before, **fields}, older or None

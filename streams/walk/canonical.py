@@ -28,14 +28,14 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
     record["id"] = member.id
     record["version"] = member.version
     record["updated_at"] = member.updated_us
-    record["sources"] = sorted(
-        (
-            {"system": said.system, "key": said.key}
-            for said in member.contributions.values()
-            if not said.deleted and said.system != PEOPLE
-        ),
-        key=lambda source: (source["system"], source["key"]),
-    )
+    sources = [
+        {"system": said.system, "key": said.key}
+        for said in member.contributions.values()
+        if not said.deleted and said.system != PEOPLE
+    ]
+    if len(sources) > 1:
+        sources.sort(key=lambda source: (source["system"], source["key"]))
+    record["sources"] = sources
     lines = ENTITIES[member.entity].lines
     if lines is not None:
         record["lines"] = [
