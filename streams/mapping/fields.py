@@ -380,6 +380,10 @@ class FieldPlanner:
             first_, last = _OWN_RANGE[field.kind]
             inline = f"({name} if {name}.__class__ is int and {first_} <= {name} <= {last} else {call}({name}))"
             return f"({inline} if {first} is not None else None)"
+        if field.kind == "decimal":
+            memo = self._constant("memo", Memo(finish))
+            known = f"{memo}[{name}] if {name}.__class__ is str or {name}.__class__ is float else {call}({name})"
+            return f"(({known}) if {first} is not None else None)"
         if field.kind == "text":
             return f"({name} if {first}.__class__ is str or {name} is None else {call}({name}))"
         if field.kind == "bool":
