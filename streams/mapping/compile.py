@@ -100,6 +100,7 @@ class CompiledTable:
                 "list": list,
                 "str": str,
                 "int": int,
+                "float": float,
                 "Exception": Exception,
                 "getattr": getattr,
             },

@@ -10,7 +10,7 @@ _LONGEST = 200
 
 
 class Memo(dict[Any, Any]):
-    """value → `convert(value)`. For texts, and one kind of number: 1, 1.0 and True are one key to a dict. What is rejected is asked again."""
+    """value → `convert(value)`, for texts and one kind of number: 1, 1.0 and True are one key. What is rejected is asked again."""
 
     def __init__(self, convert: Callable[[Any], Any]) -> None:
         self._convert = convert
