@@ -47,8 +47,8 @@ class Saved(NamedTuple):
     """Sameness learnt since the generation that was known."""
     referring: list[tuple[str, str, str]]
     """(aggregate id, customer, entity) of what refers to customers that were linked."""
-    logged: set[str]
-    """Ids of conflicts that are new, or came back."""
+    logged: dict[str, str]
+    """Conflicts that are new, or came back: id → outcome."""
     held: list[list[tuple[str, str, str, list[str]]]]
     """For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
 
@@ -101,9 +101,10 @@ class HubStore:
             entity = entity_of_row(row)
             state = states[row[2]]
             state.members[entity.id] = entity
-            for source in entity.contributions:
-                if source != entity.id:
-                    state.sources[source] = entity.id
+            if entity.merged_into is None:
+                for source in entity.contributions:
+                    if source != entity.id:
+                        state.sources[source] = entity.id
         return states
 
     async def save(
@@ -131,7 +132,7 @@ class HubStore:
         learnt: list[tuple[str, str, int]] = []
         written: set[str] = set()
         referring: list[tuple[str, str, str]] = []
-        logged: set[str] = set()
+        logged: dict[str, str] = {}
         held: list[list[tuple[str, str, str, list[str]]]] = []
         told = list(contested)
         try:
@@ -171,7 +172,7 @@ class HubStore:
                     if same_links:
                         referring = await refer.fetchall()
                     if conflicts:
-                        logged = {row[0] for row in await log.fetchall()}
+                        logged = dict(await log.fetchall())
                     held = [await claim.fetchall() for claim in claiming]
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
@@ -186,8 +187,18 @@ class HubStore:
         if not conflicts:
             return []
         rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]), self.flip_flop_turns)
-        logged = {row[0] for row in rows}
-        return [conflict for conflict in conflicts if conflict.id in logged]
+        return as_logged(conflicts, dict(rows))
+
+
+def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Conflict]:
+    """Those that were logged, with the outcome that they got."""
+    return [
+        conflict
+        if conflict.outcome == logged[conflict.id]
+        else msgspec.structs.replace(conflict, outcome=logged[conflict.id])
+        for conflict in conflicts
+        if conflict.id in logged
+    ]
 
 
 class NewlySame(OpshubError):

@@ -13,7 +13,7 @@ import msgspec
 
 from streams.errors import BadRecord, OpshubError
 from streams.flow.order_flow import join
-from streams.flow.place import MAX_HOPS, elsewhere, entity_of, with_descendants
+from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, Conflict, EntityState
@@ -131,11 +131,12 @@ class Settling:
         said = entity.contributions.get(change.id)
         if self._planner.reads(entity.entity) and entity_id not in self._said:
             self._said[entity_id] = said_by(entity)
+        was_deleted = said is not None and said.deleted
         outcome = merge(entity, change)
         self.counts[outcome] += 1
         if outcome == "newer":
             self._note_cause(state, entity, change)
-            if said is None or said.deleted != entity.contributions[change.id].deleted:
+            if said is None or was_deleted != entity.contributions[change.id].deleted:
                 self._resourced.add(entity_id)
             if change.parent is not None and (said is None or _at(change) > said.position):
                 entity.parent = change.parent
@@ -152,7 +153,7 @@ class Settling:
             self.counts["echoes"] += 1
         else:
             self._told_live.add(entity.id)
-        live = not echo and change.op != "r"
+        live = not echo and change.op != "r" and change.op != "part_read"
         said = entity.contributions[change.id]
         if said.live != live:
             said.live = live
@@ -195,11 +196,12 @@ class Settling:
         parted = part(state, change.id)
         if parted is None:
             return
-        stays, going = parted
+        stays, between, going = parted
         self.apart.add(change.id)
         self.contested.add(stays.id)
         self._resourced.add(stays.id)
-        self._mark(self._dirty, state, stays.id)
+        for member in (stays, *between):
+            self._mark(self._dirty, state, member.id)
         self.links.append({"source_id": change.id, "target": change.id, "same": True})
         self._move(state, going, change.id, same=False)
 
@@ -226,6 +228,7 @@ class Settling:
                 into = state.id
             if into is None:
                 continue
+            into = live_id(state, into)
             root = state.members.get(into)
             if root is None:
                 root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
@@ -362,7 +365,8 @@ class Settling:
             member.record = record
             member.deleted = deleted
             if member.version or not deleted:
-                member.updated_us = max(member.updated_us, *(said.source_us for said in member.contributions.values()))
+                # Not that of what a split took away.
+                member.updated_us = max(said.source_us for said in member.contributions.values())
                 if member.id not in self._bumped:
                     self._bumped.add(member.id)
                     member.version += 1

@@ -17,6 +17,7 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState
 from streams.resolve.golden import Ownership
+from streams.resolve.rules import PEOPLE
 from streams.walk.settle import Settling
 
 
@@ -34,13 +35,15 @@ class World:
     def load(self, kind: str, key: str) -> AggregateState:
         state = AggregateState(key, kind, members={}, sources={})
         if key in self.identity:
-            state.forward = self.identity[key][0]
+            target = self.identity[key][0]
+            state.forward, state.apart = (None, True) if target == key else (target, False)
         for entity, aggregate in self.rows.values():
             if aggregate == key:
                 state.members[entity.id] = copy.deepcopy(entity)
-                for source in entity.contributions:
-                    if source != entity.id:
-                        state.sources[source] = entity.id
+                if entity.merged_into is None:
+                    for source in entity.contributions:
+                        if source != entity.id:
+                            state.sources[source] = entity.id
         return state
 
     def serve(self, key: str, count: int) -> None:
@@ -52,6 +55,11 @@ class World:
         while True:
             state = self.load(taken[0][0], key)
             settling = Settling(Ownership(), foreign)
+            settling.apart = {
+                change.id
+                for _, change in taken
+                if change.id not in state.sources and self.identity.get(change.id) == (change.id, True)
+            }
             settling.apply(state, [(change, None) for _, change in taken])
             settling.references()
             settling.settle(self.same)
@@ -77,8 +85,16 @@ class World:
             self.topic[entity, entity_id] = (version, record)
 
     def same(self, source: str) -> str:
-        target, same = self.identity.get(source, (source, True))
-        return target if same else source
+        for _ in range(8):
+            target, same = self.identity.get(source, (source, True))
+            if not same or target == source:
+                break
+            source = target
+        return source
+
+    def home(self, entity_id: str) -> str:
+        """The aggregate in which an entity's row is."""
+        return self.rows[entity_id][1]
 
     def folded(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What a compacted topic holds at last, without how many steps it took and when the last that mattered came."""
@@ -294,3 +310,69 @@ def test_two_systems_one_customer(data: st.DataObject) -> None:
     assert golden["credit_limit"] == 5_0000
     assert [source["system"] for source in golden["sources"]] == ["crm", "erp"]
     assert folded["contact", source_id("erp", "contact", "c")]["customer_id"] == crm
+
+
+MERGED = [("crm", "A"), ("crm", "B"), ("erp", "1"), ("erp", "2"), ("erp", "3")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_people_merge_and_split_and_what_hangs_on_them_follows(data: st.DataObject) -> None:
+    """Merges of merged records and splits out of the midst of them: each record is where the last word put it, with its contact."""
+    ids = [source_id(system, "customer", key) for system, key in MERGED]
+    world = World()
+
+    def settle() -> None:
+        while world.queues:
+            key = data.draw(st.sampled_from(sorted(world.queues)))
+            world.serve(key, data.draw(st.integers(1, 3)))
+
+    for number, (system, key) in enumerate(MERGED):
+        tell = customer(system, key, 1, name=f"Name {number}", phone=str(number))
+        world.send("changes.customer", tell.id, tell)
+        person = Change(
+            "change", "contact", source_id(system, "contact", key), system, key, "u", 0, 1, 0, 1, parent=tell.id,
+            fields={"customer_id": tell.id},
+        )  # fmt: skip
+        world.send("changes.customer", tell.id, person)
+    settle()
+    into: dict[int, int] = {}
+
+    def root(one: int) -> int:
+        while one in into:
+            one = into[one]
+        return one
+
+    for at in range(data.draw(st.integers(1, 8))):
+        one, other = data.draw(st.permutations(range(len(MERGED))))[:2]
+        if data.draw(st.booleans()):
+            loser, winner = root(one), root(other)
+            if loser == winner:
+                continue
+            into[loser] = winner
+            link = Change("link", "customer", ids[loser], PEOPLE, same_as=ids[winner], target=ids[winner])
+            world.send("changes.customer", ids[loser], link)
+        elif one in into:
+            live = root(one)
+            del into[one]
+            world.send("changes.customer", ids[live], Change("link", "customer", ids[one], PEOPLE, target=ids[one]))
+        else:
+            continue
+        if data.draw(st.booleans()):
+            system, key = MERGED[one]
+            again = customer(system, key, 2 + at, name=f"Name {one}.{at}", phone=str(one))
+            world.send("changes.customer", world.home(ids[one]), again)
+        settle()
+        made: dict[str, set[tuple[str, str]]] = {}
+        for number, source in enumerate(MERGED):
+            made.setdefault(ids[root(number)], set()).add(source)
+        folded = world.folded()
+        found = {
+            entity_id: {(source["system"], source["key"]) for source in record["sources"]}
+            for (entity, entity_id), record in folded.items()
+            if entity == "customer"
+        }
+        assert found == made
+        for number, (system, key) in enumerate(MERGED):
+            assert folded["contact", source_id(system, "contact", key)]["customer_id"] == ids[root(number)]
+    assert world.gone_back == []
