@@ -37,10 +37,12 @@ def entity_of(state: AggregateState, change: Change) -> str:
 
 def live_id(state: AggregateState, entity_id: str) -> str:
     """The id of the record that `entity_id` is by now, as far as this aggregate knows."""
-    seen = state.members.get(entity_id)
-    while seen is not None and seen.merged_into is not None:
-        entity_id = seen.merged_into
-        seen = state.members.get(entity_id)
+    member = state.members.get(entity_id)
+    for _ in range(len(state.members)):
+        if member is None or member.merged_into is None:
+            break
+        entity_id = member.merged_into
+        member = state.members.get(entity_id)
     return entity_id
 
 

@@ -124,8 +124,8 @@ class HubStore:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
         `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing
-        written, Stale when a row is not as it was read, and NewlySame when a reference that was used (source id → what it was
-        taken for) is another by now.
+        written, Stale when a row is not as it was read, NewlySame when a reference that was used (source id → what it was
+        taken for) is another by now, and Circle for links of which the target is the source already.
         """
         connection = await self.connection()
         same_links = [link["source_id"] for link in links if link["same"]]
@@ -134,12 +134,16 @@ class HubStore:
         referring: list[tuple[str, str, str]] = []
         logged: dict[str, str] = {}
         held: list[list[tuple[str, str, str, list[str]]]] = []
+        circles: set[str] = set()
         told = list(contested)
         try:
             async with connection.transaction():
                 async with connection.pipeline():
                     await connection.execute(SQL["own_identity" if same_links else "share_identity"])
                     news = await connection.execute(SQL["same_since"], [same_known])
+                    if same_links:
+                        same = [link for link in links if link["same"]]
+                        closing = await connection.execute(SQL["circles"], [_encode(same)])
                     if entities:
                         upsert = await connection.execute(
                             SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])]
@@ -170,10 +174,13 @@ class HubStore:
                     if entities:
                         written = {row[0] for row in await upsert.fetchall()}
                     if same_links:
+                        circles = {row[0] for row in await closing.fetchall()}
                         referring = await refer.fetchall()
                     if conflicts:
                         logged = dict(await log.fetchall())
                     held = [await claim.fetchall() for claim in claiming]
+                if circles:
+                    raise Circle(circles)
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
@@ -199,6 +206,14 @@ def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Con
         for conflict in conflicts
         if conflict.id in logged
     ]
+
+
+class Circle(OpshubError):
+    """Two records were each said to be the other at the same time: these came second."""
+
+    def __init__(self, ids: set[str]) -> None:
+        super().__init__(f"{len(ids)} links would close a circle")
+        self.ids = ids
 
 
 class NewlySame(OpshubError):

@@ -57,6 +57,8 @@ def _between(state: AggregateState, loser: EntityState | None) -> list[EntitySta
     found: list[EntityState] = []
     into = loser.merged_into if loser is not None else None
     while into is not None and (member := state.members.get(into)) is not None and member.merged_into is not None:
+        if member in found:
+            break
         found.append(member)
         into = member.merged_into
     return found

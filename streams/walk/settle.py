@@ -64,6 +64,8 @@ class Settling:
         self._resourced: set[str] = set()
         self.apart: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
+        self.refused: set[str] = set()
+        """Aggregates of which a link says that they are another, which is them already: the link is passed over."""
         self.contested: set[str] = set()
         """Entities of more than one source: of their conflicts only `standing` are left."""
         self.standing: set[str] = set()
@@ -167,6 +169,7 @@ class Settling:
         if other is None or other.merged_into is not None:
             return
         other.merged_into = entity.id
+        self.contested.add(other_id)  # what was in dispute of it is in dispute of the other, if at all
         for source, said in other.contributions.items():
             if source not in entity.contributions:
                 entity.contributions[source] = said
@@ -182,11 +185,18 @@ class Settling:
             return
         if target is None or target == state.id or state.forward == target:
             return
+        same = change.same_as is not None
+        if same and (state.id in self.refused or any(one["source_id"] == target and one["same"] for one in self.links)):
+            return
+        if change.system == PEOPLE and same and state.forward is not None:
+            # Somebody merged it meanwhile: what it is by now is merged on.
+            self._send_on(state.kind, state.forward, msgspec.structs.replace(change, id=state.forward))
+            return
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
         state.forward, state.apart = target, False
-        self.links.append({"source_id": state.id, "target": target, "same": change.same_as is not None})
-        self._move(state, list(state.members.values()), target, same=change.same_as is not None)
+        self.links.append({"source_id": state.id, "target": target, "same": same})
+        self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
         """A link that says that a record lives in its own id takes it out of the one that it was merged into."""
@@ -261,6 +271,7 @@ class Settling:
             moved = True
             if same and member.id == state.id and member.merged_into is None:
                 member.merged_into = target
+                self.contested.add(member.id)
                 if member.version and not member.deleted:
                     member.version += 1
                     self._emit[member.id] = (state, member)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest_asyncio
 
+from streams.identity import people
 from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
@@ -101,3 +102,27 @@ async def test_the_same_reference_and_the_same_tax_number_at_once(writers: Write
         assert live_customers(hub, [crm.id, erp.id]) == {crm.id: {crm.id, erp.id}}
         assert writers.records["customer", crm.id][1]["notes"] == "hello"  # type: ignore[index]
         assert source_id("erp", "customer", erp.key) == erp.id
+
+
+async def test_two_people_who_merge_two_records_into_each_other_at_once_get_one(writers: Writers) -> None:
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        crm, erp = one_company(writers, 3)
+        erp = customer("erp", erp.key, 1, name="ANOTHER", tax_id=erp.fields["tax_id"][::-1])
+        for change in (crm, erp):
+            writers.say(change)
+        await writers.run()
+        ways = [people.merge(people.find(hub, a.id), people.find(hub, b.id)) for a, b in ((crm, erp), (erp, crm))]
+        for message in ways:
+            writers.send(*message)
+        with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
+            holding.execute("LOCK TABLE identity IN EXCLUSIVE MODE")
+            both = [asyncio.create_task(writers.batch(worker)) for worker in (0, 1)]
+            end = time.monotonic() + 20
+            while hub.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted").fetchone() != (2,):
+                assert time.monotonic() < end, "the two transactions are not under way at once"
+                await asyncio.sleep(0.01)
+        await asyncio.gather(*both)
+        await writers.run()
+        assert sum(one.counts["circles"] for one in writers.assembles) == 1
+        (made,) = live_customers(hub, [crm.id, erp.id]).values()
+        assert made == {crm.id, erp.id}
