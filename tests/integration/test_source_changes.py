@@ -41,6 +41,8 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
 def test_rows_are_read_again_when_a_rule_has_changed(pipeline: Pipeline, tmp_path: Path) -> None:
     """As after a change of a code table: what was mapped earlier stays until its rows are asked for again."""
     with pipeline.connect("CRM") as crm:
+        # The oldest account is touched by `drain`.
+        crm.execute("INSERT INTO account (name, created_at) VALUES ('Oldest', '2000-01-01')")
         keys = [
             str(row[0])
             for row in (
