@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
@@ -49,12 +50,12 @@ class Sent(NamedTuple):
 
 
 class Writers:
-    """`queues` has what waits for each worker. Canonical records are kept in `records`: (entity, id) → (version, record)."""
+    """`queues` has what waits for each worker. The last canonical record of each (entity, id) is kept, as JSON: see `record`."""
 
     def __init__(self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000) -> None:
         self.stores = [HubStore(hub, f"writer-{number}") for number in range(workers)]
         self.queues: list[deque[Sent]] = [deque() for _ in range(workers)]
-        self.records: dict[tuple[str, str], tuple[int, dict[str, Any] | None]] = {}
+        self._records: dict[str, tuple[int, bytes | None]] = {}
         self.conflicts: list[Conflict] = []
         self.assembles = [
             Assemble(
@@ -64,10 +65,15 @@ class Writers:
         ]  # fmt: skip
 
     def _emitted(self, entity: str, entity_id: str, version: int, record: dict[str, Any] | None) -> tuple[Any, ...]:
-        known = self.records.get((entity, entity_id))
+        known = self._records.get(entity_id)
         assert known is None or known[0] <= version, f"{entity} {entity_id} goes back from {known} to {version}"
-        self.records[entity, entity_id] = (version, record)
+        self._records[entity_id] = (version, None if record is None else msgspec.json.encode(record))
         return "canonical", entity_id.encode(), b""
+
+    def record(self, entity_id: str) -> tuple[int, dict[str, Any] | None]:
+        """(version, record or None for a tombstone) that was emitted last."""
+        version, body = self._records[entity_id]
+        return version, None if body is None else msgspec.json.decode(body)
 
     def _conflicted(self, conflict: Conflict, _: int) -> tuple[Any, ...]:
         self.conflicts.append(conflict)

@@ -58,7 +58,8 @@ def merge(entity: EntityState, change: Change) -> Outcome:
                 edited = {**edited, **edits} if edited else edits
         entity.contributions[change.id] = Contribution(
             change.system, change.key, *position, change.source_us, said.deleted if part else change.deleted,
-            *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited, whole=(said.whole or known) if part else None,
+            *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited,
+            whole=(said.whole or known) if part else None,
         )  # fmt: skip
         return "newer"
     fields, older = dict(before), dict(said.older or {})

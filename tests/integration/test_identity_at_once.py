@@ -68,8 +68,8 @@ async def test_two_transactions_at_once_give_one_id(writers: Writers) -> None:
             assert hub.execute("SELECT target::text FROM identity WHERE source_id = %s", [erp.id]).fetchone() == (
                 crm.id,
             )
-            assert writers.records["customer", erp.id][1] is None
-            assert [one["key"] for one in writers.records["customer", crm.id][1]["sources"]] == [crm.key, erp.key]  # type: ignore[index]
+            assert writers.record(erp.id)[1] is None
+            assert [one["key"] for one in writers.record(crm.id)[1]["sources"]] == [crm.key, erp.key]  # type: ignore[index]
 
 
 async def test_two_records_of_one_system_at_once_are_told_and_not_linked(writers: Writers) -> None:
@@ -100,7 +100,7 @@ async def test_the_same_reference_and_the_same_tax_number_at_once(writers: Write
         writers.say(customer("erp", erp.key, 2, name="RENAMED", tax_id=erp.fields["tax_id"], notes="hello"))
         await writers.run()
         assert live_customers(hub, [crm.id, erp.id]) == {crm.id: {crm.id, erp.id}}
-        assert writers.records["customer", crm.id][1]["notes"] == "hello"  # type: ignore[index]
+        assert writers.record(crm.id)[1]["notes"] == "hello"  # type: ignore[index]
         assert source_id("erp", "customer", erp.key) == erp.id
 
 
