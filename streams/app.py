@@ -132,15 +132,19 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         counts["ingest"] = ingest.counts
     if "assemble" in roles:
         store = HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}")
+        ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
+        planner = Planner(load_rules(connectors_dir(settings), settings.systems), ownership.restored)
+        for entity, rules in ownership.entities.items():
+            planner.check_restored(entity, [name for name, rule in rules.fields.items() if rule.restores])
         assemble = Assemble(
             store,
             change_decoder(),
             encode_change,
             output_maker(schema_ids),
-            load_ownership(connectors_dir(settings) / "ownership.yaml"),
+            ownership,
             settings.cache_aggregates,
             conflict_maker(schema_ids),
-            Planner(load_rules(connectors_dir(settings), settings.systems)),
+            planner,
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.fields import shown, typed
 from streams.cli.identity import finish, hub
 from streams.cli.send import send
 from streams.errors import ConfigError
@@ -39,11 +41,29 @@ def list_conflicts(
         typer.echo(json.dumps(msgspec.to_builtins(found)))
         return
     for one in found:
-        values = ", ".join(f"{system}: {said['value']!r}" for system, said in one.said.items())
-        outcome = f"{one.winner or 'nobody'} ({one.rule}; {one.outcome})"
-        typer.echo(f"{one.id[:8]}  {one.kind:20} {one.entity} {one.entity_id} {one.field}: {values} → {outcome}")
+        typer.echo(
+            f"{one.id[:8]}  {one.kind:19}  {one.outcome:9}  {one.entity} {one.name or one.entity_id}: {one.field}"
+        )
+        typer.echo(f"{'':10}{_values(one)}: {_standing(one)}")
     if not found:
-        typer.echo("no conflicts")
+        typer.echo("no conflicts stand" if not past else "there were no conflicts")
+    elif len(found) == limit:
+        typer.echo(f"the newest {limit}; --limit shows more")
+
+
+def _values(one: inbox.Logged) -> str:
+    return ", ".join(f"{system} {shown(one.entity, one.field, said['value'])}" for system, said in one.said.items())
+
+
+def _standing(one: inbox.Logged) -> str:
+    if one.kind == "match_key":
+        return "a person decides: `opshub identity merge`, if they are one"
+    if one.outcome == "flip_flop":
+        return f"they overwrote each other {one.turns} times; write-back of it is stopped until you `resolve` it"
+    if one.outcome == "open":
+        return f"{one.winner}'s stands until you `resolve` it"
+    by = "your decision stands" if one.outcome == "decided" else f"{one.winner or 'nobody'}'s stands"
+    return f"{by} ({one.rule})" if one.outcome != "over" else "over"
 
 
 def show(conflict: Id, as_json: Json = False) -> None:
@@ -53,14 +73,36 @@ def show(conflict: Id, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(told))
         return
-    for name, value in told.items():
-        typer.echo(f"{name:12} {value if isinstance(value, str) else json.dumps(value)}")
+    one = msgspec.convert(told, inbox.Logged)
+    typer.echo(f"{one.entity} {one.name or ''} ({one.entity_id}), {one.field}: {one.kind}, {one.outcome}")
+    for system, said in one.said.items():
+        at = f"at {_when(said['us'])}" if said.get("us") else ""
+        where = f"position {said['position']}" if said.get("position") else ""
+        tx = f"transaction {said['tx']}" if said.get("tx") else ""
+        details = ", ".join(part for part in (at, where, tx) if part)
+        mark = "→" if system == one.winner else " "
+        typer.echo(
+            f" {mark} {system:14} {shown(one.entity, one.field, said['value'])}{f'  ({details})' if details else ''}"
+        )
+    typer.echo(f"   {_standing(one)}")
+    typer.echo(
+        f"   seen {one.seen_at}, {one.turns} turns" + (f", over since {one.resolved_at}" if one.resolved_at else "")
+    )
+    if one.decided_by:
+        typer.echo(f"   decided by {one.decided_by}")
+    typer.echo(f"   id {one.id}")
+
+
+def _when(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def resolve(
     conflict: Id,
     system: Annotated[str | None, typer.Option(help="Let this system's value stand.")] = None,
-    value: Annotated[str | None, typer.Option(help="Let this value stand: JSON in the field's internal form.")] = None,
+    value: Annotated[
+        str | None, typer.Option(help="Let this value stand, written as in 1250.50, 2026-03-31, true or a text.")
+    ] = None,
     release: Annotated[
         bool, typer.Option("--release", help="Take an earlier decision back: the rule decides again.")
     ] = False,
@@ -82,19 +124,21 @@ def resolve(
             )
         if system is not None and system not in one.said:
             raise ConfigError(f"{system} says nothing here", remedy=f"one of {', '.join(sorted(one.said))}")
-        try:
-            chosen = None if release else one.said[system]["value"] if system is not None else json.loads(value or "")
-        except json.JSONDecodeError as error:
-            raise ConfigError(
-                f"--value is no JSON: {error}", remedy="""a text as '"text"', money as an integer of 1/10,000"""
-            ) from error
+        chosen: Any = None
+        if system is not None:
+            chosen = one.said[system]["value"]
+        elif value is not None:
+            chosen = typed(one.entity, one.field, value)
+        # Before the message: what is decided counts its turns anew, and a flip-flop is over with it.
+        connection.execute(
+            "UPDATE conflict SET decided_by = %(who)s, turns = 0, resolved_at = CASE WHEN %(who)s::text IS NULL THEN now() END,"
+            " outcome = CASE WHEN %(who)s::text IS NULL THEN 'over' ELSE 'decided' END WHERE id = %(id)s",
+            {"who": None if release else getpass.getuser(), "id": one.id},
+        )
         row = connection.execute("SELECT aggregate_id::text FROM entity WHERE id = %s", [one.entity_id]).fetchone()
         send(
             settings,
             [people.decide(one.entity, one.entity_id, row[0] if row else one.aggregate_id, {one.field: chosen})],
-        )
-        connection.execute(
-            "UPDATE conflict SET decided_by = %s WHERE id = %s", [None if release else getpass.getuser(), one.id]
         )
 
         def done() -> bool:
@@ -109,5 +153,6 @@ def resolve(
                 and (release or row[0] == chosen)
             )
 
-        finish(done, f"{one.entity} {one.entity_id} {one.field}: {'the rule decides' if release else repr(chosen) + ' stands'}",
-               {"id": one.id, "field": one.field, "value": chosen, "released": release}, as_json)  # fmt: skip
+        what = "the rule decides" if release else f"{shown(one.entity, one.field, chosen)} stands"
+        told = {"id": one.id, "field": one.field, "value": chosen, "released": release}
+        finish(done, f"{one.entity} {one.name or one.entity_id} {one.field}: {what}", told, as_json)

@@ -40,18 +40,31 @@ def resync(
     sweep_after: Annotated[
         float, typer.Option(help="Seconds that the snapshot may take before what it did not bring is deleted.")
     ] = 600.0,
+    tables: Annotated[
+        list[str] | None, typer.Option("--table", help="Only read the rows of this table again; may be said often.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="With --table: a condition of SQL, for some of its rows.")] = None,
 ) -> None:
     """Capture a system anew: a new epoch, a whole snapshot, and what is gone from the source is deleted.
 
-    Example: opshub resync demo-crm
+    With --table rows are read again beside the stream, and nothing else: after a code table or a rule of the dictionary has changed.
+
+    Example: opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
     from streams.errors import ConfigError
     from streams.provision.systems import capture_dsn, load_systems
     from streams.repair.capture_guard import begin_epoch
+    from streams.repair.reread import reread
     from streams.stack.environment import load_env
 
+    if where is not None and not tables:
+        raise ConfigError("--where is a condition on the rows of one table", remedy="say --table, too")
     settings = load_settings()
     for one in load_systems(settings):
+        if one.name == system and tables:
+            for table, rows in reread(one, capture_dsn(one, load_env(settings)), tables, where).items():
+                typer.echo(f"{rows:,} rows of {table} are read again; they come as their connector gets to them")
+            return
         if one.name == system:
             epoch = begin_epoch(settings, one, capture_dsn(one, load_env(settings)), sweep_after=sweep_after)
             typer.echo(f"{system} is captured anew, as its epoch {epoch}")

@@ -11,6 +11,7 @@ import psycopg
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.fields import shown
 from streams.cli.send import send, wait
 from streams.errors import EnvironmentFault
 from streams.identity import inbox, people
@@ -46,12 +47,30 @@ def show(record: Name, as_json: Json = False) -> None:
     typer.echo(
         f"{master.entity} {master.canonical}{' (deleted)' if master.deleted else ''}: {master.record.get('name') or ''}"
     )
+    if master.apart:
+        typer.echo("  taken out of another record by hand: no reference and no match key links it")
+    typer.echo("made of")
     for source, said in sorted(master.contributions.items(), key=lambda pair: (pair[1].system, pair[0])):
-        typer.echo(f"  {said.system}:{said.key}  {source}{'  deleted' if said.deleted else ''}")
-    for key in keys:
-        typer.echo(f"  key {key}")
-    for at, who, what, loser, winner, why in log:
-        typer.echo(f"  {at} {who} {what} {loser} {'into' if what == 'merge' else 'from'} {winner} {why}")
+        name = "a person's decisions" if said.system == people.PEOPLE else f"{said.system}:{said.key}"
+        typer.echo(f"  {name:48} {source}{'  deleted' if said.deleted else ''}")
+        for field, value in sorted((said.fields or {}).items()):
+            if value is not None and value != master.record.get(field) and field not in ("attributes", "customer_id"):
+                typer.echo(f"      says {field} {shown(master.entity, field, value)}")
+    others = [name for name in master.names if name not in master.contributions]
+    if others:
+        typer.echo("other ids of it")
+        for name in others:
+            typer.echo(f"  {name}")
+    if keys:
+        typer.echo("found by")
+        for key in keys:
+            typer.echo(f"  {key}")
+    if log:
+        typer.echo("what people did")
+        for at, who, what, loser, winner, why in log:
+            typer.echo(
+                f"  {at[:19]} {who} {what} {loser} {'into' if what == 'merge' else 'from'} {winner}{f': {why}' if why else ''}"
+            )
 
 
 def merge(loser: Name, winner: Name, why: Why = "", as_json: Json = False) -> None:
@@ -116,7 +135,8 @@ def proposals(
         typer.echo(json.dumps(msgspec.to_builtins(found)))
         return
     for one in found:
-        typer.echo(f"{one.score:5.1f}  {one.loser}  {one.winner}  {one.why}")
+        typer.echo(f"{one.score:5.1f}  {one.names[0]}  and  {one.names[1]}: {one.why}")
+        typer.echo(f"       opshub identity merge {one.loser} {one.winner}")
     if not found:
         typer.echo("no two customers look like one")
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.fields import shown
 from streams.cli.identity import hub
 from streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streams.repair.quality import Quality
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 def quality(
     entity: Annotated[list[str] | None, typer.Option(help="Only these; can be given more than once.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also fields that are filled everywhere or nowhere.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure completeness, validity, uniqueness, disagreement and orphans of each field, and keep the figures.
@@ -35,13 +40,22 @@ def quality(
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(found)))
         return
+    looked_at = found if every else [one for one in found if _is_worth_a_look(one)]
     typer.echo(f"{'':40} {'records':>9} {'complete':>9} {'invalid':>8} {'repeated':>8} {'disputed':>8} {'orphans':>8}")
-    for one in found:
+    for one in looked_at:
         share = f"{100 * one.complete / one.records:8.1f}%" if one.records else f"{'':>9}"
         typer.echo(
             f"{one.entity + '.' + one.field:40} {one.records:9,} {share} {one.invalid:8,} {one.repeated:8,}"
             f" {one.disagreeing:8,} {one.orphans:8,}"
         )
+    if len(looked_at) < len(found):
+        typer.echo(
+            f"{len(found) - len(looked_at):,} fields are filled in all records or in none, and have no fault; --all shows them"
+        )
+
+
+def _is_worth_a_look(one: Quality) -> bool:
+    return 0 < one.complete < one.records or bool(one.invalid or one.repeated or one.disagreeing or one.orphans)
 
 
 def resolve(
@@ -78,7 +92,8 @@ def resolve(
         for (name, field), number in sorted(Counter((one.entity, one.field) for one in found).items()):
             typer.echo(f"{name}.{field}: {number:,}")
         for one in found[:20]:
-            typer.echo(f"  {one.entity} {one.id} {one.field}: {one.now!r} → {one.then!r}")
+            now, then = (shown(one.entity, one.field, value) for value in (one.now, one.then))
+            typer.echo(f"  {one.entity} {one.id} {one.field}: {now} → {then}")
         typer.echo(f"{len(found):,} fields differ" + ("; the workers settle them now" if yes and found else ""))
     if found and not yes:
         raise typer.Exit(1)

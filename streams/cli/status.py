@@ -18,7 +18,10 @@ from streams.cli.up import StateDir
 from streams.errors import OpshubError
 from streams.settings import Settings
 
-SECTIONS: list[tuple[str, str]] = [("records", "streams.repair.dlq:accounting")]
+SECTIONS: list[tuple[str, str]] = [
+    ("records", "streams.repair.dlq:accounting"),
+    ("source_changes", "streams.repair.source_shape:told"),
+]
 
 
 def collect(settings: Settings) -> dict[str, Any]:
@@ -67,5 +70,17 @@ def _show(found: dict[str, Any]) -> None:
         workers.add_row(worker["name"], str(worker["pid"] or "down"), "yes" if worker["supervised"] else "no")
     if found["workers"]:
         console.print(workers)
-    for name, _ in SECTIONS:
-        console.print(name, found[name])
+    records, changed = found["records"], found["source_changes"]
+    if "error" in records:
+        console.print(f"Records: {records['error']}\n    remedy: {records['remedy']}", highlight=False)
+    else:
+        told = ", ".join(f"{records[name]:,} {name}" for name in ("passed", "filtered", "tombstones", "dead", "parked"))
+        console.print(f"Records: {records['in']:,} in: {told}; {records['parked_keys']:,} keys wait", highlight=False)
+        if not records["balances"]:
+            console.print("    they do not balance: `opshub verify` says where", style="red")
+    if isinstance(changed, list) and changed:
+        console.print("What changed in the sources' tables (30 days):")
+        for one in changed[:10]:
+            console.print(
+                f"  {one['at']} {one['system']} {one['table']}: {one['what']} ({one['effect']})", highlight=False
+            )

@@ -5,7 +5,6 @@ In: the facts of the simulator's journal, and the hub. Out: an `IdentityVerdict`
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,13 +17,15 @@ CRM, ERP = "demo-crm", "demo-erp"
 
 
 class IdentityVerdict(msgspec.Struct):
-    """`shared` customers were planted, of which `linked` are one record. `wrongly_linked` records hold two that are not the same company.
+    """`shared` customers were planted, of which `linked` are one record. `wrongly_linked` records hold two that are not the same company;
+    of `twice` companies the ERP has more than one customer, which no system but write-back would have made.
     Of `conflicts_planted` (customer, field) `conflicts_logged` were logged at some time.
     """
 
     shared: int = 0
     linked: int = 0
     wrongly_linked: int = 0
+    twice: int = 0
     conflicts_planted: int = 0
     conflicts_logged: int = 0
     examples: list[str] = []
@@ -32,7 +33,10 @@ class IdentityVerdict(msgspec.Struct):
     @property
     def holds(self) -> bool:
         return (
-            self.linked == self.shared and not self.wrongly_linked and self.conflicts_logged == self.conflicts_planted
+            self.linked == self.shared
+            and not self.wrongly_linked
+            and not self.twice
+            and self.conflicts_logged == self.conflicts_planted
         )
 
 
@@ -75,13 +79,16 @@ def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) 
         else:
             _example(verdict, f"shared {crm} and {erp} are {where.get(crm)} and {where.get(erp)}")
     for entity_id, sources in made_of.items():
-        systems = Counter(system for system, _ in sources)
-        crms = [source for system, source in sources if system == CRM]
-        wrong = any(number > 1 for system, number in systems.items() if system in (CRM, ERP))
-        wrong |= any(system == ERP and crms and pairs.get(source) != crms[0] for system, source in sources)
-        if wrong:
+        # A company is its CRM account, or the one customer that only the ERP knows.
+        companies = {
+            source if system == CRM else pairs.get(source, source) for system, source in sources if system in (CRM, ERP)
+        }
+        if len(companies) > 1:
             verdict.wrongly_linked += 1
             _example(verdict, f"{entity_id} is made of {sources}")
+        elif sum(system == ERP for system, _ in sources) > 1:
+            verdict.twice += 1
+            _example(verdict, f"the ERP has {entity_id} twice: {sources}")
     for (erp, field), how in planted.items():
         verdict.conflicts_planted += 1
         if (where.get(erp), field) in logged:

@@ -71,10 +71,18 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         env = load_env(settings)
         phase("making the demo databases")
         setup_demo(env, connectors_dir(settings))
+        facts, empty = settings.state_dir / "demo-facts.jsonl", _empty(env)
+        if empty:
+            facts.unlink(missing_ok=True)
+        # Kept beside the databases: a later demo on them is held to what this one planted, too.
         company = Company(
-            seed=plan.seed, crm_dsn=dsn_of(env, "DEMO_CRM", "APP"), erp_dsn=dsn_of(env, "DEMO_ERP", "APP")
+            seed=plan.seed,
+            crm_dsn=dsn_of(env, "DEMO_CRM", "APP"),
+            erp_dsn=dsn_of(env, "DEMO_ERP", "APP"),
+            journal=facts,
+            journal_commits=False,
         )
-        if _empty(env):
+        if empty:
             phase(f"loading history: {plan.customers} customers, {plan.orders} orders")
             company.load_history(customers=plan.customers, orders=plan.orders)
         phase("topics, schemas, connectors")

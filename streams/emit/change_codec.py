@@ -16,13 +16,13 @@ import msgspec
 
 from streams.emit.varint import LENGTH, SOME_LENGTH, varint
 from streams.errors import ConfigError, DecodeError, EncodeError
-from streams.model.change import Change, Op
+from streams.model.change import Change, ChangeOp
 
 SUBJECT = "changes.order_flow-value"
 """The subject whose schema id stands on every change; the other change topics have the same schema."""
 
 _KINDS: tuple[Literal["change", "link", "give", "refresh"], ...] = ("change", "link", "give", "refresh")
-_OPS: tuple[Op, ...] = ("c", "u", "d", "r", "t")
+_OPS: tuple[ChangeOp, ...] = ("c", "u", "d", "r", "t", "part", "part_read")
 _NULL = b"\x00"
 _CACHED = 4096
 """Most distinct names (systems, entities) that are kept encoded."""

@@ -32,12 +32,23 @@ def entity_of(state: AggregateState, change: Change) -> str:
     member = state.members.get(change.id)
     if change.parent is None and change.entity == state.kind and member is None:
         return state.id
-    target = change.same_as or change.id
-    seen = state.members.get(target)
-    while seen is not None and seen.merged_into is not None:
-        target = seen.merged_into
-        seen = state.members.get(target)
-    return target
+    return live_id(state, change.same_as or change.id)
+
+
+def live_id(state: AggregateState, entity_id: str) -> str:
+    """The id of the record that `entity_id` is by now, as far as this aggregate knows."""
+    member = state.members.get(entity_id)
+    for _ in range(len(state.members)):
+        if member is None or member.merged_into is None:
+            break
+        entity_id = member.merged_into
+        member = state.members.get(entity_id)
+    return entity_id
+
+
+def live_of(state: AggregateState, entity_id: str) -> EntityState | None:
+    """The member that `entity_id` is by now."""
+    return state.members.get(live_id(state, entity_id))
 
 
 def with_descendants(state: AggregateState, entity_id: str) -> list[EntityState]:

@@ -1,22 +1,27 @@
 -- name: log_conflicts
--- New disagreements, and those that came back; the ids of both. One that comes back too often is a flip-flop.
-INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome)
-SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome
+-- New disagreements, and those that came back: id and outcome. A turn is taken by an edit of a system that is not the owner, or of two at once;
+-- one disagreement that takes too many, each within a day of the last, is a flip-flop.
+INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
+SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome,
+    (kind IN ('owned_field_changed', 'concurrent_edit'))::int
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (id uuid,
     aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text, outcome text)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     aggregate_id = excluded.aggregate_id, kind = excluded.kind, said = excluded.said, winner = excluded.winner, rule = excluded.rule,
-    turns = c.turns + (c.resolved_at IS NOT NULL)::int, resolved_at = NULL,
-    outcome = CASE WHEN excluded.outcome <> 'decided' AND c.turns + (c.resolved_at IS NOT NULL)::int >= %s THEN 'flip_flop' ELSE excluded.outcome END
+    turns = CASE WHEN c.resolved_at IS NULL THEN c.turns WHEN c.resolved_at < now() - interval '1 day' THEN excluded.turns
+                 ELSE c.turns + excluded.turns END,
+    resolved_at = NULL,
+    outcome = CASE WHEN c.resolved_at > now() - interval '1 day' AND excluded.turns = 1 AND c.turns + 1 >= %s
+                   THEN 'flip_flop' ELSE excluded.outcome END
 WHERE c.resolved_at IS NOT NULL OR (c.outcome, c.winner, c.rule) IS DISTINCT FROM (excluded.outcome, excluded.winner, excluded.rule)
   AND (c.outcome <> 'flip_flop' OR excluded.outcome = 'decided')
-RETURNING id::text;
+RETURNING id::text, outcome;
 
 -- name: end_conflicts
--- Disagreements of these records that are no more.
-UPDATE conflict SET resolved_at = now(), outcome = CASE outcome WHEN 'flip_flop' THEN outcome ELSE 'over' END
-WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key';
+-- Disagreements of these records that are no more. A flip-flop stands until a person says something to it.
+UPDATE conflict SET resolved_at = now(), outcome = 'over'
+WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key' AND outcome <> 'flip_flop';
 
 -- name: claim_keys
 -- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not

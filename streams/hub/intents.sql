@@ -1,9 +1,12 @@
 -- name: plan_intents
 -- Add intents that are not there yet; one that says what its subject is to be now takes the place of those that wait. Wakes the deliverers.
+-- None is added for a field that two systems overwrite each other's value of.
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
         key text, rule text, target text, entity text, entity_id uuid, aggregate_id uuid, subject_id uuid, customer_id uuid,
-        version bigint, cause_us bigint, given jsonb, supersedes boolean)
+        version bigint, cause_us bigint, given jsonb, supersedes boolean, fields text[])
+    WHERE NOT EXISTS (SELECT FROM conflict c WHERE c.entity_id = new.entity_id AND c.resolved_at IS NULL AND c.outcome = 'flip_flop'
+                        AND c.field = ANY(new.fields))
 ), gone AS (
     UPDATE intent i SET state = 'superseded', done_at = clock_timestamp(), problem = 'a newer one says what is to be: ' || new.key
     FROM new

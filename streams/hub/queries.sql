@@ -47,6 +47,16 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE e.revision = excluded.revision - 1
 RETURNING e.id::text;
 
+-- name: circles
+-- Which of these links would close a circle: their target is the source already, by other links.
+SELECT new.source_id::text FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid)
+WHERE new.target <> new.source_id AND EXISTS (
+    WITH RECURSIVE chain (id, steps) AS (
+        SELECT new.target, 0
+        UNION ALL
+        SELECT i.target, steps + 1 FROM chain JOIN identity i ON i.source_id = chain.id AND i.same AND i.target <> i.source_id WHERE steps < 16)
+    SELECT FROM chain WHERE id = new.source_id);
+
 -- name: upsert_identity
 INSERT INTO identity AS i (source_id, target, same, generation)
 SELECT source_id, target, same, nextval('identity_generation')

@@ -47,8 +47,8 @@ class Saved(NamedTuple):
     """Sameness learnt since the generation that was known."""
     referring: list[tuple[str, str, str]]
     """(aggregate id, customer, entity) of what refers to customers that were linked."""
-    logged: set[str]
-    """Ids of conflicts that are new, or came back."""
+    logged: dict[str, str]
+    """Conflicts that are new, or came back: id → outcome."""
     held: list[list[tuple[str, str, str, list[str]]]]
     """For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
 
@@ -101,9 +101,10 @@ class HubStore:
             entity = entity_of_row(row)
             state = states[row[2]]
             state.members[entity.id] = entity
-            for source in entity.contributions:
-                if source != entity.id:
-                    state.sources[source] = entity.id
+            if entity.merged_into is None:
+                for source in entity.contributions:
+                    if source != entity.id:
+                        state.sources[source] = entity.id
         return states
 
     async def save(
@@ -123,22 +124,26 @@ class HubStore:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
         `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing
-        written, Stale when a row is not as it was read, and NewlySame when a reference that was used (source id → what it was
-        taken for) is another by now.
+        written, Stale when a row is not as it was read, NewlySame when a reference that was used (source id → what it was
+        taken for) is another by now, and Circle for links of which the target is the source already.
         """
         connection = await self.connection()
         same_links = [link["source_id"] for link in links if link["same"]]
         learnt: list[tuple[str, str, int]] = []
         written: set[str] = set()
         referring: list[tuple[str, str, str]] = []
-        logged: set[str] = set()
+        logged: dict[str, str] = {}
         held: list[list[tuple[str, str, str, list[str]]]] = []
+        circles: set[str] = set()
         told = list(contested)
         try:
             async with connection.transaction():
                 async with connection.pipeline():
                     await connection.execute(SQL["own_identity" if same_links else "share_identity"])
                     news = await connection.execute(SQL["same_since"], [same_known])
+                    if same_links:
+                        same = [link for link in links if link["same"]]
+                        closing = await connection.execute(SQL["circles"], [_encode(same)])
                     if entities:
                         upsert = await connection.execute(
                             SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])]
@@ -169,10 +174,13 @@ class HubStore:
                     if entities:
                         written = {row[0] for row in await upsert.fetchall()}
                     if same_links:
+                        circles = {row[0] for row in await closing.fetchall()}
                         referring = await refer.fetchall()
                     if conflicts:
-                        logged = {row[0] for row in await log.fetchall()}
+                        logged = dict(await log.fetchall())
                     held = [await claim.fetchall() for claim in claiming]
+                if circles:
+                    raise Circle(circles)
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
@@ -186,8 +194,26 @@ class HubStore:
         if not conflicts:
             return []
         rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]), self.flip_flop_turns)
-        logged = {row[0] for row in rows}
-        return [conflict for conflict in conflicts if conflict.id in logged]
+        return as_logged(conflicts, dict(rows))
+
+
+def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Conflict]:
+    """Those that were logged, with the outcome that they got."""
+    return [
+        conflict
+        if conflict.outcome == logged[conflict.id]
+        else msgspec.structs.replace(conflict, outcome=logged[conflict.id])
+        for conflict in conflicts
+        if conflict.id in logged
+    ]
+
+
+class Circle(OpshubError):
+    """Two records were each said to be the other at the same time: these came second."""
+
+    def __init__(self, ids: set[str]) -> None:
+        super().__init__(f"{len(ids)} links would close a circle")
+        self.ids = ids
 
 
 class NewlySame(OpshubError):

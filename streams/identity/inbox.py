@@ -29,11 +29,15 @@ class Logged(msgspec.Struct):
     seen_at: str
     resolved_at: str | None
     decided_by: str | None
+    name: str | None = None
+    """What the record is called."""
 
 
 _COLUMNS = """id::text, entity, entity_id::text, aggregate_id::text, field, kind, said, winner, rule, outcome, turns,
     to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), decided_by"""
+    to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), decided_by,
+    (SELECT coalesce(record->>'name', record->>'number', record->>'sku', record->>'last_name')
+     FROM entity e WHERE e.id = conflict.entity_id)"""
 
 
 def conflicts(
@@ -75,6 +79,8 @@ class Proposal(msgspec.Struct):
     winner: str
     entity: str
     why: str
+    names: tuple[str, str] = ("", "")
+    """What the two are called, the loser first."""
 
 
 def proposals(connection: psycopg.Connection[Any], *, least: float = 88.0, limit: int = 50) -> list[Proposal]:
@@ -109,6 +115,6 @@ def proposals(connection: psycopg.Connection[Any], *, least: float = 88.0, limit
                 score = min(100.0, 0.7 * name + 0.3 * street + 5 * len(alike))
                 if score >= least:
                     why = f"names {name:.0f}, streets {street:.0f} of 100" + "".join(f", same {word}" for word in alike)
-                    found.append(Proposal(round(score, 1), other[0], one[0], "customer", why))
+                    found.append(Proposal(round(score, 1), other[0], one[0], "customer", why, (other[1], one[1])))
     found.sort(key=lambda one: (-one.score, one.loser))
     return found[:limit]

@@ -1,4 +1,4 @@
-"""Which Python makes one canonical field. A rule goes: source, path, split, type, steps, lookup, value map, default.
+"""Which Python makes one canonical field. A rule goes: source, path, split, type, steps, lookup with its steps, value map, default.
 
 In goes a `Rule` with the type of its field; out come statements, an expression and the columns that they read. Names
 that the code calls are put into `constants`. What is wrong is added to the planner's problems, with its line.
@@ -125,7 +125,7 @@ class FieldPlanner:
         for i, step in enumerate(rule.steps):
             columns += self._step(rule, step, field, (*path, "steps", i), then)
         if rule.lookup is not None:
-            self._lookup(rule.lookup, (*path, "lookup"), then)
+            columns += self._lookup(rule, rule.lookup, field, (*path, "lookup"), then)
         if rule.convert is not None:
             columns += self._exchange(rule, rule.convert, field, (*path, "convert"), then)
         finish = self._finish(rule, field, path)
@@ -180,7 +180,7 @@ class FieldPlanner:
                 step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value)
             )
         except ValueError as error:
-            self.all.wrong(path, str(error), "the conversions are listed in docs/guides/bring-your-own-system.md")
+            self.all.wrong(path, str(error), "docs/guides/conversions.md lists the conversions")
             return ()
         call = self._constant(f"step_{made.name}", made.convert)
         others = [self.names.local(c) for c in made.columns]
@@ -196,8 +196,9 @@ class FieldPlanner:
             then(lambda v: plain.format(call, v))
         return made.columns
 
-    def _lookup(self, lookup: Lookup, path: Path_, then: Then) -> None:
+    def _lookup(self, rule: Rule, lookup: Lookup, field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
         seen: Lookup | None = lookup
+        extra: tuple[str, ...] = ()
         while seen is not None:
             table = self.all.dictionary.tables.get(seen.table)
             if table is None:
@@ -207,16 +208,19 @@ class FieldPlanner:
                     f"{seen.table!r} is not captured",
                     f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
                 )
-                return
+                return extra
             by = seen.by or table.key
             if len(by) != 1:
                 self.all.wrong(
                     path, f"{seen.table} is looked up by {len(by)} columns", "a lookup goes by one column: say `by:`"
                 )
-                return
+                return extra
             getter = self._constant("lookup", self.all.lookups[lookup_name(seen, by)].getter(seen.column, seen.unknown))
             then(lambda v, g=getter: f"{g}({v})")  # type: ignore[misc]
+            for i, step in enumerate(seen.steps):
+                extra += self._step(rule, step, field, (*path, "steps", i), then)
             path, seen = (*path, "then"), seen.then
+        return extra
 
     def _exchange(self, rule: Rule, exchange: Exchange, field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
         """Convert an amount, and keep the rate, its day and the original in the record's attributes."""

@@ -189,7 +189,7 @@ def _gone(target: TargetPlan, key: str, parent: str) -> str:
     ident = f"{target.ids}[{key}]"
     if target.part_of:
         emptied = "{" + ", ".join(f"{name!r}: None" for name, *_ in target.fields) + "}"
-        return f"Mapped({target.entity!r}, {key}, {ident}, {emptied}, False, {parent}, None)"
+        return f"Mapped({target.entity!r}, {key}, {ident}, {emptied}, False, {parent}, None, True)"
     return f"Mapped({target.entity!r}, {key}, {ident}, {{}}, True, {parent}, None)"
 
 
@@ -209,7 +209,7 @@ def _write_target(out: Source, indent: int, plan: TablePlan, target: TargetPlan,
         out.add(indent + 1, "}),", f"{of}.attributes")
     out.add(indent, f"}}, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
-    out.add(indent + 1, f"{target.same_as}){tail}", f"{of}.same_as")
+    out.add(indent + 1, f"{target.same_as}{', True' if target.part_of else ''}){tail}", f"{of}.same_as")
 
 
 def _write_appended(out: Source, plan: TablePlan, target: TargetPlan, indent: int) -> None:
@@ -261,7 +261,7 @@ def _write_partial_target(out: Source, plan: TablePlan, target: TargetPlan, name
     ident = f"{target.ids}[k]"
     out.add(indent, f"out.append(Mapped({of!r}, k, {ident}, f, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
-    out.add(indent + 1, f"{target.same_as}))", f"{of}.same_as")
+    out.add(indent + 1, f"{target.same_as}{', True' if target.part_of else ''}))", f"{of}.same_as")
 
 
 def _write_delete(out: Source, plan: TablePlan, names: Names) -> None:

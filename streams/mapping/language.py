@@ -74,6 +74,10 @@ class Lookup(_Part):
         default="wait",
         description="no such row: wait until it comes (the record is parked), reject, keep the code itself, or null",
     )
+    steps: tuple[str | dict[str, Any], ...] = Field(
+        default=(),
+        description="conversions of the value that was found, in order; those of the rule come before it is looked up",
+    )
     then: Lookup | None = Field(default=None, description="look the found value up again (chained references)")
 
 
@@ -218,11 +222,9 @@ class Target(_Part):
         description="the record whose aggregate this one joins; default: the reference field that the model names",
     )
     same_as: Reference | None = Field(default=None, description="the record in another system that this one is")
-    alias: dict[str, Columns] = Field(
-        default={}, description="other keys that name this record: a name -> its columns (identity uses them)"
-    )
     match: tuple[str, ...] = Field(
-        default=(), description="canonical fields by which this record may be matched with another system's"
+        default=(),
+        description="canonical fields by which people know it in another system; the keys that link are `match` in ownership.yaml",
     )
     fields: dict[str, RuleOrColumn] = Field(default={}, description="canonical field -> how it is made")
     attributes: dict[str, RuleOrColumn] = Field(

@@ -135,8 +135,6 @@ class _TablePlanner(FieldPlanner):
         for name in target.match:
             if name not in entity.fields:
                 self.all.wrong((*path, "match"), f"{entity.name} has no field {name!r}", self._near(name, entity))
-        for columns in target.alias.values():
-            self._read(columns)
         return TargetPlan(
             entity=target.entity,
             ids=self._constant("ids", ids(self.all.dictionary.system, target.entity)),

@@ -21,6 +21,9 @@ TOAST_PLACEHOLDER = "__debezium_unavailable_value"
 Op = Literal["c", "u", "d", "r", "t"]
 """create, update, delete, read (by a snapshot), truncate: the letters that Debezium uses."""
 
+ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read"]
+"""An `Op`, or: the row only adds fields to a record that another row makes (`part_read`: as a snapshot read it)."""
+
 Value = str | int | bool | list[str] | dict[str, str] | None
 """A canonical value: decimals are integers unscaled by the field's scale, timestamps are microseconds
 since 1970 in UTC, dates are days since 1970, references are the 36-character text of a source id."""
@@ -74,6 +77,8 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     """Source id of the record through which this one joins its aggregate (a line's order)."""
     same_as: str | None = None
     """Source id of the record in another system that this row says it is."""
+    part: bool = False
+    """The row only adds fields to a record that another row makes: it says nothing of whether the record is there."""
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -89,7 +94,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     id: str
     system: str = ""
     key: str = ""
-    op: Op = "u"
+    op: ChangeOp = "u"
     epoch: int = 0
     major: int = 0
     minor: int = 0

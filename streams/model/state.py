@@ -12,6 +12,8 @@ import msgspec
 from streams.model.change import Position
 from streams.model.ids import source_id
 
+UNBORN = (-1, 0, 0)
+
 
 class Contribution(msgspec.Struct, array_like=True, gc=False):
     """What one source record currently says of one entity, with its position."""
@@ -35,10 +37,18 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     """When this record was first heard of; 0 where that is `source_us`."""
     changed: dict[str, tuple[int, int, int, int, str | None]] | None = None
     """Fields that were edited after the record was first heard of: (epoch, major, minor, source_us, tx) of the last edit of each."""
+    whole: tuple[int, int, int] | None = None
+    """Where rows that only add fields spoke last: the position of the row that makes the record, which alone says whether it is there;
+    `UNBORN` while that row has not come."""
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.major, self.minor)
+
+    @property
+    def unborn(self) -> bool:
+        """Whether only rows that add fields to the record have spoken, and not the one that makes it."""
+        return self.whole == UNBORN
 
 
 class EntityState(msgspec.Struct, gc=False):

@@ -151,8 +151,11 @@ def _compare_system(system: System, dsn: str, states: dict[str, AggregateState],
                 verdict.note("rejected", f"{table.name}: {error}")
                 continue
             for one in mapped:
-                seen.add(one.id)
                 known = said.get(one.id, [])
+                if one.part and (not known or known[0][1].deleted):
+                    continue  # nothing that it could be part of
+                if not one.part:
+                    seen.add(one.id)
                 where = f"{one.entity} {one.key} of {system.name}"
                 if not known:
                     if not one.deleted:
@@ -161,7 +164,7 @@ def _compare_system(system: System, dsn: str, states: dict[str, AggregateState],
                 if len(known) > 1:
                     verdict.note("doubled", f"{where} speaks for {', '.join(member.id for member, _ in known)}")
                 contribution = known[0][1]
-                if contribution.deleted != one.deleted:
+                if not one.part and contribution.deleted != one.deleted:
                     verdict.note(
                         "differing",
                         f"{where}: deleted is {one.deleted} in the source, {contribution.deleted} in the hub",

@@ -16,6 +16,7 @@ from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError
 from streams.provision.systems import System
+from streams.repair import source_shape
 from streams.repair.alerts import Alerts, Problem, Sink, email, slack, webhook
 from streams.repair.capture_guard import Finding, guard, restart_failed
 from streams.repair.dlq import accounting
@@ -72,6 +73,7 @@ class Watch:
                 one for system in self._systems for one in guard(self._settings, system, self._dsns[system.name])
             ]
             self._restart(findings)
+            self._look_at_columns()
             problems = [Problem(f"{one.code}/{one.where}", one.what, one.remedy) for one in findings if one.severe]
             told = accounting(self._settings)
             if told["parked_keys"] >= self._settings.alert_parked_keys:
@@ -98,6 +100,18 @@ class Watch:
             self._lock = connection
         self._lock.execute("SELECT 1")
         return True
+
+    def _look_at_columns(self) -> None:
+        """Note what ALTER TABLE did to captured tables; a source that is away is told of by its guard."""
+        with psycopg.connect(self._settings.hub, connect_timeout=5, autocommit=True) as hub:
+            for system in self._systems:
+                try:
+                    with psycopg.connect(self._dsns[system.name], connect_timeout=5, autocommit=True) as source:
+                        notes = source_shape.look(hub, source, system)
+                except psycopg.OperationalError:
+                    continue
+                for note in notes:
+                    logger.warning("%s of %s: %s; %s", note.table, system.name, note.what, note.effect)
 
     def _restart(self, findings: list[Finding]) -> None:
         failed = {one.where for one in findings if one.code == "connector-failed"}

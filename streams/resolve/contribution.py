@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from streams.model.change import Change
-from streams.model.state import Contribution, EntityState
+from streams.model.state import UNBORN, Contribution, EntityState
 
 EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
 """Entities of which two systems may speak: for these, when each field was last edited is kept. It is exact where a source's changes come
 in its own order, as Kafka gives them; a change that was overtaken can leave an edit unseen, never invent one."""
+
+PARTS = ("part", "part_read")
+"""Changes of rows that only add fields to a record that another row makes."""
 
 Outcome = Literal["newer", "same", "older"]
 
@@ -24,6 +27,7 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     `newer`: the contribution changed. `same`: the change was known to the position; it changes nothing, and what it gave
     rise to must be emitted again, since a crash may have come between. `older`: overtaken, nothing to do.
     """
+    part = change.op in PARTS
     said = entity.contributions.get(change.id)
     if said is None:
         entity.contributions[change.id] = Contribution(
@@ -33,9 +37,10 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             change.major,
             change.minor,
             change.source_us,
-            change.deleted,
+            part or change.deleted,
             change.fields,
             tx=change.tx,
+            whole=UNBORN if part else None,
         )
         return "newer"
     position = (change.epoch, change.major, change.minor)
@@ -52,13 +57,18 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             if edits:
                 edited = {**edited, **edits} if edited else edits
         entity.contributions[change.id] = Contribution(
-            change.system, change.key, *position, change.source_us, change.deleted, *_over(said, known, change.fields),
-            tx=change.tx, first_us=first_us, changed=edited,
+            change.system, change.key, *position, change.source_us, said.deleted if part else change.deleted,
+            *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited,
+            whole=(said.whole or known) if part else None,
         )  # fmt: skip
         return "newer"
     fields, older = dict(before), dict(said.older or {})
     changed = False
     said.first_us = first_us
+    if not part and said.whole is not None and position > said.whole:
+        # Only rows that add fields have spoken since: what this one says of whether the record is there holds.
+        changed = said.deleted != change.deleted or said.unborn
+        said.deleted, said.whole = change.deleted, position
     for name, value in change.fields.items():
         if name in older:
             if position > older[name]:

@@ -37,7 +37,7 @@ def is_deleted(entity: EntityState, ownership: Ownership) -> bool:
     if len(contributions) == 1:
         (only,) = contributions.values()
         return only.deleted or only.system == PEOPLE
-    systems = [said for said in contributions.values() if said.system != PEOPLE]
+    systems = [said for said in contributions.values() if said.system != PEOPLE and not said.unborn]
     if ownership.entity(entity.entity).deletes == "owner" and systems:
         rank = ownership.rank(entity.entity)
         first = min(_place(rank, said.system) for said in systems)
@@ -174,7 +174,11 @@ def _deleted_and_kept(entity: EntityState, rules: EntityRule) -> list[Conflict]:
     by_system: dict[str, Contribution] = {}
     for source in sorted(entity.contributions):
         said = entity.contributions[source]
-        if said.system != PEOPLE and (said.system not in by_system or by_system[said.system].deleted):
+        if (
+            said.system != PEOPLE
+            and not said.unborn
+            and (said.system not in by_system or by_system[said.system].deleted)
+        ):
             by_system[said.system] = said
     gone = {system for system, said in by_system.items() if said.deleted}
     if not gone or len(gone) == len(by_system):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from streams.errors import ConfigError
 from streams.model.entities import ENTITIES
@@ -29,9 +29,16 @@ class StageRule(_Part):
     policy: Policy = "owner"
     trust: dict[str, int] = Field(default={}, description="for `trust`: how much each system is trusted")
     log: bool = Field(default=True, description="whether a disagreement is a conflict")
+    restore: bool = Field(default=False, description="whether a system that says something else is given what stands")
+
+    @model_validator(mode="after")
+    def _restores_what_is_logged(self) -> Self:
+        if self.restore and (not self.log or self.policy in ("sum", "union")):
+            raise ValueError("`restore` needs a value of one system and `log`: turns are counted by the conflicts")
+        return self
 
     def rule(self) -> FieldRule:
-        return FieldRule(self.owner, self.policy, self.trust, self.log)
+        return FieldRule(self.owner, self.policy, self.trust, self.log, self.restore)
 
 
 class FieldOwnership(StageRule):
@@ -41,7 +48,7 @@ class FieldOwnership(StageRule):
 
     def rule(self) -> FieldRule:
         stages = {stage: told.rule() for stage, told in self.stages.items()}
-        return FieldRule(self.owner, self.policy, self.trust, self.log, stages)
+        return FieldRule(self.owner, self.policy, self.trust, self.log, self.restore, stages)
 
 
 class EntityOwnership(_Part):

@@ -7,7 +7,7 @@ as `owner` until a person decides, and the disagreement stays open. `stages` has
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,7 +28,14 @@ class FieldRule(msgspec.Struct, frozen=True):
     trust: dict[str, int] = {}
     log: bool = True
     """Whether a disagreement is a conflict; False where two systems rightly speak of the same thing in words of their own."""
+    restore: bool = False
+    """Whether a system that says something else is given the value that stands, by a rule of its writeback.yaml."""
     stages: dict[str, FieldRule] = {}
+
+    @property
+    def restores(self) -> bool:
+        """Whether it restores in any stage."""
+        return self.restore or any(rule.restore for rule in self.stages.values())
 
 
 class EntityRule(msgspec.Struct, frozen=True):
@@ -69,3 +76,9 @@ class Ownership(msgspec.Struct, frozen=True):
         """The rule of one field, for a record in `stage`."""
         rule = self.entity(entity).fields.get(field, _NOTHING)
         return rule.stages.get(stage, rule) if stage is not None and rule.stages else rule
+
+    def restored(self, entity: str, record: dict[str, Any]) -> list[str]:
+        """Fields of which a system that says something else is given the value that stands."""
+        rules = self.entity(entity)
+        stage = record.get(rules.stage) if rules.stage is not None else None
+        return [name for name in rules.fields if self.field(entity, name, stage).restore]

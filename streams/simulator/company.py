@@ -55,6 +55,7 @@ class Company:
         probe_every: float | None = None,
         slow_every: float | None = 2.0,
         journal: Path | None = None,
+        journal_commits: bool = True,
         today: dt.date | None = None,
     ) -> None:
         """`crm_dsn` and `erp_dsn` are those of the applications' own roles.
@@ -63,6 +64,7 @@ class Company:
         orders_by_hand: the company enters the order of a won opportunity itself.
         probe_every: seconds between latency probes.
         slow_every: seconds between transactions that stay open for long (None: none).
+        journal: file for what is committed and planted; without `journal_commits` for what is planted only.
         today: the day that documents bear. Raises EnvironmentFault when a database cannot be used.
         """
         self._lock = threading.Lock()
@@ -109,7 +111,7 @@ class Company:
             if slow_every:
                 clerk = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed)
                 self._slow = opened.enter_context(closing(clerk))
-            self.journal = opened.enter_context(closing(Journal(journal)))
+            self.journal = opened.enter_context(closing(Journal(journal, commits=journal_commits)))
             self._opened = opened.pop_all()
 
     # -- history

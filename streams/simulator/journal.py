@@ -12,7 +12,8 @@ from streams.simulator.world import Transaction
 
 
 class Journal:
-    """Facts are kept in memory; with a file, they and each acknowledged transaction are written to it, one JSON object a line.
+    """Facts are kept in memory; with a file, they and (but for `commits=False`) each acknowledged transaction are written to it, one JSON
+    object a line. Facts that the file has from an earlier run on the same databases are known from the start.
 
     A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
     `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the
@@ -20,12 +21,18 @@ class Journal:
     `order_for` (opportunity, order), `order_deleted` (order).
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, commits: bool = True) -> None:
         self.facts: list[dict[str, Any]] = []
         self._file = None
+        self._commits = commits
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if path.exists():
+                    with path.open(encoding="utf-8") as earlier:
+                        self.facts += [
+                            json.loads(line) for line in earlier if line.startswith('{"fact"') and line[-1] == "\n"
+                        ]
                 self._file = path.open("a", encoding="utf-8", buffering=256 * 1024)
             except OSError as error:
                 raise EnvironmentFault(
@@ -36,7 +43,7 @@ class Journal:
         if transaction.facts:
             for fact in transaction.facts:
                 self.planted(fact)
-        if self._file is not None:
+        if self._file is not None and self._commits:
             entry = {
                 "at": time.time_ns() // 1000,
                 "system": transaction.system,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from streams.errors import DecodeError, EncodeError, RetryLater
-from streams.hub.store import HubStore, NewlySame, Stale
+from streams.hub.store import Circle, HubStore, NewlySame, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
@@ -118,9 +118,11 @@ class Assemble:
 
     async def _settle(self, groups: dict[str, Group], outputs: list[Output], dead: list[DeadLetter]) -> None:
         foreign: dict[str, str] = {}
+        refused: set[str] = set()
         for _ in range(ATTEMPTS):
             states = await self._states(groups)
             settling = Settling(self._ownership, foreign, self._planner)
+            settling.refused = refused
             settling.apart = await self._held_apart(groups, states)
             try:
                 for key, (_, changes) in groups.items():
@@ -142,13 +144,18 @@ class Assemble:
                 )
                 links, claimed_twice = self._matching.settle(claimed, saved.held)
                 settling.sent_on += links
-                told = [conflict for conflict in settling.conflicts if conflict.id in saved.logged] + settling.repeated
+                told = as_logged(settling.conflicts, saved.logged) + settling.repeated
                 told += await self._store.log_conflicts(claimed_twice)
             except Stale as stale:
                 self._drop(groups)
                 homes = dict(await self._store.rows("homes", list(stale.ids)))
                 foreign.update(homes)
                 self.counts["stale"] += 1
+                continue
+            except Circle as circle:
+                self._drop(groups)
+                refused |= circle.ids
+                self.counts["circles"] += 1
                 continue
             except NewlySame as news:
                 self._drop(groups)

@@ -262,7 +262,7 @@ class Ingest:
                 one.id,
                 row.system,
                 one.key,
-                row.op,
+                row.op if not one.part else "part_read" if row.op == "r" else "part",
                 position[0],
                 position[1],
                 position[2],

@@ -13,7 +13,7 @@ import msgspec
 
 from streams.errors import BadRecord, OpshubError
 from streams.flow.order_flow import join
-from streams.flow.place import MAX_HOPS, elsewhere, entity_of, with_descendants
+from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, Conflict, EntityState
@@ -64,6 +64,8 @@ class Settling:
         self._resourced: set[str] = set()
         self.apart: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
+        self.refused: set[str] = set()
+        """Aggregates of which a link says that they are another, which is them already: the link is passed over."""
         self.contested: set[str] = set()
         """Entities of more than one source: of their conflicts only `standing` are left."""
         self.standing: set[str] = set()
@@ -131,11 +133,12 @@ class Settling:
         said = entity.contributions.get(change.id)
         if self._planner.reads(entity.entity) and entity_id not in self._said:
             self._said[entity_id] = said_by(entity)
+        was_deleted = said is not None and said.deleted
         outcome = merge(entity, change)
         self.counts[outcome] += 1
         if outcome == "newer":
             self._note_cause(state, entity, change)
-            if said is None or said.deleted != entity.contributions[change.id].deleted:
+            if said is None or was_deleted != entity.contributions[change.id].deleted:
                 self._resourced.add(entity_id)
             if change.parent is not None and (said is None or _at(change) > said.position):
                 entity.parent = change.parent
@@ -152,7 +155,7 @@ class Settling:
             self.counts["echoes"] += 1
         else:
             self._told_live.add(entity.id)
-        live = not echo and change.op != "r"
+        live = not echo and change.op != "r" and change.op != "part_read"
         said = entity.contributions[change.id]
         if said.live != live:
             said.live = live
@@ -166,6 +169,7 @@ class Settling:
         if other is None or other.merged_into is not None:
             return
         other.merged_into = entity.id
+        self.contested.add(other_id)  # what was in dispute of it is in dispute of the other, if at all
         for source, said in other.contributions.items():
             if source not in entity.contributions:
                 entity.contributions[source] = said
@@ -181,11 +185,18 @@ class Settling:
             return
         if target is None or target == state.id or state.forward == target:
             return
+        same = change.same_as is not None
+        if same and (state.id in self.refused or any(one["source_id"] == target and one["same"] for one in self.links)):
+            return
+        if change.system == PEOPLE and same and state.forward is not None:
+            # Somebody merged it meanwhile: what it is by now is merged on.
+            self._send_on(state.kind, state.forward, msgspec.structs.replace(change, id=state.forward))
+            return
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
         state.forward, state.apart = target, False
-        self.links.append({"source_id": state.id, "target": target, "same": change.same_as is not None})
-        self._move(state, list(state.members.values()), target, same=change.same_as is not None)
+        self.links.append({"source_id": state.id, "target": target, "same": same})
+        self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
         """A link that says that a record lives in its own id takes it out of the one that it was merged into."""
@@ -195,11 +206,12 @@ class Settling:
         parted = part(state, change.id)
         if parted is None:
             return
-        stays, going = parted
+        stays, between, going = parted
         self.apart.add(change.id)
         self.contested.add(stays.id)
         self._resourced.add(stays.id)
-        self._mark(self._dirty, state, stays.id)
+        for member in (stays, *between):
+            self._mark(self._dirty, state, member.id)
         self.links.append({"source_id": change.id, "target": change.id, "same": True})
         self._move(state, going, change.id, same=False)
 
@@ -226,6 +238,7 @@ class Settling:
                 into = state.id
             if into is None:
                 continue
+            into = live_id(state, into)
             root = state.members.get(into)
             if root is None:
                 root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
@@ -258,6 +271,7 @@ class Settling:
             moved = True
             if same and member.id == state.id and member.merged_into is None:
                 member.merged_into = target
+                self.contested.add(member.id)
                 if member.version and not member.deleted:
                     member.version += 1
                     self._emit[member.id] = (state, member)
@@ -362,7 +376,8 @@ class Settling:
             member.record = record
             member.deleted = deleted
             if member.version or not deleted:
-                member.updated_us = max(member.updated_us, *(said.source_us for said in member.contributions.values()))
+                # Not that of what a split took away.
+                member.updated_us = max(said.source_us for said in member.contributions.values())
                 if member.id not in self._bumped:
                     self._bumped.add(member.id)
                     member.version += 1

@@ -3,25 +3,32 @@
 An intent arises when
 - a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
 - a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
-  was joined; keyed by rule, subject and revision of the record's row, so that of several that wait only the newest stays.
+  was joined; keyed by rule, subject and revision of the record's row, so that of several that wait only the newest stays;
+- a rule with `values`, where people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
 
-Neither arises from what was read by a snapshot, nor from an echo (`is_echo`), nor from what people said in the target itself: the target
-is not told what it said. What an echo teaches goes on through `after` rules, with what the delivery returned.
+None arises from what was read by a snapshot, nor from an echo (`is_echo`), nor else from what people said in the target itself: the
+target is not told what it said. What an echo teaches goes on through `after` rules, with what the delivery returned.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from streams.errors import ConfigError
 from streams.model.state import AggregateState, EntityState
 from streams.writeback.rules import Rule, Writeback
 from streams.writeback.values import value_of
 
 ORIGIN = "opshub"
+PEOPLE = "opshub"
+"""The system as which people decide."""
+
+Restored = Callable[[str, dict[str, Any]], Collection[str]]
+"""(entity, record) → the fields of which a system that says something else is given the value that stands."""
 
 
 def is_echo(origin: str | None) -> bool:
@@ -44,6 +51,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     cause_us: int
     given: dict[str, Any] = {}
     supersedes: bool = False
+    fields: list[str] = []
+    """Fields of the record that it tells: while two systems overwrite each other's value of one of them, it is not added."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -58,12 +67,23 @@ class Changed(msgspec.Struct, frozen=True):
 class Planner:
     """The rules of all targets, by the entity that sets them off. `NONE` plans nothing."""
 
-    def __init__(self, writebacks: Mapping[str, Writeback]) -> None:
+    def __init__(self, writebacks: Mapping[str, Writeback], restored: Restored = lambda *_: ()) -> None:
         self._rules: dict[str, list[tuple[str, str, Rule]]] = {}
+        self._restored = restored
         for system, told in writebacks.items():
             for name, rule in told.rules.items():
                 if rule.after is None and rule.mode != "off":
                     self._rules.setdefault(rule.entity, []).append((f"{system}/{name}", system, rule))
+
+    def check_restored(self, entity: str, fields: Iterable[str]) -> None:
+        """Raise ConfigError for a field that is to be restored, and that no rule gives anybody."""
+        given = {field for _, _, rule in self._rules.get(entity, ()) if not rule.subject for field in told_fields(rule)}
+        for field in fields:
+            if field not in given:
+                raise ConfigError(
+                    f"ownership.yaml: entities.{entity}.fields.{field}.restore: no writeback.yaml gives a system {entity}.{field}",
+                    remedy=f"add a rule for entity {entity} with values: {{{field}: record.{field}}}",
+                )
 
     def reads(self, entity: str) -> bool:
         """Whether any rule is set off by this entity."""
@@ -80,6 +100,9 @@ class Planner:
             member = one.member
             for name, target, rule in self._rules.get(member.entity, ()):
                 cause = max((at for system, at in causes.items() if system != target), default=None)
+                restores = bool(rule.values) and self._restores(one, target, rule, causes)
+                if restores and cause is None:
+                    cause = causes[target]
                 anew = target not in one.said and target in said_by(member)
                 joins = not member.contributions
                 if cause is None and (anew or joins):
@@ -87,14 +110,30 @@ class Planner:
                     cause = _newest_live(state.members.values() if joins else [member], target)
                 if cause is None or member.deleted or member.merged_into is not None:
                     continue
-                intent = _of_rule(name, target, rule, state, one, cause, joined or anew)
+                intent = _of_rule(name, target, rule, state, one, cause, joined or anew, restores)
                 if intent is not None:
                     found.append(intent)
         return found
 
+    def _restores(self, one: Changed, target: str, rule: Rule, causes: Mapping[str, int]) -> bool:
+        """Whether people said something in the target, or decided, of which the target is to be given what stands."""
+        member = one.member
+        fields = self._restored(member.entity, member.record)
+        if not fields or rule.subject or not (target in causes or PEOPLE in causes):
+            return False
+        said, before = said_by(member).get(target, {}), one.said.get(target, {})
+        return any(
+            said.get(field) is not None
+            and member.record.get(field) is not None
+            and said[field] != member.record[field]
+            and (PEOPLE in causes or said[field] != before.get(field))
+            for field in told_fields(rule)
+            if field in fields
+        )
+
 
 def _of_rule(
-    name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool
+    name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool, restores: bool
 ) -> Intent | None:
     member = one.member
     subject = member.record.get(rule.subject) if rule.subject else member.id
@@ -114,9 +153,9 @@ def _of_rule(
             return None  # the target has no such record; once it has, what was said before is looked at again
         before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
         moved = before != wanted
-        if not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
+        if not restores and not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
             return None
-        if moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
+        if not restores and moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
             return None
         key = f"{name}:{subject}:{member.revision}"
     return Intent(
@@ -131,7 +170,13 @@ def _of_rule(
         version=member.version,
         cause_us=cause,
         supersedes=not rule.becomes,
+        fields=[] if rule.becomes else told_fields(rule),
     )
+
+
+def told_fields(rule: Rule) -> list[str]:
+    """Fields of the record that a rule with `values` gives its subject under their own names."""
+    return [field for field, spec in rule.values.items() if spec.path == f"record.{field}"]
 
 
 def _newest_live(members: Iterable[EntityState], target: str) -> int | None:

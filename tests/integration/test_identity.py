@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +13,12 @@ import psycopg
 import pytest
 
 from streams.cli.send import send
+from streams.emit.consume import consume
 from streams.identity import inbox, people
+from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.repair.verify import read_canonical
+from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
 
 pytestmark = pytest.mark.timeout(600)
@@ -71,20 +76,32 @@ def erp_id(key: str) -> str:
 
 
 def content(live: Pipeline) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Live hub records and canonical records, without how many steps it took."""
+    """Live hub records and canonical records of every topic, without how many steps it took."""
     with hub(live) as connection:
         rows = connection.execute(
-            "SELECT entity, id::text, record::text, parent_id::text, aggregate_id::text FROM entity"
+            "SELECT entity, id::text, record::text, parent_id::text, aggregate_id::text,"
+            " ARRAY(SELECT jsonb_object_keys(contributions) ORDER BY 1) FROM entity"
             " WHERE NOT deleted AND merged_into IS NULL AND version > 0"
         ).fetchall()
-    records = {(row[0], row[1]): (json.loads(row[2]), row[3], row[4]) for row in rows}
+    records = {(row[0], row[1]): (json.loads(row[2]), *row[3:]) for row in rows}
     topics: dict[Any, Any] = {}
     for topic, key, _, body in read_canonical(
-        live.settings, ["canonical.customer", "canonical.contact", "canonical.order_flow", "canonical.sales_order"]
+        live.settings, sorted({one.topic for one in ENTITIES.values() if one.topic})
     ):
         topics[topic, key] = body
     return records, {
         name: None if body is None else body[37 + 2 :] for name, body in topics.items() if body is not None
+    }
+
+
+def differing(
+    now: tuple[dict[Any, Any], dict[Any, Any]], then: tuple[dict[Any, Any], dict[Any, Any]]
+) -> dict[Any, Any]:
+    return {
+        name: (after.get(name), before.get(name))
+        for after, before in zip(now, then, strict=True)
+        for name in after.keys() | before.keys()
+        if after.get(name) != before.get(name)
     }
 
 
@@ -156,13 +173,7 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
         live.drain()
     verdict = live.verify()
     assert verdict.holds, verdict.examples
-    after = content(live)
-    for now, then in zip(after, before, strict=True):
-        assert {
-            name: (now.get(name), then.get(name))
-            for name in now.keys() | then.keys()
-            if now.get(name) != then.get(name)
-        } == {}
+    assert differing(content(live), before) == {}
     # What is said later of the record that was taken out stays with it.
     with live.connect("ERP") as erp:
         erp.execute("UPDATE erp.cust SET crm_ref = %s, memo = 'hello' WHERE id = %s", [key, other])
@@ -176,6 +187,163 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
         ).fetchone() == (False,)
     verdict = live.verify()
     assert verdict.holds, verdict.examples
+
+
+def deal(live: Pipeline, key: str) -> dict[str, str]:
+    """Two people of an account, an opportunity with a line and one of them, and a case; their keys."""
+    made = {}
+    with live.connect("CRM") as crm:
+
+        def insert(table: str, **values: Any) -> None:
+            columns = ", ".join(values)
+            row = crm.execute(
+                f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(values))}) RETURNING id::text",
+                list(values.values()),
+            ).fetchone()
+            assert row is not None
+            made[table if table not in made else f"second {table}"] = str(row[0])
+
+        insert("contact", account_id=key, first_name="Ute", last_name="Weber", is_primary=True)
+        insert("contact", account_id=key, first_name="Max", last_name="Kern")
+        insert(
+            "opportunity",
+            name="Deal",
+            account_id=key,
+            primary_contact_id=made["contact"],
+            stage="Negotiation/Review",
+            amount=12,
+        )
+        insert("product", sku=f"SKU-{key}", name="Hinge")
+        line = {"line_no": 1, "quantity": 1, "unit_price": 12, "net_amount": 12}
+        insert("opportunity_item", opportunity_id=made["opportunity"], product_id=made["product"], **line)
+        insert("service_case", account_id=key, contact_id=made["contact"], subject="It squeaks", status="New")
+    return made
+
+
+def test_two_accounts_of_one_system_with_people_deals_and_orders_merge_and_split(live: Pipeline) -> None:
+    first, second = account(live, "Gamma Werke GmbH"), account(live, "Gamma-Werke")
+    hers, his = deal(live, first), deal(live, second)
+    with live.connect("ERP") as erp:
+        # The order of the second's deal, and the customer in the ERP that refers to the second.
+        cust = erp.execute(
+            "INSERT INTO erp.cust (short_name, name1, ctry, curr, crm_ref) VALUES ('GAMMA', 'Gamma-Werke', 'DE', 'EUR', %s)"
+            " RETURNING id::text, cust_no", [second],
+        ).fetchone()  # fmt: skip
+        assert cust is not None
+        erp.execute(
+            "INSERT INTO erp.so_head (cust_id, crm_opp, curr) VALUES (%s, %s, 'EUR')", [cust[0], his["opportunity"]]
+        )
+    with live.connect("CRM") as crm:
+        # The one that stays is older: a split must give it back its own time, too.
+        for key in (first, second):
+            crm.execute("UPDATE account SET erp_customer_no = %s WHERE id = %s", [cust[1], key])
+    live.drain()
+    with live.connect("CRM") as crm:
+        shown = "SELECT erp_order_no FROM opportunity WHERE id = %s"
+        wait_for(lambda: crm.execute(shown, [his["opportunity"]]).fetchone() != (None,))  # write-back has said its part
+    live.drain()
+    before = content(live)
+    assert set(before[0]["customer", crm_id(second)][-1]) == {erp_id(str(cust[0])), crm_id(second)}
+    flow = source_id("demo-crm", "opportunity", his["opportunity"])
+    of_flow = "SELECT record->>'customer_id' FROM entity WHERE entity = 'order_flow' AND aggregate_id = %s"
+    with hub(live) as connection:
+        send(
+            live.settings,
+            [people.merge(people.find(connection, crm_id(second)), people.find(connection, crm_id(first)))],
+        )
+        wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(first),))
+        live.drain()
+        merged = content(live)
+        assert ("canonical.customer", crm_id(second)) not in merged[1]
+        for people_of in (hers, his):
+            for name in ("contact", "second contact"):
+                record, _parent, aggregate, _ = merged[0]["contact", source_id("demo-crm", "contact", people_of[name])]
+                assert (record["customer_id"], aggregate) == (crm_id(first), crm_id(first))
+        case = merged[0]["service_request", source_id("demo-crm", "service_request", his["service_case"])]
+        assert case[0]["customer_id"] == crm_id(first)
+        verdict = live.verify()
+        assert verdict.holds, verdict.examples
+        send(live.settings, [people.split(people.find(connection, crm_id(second)))])
+        wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(second),))
+        live.drain()
+    verdict = live.verify()
+    assert verdict.holds, verdict.examples
+    assert differing(content(live), before) == {}
+    # And once more: what was split can be merged again.
+    with hub(live) as connection:
+        send(
+            live.settings,
+            [people.merge(people.find(connection, crm_id(second)), people.find(connection, crm_id(first)))],
+        )
+        wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(first),))
+        live.drain()
+        assert differing(content(live), merged) == {}
+        send(live.settings, [people.split(people.find(connection, crm_id(second)))])
+        wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(second),))
+        live.drain()
+    assert differing(content(live), before) == {}
+    assert live.verify().holds
+
+
+def test_what_the_owner_says_is_restored_until_they_overwrite_each_other(live: Pipeline) -> None:
+    key, other = account(live, "Delta SE", tax_id="DE 129.273.398"), cust(live, "Delta SE", tax_id="DE129273398")
+
+    def blocked() -> Any:
+        with live.connect("CRM") as crm:
+            return crm.execute("SELECT credit_blocked FROM account WHERE id = %s", [key]).fetchone()
+
+    def lift() -> None:
+        with live.connect("CRM") as crm:
+            crm.execute("UPDATE account SET credit_blocked = false WHERE id = %s", [key])
+
+    def logged(connection: psycopg.Connection[Any]) -> list[tuple[str, int]]:
+        found = inbox.conflicts(connection, past=True)
+        return [
+            (one.outcome, one.turns) for one in found if (one.entity_id, one.field) == (crm_id(key), "credit_blocked")
+        ]
+
+    with hub(live) as connection:
+        linked = "SELECT 1 FROM entity WHERE id = %s AND contributions ? %s"
+        wait_for(lambda: connection.execute(linked, [crm_id(key), erp_id(other)]).fetchone())
+        # What the owner says to and fro is told, and is nobody's turn.
+        for mark in ("X", None, "X", None, "X"):
+            with live.connect("ERP") as erp:
+                erp.execute("UPDATE erp.cust SET blocked = %s WHERE id = %s", [mark, other])
+            wait_for(lambda mark=mark: blocked() == (mark == "X",))  # type: ignore[misc]
+        live.drain()
+        for turn in (1, 2):
+            lift()
+            wait_for(lambda: blocked() == (True,))
+            live.drain()
+            assert ("over", turn) in logged(connection)
+        for _ in range(2):
+            lift()
+            live.drain()
+            time.sleep(1)
+            assert blocked() == (False,)
+        standing = [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)]
+        assert [(one.outcome, one.turns, one.winner) for one in standing] == [("flip_flop", 3, "demo-erp")]
+        told = [
+            said.record
+            for said in consume(
+                live.settings.kafka, live.settings.registry, "conflicts", start="beginning", follow=False
+            )
+            if isinstance(said.record, dict) and str(said.record["entity_id"]) == crm_id(key)
+        ]
+        assert told[-1]["outcome"] == "flip_flop"
+        # A person says whose value stands: it is given to the loser, and the turns are counted anew.
+        command = [sys.executable, "-m", "streams.cli", "conflicts", "resolve", standing[0].id, "--system", "demo-erp"]
+        done = subprocess.run(
+            command, env=worker_environment(live.settings), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: blocked() == (True,))
+        live.drain()
+        lift()
+        wait_for(lambda: blocked() == (True,))
+        live.drain()
+        assert [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)] == []
+    assert live.verify().holds
 
 
 def test_one_system_deletes_what_another_keeps_and_it_comes_back(live: Pipeline) -> None:

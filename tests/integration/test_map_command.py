@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from streams.mapping.live import check_live
 
 ROOT = Path(__file__).parents[2]
 DOLIBARR = ROOT / "tests/fixtures/connectors/dolibarr"
+SUITECRM = ROOT / "tests/fixtures/connectors/suitecrm"
 ROWS = """
 INSERT INTO llx_c_country VALUES (1, 'FR', 'FRA', 'France'), (5, 'DE', 'DEU', 'Germany');
 INSERT INTO llx_c_paiement (id, code, libelle) VALUES (2, 'VIR', 'Virement');
@@ -226,6 +228,48 @@ def test_draft_proposes_a_dictionary_that_a_person_can_finish(dsn: str, tmp_path
     assert "TO DECIDE" in text
     again = opshub("map", "draft", dsn, "--out", str(out))
     assert again.returncode == 2 and "exists" in again.stderr
+
+
+def test_the_guide_followed_with_another_schema(dsn: str, tmp_path: Path) -> None:
+    """SuiteCRM's tables: keys of 36 characters, soft deletes, relations and e-mails in join tables, own fields in a side table."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS suitecrm")
+        connection.execute("CREATE DATABASE suitecrm")
+    address = urlsplit(dsn)._replace(path="/suitecrm").geturl()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute((SUITECRM / "schema.sql").read_bytes())
+        connection.execute((SUITECRM / "rows.sql").read_bytes())
+    out = tmp_path / "new" / "dictionary.yaml"
+    drafted = opshub("map", "draft", address, "--system", "suitecrm", "--out", str(out))
+    assert drafted.returncode == 0, drafted.stderr
+    tables = load(out)[0]["tables"]
+    wanted = {
+        "public.accounts": "customer", "public.contacts": "contact", "public.opportunities": "opportunity", "public.aos_products": "product",
+        "public.aos_invoices": "invoice", "public.cases": "service_request",
+    }  # fmt: skip
+    assert {t: tables[t]["to"][0]["entity"] for t in wanted if t in tables} == wanted
+    found, code = as_json("map", "check", str(SUITECRM), "--live", "--dsn", address)
+    assert (found["errors"], code) == (0, 0), found
+    print([one for one in found["findings"]], flush=True)
+    tried, code = as_json("map", "try", str(SUITECRM), "--dsn", address)
+    assert code == 0, tried
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in tried["rows"]:
+        for one in row["records"]:
+            made.setdefault((one["entity"], one["key"]), {}).update(one["fields"])
+    ada = made["customer", "a-1"]
+    assert (ada["name"], ada["tax_id"], ada["email"], ada["billing_country"]) == (
+        "Müller Metallbau GmbH",
+        "DE136695976",
+        "info@mueller.example",
+        "DE",
+    )
+    assert made["contact", "k-1"]["email"] == "ute@mueller.example"
+    assert (
+        made["opportunity", "o-1"] | {"amount": "12500.5", "currency": "EUR", "stage": "negotiation"}
+        == made["opportunity", "o-1"]
+    )
+    assert made["invoice", "i-1"]["gross_amount"] == "14875.595"
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_moments_come_back(moment: datetime) -> None:
 @settings(max_examples=300)
 @given(moment=st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)))
 def test_local_times_are_read_as_the_zone_says(zone: str, moment: datetime) -> None:
+    moment = moment.replace(fold=0)  # a number of microseconds can not say that it is the second of two
     local = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
     assert local_to_utc(zone)(local) == (moment.replace(tzinfo=ZoneInfo(zone)) - EPOCH) // timedelta(microseconds=1)
 

@@ -17,6 +17,7 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState
 from streams.resolve.golden import Ownership
+from streams.resolve.rules import PEOPLE
 from streams.walk.settle import Settling
 
 
@@ -34,13 +35,15 @@ class World:
     def load(self, kind: str, key: str) -> AggregateState:
         state = AggregateState(key, kind, members={}, sources={})
         if key in self.identity:
-            state.forward = self.identity[key][0]
+            target = self.identity[key][0]
+            state.forward, state.apart = (None, True) if target == key else (target, False)
         for entity, aggregate in self.rows.values():
             if aggregate == key:
                 state.members[entity.id] = copy.deepcopy(entity)
-                for source in entity.contributions:
-                    if source != entity.id:
-                        state.sources[source] = entity.id
+                if entity.merged_into is None:
+                    for source in entity.contributions:
+                        if source != entity.id:
+                            state.sources[source] = entity.id
         return state
 
     def serve(self, key: str, count: int) -> None:
@@ -49,12 +52,27 @@ class World:
         if not self.queues[key]:
             del self.queues[key]
         foreign: dict[str, str] = {}
+        refused: set[str] = set()
         while True:
             state = self.load(taken[0][0], key)
             settling = Settling(Ownership(), foreign)
+            settling.refused = refused
+            settling.apart = {
+                change.id
+                for _, change in taken
+                if change.id not in state.sources and self.identity.get(change.id) == (change.id, True)
+            }
             settling.apply(state, [(change, None) for _, change in taken])
             settling.references()
             settling.settle(self.same)
+            circles = {
+                one["source_id"]
+                for one in settling.links
+                if one["same"] and self.closes(one["source_id"], one["target"])
+            }
+            if circles:
+                refused |= circles
+                continue
             stale = {
                 entity.id
                 for entity, _, _ in settling.rows()
@@ -77,8 +95,20 @@ class World:
             self.topic[entity, entity_id] = (version, record)
 
     def same(self, source: str) -> str:
-        target, same = self.identity.get(source, (source, True))
-        return target if same else source
+        for _ in range(8):
+            target, same = self.identity.get(source, (source, True))
+            if not same or target == source:
+                break
+            source = target
+        return source
+
+    def closes(self, source: str, target: str) -> bool:
+        """As the hub's statement `circles` says."""
+        return source != target and self.same(target) == source
+
+    def home(self, entity_id: str) -> str:
+        """The aggregate in which an entity's row is."""
+        return self.rows[entity_id][1]
 
     def folded(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What a compacted topic holds at last, without how many steps it took and when the last that mattered came."""
@@ -294,3 +324,101 @@ def test_two_systems_one_customer(data: st.DataObject) -> None:
     assert golden["credit_limit"] == 5_0000
     assert [source["system"] for source in golden["sources"]] == ["crm", "erp"]
     assert folded["contact", source_id("erp", "contact", "c")]["customer_id"] == crm
+
+
+MERGED = [("crm", "A"), ("crm", "B"), ("erp", "1"), ("erp", "2"), ("erp", "3")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_people_merge_and_split_and_what_hangs_on_them_follows(data: st.DataObject) -> None:
+    """Merges of merged records and splits out of the midst of them: each record is where the last word put it, with its contact."""
+    ids = [source_id(system, "customer", key) for system, key in MERGED]
+    world = World()
+
+    def settle() -> None:
+        while world.queues:
+            key = data.draw(st.sampled_from(sorted(world.queues)))
+            world.serve(key, data.draw(st.integers(1, 3)))
+
+    for number, (system, key) in enumerate(MERGED):
+        tell = customer(system, key, 1, name=f"Name {number}", phone=str(number))
+        world.send("changes.customer", tell.id, tell)
+        person = Change(
+            "change", "contact", source_id(system, "contact", key), system, key, "u", 0, 1, 0, 1, parent=tell.id,
+            fields={"customer_id": tell.id},
+        )  # fmt: skip
+        world.send("changes.customer", tell.id, person)
+    settle()
+    into: dict[int, int] = {}
+
+    def root(one: int) -> int:
+        while one in into:
+            one = into[one]
+        return one
+
+    for at in range(data.draw(st.integers(1, 8))):
+        one, other = data.draw(st.permutations(range(len(MERGED))))[:2]
+        if data.draw(st.booleans()):
+            loser, winner = root(one), root(other)
+            if loser == winner:
+                continue
+            into[loser] = winner
+            link = Change("link", "customer", ids[loser], PEOPLE, same_as=ids[winner], target=ids[winner])
+            world.send("changes.customer", ids[loser], link)
+        elif one in into:
+            live = root(one)
+            del into[one]
+            world.send("changes.customer", ids[live], Change("link", "customer", ids[one], PEOPLE, target=ids[one]))
+        else:
+            continue
+        if data.draw(st.booleans()):
+            system, key = MERGED[one]
+            again = customer(system, key, 2 + at, name=f"Name {one}.{at}", phone=str(one))
+            world.send("changes.customer", world.home(ids[one]), again)
+        settle()
+        made: dict[str, set[tuple[str, str]]] = {}
+        for number, source in enumerate(MERGED):
+            made.setdefault(ids[root(number)], set()).add(source)
+        folded = world.folded()
+        found = {
+            entity_id: {(source["system"], source["key"]) for source in record["sources"]}
+            for (entity, entity_id), record in folded.items()
+            if entity == "customer"
+        }
+        assert found == made
+        for number, (system, key) in enumerate(MERGED):
+            assert folded["contact", source_id(system, "contact", key)]["customer_id"] == ids[root(number)]
+    assert world.gone_back == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_merges_that_cross_each_other_leave_one_record(data: st.DataObject) -> None:
+    """Whoever decides, and in whatever order they come through: no circle, nothing lost, each source speaks for one record."""
+    ids = [source_id(system, "customer", key) for system, key in MERGED]
+    world = World()
+    for number, (system, key) in enumerate(MERGED):
+        tell = customer(system, key, 1, name=f"Name {number}", phone=str(number))
+        world.send("changes.customer", tell.id, tell)
+    pairs = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=5))
+    if data.draw(st.booleans()):
+        pairs = [*pairs, *((winner, loser) for loser, winner in pairs)]
+    for loser, winner in pairs:
+        if loser != winner:
+            link = Change("link", "customer", ids[loser], PEOPLE, same_as=ids[winner], target=ids[winner])
+            world.send("changes.customer", ids[loser], link)
+    served = 0
+    while world.queues:
+        key = data.draw(st.sampled_from(sorted(world.queues)))
+        world.serve(key, data.draw(st.integers(1, 3)))
+        served += 1
+        assert served < 500, "the aggregates hand records to each other for ever"
+    assert world.gone_back == []
+    spoken = [
+        (source["system"], source["key"])
+        for (entity, _), record in world.folded().items()
+        if entity == "customer"
+        for source in record["sources"]
+    ]
+    assert sorted(spoken) == sorted(MERGED)

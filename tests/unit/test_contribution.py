@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from streams.model.change import Change
+from streams.model.change import Change, ChangeOp
 from streams.model.state import EntityState
 from streams.resolve.contribution import merge
+from streams.resolve.golden import golden, is_deleted
+from streams.resolve.rules import EntityRule, Ownership
 
 
 def change(major: int, *, deleted: bool = False, **fields: object) -> Change:
@@ -47,3 +49,41 @@ def test_a_field_left_unsaid_takes_the_latest_value_said_in_any_order() -> None:
     ]
     results = [after(list(order)) for order in permutations(changes)]
     assert all(result == ({"name": "d", "notes": "y"}, True, (0, 4, 0)) for result in results)
+
+
+def test_a_row_that_only_adds_fields_says_nothing_of_whether_the_record_is_there() -> None:
+    """In every order of arrival: the row that makes the record alone brings it, deletes it and brings it back."""
+
+    def main(at: int, op: ChangeOp = "u", **fields: object) -> Change:
+        return Change("change", "product", "p", "erp", "1", op, 0, at, 0, at, deleted=op == "d", fields=dict(fields))
+
+    def price(at: int, amount: int | None, op: ChangeOp = "part") -> Change:
+        return Change("change", "product", "p", "erp", "1", op, 0, at, 0, at, fields={"list_price": amount})
+
+    story = [
+        price(1, 10, "part_read"),
+        main(2, "c", sku="A", name="Bolt"),
+        price(3, 20),
+        main(4, "d"),
+        price(5, 30),
+        main(6, "c", sku="A", name="Bolt"),
+    ]
+    told = [(True, 10), (False, 10), (False, 20), (True, 20), (True, 30), (False, 30)]
+    for length, expected in enumerate(told, 1):
+        for order in permutations(story[:length]):
+            product = EntityState("p", "product", contributions={}, record={})
+            for change in order:
+                merge(product, change)
+            said = product.contributions["p"]
+            assert (said.deleted, (said.fields or {}).get("list_price")) == expected, (length, order)
+            assert is_deleted(product, Ownership()) == expected[0]
+
+
+def test_what_only_adds_fields_neither_keeps_nor_deletes_a_record_of_another_system() -> None:
+    product = EntityState("p", "product", contributions={}, record={})
+    merge(product, Change("change", "product", "p", "crm", "1", "c", 0, 1, 0, 1, fields={"sku": "A"}))
+    merge(product, Change("change", "product", "q", "erp", "1", "part", 0, 1, 0, 1, fields={"list_price": 5}))
+    owned = Ownership({"product": EntityRule(("erp", "crm"), deletes="owner")})
+    assert not is_deleted(product, owned)
+    record, conflicts = golden(product, owned)
+    assert (record.get("sku"), conflicts) == ("A", [])

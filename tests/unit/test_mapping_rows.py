@@ -453,3 +453,19 @@ def test_what_was_converted_before_is_not_shared_and_not_mixed_up() -> None:
     for _ in range(2):
         with pytest.raises(FieldError, match="phone"):
             mapped(with_country, {"id": 1, "n": "x", "v": "12", "land": "DE"})
+
+
+def test_what_a_lookup_finds_is_converted() -> None:
+    text = """system: test
+tables:
+  public.address: {key: id, to: []}
+  public.t:
+    key: id
+    to:
+      - {entity: customer, part_of: true, fields: {email: {column: a, lookup: {table: public.address, column: email, steps: [email]}, bad: "null"}}}
+"""
+    known = compiled(text)
+    for key, email in (("1", " Info@Ada.EXAMPLE "), ("2", "nobody")):
+        known.learn(change(known, {"id": key, "email": email}, table="public.address"))
+    assert mapped(known, {"id": "x", "a": "1"})[0].fields == {"email": "info@ada.example"}
+    assert mapped(known, {"id": "x", "a": "2"})[0].fields == {"email": None}

@@ -14,7 +14,7 @@ from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState
-from streams.resolve.golden import Ownership
+from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.walk.settle import Settling
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.failures import NotYet
@@ -151,9 +151,14 @@ def test_an_echo_makes_no_conflict_and_a_person_does() -> None:
     assert conflicts(None) == 1
 
 
-def tell(state: AggregateState, change: Change) -> list[Intent]:
+OWNED = Ownership(
+    {"customer": EntityRule(fields={"credit_blocked": FieldRule(("demo-erp", "demo-crm"), restore=True)})}
+)
+
+
+def tell(state: AggregateState, change: Change, planner: Planner = PLANNER) -> list[Intent]:
     """What one change of an aggregate gives rise to."""
-    settling = Settling(Ownership(), {}, PLANNER)
+    settling = Settling(OWNED, {}, planner)
     settling.apply(state, [(change, None)])
     settling.references()
     settling.settle(lambda one: one)
@@ -178,6 +183,31 @@ def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
     assert (
         tell(state, said("demo-crm", "customer", "A", 4, name="Ada GmbH", credit_blocked=False, attributes={})) == []
     ), "the CRM is not told what it said"
+
+
+def test_what_the_owner_says_is_restored_where_the_ownership_says_so() -> None:
+    account = source_id("demo-crm", "customer", "A")
+    state = AggregateState(account, "customer", members={}, sources={})
+    restoring = Planner(RULES, OWNED.restored)
+
+    def crm(major: int, blocked: bool, **more: Any) -> Change:
+        return said("demo-crm", "customer", "A", major, name="Ada", credit_blocked=blocked, attributes={}, **more)
+
+    erp = Change(
+        "change", "customer", source_id("demo-erp", "customer", "7"), "demo-erp", "7", "u", 0, 2, 0, 2,
+        same_as=account, fields={"name": "ADA", "credit_blocked": True, "attributes": {"customer_no": "C000007"}},
+    )  # fmt: skip
+    for change in (crm(1, False), erp):
+        tell(state, change, restoring)
+    echo = msgspec.structs.replace(crm(3, True), origin="opshub")
+    assert tell(state, echo, restoring) == []
+    (restored,) = tell(state, crm(4, False), restoring)
+    assert (restored.rule, restored.subject_id, restored.cause_us) == ("demo-crm/credit_block", account, 4)
+    assert "credit_blocked" in restored.fields
+    assert tell(state, crm(5, False, phone="1"), restoring) == [], "it was told already"
+    assert tell(state, msgspec.structs.replace(crm(6, True), origin="opshub"), restoring) == []
+    with pytest.raises(ConfigError, match=r"entities.customer.fields.phone.restore: no writeback.yaml gives"):
+        restoring.check_restored("customer", ["credit_blocked", "phone"])
 
 
 def test_a_customer_that_the_crm_does_not_know_gives_it_nothing_until_it_does() -> None:

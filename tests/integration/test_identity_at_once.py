@@ -1,0 +1,128 @@
+"""Two workers that meet one new customer at the same time: the hub's constraint decides, so there is one id."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest_asyncio
+
+from streams.identity import people
+from streams.model.ids import source_id
+from streams.resolve.rules import EntityRule, Ownership
+from streams.stack.native import NativeStack
+from tests.writers import Writers, customer, hub_of_its_own, live_customers
+
+OWNERSHIP = Ownership({"customer": EntityRule(("crm", "erp"), match=(("tax_id",), ("email_domain", "name")))})
+WAITING = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND relation = 'match_key'::regclass"
+
+
+@pytest_asyncio.fixture
+async def writers(stack: NativeStack) -> AsyncIterator[Writers]:
+    made = Writers(hub_of_its_own(stack, "at_once"), OWNERSHIP)
+    yield made
+    await made.close()
+
+
+def one_company(writers: Writers, number: int) -> tuple[Any, Any]:
+    """What both systems say of a company that no other test knows; the two workers have one of them each."""
+    tax_id, tried = f"DE{random.SystemRandom().randrange(10**12)}", 0
+    while True:
+        crm = customer("crm", f"c{tax_id}-{tried}", 1, name=f"Company {number}", tax_id=tax_id)
+        erp = customer("erp", f"e{tax_id}-{tried}", 1, name=f"COMPANY {number}", tax_id=tax_id)
+        if writers.worker_of(crm.id) != writers.worker_of(erp.id):
+            return crm, erp
+        tried += 1
+
+
+async def meet(writers: Writers, hub: psycopg.Connection[Any]) -> None:
+    """Let both workers' transactions come as far as the claim, and go on from there together."""
+    with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
+        holding.execute("LOCK TABLE match_key IN EXCLUSIVE MODE")
+        both = [asyncio.create_task(writers.batch(worker)) for worker in (0, 1)]
+        end = time.monotonic() + 20
+        while hub.execute(WAITING).fetchone() != (2,):
+            assert time.monotonic() < end, "the two transactions are not under way at once"
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*both)
+
+
+async def test_two_transactions_at_once_give_one_id(writers: Writers) -> None:
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        pairs = [one_company(writers, number) for number in range(100)]
+        for said in pairs:
+            for change in said:
+                writers.say(change)
+        await meet(writers, hub)
+        await writers.run()
+        for crm, erp in pairs:
+            assert live_customers(hub, [crm.id, erp.id]) == {crm.id: {crm.id, erp.id}}
+            held = hub.execute(
+                "SELECT holder::text, linked::text[] FROM match_key WHERE key = %s", [f"tax_id={crm.fields['tax_id'].lower()}"]
+            ).fetchall()  # fmt: skip
+            assert held == [(crm.id, [erp.id])]
+            assert hub.execute("SELECT target::text FROM identity WHERE source_id = %s", [erp.id]).fetchone() == (
+                crm.id,
+            )
+            assert writers.record(erp.id)[1] is None
+            assert [one["key"] for one in writers.record(crm.id)[1]["sources"]] == [crm.key, erp.key]  # type: ignore[index]
+
+
+async def test_two_records_of_one_system_at_once_are_told_and_not_linked(writers: Writers) -> None:
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        first, _ = one_company(writers, 1)
+        again = 0
+        while True:
+            second = customer("crm", f"twin-{first.key}-{again}", 1, **first.fields)
+            if writers.worker_of(second.id) != writers.worker_of(first.id):
+                break
+            again += 1
+        writers.say(first)
+        writers.say(second)
+        await meet(writers, hub)
+        await writers.run()
+        assert live_customers(hub, [first.id, second.id]) == {first.id: {first.id}, second.id: {second.id}}
+        told = [one for one in writers.conflicts if one.entity_id in (first.id, second.id)]
+        assert [(one.kind, one.outcome) for one in told] == [("match_key", "open")]
+
+
+async def test_the_same_reference_and_the_same_tax_number_at_once(writers: Writers) -> None:
+    """One worker is told by a reference, the other by a tax number; what is later said under either key is said of one record."""
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        crm, erp = one_company(writers, 2)
+        writers.say(crm)
+        writers.say(customer("erp", erp.key, 1, same_as=crm.id, **erp.fields))
+        await writers.run()
+        writers.say(customer("erp", erp.key, 2, name="RENAMED", tax_id=erp.fields["tax_id"], notes="hello"))
+        await writers.run()
+        assert live_customers(hub, [crm.id, erp.id]) == {crm.id: {crm.id, erp.id}}
+        assert writers.record(crm.id)[1]["notes"] == "hello"  # type: ignore[index]
+        assert source_id("erp", "customer", erp.key) == erp.id
+
+
+async def test_two_people_who_merge_two_records_into_each_other_at_once_get_one(writers: Writers) -> None:
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        crm, erp = one_company(writers, 3)
+        erp = customer("erp", erp.key, 1, name="ANOTHER", tax_id=erp.fields["tax_id"][::-1])
+        for change in (crm, erp):
+            writers.say(change)
+        await writers.run()
+        ways = [people.merge(people.find(hub, a.id), people.find(hub, b.id)) for a, b in ((crm, erp), (erp, crm))]
+        for message in ways:
+            writers.send(*message)
+        with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
+            holding.execute("LOCK TABLE identity IN EXCLUSIVE MODE")
+            both = [asyncio.create_task(writers.batch(worker)) for worker in (0, 1)]
+            end = time.monotonic() + 20
+            while hub.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted").fetchone() != (2,):
+                assert time.monotonic() < end, "the two transactions are not under way at once"
+                await asyncio.sleep(0.01)
+        await asyncio.gather(*both)
+        await writers.run()
+        assert sum(one.counts["circles"] for one in writers.assembles) == 1
+        (made,) = live_customers(hub, [crm.id, erp.id]).values()
+        assert made == {crm.id, erp.id}

@@ -1,0 +1,114 @@
+"""A third system, from its folder alone, on real servers: SuiteCRM's tables beside the demo's two."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from streams.model.ids import source_id
+from streams.paths import connectors_dir
+from streams.provision.plan import apply
+from streams.provision.systems import capture_dsn, load_systems
+from streams.repair.verify import verify
+from streams.resolve.ownership import load_ownership
+from streams.simulator.setup import dsn_of
+from streams.stack.environment import resolve_placeholders
+from tests.conftest import Pipeline
+
+FIXTURE = Path(__file__).parents[1] / "fixtures/connectors/suitecrm"
+pytestmark = pytest.mark.timeout(300)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def suitecrm(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
+    """The administrator's address of a captured SuiteCRM; the pipeline's settings know of it."""
+    admin = dsn_of(pipeline.env, "DEMO_CRM", "ADMIN")
+    with psycopg.connect(admin, autocommit=True) as database:
+        database.execute("CREATE DATABASE suitecrm")
+    address = psycopg.conninfo.make_conninfo(admin, dbname="suitecrm")
+    with psycopg.connect(address) as database:
+        for name in ("schema.sql", "roles.sql", "rows.sql"):
+            path = FIXTURE / name
+            database.execute(resolve_placeholders(path.read_text("utf-8"), pipeline.env, path).encode())
+    folder = tmp_path / "connectors"
+    shutil.copytree(connectors_dir(pipeline.settings), folder)
+    shutil.copytree(FIXTURE, folder / "suitecrm")
+    usual = pipeline.settings
+    systems = [*usual.systems, "suitecrm"]
+    pipeline.settings = usual.model_copy(update={"connectors_dir": folder, "systems": systems})
+    try:
+        apply(pipeline.settings)
+        pipeline.start_worker("third-0")
+        yield address
+    finally:
+        pipeline.stop_workers()
+        pipeline.settings = usual
+
+
+def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str) -> None:
+    ids = {
+        name: source_id("suitecrm", entity, key)
+        for name, entity, key in (
+            ("account", "customer", "a-1"), ("contact", "contact", "k-1"), ("deal", "opportunity", "o-1"), ("case", "service_request", "s-1"),
+        )
+    }  # fmt: skip
+    with psycopg.connect(pipeline.settings.hub, autocommit=True) as hub:
+
+        def record(name: str) -> dict[str, Any]:
+            row = hub.execute(
+                "SELECT record FROM entity WHERE id = %s AND NOT deleted AND version > 0", [ids[name]]
+            ).fetchone()
+            return row[0] if row else {}
+
+        wait_for(lambda: record("account").get("tax_id") and record("account").get("email"))
+        assert record("account")["name"] == "Müller Metallbau GmbH"
+        assert record("account")["email"] == "info@mueller.example"
+        wait_for(lambda: record("contact").get("customer_id") == ids["account"])
+        wait_for(lambda: record("deal").get("customer_id") == ids["account"])
+        wait_for(lambda: record("case").get("customer_id") == ids["account"])
+        # A tax number that the ERP has, too: three systems, one customer.
+        with pipeline.connect("ERP") as erp:
+            row = erp.execute(
+                "INSERT INTO erp.cust (name1, vat_no, ctry, curr) VALUES ('Müller Metallbau', 'DE136695976', 'DE', 'EUR') RETURNING id::text"
+            ).fetchone()
+        assert row is not None
+        other = source_id("demo-erp", "customer", str(row[0]))
+        both = "SELECT id::text FROM entity WHERE contributions ?& %s::text[] AND merged_into IS NULL"
+        wait_for(lambda: hub.execute(both, [[ids["account"], other]]).fetchone())
+        # Into the recycle bin; what is only part of it does not bring it back.
+        gone = "SELECT (contributions->%s->>6)::boolean FROM entity WHERE id = %s"
+        found = hub.execute(both, [[ids["account"], other]]).fetchone()
+        assert found is not None
+        with psycopg.connect(suitecrm, autocommit=True) as crm:
+            crm.execute("UPDATE accounts SET deleted = 1 WHERE id = 'a-1'")
+            wait_for(lambda: hub.execute(gone, [ids["account"], found[0]]).fetchone() == (True,))
+            crm.execute("UPDATE accounts_cstm SET vat_number_c = 'DE136695976' WHERE id_c = 'a-1'")
+            crm.execute("UPDATE email_addresses SET email_address = 'neu@mueller.example' WHERE id = 'e-1'")
+            crm.execute("UPDATE email_addr_bean_rel SET date_modified = now() WHERE id = 'r-1'")
+            email = "SELECT contributions->%s->7->>'email' FROM entity WHERE id = %s"
+            wait_for(lambda: hub.execute(email, [ids["account"], found[0]]).fetchone() == ("neu@mueller.example",))
+            assert hub.execute(gone, [ids["account"], found[0]]).fetchone() == (True,)
+            crm.execute("UPDATE accounts SET deleted = 0 WHERE id = 'a-1'")
+            wait_for(lambda: hub.execute(gone, [ids["account"], found[0]]).fetchone() == (False,))
+        assert hub.execute(
+            "SELECT count(*) FROM dead_letter WHERE topic LIKE 'raw.suitecrm%' AND state = 'dead'"
+        ).fetchone() == (0,)
+    systems = load_systems(pipeline.settings)
+    pipeline.drain()
+    dsns = {system.name: capture_dsn(system, pipeline.env) for system in systems}
+    ownership = load_ownership(connectors_dir(pipeline.settings) / "ownership.yaml")
+    verdict = verify(pipeline.settings, systems, dsns, ownership)
+    assert verdict.holds, verdict.examples
