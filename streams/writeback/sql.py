@@ -69,18 +69,13 @@ class SqlAdapter:
             )
         except psycopg.Error as error:
             raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
-        for origin in target.origins:
-            try:
-                await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
-            except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
-                continue
-            except psycopg.Error as error:
-                await connection.close()
-                raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
-            self._connection, self.origin, self._used = connection, origin, time.monotonic()
-            return len(target.origins) == 1
-        await connection.close()
-        raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
+        try:
+            origin = await _free_origin(connection, target)
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection, self.origin, self._used = connection, origin, time.monotonic()
+        return len(target.origins) == 1
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -257,6 +252,19 @@ class SqlAdapter:
                 "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines],
             },
         ]
+
+
+async def _free_origin(connection: AsyncConnection[dict[str, Any]], target: SqlTarget) -> str:
+    """The origin that the session writes under from now on."""
+    for origin in target.origins:
+        try:
+            await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
+        except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
+            continue
+        except psycopg.Error as error:
+            raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
+        return origin
+    raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
 
 
 async def _one(

@@ -1,0 +1,51 @@
+"""Write-back on real servers when something dies, is away or says no: once each, and no other intent held up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from streams.model.ids import source_id
+from streams.stack.native import NativeStack
+from tests.integration.place import ROOT, Place
+
+
+@pytest.fixture(scope="module")
+def place(stack: NativeStack) -> Iterator[Place]:
+    made = Place(stack)
+    yield made
+    made.close()
+
+
+def states(place: Place, rule: str, subjects: list[str]) -> Counter[str]:
+    """How many of a rule's intents for these subjects are in each state."""
+    rows = place.db.execute(
+        "SELECT state, count(*) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[]) GROUP BY 1",
+        [rule, subjects],
+    ).fetchall()
+    return Counter({str(state): int(str(count)) for state, count in rows})
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(place: Place, kills: int) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(kills + 2)]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    env = dict(os.environ) | {name: value for name, value in place.env.items() if name.startswith("DEMO_")}
+    env |= {"PYTHONPATH": str(ROOT), "OPSHUB_FAULT": "deliver.target:kill:2"}
+    command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "30"]
+    for killed in range(1, kills + 1):
+        ended = subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=False)
+        assert ended.returncode == -9
+        # It noted what the one before it had left, wrote another, and died where it was to die.
+        known = states(place, "demo-erp/order_from_opportunity", deals)
+        assert (len(place.orders(keys)), known["delivered"]) == (killed + 1, killed)
+    async with place.deliverer():
+        await place.until(lambda: states(place, "demo-erp/order_from_opportunity", deals)["delivered"] == len(keys), 60)
+    assert place.orders(keys) == dict.fromkeys(keys, 1)
