@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from streams.model.ids import source_id
+from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.integration.place import ROOT, Place
 
@@ -49,3 +53,35 @@ async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
     async with place.deliverer():
         await place.until(lambda: states(place, "demo-erp/order_from_opportunity", deals)["delivered"] == len(keys), 60)
     assert place.orders(keys) == dict.fromkeys(keys, 1)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("intents", "seconds"), [(40, 3.0), pytest.param(1000, 60.0, marks=pytest.mark.slow)])
+async def test_all_is_delivered_once_after_a_target_was_down(
+    place: Place, stack: NativeStack, intents: int, seconds: float
+) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(intents // 2)]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    rule = "demo-erp/order_from_opportunity"
+    async with place.deliverer() as serving:
+        await place.until(lambda: states(place, rule, deals)["delivered"] >= 5)
+        await asyncio.to_thread(stack.kill, "erp")
+        try:
+            down = time.monotonic()
+            keys += [await place.win(customer, product) for _ in range(intents - len(keys))]
+            deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - down)))
+            before = states(place, rule, deals)
+            assert before["delivered"] < intents // 2
+            assert serving.counts["down"]
+        finally:
+            await asyncio.to_thread(stack.start, "erp")
+        place.erp.close()
+        place.erp = psycopg.connect(dsn_of(place.env, "DEMO_ERP", "APP"), autocommit=True)
+        await place.until(lambda: states(place, rule, deals)["delivered"] == intents, 120)
+    assert place.orders(keys) == dict.fromkeys(keys, 1)
+    failures = place.db.execute(
+        "SELECT sum(failures) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[])", [rule, deals]
+    ).fetchone()
+    assert failures == (0,)
