@@ -16,6 +16,7 @@ import pytest
 from streams.model.ids import source_id
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
+from streams.writeback.desk import Desk
 from tests.integration.place import ROOT, Place
 
 
@@ -85,3 +86,34 @@ async def test_all_is_delivered_once_after_a_target_was_down(
         "SELECT sum(failures) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[])", [rule, deals]
     ).fetchone()
     assert failures == (0,)
+
+
+async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(6)]
+    refused = keys[2]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    rule = "demo-crm/order_state"
+    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN"), autocommit=True) as admin, Desk(place.hub) as desk:
+        admin.execute("ALTER TABLE opportunity ADD CONSTRAINT no_such_number CHECK (erp_order_no <> 'SO-0') NOT VALID")
+        desk.pause("demo-erp", "ada", "only the CRM is looked at here")
+        try:
+            for key, deal in zip(keys, deals, strict=True):
+                number = "SO-0" if key == refused else f"SO-{key}"
+                order = place.said("demo-erp", "sales_order", key, deal, number=number, status="confirmed")
+                await place.tell("order_flow", deal, order)
+            async with place.deliverer() as serving:
+                await place.until(lambda: states(place, rule, deals) == {"delivered": 5, "failed": 1})
+            assert serving.counts["down"] == 0
+        finally:
+            admin.execute("ALTER TABLE opportunity DROP CONSTRAINT no_such_number")
+            desk.resume("demo-erp")
+        shown = dict(
+            place.crm.execute(
+                "SELECT id::text, erp_order_no FROM opportunity WHERE id = ANY(%s::uuid[])", [keys]
+            ).fetchall()
+        )
+        assert shown == {key: None if key == refused else f"SO-{key}" for key in keys}
+        (failed,) = desk.intents(["failed"], rule=rule)
+        assert "no_such_number" in failed["problem"]
+        assert "23514" in failed["problem"]
