@@ -114,6 +114,11 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
             ).fetchall()
         )
         assert shown == {key: None if key == refused else f"SO-{key}" for key in keys}
+        tries = place.db.execute(
+            "SELECT failures, count(*) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[]) GROUP BY 1 ORDER BY 1",
+            [rule, deals],
+        ).fetchall()
+        assert tries == [(0, 5), (1, 1)]
         (failed,) = desk.intents(["failed"], rule=rule)
         assert "no_such_number" in failed["problem"]
         assert "23514" in failed["problem"]
