@@ -16,7 +16,7 @@ RETURNING id::text;
 -- name: end_conflicts
 -- Disagreements of these records that are no more.
 UPDATE conflict SET resolved_at = now(), outcome = CASE outcome WHEN 'flip_flop' THEN outcome ELSE 'over' END
-WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key';
+WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind NOT IN ('match_key', 'invariant');
 
 -- name: claim_keys
 -- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not

@@ -32,6 +32,10 @@ class Aggregates:
             self._states.move_to_end(key)
         return state
 
+    def peek(self, key: str) -> AggregateState | None:
+        """As `get`, but it does not count as use."""
+        return self._states.get(key)
+
     def put(self, states: Mapping[str, AggregateState]) -> None:
         for key, state in states.items():
             self._states[key] = state

@@ -12,8 +12,10 @@ holds. A worker that was given up for dead can write no row that another has wri
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
 from streams.errors import DecodeError, EncodeError, RetryLater
@@ -62,6 +64,9 @@ class Assemble:
         self._ownership = ownership
         self._planner = planner
         self._cache = Aggregates(cache_aggregates)
+        self._settled: dict[str, float] = {}
+        """Flows that were settled and not looked at since, with the time, the oldest first."""
+        self._busy: set[str] = set()
         self.sameness = Sameness()
         self._matching = Matching(ownership)
         self._conflict_message = conflict_message
@@ -111,7 +116,12 @@ class Assemble:
             self._started = True
         outputs: list[Output] = []
         self._unstored.clear()
-        await self._settle(groups, outputs, dead)
+        self._busy = set(groups)
+        try:
+            await self._settle(groups, outputs, dead)
+        finally:
+            self._busy = set()
+        self._note_settled(groups)
         self._cache.trim(groups)
         for letter in self._unstored:
             await self._store.rows("dead_letter", *letter.row())
@@ -119,6 +129,24 @@ class Assemble:
         self.counts["records_out"] += len(outputs)
         self.counts["dead"] += len(dead)
         return outputs, dead
+
+    def _note_settled(self, groups: dict[str, Group]) -> None:
+        now = time.monotonic()
+        for key, (kind, _) in groups.items():
+            if kind == "order_flow":
+                self._settled.pop(key, None)
+                self._settled[key] = now
+
+    def quiet(self, before: float, most: int) -> list[str]:
+        """Take the flows that were settled last before a time (of time.monotonic), at most so many."""
+        taken = list(islice(takewhile(lambda key: self._settled[key] <= before, self._settled), most))
+        for key in taken:
+            del self._settled[key]
+        return taken
+
+    def cached(self, key: str) -> AggregateState | None:
+        """The aggregate as the hub has it, where it is in memory and no batch is at work on it."""
+        return None if key in self._busy else self._cache.peek(key)
 
     async def _settle(self, groups: dict[str, Group], outputs: list[Output], dead: list[DeadLetter]) -> None:
         foreign: dict[str, str] = {}

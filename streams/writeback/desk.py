@@ -106,9 +106,9 @@ class Desk:
         """{rule, state, count} of all intents."""
         return self.rows("intent_counts")
 
-    def broken(self, *, grace_s: float = 300, most: int = 1000) -> list[dict[str, Any]]:
-        """What can not be so: header and lines, shipped and ordered, payments and invoices, won opportunities and orders."""
-        return self.rows("broken_invariants", {"grace": grace_s, "most": most})
+    def broken(self, *, grace_s: float, invoiced: str, most: int = 1000) -> list[dict[str, Any]]:
+        """What can not be so: header and lines, shipped and ordered and invoiced, payments and invoices, won opportunities and orders."""
+        return self.rows("broken_invariants", {"grace": grace_s, "invoiced": invoiced, "most": most})
 
     def stuck(self, limits: dict[str, float], *, most: int = 1000) -> list[dict[str, Any]]:
         """Flows that have not moved for longer than `limits` (stage → seconds) say."""
