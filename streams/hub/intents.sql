@@ -26,6 +26,14 @@ SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subje
        state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
 FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
 
+-- name: shadow_intents
+-- Of what shadow mode kept, the newest of each rule and subject.
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+FROM (SELECT DISTINCT ON (rule, subject_id) * FROM intent WHERE state = 'shadow' AND (%(rule)s::text IS NULL OR rule = %(rule)s)
+      ORDER BY rule, subject_id, id DESC) newest
+ORDER BY id DESC LIMIT %(most)s;
+
 -- name: triage_intents
 -- Decide on intents that are still undecided.
 WITH told AS (

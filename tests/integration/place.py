@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,19 @@ class Place:
             self.said("demo-crm", "customer", key, name="Ada", attributes={}),
         )
         return key
+
+    @contextmanager
+    def ruled(self, name: str, **update: Any) -> Iterator[dict[str, Writeback]]:
+        """With one rule (<system>/<name>) otherwise than its file says."""
+        system, _, rule = name.partition("/")
+        as_written = self.rules
+        told = as_written[system]
+        changed = {**told.rules, rule: told.rules[rule].model_copy(update=update)}
+        self.rules = as_written | {system: told.model_copy(update={"rules": changed})}
+        try:
+            yield self.rules
+        finally:
+            self.rules = as_written
 
     async def product(self) -> str:
         key, sku = str(uuid.uuid4()), f"T-{uuid.uuid4().hex[:8]}"
