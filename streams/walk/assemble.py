@@ -22,7 +22,6 @@ from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.store import HubStore, NewlySame, Stale
 from streams.identity.cache import Sameness
 from streams.model.change import Change
-from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
@@ -30,6 +29,7 @@ from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
 from streams.walk.ingest import DeadLetter, now_us
 from streams.walk.matching import Matching
+from streams.walk.refreshing import refreshes
 from streams.walk.settle import Entangled, Settling
 from streams.writeback.plan import NONE, Planner
 
@@ -240,13 +240,8 @@ class Assemble:
                 self.slowest = (now - oldest, aggregate_id)
         for topic, key, change in settling.sent_on:
             outputs.append(Output(topic, key.encode(), self._encode(change)))
-        told = set()
-        for aggregate_id, customer, entity in referring:
-            kind = ENTITIES[entity].aggregate
-            if (aggregate_id, customer) not in told:
-                told.add((aggregate_id, customer))
-                refresh = Change("refresh", "customer", customer, target=aggregate_id)
-                outputs.append(Output(f"changes.{kind}", aggregate_id.encode(), self._encode(refresh)))
+        for topic, key, change in refreshes(referring):
+            outputs.append(Output(topic, key.encode(), self._encode(change)))
         for entity, entity_id, version, record, source in settling.emitted():
             try:
                 output = Output(*self._message(entity, entity_id, version, record))
