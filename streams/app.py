@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.agents import add_assemble, add_ingest
@@ -25,9 +27,11 @@ from streams.emit.conflict_codec import conflict_maker
 from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
+from streams.flow.invariants import Policy
 from streams.hub.store import HubStore
 from streams.mapping.problems import LookupMissing
-from streams.model.change import Mapped, Position, RowChange
+from streams.model.change import Change, Mapped, Position, RowChange
+from streams.model.state import Conflict
 from streams.paths import connectors_dir
 from streams.provision.systems import System, capture_dsn, load_systems
 from streams.provision.topics import change_topics
@@ -42,6 +46,8 @@ from streams.settings import Settings
 from streams.stack.environment import load_env, resolve_placeholders
 from streams.walk.assemble import Assemble
 from streams.walk.ingest import Ingest
+from streams.walk.invariants import Checking
+from streams.walk.refreshing import Refreshing
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
 from streams.writeback.plan import Planner
@@ -148,12 +154,37 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
+        app.beside += _beside_assemble(settings, assemble, conflict_maker(schema_ids), encode_change)
         latencies = assemble.latencies
         slowest = assemble.take_slowest
     if "deliver" in roles:
         app.deliverer = build_deliverer(settings)
         counts["deliver"] = app.deliverer.counts
     return app, Health(app, counts, latencies, slowest)
+
+
+def _beside_assemble(
+    settings: Settings,
+    assemble: Assemble,
+    conflict_message: Callable[[Conflict, int], tuple[str, bytes, bytes]],
+    encode: Callable[[Change], bytes],
+) -> list[Any]:
+    """What looks at flows that came to rest, and what tells aggregates later that something they refer to was linked."""
+    name = settings.worker_name
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "log_level": 0,
+        }
+    )
+    policy = Policy(settings.invoice_policy, int(settings.order_within * 1_000_000))
+    looking = HubStore(settings.hub, f"opshub-invariants-{name}")
+    return [
+        Checking(looking, assemble, policy, conflict_message, producer),
+        Refreshing(HubStore(settings.hub, f"opshub-refresh-{name}"), producer, encode),
+    ]
 
 
 def build_deliverer(settings: Settings) -> Deliverer:
@@ -259,15 +290,17 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
     delivering = asyncio.ensure_future(app.deliverer.run()) if app.deliverer is not None else None
     asked = asyncio.ensure_future(stopping.wait())
     tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
+    beside = [asyncio.ensure_future(one.run()) for one in app.beside]
     watching = asyncio.ensure_future(_watch(settings).run()) if "ingest" in roles else None
     stuck = asyncio.ensure_future(health.until_stuck())
-    awaited = {one for one in (crashed, asked, stuck, delivering, tending) if one is not None}
+    awaited = {one for one in (crashed, asked, stuck, delivering, tending, *beside) if one is not None}
     await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
     crash = app.crash_reason
-    if tending is not None:
-        if tending.done() and not tending.cancelled():
-            crash = crash or tending.exception()
-        tending.cancel()
+    for aside in (tending, *beside):
+        if aside is not None:
+            if aside.done() and not aside.cancelled():
+                crash = crash or aside.exception()
+            aside.cancel()
     if watching is not None:
         watching.cancel()
     if stuck.done():

@@ -6,6 +6,7 @@ A command-line flag goes before the environment (OPSHUB_…), that before ./opsh
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,6 +57,14 @@ class Settings(BaseSettings):
         default=6000, description="silence after which Kafka gives a worker's partitions away"
     )
     cache_aggregates: int = Field(default=20_000, description="aggregates that a worker keeps in memory")
+
+    order_within: float = Field(
+        default=300.0, description="seconds after which a won opportunity without an order is a conflict"
+    )
+    invoice_policy: Literal["at_most_shipped", "equal", "off"] = Field(
+        default="at_most_shipped",
+        description="what is invoiced of an order (net, less credit notes) against what was shipped of it",
+    )
 
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
     alert_slack: str = Field(default="", description="incoming webhook of Slack or of what takes its payload")

@@ -19,13 +19,19 @@ from streams.identity import inbox, people
 from streams.model.ids import source_id
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+_ELSEWHERE = {
+    "match_key": "`opshub identity merge` or `split`",
+    "delete_update": "delete or restore it in its system",
+    "invariant": "mend the documents in their systems; it ends by itself when they are right",
+}
 Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it.")]
 
 
 def list_conflicts(
     entity: Annotated[str | None, typer.Option(help="customer, product, …")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key.")
+        str | None,
+        typer.Option(help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key, invariant."),
     ] = None,
     past: Annotated[bool, typer.Option("--all", help="Also those that are over, or decided.")] = False,
     limit: Annotated[int, typer.Option(min=1)] = 50,
@@ -117,11 +123,8 @@ def resolve(
     settings = load_settings()
     with hub(settings) as connection:
         one = inbox.conflict(connection, conflict)
-        if one.kind in ("match_key", "delete_update"):
-            raise ConfigError(
-                f"a {one.kind} conflict is not about a value",
-                remedy="`opshub identity merge` or `split`, or delete or restore it in its system",
-            )
+        if one.kind in _ELSEWHERE:
+            raise ConfigError(f"a {one.kind} conflict is not about a value", remedy=_ELSEWHERE[one.kind])
         if system is not None and system not in one.said:
             raise ConfigError(f"{system} says nothing here", remedy=f"one of {', '.join(sorted(one.said))}")
         chosen: Any = None

@@ -42,12 +42,16 @@ def show(
 
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    grace: Annotated[float, typer.Option(help="Seconds that a won opportunity may be without an order.")] = 300,
+    grace: Annotated[
+        float | None, typer.Option(help="Seconds that a won opportunity may be without an order; OPSHUB_ORDER_WITHIN.")
+    ] = None,
     stuck_after: Annotated[
         float, typer.Option(help="Days after which a flow that does not move counts as stuck.")
     ] = 14,
 ) -> None:
-    """List what can not be so (totals, shipments, payments, orders) and flows that are stuck. Exit code 1 when there is any.
+    """List what can not be so (totals, shipments, invoices, payments, orders) and flows that are stuck. Exit code 1 when there is any.
+
+    Workers look at each flow when it has come to rest, and log the same as conflicts of kind `invariant`; this looks at the whole hub now.
 
     Example: opshub flow check
     """
@@ -57,8 +61,11 @@ def check(
     limits = dict.fromkeys(
         ("won", "ordered", "partially_shipped", "shipped", "delivered", "invoiced", "partially_paid"), stuck_after * day
     )
-    with Desk(load_settings().hub) as desk:
-        broken = desk.broken(grace_s=grace)
+    settings = load_settings()
+    with Desk(settings.hub) as desk:
+        broken = desk.broken(
+            grace_s=settings.order_within if grace is None else grace, invoiced=settings.invoice_policy
+        )
         stuck = desk.stuck(limits)
     if as_json:
         typer.echo(json.dumps({"broken": broken, "stuck": stuck}))

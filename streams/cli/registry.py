@@ -67,6 +67,7 @@ VERBS: list[Verb] = [
     Verb("writeback status", "streams.cli.writeback", "status", "Show every rule with its intents by state."),
     Verb("writeback pause", "streams.cli.writeback", "pause", "Deliver nothing there for now; intents gather."),
     Verb("writeback resume", "streams.cli.writeback", "resume", "Deliver again, beginning with what gathered."),
+    Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
     Verb("flow check", "streams.cli.flow", "check", "List what can not be so, and flows that are stuck."),
     Verb("flow show", "streams.cli.flow", "show", "Print stage, amounts and timeline of an order flow."),
     Verb("dlq list", "streams.cli.dlq", "list_letters", "List records that could not be processed."),

@@ -74,3 +74,46 @@ def resume(scope: Scope) -> None:
     with Desk(load_settings().hub) as desk:
         was = desk.resume(scope)
     typer.echo(f"{scope} goes on" if was else f"{scope} was not paused")
+
+
+def shadow(
+    rule: Annotated[str | None, typer.Argument(help="Only this rule: <system>/<name>.")] = None,
+    most: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what shadow mode would have sent with what people did by hand, as the hub knows it now.
+
+    Example: opshub writeback shadow demo-erp/order_from_opportunity
+    """
+    from collections import Counter
+
+    import msgspec
+
+    from streams.errors import ConfigError
+    from streams.paths import connectors_dir
+    from streams.writeback.desk import Desk
+    from streams.writeback.rules import load_rules
+
+    settings = load_settings()
+    loaded = load_rules(connectors_dir(settings), settings.systems)
+    rules = {f"{system}/{name}": one for system, told in loaded.items() for name, one in told.rules.items()}
+    if rule is not None and rule not in rules:
+        raise ConfigError(f"there is no rule {rule!r}", remedy=f"one of {', '.join(rules)}")
+    with Desk(settings.hub) as desk:
+        found = desk.shadow(rules, rule=rule, most=most)
+    counts: dict[str, Counter[str]] = {}
+    for one in found:
+        counts.setdefault(one.rule, Counter())[one.verdict] += 1
+    if as_json:
+        typer.echo(json.dumps({"rules": counts, "compared": msgspec.to_builtins(found)}))
+        return
+    for one in found:
+        if one.verdict == "differs":
+            fields = ", ".join(f"{field} {ours} (by hand {theirs})" for field, (ours, theirs) in one.fields.items())
+            typer.echo(f"  {one.rule} intent {one.id}, {one.theirs or one.subject_id}: {fields}")
+    for name, verdicts in counts.items():
+        typer.echo(f"{name}: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())))
+    if not found:
+        typer.echo(
+            "shadow mode has kept nothing: no rule has `mode: shadow` or a `share` below 1, or nothing happened since"
+        )

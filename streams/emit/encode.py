@@ -21,6 +21,7 @@ from streams.emit.misfit import misfit
 from streams.emit.varint import LENGTH, SOME_LENGTH, varint
 from streams.errors import EncodeError
 from streams.model.entities import avro_schema, branch
+from streams.model.state import Told
 
 Encode = Callable[[dict[str, Any]], bytes]
 
@@ -86,7 +87,7 @@ class _Writer:
             item = f"{within}_{name}"
             self.function(item, avro["items"])
             value = f"g({name!r}, ())" if "default" in field else get
-            return f"array([{item}(x) for x in {value}])"
+            return f"array([kept({item}, x) if x.__class__ is Told else {item}(x) for x in {value}])"
         if avro == "string" and name in _REPEATED:
             memo = f"texts_{len(self._namespace)}"
             self._namespace[memo] = _Texts(nullable)
@@ -169,6 +170,13 @@ def _wrong() -> bytes:
     raise _Wrong
 
 
+def _kept(write: Encode, line: Told) -> bytes:
+    body = line.body
+    if body is None:
+        body = line.body = write(line)
+    return body
+
+
 def _int(head: bytes) -> Callable[[Any], bytes]:
     kept = {n: head + varint(n) for n in range(32_768)}  # counts, line numbers, and days up to 2059
 
@@ -220,6 +228,8 @@ _RUNTIME: dict[str, Any] = {
     "join": b"".join,
     "array": _array,
     "wrong": _wrong,
+    "kept": _kept,
+    "Told": Told,
     "eight": struct.Struct(">q").pack,
     "NULL": _NULL,
     **{

@@ -41,11 +41,13 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     ordered = sum(_amount(o, "net_amount") for o in orders if o.id in live_orders)
     invoiced = sum(_sign(i) * _amount(i, "gross_amount") for i in invoices)
     paid = sum(_amount(p, "amount") for p in payments)
-    shipped = _shipped_amount(of.get("shipment_line", ()), shipments, {line.id: line.record for line in lines})
     head = order.record if order is not None else {}
     deal = opportunity.record if opportunity is not None else {}
     sent = [s for s in shipments if s.record.get("status") in ("shipped", "delivered")]
     delivered = [s for s in shipments if s.record.get("status") == "delivered"]
+    shipped = shipped_amount(
+        of.get("shipment_line", ()), {s.id for s in sent}, {line.id: line.record for line in lines}
+    )
     record: dict[str, Any] = {
         "customer_id": head.get("customer_id") or deal.get("customer_id"),
         "opportunity_id": opportunity.id if opportunity is not None else None,
@@ -147,10 +149,8 @@ def _fully_shipped(record: dict[str, Any]) -> bool:
     return bool(record["shipped_amount"] >= (record["ordered_amount"] or 0))
 
 
-def _shipped_amount(
-    shipped: Iterable[EntityState], shipments: list[EntityState], lines: dict[str, dict[str, Any]]
-) -> int:
-    gone = {s.id for s in shipments if s.record.get("status") in ("shipped", "delivered")}
+def shipped_amount(shipped: Iterable[EntityState], gone: set[str], lines: dict[str, dict[str, Any]]) -> int:
+    """What the shipped parts of these order lines are worth. `gone`: shipments that left the house."""
     total = 0
     for part in shipped:
         line = lines.get(part.record.get("order_line_id") or "")

@@ -21,7 +21,7 @@ RETURNING id::text, outcome;
 -- name: end_conflicts
 -- Disagreements of these records that are no more. A flip-flop stands until a person says something to it.
 UPDATE conflict SET resolved_at = now(), outcome = 'over'
-WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'match_key' AND outcome <> 'flip_flop';
+WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind NOT IN ('match_key', 'invariant') AND outcome <> 'flip_flop';
 
 -- name: claim_keys
 -- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not

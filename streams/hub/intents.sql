@@ -29,6 +29,14 @@ SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subje
        state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
 FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
 
+-- name: shadow_intents
+-- Of what shadow mode kept, the newest of each rule and subject.
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+FROM (SELECT DISTINCT ON (rule, subject_id) * FROM intent WHERE state = 'shadow' AND (%(rule)s::text IS NULL OR rule = %(rule)s)
+      ORDER BY rule, subject_id, id DESC) newest
+ORDER BY id DESC LIMIT %(most)s;
+
 -- name: triage_intents
 -- Decide on intents that are still undecided.
 WITH told AS (
@@ -196,30 +204,54 @@ WHERE aggregate_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0
 AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request') ORDER BY entity, id;
 
 -- name: broken_invariants
--- What can not be so, in the whole hub: {what, entity, id, number, says, should}. Money and quantities are unscaled.
+-- What can not be so, in the whole hub: {what, entity, id, number, says, should}. Money and quantities are unscaled. What single flows break is
+-- found by streams/flow/invariants.py, which says the same.
 WITH live AS (SELECT id, entity, aggregate_id, parent_id, updated_us, record FROM entity WHERE NOT deleted AND merged_into IS NULL AND version > 0),
 document AS (
-    SELECT h.id, h.entity, h.record->>'number' AS number, (h.record->>'net_amount')::bigint AS says, sum((l.record->>'net_amount')::bigint) AS should
+    SELECT h.id, h.entity, h.record->>'number' AS number, (h.record->>'net_amount')::bigint AS says,
+           sum(coalesce((l.record->>'net_amount')::bigint, 0)) AS should, count(*) AS lines
     FROM live h JOIN live l ON l.aggregate_id = h.aggregate_id AND l.parent_id = h.id AND l.entity = 'sales_order_line'
     WHERE h.entity = 'sales_order' GROUP BY h.id, h.entity, h.record
-), shipped AS (
-    SELECT l.id, l.entity, l.record->>'line_no' AS number, sum((s.record->>'quantity')::bigint) AS says, (l.record->>'quantity')::bigint AS should
+), gone AS (
+    SELECT l.id, l.entity, l.parent_id, l.record, sum(coalesce((s.record->>'quantity')::bigint, 0)) AS shipped
     FROM live l JOIN live s ON s.aggregate_id = l.aggregate_id AND s.entity = 'shipment_line' AND s.record->>'order_line_id' = l.id::text
     JOIN live d ON d.id = s.parent_id AND d.record->>'status' IN ('shipped', 'delivered')
-    WHERE l.entity = 'sales_order_line' GROUP BY l.id, l.entity, l.record
+    WHERE l.entity = 'sales_order_line' GROUP BY l.id, l.entity, l.parent_id, l.record
+), worth AS (
+    SELECT parent_id AS id, sum(round((record->>'net_amount')::numeric * shipped / (record->>'quantity')::numeric)) AS shipped
+    FROM gone WHERE (record->>'quantity')::bigint <> 0 GROUP BY parent_id
+), billed AS (
+    SELECT parent_id AS id, sum((record->>'net_amount')::bigint * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END) AS says
+    FROM live WHERE entity = 'invoice' AND coalesce(record->>'status', '') NOT IN ('draft', 'cancelled') GROUP BY parent_id
+), invoiced AS (
+    SELECT h.id, h.entity, h.record->>'number' AS number, b.says, coalesce(w.shipped, 0) AS should, 100 * coalesce(d.lines, 1) AS slack
+    FROM billed b JOIN live h ON h.id = b.id AND h.entity = 'sales_order' LEFT JOIN worth w ON w.id = b.id LEFT JOIN document d ON d.id = b.id
 ), ordered AS (
     SELECT o.id, o.entity, o.record->>'number' AS number,
-           (SELECT count(*) FROM live s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order' AND s.record->>'status' <> 'cancelled') AS says, 1 AS should
+           (SELECT count(*) FROM live s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order' AND coalesce(s.record->>'status', '') <> 'cancelled') AS says,
+           1 AS should
     FROM live o WHERE o.entity = 'opportunity' AND o.record->>'stage' = 'won'
     AND o.updated_us < (extract(epoch FROM now()) - %(grace)s) * 1000000
 )
 SELECT 'header is not the sum of its lines' AS what, entity, id::text, number, says, should FROM document WHERE says IS DISTINCT FROM should
-UNION ALL SELECT 'more was shipped than ordered', entity, id::text, number, says, should FROM shipped WHERE says > should
+UNION ALL SELECT 'more was shipped than ordered', entity, id::text, record->>'line_no', shipped, (record->>'quantity')::bigint FROM gone
+WHERE shipped > (record->>'quantity')::bigint
 UNION ALL SELECT 'a won opportunity has not exactly one order', entity, id::text, number, says, should FROM ordered WHERE says <> should
+UNION ALL SELECT 'invoiced is not what was shipped', entity, id::text, number, says, should FROM invoiced
+WHERE %(invoiced)s <> 'off' AND (says > should + slack OR %(invoiced)s = 'equal' AND says < should - slack)
 UNION ALL
 SELECT 'a payment without an invoice', p.entity, p.id::text, p.record->>'number', NULL, NULL FROM live p
 WHERE p.entity = 'payment' AND NOT EXISTS (SELECT FROM live i WHERE i.entity = 'invoice' AND i.id::text = p.record->>'invoice_id')
 LIMIT %(most)s;
+
+-- name: broken_flows
+-- Flows of which something is known that can not be so.
+SELECT DISTINCT aggregate_id::text FROM conflict WHERE kind = 'invariant' AND resolved_at IS NULL;
+
+-- name: end_invariants
+-- What of these flows could not be so and is mended.
+UPDATE conflict SET resolved_at = now(), outcome = 'over'
+WHERE aggregate_id = ANY(%s::uuid[]) AND kind = 'invariant' AND resolved_at IS NULL AND NOT id = ANY(%s::uuid[]);
 
 -- name: stuck_flows
 -- Flows that have not moved for longer than their stage may take. `limits`: stage → seconds.

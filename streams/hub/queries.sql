@@ -65,9 +65,23 @@ ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.
 WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer
--- Aggregates with an entity that refers to one of these customers or products, each with what it refers to and the kind of entity.
-SELECT DISTINCT aggregate_id::text, customer_ref::text, entity FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[])
-UNION SELECT DISTINCT aggregate_id::text, product_ref::text, entity FROM entity WHERE product_ref = ANY(%(ids)s::uuid[]);
+-- Aggregates with an entity that refers to one of these customers or products, each with what it refers to and the kind of entity: at most
+-- so many; the others are put on the list of those that are told later.
+WITH refer AS (
+    SELECT DISTINCT aggregate_id, customer_ref AS ref, entity FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[])
+    UNION SELECT DISTINCT aggregate_id, product_ref, entity FROM entity WHERE product_ref = ANY(%(ids)s::uuid[])
+), numbered AS (
+    SELECT *, row_number() OVER () AS number FROM refer
+), later AS (
+    INSERT INTO refresh_due (aggregate_id, ref, entity) SELECT aggregate_id, ref, entity FROM numbered WHERE number > %(most)s
+)
+SELECT aggregate_id::text, ref::text, entity FROM numbered WHERE number <= %(most)s;
+
+-- name: due_refreshes
+SELECT id, aggregate_id::text, ref::text, entity FROM refresh_due ORDER BY id LIMIT %s;
+
+-- name: refreshes_sent
+DELETE FROM refresh_due WHERE id = ANY(%s);
 
 -- name: dead_letter
 -- One that a retry brought back counts on from there.

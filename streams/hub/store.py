@@ -23,6 +23,9 @@ _encode = msgspec.json.Encoder().encode
 
 SQL = queries()
 
+REFRESHES_AT_ONCE = 1000
+"""Aggregates that a batch which links records tells by itself to read themselves again; see streams/walk/refreshing.py."""
+
 
 class Stale(OpshubError):
     """Rows are not as they were read: another writer had them, or they live in another aggregate."""
@@ -151,7 +154,9 @@ class HubStore:
                     if links:
                         await connection.execute(SQL["upsert_identity"], [_encode(links)])
                     if same_links:
-                        refer = await connection.execute(SQL["aggregates_that_refer"], {"ids": same_links})
+                        refer = await connection.execute(
+                            SQL["aggregates_that_refer"], {"ids": same_links, "most": REFRESHES_AT_ONCE}
+                        )
                     if told:
                         await connection.execute(SQL["end_conflicts"], [told, list(standing)])
                     if conflicts:

@@ -51,6 +51,19 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
         return self.whole == UNBORN
 
 
+class Told(dict[str, Any]):
+    """A line as its document shows it, kept while the line stays what it is: a document of thousands of lines is told anew whenever one
+    of them changes. `body` is its Avro form, once somebody wrote it.
+    """
+
+    __slots__ = ("body", "version")
+
+    def __init__(self, values: dict[str, Any], version: int) -> None:
+        super().__init__(values)
+        self.version = version
+        self.body: bytes | None = None
+
+
 class EntityState(msgspec.Struct, gc=False):
     """One entity: the golden record, and the contributions that it was resolved from, by source id."""
 
@@ -67,6 +80,8 @@ class EntityState(msgspec.Struct, gc=False):
     updated_us: int = 0
     record: dict[str, Any] = {}
     contributions: dict[str, Contribution] = {}
+    told: Told | None = None
+    """Of a line of a long document."""
 
 
 class AggregateState(msgspec.Struct, gc=False):

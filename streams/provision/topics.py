@@ -13,6 +13,9 @@ from streams.settings import Settings
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)
 
+MAX_DOCUMENT_BYTES = str(8 * 1024 * 1024)
+"""An order of ten thousand lines takes 1.3 MB; a broker by itself takes 1 MB."""
+
 
 def change_topics() -> list[str]:
     """`changes.<aggregate>`, one for each aggregate."""
@@ -23,6 +26,7 @@ def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
     """topic → its configuration."""
     kept = {"cleanup.policy": "delete", "retention.ms": WEEK_MS, "compression.type": "producer"}
     compacted = {"cleanup.policy": "compact", "compression.type": "producer", "min.cleanable.dirty.ratio": "0.5"}
+    compacted["max.message.bytes"] = MAX_DOCUMENT_BYTES
     wanted = {topic: kept for system in systems for topic in system.topics}
     wanted |= {topic: kept for topic in change_topics()}
     wanted |= {entity.topic: compacted for entity in ENTITIES.values() if entity.topic}

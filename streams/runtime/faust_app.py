@@ -202,6 +202,8 @@ class LaneApp(faust.App):
         """By lane: what drops the caches of its step when partitions come or go."""
         self.deliverer: Any = None
         """What serves intents beside the lanes, in a worker of that role."""
+        self.beside: list[Any] = []
+        """What runs beside the lanes for as long as they do; each has `run`."""
         super().__init__(
             settings.app_id,
             broker=f"confluent://{settings.kafka.split(',')[0]}",

@@ -12,26 +12,32 @@ holds. A worker that was given up for dead can write no row that another has wri
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
 from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.store import Circle, HubStore, NewlySame, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model.change import Change
-from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
-from streams.walk.ingest import MAX_RECORD, DeadLetter, now_us
+from streams.walk.aggregates import Aggregates
+from streams.walk.ingest import DeadLetter, now_us
 from streams.walk.matching import Matching
+from streams.walk.refreshing import refreshes
 from streams.walk.settle import Entangled, Settling
 from streams.writeback.plan import NONE, Planner
 
 ATTEMPTS = 8
 """Times that a batch is computed again because rows changed under it, before the worker waits."""
+
+MAX_DOCUMENT = 7_500_000
+"""Bytes of the largest canonical record: some 55,000 lines. Canonical topics and our producers take 8 MB."""
 
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
@@ -57,8 +63,10 @@ class Assemble:
         self._message = message
         self._ownership = ownership
         self._planner = planner
-        self._cache: OrderedDict[str, AggregateState] = OrderedDict()
-        self._cache_size = cache_aggregates
+        self._cache = Aggregates(cache_aggregates)
+        self._settled: dict[str, float] = {}
+        """Flows that were settled and not looked at since, with the time, the oldest first."""
+        self._busy: set[str] = set()
         self.sameness = Sameness()
         self._matching = Matching(ownership)
         self._conflict_message = conflict_message
@@ -108,13 +116,37 @@ class Assemble:
             self._started = True
         outputs: list[Output] = []
         self._unstored.clear()
-        await self._settle(groups, outputs, dead)
+        self._busy = set(groups)
+        try:
+            await self._settle(groups, outputs, dead)
+        finally:
+            self._busy = set()
+        self._note_settled(groups)
+        self._cache.trim(groups)
         for letter in self._unstored:
             await self._store.rows("dead_letter", *letter.row())
         self.counts["changes_in"] += len(records)
         self.counts["records_out"] += len(outputs)
         self.counts["dead"] += len(dead)
         return outputs, dead
+
+    def _note_settled(self, groups: dict[str, Group]) -> None:
+        now = time.monotonic()
+        for key, (kind, _) in groups.items():
+            if kind == "order_flow":
+                self._settled.pop(key, None)
+                self._settled[key] = now
+
+    def quiet(self, before: float, most: int) -> list[str]:
+        """Take the flows that were settled last before a time (of time.monotonic), at most so many."""
+        taken = list(islice(takewhile(lambda key: self._settled[key] <= before, self._settled), most))
+        for key in taken:
+            del self._settled[key]
+        return taken
+
+    def cached(self, key: str) -> AggregateState | None:
+        """The aggregate as the hub has it, where it is in memory and no batch is at work on it."""
+        return None if key in self._busy else self._cache.peek(key)
 
     async def _settle(self, groups: dict[str, Group], outputs: list[Output], dead: list[DeadLetter]) -> None:
         foreign: dict[str, str] = {}
@@ -205,8 +237,7 @@ class Assemble:
         for link in settling.links:
             if link["same"]:
                 self.sameness.known.put(link["source_id"], link["target"])
-        for gone in settling.moved:
-            self._cache.pop(gone, None)
+        self._cache.drop(settling.moved)
         sample = settling.source_times
         for source_us, _ in sample[:: max(1, len(sample) // 20)]:
             self.latencies.append(now - source_us)
@@ -216,20 +247,15 @@ class Assemble:
                 self.slowest = (now - oldest, aggregate_id)
         for topic, key, change in settling.sent_on:
             outputs.append(Output(topic, key.encode(), self._encode(change)))
-        told = set()
-        for aggregate_id, customer, entity in referring:
-            kind = ENTITIES[entity].aggregate
-            if (aggregate_id, customer) not in told:
-                told.add((aggregate_id, customer))
-                refresh = Change("refresh", "customer", customer, target=aggregate_id)
-                outputs.append(Output(f"changes.{kind}", aggregate_id.encode(), self._encode(refresh)))
+        for topic, key, change in refreshes(referring):
+            outputs.append(Output(topic, key.encode(), self._encode(change)))
         for entity, entity_id, version, record, source in settling.emitted():
             try:
                 output = Output(*self._message(entity, entity_id, version, record))
-                if output.value is not None and len(output.value) > MAX_RECORD:
+                if output.value is not None and len(output.value) > MAX_DOCUMENT:
                     raise EncodeError(
-                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {MAX_RECORD:,}",
-                        remedy="map fewer or shorter columns of it; nothing is cut",
+                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {MAX_DOCUMENT:,}",
+                        remedy="the hub has it whole; map fewer or shorter columns of it: nothing is cut",
                     )
                 outputs.append(output)
             except Exception as error:
@@ -247,22 +273,17 @@ class Assemble:
         states: dict[str, AggregateState] = {}
         missing: dict[str, list[str]] = {}
         for key, (kind, changes) in groups.items():
-            state = self._cache.get(key)
-            if state is not None and any(change.kind == "refresh" for change, _ in changes):
-                state = None
+            state = None if any(change.kind == "refresh" for change, _ in changes) else self._cache.get(key)
             if state is None:
                 missing.setdefault(kind, []).append(key)
             else:
-                self._cache.move_to_end(key)
                 states[key] = state
         self.counts["cache_hits"] += len(states)
         for kind, keys in missing.items():
             self.counts["cache_misses"] += len(keys)
             loaded = await self._store.load(kind, keys)
             states.update(loaded)
-            self._cache.update(loaded)
-        while len(self._cache) > max(self._cache_size, len(groups)):
-            self._cache.popitem(last=False)
+            self._cache.put(loaded)
         return states
 
     async def _held_apart(self, groups: dict[str, Group], states: dict[str, AggregateState]) -> set[str]:
@@ -280,8 +301,7 @@ class Assemble:
         return {row[0] for row in await self._store.rows("apart", list(strange))} if strange else set()
 
     def _drop(self, groups: dict[str, Group]) -> None:
-        for key in groups:
-            self._cache.pop(key, None)
+        self._cache.drop(groups)
 
 
 def _parts(groups: dict[str, Group], entangled: set[str]) -> list[dict[str, Group]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
-from streams.model.state import AggregateState, EntityState
+from streams.model.state import AggregateState, EntityState, Told
 from streams.resolve.rules import PEOPLE
 
 MERGEABLE = ("customer", "contact", "product")
@@ -15,6 +15,9 @@ MERGEABLE = ("customer", "contact", "product")
 REFERENCES = {
     name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
 }
+
+LONG = 100
+"""Lines from which on a document's lines are kept as they were told."""
 
 
 def flow_record_id(state: AggregateState) -> str:
@@ -38,15 +41,22 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
     record["sources"] = sources
     lines = ENTITIES[member.entity].lines
     if lines is not None:
-        record["lines"] = [
-            {"id": line.id, **line.record}
-            for line in sorted(
-                (
-                    m
-                    for m in state.members.values()
-                    if m.entity == lines and m.parent == member.id and not m.deleted and m.version
-                ),
-                key=lambda m: (m.record.get("line_no") or 0, m.id),
-            )
-        ]
+        found = [
+            one for one in state.members.values()
+            if one.parent == member.id and one.entity == lines and not one.deleted and one.version
+        ]  # fmt: skip
+        found.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
+        shown = _line if len(found) < LONG else _kept
+        record["lines"] = [shown(line) for line in found]
     return record
+
+
+def _line(line: EntityState) -> dict[str, Any]:
+    return {"id": line.id, **line.record}
+
+
+def _kept(line: EntityState) -> Told:
+    told = line.told
+    if told is None or told.version != line.version:
+        told = line.told = Told(_line(line), line.version)
+    return told

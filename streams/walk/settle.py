@@ -333,7 +333,7 @@ class Settling:
             changed = self._changed.get(state.id)
             if changed is not None:
                 joined = state.id in self._joined
-                self.intents += self._planner.plan(state, changed, self._causes.get(state.id, {}), joined)
+                self._intend(self._planner.plan(state, changed, self._causes.get(state.id, {}), joined))
         for state, ids in self._again.values():
             self._current = state.id
             for entity_id in ids:
@@ -348,6 +348,14 @@ class Settling:
                 self._emit[flow.id] = (state, flow)
         if self._entangled:
             raise Entangled(self._entangled)
+
+    def _intend(self, intents: list[Intent]) -> None:
+        """What an intent is to bring to the other system is on its way, and no conflict that people would have to look at."""
+        if not intents:
+            return
+        self.intents += intents
+        carried = {(one.subject_id, field) for one in intents for field in self._planner.fields(one.rule)}
+        self.conflicts = [one for one in self.conflicts if (one.entity_id, one.field) not in carried]
 
     def _entity(self, state: AggregateState, member: EntityState, same: Callable[[str], str]) -> None:
         if member.merged_into is not None:

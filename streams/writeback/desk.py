@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.hub.queries import queries
+from streams.hub.store import entity_of_row
+from streams.model.state import EntityState
+from streams.writeback.compare import Compared, compare
+from streams.writeback.context import gather
+from streams.writeback.failures import NotYet
+from streams.writeback.rules import Rule
+from streams.writeback.work import Work
 
 
 def _uuid(text: str) -> str | None:
@@ -106,9 +115,29 @@ class Desk:
         """{rule, state, count} of all intents."""
         return self.rows("intent_counts")
 
-    def broken(self, *, grace_s: float = 300, most: int = 1000) -> list[dict[str, Any]]:
-        """What can not be so: header and lines, shipped and ordered, payments and invoices, won opportunities and orders."""
-        return self.rows("broken_invariants", {"grace": grace_s, "most": most})
+    def shadow(self, rules: Mapping[str, Rule], *, rule: str | None = None, most: int = 500) -> list[Compared]:
+        """What shadow mode would have sent beside what people did, the newest of each rule and subject. `rules`: <system>/<name> → rule."""
+        works = [Work(*row.values()) for row in self.rows("shadow_intents", {"rule": rule, "most": most})]
+        known = [(work, rules[work.rule]) for work in works if work.rule in rules]
+
+        async def rows(name: str, *parameters: Any) -> list[Any]:
+            cursor = self._hub.cursor(row_factory=tuple_row)
+            return cursor.execute(queries()[name], parameters).fetchall()
+
+        documents = asyncio.run(gather(known, rows))
+        members: dict[str, list[EntityState]] = {}
+        for row in asyncio.run(rows("load_aggregates", list({work.aggregate_id for work, _ in known}))):
+            members.setdefault(row[2], []).append(entity_of_row(row))
+        told = []
+        for work, one in known:
+            document = documents[work.id]
+            found = members.get(work.aggregate_id, [])
+            told.append(compare(work, one, None if isinstance(document, NotYet) else document, found))
+        return told
+
+    def broken(self, *, grace_s: float, invoiced: str, most: int = 1000) -> list[dict[str, Any]]:
+        """What can not be so: header and lines, shipped and ordered and invoiced, payments and invoices, won opportunities and orders."""
+        return self.rows("broken_invariants", {"grace": grace_s, "invoiced": invoiced, "most": most})
 
     def stuck(self, limits: dict[str, float], *, most: int = 1000) -> list[dict[str, Any]]:
         """Flows that have not moved for longer than `limits` (stage → seconds) say."""

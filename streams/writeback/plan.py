@@ -70,10 +70,13 @@ class Planner:
     def __init__(self, writebacks: Mapping[str, Writeback], restored: Restored = lambda *_: ()) -> None:
         self._rules: dict[str, list[tuple[str, str, Rule]]] = {}
         self._restored = restored
+        self._fields: dict[str, frozenset[str]] = {}
         for system, told in writebacks.items():
             for name, rule in told.rules.items():
                 if rule.after is None and rule.mode != "off":
                     self._rules.setdefault(rule.entity, []).append((f"{system}/{name}", system, rule))
+                    if rule.mode == "live" and rule.share >= 1:
+                        self._fields[f"{system}/{name}"] = frozenset(rule.values)
 
     def check_restored(self, entity: str, fields: Iterable[str]) -> None:
         """Raise ConfigError for a field that is to be restored, and that no rule gives anybody."""
@@ -88,6 +91,10 @@ class Planner:
     def reads(self, entity: str) -> bool:
         """Whether any rule is set off by this entity."""
         return entity in self._rules
+
+    def fields(self, rule: str) -> frozenset[str]:
+        """What a rule certainly writes to its subject: canonical fields."""
+        return self._fields.get(rule, frozenset())
 
     def plan(
         self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool

@@ -155,6 +155,23 @@ class HttpAction(Strict):
     idempotency_header: str | None = "Idempotency-Key"
 
 
+class ByHand(Strict):
+    """What people make themselves where the rule does not: a live `entity` of the aggregate that the target has, and what its fields
+    (canonical) should be by the rule. Shadow mode is judged by it.
+    """
+
+    entity: str
+    values: dict[str, Value]
+
+    @model_validator(mode="after")
+    def _known(self) -> ByHand:
+        fields = ENTITIES[self.entity].fields if self.entity in ENTITIES else {}
+        for field in self.values:
+            if field not in fields:
+                raise ValueError(f"{self.entity} has no field {field!r}")
+        return self
+
+
 class Rule(Strict):
     """When an intent arises, who is asked, what is sent. `about` is shown to people."""
 
@@ -174,6 +191,7 @@ class Rule(Strict):
     mode: Literal["live", "shadow", "off"] = "live"
     share: float = Field(default=1.0, ge=0, le=1)
     """Canary: the share of customers for which it is live; the others are in shadow mode."""
+    by_hand: ByHand | None = None
     schedule: Cron | None = None
     approval: list[Approval] = []
     expires_after: Duration = timedelta(days=3)
@@ -184,8 +202,17 @@ class Rule(Strict):
     sql: SqlAction | None = None
     http: HttpAction | None = None
 
+    @property
+    def subject_entity(self) -> str:
+        """What kind of entity is written."""
+        return (ENTITIES[self.entity].fields[self.subject].ref or self.entity) if self.subject else self.entity
+
     @model_validator(mode="after")
     def _whole(self) -> Rule:
+        if self.by_hand is not None and self.values:
+            raise ValueError(
+                "`by_hand` is for rules with steps; what `values` say is compared with what the target says"
+            )
         if self.entity not in ENTITIES:
             raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
         if sum((bool(self.becomes), bool(self.values) and self.after is None, self.after is not None)) != 1:

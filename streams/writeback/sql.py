@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from streams.model.entities import ENTITIES
 from streams.writeback.failures import Ahead, Refused, TargetBusy, TargetDown
 from streams.writeback.rules import SqlTarget, Update
 from streams.writeback.work import Job, Outcome, Settled
@@ -69,18 +70,13 @@ class SqlAdapter:
             )
         except psycopg.Error as error:
             raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
-        for origin in target.origins:
-            try:
-                await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
-            except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
-                continue
-            except psycopg.Error as error:
-                await connection.close()
-                raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
-            self._connection, self.origin, self._used = connection, origin, time.monotonic()
-            return len(target.origins) == 1
-        await connection.close()
-        raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
+        try:
+            origin = await _free_origin(connection, target)
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection, self.origin, self._used = connection, origin, time.monotonic()
+        return len(target.origins) == 1
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -197,13 +193,13 @@ class SqlAdapter:
             if row is None:
                 settled.append((job, Refused(f"{update.table} has no row {job.subject_key}")))
                 continue
-            there = {field: _plain_value(row[column]) for field, column in columns.items()}
+            there = _canonical(job, row, columns)
             if there == job.wanted:
                 settled.append((job, Outcome("unchanged", {}, there)))
             elif there not in job.expected and not job.force:
                 settled.append((job, _ahead(update, job, there)))
             else:
-                sets = {columns[field]: value for field, value in job.wanted.items()}
+                sets = {columns[field]: value for field, value in _for_columns(job).items()}
                 written.append((job, {update.key: job.subject_key, **sets}))
         if not written:
             return settled
@@ -220,7 +216,7 @@ class SqlAdapter:
         )
         for at, (job, _) in enumerate(written):
             row = rows.get(at)
-            now = {field: _plain_value(row[column]) for field, column in columns.items()} if row else {}
+            now = _canonical(job, row, columns) if row else {}
             if now != job.wanted:
                 raise Refused(f"{update.table} {job.subject_key} has {now} after the update to {job.wanted}")
             settled.append((job, Outcome("done", {}, now)))
@@ -246,7 +242,7 @@ class SqlAdapter:
         action = job.rule.sql
         assert action is not None
         if action.update is not None:
-            sets = {action.update.columns[field]: _plain_value(value) for field, value in job.wanted.items()}
+            sets = {action.update.columns[field]: _plain_value(value) for field, value in _for_columns(job).items()}
             return [{"update": action.update.table, "key": job.subject_key, "set": sets}]
         params = {name: _plain_value(value) for name, value in job.params.items()} | {"key": job.key}
         told: list[dict[str, Any]] = [{"step": step.name, "sql": step.sql.strip()} for step in action.steps]
@@ -257,6 +253,19 @@ class SqlAdapter:
                 "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines],
             },
         ]
+
+
+async def _free_origin(connection: AsyncConnection[dict[str, Any]], target: SqlTarget) -> str:
+    """The origin that the session writes under from now on."""
+    for origin in target.origins:
+        try:
+            await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
+        except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
+            continue
+        except psycopg.Error as error:
+            raise TargetDown(f"origin {origin}: {str(error).strip()}") from error
+        return origin
+    raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
 
 
 async def _one(
@@ -320,6 +329,34 @@ def _plain_value(value: Any) -> Any:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {column: _plain_value(value) for column, value in row.items()}
+
+
+def _scale(job: Job, field: str) -> int | None:
+    kind = ENTITIES[job.rule.subject_entity].fields.get(field)
+    return kind.scale if kind is not None else None
+
+
+def _canonical(job: Job, row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+    """The columns of an update in the form of canonical records: decimals as unscaled integers. More digits than those stay a text."""
+    told: dict[str, Any] = {}
+    for field, column in columns.items():
+        value, scale = row[column], _scale(job, field)
+        if isinstance(value, Decimal) and scale is not None:
+            unscaled = value.scaleb(scale)
+            told[field] = int(unscaled) if unscaled == unscaled.to_integral_value() else str(value)
+        else:
+            told[field] = _plain_value(value)
+    return told
+
+
+def _for_columns(job: Job) -> dict[str, Any]:
+    """What is wanted, decimals as the columns have them."""
+    return {
+        field: str(Decimal(value).scaleb(-scale))
+        if isinstance(value, int) and (scale := _scale(job, field)) is not None
+        else value
+        for field, value in job.wanted.items()
+    }
 
 
 def _nested(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 In: a `Value` as writeback.yaml writes it, and the document (see `context.py`): nested dicts reached by dotted paths.
 Out: a Python value. Decimals are unscaled integers in canonical records, dates days, timestamps microseconds: `as` says how
-the target wants them.
+the target wants them. What a rule's `values` say stays in canonical form (`cents`: money of whole cents); the adapter knows the column.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,18 @@ EPOCH = date(1970, 1, 1)
 EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 As = Literal[
-    "as it is", "text", "money", "qty", "rate", "float", "date", "yyyymmdd", "timestamp", "local_time", "initials"
+    "as it is",
+    "text",
+    "money",
+    "cents",
+    "qty",
+    "rate",
+    "float",
+    "date",
+    "yyyymmdd",
+    "timestamp",
+    "local_time",
+    "initials",
 ]
 _SCALE = {"money": 4, "qty": 6, "rate": 4}
 
@@ -86,6 +97,8 @@ def _formed(spec: Value, found: Any) -> Any:
     form = spec.form
     if form in _SCALE:
         return Decimal(found).scaleb(-_SCALE[form])
+    if form == "cents":
+        return int(Decimal(found).scaleb(-2).quantize(Decimal(1), ROUND_HALF_UP)) * 100
     if form == "float":
         return float(Decimal(found).scaleb(-6))
     if form == "text":

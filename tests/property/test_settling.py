@@ -19,10 +19,13 @@ from streams.model.state import AggregateState, EntityState
 from streams.resolve.golden import Ownership
 from streams.resolve.rules import PEOPLE
 from streams.walk.settle import Settling
+from streams.writeback.plan import NONE, Intent, Planner
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, planner: Planner = NONE) -> None:
+        self._planner = planner
+        self.intents: list[Intent] = []
         self.rows: dict[str, tuple[EntityState, str]] = {}
         self.identity: dict[str, tuple[str, bool]] = {}
         self.queues: dict[str, list[tuple[str, Change]]] = {}
@@ -55,7 +58,7 @@ class World:
         refused: set[str] = set()
         while True:
             state = self.load(taken[0][0], key)
-            settling = Settling(Ownership(), foreign)
+            settling = Settling(Ownership(), foreign, self._planner)
             settling.refused = refused
             settling.apart = {
                 change.id
@@ -86,6 +89,7 @@ class World:
         for link in settling.links:
             self.identity[link["source_id"]] = (link["target"], link["same"])
         assert not settling.dead
+        self.intents += settling.intents
         for topic, target, change in settling.sent_on:
             self.send(topic, target, change)
         for entity, entity_id, version, record, _ in settling.emitted():

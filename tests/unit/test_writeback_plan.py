@@ -14,6 +14,7 @@ from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState
+from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.walk.settle import Settling
 from streams.writeback.approve import is_live_for, open_questions, questions
@@ -154,6 +155,26 @@ def test_an_echo_makes_no_conflict_and_a_person_does() -> None:
 OWNED = Ownership(
     {"customer": EntityRule(fields={"credit_blocked": FieldRule(("demo-erp", "demo-crm"), restore=True)})}
 )
+
+
+def test_what_is_on_its_way_to_the_target_is_no_conflict_and_what_a_person_says_there_is() -> None:
+    state = AggregateState(source_id("demo-crm", "customer", "A"), "customer", members={}, sources={})
+    account = {"credit_blocked": False, "attributes": {"erp_customer_no": "C1"}}
+    partner = {"credit_blocked": False, "attributes": {"customer_no": "C1"}}
+
+    def settled(change: Change) -> tuple[list[str], list[str]]:
+        settling = Settling(load_ownership(CONNECTORS / "ownership.yaml"), {}, PLANNER)
+        settling.apply(state, [(msgspec.structs.replace(change, same_as=state.id), None)])
+        settling.references()
+        settling.settle(lambda one: one)
+        return [one.rule for one in settling.intents], [one.field for one in settling.conflicts]
+
+    assert settled(said("demo-crm", "customer", "A", 1, **account)) == ([], [])
+    assert settled(said("demo-erp", "customer", "7", 2, **partner))[1] == []
+    blocked = {"credit_blocked": True}
+    assert settled(said("demo-erp", "customer", "7", 3, **partner | blocked)) == (["demo-crm/credit_block"], [])
+    assert settled(said("demo-crm", "customer", "A", 4, origin="opshub", **account | blocked)) == ([], [])
+    assert settled(said("demo-crm", "customer", "A", 5, **account)) == ([], ["credit_blocked"])
 
 
 def tell(state: AggregateState, change: Change, planner: Planner = PLANNER) -> list[Intent]:

@@ -1,0 +1,66 @@
+"""The aggregates that a worker keeps in memory, so that the next change of one needs no read of the hub."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+
+from streams.model.state import AggregateState
+
+MEMBERS_EACH = 20
+"""Entities that may be kept for each aggregate that may: some flows have ten thousand lines, most have a dozen."""
+
+
+class Aggregates:
+    """At most so many aggregates and, since one can be large, so many entities; those that were used last stay. What is kept can be
+    dropped at any time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._states: OrderedDict[str, AggregateState] = OrderedDict()
+        self._members: dict[str, int] = {}
+        self.members = 0
+        """Entities that are kept, as far as `trim` has counted them."""
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def get(self, key: str) -> AggregateState | None:
+        state = self._states.get(key)
+        if state is not None:
+            self._states.move_to_end(key)
+        return state
+
+    def peek(self, key: str) -> AggregateState | None:
+        """As `get`, but it does not count as use."""
+        return self._states.get(key)
+
+    def put(self, states: Mapping[str, AggregateState]) -> None:
+        for key, state in states.items():
+            self._states[key] = state
+            self._states.move_to_end(key)
+
+    def drop(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._states.pop(key, None)
+            self.members -= self._members.pop(key, 0)
+
+    def clear(self) -> None:
+        self._states.clear()
+        self._members.clear()
+        self.members = 0
+
+    def trim(self, used: Collection[str]) -> None:
+        """Count those that were just used anew, and drop the oldest until what is left is within the limits; the used ones stay."""
+        for key in used:
+            state = self._states.get(key)
+            if state is not None:
+                held = len(state.members)
+                self.members += held - self._members.get(key, 0)
+                self._members[key] = held
+        while len(self._states) > len(used) and (
+            len(self._states) > self._most or self.members > self._most * MEMBERS_EACH
+        ):
+            key, _ = self._states.popitem(last=False)
+            self.members -= self._members.pop(key, 0)

@@ -1,0 +1,163 @@
+"""Hub, CRM and ERP on real servers, with write-back's rules; what is said goes through the real settling into the real hub."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from streams.hub.migrate import migrate
+from streams.hub.store import HubStore
+from streams.model.change import Change
+from streams.model.ids import source_id
+from streams.model.state import AggregateState
+from streams.resolve.golden import Ownership
+from streams.simulator.setup import dsn_of, setup_demo
+from streams.stack.environment import resolve_placeholders
+from streams.stack.native import NativeStack
+from streams.walk.settle import Settling
+from streams.writeback.deliver import Deliverer
+from streams.writeback.desk import Desk
+from streams.writeback.plan import Planner
+from streams.writeback.rules import SqlTarget, Writeback, load_rules
+from streams.writeback.sql import SqlAdapter
+
+ROOT = Path(__file__).parents[2]
+CONNECTORS = ROOT / "connectors"
+
+
+class Place:
+    """The hub's tables and both demo systems are made if they are not there."""
+
+    def __init__(self, stack: NativeStack) -> None:
+        setup_demo(stack.env(), CONNECTORS)
+        migrate(stack.settings.hub)
+        self.env = stack.env()
+        self.hub = stack.settings.hub
+        self.rules: dict[str, Writeback] = load_rules(
+            CONNECTORS, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, self.env, path)
+        )
+        self.crm = psycopg.connect(dsn_of(self.env, "DEMO_CRM", "APP"), autocommit=True)
+        self.erp = psycopg.connect(dsn_of(self.env, "DEMO_ERP", "APP"), autocommit=True)
+        self.db = psycopg.connect(self.hub, autocommit=True)
+        self.position = time.time_ns() // 1000
+
+    def close(self) -> None:
+        for connection in (self.crm, self.erp, self.db):
+            connection.close()
+
+    def said(self, system: str, entity: str, key: str, parent: str | None = None, **fields: Any) -> Change:
+        self.position += 1
+        return Change(
+            "change", entity, source_id(system, entity, key), system, key, "u", 0, self.position, 0, self.position, parent=parent, fields=fields
+        )  # fmt: skip
+
+    async def tell(self, kind: str, aggregate: str, *changes: Change) -> None:
+        store = HubStore(self.hub, "test")
+        state: AggregateState = (await store.load(kind, [aggregate]))[aggregate]
+        settling = Settling(Ownership(), {}, Planner(self.rules))
+        settling.apply(state, [(change, None) for change in changes])
+        settling.references()
+        settling.settle(lambda one: one)
+        await store.save(
+            settling.rows(), settling.links, settling.conflicts, same_known=0, used={}, dead=[], intents=settling.intents
+        )  # fmt: skip
+        await store.close()
+
+    async def customer(self, **fields: Any) -> str:
+        """A customer of the CRM; its key there."""
+        row = self.crm.execute("INSERT INTO account (name) VALUES ('Ada') RETURNING id::text").fetchone()
+        assert row is not None
+        key = str(row[0])
+        await self.tell(
+            "customer",
+            source_id("demo-crm", "customer", key),
+            self.said("demo-crm", "customer", key, name="Ada", attributes={}, **fields),
+        )
+        return key
+
+    @contextmanager
+    def ruled(self, name: str, **update: Any) -> Iterator[dict[str, Writeback]]:
+        """With one rule (<system>/<name>) otherwise than its file says."""
+        system, _, rule = name.partition("/")
+        as_written = self.rules
+        told = as_written[system]
+        changed = {**told.rules, rule: told.rules[rule].model_copy(update=update)}
+        self.rules = as_written | {system: told.model_copy(update={"rules": changed})}
+        try:
+            yield self.rules
+        finally:
+            self.rules = as_written
+
+    async def product(self) -> str:
+        key, sku = str(uuid.uuid4()), f"T-{uuid.uuid4().hex[:8]}"
+        self.erp.execute("INSERT INTO erp.item (item_no, descr) VALUES (%s, 'Bolt')", [sku])
+        await self.tell(
+            "product", source_id("demo-crm", "product", key), self.said("demo-crm", "product", key, sku=sku)
+        )
+        return key
+
+    async def win(self, customer: str, product: str, amount: int = 100) -> str:
+        """A won opportunity with two lines; its key in the CRM."""
+        row = self.crm.execute(
+            "INSERT INTO opportunity (name, account_id, stage, amount) VALUES ('Deal', %s, 'Closed Won', %s) RETURNING id::text",
+            [customer, amount],
+        ).fetchone()
+        assert row is not None
+        key = str(row[0])
+        deal = source_id("demo-crm", "opportunity", key)
+        of = {
+            "customer_id": source_id("demo-crm", "customer", customer),
+            "currency": "EUR",
+            "amount": amount * 10_000,
+            "name": "Deal",
+        }
+        half = {"product_id": source_id("demo-crm", "product", product), "quantity": 1_000_000, "unit": "C62"}
+        half |= {"unit_price": amount * 5_000, "net_amount": amount * 5_000}
+        await self.tell(
+            "order_flow", deal,
+            self.said("demo-crm", "opportunity_line", f"{key}-1", deal, line_no=1, **half),
+            self.said("demo-crm", "opportunity_line", f"{key}-2", deal, line_no=2, **half),
+            self.said("demo-crm", "opportunity", key, stage="won", number=key, **of),
+        )  # fmt: skip
+        return key
+
+    def intent(self, key: str) -> dict[str, Any]:
+        with Desk(self.hub) as desk:
+            return desk.intent(f"demo-erp/order_from_opportunity:{source_id('demo-crm', 'opportunity', key)}")
+
+    def orders(self, keys: list[str]) -> dict[str, int]:
+        """opportunity → how many orders the ERP has of it."""
+        return dict(
+            self.erp.execute(
+                "SELECT crm_opp::text, count(*) FROM erp.so_head WHERE crm_opp = ANY(%s::uuid[]) GROUP BY 1", [keys]
+            ).fetchall()
+        )
+
+    @asynccontextmanager
+    async def deliverer(self, rules: dict[str, Writeback] | None = None) -> AsyncIterator[Deliverer]:
+        told = rules or self.rules
+        adapters = {
+            name: SqlAdapter(one.target, "test") for name, one in told.items() if isinstance(one.target, SqlTarget)
+        }
+        serving = Deliverer(self.hub, f"test-{uuid.uuid4().hex[:6]}", told, adapters, lease=timedelta(seconds=5))
+        task = asyncio.create_task(serving.run())
+        try:
+            yield serving
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def until(self, holds: Callable[[], object], seconds: float = 40) -> None:
+        end = time.monotonic() + seconds
+        # In a thread: the deliverer shares this loop, and looking must not starve it.
+        while not await asyncio.to_thread(holds):
+            assert time.monotonic() < end, "it did not come about"
+            await asyncio.sleep(0.05)

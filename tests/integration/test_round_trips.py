@@ -1,0 +1,203 @@
+"""Write-back with the whole walk around it: what is written comes back through Debezium, and gives rise to nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from streams.demo.watch import worker_stats
+from streams.emit.consume import consume
+from streams.model import SalesOrder
+from streams.model.ids import source_id
+from tests.conftest import Pipeline
+
+RULE = "demo-crm/credit_block"
+
+
+@pytest.fixture(scope="module")
+def live(pipeline: Pipeline) -> Iterator[Pipeline]:
+    pipeline.start_worker("trips-0")
+    yield pipeline
+    pipeline.stop_workers()
+
+
+@pytest.fixture
+def hub(live: Pipeline) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(live.settings.hub, autocommit=True) as connection:
+        yield connection
+
+
+def wait_for(what: Callable[[], object], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def both(live: Pipeline, count: int) -> list[str]:
+    """So many new customers that both systems have; their keys in the CRM."""
+    with live.connect("CRM") as crm, live.connect("ERP") as erp:
+        rows = crm.execute(
+            "INSERT INTO account (name) SELECT 'Trip ' || n FROM generate_series(1, %s) n RETURNING id::text", [count]
+        ).fetchall()
+        keys = [str(row[0]) for row in rows]
+        erp.execute("INSERT INTO erp.cust (name1, crm_ref) SELECT 'Trip', unnest(%s::uuid[])", [keys])
+    return keys
+
+
+def block(live: Pipeline, keys: list[str], blocked: bool) -> None:
+    with live.connect("ERP") as erp:
+        erp.execute(
+            "UPDATE erp.cust SET blocked = %s WHERE crm_ref = ANY(%s::uuid[])", ["X" if blocked else None, keys]
+        )
+
+
+def says(hub: psycopg.Connection[Any], keys: list[str]) -> dict[str, tuple[bool, bool]]:
+    """Of each customer, what the hub knows that the CRM says: (credit_blocked, whether people said it)."""
+    rows = hub.execute(
+        "SELECT id::text, coalesce(said->7, record)->>'credit_blocked' = 'true', (said->>9)::boolean"
+        " FROM (SELECT id, record, contributions->id::text AS said FROM entity WHERE id = ANY(%s::uuid[])) one",
+        [[source_id("demo-crm", "customer", key) for key in keys]],
+    ).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def intents(hub: psycopg.Connection[Any], keys: list[str]) -> Counter[tuple[str, str]]:
+    """(rule, state) → how many, of these customers."""
+    rows = hub.execute(
+        "SELECT rule, state, count(*) FROM intent WHERE subject_id = ANY(%s::uuid[]) GROUP BY 1, 2",
+        [[source_id("demo-crm", "customer", key) for key in keys]],
+    ).fetchall()
+    return Counter({(row[0], row[1]): row[2] for row in rows})
+
+
+def echoes(live: Pipeline) -> int:
+    return sum(
+        one["lanes"].get("assemble", {}).get("counts", {}).get("echoes", 0) for one in worker_stats(live.settings)
+    )
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("customers", "rounds"), [(20, 4), pytest.param(1000, 10, marks=pytest.mark.slow)])
+def test_no_round_trip_gives_rise_to_another_and_a_persons_edit_is_kept(
+    live: Pipeline, hub: psycopg.Connection[Any], customers: int, rounds: int
+) -> None:
+    before = echoes(live)
+    keys = both(live, customers)
+    ids = [source_id("demo-crm", "customer", key) for key in keys]
+    wait_for(lambda: intents(hub, keys) == {(RULE, "delivered"): customers})
+    edited = keys[: customers // 5]
+    with live.connect("CRM") as crm:
+        for turn in range(1, rounds + 1):
+            blocked = turn % 2 == 1
+            block(live, keys, blocked)
+            # People save these accounts the moment that the new value is there, with that very value.
+            left = set(edited)
+            end = time.monotonic() + 90
+            while left:
+                left -= {
+                    str(row[0])
+                    for row in crm.execute(
+                        "UPDATE account SET credit_blocked = %s WHERE id = ANY(%s::uuid[]) AND credit_blocked = %s RETURNING id",
+                        [blocked, list(left), blocked],
+                    ).fetchall()
+                }
+                assert time.monotonic() < end
+            told = {one: (blocked, key in edited) for one, key in zip(ids, keys, strict=True)}
+            wait_for(lambda: says(hub, keys) == told)  # noqa: B023
+            wait_for(lambda: intents(hub, keys) == {(RULE, "delivered"): customers * (turn + 1)})  # noqa: B023
+        assert echoes(live) - before >= customers * (rounds + 1)
+        # The last word of people is another one: it stands in the CRM, and the ERP's is not sent again.
+        crm.execute("UPDATE account SET credit_blocked = NOT credit_blocked WHERE id = ANY(%s::uuid[])", [edited])
+        live.drain()
+        there = crm.execute(
+            "SELECT DISTINCT credit_blocked FROM account WHERE id = ANY(%s::uuid[])", [edited]
+        ).fetchall()
+    assert there == [(not blocked,)]
+    assert intents(hub, keys) == {(RULE, "delivered"): customers * (rounds + 1)}
+    # What was on its way is no conflict; what people said at last is one.
+    conflicts = hub.execute(
+        "SELECT field, outcome, resolved_at IS NULL, count(*) FROM conflict WHERE entity_id = ANY(%s::uuid[]) GROUP BY 1, 2, 3",
+        [ids],
+    ).fetchall()
+    assert conflicts == [("credit_blocked", "settled", True, len(edited))]
+
+
+def first(connection: psycopg.Connection[Any], statement: str, *parameters: Any) -> Any:
+    row = connection.execute(statement.encode(), parameters).fetchone()
+    return row[0] if row is not None else None
+
+
+@pytest.mark.timeout(300)
+def test_an_order_of_ten_thousand_lines_is_told_whole_whenever_one_changes(
+    live: Pipeline, hub: psycopg.Connection[Any]
+) -> None:
+    lines = 10_000
+    with live.connect("ERP") as erp:
+        item = first(erp, "INSERT INTO erp.item (item_no, descr) VALUES ('LONG-1', 'Bolt') RETURNING id")
+        customer = first(erp, "INSERT INTO erp.cust (name1) VALUES ('Many Lines') RETURNING id")
+        order = first(erp, "INSERT INTO erp.so_head (cust_id, stat) VALUES (%s, 20) RETURNING id", customer)
+        erp.execute(
+            "INSERT INTO erp.so_line (so_id, pos, item_id, descr, qty, price)"
+            " SELECT %s, n, %s, 'Bolt M' || n || ', galvanised', 1, 10 FROM generate_series(1, %s) n",
+            [order, item, lines],
+        )
+        document = source_id("demo-erp", "sales_order", str(order))
+        of_flow = "SELECT (record->>'line_count')::int FROM entity WHERE aggregate_id = %s AND entity = 'order_flow'"
+        wait_for(lambda: first(hub, of_flow, document) == lines)
+        began = datetime.now(UTC)
+        for quantity in range(2, 12):
+            erp.execute("UPDATE erp.so_line SET qty = %s WHERE so_id = %s AND pos = 7", [quantity, order])
+            line = "SELECT count(*) FROM entity WHERE aggregate_id = %s AND record->>'quantity' = %s"
+            wait_for(lambda: first(hub, line, document, str(quantity * 1_000_000)) == 1)  # noqa: B023
+    live.drain()
+    told = [
+        one.record
+        for one in consume(
+            live.settings.kafka, live.settings.registry, "canonical.sales_order", start=began, follow=False
+        )
+        if one.key == document
+    ]
+    newest = told[-1]
+    assert isinstance(newest, SalesOrder)
+    assert len(newest.lines) == lines
+    assert [line.quantity for line in newest.lines[5:8]] == [1, 11, 1]
+    assert newest.net_amount == 10 * (lines + 10)
+    assert first(hub, "SELECT count(*) FROM dead_letter WHERE key = %s", document.encode()) == 0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("orders", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_a_customer_with_many_orders_is_linked_and_holds_up_no_other(
+    live: Pipeline, hub: psycopg.Connection[Any], orders: int
+) -> None:
+    with live.connect("ERP") as erp:
+        customer = first(erp, "INSERT INTO erp.cust (name1) VALUES ('Many Orders') RETURNING id")
+        erp.execute(
+            "INSERT INTO erp.so_head (cust_id, stat) SELECT %s, 20 FROM generate_series(1, %s)", [customer, orders]
+        )
+        known = source_id("demo-erp", "customer", str(customer))
+        of = "SELECT count(*) FROM entity WHERE entity = 'order_flow' AND record->>'customer_id' = %s"
+        wait_for(lambda: first(hub, of, known) == orders, 400)
+        live.drain(300)
+        # The CRM has the same customer, under another id that all these orders get now. Others change meanwhile.
+        with live.connect("CRM") as crm:
+            account = str(first(crm, "INSERT INTO account (name) VALUES ('Many Orders') RETURNING id"))
+        erp.execute("UPDATE erp.cust SET crm_ref = %s WHERE id = %s", [account, customer])
+        for name in ("Ada", "Grace", "Edsger"):
+            other = str(first(erp, "INSERT INTO erp.cust (name1) VALUES (%s) RETURNING id", name))
+            wait_for(
+                lambda: first(hub, "SELECT 1 FROM entity WHERE id = %s", source_id("demo-erp", "customer", other))  # noqa: B023
+            )
+    linked = source_id("demo-crm", "customer", account)
+    if orders > 10_000:
+        assert first(hub, of, linked) < orders, "others did not wait for all of them"
+    wait_for(lambda: first(hub, of, linked) == orders, 400)
+    assert first(hub, of, known) == 0
+    wait_for(lambda: first(hub, "SELECT count(*) FROM refresh_due") == 0)

@@ -1,0 +1,124 @@
+"""Write-back on real servers when something dies, is away or says no: once each, and no other intent held up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from streams.model.ids import source_id
+from streams.simulator.setup import dsn_of
+from streams.stack.native import NativeStack
+from streams.writeback.desk import Desk
+from tests.integration.place import ROOT, Place
+
+
+@pytest.fixture(scope="module")
+def place(stack: NativeStack) -> Iterator[Place]:
+    made = Place(stack)
+    yield made
+    made.close()
+
+
+def states(place: Place, rule: str, subjects: list[str]) -> Counter[str]:
+    """How many of a rule's intents for these subjects are in each state."""
+    rows = place.db.execute(
+        "SELECT state, count(*) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[]) GROUP BY 1",
+        [rule, subjects],
+    ).fetchall()
+    return Counter({str(state): int(str(count)) for state, count in rows})
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(place: Place, kills: int) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(kills + 2)]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    env = dict(os.environ) | {name: value for name, value in place.env.items() if name.startswith("DEMO_")}
+    env |= {"PYTHONPATH": str(ROOT), "OPSHUB_FAULT": "deliver.target:kill:2"}
+    command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "30"]
+    for killed in range(1, kills + 1):
+        ended = subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=False)
+        assert ended.returncode == -9
+        # It noted what the one before it had left, wrote another, and died where it was to die.
+        known = states(place, "demo-erp/order_from_opportunity", deals)
+        assert (len(place.orders(keys)), known["delivered"]) == (killed + 1, killed)
+    async with place.deliverer():
+        await place.until(lambda: states(place, "demo-erp/order_from_opportunity", deals)["delivered"] == len(keys), 60)
+    assert place.orders(keys) == dict.fromkeys(keys, 1)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("intents", "seconds"), [(40, 3.0), pytest.param(1000, 60.0, marks=pytest.mark.slow)])
+async def test_all_is_delivered_once_after_a_target_was_down(
+    place: Place, stack: NativeStack, intents: int, seconds: float
+) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(intents // 2)]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    rule = "demo-erp/order_from_opportunity"
+    async with place.deliverer() as serving:
+        await place.until(lambda: states(place, rule, deals)["delivered"] >= 5)
+        await asyncio.to_thread(stack.kill, "erp")
+        try:
+            down = time.monotonic()
+            keys += [await place.win(customer, product) for _ in range(intents - len(keys))]
+            deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - down)))
+            before = states(place, rule, deals)
+            assert before["delivered"] < intents // 2
+            assert serving.counts["down"]
+        finally:
+            await asyncio.to_thread(stack.start, "erp")
+        place.erp.close()
+        place.erp = psycopg.connect(dsn_of(place.env, "DEMO_ERP", "APP"), autocommit=True)
+        await place.until(lambda: states(place, rule, deals)["delivered"] == intents, 120)
+    assert place.orders(keys) == dict.fromkeys(keys, 1)
+    failures = place.db.execute(
+        "SELECT sum(failures) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[])", [rule, deals]
+    ).fetchone()
+    assert failures == (0,)
+
+
+async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(6)]
+    refused = keys[2]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    rule = "demo-crm/order_state"
+    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN"), autocommit=True) as admin, Desk(place.hub) as desk:
+        admin.execute("ALTER TABLE opportunity ADD CONSTRAINT no_such_number CHECK (erp_order_no <> 'SO-0') NOT VALID")
+        desk.pause("demo-erp", "ada", "only the CRM is looked at here")
+        try:
+            for key, deal in zip(keys, deals, strict=True):
+                number = "SO-0" if key == refused else f"SO-{key}"
+                order = place.said("demo-erp", "sales_order", key, deal, number=number, status="confirmed")
+                await place.tell("order_flow", deal, order)
+            async with place.deliverer() as serving:
+                await place.until(lambda: states(place, rule, deals) == {"delivered": 5, "failed": 1})
+            assert serving.counts["down"] == 0
+        finally:
+            admin.execute("ALTER TABLE opportunity DROP CONSTRAINT no_such_number")
+            desk.resume("demo-erp")
+        shown = dict(
+            place.crm.execute(
+                "SELECT id::text, erp_order_no FROM opportunity WHERE id = ANY(%s::uuid[])", [keys]
+            ).fetchall()
+        )
+        assert shown == {key: None if key == refused else f"SO-{key}" for key in keys}
+        tries = place.db.execute(
+            "SELECT failures, count(*) FROM intent WHERE rule = %s AND subject_id = ANY(%s::uuid[]) GROUP BY 1 ORDER BY 1",
+            [rule, deals],
+        ).fetchall()
+        assert tries == [(0, 5), (1, 1)]
+        (failed,) = desk.intents(["failed"], rule=rule)
+        assert "no_such_number" in failed["problem"]
+        assert "23514" in failed["problem"]
