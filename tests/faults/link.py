@@ -30,21 +30,27 @@ class Link:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._loop.call_soon_threadsafe(self._server.close)
-        self.cut()
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
     def cut(self) -> None:
         """Every connection that is open now breaks, in the middle of whatever it carries."""
 
-        async def abort() -> None:
-            for writer in self._writers:
-                writer.transport.abort()
-            self._writers.clear()
+        self._loop.call_soon_threadsafe(self._abort)
 
-        asyncio.run_coroutine_threadsafe(abort(), self._loop).result(10)
+    def _abort(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

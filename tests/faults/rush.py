@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from itertools import count
 
 import psycopg
 
@@ -14,13 +15,16 @@ TICK = 0.1
 """Seconds of load that one transaction holds."""
 
 
+_NUMBERS = count()
+
+
 class Rush:
     """Use as a context manager. `journal`: (table, key) → True, of all that was acknowledged; `behind`: seconds that it is late."""
 
     def __init__(self, dsn: str, *, rate: float, bad: float = 0.0, seed: int = 1) -> None:
         """`bad`: the share of new contacts that speak a language which nobody knows."""
         self._dsn, self._rate, self._bad = dsn, rate, bad
-        self._rng = random.Random(f"rush/{seed}")
+        self._rng = random.Random(f"rush/{seed}/{next(_NUMBERS)}")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="rush", daemon=True)
         self.journal: dict[tuple[str, str], bool] = {}
@@ -57,9 +61,9 @@ class Rush:
         number, started = 0, time.monotonic()
         while not self._stop.is_set():
             number += 1
-            count = max(2, int(self._rate * TICK))
-            old = rng.sample(known[-20_000:], min(count // 2, len(known[-20_000:])))
-            new = [uuid_of(rng) for _ in range(count - len(old))]
+            rows = max(2, int(self._rate * TICK))
+            old = rng.sample(known[-20_000:], min(rows // 2, len(known[-20_000:])))
+            new = [uuid_of(rng) for _ in range(rows - len(old))]
             bad = [rng.random() < self._bad for _ in new]
             with connection.transaction():
                 connection.execute(
@@ -74,7 +78,7 @@ class Rush:
                     "UPDATE contact SET title = %s WHERE id = ANY(%s::uuid[])", [f"Role {number} again", old]
                 )
             known += new
-            self.rows += count
+            self.rows += rows
             self.poisoned += sum(bad)
             self.journal.update((("public.contact", key), True) for key in new)
             self.behind = time.monotonic() - started - number * TICK
