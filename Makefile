@@ -57,6 +57,10 @@ bench-peers: $(READY) ## the same work by other stream libraries, in venvs of th
 faults: $(READY) ## kill and cut, seeded: SEED=1 MINUTES=20 (ARGS="--only 'SIGKILL hub'")
 	@$(BIN)/python -m tests.faults.suite --seed $(or $(SEED),1) --minutes $(or $(MINUTES),20) $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## load with random faults, one page of figures: MINUTES=60 (ARGS="--rate 300 --out soak.html")
+	@$(BIN)/python -m tests.faults.soak --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(ARGS)
+
 .PHONY: lock
 lock: $(READY) ## write the lock files again after a version was changed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev \

@@ -224,7 +224,7 @@ async def _leave_in_time(settings: Settings, roles: tuple[str, ...]) -> None:
         asyncio.get_running_loop().call_later(STUCK_LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
 
 
-def _watch(settings: Settings) -> Watch:
+def _watch(settings: Settings, stopped: dict[str, str]) -> Watch:
     """What watches the sources whose addresses are known here."""
     env = load_env(settings)
     systems = load_systems(settings)
@@ -233,7 +233,7 @@ def _watch(settings: Settings) -> Watch:
         if system.dictionary.kind == "postgres":
             with contextlib.suppress(ConfigError):
                 dsns[system.name] = capture_dsn(system, env)
-    return Watch(settings, systems, dsns)
+    return Watch(settings, systems, dsns, stopped)
 
 
 async def _registry_answers(settings: Settings, stopping: asyncio.Event) -> bool:
@@ -291,7 +291,7 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
     asked = asyncio.ensure_future(stopping.wait())
     tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
     beside = [asyncio.ensure_future(one.run()) for one in app.beside]
-    watching = asyncio.ensure_future(_watch(settings).run()) if "ingest" in roles else None
+    watching = asyncio.ensure_future(_watch(settings, app.stopped).run()) if "ingest" in roles else None
     stuck = asyncio.ensure_future(health.until_stuck())
     awaited = {one for one in (crashed, asked, stuck, delivering, tending, *beside) if one is not None}
     await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)

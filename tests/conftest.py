@@ -62,6 +62,19 @@ def stack() -> Iterator[NativeStack]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def own_stack() -> Iterator[NativeStack]:
+    """A stack for one test, which may break it and everything in it."""
+    folder = Path(tempfile.mkdtemp(prefix="opshub-own-"))
+    made = NativeStack(stack_settings(folder), end_with_parent=True)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Pipeline:
     """A stack with the demo systems, everything applied, and workers; `drain` and `verify` look at the outcome."""
 

@@ -68,12 +68,19 @@ def put(settings: Settings, system: System) -> None:
     raise EnvironmentFault(f"the connector {name} did not start within 60 s", remedy="see the log of Kafka Connect")
 
 
+def stop(settings: Settings, name: str) -> None:
+    """End the connector's tasks and keep its offsets, until it is resumed."""
+    _call(settings, "PUT", f"/connectors/{name}/stop").raise_for_status()
+
+
 def status(settings: Settings, name: str) -> tuple[str, str]:
     """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the trace."""
     response = _call(settings, "GET", f"/connectors/{name}/status")
     if response.status_code == 404:
         return "MISSING", ""
     told = response.json()
+    if told["connector"]["state"] == "STOPPED":
+        return "STOPPED", ""
     parts = [told["connector"], *told["tasks"]]
     for part in parts:
         if part["state"] == "FAILED":

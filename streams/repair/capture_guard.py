@@ -8,6 +8,7 @@ counts as newer than all that it said before, and what its new snapshot does not
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Literal
 
@@ -22,6 +23,11 @@ from streams.provision.systems import System
 from streams.repair.dlq import wake
 from streams.settings import Settings
 from streams.walk.aside import Control
+
+_MISSED = re.compile(
+    r"(?i)no longer available on the server|saved offset is before|cannot seek to the last known offset"
+    r"|can no longer (?:access|get changes from) replication slot"
+)
 
 WAL_KEPT_LIMIT = 5_000_000_000
 """Bytes of WAL that a slot may hold back before it is told of."""
@@ -44,22 +50,26 @@ class Seen(msgspec.Struct, frozen=True):
     system_identifier: str
     timeline: int
     slot_lsn: int | None
+    is_invalid: bool = False
+    """Whether the source has removed WAL that the slot still needed."""
 
 
 def look(connection: psycopg.Connection[Any], slot: str) -> Seen:
     """The source as it is now. Raises psycopg.Error."""
     row = connection.execute(
         "SELECT s.system_identifier::text, c.timeline_id, "
-        "(SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s) "
-        "FROM pg_control_system() s, pg_control_checkpoint() c",
+        "r.confirmed_flush_lsn - '0/0'::pg_lsn, coalesce(r.wal_status = 'lost', false) "
+        "FROM pg_control_system() s CROSS JOIN pg_control_checkpoint() c LEFT JOIN pg_replication_slots r ON r.slot_name = %s",
         [slot],
     ).fetchone()
     assert row is not None
-    return Seen(row[0], row[1], None if row[2] is None else int(row[2]))
+    return Seen(row[0], row[1], None if row[2] is None else int(row[2]), row[3])
 
 
 def judge(before: Seen | None, now: Seen, slot: str) -> str | None:
     """Why changes may be missing between two looks, if they may."""
+    if now.is_invalid:
+        return f"the replication slot {slot} is lost: the source has removed WAL that it still needed"
     if before is None:
         return None
     if before.system_identifier != now.system_identifier:
@@ -71,6 +81,13 @@ def judge(before: Seen | None, now: Seen, slot: str) -> str | None:
     if before.slot_lsn is not None and now.slot_lsn is not None and now.slot_lsn < before.slot_lsn:
         return f"the replication slot {slot} went back"
     return None
+
+
+def missed(cause: str) -> str | None:
+    """Why changes may be missing, by what the connector failed of. It compares its offset with its slot whenever it starts, and so
+    finds a slot that was made again between two looks.
+    """
+    return f"the connector can not go on where it was: {cause}" if _MISSED.search(cause) else None
 
 
 def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
@@ -91,6 +108,8 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
                 "start it; check address, role and password",
             )
         ]
+    connector = _connector(settings, system)
+    cause = next((missed(one.what) for one in connector if one.code == "connector-failed"), None)
     with psycopg.connect(settings.hub, connect_timeout=5) as hub:
         row = hub.execute(
             "SELECT system_identifier, timeline, slot_lsn - '0/0'::pg_lsn, alarm FROM source_seen WHERE system = %s FOR UPDATE",
@@ -103,7 +122,7 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
         )
         alarm = row[3] if row is not None else None
         if alarm is None:
-            alarm = judge(before, now, slot)
+            alarm = judge(before, now, slot) or cause
             hub.execute(
                 "INSERT INTO source_seen (system, system_identifier, timeline, slot_lsn, alarm) "
                 "VALUES (%s, %s, %s, '0/0'::pg_lsn + %s::numeric, %s) "
@@ -120,7 +139,7 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
                 f"`opshub resync {system.name}` begins a new epoch: a new snapshot, and what is gone from the source is deleted",
             )
         )
-    return found + _connector(settings, system)
+    return found + connector
 
 
 def _slot(connection: psycopg.Connection[Any], system: System, slot: str) -> list[Finding]:
@@ -132,13 +151,13 @@ def _slot(connection: psycopg.Connection[Any], system: System, slot: str) -> lis
         return []  # before the first snapshot there is none; that one is gone is judged by what was there
     active, status, kept, safe = row
     found = []
-    if status in ("unreserved", "lost"):
+    if status == "unreserved":
         found.append(
             Finding(
-                "wal-lost",
+                "wal-ending",
                 system.name,
-                f"the slot {slot} is {status}: the source removes WAL that it still needs",
-                "raise max_slot_wal_keep_size; then `opshub resync`",
+                f"the source will soon remove WAL that the slot {slot} still needs",
+                "see why the connector stands still, or raise max_slot_wal_keep_size",
             )
         )
     elif kept is not None and kept > WAL_KEPT_LIMIT:

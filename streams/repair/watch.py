@@ -1,4 +1,4 @@
-"""Watch capture and the walk from within one worker: guard each source, restart failed tasks, raise alerts.
+"""Watch capture and the walk from within one worker: guard each source, restart failed tasks, stop what has lost changes, raise alerts.
 
 In: settings, the systems and a role for each. Every worker runs it; the one that holds the hub's advisory lock acts. A failed task is
 restarted after 15 s, then each time twice as long, at most ten minutes. Promised: a slot that is lost or another database is told of
@@ -15,6 +15,7 @@ import psycopg
 from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError
+from streams.provision import connectors
 from streams.provision.systems import System
 from streams.repair import source_shape
 from streams.repair.alerts import Alerts, Problem, Sink, email, slack, webhook
@@ -43,9 +44,15 @@ def sinks(settings: Settings) -> dict[str, Sink]:
 
 
 class Watch:
-    """One look after another; `dsns` has the systems that can be looked at from here."""
+    """One look after another; `dsns` has the systems that can be looked at from here.
 
-    def __init__(self, settings: Settings, systems: list[System], dsns: dict[str, str]) -> None:
+    `stopped`: by system, why nothing more is captured of it; kept up to date in every worker, for whoever asks whether it is ready.
+    """
+
+    def __init__(
+        self, settings: Settings, systems: list[System], dsns: dict[str, str], stopped: dict[str, str] | None = None
+    ) -> None:
+        self._stopped = {} if stopped is None else stopped
         self._settings = settings
         self._systems = [system for system in systems if system.name in dsns]
         self._dsns = dsns
@@ -67,11 +74,13 @@ class Watch:
     def look(self) -> list[Problem]:
         """What is wrong now, told to the sinks; nothing while another worker watches or the hub is away."""
         try:
+            self._note_stopped()
             if not self._mine():
                 return []
             findings = [
                 one for system in self._systems for one in guard(self._settings, system, self._dsns[system.name])
             ]
+            self._hold(findings)
             self._restart(findings)
             self._look_at_columns()
             problems = [Problem(f"{one.code}/{one.where}", one.what, one.remedy) for one in findings if one.severe]
@@ -112,6 +121,24 @@ class Watch:
                     continue
                 for note in notes:
                     logger.warning("%s of %s: %s; %s", note.table, system.name, note.what, note.effect)
+
+    def _note_stopped(self) -> None:
+        with psycopg.connect(self._settings.hub, connect_timeout=5) as hub:
+            alarms: dict[str, str] = dict(
+                hub.execute("SELECT system, alarm FROM source_seen WHERE alarm IS NOT NULL").fetchall()
+            )
+        for system in self._stopped.keys() - alarms.keys():
+            self._stopped.pop(system, None)
+        self._stopped.update({system: f"{system} is stopped: {alarm}" for system, alarm in alarms.items()})
+
+    def _hold(self, findings: list[Finding]) -> None:
+        """A system that may have lost changes brings no more of them until its new epoch."""
+        lost = {one.where for one in findings if one.code == "capture-lost"}
+        for system in self._systems:
+            name = system.source["name"]
+            if system.name in lost and connectors.status(self._settings, name)[0] not in ("STOPPED", "MISSING"):
+                logger.error("stopping the connector %s: changes may be missing", name)
+                connectors.stop(self._settings, name)
 
     def _restart(self, findings: list[Finding]) -> None:
         failed = {one.where for one in findings if one.code == "connector-failed"}

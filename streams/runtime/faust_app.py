@@ -198,6 +198,8 @@ class LaneApp(faust.App):
         self.lanes = {}
         self.waiting: dict[str, str] = {}
         """By lane: which server its step waits for, and what that said."""
+        self.stopped: dict[str, str] = {}
+        """By system: why nothing more is captured of it."""
         self.forget: dict[str, Callable[[], None]] = {}
         """By lane: what drops the caches of its step when partitions come or go."""
         self.deliverer: Any = None

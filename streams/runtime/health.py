@@ -1,7 +1,8 @@
 """What a worker says of itself over HTTP: /healthz, /readyz, /stats (JSON), /metrics (Prometheus).
 
 `/healthz` fails when a lane has not come back from its work or its poll for `stuck_after` seconds: whoever supervises should restart
-the worker. `/readyz` fails, too, while a lane has no partitions yet or its step waits for a server.
+the worker. `/readyz` fails, too, while a lane has no partitions yet, its step waits for a server, or a source is stopped since changes
+of it were lost.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ class Health:
                 return f"lane {name} has no partitions yet"
         if ready and self.waiting is not None:
             return self.waiting
+        if ready and self._app.stopped:
+            return "; ".join(self._app.stopped.values())
         return None
 
     async def until_stuck(self, every: float = 5.0) -> str:

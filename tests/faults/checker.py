@@ -49,7 +49,7 @@ TOPICS = (
     "service_request", "shipment",
 )  # fmt: skip
 LINES = {"opportunity_line": "opportunity", "sales_order_line": "sales_order", "shipment_line": "shipment"}
-KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced")
+KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced", "echoed")
 
 
 @dataclass
@@ -74,6 +74,12 @@ class Evidence:
     """(table, key) of rows of which a record waits or was dropped: what they are by now is not promised."""
     journal: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(table, key) → whether the last acknowledged commit left a row."""
+    epochs: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(topic, partition) → the offset at which its source was captured anew: what came before is told again, or gone."""
+    causes: dict[str, int] = field(default_factory=dict)
+    """Intent → commit time at the source, in microseconds, of what gave rise to it."""
+    said: dict[int, bool] = field(default_factory=dict)
+    """Commit time at the source → whether anybody but write-back committed then."""
 
 
 @dataclass
@@ -83,9 +89,12 @@ class Findings:
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
+    where: set[tuple[str, str]] = field(default_factory=set)
+    """(kind, what is wrong), of all of them."""
 
     def note(self, kind: str, text: str) -> None:
         self.counts[kind] += 1
+        self.where.add((kind, text.partition(":")[0]))
         if self.counts[kind] <= 5:
             self.examples.append(f"{kind}: {text}")
 
@@ -116,6 +125,7 @@ def check(evidence: Evidence) -> Findings:
     _raw(evidence, found)
     _hub(evidence, folded, found)
     _accounts(evidence, found)
+    _echoes(evidence, found)
     return found
 
 
@@ -185,7 +195,9 @@ def _raw(evidence: Evidence, found: Findings) -> None:
         found.checked["commits"] += 1
         if is_row and (table, key) not in alive:
             found.note("lost", f"{table} {key}: the commit was acknowledged, and the source does not have it")
-        if evidence.raw and evidence.raw.get((table, key)) != is_row:
+        # A new epoch tells only what there is: a delete that it missed has no record.
+        captured = evidence.raw.get((table, key), False if evidence.epochs else None)
+        if evidence.raw and captured != is_row:
             found.note("lost", f"{table} {key}: capture's last record {'has no' if is_row else 'has a'} row")
 
 
@@ -225,6 +237,13 @@ def _accounts(evidence: Evidence, found: Findings) -> None:
             )
 
 
+def _echoes(evidence: Evidence, found: Findings) -> None:
+    for intent, cause in evidence.causes.items():
+        found.checked["intents"] += 1
+        if evidence.said.get(cause) is False:
+            found.note("echoed", f"{intent} arose from what write-back itself had written")
+
+
 def _plain(value: Any, like: Any) -> Any:
     """A value of the topic in the form of the SQL above: decimals as integers of their scale."""
     if hasattr(value, "as_tuple"):
@@ -258,6 +277,11 @@ def gather(
             "SELECT DISTINCT topic, convert_from(key, 'UTF8') FROM dead_letter WHERE topic LIKE 'raw.%' AND state <> 'retried' AND key IS NOT NULL"
         ).fetchall():
             evidence.waiting.add((_table(topic), _key(key)))
+        for topic, partition, offset in connection.execute(
+            "SELECT topic, partition, max(position) FROM epoch_start GROUP BY 1, 2"
+        ).fetchall():
+            evidence.epochs[topic, partition] = offset
+        evidence.causes = dict(connection.execute("SELECT key, cause_us FROM intent").fetchall())
     _read_topics(bootstrap, evidence)
     return evidence
 
@@ -310,7 +334,19 @@ def _read_topics(bootstrap: str, evidence: Evidence) -> None:
                     else:
                         record: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schemas[entity], None)
                         evidence.records.append((entity, message.key().decode(), record["version"], record))
-                elif topic in tables and value is not None and message.key() is not None:
-                    evidence.raw[_table(topic), _key(message.key())] = json.loads(value)["after"] is not None
+                elif value is not None and message.key() is not None:
+                    _read_raw(evidence, message, topic in tables)
     finally:
         consumer.close()
+
+
+def _read_raw(evidence: Evidence, message: Any, is_compared: bool) -> None:
+    try:
+        event = json.loads(message.value())
+        origin, committed = event["source"].get("origin"), event["source"]["ts_us"]
+    except (ValueError, KeyError, TypeError):
+        return  # poison: the account says what became of it
+    by_us = origin is not None and (origin == "opshub" or origin.startswith("opshub-"))
+    evidence.said[committed] = evidence.said.get(committed, False) or not by_us
+    if is_compared and message.offset() >= evidence.epochs.get((message.topic(), message.partition()), 0):
+        evidence.raw[_table(message.topic()), _key(message.key())] = event.get("after") is not None

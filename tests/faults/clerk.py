@@ -114,7 +114,7 @@ class Clerk:
                 cursor.copy("COPY contact (id, account_id, last_name, title) FROM STDIN") as copy,
             ):
                 for n in range(3):
-                    contact = _uuid(rng)
+                    contact = uuid_of(rng)
                     copy.write_row((contact, key, f"Person {number}-{n}", f"Role {number}"))
                     touched.append(("public.contact", contact, True))
         elif what < 0.5:
@@ -123,7 +123,7 @@ class Clerk:
                 "SELECT id::text FROM contact ORDER BY md5(id::text || %s) LIMIT 1", [str(number)]
             ).fetchone()
             if row is not None:
-                new = _uuid(rng)
+                new = uuid_of(rng)
                 connection.execute("UPDATE contact SET id = %s WHERE id = %s", [new, row[0]])
                 touched += [("public.contact", row[0], False), ("public.contact", new, True)]
         elif what < 0.56:
@@ -172,7 +172,7 @@ class Clerk:
             touched.append(("erp.so_head", key, True))
 
 
-def _uuid(rng: random.Random) -> str:
+def uuid_of(rng: random.Random) -> str:
     text = f"{rng.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
 

@@ -10,35 +10,40 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.demo.drain import MARKERS, drain, raw_records
 from streams.demo.watch import worker_stats
 from streams.provision.plan import apply
-from streams.provision.systems import capture_dsn, load_systems
-from streams.repair.capture_guard import restart_failed
+from streams.provision.systems import System, capture_dsn, load_systems
+from streams.provision.topics import change_topics
+from streams.repair.capture_guard import begin_epoch, restart_failed
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from streams.stack.workers import worker_environment
 from tests.faults.checker import Findings, check, gather
 from tests.faults.clerk import Clerk, wait_for
 
-ROLES = ("--role", "ingest", "--role", "assemble")
 REPOSITORY = Path(__file__).parents[2]
 
 
 class Field:
     """The servers must be up. Use as a context manager: workers and clerks end with it."""
 
-    def __init__(self, stack: NativeStack, *, seed: int = 1, pause: float = 0.02) -> None:
+    def __init__(
+        self, stack: NativeStack, *, seed: int = 1, pause: float = 0.02, partitions: int | None = None
+    ) -> None:
         self.stack = stack
         # Short sessions: a test can not wait long for a group to give up a member that stands still.
         self.settings = stack.settings.model_copy(update={"session_timeout_ms": 6000})
+        if partitions is not None:
+            self.settings = self.settings.model_copy(update={"partitions": partitions})
         self._seed = seed
         self._pause = pause
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
-        self._restarts: dict[str, dict[str, str]] = {}
+        self._runs: dict[str, tuple[list[str] | None, tuple[str, ...]]] = {}
         self._clerks: list[Clerk] = []
         self._loads = 0
         self._journal: dict[tuple[str, str], bool] = {}
@@ -66,17 +71,38 @@ class Field:
     def clerks(self) -> list[Clerk]:
         return self._clerks
 
+    def pids(self) -> dict[str, int]:
+        """Workers that were started, by name."""
+        return {name: worker.pid for name, worker in list(self._workers.items())}
+
     # -- workers
 
-    def work(self, name: str, *, fault: str = "", command: list[str] | None = None) -> None:
-        """Start a worker that nothing starts again."""
+    def set(self, **values: object) -> None:
+        """Settings of the workers that are started from now on."""
+        self.settings = self.settings.model_copy(update=values)
+
+    def work(
+        self,
+        name: str,
+        *,
+        fault: str = "",
+        command: list[str] | None = None,
+        hub_port: int | None = None,
+        roles: tuple[str, ...] = ("ingest", "assemble"),
+    ) -> None:
+        """Start a worker that nothing starts again; `command` in place of `opshub run`, `hub_port` in place of the hub's own."""
         number = int(name.removeprefix("w"))
         settings = self.settings.model_copy(
             update={"metrics_port": self.settings.metrics_port + number, "worker_name": name}
         )
+        if hub_port is not None:
+            settings = settings.model_copy(
+                update={"hub_dsn": settings.hub.replace(f":{settings.hub_port}/", f":{hub_port}/")}
+            )
         env = worker_environment(settings) | {"OPSHUB_FAULT": fault}
         log = (self.settings.state_dir / "logs" / f"worker-{name}.log").open("ab")
-        run = command or [sys.executable, "-m", "streams.cli", "run", *ROLES]
+        run = command or [sys.executable, "-m", "streams.cli", "run", *(f"--role={role}" for role in roles)]
+        self._runs[name] = (command, roles)
         self._workers[name] = subprocess.Popen(
             run, env=env, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
         )
@@ -102,8 +128,9 @@ class Field:
         """As a supervisor: start again what has ended, without its fault."""
         for name, worker in list(self._workers.items()):
             if worker.poll() is not None:
+                command, roles = self._runs[name]
                 self.kill(name)
-                self.work(name)
+                self.work(name, roles=("ingest", "assemble", "deliver") if command else roles)
 
     def working(self) -> bool:
         """Whether the workers that there are hold all partitions."""
@@ -119,6 +146,24 @@ class Field:
         return sum(
             lane["records_in"] for one in worker_stats(self.settings, timeout=1.0) for lane in one["lanes"].values()
         )
+
+    def lag(self) -> int:
+        """Records that ingest and assemble have still to read, as the broker sees it, whoever is to read them."""
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 0})
+        total = 0
+        for lane, topics in (
+            ("ingest", [topic for system in self.systems for topic in system.topics]),
+            ("assemble", change_topics()),
+        ):
+            there = [TopicPartition(topic, one) for topic in topics for one in range(self.settings.partitions)]
+            group = f"{self.settings.app_id}-{lane}"
+            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, there)])
+            read = {(one.topic, one.partition): max(0, one.offset) for one in asked[group].result(10).topic_partitions}
+            for tp, found in admin.list_offsets(dict.fromkeys(there, OffsetSpec.latest())).items():
+                # Two for the markers of transactions, which take offsets and are not read.
+                behind = found.result(10).offset - read.get((tp.topic, tp.partition), 0)
+                total += behind if behind > 2 else 0
+        return total
 
     def recovered(self, seconds: float = 90.0) -> float:
         """Seconds until records that came after now are worked on again."""
@@ -144,6 +189,10 @@ class Field:
             self._clerks.append(clerk)
             clerk.start()
 
+    def note(self, journal: dict[tuple[str, str], bool]) -> None:
+        """Acknowledged commits of others than the clerks."""
+        self._journal |= journal
+
     def commits(self) -> int:
         return sum(clerk.commits for clerk in self._clerks)
 
@@ -155,14 +204,14 @@ class Field:
 
         wait_for(runs, 60, 2.0)
 
-    def rewind(self) -> bool:
-        """Set the groups' offsets to the beginning; False while they still have members."""
+    def rewind(self, prefix: str = "raw.demo-") -> bool:
+        """Set ingest's offsets of these topics to the beginning; False while the group still has members."""
         admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 0})
         topics = admin.list_topics(timeout=10).topics
         wanted = [
             TopicPartition(topic, one, 0)
             for topic in topics
-            if topic.startswith("raw.demo-")
+            if topic.startswith(prefix)
             for one in topics[topic].partitions
         ]
         group = f"{self.settings.app_id}-ingest"
@@ -171,6 +220,49 @@ class Field:
         except KafkaException:
             return False
         return True
+
+    # -- sources
+
+    def admin(self, system: str) -> psycopg.Connection[Any]:
+        """The database of a system, as its superuser; autocommit."""
+        return psycopg.connect(dsn_of(self.env, MARKERS[system][0], "ADMIN"), autocommit=True)
+
+    def drop_slot(self, system: str) -> None:
+        """Nobody may read it any more: Connect is down, or its connector stopped."""
+        slot = self.system(system).source["config"]["slot.name"]
+        with self.admin(system) as source:
+            idle = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
+            assert wait_for(lambda: source.execute(idle, [slot]).fetchone() == (1,), 30), f"{slot} is still read"
+            source.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+
+    def system(self, name: str) -> System:
+        return next(system for system in self.systems if system.name == name)
+
+    def alarm(self, system: str) -> str | None:
+        """What the guard says that capture of a system may have lost."""
+        return self.hub_value("SELECT alarm FROM source_seen WHERE system = %s", [system])
+
+    def letters(self, condition: str) -> int:
+        """Records that were put aside, by an SQL condition."""
+        return int(self.hub_value(f"SELECT count(*) FROM dead_letter WHERE {condition}"))
+
+    def hub_value(self, query: str, values: list[Any] | None = None) -> Any:
+        """The first value of the first row, or None."""
+        with psycopg.connect(self.settings.hub) as hub:
+            row = hub.execute(query.encode(), values or []).fetchone()
+        return None if row is None else row[0]
+
+    def resync(self, system: str, *, sweep_after: float) -> None:
+        """As `opshub resync`, and wait until what the new snapshot did not bring was swept twice."""
+        one = self.system(system)
+        epoch = begin_epoch(self.settings, one, capture_dsn(one, self.env), sweep_after=sweep_after)
+
+        def is_swept() -> bool:
+            self.tend()
+            query = "SELECT min(swept) FROM sweep WHERE epoch = %s AND topic = ANY(%s)"
+            return bool((self.hub_value(query, [epoch, list(one.topics)]) or 0) >= 2)
+
+        assert wait_for(is_swept, sweep_after + 90, 1.0), "the new epoch was not swept"
 
     def settle(self, seconds: float = 120.0) -> Findings:
         """End the load, wait until nothing is in flight, and check everything."""
@@ -184,8 +276,11 @@ class Field:
         while not wait_for(self.working, 2):
             self.tend()
             assert time.monotonic() < end, "the workers do not hold all partitions"
-        drain(self.settings, self.systems, self.env, seconds=seconds)
+        self.drain(seconds)
         return self.check(self._journal)
+
+    def drain(self, seconds: float = 120.0) -> None:
+        drain(self.settings, self.systems, self.env, seconds=seconds)
 
     def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}

@@ -2,6 +2,8 @@
 
 A schedule that the seed alone decides: load runs, faults follow each other, and after each round everything comes to rest and is
 checked. Ends with a table: fault, times, lost, doubled, differing, gone back, recovery p50 and max. Exit code 1 when something does not hold.
+
+The load itself has rows of one statement that share an LSN, COPY, primary-key updates, values past TOAST's threshold, nulls and deletes.
 """
 
 from __future__ import annotations
@@ -14,21 +16,27 @@ import statistics
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
 from confluent_kafka import Producer
 
+from streams.errors import OpshubError
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.conftest import stack_settings
 from tests.faults.checker import KINDS
 from tests.faults.clerk import wait_for
 from tests.faults.field import Field
+from tests.faults.link import Link
 
 SERVERS = ("kafka", "connect", "hub", "registry", "crm", "erp")
+BULK = 100_000
+"""Rows of the large transaction."""
 Fault = Callable[[Field, random.Random], None]
 
 
@@ -86,28 +94,64 @@ def stop_server(name: str) -> Fault:
 
 def replay(field: Field, rng: random.Random) -> None:
     """All that was ever captured is delivered again."""
+    _rewound(field, "raw.demo-")
+
+
+def replay_one_topic(field: Field, rng: random.Random) -> None:
+    """One topic falls behind all others: parents come after their children, old behind new."""
+    _rewound(
+        field,
+        rng.choice(["raw.demo-crm.public.account", "raw.demo-crm.public.opportunity", "raw.demo-erp.erp.so_head"]),
+    )
+
+
+def _rewound(field: Field, prefix: str) -> None:
     names = sorted(field.workers)
     for name in names:
         field.kill(name)
-    wait_for(field.rewind, 60, 1.0)
+    assert wait_for(lambda: field.rewind(prefix), 60, 1.0), "the group kept its members"
     for name in names:
         field.work(name)
 
 
 def poison(field: Field, rng: random.Random) -> None:
-    """Records that nobody can read, one of them with more than a megabyte less a little."""
+    """Records that nobody can read."""
     producer = Producer({"bootstrap.servers": field.settings.kafka, "log_level": 0})
     for number in range(20):
-        value = b"not json" if number else b'{"op":"c","x":"' + b"y" * 950_000 + b'"}'
+        value = b"not json" if number % 2 else b'{"op":"c"}'
         producer.produce("raw.demo-crm.public.account", key=f'{{"id":"poison-{rng.random()}"}}', value=value)
     producer.flush(20)
 
 
-def large_transaction(field: Field, rng: random.Random) -> None:
+def unknown_schema(field: Field, rng: random.Random) -> None:
+    """Changes under a schema id that no registry gave."""
+    producer = Producer({"bootstrap.servers": field.settings.kafka, "log_level": 0})
+    for _ in range(5):
+        key = str(uuid.UUID(int=rng.getrandbits(128)))
+        producer.produce("changes.order_flow", key=key, value=b"\0" + (999_999).to_bytes(4, "big") + b"junk")
+    producer.flush(20)
+    assert wait_for(lambda: field.letters("topic = 'changes.order_flow'") >= 5, 60), "they are no dead letters"
+
+
+def oversized(field: Field, rng: random.Random) -> None:
+    """A row of two megabytes, which capture and broker take, and no canonical record can hold."""
+    with psycopg.connect(dsn_of(field.env, "DEMO_CRM", "APP")) as connection:
+        row = connection.execute(
+            "INSERT INTO account (name, notes) VALUES ('Long', repeat(md5(%s), 65536)) RETURNING id::text",
+            [str(rng.random())],
+        ).fetchone()
+        assert row is not None
+    assert wait_for(lambda: field.letters(f"position('{row[0]}' in convert_from(key, 'UTF8')) > 0") == 1, 60), (
+        "no letter"
+    )
+
+
+def large_transaction(field: Field, rng: random.Random, rows: int = BULK) -> None:
     with psycopg.connect(dsn_of(field.env, "DEMO_CRM", "APP")) as connection:
         connection.execute(
-            "INSERT INTO account (name, billing_country) SELECT 'Bulk ' || n, 'Germany' FROM generate_series(1, 20000) n"
-        )
+            "INSERT INTO contact (account_id, last_name) SELECT id, 'Bulk ' || n "
+            "FROM (SELECT id FROM account WHERE NOT is_deleted ORDER BY id LIMIT 50) a, generate_series(1, %s) n", [rows // 50]
+        )  # fmt: skip
 
 
 def truncate(field: Field, rng: random.Random) -> None:
@@ -115,6 +159,50 @@ def truncate(field: Field, rng: random.Random) -> None:
         connection.execute("TRUNCATE contact")
     for clerk in field.clerks:
         clerk.forget("public.contact")
+
+
+def alter_table(field: Field, rng: random.Random) -> None:
+    """A column comes, is written, changes its type, and goes, while people write beside it."""
+    name = f"extra_{rng.randrange(10**6)}"
+    with psycopg.connect(dsn_of(field.env, "DEMO_CRM", "ADMIN"), autocommit=True) as connection:
+        for statement in (
+            f"ALTER TABLE account ADD COLUMN {name} int DEFAULT 1",
+            f"UPDATE account SET {name} = 2 WHERE id IN (SELECT id FROM account LIMIT 20)",
+            f"ALTER TABLE account ALTER COLUMN {name} TYPE text USING {name}::text",
+            f"UPDATE account SET {name} = 'x' WHERE id IN (SELECT id FROM account LIMIT 20)",
+            f"ALTER TABLE account DROP COLUMN {name}",
+        ):
+            connection.execute(statement.encode())
+            time.sleep(0.5)
+
+
+def bad_link(field: Field, rng: random.Random) -> None:
+    """The workers reach the hub over a link that breaks in the middle of what it carries, and then is slow."""
+    names = sorted(field.workers)
+    with Link(field.settings.host, field.settings.hub_port) as link:
+        for name in names:
+            field.kill(name)
+            field.work(name, hub_port=link.port)
+        assert wait_for(field.working, 60), "no worker came up behind the link"
+        for _ in range(6):
+            link.cut()
+            time.sleep(rng.uniform(0.3, 2))
+        link.delay = 0.1
+        time.sleep(10)
+        assert link.carried > 0
+    for name in names:
+        field.kill(name)
+        field.work(name)
+
+
+def lose_slot(field: Field, rng: random.Random) -> None:
+    """The slot is dropped while Connect is away, and rows are deleted that nobody captures; the alarm, then `resync`."""
+    field.stack.kill("connect")
+    field.drop_slot("demo-crm")
+    time.sleep(3)
+    field.stack.start("connect")
+    assert wait_for(lambda: field.alarm("demo-crm") is not None, 90), "nobody noticed that the slot is another"
+    field.resync("demo-crm", sweep_after=15.0)
 
 
 FAULTS: dict[str, Fault] = {
@@ -130,10 +218,24 @@ FAULTS: dict[str, Fault] = {
     **{f"SIGKILL {name}": kill_server(name) for name in SERVERS},
     **{f"SIGSTOP {name}": stop_server(name) for name in SERVERS},
     "replay from offset 0": replay,
-    "poison and oversized records": poison,
-    "transaction of 20,000 rows": large_transaction,
+    "replay of one topic": replay_one_topic,
+    "poison records": poison,
+    "unknown schema id": unknown_schema,
+    "record of 2 MB": oversized,
+    f"transaction of {BULK:,} rows": large_transaction,
     "TRUNCATE": truncate,
+    "column added, retyped, dropped": alter_table,
+    "hub behind a bad link": bad_link,
+    "slot dropped": lose_slot,
 }
+
+HEAVY: dict[str, Fault] = {f"transaction of {10 * BULK:,} rows": partial(large_transaction, rows=10 * BULK)}
+"""Only when asked for by name."""
+
+MISSING = (
+    "disk full", "clock jumps", "two hubs failing over", "links to broker and registry that are cut or slow",
+)  # fmt: skip
+"""What issue 7 asks for and this suite does not do."""
 
 
 def run(field: Field, seed: int, minutes: float, names: list[str]) -> int:
@@ -146,25 +248,36 @@ def run(field: Field, seed: int, minutes: float, names: list[str]) -> int:
     field.work("w1")
     assert wait_for(field.working, 120), "the workers did not start"
     schedule: list[str] = []
-    while time.monotonic() < end or not times:
+    broken = False
+    while not broken and (time.monotonic() < end or not times):
         field.load()
         time.sleep(3)
         schedule = schedule or rng.sample(names, len(names))
         batch = [schedule.pop() for _ in range(min(4, len(schedule)))]
-        for name in batch:
-            print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-            FAULTS[name](field, rng)
-            recoveries[name].append(field.recovered(180))
-            times[name] += 1
-        findings = field.settle(300)
+        done: list[str] = []
+        try:
+            for name in batch:
+                print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+                times[name] += 1
+                done.append(name)
+                (FAULTS | HEAVY)[name](field, rng)
+                recoveries[name].append(field.recovered(180))
+            findings = field.settle(300)
+        except (AssertionError, OpshubError) as error:
+            print(f"{time.strftime('%H:%M:%S')} NOT RECOVERED: {error}", flush=True)
+            totals[done[-1]]["stuck"] += 1
+            broken = True
+            continue
         print(f"{time.strftime('%H:%M:%S')} {findings}", flush=True)
         for name in batch:
             totals[name].update(findings.counts)
-    print(f"\n{'fault':36} {'times':>5} " + " ".join(f"{kind:>10}" for kind in KINDS) + f" {'p50 s':>7} {'max s':>7}")
+    kinds = (*KINDS, "stuck")
+    print(f"\n{'fault':34} {'times':>5} " + " ".join(f"{kind:>10}" for kind in kinds) + f" {'p50 s':>7} {'max s':>7}")
     for name in sorted(times):
-        took = recoveries[name]
-        counts = " ".join(f"{totals[name][kind]:>10}" for kind in KINDS)
-        print(f"{name:36} {times[name]:>5} {counts} {statistics.median(took):>7.1f} {max(took):>7.1f}")
+        took = recoveries[name] or [float("nan")]
+        counts = " ".join(f"{totals[name][kind]:>10}" for kind in kinds)
+        print(f"{name:34} {times[name]:>5} {counts} {statistics.median(took):>7.1f} {max(took):>7.1f}")
+    print(f"not injected by this suite: {'; '.join(MISSING)}")
     return 1 if any(sum(counts.values()) for counts in totals.values()) else 0
 
 
@@ -172,16 +285,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--only", action="append", choices=sorted(FAULTS), help="these faults only")
+    parser.add_argument("--only", action="append", choices=sorted(FAULTS | HEAVY), help="these faults only")
+    parser.add_argument("--logs", type=Path, help="a folder to keep the logs in")
     given = parser.parse_args()
     state = Path(tempfile.mkdtemp(prefix="opshub-faults-"))
     stack = NativeStack(stack_settings(state), end_with_parent=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         stack.up()
         with Field(stack, seed=given.seed) as field:
             return run(field, given.seed, given.minutes, given.only or sorted(FAULTS))
     finally:
         stack.down()
+        if given.logs:
+            shutil.copytree(state / "logs", given.logs, dirs_exist_ok=True)
         shutil.rmtree(state, ignore_errors=True)
 
 

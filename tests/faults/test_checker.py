@@ -40,6 +40,7 @@ def right() -> Evidence:
     evidence.journal = {("public.account", "1"): True, ("public.contact", "7"): True, ("public.contact", "8"): False}
     evidence.raw = dict(evidence.journal)
     evidence.raw_ends = {(ACCOUNT, 0): (0, 3), (CONTACT, 0): (0, 4)}
+    evidence.said, evidence.causes = {1000: True, 2000: False}, {"demo-erp/order_from_opportunity:F": 1000}
     evidence.accounts = {(ACCOUNT, 0): (3, 3, 0), (CONTACT, 0): (4, 4, 0)}
     return evidence
 
@@ -84,6 +85,11 @@ def apply_an_echo(evidence: Evidence) -> None:
     evidence.hub["B"] = ("customer", 1, True)
 
 
+def plan_from_an_echo(evidence: Evidence) -> None:
+    evidence.said = {1000: True, 2000: False}
+    evidence.causes["demo-crm/order_state:F:2"] = 2000
+
+
 def count_wrongly(evidence: Evidence) -> None:
     evidence.accounts[CONTACT, 0] = (4, 3, 0)
 
@@ -101,6 +107,7 @@ MUTATIONS: list[tuple[Callable[[Evidence], None], str]] = [
     (forget_a_tombstone, "ghost"),
     (resurrect, "ghost"),
     (apply_an_echo, "doubled"),
+    (plan_from_an_echo, "echoed"),
     (count_wrongly, "unbalanced"),
     (lose_a_letter, "unbalanced"),
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streams.hub.migrate import migrate
 from streams.hub.store import HubStore
@@ -33,14 +34,25 @@ ROOT = Path(__file__).parents[2]
 CONNECTORS = ROOT / "connectors"
 
 
+def hub_of_its_own(stack: NativeStack) -> str:
+    """Another database on the hub's server: what is told there has made-up positions, which no worker on the shared hub may meet."""
+    server = conninfo_to_dict(stack.settings.hub)
+    admin = {"user": "postgres", "password": stack.env()["OPSHUB_HUB_ADMIN_PASSWORD"], "dbname": "postgres"}
+    name = f"place_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(make_conninfo(**(server | admin)), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER opshub".encode())
+    dsn = stack.settings.hub.rsplit("/", 1)[0] + f"/{name}"
+    migrate(dsn)
+    return dsn
+
+
 class Place:
-    """The hub's tables and both demo systems are made if they are not there."""
+    """A hub of its own; both demo systems are made if they are not there."""
 
     def __init__(self, stack: NativeStack) -> None:
         setup_demo(stack.env(), CONNECTORS)
-        migrate(stack.settings.hub)
         self.env = stack.env()
-        self.hub = stack.settings.hub
+        self.hub = hub_of_its_own(stack)
         self.rules: dict[str, Writeback] = load_rules(
             CONNECTORS, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, self.env, path)
         )

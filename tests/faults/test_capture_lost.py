@@ -1,0 +1,128 @@
+"""Capture that may have lost changes is seen on real servers, stops that system alone, and is mended by `resync`.
+
+Each way of losing them: the slot is dropped while Connect is away; WAL passes the cap while nobody reads the slot; an old backup is put back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from streams.provision import connectors
+from streams.stack.native import NativeStack
+from tests.faults.clerk import wait_for
+from tests.faults.field import Field
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def field(own_stack: NativeStack) -> Iterator[Field]:
+    with Field(own_stack) as found:
+        found.work("w0")
+        assert wait_for(found.working, 90)
+        found.load()
+        assert wait_for(lambda: found.commits() > 100, 30)
+        # The guard has seen each source once.
+        assert wait_for(lambda: found.hub_value("SELECT count(*) FROM source_seen WHERE slot_lsn IS NOT NULL") == 2, 60)
+        yield found
+
+
+def is_told_and_stopped(field: Field, what: str) -> None:
+    """An alarm that says what happened; the connector stands still, the worker is not ready, the other system flows on."""
+    assert wait_for(lambda: field.alarm("demo-crm") is not None, 90), "no alarm"
+    print(f"\nalarm: {field.alarm('demo-crm')}")
+    assert what in str(field.alarm("demo-crm"))
+    assert wait_for(lambda: connectors.status(field.settings, "demo-crm")[0] == "STOPPED", 60)
+    assert field.alarm("demo-erp") is None and connectors.status(field.settings, "demo-erp")[0] == "RUNNING"
+    ready = f"http://127.0.0.1:{field.settings.metrics_port}/readyz"
+    assert wait_for(lambda: httpx.get(ready).status_code == 503, 40)
+    assert "demo-crm is stopped" in httpx.get(ready).text
+    before = field.records_in()
+    assert wait_for(lambda: field.records_in() > before, 30), "the other system stands still too"
+
+
+def is_mended(field: Field) -> None:
+    began = time.monotonic()
+    field.resync("demo-crm", sweep_after=15.0)
+    findings = field.settle(180)
+    print(f"mended {time.monotonic() - began:.0f} s after `resync` began: {findings}")
+    assert findings.hold, str(findings)
+    ready = f"http://127.0.0.1:{field.settings.metrics_port}/readyz"
+    assert wait_for(lambda: httpx.get(ready).status_code == 200, 40)
+
+
+def test_the_slot_is_dropped_while_connect_is_away(field: Field) -> None:
+    field.stack.kill("connect")
+    field.drop_slot("demo-crm")
+    time.sleep(5)  # commits, deletes among them, that nobody will ever capture
+    field.stack.start("connect")
+    is_told_and_stopped(field, "slot")
+    is_mended(field)
+
+
+def test_the_slot_is_made_again_between_two_looks(field: Field) -> None:
+    """No guard sees it gone: the workers are away meanwhile. Debezium's own comparison of offset and slot finds it."""
+    field.kill("w0")
+    field.stack.kill("connect")
+    field.drop_slot("demo-crm")
+    time.sleep(5)
+    field.stack.start("connect")
+    slot = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'opshub_demo_crm'"
+    with field.admin("demo-crm") as source:
+        wait_for(lambda: source.execute(slot).fetchone() == (1,), 20)
+    field.work("w0")
+    is_told_and_stopped(field, "slot")
+    is_mended(field)
+
+
+def test_wal_passes_the_cap(field: Field) -> None:
+    with field.admin("demo-crm") as source:
+        for statement in ("ALTER SYSTEM SET max_slot_wal_keep_size = '64MB'", "ALTER SYSTEM SET max_wal_size = '64MB'"):
+            source.execute(statement.encode())
+        source.execute("SELECT pg_reload_conf()")
+        field.stack.kill("connect")
+        source.execute("CREATE TABLE noise (id bigint, text text)")
+        lost = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'opshub_demo_crm'"
+
+        def is_lost() -> bool:
+            source.execute(
+                "INSERT INTO noise SELECT n, gen_random_uuid()::text || repeat('x', 900) FROM generate_series(1, 40000) n"
+            )
+            source.execute("SELECT pg_switch_wal()")
+            source.execute("CHECKPOINT")
+            return source.execute(lost).fetchone() == (True,)
+
+        assert wait_for(is_lost, 120), "the cap was not reached"
+        source.execute("DROP TABLE noise")
+        source.execute("ALTER SYSTEM RESET ALL")
+        source.execute("SELECT pg_reload_conf()")
+    field.stack.start("connect")
+    is_told_and_stopped(field, "slot")
+    is_mended(field)
+
+
+def test_an_old_backup_is_put_back(field: Field) -> None:
+    data = field.settings.state_dir / "data" / "crm"
+    backup = data.with_name("crm-backup")
+    field.stack.kill("crm")
+    subprocess.run(["cp", "-a", str(data), str(backup)], check=True)
+    field.stack.start("crm")
+    field.revive_capture()
+    commits = field.commits()
+    assert wait_for(lambda: field.commits() > commits + 200, 60)
+    time.sleep(20)  # one look at least, behind what the backup has
+    field.stack.kill("crm")
+    shutil.rmtree(data)
+    backup.rename(data)
+    field.stack.start("crm")
+    for clerk in field.clerks:
+        for table in ("public.account", "public.contact", "public.opportunity"):
+            clerk.forget(table)
+    is_told_and_stopped(field, "went back")
+    is_mended(field)
