@@ -76,7 +76,7 @@ def erp_id(key: str) -> str:
 
 
 def content(live: Pipeline) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Live hub records and canonical records of every topic, without how many steps it took."""
+    """Live hub records and canonical records of every topic, without how many steps it took and when the last one was."""
     with hub(live) as connection:
         rows = connection.execute(
             "SELECT entity, id::text, record::text, parent_id::text, aggregate_id::text,"
@@ -90,7 +90,7 @@ def content(live: Pipeline) -> tuple[dict[Any, Any], dict[Any, Any]]:
     ):
         topics[topic, key] = body
     return records, {
-        name: None if body is None else body[37 + 2 :] for name, body in topics.items() if body is not None
+        name: None if body is None else body[37 + 2 + 8 :] for name, body in topics.items() if body is not None
     }
 
 

@@ -257,19 +257,20 @@ def test_the_guide_followed_with_another_schema(dsn: str, tmp_path: Path) -> Non
     for row in tried["rows"]:
         for one in row["records"]:
             made.setdefault((one["entity"], one["key"]), {}).update(one["fields"])
-    ada = made["customer", "a-1"]
+    ada = made["customer", "aaaaaaaa-0000-4000-8000-000000000001"]
     assert (ada["name"], ada["tax_id"], ada["email"], ada["billing_country"]) == (
         "Müller Metallbau GmbH",
         "DE136695976",
         "info@mueller.example",
         "DE",
     )
-    assert made["contact", "k-1"]["email"] == "ute@mueller.example"
+    assert made["contact", "kkkkkkkk-0000-4000-8000-000000000001"]["email"] == "ute@mueller.example"
     assert (
-        made["opportunity", "o-1"] | {"amount": "12500.5", "currency": "EUR", "stage": "negotiation"}
-        == made["opportunity", "o-1"]
+        made["opportunity", "oooooooo-0000-4000-8000-000000000001"]
+        | {"amount": "12500.5", "currency": "EUR", "stage": "negotiation"}
+        == made["opportunity", "oooooooo-0000-4000-8000-000000000001"]
     )
-    assert made["invoice", "i-1"]["gross_amount"] == "14875.595"
+    assert made["invoice", "iiiiiiii-0000-4000-8000-000000000001"]["gross_amount"] == "14875.595"
 
 
 @pytest.mark.parametrize(

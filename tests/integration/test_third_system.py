@@ -62,7 +62,7 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
     ids = {
         name: source_id("suitecrm", entity, key)
         for name, entity, key in (
-            ("account", "customer", "a-1"), ("contact", "contact", "k-1"), ("deal", "opportunity", "o-1"), ("case", "service_request", "s-1"),
+            ("account", "customer", "aaaaaaaa-0000-4000-8000-000000000001"), ("contact", "contact", "kkkkkkkk-0000-4000-8000-000000000001"), ("deal", "opportunity", "oooooooo-0000-4000-8000-000000000001"), ("case", "service_request", "ssssssss-0000-4000-8000-000000000001"),
         )
     }  # fmt: skip
     with psycopg.connect(pipeline.settings.hub, autocommit=True) as hub:
@@ -93,15 +93,21 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
         found = hub.execute(both, [[ids["account"], other]]).fetchone()
         assert found is not None
         with psycopg.connect(suitecrm, autocommit=True) as crm:
-            crm.execute("UPDATE accounts SET deleted = 1 WHERE id = 'a-1'")
+            crm.execute("UPDATE accounts SET deleted = 1 WHERE id = 'aaaaaaaa-0000-4000-8000-000000000001'")
             wait_for(lambda: hub.execute(gone, [ids["account"], found[0]]).fetchone() == (True,))
-            crm.execute("UPDATE accounts_cstm SET vat_number_c = 'DE136695976' WHERE id_c = 'a-1'")
-            crm.execute("UPDATE email_addresses SET email_address = 'neu@mueller.example' WHERE id = 'e-1'")
-            crm.execute("UPDATE email_addr_bean_rel SET date_modified = now() WHERE id = 'r-1'")
+            crm.execute(
+                "UPDATE accounts_cstm SET vat_number_c = 'DE136695976' WHERE id_c = 'aaaaaaaa-0000-4000-8000-000000000001'"
+            )
+            crm.execute(
+                "UPDATE email_addresses SET email_address = 'neu@mueller.example' WHERE id = 'eeeeeeee-0000-4000-8000-000000000001'"
+            )
+            crm.execute(
+                "UPDATE email_addr_bean_rel SET date_modified = now() WHERE id = 'rrrrrrrr-0000-4000-8000-000000000001'"
+            )
             email = "SELECT contributions->%s->7->>'email' FROM entity WHERE id = %s"
             wait_for(lambda: hub.execute(email, [ids["account"], found[0]]).fetchone() == ("neu@mueller.example",))
             assert hub.execute(gone, [ids["account"], found[0]]).fetchone() == (True,)
-            crm.execute("UPDATE accounts SET deleted = 0 WHERE id = 'a-1'")
+            crm.execute("UPDATE accounts SET deleted = 0 WHERE id = 'aaaaaaaa-0000-4000-8000-000000000001'")
             wait_for(lambda: hub.execute(gone, [ids["account"], found[0]]).fetchone() == (False,))
         assert hub.execute(
             "SELECT count(*) FROM dead_letter WHERE topic LIKE 'raw.suitecrm%' AND state = 'dead'"

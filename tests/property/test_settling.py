@@ -393,6 +393,9 @@ def test_people_merge_and_split_and_what_hangs_on_them_follows(data: st.DataObje
         assert found == made
         for number, (system, key) in enumerate(MERGED):
             assert folded["contact", source_id(system, "contact", key)]["customer_id"] == ids[root(number)]
+        for entity, _ in world.rows.values():
+            if entity.version and entity.merged_into is None and entity.entity == "customer":
+                assert entity.updated_us <= max(one.source_us for one in entity.contributions.values())
     assert world.gone_back == []
 
 
