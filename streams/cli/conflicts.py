@@ -92,7 +92,9 @@ def show(conflict: Id, as_json: Json = False) -> None:
         )
     typer.echo(f"   {_standing(one)}")
     typer.echo(
-        f"   seen {one.seen_at}, {one.turns} turns" + (f", over since {one.resolved_at}" if one.resolved_at else "")
+        f"   seen {one.seen_at}"
+        + (f", {one.turns} turns" if one.turns else "")
+        + (f", over since {one.resolved_at}" if one.resolved_at else "")
     )
     if one.decided_by:
         typer.echo(f"   decided by {one.decided_by}")

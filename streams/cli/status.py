@@ -75,12 +75,18 @@ def _show(found: dict[str, Any]) -> None:
         console.print(f"Records: {records['error']}\n    remedy: {records['remedy']}", highlight=False)
     else:
         told = ", ".join(f"{records[name]:,} {name}" for name in ("passed", "filtered", "tombstones", "dead", "parked"))
-        console.print(f"Records: {records['in']:,} in: {told}; {records['parked_keys']:,} keys wait", highlight=False)
+        console.print(
+            f"Records: {records['in']:,} in: {told}; {records['parked_keys']:,} keys wait",
+            highlight=False,
+            soft_wrap=True,
+        )
         if not records["balances"]:
             console.print("    they do not balance: `opshub verify` says where", style="red")
     if isinstance(changed, list) and changed:
         console.print("What changed in the sources' tables (30 days):")
         for one in changed[:10]:
             console.print(
-                f"  {one['at']} {one['system']} {one['table']}: {one['what']} ({one['effect']})", highlight=False
+                f"  {one['at']} {one['system']} {one['table']}: {one['what']} ({one['effect']})",
+                highlight=False,
+                soft_wrap=True,
             )

@@ -170,13 +170,19 @@ class Settling:
             return
         other.merged_into = entity.id
         self.contested.add(other_id)  # what was in dispute of it is in dispute of the other, if at all
+        self._take_over(state, other, entity)
+        self._mark(self._dirty, state, other_id)
+        self._mark(self._dirty, state, entity.id)
+
+    def _take_over(self, state: AggregateState, other: EntityState, entity: EntityState) -> None:
         for source, said in other.contributions.items():
             if source not in entity.contributions:
                 entity.contributions[source] = said
                 state.sources[source] = entity.id
                 self._resourced.add(entity.id)
-        self._mark(self._dirty, state, other_id)
-        self._mark(self._dirty, state, entity.id)
+                if said.live:
+                    # What people said joins: a dispute is told, also when an echo comes in the same batch.
+                    self._told_live.add(entity.id)
 
     def _link(self, state: AggregateState, change: Change) -> None:
         target = change.target
@@ -244,11 +250,7 @@ class Settling:
                 root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
             if member.merged_into is None:
                 self._absorb(state, member.id, root)
-            for source, said in member.contributions.items():
-                if source not in root.contributions:
-                    root.contributions[source] = said
-                    state.sources[source] = root.id
-                    self._resourced.add(root.id)
+            self._take_over(state, member, root)
         self._mark(self._dirty, state, "")
         self._joined.add(state.id)
         causes = self._causes.setdefault(state.id, {})

@@ -13,7 +13,7 @@ import pytest
 from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
-from streams.model.state import AggregateState
+from streams.model.state import AggregateState, Contribution, EntityState
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.walk.settle import Settling
@@ -150,6 +150,24 @@ def test_an_echo_makes_no_conflict_and_a_person_does() -> None:
 
     assert conflicts("opshub") == 0
     assert conflicts(None) == 1
+
+
+def test_a_dispute_with_a_record_that_joins_is_told_though_an_echo_comes_with_it() -> None:
+    crm, erp = source_id("demo-crm", "customer", "A"), source_id("demo-erp", "customer", "7")
+    state = AggregateState(crm, "customer", members={}, sources={})
+    account = said("demo-crm", "customer", "A", 1, name="Ada", phone="1")
+    first, second = Settling(Ownership(), {}), Settling(Ownership(), {})
+    first.apply(state, [(account, None)])
+    # The hub moved the ERP's record here; the echo of what write-back told the account is in the same batch.
+    joining = EntityState(erp, "customer", merged_into=crm, contributions={}, record={})
+    joining.contributions[erp] = Contribution(
+        "demo-erp", "7", 0, 2, 0, 2, False, {"name": "ADA", "phone": "2"}, live=True
+    )
+    state.members[erp] = joining
+    echo = msgspec.structs.replace(said("demo-crm", "customer", "A", 3, name="Ada", phone="1"), origin="opshub")
+    second.apply(state, [(Change("refresh", "", crm, target=crm), None), (echo, None)])
+    second.references()
+    assert "phone" in {conflict.field for conflict in second.conflicts}
 
 
 OWNED = Ownership(
