@@ -356,7 +356,10 @@ class Settling:
         if not intents:
             return
         self.intents += intents
-        carried = {(one.subject_id, field) for one in intents for field in self._planner.fields(one.rule)}
+        # What is restored is one: the turns of those who overwrite each other are counted by it.
+        carried = {
+            (one.subject_id, field) for one in intents if not one.restores for field in self._planner.fields(one.rule)
+        }
         self.conflicts = [one for one in self.conflicts if (one.entity_id, one.field) not in carried]
 
     def _entity(self, state: AggregateState, member: EntityState, same: Callable[[str], str]) -> None:

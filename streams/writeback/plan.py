@@ -51,6 +51,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     cause_us: int
     given: dict[str, Any] = {}
     supersedes: bool = False
+    restores: bool = False
+    """It gives the target what stands again, after people had changed it there."""
     fields: list[str] = []
     """Fields of the record that it tells: while two systems overwrite each other's value of one of them, it is not added."""
 
@@ -177,6 +179,7 @@ def _of_rule(
         version=member.version,
         cause_us=cause,
         supersedes=not rule.becomes,
+        restores=restores,
         fields=[] if rule.becomes else told_fields(rule),
     )
 

@@ -240,7 +240,12 @@ def test_what_the_owner_says_is_restored_where_the_ownership_says_so() -> None:
         tell(state, change, restoring)
     echo = msgspec.structs.replace(crm(3, True), origin="opshub")
     assert tell(state, echo, restoring) == []
-    (restored,) = tell(state, crm(4, False), restoring)
+    settling = Settling(OWNED, {}, restoring)
+    settling.apply(state, [(crm(4, False), None)])
+    settling.references()
+    settling.settle(lambda one: one)
+    (restored,) = settling.intents
+    assert "credit_blocked" in {one.field for one in settling.conflicts}, "its turns are counted by its conflicts"
     assert (restored.rule, restored.subject_id, restored.cause_us) == ("demo-crm/credit_block", account, 4)
     assert "credit_blocked" in restored.fields
     assert tell(state, crm(5, False, phone="1"), restoring) == [], "it was told already"
