@@ -113,20 +113,28 @@ def test_no_round_trip_gives_rise_to_another_and_a_persons_edit_is_kept(
             wait_for(lambda: says(hub, keys) == told)  # noqa: B023
             wait_for(lambda: intents(hub, keys) == {(RULE, "delivered"): customers * (turn + 1)})  # noqa: B023
         assert echoes(live) - before >= customers * (rounds + 1)
-        # The last word of people is another one: it stands in the CRM, and the ERP's is not sent again.
-        crm.execute("UPDATE account SET credit_blocked = NOT credit_blocked WHERE id = ANY(%s::uuid[])", [edited])
+        # Then people say another word, on what the ERP masters and gives back at once, and on what is theirs.
+        crm.execute(
+            "UPDATE account SET credit_blocked = NOT credit_blocked, phone = '+49 30 901820' WHERE id = ANY(%s::uuid[])",
+            [edited],
+        )
+        wait_for(lambda: intents(hub, keys) == {(RULE, "delivered"): customers * (rounds + 1) + len(edited)})
         live.drain()
         there = crm.execute(
-            "SELECT DISTINCT credit_blocked FROM account WHERE id = ANY(%s::uuid[])", [edited]
+            "SELECT DISTINCT credit_blocked, phone FROM account WHERE id = ANY(%s::uuid[])", [edited]
         ).fetchall()
-    assert there == [(not blocked,)]
-    assert intents(hub, keys) == {(RULE, "delivered"): customers * (rounds + 1)}
-    # What was on its way is no conflict; what people said at last is one.
+    assert there == [(blocked, "+49 30 901820")]
+    assert intents(hub, keys) == {(RULE, "delivered"): customers * (rounds + 1) + len(edited)}
+    phones = hub.execute(
+        "SELECT record->>'phone', count(*) FROM entity WHERE id = ANY(%s::uuid[]) GROUP BY 1", [ids]
+    ).fetchall()
+    assert dict(phones) == {"+4930901820": len(edited), None: customers - len(edited)}
+    # What was on its way is no conflict; what people said against the ERP was one.
     conflicts = hub.execute(
         "SELECT field, outcome, resolved_at IS NULL, count(*) FROM conflict WHERE entity_id = ANY(%s::uuid[]) GROUP BY 1, 2, 3",
         [ids],
     ).fetchall()
-    assert conflicts == [("credit_blocked", "settled", True, len(edited))]
+    assert conflicts == [("credit_blocked", "over", False, len(edited))]
 
 
 def first(connection: psycopg.Connection[Any], statement: str, *parameters: Any) -> Any:
