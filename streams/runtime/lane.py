@@ -90,6 +90,7 @@ Rebalanced = Callable[[set[TP]], Awaitable[None]]
 class Lane:
     """A consumer group and transactional producers, driven by one thread.
 
+    `transaction_timeout_ms` is how long a transaction that a killed worker left open holds up whoever takes over.
     `linger` is how long, in seconds, a poll waits for a fuller batch after its first record.
     """
 
@@ -104,7 +105,7 @@ class Lane:
         batch_size: int = 4000,
         linger: float = 0.0,
         session_timeout_ms: int = 6000,
-        transaction_timeout_ms: int = 10_000,
+        transaction_timeout_ms: int = 8_000,
     ) -> None:
         self.name = name
         self._produced = f"{name}.produced"

@@ -94,10 +94,10 @@ def test_a_minute_without_hub(field: Field) -> None:
         caught = wait_for(lambda: field.lag() < RATE, 240, 0.5)
         took = time.monotonic() - back
         rows, behind = load.rows - began, load.behind
-    field.note(load.journal)
-    findings = field.settle(240)
     print(f"\nhub away for 60 s at {RATE:,}/s ({rows:,} rows, load {behind:.1f} s late): lag {highest:,} when it was back; "
           f"{'caught up' if caught else 'NOT caught up'} {took:.0f} s later, load still running")  # fmt: skip
+    field.note(load.journal)
+    findings = field.settle(240)
     print(findings)
     assert findings.hold, str(findings)
 
