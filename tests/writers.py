@@ -108,8 +108,18 @@ class Writers:
 
     async def run(self, size: int = 4000) -> None:
         """All workers at once, batch by batch, until nothing waits."""
-        while any(self.queues):
+        while any(self.queues) or await self._tell_the_rest():
             await asyncio.gather(*(self.batch(worker, size) for worker in range(len(self.queues))))
+
+    async def _tell_the_rest(self) -> bool:
+        """Send what a link left in the hub for later; whether there was anything."""
+        rows = await self.stores[0].rows("due_refreshes", 10_000)
+        for _, aggregate, reference, entity in rows:
+            refresh = Change("refresh", "customer", reference, target=aggregate)
+            self.send(f"changes.{ENTITIES[entity].aggregate}", aggregate, refresh)
+        if rows:
+            await self.stores[0].rows("refreshes_sent", [row[0] for row in rows])
+        return bool(rows)
 
     async def close(self) -> None:
         for store in self.stores:

@@ -169,5 +169,12 @@ WHERE next_at < now() AND swept < 6 RETURNING topic, epoch, major, minor;
 SELECT DISTINCT ON (topic, key) topic, partition, key FROM dead_letter
 WHERE state = 'retry' AND changed_at < now() - interval '10 seconds' ORDER BY topic, key, position LIMIT 1000;
 
+-- name: await_codes
+-- Letters whose code the looked-up table did not have: asked for again after 5 s, then each time three times as long, at most an hour, ten times.
+UPDATE dead_letter SET state = 'retry', changed_at = now()
+WHERE state = 'dead' AND class = 'LookupMissing' AND starts_with(topic, 'raw.') AND tried < 10
+  AND changed_at < now() - least(interval '5 seconds' * 3 ^ (tried - 1), interval '1 hour')
+RETURNING topic, partition, key;
+
 -- name: epoch_starts
 SELECT topic, partition, position, epoch FROM epoch_start WHERE topic = ANY(%s::text[]) ORDER BY epoch;

@@ -1,4 +1,5 @@
-"""What a worker sees to now and then: tables that were truncated are swept again, retries that a crash left undone are sent again.
+"""What a worker sees to now and then: tables that were truncated are swept again, records that wait for a row of a code table are tried
+again, retries that a crash left undone are sent again.
 
 In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: a sweep is taken
 by one of them, and a second retry of a key finds nothing left to do.
@@ -43,7 +44,7 @@ async def tend_once(store: HubStore, producer: Producer) -> int:
     for topic, epoch, major, minor in await store.rows("due_sweeps"):
         wake(producer, [(topic, 0, None)], Control("sweep", (epoch, major, minor)))
         sent += 1
-    overdue = await store.rows("overdue_retries")
+    overdue = list({*await store.rows("await_codes"), *await store.rows("overdue_retries")})
     wake(producer, [(topic, partition, key) for topic, partition, key in overdue])
     if sent or overdue:
         await asyncio.get_running_loop().run_in_executor(None, producer.flush, 10)

@@ -155,6 +155,8 @@ def _of_rule(
             return None
         key = f"{name}:{member.id}"
     else:
+        if rule.subject and (one.before or {}).get(rule.subject) != subject:
+            joined = True  # another subject, or the first: what it is to say is news to it, whoever named it
         wanted = desired(rule, document_of(member))
         if holds(rule.skip_when, wanted):
             return None

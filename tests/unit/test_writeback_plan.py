@@ -254,6 +254,13 @@ def test_what_the_owner_says_is_restored_where_the_ownership_says_so() -> None:
         restoring.check_restored("customer", ["credit_blocked", "phone"])
 
 
+def test_the_number_of_an_order_that_came_before_its_opportunity_is_shown_in_it() -> None:
+    hub = Hub()
+    assert hub.tell(order(1, "confirmed")) == []
+    (intent,) = hub.tell(opportunity(2, "negotiation"))
+    assert (intent.rule, intent.subject_id) == ("demo-crm/order_state", OPPORTUNITY)
+
+
 def test_a_customer_that_the_crm_does_not_know_gives_it_nothing_until_it_does() -> None:
     customer = source_id("demo-erp", "customer", "7")
     state = AggregateState(customer, "customer", members={}, sources={})
