@@ -9,8 +9,12 @@ FROM entity WHERE aggregate_id = ANY(%s::uuid[]);
 SELECT source_id::text, target::text FROM identity WHERE source_id = ANY(%s::uuid[]);
 
 -- name: same
--- Which of these source ids are the same entity as another.
-SELECT source_id::text, target::text FROM identity WHERE same AND source_id = ANY(%s::uuid[]);
+-- Which of these source ids are the same entity as another, and which those are: each step of each chain.
+WITH RECURSIVE chain AS (
+    SELECT source_id, target FROM identity WHERE same AND source_id = ANY(%s::uuid[])
+    UNION SELECT i.source_id, i.target FROM chain JOIN identity i ON i.source_id = chain.target AND i.same
+)
+SELECT source_id::text, target::text FROM chain;
 
 -- name: same_since
 -- Sameness learnt after a generation, oldest first.
@@ -65,11 +69,14 @@ ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.
 WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer
--- Aggregates with an entity that refers to one of these customers or products, each with what it refers to and the kind of entity: at most
--- so many; the others are put on the list of those that are told later.
-WITH refer AS (
-    SELECT DISTINCT aggregate_id, customer_ref AS ref, entity FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[])
-    UNION SELECT DISTINCT aggregate_id, product_ref, entity FROM entity WHERE product_ref = ANY(%(ids)s::uuid[])
+-- Aggregates with an entity that refers to one of these customers or products, or to one that was linked to them before, each with what it
+-- refers to and the kind of entity: at most so many; the others are put on the list of those that are told later.
+WITH RECURSIVE names AS (
+    SELECT unnest(%(ids)s::uuid[]) AS id
+    UNION SELECT i.source_id FROM names JOIN identity i ON i.target = names.id AND i.same
+), refer AS (
+    SELECT DISTINCT aggregate_id, customer_ref AS ref, entity FROM entity WHERE customer_ref = ANY(ARRAY(SELECT id FROM names))
+    UNION SELECT DISTINCT aggregate_id, product_ref, entity FROM entity WHERE product_ref = ANY(ARRAY(SELECT id FROM names))
 ), numbered AS (
     SELECT *, row_number() OVER () AS number FROM refer
 ), later AS (

@@ -59,7 +59,10 @@ class Homes:
 
 
 class Sameness:
-    """source id → the id of the entity that it is, for customers, contacts and products."""
+    """source id → the id of the entity that it is, for customers, contacts and products.
+
+    Kept link by link, not as where a chain of them ends: a link in the middle may be taken back.
+    """
 
     def __init__(self, size: int = 200_000) -> None:
         self.known = Bounded(size)
@@ -74,17 +77,19 @@ class Sameness:
         self.generation = rows[0][0]
 
     async def learn(self, ids: Iterable[str], lookup: Lookup) -> None:
+        """Look up what is not known of the chains that begin at `ids`, in one go."""
         missing = []
         for one in ids:
-            if one in self.known:
+            end = self.chain(one)[-1]
+            if end in self.known:
                 self.hits += 1
             else:
-                missing.append(one)
+                missing.append(end)
         if not missing:
             return
         self.misses += len(missing)
         found = dict(await lookup("same", missing))
-        for one in missing:
+        for one in {*missing, *found, *found.values()}:
             self.known.put(one, found.get(one, one))
 
     def apply(self, learnt: Iterable[tuple[str, str, int]]) -> None:
@@ -94,12 +99,14 @@ class Sameness:
                 self.known[source] = target
             self.generation = max(self.generation, generation)
 
+    def chain(self, source_id: str) -> list[str]:
+        """`source_id`, what it is, what that is…: as far as it is known here. A circle is left where it closes."""
+        found = [source_id]
+        while (following := self.known.get(found[-1])) is not None and following not in found:
+            found.append(following)
+        return found
+
     def of(self, source_id: str) -> str:
-        """Follows links of links; a circle ends where it began."""
-        current = source_id
-        for _ in range(8):
-            following = self.known.get(current, current)
-            if following == current:
-                break
-            current = following
-        return current
+        """Follows links of links; of a circle, the last one before it closes."""
+        following = self.known.get(source_id, source_id)
+        return following if following == source_id else self.chain(following)[-1]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
@@ -167,7 +167,7 @@ class Assemble:
                     settling.links,
                     settling.conflicts,
                     same_known=self.sameness.generation,
-                    used={source: self.sameness.known.get(source) for source in settling.used},
+                    used=self._links_of(settling.used),
                     dead=[letter.row() for letter in settling.dead + dead],
                     intents=settling.intents,
                     contested=settling.contested,
@@ -208,6 +208,10 @@ class Assemble:
             self._done(settling, saved.referring, outputs, dead)
             return
         raise RetryLater(f"rows of {len(groups)} aggregates kept changing under this worker")
+
+    def _links_of(self, sources: Iterable[str]) -> dict[str, str | None]:
+        """Every link on the way from these sources to the entities that they are."""
+        return {one: self.sameness.known.get(one) for source in sources for one in self.sameness.chain(source)}
 
     async def _apart(
         self, groups: dict[str, Group], error: Exception, outputs: list[Output], dead: list[DeadLetter]

@@ -12,6 +12,7 @@ import psycopg
 import pytest_asyncio
 
 from streams.identity import people
+from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
@@ -126,3 +127,61 @@ async def test_two_people_who_merge_two_records_into_each_other_at_once_get_one(
         assert sum(one.counts["circles"] for one in writers.assembles) == 1
         (made,) = live_customers(hub, [crm.id, erp.id]).values()
         assert made == {crm.id, erp.id}
+
+
+def names_in_orders(writers: Writers, keys: list[str]) -> list[str]:
+    """The keys of the customers that the orders name, by what was told last; each order has the key of its first customer."""
+    by_id = {source_id("crm", "customer", key): key for key in keys}
+    records = [writers.record(source_id("crm", "sales_order", key))[1] or {} for key in keys]
+    return [by_id[record["customer_id"]][-1] for record in records]
+
+
+async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged(writers: Writers) -> None:
+    run = random.SystemRandom().randrange(10**12)
+    keys = [f"{run}-{letter}" for letter in "ABCD"]
+    a, b, c, d = (source_id("crm", "customer", key) for key in keys)
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+
+        def merge(loser: str, winner: str) -> None:
+            writers.send(*people.merge(people.find(hub, loser), people.find(hub, winner)))
+
+        for key in keys:
+            writers.say(customer("crm", key, 1, name=f"Company {key}", tax_id=f"DE{key}"))
+            fields = {"customer_id": source_id("crm", "customer", key), "number": key}
+            order = source_id("crm", "sales_order", key)
+            writers.say(Change("change", "sales_order", order, "crm", key, "u", 0, 1, 0, 1, fields=fields))
+        await writers.run()
+        assert names_in_orders(writers, keys) == ["A", "B", "C", "D"]
+        merge(a, b)
+        await writers.run()
+        assert names_in_orders(writers, keys) == ["B", "B", "C", "D"]
+        merge(b, c)
+        await writers.run()
+        assert names_in_orders(writers, keys) == ["C", "C", "C", "D"]
+        # A worker that has just begun, and knows no link.
+        late = f"{run}-E"
+        fields = {"customer_id": a, "number": late}
+        for one in writers.assembles:
+            one.forget()
+        writers.say(
+            Change(
+                "change",
+                "sales_order",
+                source_id("crm", "sales_order", late),
+                "crm",
+                late,
+                "u",
+                0,
+                1,
+                0,
+                1,
+                fields=fields,
+            )
+        )
+        await writers.run()
+        assert (writers.record(source_id("crm", "sales_order", late))[1] or {})["customer_id"] == c
+        # Two links of one chain at once, each by the worker of its record.
+        merge(c, d)
+        writers.send(*people.split(people.find(hub, b)))
+        await writers.run()
+        assert names_in_orders(writers, keys) == ["B", "B", "D", "D"]
