@@ -142,6 +142,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         planner = Planner(load_rules(connectors_dir(settings), settings.systems), ownership.restored)
         for entity, rules in ownership.entities.items():
             planner.check_restored(entity, [name for name, rule in rules.fields.items() if rule.restores])
+        conflict_message = conflict_maker(schema_ids)
         assemble = Assemble(
             store,
             change_decoder(),
@@ -149,12 +150,12 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
             output_maker(schema_ids),
             ownership,
             settings.cache_aggregates,
-            conflict_maker(schema_ids),
+            conflict_message,
             planner,
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
-        app.beside += _beside_assemble(settings, assemble, conflict_maker(schema_ids), encode_change)
+        app.beside += _beside_assemble(settings, assemble, conflict_message, encode_change)
         latencies = assemble.latencies
         slowest = assemble.take_slowest
     if "deliver" in roles:

@@ -10,32 +10,17 @@ _LONGEST = 200
 
 
 class Memo(dict[Any, Any]):
-    """value → `convert(value)`, for texts and one kind of number: 1, 1.0 and True are one key. What is rejected is asked again."""
+    """value → `convert(value)`, for texts, pairs and one kind of number: 1, 1.0 and True are one key. What is rejected is not kept."""
 
     def __init__(self, convert: Callable[[Any], Any]) -> None:
         self._convert = convert
 
     def __missing__(self, value: Any) -> Any:
         made = self._convert(value)
-        if made.__class__ is list or (value.__class__ is str and len(value) > _LONGEST):
+        texts = value if value.__class__ is tuple else (value,)
+        if made.__class__ is list or any(text.__class__ is str and len(text) > _LONGEST for text in texts):
             return made  # not to be shared, or not worth its memory
         if len(self) >= _KEPT:
             self.clear()
         self[value] = made
-        return made
-
-
-class PairMemo(dict[tuple[str, str], Any]):
-    """(value, the other column's value) → `convert(value, other)`, for two texts."""
-
-    def __init__(self, convert: Callable[[Any, Any], Any]) -> None:
-        self._convert = convert
-
-    def __missing__(self, pair: tuple[str, str]) -> Any:
-        made = self._convert(*pair)
-        if made.__class__ is list or len(pair[0]) > _LONGEST or len(pair[1]) > _LONGEST:
-            return made
-        if len(self) >= _KEPT:
-            self.clear()
-        self[pair] = made
         return made

@@ -6,8 +6,9 @@ import hashlib
 from functools import cache
 from uuid import UUID
 
+# CPython's own: a sixth of what a hash object of OpenSSL costs. Its name is private, so it may be missing; typeshed does not know it.
 try:
-    from _sha1 import sha1  # type: ignore[import-not-found]  # CPython's own: a sixth of what a hash object of OpenSSL costs, which matters for 20 bytes
+    from _sha1 import sha1  # type: ignore[import-not-found]
 except ImportError:
     sha1 = hashlib.sha1
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from streams.hub.migrate import migrate
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import source_id
@@ -29,21 +27,10 @@ from streams.writeback.desk import Desk
 from streams.writeback.plan import Planner
 from streams.writeback.rules import SqlTarget, Writeback, load_rules
 from streams.writeback.sql import SqlAdapter
+from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
 CONNECTORS = ROOT / "connectors"
-
-
-def hub_of_its_own(stack: NativeStack) -> str:
-    """Another database on the hub's server: what is told there has made-up positions, which no worker on the shared hub may meet."""
-    server = conninfo_to_dict(stack.settings.hub)
-    admin = {"user": "postgres", "password": stack.env()["OPSHUB_HUB_ADMIN_PASSWORD"], "dbname": "postgres"}
-    name = f"place_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(make_conninfo(**(server | admin)), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER opshub".encode())
-    dsn = stack.settings.hub.rsplit("/", 1)[0] + f"/{name}"
-    migrate(dsn)
-    return dsn
 
 
 class Place:
@@ -52,7 +39,8 @@ class Place:
     def __init__(self, stack: NativeStack) -> None:
         setup_demo(stack.env(), CONNECTORS)
         self.env = stack.env()
-        self.hub = hub_of_its_own(stack)
+        # What is told here has made-up positions, which no worker on the shared hub may meet.
+        self.hub = hub_of_its_own(stack, f"place_{uuid.uuid4().hex[:8]}")
         self.rules: dict[str, Writeback] = load_rules(
             CONNECTORS, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, self.env, path)
         )

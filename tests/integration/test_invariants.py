@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -21,6 +21,7 @@ from streams.walk.ingest import now_us
 from streams.walk.invariants import Checking
 from streams.writeback.desk import Desk
 from tests.integration.place import Place
+from tests.writers import Sent
 
 EURO, PIECE = 10_000, 1_000_000
 
@@ -30,28 +31,6 @@ def place(stack: NativeStack) -> Iterator[Place]:
     made = Place(stack)
     yield made
     made.close()
-
-
-class Came(NamedTuple):
-    """A record of a change topic, as assemble takes it."""
-
-    said: Change
-    aggregate: str
-
-    def topic(self) -> str:
-        return "changes.order_flow"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return 0
-
-    def key(self) -> bytes:
-        return self.aggregate.encode()
-
-    def value(self) -> Change:
-        return self.said
 
 
 async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> None:
@@ -68,7 +47,7 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
     head = {"number": f"SO-{number}", "status": "confirmed"}
 
     async def say(*changes: Change) -> list[tuple[str, str, str]]:
-        await assemble.step([Came(change, order) for change in changes])
+        await assemble.step([Sent("changes.order_flow", order, change) for change in changes])
         while await checking.look():
             pass
         found = inbox.conflicts(place.db, kind="invariant", limit=1000)
