@@ -20,7 +20,7 @@ from streams.mapping.generate import FieldMade, Names
 from streams.mapping.language import Dictionary, Exchange, Lookup, Rule, Table
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
-from streams.mapping.memo import Memo
+from streams.mapping.memo import Memo, of_pair
 from streams.mapping.problems import BadValue, Problem
 from streams.mapping.rates import RateTable
 from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
@@ -189,7 +189,7 @@ class FieldPlanner:
             memo = self._constant("memo", Memo(made.convert))
             then(lambda v: f"{memo}[{v}] if {v}.__class__ is str or {v}.__class__ is int else {plain.format(call, v)}")
         elif made.pure and len(others) == 1:
-            memo = self._constant("memo", Memo(lambda pair, convert=made.convert: convert(*pair)))
+            memo = self._constant("memo", Memo(of_pair(made.convert)))
             both = f"{others[0]}.__class__ is str"
             then(lambda v: f"{memo}[{v}, {others[0]}] if {v}.__class__ is str and {both} else {plain.format(call, v)}")
         else:

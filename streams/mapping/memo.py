@@ -24,3 +24,8 @@ class Memo(dict[Any, Any]):
             self.clear()
         self[value] = made
         return made
+
+
+def of_pair(convert: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """A conversion of two values as one of a pair."""
+    return lambda pair: convert(*pair)
