@@ -21,8 +21,9 @@ from benchmarks.site import Say, Site
 from benchmarks.watch import ProbeWatch, Usage, percentiles
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
-from streams.demo.watch import figures, worker_stats
+from streams.demo.watch import figures
 from streams.simulator.company import Company
+from streams.stack.worker_stats import worker_stats
 
 PROBED = {
     "raw.demo-crm.public.account": "raw topic",

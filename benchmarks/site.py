@@ -84,11 +84,20 @@ class Site:
 
 @contextmanager
 def site(
-    settings: Settings, say: Say, *, customers: int = 500, orders: int = 1000, fresh: bool = True, keep: bool = False
+    settings: Settings,
+    say: Say,
+    *,
+    customers: int = 500,
+    orders: int = 1000,
+    fresh: bool = True,
+    keep: bool = False,
+    plugins: tuple[str, ...] = (),
 ) -> Iterator[Site]:
-    """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases."""
+    """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases. `plugins`: archive sets
+    that Connect loads besides.
+    """
     own = bench_settings(settings)
-    stack = NativeStack(own)
+    stack = NativeStack(own, plugins=plugins)
     if fresh and own.state_dir.exists():
         stack.down()
         shutil.rmtree(own.state_dir)

@@ -21,9 +21,9 @@ from benchmarks.stages import Corpus, Stage, settle_all
 from benchmarks.watch import HIGHEST_US
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
-from streams.demo.watch import worker_stats
 from streams.hub.store import HubStore
 from streams.stack import processes
+from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_command, worker_environment
 
 LEAST_UPSERT = """

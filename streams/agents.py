@@ -31,7 +31,8 @@ def _on_wait(app: LaneApp, lane: str) -> Callable[[float, Exception], None]:
 
 def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], **options: Any) -> None:
     """raw topics → changes.<aggregate>."""
-    channel = app.lane("ingest", topics, **options)
+    # assemble is the slower one: what ingest saves where the cores are crowded is its gain.
+    channel = app.lane("ingest", topics, gather=1.5, **options)
 
     async def work(batch: Batch) -> None:
         fault_point("ingest.read")

@@ -38,6 +38,7 @@ from streams.provision.topics import change_topics
 from streams.repair.tend import tend
 from streams.repair.watch import Watch
 from streams.resolve.ownership import load_ownership
+from streams.runtime.apart import run_apart
 from streams.runtime.code_tables import CodeTables
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp
@@ -48,6 +49,7 @@ from streams.walk.assemble import Assemble
 from streams.walk.ingest import Ingest
 from streams.walk.invariants import Checking
 from streams.walk.refreshing import Refreshing
+from streams.walk.summing import Summing
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
 from streams.writeback.plan import Planner
@@ -57,7 +59,7 @@ from streams.writeback.work import Adapter
 
 logger = get_logger(__name__)
 
-STUCK_LEAVES_WITHIN = 15.0
+STUCK_LEAVES_WITHIN = 8.0
 """Seconds that a stuck worker may take to leave before it just ends."""
 
 ROLES = ("ingest", "assemble", "deliver")
@@ -83,11 +85,11 @@ class SystemRoute:
         self._learned = 0
 
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
-        """(system, entities that the table of this topic gives, those of them that other tables give too)."""
+        """(system, entities that the table of this topic makes, those that it gives and other tables make too)."""
         name = self._topics[topic]
-        own = list(self._tables[name].entities)
-        others = {entity for other, table in self._tables.items() if other != name for entity in table.entities}
-        return self.decoder.system, own, [entity for entity in own if entity in others]
+        own = self._tables[name]
+        others = {entity for other, table in self._tables.items() if other != name for entity in table.makes}
+        return self.decoder.system, list(own.makes), [entity for entity in own.entities if entity in others]
 
     def at_epoch(self, epoch: int) -> None:
         """The records that come next are of this epoch of the source."""
@@ -170,7 +172,7 @@ def _beside_assemble(
     conflict_message: Callable[[Conflict, int], tuple[str, bytes, bytes]],
     encode: Callable[[Change], bytes],
 ) -> list[Any]:
-    """What looks at flows that came to rest, and what tells aggregates later that something they refer to was linked."""
+    """What looks at flows that came to rest, what tells aggregates later that something they refer to was linked, and what sums."""
     name = settings.worker_name
     producer = Producer(
         {
@@ -185,6 +187,7 @@ def _beside_assemble(
     return [
         Checking(looking, assemble, policy, conflict_message, producer),
         Refreshing(HubStore(settings.hub, f"opshub-refresh-{name}"), producer, encode),
+        Summing(HubStore(settings.hub, f"opshub-sums-{name}"), producer, encode),
     ]
 
 
@@ -288,7 +291,10 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
         "worker %s is up: %s; http://%s:%s/stats", settings.worker_name, ", ".join(app.lanes), settings.host, port
     )
     crashed = asyncio.ensure_future(app.wait_until_stopped())
-    delivering = asyncio.ensure_future(app.deliverer.run()) if app.deliverer is not None else None
+    delivering: asyncio.Future[None] | None = None
+    if app.deliverer is not None:
+        # In a thread: a delivery is many questions and answers, and each would wait until a batch of assemble is settled.
+        delivering = asyncio.ensure_future(run_apart(app.deliverer.run, "deliver"))
     asked = asyncio.ensure_future(stopping.wait())
     tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
     beside = [asyncio.ensure_future(one.run()) for one in app.beside]

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the changes that it produced are,
 as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and commits in transactions; bare does the same
-without a framework.
+without a framework. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import lanes, recording
+from benchmarks import jdbc_sink, lanes, recording
 from benchmarks.peers.install import PEERS, ROOT, install
 from benchmarks.run import machine
 from benchmarks.site import Site, site
@@ -97,7 +97,8 @@ def main() -> int:
     runs: dict[str, list[dict[str, float]]] = {}
     equal: dict[str, bool] = {}
     info = machine()
-    with site(load_settings(), say) as here:
+    whole: dict[str, Any] = {}
+    with site(load_settings(), say, plugins=() if given.only else (jdbc_sink.PLUGIN,)) as here:
         make_backlog(here, given.rows, say)
         known = [topic for system in here.systems for topic in system.topics]
         raws = [r for r in recording.in_commit_order(recording.read_topics(here.settings.kafka, known)) if r.value()]
@@ -121,6 +122,11 @@ def main() -> int:
                     made = changes_in(here.settings.kafka, out)
                     wanted = wanted or made
                     equal[way] = made == wanted
+        if not given.only:
+            try:
+                whole = jdbc_sink.compare(here, given.rows, given.repeats, say)
+            except TimeoutError as error:
+                failed["Debezium + JDBC sink"] = str(error)
     told_all: list[dict[str, Any]] = [
         {"peer": way, "work": WORK, "events_per_s": round(statistics.median(r["per_second"] for r in all_)), "cpu_us": round(statistics.median(r["us"] for r in all_), 1),
          "equal_output": equal[way], "runs": len(all_)}
@@ -130,12 +136,13 @@ def main() -> int:
         {"peer": way, "work": WORK, "events_per_s": None, "cpu_us": None, "equal_output": False, "error": text}
         for way, text in failed.items()
     ]
+    told_all += whole.get("ways", [])
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
     table = Table(title=f"the same work, the same {count:,} records, load before {info['load_before']}")
     for head in ("peer", "events/s", "CPU us", "output equal"):
         table.add_column(head, justify="left" if head == "peer" else "right")
-    for t in sorted(told_all, key=lambda t: -(t["events_per_s"] or 0)):
+    for t in sorted((t for t in told_all if t["work"] == WORK), key=lambda t: -(t["events_per_s"] or 0)):
         table.add_row(
             t["peer"],
             f"{t['events_per_s'] or 0:,}",
@@ -143,6 +150,8 @@ def main() -> int:
             "yes" if t["equal_output"] else t.get("error", "no")[:80],
         )
     Console().print(table)
+    if whole:
+        print(jdbc_sink.summary(whole))
     return 0
 
 

@@ -52,10 +52,10 @@ GRANT SELECT, INSERT, DELETE ON opshub_signal TO "${env:DEMO_CRM_CAPTURE_USER}";
 
 -- Write-back: it looks up and reads back, and changes only what other systems master.
 GRANT SELECT ON account, contact, product, opportunity, opportunity_item TO "${env:DEMO_CRM_WRITEBACK_USER}";
-GRANT UPDATE (erp_customer_no, credit_blocked) ON account TO "${env:DEMO_CRM_WRITEBACK_USER}";
+GRANT UPDATE (erp_customer_no, credit_blocked, open_amount, overdue_amount) ON account TO "${env:DEMO_CRM_WRITEBACK_USER}";
 GRANT UPDATE (erp_order_no, erp_order_status, shipment_status, payment_status) ON opportunity TO "${env:DEMO_CRM_WRITEBACK_USER}";
 GRANT INSERT (id, sku, name, description, family, unit, gtin, list_price, currency_iso_code, is_active),
-      UPDATE (name, description, family, unit, gtin, list_price, currency_iso_code, is_active)
+      UPDATE (name, description, family, unit, gtin, list_price, currency_iso_code, is_active, stock_available)
     ON product TO "${env:DEMO_CRM_WRITEBACK_USER}";
 
 DO $opshub$

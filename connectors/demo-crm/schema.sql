@@ -57,6 +57,9 @@ COMMENT ON COLUMN account.owner_name IS 'Sales person, full name';
 COMMENT ON COLUMN account.tags IS 'Free labels, in the order in which people added them';
 COMMENT ON COLUMN account.notes IS 'Wide free text, often stored out of line (TOAST): missing from events that do not touch it';
 COMMENT ON COLUMN account.is_deleted IS 'In the recycle bin; the row may be removed later';
+ALTER TABLE account ADD COLUMN IF NOT EXISTS open_amount numeric(18,2), ADD COLUMN IF NOT EXISTS overdue_amount numeric(18,2);
+COMMENT ON COLUMN account.open_amount IS 'What the customer owes by the ERP''s invoices; written back';
+COMMENT ON COLUMN account.overdue_amount IS 'Of open_amount, what is past its due date; written back';
 CREATE INDEX IF NOT EXISTS account_name ON account (lower(name));
 CREATE INDEX IF NOT EXISTS account_tax_id ON account (tax_id);
 CREATE INDEX IF NOT EXISTS account_erp_customer_no ON account (erp_customer_no);
@@ -103,6 +106,8 @@ COMMENT ON COLUMN product.family IS 'Picklist: Fasteners, Bearings, Drives, Sens
 COMMENT ON COLUMN product.unit IS 'pcs, kg, m, h';
 COMMENT ON COLUMN product.gtin IS 'EAN-13 / GTIN, 13 digits';
 COMMENT ON COLUMN product.list_price IS 'Net price for one unit in currency_iso_code; two decimals where the ERP has five';
+ALTER TABLE product ADD COLUMN IF NOT EXISTS stock_available numeric(18,6);
+COMMENT ON COLUMN product.stock_available IS 'What can still be promised, over all warehouses of the ERP; written back';
 
 CREATE TABLE IF NOT EXISTS opportunity (
     id                 uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Which = Annotated[str, typer.Argument(help="Number or key of the intent.")]
@@ -40,17 +41,38 @@ def list_waiting(
     if not found:
         typer.echo("nothing waits for a decision" if not everything else "there are no intents yet")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("number", "rule", "state", "why", "said yes", "until")
     for one in found:
-        yes = [said["who"] for said in one["decisions"] if said["what"] == "approve"]
-        needed = f"{len(set(yes))} of {one['people']}" if one["people"] else ""
-        table.add_row(
-            str(one["id"]), one["rule"], one["state"], one["problem"] or "", needed, (one["expires_at"] or "")[:16]
-        )
-    Console().print(table)
+        typer.echo(f"{one['id']:>6}  {one['state']:10} {about(one)}")
+        typer.echo(f"{'':8}{'; '.join([one['rule'], *_standing(one)])}")
+    if any(one["state"] == "waiting" for one in found):
+        typer.echo("`opshub approvals show NUMBER` tells what would be sent; approve NUMBER or reject NUMBER decides")
+
+
+def _standing(intent: dict[str, Any]) -> list[str]:
+    """Why people are asked, who said yes, until when."""
+    told = [intent["problem"]] if intent["problem"] else []
+    if intent["people"]:
+        yes = {said["who"] for said in intent["decisions"] if said["what"] == "approve"}
+        told.append(f"{len(yes)} of {intent['people']} said yes" + (f" ({', '.join(sorted(yes))})" if yes else ""))
+    if intent["state"] == "waiting" and intent["expires_at"]:
+        told.append(f"expires {_minute(intent['expires_at'])}")
+    return told
+
+
+def _minute(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def about(intent: dict[str, Any]) -> str:
+    """What an intent is about, as people call it: number, name, customer, amount."""
+    told = intent["about"]
+    parts = [told.get("number"), told.get("name") if told.get("name") != told.get("customer") else None]
+    words = " ".join(part for part in parts if part) or told.get("entity", "")
+    if told.get("customer"):
+        words += f", {told['customer']}"
+    if told.get("amount") is not None:
+        words += f", {Decimal(told['amount']).scaleb(-4):,.2f} {told.get('currency') or ''}".rstrip()
+    return words
 
 
 def show(which: Which, as_json: AsJson = False) -> None:
@@ -58,22 +80,58 @@ def show(which: Which, as_json: AsJson = False) -> None:
 
     Example: opshub approvals show 17
     """
-    from streams.writeback.desk import Desk
+    from streams.writeback.desk import PENDING, Desk
 
     with Desk(load_settings().hub) as desk:
         found = desk.intent(which)
+        if found["state"] in PENDING:
+            found["would_send"] = desk.would_send(found["id"], *_rules())
     if as_json:
         typer.echo(json.dumps(found))
         return
+    typer.echo(f"about       {about(found)}")
     for name in ("id", "rule", "key", "state", "problem", "attempts", "created_at", "expires_at", "done_at"):
         typer.echo(f"{name:11} {found[name] if found[name] is not None else '-'}")
-    for name in ("reasons", "decisions", "request", "result"):
-        if found[name]:
-            typer.echo(f"{name}:\n{json.dumps(found[name], indent=2, ensure_ascii=False)}")
+    for name in ("reasons", "decisions", "would_send", "request", "result"):
+        told = found.get(name)
+        if told:
+            typer.echo(f"{name.replace('_', ' ')}:")
+            typer.echo("\n".join(f"  {line}" for line in _lines(told)))
     typer.echo("log:")
     for line in found["log"]:
         detail = json.dumps(line["detail"], ensure_ascii=False) if line["detail"] else ""
         typer.echo(f"  {line['at'][:19]}  {line['who']}  {line['what']}  {detail}")
+
+
+def _lines(told: Any) -> list[str]:
+    """A tree of values as people read it: what is sent first, statements with their line ends last."""
+    if isinstance(told, str):
+        return told.strip().splitlines()
+    if not isinstance(told, list) or not any(isinstance(one, dict) and "sql" in one for one in told):
+        return json.dumps(told, indent=2, ensure_ascii=False).splitlines()
+    values = [one for one in told if "sql" not in one]
+    lines = [line for one in values for line in json.dumps(one, indent=2, ensure_ascii=False).splitlines()]
+    for one in told:
+        if "sql" in one:
+            lines += [f"-- {one['step']}", *one["sql"].splitlines()]
+    return lines
+
+
+def _rules() -> tuple[dict[str, Any], dict[str, Any]]:
+    """(rules by <system>/<name>, adapters by system) to tell what would be sent; none of them is opened."""
+    from streams.paths import connectors_dir
+    from streams.writeback.http import HttpAdapter
+    from streams.writeback.rules import SqlTarget, load_rules
+    from streams.writeback.sql import SqlAdapter
+
+    settings = load_settings()
+    loaded = load_rules(connectors_dir(settings), settings.systems)
+    rules = {f"{system}/{name}": rule for system, told in loaded.items() for name, rule in told.rules.items()}
+    adapters = {
+        system: SqlAdapter(told.target, "desk") if isinstance(told.target, SqlTarget) else HttpAdapter(told.target)
+        for system, told in loaded.items()
+    }
+    return rules, adapters
 
 
 def approve(
@@ -106,10 +164,17 @@ def _decide(which: str, what: str, why: str, by: str | None, as_json: bool) -> N
     from streams.writeback.desk import Desk
 
     with Desk(load_settings().hub) as desk:
-        found: dict[str, Any] = desk.decide(which, by or getpass.getuser(), what, why)
+        found: dict[str, Any] = desk.decide(which, by or who(), what, why)
     if as_json:
         typer.echo(json.dumps(found))
         return
-    left = found["people"] - len({said["who"] for said in found["decisions"] if said["what"] == "approve"})
-    more = f"; {left} more must say yes" if found["state"] == "waiting" and left > 0 else ""
+    if found["state"] == "waiting":
+        yes = {
+            said["who"]
+            for said in found["decisions"]
+            if said["what"] == "approve" and said["reasons"] == found["reasons"]
+        }
+        more = f": {len(yes)} of {found['people']} people said yes"
+    else:
+        more = "; it is delivered now, unless another reason to ask has come up" if found["state"] == "approved" else ""
     typer.echo(f"intent {found['id']} is {found['state']}{more}")

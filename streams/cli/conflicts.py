@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 from streams.cli.fields import shown, typed
 from streams.cli.identity import finish, hub
 from streams.cli.send import send
@@ -66,6 +65,8 @@ def _standing(one: inbox.Logged) -> str:
         return "a person decides: `opshub identity merge`, if they are one"
     if one.outcome == "flip_flop":
         return f"they overwrote each other {one.turns} times; write-back of it is stopped until you `resolve` it"
+    if one.kind == "invariant" and one.outcome == "open":
+        return f"{one.rule}; {_ELSEWHERE['invariant']}"
     if one.outcome == "open":
         return f"{one.winner}'s stands until you `resolve` it"
     by = "your decision stands" if one.outcome == "decided" else f"{one.winner or 'nobody'}'s stands"
@@ -138,7 +139,7 @@ def resolve(
         connection.execute(
             "UPDATE conflict SET decided_by = %(who)s, turns = 0, resolved_at = CASE WHEN %(who)s::text IS NULL THEN now() END,"
             " outcome = CASE WHEN %(who)s::text IS NULL THEN 'over' ELSE 'decided' END WHERE id = %(id)s",
-            {"who": None if release else getpass.getuser(), "id": one.id},
+            {"who": None if release else who(), "id": one.id},
         )
         row = connection.execute("SELECT aggregate_id::text FROM entity WHERE id = %s", [one.entity_id]).fetchone()
         send(

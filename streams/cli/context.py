@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import signal
 import sys
 import threading
@@ -39,6 +41,14 @@ def load_settings(**flags: Any) -> Settings:
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
     missing = {name: known.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
     return settings.model_copy(update=missing)
+
+
+def who() -> str:
+    """The person at the keyboard, for the audit; in a container the user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 from streams.errors import ConfigError
 from streams.repair.dlq import STATES, DeadLetters, Filter, Letter
 
@@ -34,7 +34,11 @@ def list_letters(
     Example: opshub dlq list --stage mapping --topic 'raw.demo-crm.*'
     """
     wanted = _filter(None, topic, key, stage, kind, reason_has, state or ["dead", "parked", "retry"])
-    _tell(_letters().find(wanted, limit), as_json)
+    letters = _letters()
+    found = letters.find(wanted, limit)
+    every = letters.count(wanted) if len(found) == limit else len(found)
+    notes = [f"{len(found):,} of {every:,}: --limit shows more"] if every > len(found) else []
+    _tell(found, as_json, notes)
 
 
 def show(letter: Annotated[int, typer.Argument(help="Its number.")], as_json: Json = False) -> None:
@@ -70,7 +74,7 @@ def edit(
         raise ConfigError(
             f"{file} cannot be read: {error.strerror}", remedy="name a file, or - for standard input"
         ) from error
-    _tell([_letters().edit(letter, value.rstrip(b"\n"))], as_json)
+    _tell([_letters().edit(letter, value.rstrip(b"\n"))], as_json, [f"`opshub dlq retry {letter}` tries it so"])
 
 
 def retry(
@@ -84,7 +88,14 @@ def retry(
     Example: opshub dlq retry --stage mapping --dry-run
     """
     wanted = _chosen(letters, topic, key, stage, kind, reason_has, every)
-    _tell(_letters().retry(wanted, limit=limit, force=force, dry_run=dry_run), as_json)
+    there = _letters()
+    chosen = there.retry(wanted, limit=limit, force=force, dry_run=True)
+    notes = there.left_alone(wanted, chosen, force=force)
+    if not dry_run:
+        chosen = there.retry(wanted, limit=limit, force=force)
+    if chosen:
+        notes.insert(0, _done(len(chosen), "tried again", dry_run) + "; `opshub dlq list` shows what failed again")
+    _tell(chosen, as_json, notes)
 
 
 def drop(
@@ -95,11 +106,16 @@ def drop(
 ) -> None:  # fmt: skip
     """Give letters up for good; what waits behind them goes on."""
     wanted = _chosen(letters, topic, key, stage, kind, reason_has, every)
-    _tell(_letters().drop(wanted, reason, limit=limit, dry_run=dry_run), as_json)
+    chosen = _letters().drop(wanted, reason, limit=limit, dry_run=dry_run)
+    _tell(chosen, as_json, [_done(len(chosen), "dropped", dry_run)] if chosen else [])
 
 
 def _letters() -> DeadLetters:
-    return DeadLetters(load_settings(), getpass.getuser())
+    return DeadLetters(load_settings(), who())
+
+
+def _done(count: int, what: str, dry_run: bool) -> str:
+    return f"{count:,} {'would be' if dry_run else 'letter is' if count == 1 else 'letters are'} {what}"
 
 
 def _chosen(
@@ -120,9 +136,11 @@ def _filter(
     return Filter(tuple(ids or ()), tuple(states or ()), topic, key, stage, kind, reason)
 
 
-def _tell(letters: list[Letter], as_json: bool) -> None:
+def _tell(letters: list[Letter], as_json: bool, notes: list[str]) -> None:
+    for note in notes:
+        typer.echo(note, err=True)
     if as_json:
-        typer.echo(json.dumps({"letters": [letter.shown() for letter in letters]}))
+        typer.echo(json.dumps({"letters": [letter.shown() for letter in letters], "notes": notes}))
         return
     from rich.console import Console
     from rich.table import Table
@@ -139,5 +157,5 @@ def _tell(letters: list[Letter], as_json: bool) -> None:
             letter.stage,
             letter.reason[:200],
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 240)  # a pipe has no width, and grep wants whole lines
     console.print(table if letters else "no letters")

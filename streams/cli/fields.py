@@ -7,8 +7,16 @@ from typing import Any
 
 from streams.errors import ConfigError
 from streams.mapping.canon import entity_type
+from streams.mapping.cleanse.registry import make
 from streams.mapping.problems import BadValue
 from streams.mapping.shown import canonical, readable
+
+_FORMS = {
+    "phone": "as in +49 30 901820",
+    "tax_id": "with its country, as in DE136695976",
+    "currency": "as in EUR",
+    "language": "as in de",
+}
 
 
 def shown(entity: str, field: str, value: Any) -> str:
@@ -19,6 +27,14 @@ def shown(entity: str, field: str, value: Any) -> str:
         if kind.fields[field].kind in ("decimal", "timestamp", "date"):
             return "nothing" if value is None else str(value)
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _cleansed(field: str, text: str) -> str:
+    """A phone, an address, a code in the form in which systems' values come: what is none would stand before all of them."""
+    name = "country" if field.endswith("_country") else field
+    if name not in ("phone", "email", "tax_id", "country", "currency", "language"):
+        return text
+    return str(make(name, country=None, timezone="UTC", note=lambda reason, value: None).convert(text))
 
 
 def typed(entity: str, field: str, text: str) -> Any:
@@ -37,12 +53,13 @@ def typed(entity: str, field: str, text: str) -> Any:
             if not isinstance(value, list if of.kind == "tags" else dict):
                 raise ValueError(text)
         else:
-            value = canonical(of, text, "opshub")
+            value = canonical(of, _cleansed(field, text), "opshub")
     except (KeyError, ValueError, BadValue) as error:
         forms = {"bool": "true or false", "int": "a whole number", "tags": '["a", "b"]', "map": '{"a": "b"}',
                  "decimal": "as in 1250.50", "date": "as in 2026-03-31", "timestamp": "as in 2026-03-31T08:00:00Z"}  # fmt: skip
         raise ConfigError(
-            f"{text!r} is no value of {entity}.{field}: {error}", remedy=f"write it {forms.get(of.kind, 'as text')}"
+            f"{text!r} is no value of {entity}.{field}: {error}",
+            remedy=f"write it {forms.get(of.kind) or _FORMS.get(field, 'as text')}",
         ) from error
     if of.allowed and value not in of.allowed:
         raise ConfigError(f"{entity}.{field} is never {text!r}", remedy=f"one of {', '.join(of.allowed)}")

@@ -72,7 +72,8 @@ def check(
     else:
         for one in broken:
             typer.echo(
-                f"{one['what']}: {one['entity']} {one['number'] or one['id']}, {one['says']} against {one['should']}"
+                f"{one['what']}: {one['entity']} {one['number'] or one['id']}"
+                + ("" if one["says"] is None else f", {_said(one, 'says')} against {_said(one, 'should')}")
             )
         for flow in stuck:
             typer.echo(f"stuck in {flow['stage']} for {flow['silent_s'] // day} days: {flow['number'] or flow['id']}")
@@ -94,7 +95,7 @@ def _print(flow: dict[str, Any]) -> None:
     typer.echo(
         "  "
         + ", ".join(
-            f"{record.get(f'{name}_count') or 0} {name.replace('_', ' ')}s"
+            _count(record.get(f"{name}_count") or 0, name.replace("_", " "))
             for name in ("line", "shipment", "invoice", "payment", "service_request")
         )
     )
@@ -117,6 +118,18 @@ def _print(flow: dict[str, Any]) -> None:
     ]
     for intent in open_ones:
         typer.echo(f"  {intent['state']}: {intent['rule']}" + (f" ({intent['problem']})" if intent["problem"] else ""))
+
+
+def _said(one: dict[str, Any], name: str) -> str:
+    """A side of a broken rule: an amount, a quantity of a line, or a number of orders."""
+    value = one[name]
+    if value is None or one["entity"] == "opportunity":
+        return str(value)
+    return _money(value) if one["entity"] != "sales_order_line" else f"{Decimal(value).scaleb(-6).normalize():f}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _money(value: int | None) -> str:

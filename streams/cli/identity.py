@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import msgspec
 import psycopg
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 from streams.cli.fields import shown
 from streams.cli.send import send, wait
 from streams.errors import EnvironmentFault
@@ -18,7 +17,12 @@ from streams.identity import inbox, people
 from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Name = Annotated[str, typer.Argument(help="A canonical id, or system:key as in demo-erp:1042.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A canonical id, or system:key as in demo-erp:1042 (a customer first); demo-erp:product:1042 says which."
+    ),
+]
 Why = Annotated[str, typer.Option(help="Why; kept beside it.")]
 
 
@@ -155,7 +159,7 @@ def note(connection: psycopg.Connection[Any], what: str, loser: str, winner: str
     """Write down who did what."""
     connection.execute(
         "INSERT INTO identity_log (who, what, loser, winner, why) VALUES (%s, %s, %s, %s, %s)",
-        [getpass.getuser(), what, loser, winner, why],
+        [who(), what, loser, winner, why],
     )
 
 

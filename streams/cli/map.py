@@ -14,7 +14,6 @@ from streams.cli.map_rows import (
     catalog_of,
     connect_to,
     file_rows,
-    finding_of,
     findings_of,
     folders_of,
     learn_codes,
@@ -48,26 +47,22 @@ def check(
 
     Example: opshub map check demo-erp --live
     """
-    from streams.mapping.compile import compile_dictionary
-    from streams.mapping.language import load_dictionary
-    from streams.mapping.problems import DictionaryError
+    from streams.mapping.faults import look
 
     settings = load_settings(state_dir=state_dir)
     found: list[dict[str, Any]] = []
     wrong = False
     summary: list[str] = []
     for folder in folders_of(settings, systems):
-        try:
-            dictionary = load_dictionary(folder)
-            compiled = compile_dictionary(dictionary)
-            said = findings_of(settings, folder, dictionary, compiled, live, dsn)
-            examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
-            summary.append(f"{folder.name}: {len(compiled.tables)} tables, {examples} examples")
-            found += [f for f in said if f["level"] != "examples"]
-        except DictionaryError as error:
+        looked = look(folder)
+        said = findings_of(settings, folder, looked, live, dsn)
+        found += [f for f in said if f["level"] != "examples"]
+        if looked.problems:
             wrong = True
-            summary.append(f"{folder.name}: {len(error.problems)} faults")
-            found += [finding_of("error", problem) for problem in error.problems]
+            summary.append(f"{folder.name}: its examples were not run, the dictionary is wrong")
+        elif looked.compiled is not None:
+            examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
+            summary.append(f"{folder.name}: {len(looked.compiled.tables)} tables, {examples} examples")
     errors = [f for f in found if f["level"] == "error"]
     if as_json:
         typer.echo(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from streams.mapping.catalog import LiveTable
     from streams.mapping.compile import CompiledDictionary
     from streams.mapping.draft import Samples
-    from streams.mapping.language import Dictionary
+    from streams.mapping.faults import Looked
     from streams.settings import Settings
 
 
@@ -75,19 +75,22 @@ def catalog_of(connection: psycopg.Connection[Any]) -> dict[str, LiveTable]:
     return read_catalog(connection)
 
 
-def findings_of(
-    settings: Settings, folder: Path, dictionary: Dictionary, compiled: CompiledDictionary, live: bool, dsn: str | None
-) -> list[dict[str, Any]]:
-    """Warnings, examples that fail, and what does not fit the live database."""
+def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, dsn: str | None) -> list[dict[str, Any]]:
+    """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
     from streams.mapping.examples import check_examples
     from streams.mapping.live import check_live
 
-    found = [finding_of("warning", problem) for problem in compiled.warnings]
+    found = [finding_of("error", problem) for problem in looked.problems]
+    dictionary, compiled = looked.dictionary, looked.compiled
+    if dictionary is None or compiled is None:
+        return found
     file = folder / "examples.yaml"
-    if file.is_file():
-        count, failed = check_examples(compiled, file)
-        found += [finding_of("error", problem) for problem in failed]
-        found.append({"level": "examples", "count": count})
+    if not looked.problems:
+        found += [finding_of("warning", problem) for problem in compiled.warnings]
+        if file.is_file():
+            count, failed = check_examples(compiled, file)
+            found += [finding_of("error", problem) for problem in failed]
+            found.append({"level": "examples", "count": count})
     if live:
         if dictionary.kind != "postgres":
             raise ConfigError(
@@ -96,7 +99,11 @@ def findings_of(
             )
         with connect_to(dsn_of(settings, folder, compiled, dsn)) as connection:
             catalog = catalog_of(connection)
-        found += [finding_of(level, problem) for level, problem in check_live(dictionary, compiled, catalog)]
+        found += [
+            finding_of(level, problem)
+            for level, problem in check_live(dictionary, compiled, catalog)
+            if not looked.problems or (level == "error" and not looked.cut_table(problem))
+        ]
     return found
 
 
@@ -113,11 +120,10 @@ def live_rows(settings: Settings, folder: Path, compiled: CompiledDictionary, ta
 
 def learn_codes(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> None:
     """Read the tables that are looked into."""
-    from streams.model.change import Position, RowChange
+    from streams.repair.source_rows import learn_codes as learn
 
-    for name in compiled.lookup_tables:
-        for row, key in live_rows(settings, folder, compiled, name, dsn):
-            compiled.learn(RowChange(compiled.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None))
+    if compiled.lookup_tables:
+        learn(dsn_of(settings, folder, compiled, dsn), compiled)
 
 
 def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
@@ -164,6 +170,7 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
             "key": m.key,
             "id": m.id,
             "deleted": m.deleted,
+            "part": m.part,
             "parent": m.parent,
             "same_as": m.same_as,
             "fields": fields_shown(m),
@@ -190,13 +197,12 @@ def values_now(
     name: str,
     columns: tuple[str, ...],
 ) -> tuple[list[dict[str, Any]], str]:
-    """What three rows of the live table give for a field now, or why they cannot be read."""
+    """What three rows of the live table, among the first 200, give for a field now, or why they cannot be read."""
     try:
         learn_codes(settings, folder, compiled, None)
-        rows = [
-            tried_row(compiled, table, row, key)
-            for row, key in islice(live_rows(settings, folder, compiled, table, None), 3)
-        ]
+        first = islice(live_rows(settings, folder, compiled, table, None), 200)
+        tried = (tried_row(compiled, table, row, key) for row, key in first)
+        rows = list(islice((one for one in tried if "rejected" in one or _makes(one, entity)), 3))
     except (EnvironmentFault, ConfigError) as error:
         return [], str(error)
     told = []
@@ -214,6 +220,10 @@ def values_now(
             shown["rejected"] = one["rejected"]
         told.append(shown)
     return told, ""
+
+
+def _makes(tried: dict[str, Any], entity: str) -> bool:
+    return any(record["entity"] == entity for record in tried["records"])
 
 
 def samples_of(connection: psycopg.Connection[Any], table: LiveTable) -> Samples:

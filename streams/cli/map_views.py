@@ -25,7 +25,9 @@ def show_findings(found: list[dict[str, Any]], summary: list[str]) -> None:
     for line in summary:
         console.print(line)
     counts = Counter(one["level"] for one in found)
-    told = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning") if counts[level])
+    told = ", ".join(
+        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning") if counts[level]
+    )
     console.print(told or "[green]all is right[/]")
 
 
@@ -57,7 +59,11 @@ def show_tried(tried: list[dict[str, Any]], notes: list[dict[str, Any]]) -> None
     for one in tried:
         made = one.get("records", [])
         title = f"{one['table']} → " + (
-            ", ".join(f"{r['entity']} {r['key']}{' (deleted)' if r['deleted'] else ''}" for r in made) or "nothing"
+            ", ".join(
+                f"{'part of ' if r['part'] else ''}{r['entity']} {r['key']}{' (deleted)' if r['deleted'] else ''}"
+                for r in made
+            )
+            or "nothing"
         )
         table = Table("row", "record", title=escape(title), title_justify="left", expand=True)
         left = "\n".join(f"{k}: {_short(v)}" for k, v in one["row"].items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,11 @@ from streams.cli.up import StateDir
 from streams.errors import OpshubError
 from streams.settings import Settings
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 SECTIONS: list[tuple[str, str]] = [
+    ("systems", "streams.repair.captured:captured"),
     ("records", "streams.repair.dlq:accounting"),
     ("source_changes", "streams.repair.source_shape:told"),
 ]
@@ -27,11 +31,10 @@ SECTIONS: list[tuple[str, str]] = [
 def collect(settings: Settings) -> dict[str, Any]:
     """The whole status as JSON values: `servers`, `workers`, and each of SECTIONS."""
     from streams.stack.native import NativeStack
-    from streams.stack.workers import list_workers
 
     found: dict[str, Any] = {
         "servers": [asdict(server) for server in NativeStack(settings).status()],
-        "workers": [asdict(worker) for worker in list_workers(settings)],
+        "workers": workers(settings),
     }
     for name, where in SECTIONS:
         module, _, function = where.partition(":")
@@ -40,6 +43,24 @@ def collect(settings: Settings) -> dict[str, Any]:
         except OpshubError as error:
             found[name] = {"error": str(error), "remedy": error.remedy}
     return found
+
+
+def workers(settings: Settings) -> list[dict[str, Any]]:
+    """Each worker: `{name, pid, supervised, partitions, lag, waiting}`; the last three are null where it does not answer."""
+    from streams.stack.worker_stats import worker_stats
+    from streams.stack.workers import list_workers
+
+    answers = {one["name"]: one for one in worker_stats(settings)}
+    found = {worker.name: asdict(worker) for worker in list_workers(settings)}
+    for name, answer in answers.items():
+        # One that a person runs by hand is none of the stack's.
+        found.setdefault(name, {"name": name, "pid": answer["pid"], "supervised": False})
+    for name, worker in found.items():
+        lanes = list(answers[name]["lanes"].values()) if name in answers else None
+        worker["partitions"] = None if lanes is None else [one for lane in lanes for one in lane["partitions"]]
+        worker["lag"] = None if lanes is None else sum(lane["lag"] for lane in lanes)
+        worker["waiting"] = answers[name]["waiting"] if name in answers else None
+    return sorted(found.values(), key=lambda worker: str(worker["name"]))
 
 
 def status(
@@ -55,6 +76,29 @@ def status(
         raise typer.Exit(1)
 
 
+def _show_systems(console: Console, systems: Any) -> None:
+    from rich.table import Table
+
+    if not isinstance(systems, list):
+        console.print(f"Systems: {systems['error']}\n    remedy: {systems['remedy']}", highlight=False)
+        return
+    table = Table("system", "connector", "taken", "waiting", "dead, parked", title="Systems", title_justify="left")
+    for one in systems:
+        aside = sum(counts["dead"] + counts["parked"] for counts in one["tables"].values())
+        colour = "green" if one["connector"] == "RUNNING" else "red"
+        table.add_row(
+            one["system"],
+            f"[{colour}]{one['connector'].lower()}[/]",
+            f"{one['taken']:,}",
+            f"{one['waiting']:,}",
+            f"{aside:,}",
+        )
+    console.print(table)
+    for one in systems:
+        if one["amiss"]:
+            console.print(f"[red]{one['system']}[/]: {one['amiss']}", highlight=False, soft_wrap=True)
+
+
 def _show(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -65,11 +109,23 @@ def _show(found: dict[str, Any]) -> None:
         state = "[green]healthy[/]" if server["healthy"] else "[red]not healthy[/]" if server["pid"] else "[dim]down[/]"
         servers.add_row(server["name"], str(server["port"]), str(server["pid"] or ""), state)
     console.print(servers)
-    workers = Table("worker", "pid", "supervised", title="Workers", title_justify="left")
+    table = Table(
+        "worker", "pid", "supervised", "partitions", "lag", "waits for", title="Workers", title_justify="left"
+    )
     for worker in found["workers"]:
-        workers.add_row(worker["name"], str(worker["pid"] or "down"), "yes" if worker["supervised"] else "no")
+        answers = worker["partitions"] is not None
+        table.add_row(
+            worker["name"],
+            str(worker["pid"] or "down"),
+            "yes" if worker["supervised"] else "no",
+            str(len(worker["partitions"])) if answers else "",
+            f"{worker['lag']:,}" if answers else "",
+            worker["waiting"] or "" if answers else "does not answer",
+        )
     if found["workers"]:
-        console.print(workers)
+        console.print(table)
+    if found["systems"] != found["records"]:  # both say so when the hub is away
+        _show_systems(console, found["systems"])
     records, changed = found["records"], found["source_changes"]
     if "error" in records:
         console.print(f"Records: {records['error']}\n    remedy: {records['remedy']}", highlight=False)

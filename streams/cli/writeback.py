@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from typing import Annotated, Any
 
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Scope = Annotated[str, typer.Argument(help="A system, or one rule as <system>/<rule>.")]
 
 
-def _scopes() -> tuple[Any, list[str]]:
+def _scopes() -> tuple[Any, dict[str, str]]:
+    """The settings, and systems and rules, each with the mode of the rule."""
     from streams.paths import connectors_dir
     from streams.writeback.rules import load_rules
 
     settings = load_settings()
     rules = load_rules(connectors_dir(settings), settings.systems)
-    return settings, [*rules, *(f"{system}/{name}" for system, told in rules.items() for name in told.rules)]
+    modes = {f"{system}/{name}": _mode(rule) for system, told in rules.items() for name, rule in told.rules.items()}
+    return settings, dict.fromkeys(rules, "") | modes
+
+
+def _mode(rule: Any) -> str:
+    return f"live for {rule.share:.0%}" if rule.mode == "live" and rule.share < 1 else str(rule.mode)
 
 
 def status(as_json: AsJson = False) -> None:
@@ -33,17 +38,24 @@ def status(as_json: AsJson = False) -> None:
     settings, scopes = _scopes()
     with Desk(settings.hub) as desk:
         counts = desk.counts()
-        paused = [row["scope"] for row in desk.rows("pauses")]
+        pauses = {row["scope"]: row for row in desk.rows("pauses")}
+    paused = list(pauses)
     told: dict[str, dict[str, int]] = {scope: {} for scope in scopes if "/" in scope}
     for row in counts:
         told.setdefault(row["rule"], {})[row["state"]] = row["count"]
     if as_json:
-        typer.echo(json.dumps({"rules": told, "paused": paused}))
+        typer.echo(
+            json.dumps({"rules": told, "modes": {s: mode for s, mode in scopes.items() if mode}, "paused": paused})
+        )
         return
     for rule, states in told.items():
-        stopped = " (paused)" if rule in paused or rule.partition("/")[0] in paused else ""
+        how = scopes.get(rule, "not in writeback.yaml any more")
+        stopped = pauses.get(rule) or pauses.get(rule.partition("/")[0])
+        if stopped:
+            why = f": {stopped['reason']}" if stopped["reason"] else ""
+            how += f", paused by {stopped['who']} since {stopped['at'][:16]}{why}"
         typer.echo(
-            f"{rule}{stopped}: "
+            f"{rule} ({how}): "
             + (", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "nothing yet")
         )
 
@@ -60,7 +72,7 @@ def pause(scope: Scope, reason: Annotated[str, typer.Option(help="For those who 
     if scope not in scopes:
         raise ConfigError(f"there is no system or rule {scope!r}", remedy=f"one of {', '.join(scopes)}")
     with Desk(settings.hub) as desk:
-        desk.pause(scope, getpass.getuser(), reason)
+        desk.pause(scope, who(), reason)
     typer.echo(f"{scope} is paused; `opshub writeback resume {scope}` goes on")
 
 

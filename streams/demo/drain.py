@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from streams.demo.watch import Figures, figures, wait_quiet
 from streams.errors import EnvironmentFault
+from streams.hub.queries import queries
 from streams.provision.systems import System
-from streams.provision.topics import change_topics
+from streams.provision.topics import change_topics, offsets
 from streams.settings import Settings
 from streams.simulator.setup import dsn_of
+from streams.walk.assemble import WITHIN
 
 MARKERS = {
     "demo-crm": (
@@ -37,7 +39,8 @@ def drain(
     seconds: float,
     tick: Callable[[Figures], None] = lambda _: None,
 ) -> None:
-    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, then the lanes run empty.
+    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, the lanes run empty, and what
+    they left to be summed is summed, sooner than its time.
 
     Raises EnvironmentFault when that takes longer than `seconds`.
     """
@@ -50,13 +53,36 @@ def drain(
     end = time.monotonic() + seconds
     while time.monotonic() < end and raw_records(settings, systems) < awaited:
         time.sleep(0.1)
-    if not wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick):
+    quiet = wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick)
+    while quiet and _sum_now(settings.hub, end):
+        quiet = wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick)
+    if not quiet:
         now = figures(settings)
         raise EnvironmentFault(
             f"after {seconds:.0f} s there still are {now.lag} records to read "
             f"({now.workers} workers, {now.partitions} of {partitions} partitions)",
             remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
         )
+
+
+HURRY_SECONDS = 10.0
+
+
+def _sum_now(dsn: str, end: float) -> bool:
+    """Wait until nothing is to be summed; whether anything was. Of `end` on nothing is waited for."""
+    hurried = 0.0
+    any_left = False
+    with psycopg.connect(dsn, autocommit=True) as hub:
+        while time.monotonic() < end:
+            row = hub.execute(queries()["sums_left"]).fetchone()
+            if row is None or not row[0]:
+                return any_left
+            any_left = True
+            if time.monotonic() > hurried + HURRY_SECONDS:
+                hub.execute(queries()["hurry_sums"], {"within": WITHIN["customer"]})
+                hurried = time.monotonic()
+            time.sleep(0.1)
+    return any_left
 
 
 def count_partitions(settings: Settings, systems: list[System]) -> int:
@@ -73,14 +99,5 @@ def count_partitions(settings: Settings, systems: list[System]) -> int:
 
 def raw_records(settings: Settings, systems: list[System]) -> int:
     """Records that capture has written to the raw topics (which have no transaction markers, so that offsets count them)."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-demo", "log_level": 0})
-    try:
-        topics = consumer.list_topics(timeout=10).topics
-        total = 0
-        for topic in (topic for system in systems for topic in system.topics):
-            for partition in topics[topic].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                total += high - low
-        return total
-    finally:
-        consumer.close()
+    topics = [topic for system in systems for topic in system.topics]
+    return sum(high - low for low, high in offsets(settings, topics).values())

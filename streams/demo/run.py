@@ -12,7 +12,7 @@ import psycopg
 
 from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
-from streams.demo.watch import Figures, figures, worker_stats
+from streams.demo.watch import Figures, figures
 from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
 from streams.provision.plan import apply
@@ -25,6 +25,7 @@ from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.environment import load_env
 from streams.stack.launch import Report
 from streams.stack.native import NativeStack
+from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import start_pair, stop_all_workers
 
 

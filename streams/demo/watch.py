@@ -1,17 +1,15 @@
-"""Watch the workers from outside: their figures over HTTP, summed over all of them."""
+"""Watch the workers from outside: their figures, summed over all of them."""
 
 from __future__ import annotations
 
-import json
 import time
-from functools import cache
 from typing import Any
 
-import httpx
 import msgspec
 from hdrh.histogram import HdrHistogram
 
 from streams.settings import Settings
+from streams.stack.worker_stats import worker_stats
 
 
 class Figures(msgspec.Struct):
@@ -37,35 +35,6 @@ class Figures(msgspec.Struct):
             return {"p50": 0.0, "p99": 0.0, "max": 0.0}
         told = (merged.get_value_at_percentile(50), merged.get_value_at_percentile(99), merged.get_max_value())
         return {name: round(us / 1000, 1) for name, us in zip(("p50", "p99", "max"), told, strict=True)}
-
-
-@cache
-def _client() -> httpx.Client:
-    """One for all: making one reads the certificates of all authorities, which takes longer than what is asked."""
-    return httpx.Client(trust_env=False)
-
-
-def worker_ports(settings: Settings) -> list[tuple[str, int]]:
-    """(name, port) of each worker that noted its port in the state folder."""
-    found = []
-    for note in sorted((settings.state_dir / "run").glob("worker-*.port")):
-        try:
-            found.append((note.stem.removeprefix("worker-"), int(json.loads(note.read_text(encoding="utf-8"))["port"])))
-        except (OSError, ValueError, KeyError):
-            continue
-    return found
-
-
-def worker_stats(settings: Settings, *, reset: bool = False, timeout: float = 2.0) -> list[dict[str, Any]]:
-    """What each worker that answers says of itself."""
-    told = []
-    asked = {"reset": "1"} if reset else None
-    for _, port in worker_ports(settings):
-        try:
-            told.append(_client().get(f"http://{settings.host}:{port}/stats", params=asked, timeout=timeout).json())
-        except (httpx.HTTPError, ValueError):
-            continue
-    return told
 
 
 def figures(settings: Settings) -> Figures:

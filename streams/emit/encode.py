@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from streams.emit.misfit import misfit
+from streams.emit.misfit import DAYS, MICROS, misfit
 from streams.emit.varint import LENGTH, SOME_LENGTH, varint
 from streams.errors import EncodeError
 from streams.model.entities import avro_schema, branch
@@ -110,7 +110,7 @@ class _Writer:
         if logical == "uuid":
             return f"{some}_UUID[len(b := v.encode())] + b"
         if logical in ("date", "timestamp-micros"):
-            return f"{some}_{avro['type']}(v)"
+            return f"{some}_{logical.partition('-')[0]}(v)"
         if avro == "string":
             return f"{some}_LENGTH[len(b := v.encode())] + b"
         if avro == "boolean":
@@ -177,7 +177,7 @@ def _kept(write: Encode, line: Told) -> bytes:
     return body
 
 
-def _int(head: bytes) -> Callable[[Any], bytes]:
+def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[Any], bytes]:
     kept = {n: head + varint(n) for n in range(32_768)}  # counts, line numbers, and days up to 2059
 
     def write(value: Any) -> bytes:
@@ -186,7 +186,7 @@ def _int(head: bytes) -> Callable[[Any], bytes]:
         made = kept.get(value)
         if made is not None:
             return made
-        if not -(2**31) <= value < 2**31:
+        if not low <= value <= high:
             raise _Wrong
         return head + varint(value)
 
@@ -196,6 +196,17 @@ def _int(head: bytes) -> Callable[[Any], bytes]:
 def _long(head: bytes) -> Callable[[Any], bytes]:
     def write(value: Any) -> bytes:
         if value.__class__ is not int:
+            raise _Wrong
+        return head + varint(value)
+
+    return write
+
+
+def _timestamp(head: bytes) -> Callable[[Any], bytes]:
+    low, high = MICROS
+
+    def write(value: Any) -> bytes:
+        if value.__class__ is not int or not low <= value <= high:
             raise _Wrong
         return head + varint(value)
 
@@ -243,6 +254,8 @@ _RUNTIME: dict[str, Any] = {
             "FALSE": head + b"\x00",
             "int": _int(head),
             "long": _long(head),
+            "date": _int(head, *DAYS),
+            "timestamp": _timestamp(head),
             "array": _tags(head),
             "map": _map(head),
         }.items()

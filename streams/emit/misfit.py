@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-_INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+DAYS = (-719_162, 2_932_896)
+"""Of the years 1 to 9999, from 1970 on: what the consumers' languages can hold."""
+MICROS = (DAYS[0] * 86_400_000_000, (DAYS[1] + 1) * 86_400_000_000 - 1)
+
+_INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1), "date": DAYS, "timestamp-micros": MICROS}
 _SHOWN = 80
 
 
@@ -43,7 +47,7 @@ def misfit(schema: Any, value: Any, path: str = "") -> str | None:
             for key, item in value.items()
         )
         return next((found for _, found in parts if found), None)
-    return _plain(schema["type"], value, path)
+    return _plain(logical if logical in _INTEGERS else schema["type"], value, path)
 
 
 def _record(schema: dict[str, Any], value: Any, path: str) -> str | None:
@@ -83,7 +87,11 @@ def _plain(kind: str, value: Any, path: str) -> str | None:
     if type(value) is not int:
         return f"{path} is to be an integer, and is {_shown(value)}"
     low, high = _INTEGERS[kind]
-    return None if low <= value <= high else f"{path} does not fit {kind}: {value}"
+    if low <= value <= high:
+        return None
+    if kind in ("date", "timestamp-micros"):
+        return f"{path} is a {kind.partition('-')[0]} outside the years 1 to 9999: {value}"
+    return f"{path} does not fit {kind}: {value}"
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,7 @@
 -- name: plan_intents
 -- Add intents that are not there yet; one that says what its subject is to be now takes the place of those that wait. Wakes the deliverers.
--- None is added for a field that two systems overwrite each other's value of.
+-- None is added for a field that two systems overwrite each other's value of. One that was withdrawn, since people took back what had given rise
+-- to it, begins anew when it is so again.
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
         key text, rule text, target text, entity text, entity_id uuid, aggregate_id uuid, subject_id uuid, customer_id uuid,
@@ -16,10 +17,13 @@ WITH new AS (
 ), added AS (
     INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
     SELECT key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given FROM new
-    ON CONFLICT (key) DO NOTHING
-    RETURNING target
+    ON CONFLICT (key) DO UPDATE SET version = excluded.version, cause_us = excluded.cause_us, state = 'planned', reasons = '[]', people = 0, decisions = '[]',
+        not_before = now(), expires_at = NULL, problem = NULL, done_at = NULL, created_at = clock_timestamp()
+    WHERE intent.state = 'superseded' AND EXISTS (SELECT FROM new WHERE new.key = intent.key AND NOT new.supersedes)
+    RETURNING id, target, xmax <> 0 AS again
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'superseded' FROM gone
+    UNION ALL SELECT id, 'opshub', 'planned again' FROM added WHERE again
 )
 SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM added) t;
 
@@ -77,7 +81,7 @@ WITH told AS (
         not_before = now() + make_interval(secs => t.pause_s), reasons = coalesce(t.reasons, i.reasons), people = coalesce(t.people, i.people),
         expires_at = coalesce(now() + make_interval(secs => t.expires_s), i.expires_at), leased_by = NULL, lease_until = NULL,
         failures = i.failures + (t.state = 'failed')::int,
-        done_at = CASE WHEN t.state IN ('delivered', 'dead', 'expired') THEN clock_timestamp() END
+        done_at = CASE WHEN t.state IN ('delivered', 'dead', 'expired', 'superseded') THEN clock_timestamp() END
     FROM told t WHERE i.id = t.id AND i.state = 'delivering' AND i.leased_by = %(leased_by)s AND i.attempts = t.attempts
     RETURNING i.id, t.what, t.problem, t.follow
 ), followed AS (
@@ -112,7 +116,7 @@ SELECT (SELECT coalesce(array_agg(scope), '{}') FROM writeback_pause),
 FROM intent WHERE target = %s AND state IN ('planned', 'approved', 'failed', 'delivering');
 
 -- name: pauses
-SELECT scope FROM writeback_pause;
+SELECT scope, who, reason, at FROM writeback_pause;
 
 -- name: pause
 INSERT INTO writeback_pause (scope, who, reason) VALUES (%s, %s, %s)
@@ -131,15 +135,25 @@ WITH late AS (
 INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'expired' FROM late RETURNING intent_id;
 
 -- name: intents
--- Intents in some states, newest first.
-SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
-       request, result, created_at, expires_at, done_at
-FROM intent WHERE state = ANY(%s) AND (%s::text IS NULL OR rule = %s) ORDER BY id DESC LIMIT %s;
+-- Intents in some states, newest first, with what they are about as people call it.
+SELECT i.id, i.key, i.rule, i.target, i.entity, i.entity_id::text, i.aggregate_id::text, i.subject_id::text, i.state, i.reasons, i.people, i.decisions,
+       i.attempts, i.problem, i.request, i.result, i.created_at, i.expires_at, i.done_at, jsonb_strip_nulls(jsonb_build_object('entity', e.entity, 'number', coalesce(e.record->>'number', e.record->>'order_number', e.record->>'sku'),
+           'name', e.record->>'name', 'customer', c.record->>'name', 'currency', e.record->>'currency',
+           'amount', coalesce(e.record->'amount', e.record->'ordered_amount', e.record->'open_amount'))) AS about
+FROM (SELECT * FROM intent WHERE state = ANY(%s) AND (%s::text IS NULL OR rule = %s) ORDER BY id DESC LIMIT %s) i
+LEFT JOIN entity e ON e.id = i.entity_id LEFT JOIN entity c ON c.id = i.customer_id ORDER BY i.id DESC;
 
 -- name: intent
-SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
-       request, result, created_at, expires_at, done_at
-FROM intent WHERE id::text = %s OR key = %s;
+SELECT i.id, i.key, i.rule, i.target, i.entity, i.entity_id::text, i.aggregate_id::text, i.subject_id::text, i.state, i.reasons, i.people, i.decisions,
+       i.attempts, i.problem, i.request, i.result, i.created_at, i.expires_at, i.done_at, jsonb_strip_nulls(jsonb_build_object('entity', e.entity, 'number', coalesce(e.record->>'number', e.record->>'order_number', e.record->>'sku'),
+           'name', e.record->>'name', 'customer', c.record->>'name', 'currency', e.record->>'currency',
+           'amount', coalesce(e.record->'amount', e.record->'ordered_amount', e.record->'open_amount'))) AS about
+FROM intent i LEFT JOIN entity e ON e.id = i.entity_id LEFT JOIN entity c ON c.id = i.customer_id WHERE i.id = %s OR i.key = %s;
+
+-- name: intent_work
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+FROM intent WHERE id = %s;
 
 -- name: intents_of_aggregate
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,

@@ -157,11 +157,13 @@ WHERE a.upto <= excluded.since
 RETURNING topic, partition;
 
 -- name: contributed
--- What a system said of these entities before a position, and still says.
+-- What a system said of these entities before a position, and still says. Element 13 is where the row that makes the record spoke, if
+-- rows that only add to it have spoken since.
 SELECT said.key, e.entity, said.value->>1, e.aggregate_id::text
 FROM entity e, jsonb_each(e.contributions) said
 WHERE e.entity = ANY(%s::text[]) AND said.value->>0 = %s AND NOT (said.value->>6)::boolean
-  AND ((said.value->>2)::bigint, (said.value->>3)::bigint, (said.value->>4)::bigint) < (%s::bigint, %s::bigint, %s::bigint);
+  AND (coalesce((said.value->13->>0)::bigint, (said.value->>2)::bigint), coalesce((said.value->13->>1)::bigint, (said.value->>3)::bigint),
+       coalesce((said.value->13->>2)::bigint, (said.value->>4)::bigint)) < (%s::bigint, %s::bigint, %s::bigint);
 
 -- name: note_sweep
 INSERT INTO sweep (topic, epoch, major, minor) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING;

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
 from streams.hub.queries import queries
+from streams.hub.session import LIVELY, MORTAL
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState
 
 _contributions = msgspec.json.Decoder(dict[str, Contribution])
@@ -70,9 +71,9 @@ class HubStore:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = await AsyncConnection.connect(
-                    self._dsn, autocommit=True, application_name=self._name, prepare_threshold=1, connect_timeout=5,
-                    keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
-                )  # fmt: skip
+                    self._dsn, autocommit=True, application_name=self._name, prepare_threshold=1, **LIVELY
+                )
+                await self._connection.execute(MORTAL)
             except psycopg.OperationalError as error:
                 raise RetryLater(f"the hub does not answer: {str(error).strip()}") from error
         return self._connection
@@ -123,10 +124,12 @@ class HubStore:
         contested: Iterable[str] = (),
         standing: Iterable[str] = (),
         claims: Sequence[Claims] = (),
+        due: Sequence[tuple[str, str, float]] = (),
     ) -> Saved:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
-        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. Raises, with nothing
+        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. `due`: (kind, id, seconds) of what
+        is to be looked at or summed later. Raises, with nothing
         written, Stale when a row is not as it was read, NewlySame when a reference that was used (source id → what it was
         taken for) is another by now, and Circle for links of which the target is the source already.
         """
@@ -175,6 +178,8 @@ class HubStore:
                         await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:
                         await connection.execute(SQL["dead_letter"], letter)
+                    if due:
+                        await connection.execute(SQL["mark_due"], [list(column) for column in zip(*due, strict=True)])
                     learnt = await news.fetchall()
                     if entities:
                         written = {row[0] for row in await upsert.fetchall()}

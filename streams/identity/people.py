@@ -46,13 +46,20 @@ class Master(msgspec.Struct):
 
 
 def find(connection: psycopg.Connection[Any], name: str) -> Master:
-    """The record that a person means. Raises ConfigError when there is none."""
+    """The record that a person means: by its id, system:key, or system:entity:key where two entities of a system have that key.
+
+    Raises ConfigError when there is none.
+    """
     system, colon, key = name.partition(":")
-    wanted = [source_id(system, entity, key) for entity in MASTERS] if colon else [name]
+    entity, _, rest = key.partition(":")
+    if entity in MASTERS and rest:
+        wanted = [source_id(system, entity, rest)]
+    else:
+        wanted = [source_id(system, entity, key) for entity in MASTERS] if colon else [name]
     try:
         found = connection.execute(
-            "SELECT s.id::text, i.target::text, (i.source_id = i.target) IS TRUE FROM unnest(%s::uuid[]) s(id)"
-            " LEFT JOIN identity i ON i.source_id = s.id AND i.same",
+            "SELECT s.id::text, i.target::text, (i.source_id = i.target) IS TRUE FROM unnest(%s::uuid[]) WITH ORDINALITY s(id, n)"
+            " LEFT JOIN identity i ON i.source_id = s.id AND i.same ORDER BY s.n",
             [wanted],
         ).fetchall()
     except psycopg.errors.InvalidTextRepresentation:
@@ -90,7 +97,7 @@ def merge(loser: Master, winner: Master) -> Message:
     if loser.entity != winner.entity or loser.entity not in MASTERS:
         raise ConfigError(
             f"a {loser.entity} can not be merged into a {winner.entity}",
-            remedy=f"two records of one kind: {' or '.join(MASTERS)}",
+            remedy=f"two records of one kind, {' or '.join(MASTERS)}: demo-erp:product:7 is the product where a customer has that key, too",
         )
     if loser.canonical == winner.canonical:
         raise ConfigError(
@@ -111,9 +118,14 @@ def merge(loser: Master, winner: Master) -> Message:
 def split(record: Master) -> Message:
     """Take `record.id` out of the record that it is part of. Raises ConfigError where it is not part of another."""
     if record.id == record.canonical:
+        parts = [
+            f"{said.system}:{said.key}"
+            for source, said in record.contributions.items()
+            if source != record.id and said.system != PEOPLE
+        ]
         raise ConfigError(
             f"{record.id} is the record itself, not a part of another",
-            remedy="name the part: one of the sources of `opshub identity show`",
+            remedy=f"name the part: {' or '.join(parts)}" if parts else "nothing was joined to it",
         )
     others = {
         source: said for source, said in record.contributions.items() if source != record.id and said.system != PEOPLE

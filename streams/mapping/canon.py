@@ -38,7 +38,7 @@ class EntityType:
 
 def entity_types() -> tuple[str, ...]:
     """The entities that a dictionary may name."""
-    return tuple(name for name in ENTITIES if name != "order_flow")
+    return tuple(name for name, entity in ENTITIES.items() if not entity.computed)
 
 
 @cache

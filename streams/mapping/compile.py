@@ -60,6 +60,8 @@ class CompiledTable:
         self.optional: tuple[str, ...] = optional
         self.before_full = plan.before_full
         self.entities: tuple[str, ...] = tuple(dict.fromkeys(t.entity for t in plan.targets))
+        self.makes: tuple[str, ...] = tuple(dict.fromkeys(t.entity for t in plan.targets if not t.part_of))
+        """Entities of which a row is a record, and does not only add to one."""
         self.nul = nul
         self.attribute = names.attribute
         self.row_type = _struct("Row", self.columns, names)

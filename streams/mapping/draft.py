@@ -268,8 +268,7 @@ def _table_lines(proposal: TableMatch) -> Iterator[str]:
     yield f"      - entity: {proposal.entity}"
     for column in table.columns.values():
         if words(column.name) in ("deleted at", "is deleted", "deleted", "del flag"):
-            test = f"{column.name}" if column.type == "boolean" else f"{column.name} != null"
-            yield f"        deleted: {test}  # look whether this is what marks a deleted row"
+            yield f"        {_deleted_by(column)}"
     if proposal.parent is not None:
         yield f"        parent: {_quoted(proposal.parent)}"
     elif entity.is_line:
@@ -277,6 +276,8 @@ def _table_lines(proposal: TableMatch) -> Iterator[str]:
     yield "        fields:"
     taken = {m.field for m in proposal.matches}
     for match in proposal.matches:
+        if entity.fields[match.field].allowed and match.column in key:
+            continue
         yield from _field_lines(match, entity.fields[match.field], table.columns[match.column])
     for name, field in entity.fields.items():
         if field.required and name not in taken:
@@ -284,6 +285,18 @@ def _table_lines(proposal: TableMatch) -> Iterator[str]:
     unread = [c for c in table.columns if c not in {m.column for m in proposal.matches} and c not in key]
     if unread:
         yield f"        # not read: {', '.join(unread)}"
+
+
+def _deleted_by(column: LiveColumn) -> str:
+    """A guess by the column's type; of a text nothing is guessed, since a wrong one would delete every record."""
+    look = "# look whether this is what marks a deleted row"
+    if column.type == "boolean":
+        return f"deleted: {column.name}  {look}"
+    if column.type in _NUMERIC:
+        return f"deleted: {column.name} == 1  {look}"
+    if column.type in _TIMED or column.type == "date":
+        return f"deleted: {column.name} != null  {look}"
+    return f"# TO DECIDE: deleted: what does {column.name} hold where a row is deleted?"
 
 
 def _field_lines(match: Match, field: FieldType, column: LiveColumn) -> Iterator[str]:

@@ -286,7 +286,7 @@ class Source:
         self.lines = lines
 
     def problem(self, path: Path_, what: str, right: str = "") -> Problem:
-        return Problem(self.file, self.lines[path], dotted(path) or "dictionary", what, right)
+        return Problem(self.file, self.lines[path], dotted(path) or "dictionary", what, right, path)
 
 
 def load_dictionary(path: Path) -> Dictionary:
@@ -347,6 +347,8 @@ def _explained(source: Source, fault: Any) -> Problem:
     if kind == "value_error":
         what = str(fault["ctx"]["error"])
         return source.problem(path, what)
+    if kind == "model_type" and fault["ctx"]["class_name"] == "Rule":
+        return source.problem(path, f"is no rule; it is {given!r}"[:200], "write a column's name, or {column: …}")
     if kind == "string_pattern_mismatch":
         return source.problem(path, f"{given!r} is not of the form {fault['ctx']['pattern']}")
     return source.problem(path, f"{fault['msg'][0].lower()}{fault['msg'][1:]}; it is {given!r}"[:200])

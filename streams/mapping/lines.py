@@ -53,9 +53,9 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return float(text) if _FLOAT.match(text) else text
 
 
-def load(file: Path) -> tuple[Any, Lines]:
+def load(file: Path, twice: list[Problem] | None = None) -> tuple[Any, Lines]:
     """Read a YAML file. DictionaryError names the line of a fault in the YAML itself, or of every key that is given
-    twice.
+    twice, unless a list is given to take those.
     """
     try:
         text = file.read_text("utf-8")
@@ -67,10 +67,10 @@ def load(file: Path) -> tuple[Any, Lines]:
         raise DictionaryError(
             [Problem(file, 1, "file", f"cannot be read as UTF-8 text: {error}", "save it as UTF-8")]
         ) from None
-    return loads(text, file)
+    return loads(text, file, twice)
 
 
-def loads(text: str, file: Path) -> tuple[Any, Lines]:
+def loads(text: str, file: Path, twice: list[Problem] | None = None) -> tuple[Any, Lines]:
     """As `load`, for text that was read from `file`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -93,7 +93,7 @@ def loads(text: str, file: Path) -> tuple[Any, Lines]:
             [Problem(file, 1, "yaml", f"this is not YAML: {error}", "save it as UTF-8 text without control characters")]
         ) from None
     lines: dict[Path_, int] = {}
-    twice: list[Problem] = []
+    repeated: list[Problem] = []
 
     def build(node: yaml.Node, path: Path_, line: int, within: frozenset[int]) -> Any:
         lines[path] = line
@@ -106,9 +106,9 @@ def loads(text: str, file: Path) -> tuple[Any, Lines]:
                 key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key_node.value)
                 at = key_node.start_mark.line + 1
                 if key in result:
-                    where = ".".join(map(str, (*path, key)))
+                    where = dotted((*path, key))
                     first = lines[(*path, key)]
-                    twice.append(
+                    repeated.append(
                         Problem(
                             file, at, where, f"given twice (first in line {first})", "keep one; a field has one source"
                         )
@@ -122,8 +122,10 @@ def loads(text: str, file: Path) -> tuple[Any, Lines]:
         return _scalar(node)
 
     data = build(node, (), node.start_mark.line + 1, frozenset()) if node is not None else None
-    if twice:
-        raise DictionaryError(twice)
+    if twice is not None:
+        twice += repeated
+    elif repeated:
+        raise DictionaryError(repeated)
     return data, Lines(lines)
 
 

@@ -4,6 +4,7 @@ dictionary (`Problem`).
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,8 @@ class Problem:
     field: str
     what: str
     right: str = ""
+    path: tuple[str | int, ...] = dataclasses.field(default=(), compare=False)
+    """`field`, step by step; empty where it is no place in the file's values."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.field}: {self.what}" + (f"\n    {self.right}" if self.right else "")

@@ -12,12 +12,14 @@ from streams.model.records import (
     OrderFlow,
     Payment,
     Product,
+    Receivables,
     SalesOrder,
     SalesOrderLine,
     ServiceRequest,
     Shipment,
     ShipmentLine,
     Source,
+    Stock,
     TimelineEvent,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "OrderFlow",
     "Payment",
     "Product",
+    "Receivables",
     "Record",
     "SalesOrder",
     "SalesOrderLine",
@@ -39,5 +42,6 @@ __all__ = [
     "Shipment",
     "ShipmentLine",
     "Source",
+    "Stock",
     "TimelineEvent",
 ]

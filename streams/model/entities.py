@@ -1,8 +1,8 @@
 """What the canonical entities are made of, read once from `schemas/*.avsc`.
 
 In: the schema files, which are the single source: types, docs, and as properties of our own `aggregate`,
-`parent`, `parent_field`, `ref`, `pii` and `values`. Out: `ENTITIES`, one light description for each stored
-kind, lines included, and for the joined order_flow.
+`parent`, `parent_field`, `computed`, `ref`, `pii` and `values`. Out: `ENTITIES`, one light description for each stored
+kind, lines included, and for what the hub computes: order_flow, receivables, stock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FieldType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One kind of canonical record. `fields` are those that are mapped (of order_flow: computed); HEADER, lines
+    """One kind of canonical record. `fields` are those that are mapped, or computed; HEADER, lines
     and timeline are apart.
     """
 
@@ -64,6 +64,8 @@ class Entity(msgspec.Struct, frozen=True):
     """Entity of its lines."""
     fields: dict[str, FieldType]
     doc: str = ""
+    computed: bool = False
+    """Whether the hub makes it of other records: no dictionary maps it."""
 
 
 @cache
@@ -148,7 +150,8 @@ def _entity(schema: dict[str, Any], aggregate: str, topic: str | None, lines: st
         f["name"]: field_type(f) for f in schema["fields"] if f["name"] not in HEADER and f["name"] not in _NESTED
     }
     parent, parent_field = schema.get("parent"), schema.get("parent_field")
-    return Entity(schema["entity"], aggregate, parent, parent_field, topic, lines, fields, schema["doc"])
+    computed = schema.get("computed", False)
+    return Entity(schema["entity"], aggregate, parent, parent_field, topic, lines, fields, schema["doc"], computed)
 
 
 ENTITIES: dict[str, Entity] = _read()

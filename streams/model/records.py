@@ -107,6 +107,12 @@ class Customer(Record, frozen=True, kw_only=True):
     """Greatest open amount that is allowed, in `currency`. Mastered by the ERP."""
     credit_blocked: bool | None = None
     """True while new orders are not to be accepted for reasons of credit. Mastered by the ERP."""
+    open_amount: Decimal | None = None
+    """What the customer owes, as a system shows it that is told by write-back. The hub's own word is the
+    record receivables.
+    """
+    overdue_amount: Decimal | None = None
+    """Of open_amount, what is past its due date, as a system shows it that is told by write-back."""
     payment_terms_days: int | None = None
     """Days from invoice date to due date that are agreed with the customer. Mastered by the ERP."""
     owner: str | None = None
@@ -491,6 +497,10 @@ class Product(Record, frozen=True, kw_only=True):
     """ISO 4217 code of the currency of list_price and cost_price."""
     tax_rate: Decimal | None = None
     """Rate of sales tax in percent: 19 is 19 %."""
+    available: Decimal | None = None
+    """What can still be promised over all warehouses, as a system shows it that is told by write-back. The
+    hub's own word is the record stock.
+    """
     weight_kg: Decimal | None = None
     """Gross weight of one unit in kilograms."""
     active: bool | None = None
@@ -501,6 +511,49 @@ class Product(Record, frozen=True, kw_only=True):
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
     """
+
+
+class Receivables(Record, frozen=True, kw_only=True):
+    """What a customer owes, and what it waits for, over all its order flows. Computed by the hub, never
+    mapped.
+    """
+
+    id: UUID
+    """Canonical id of the sum; the Kafka key of its records. Deterministic: UUIDv5 of the hub, entity and
+    customer.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When the hub last summed it to another result."""
+    sources: tuple[Source, ...]
+    """Always empty: no row of a source says it."""
+    customer_id: UUID | None = None
+    """The customer that owes it."""
+    currency: str | None = None
+    """ISO 4217 code of the amounts: the customer's own currency where it owes something in that, else the
+    one of most of its open invoices.
+    """
+    open_amount: Decimal | None = None
+    """What is open of its invoices, less what is open of its credit notes, in that currency."""
+    overdue_amount: Decimal | None = None
+    """Of open_amount, what is past its due date (by UTC's day), or called overdue by the ERP."""
+    oldest_due_date: date | None = None
+    """Due date of the oldest invoice that is overdue."""
+    next_due_date: date | None = None
+    """Due date of the open invoice that will be overdue next: the sums change on the day after it without
+    anybody's doing.
+    """
+    open_invoice_count: int | None = None
+    """Invoices of which something is open, in all currencies; credit notes are not counted."""
+    overdue_invoice_count: int | None = None
+    """Of those, the ones that are overdue."""
+    other_open_amounts: dict[str, str] | None = None
+    """What is open in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
+    open_request_count: int | None = None
+    """Service requests that are neither resolved nor closed."""
 
 
 class SalesOrderLine(Record, frozen=True, kw_only=True):
@@ -692,6 +745,31 @@ class Shipment(Record, frozen=True, kw_only=True):
     """The lines of the shipment, by line number and then by id."""
 
 
+class Stock(Record, frozen=True, kw_only=True):
+    """Stock of a product over all warehouses. Computed by the hub, never mapped."""
+
+    id: UUID
+    """Canonical id of the sum; the Kafka key of its records. Deterministic: UUIDv5 of the hub, entity and
+    product.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When the hub last summed it to another result."""
+    sources: tuple[Source, ...]
+    """Always empty: no row of a source says it."""
+    product_id: UUID | None = None
+    """The product of which this is the stock."""
+    on_hand: Decimal | None = None
+    """What lies in all warehouses together, in the product's unit."""
+    reserved: Decimal | None = None
+    """Of on_hand, what is promised to orders, in the product's unit."""
+    available: Decimal | None = None
+    """What can still be promised, in the product's unit, by the ERP's figures of each warehouse."""
+    warehouse_count: int | None = None
+    """Warehouses that keep the product."""
+
+
 BY_TOPIC: dict[str, type[Record]] = {
     "canonical.contact": Contact,
     "canonical.customer": Customer,
@@ -701,9 +779,11 @@ BY_TOPIC: dict[str, type[Record]] = {
     "canonical.order_flow": OrderFlow,
     "canonical.payment": Payment,
     "canonical.product": Product,
+    "canonical.receivables": Receivables,
     "canonical.sales_order": SalesOrder,
     "canonical.service_request": ServiceRequest,
     "canonical.shipment": Shipment,
+    "canonical.stock": Stock,
 }
 """canonical topic → class of its records."""
 
@@ -718,11 +798,13 @@ __all__ = [
     "OrderFlow",
     "Payment",
     "Product",
+    "Receivables",
     "SalesOrder",
     "SalesOrderLine",
     "ServiceRequest",
     "Shipment",
     "ShipmentLine",
     "Source",
+    "Stock",
     "TimelineEvent",
 ]

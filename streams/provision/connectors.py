@@ -46,13 +46,18 @@ def put(settings: Settings, system: System) -> None:
 
     Raises ConfigError with Connect's words when it refuses the configuration, EnvironmentFault when the task fails.
     """
-    name = system.source["name"]
-    response = _call(settings, "PUT", f"/connectors/{name}/config", json=system.source["config"])
+    put_config(settings, system.source["name"], system.source["config"], str(system.folder / "source.json"))
+
+
+def put_config(settings: Settings, name: str, config: dict[str, Any], file: str = "") -> None:
+    """`put` for a configuration that comes from anywhere; `file` is named when it is refused."""
+    response = _call(settings, "PUT", f"/connectors/{name}/config", json=config)
     if response.status_code >= 400:
         message = response.json().get("message", response.text) if response.text.startswith("{") else response.text
         raise ConfigError(
-            f"Kafka Connect refuses {system.folder / 'source.json'}: {message.strip()}",
-            remedy="`opshub doctor` checks the database, its role and wal_level",
+            f"Kafka Connect refuses {file or name}: {message.strip()}",
+            remedy="`opshub doctor` checks the database, its role and wal_level; values of ${env:…} are those that Connect was "
+            "started with: a line for each in <state_dir>/env, then `opshub up` again",
         )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -71,6 +76,11 @@ def put(settings: Settings, system: System) -> None:
 def stop(settings: Settings, name: str) -> None:
     """End the connector's tasks and keep its offsets, until it is resumed."""
     _call(settings, "PUT", f"/connectors/{name}/stop").raise_for_status()
+
+
+def resume(settings: Settings, name: str) -> None:
+    """Go on after `stop`."""
+    _call(settings, "PUT", f"/connectors/{name}/resume").raise_for_status()
 
 
 def status(settings: Settings, name: str) -> tuple[str, str]:

@@ -42,15 +42,32 @@ def load_systems(settings: Settings) -> list[System]:
                 f"there is no folder {folder} for the system {name}",
                 remedy="make it, or take the name out of OPSHUB_SYSTEMS",
             )
-        found.append(
-            System(
-                name,
-                folder,
-                _source(folder / "source.json"),
-                compile_dictionary(load_dictionary(folder / "dictionary.yaml")),
+        dictionary = compile_dictionary(load_dictionary(folder / "dictionary.yaml"))
+        if dictionary.system != name:
+            raise ConfigError(
+                f"{folder / 'dictionary.yaml'}: says system: {dictionary.system}, and its folder is {name}",
+                remedy=f"say `system: {name}`, or rename the folder",
             )
-        )
+        found.append(System(name, folder, _source(folder / "source.json"), dictionary))
+    _tell_apart(found)
     return found
+
+
+def _tell_apart(systems: list[System]) -> None:
+    """ConfigError where a source.json was copied and still carries what must be its own: one connector would take the other's place."""
+    claimed: dict[tuple[str, ...], System] = {}
+    for system in systems:
+        config = system.source["config"]
+        slot = tuple(str(config.get(key, "")) for key in ("database.hostname", "database.port", "slot.name"))
+        claims = [("name", system.source["name"]), ("topic.prefix", str(config["topic.prefix"]))]
+        for claim in (*claims, *([("slot.name", *slot)] if slot[-1] else [])):
+            other = claimed.setdefault(claim, system)
+            if other is not system:
+                raise ConfigError(
+                    f"{system.folder / 'source.json'}: {claim[0]} is {claim[-1]}, as in that of {other.name}",
+                    remedy=f"give each system its own name, topic.prefix and slot.name: {system.name}, "
+                    f"raw.{system.name}, opshub_{system.name.replace('-', '_')}",
+                )
 
 
 def _source(path: Path) -> dict[str, Any]:
@@ -66,6 +83,7 @@ def _source(path: Path) -> dict[str, Any]:
         not isinstance(source, dict)
         or not isinstance(source.get("config"), dict)
         or "topic.prefix" not in source["config"]
+        or "name" not in source
     ):
         raise ConfigError(
             f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}',
@@ -86,5 +104,9 @@ def capture_dsn(system: System, env: dict[str, str]) -> str:
         "password": "database.password",
     }
     return make_conninfo(
-        **{part: resolve_placeholders(str(config[key]), env, path) for part, key in parts.items() if key in config}
+        **{
+            part: resolve_placeholders(str(config[key]), env, f"{path}: {key}")
+            for part, key in parts.items()
+            if key in config
+        }
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -45,6 +45,24 @@ def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[
             remedy="`opshub up` starts the native stack",
         ) from error
     return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
+
+
+def offsets(settings: Settings, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    """(first, next) offset of each partition of those of `topics` that are there. Raises KafkaException while nobody answers.
+
+    By a consumer that never joins: an AdminClient whose answer does not come in time can take the whole process with it.
+    """
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-offsets", "log_level": 0})
+    try:
+        there = consumer.list_topics(timeout=5).topics
+        return {
+            (topic, one): consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)
+            for topic in topics
+            if topic in there
+            for one in there[topic].partitions
+        }
+    finally:
+        consumer.close()
 
 
 def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None:

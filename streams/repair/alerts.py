@@ -65,8 +65,8 @@ class Alerts:
                 continue
             try:
                 send(fresh + over)
-            except (OSError, httpx.HTTPError) as error:
-                self.failures[sink] = str(error)
+            except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
+                self.failures[sink] = str(error) or type(error).__name__
                 continue
             self.failures.pop(sink, None)
             for notice in fresh:

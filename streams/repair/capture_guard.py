@@ -18,8 +18,10 @@ import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.errors import EnvironmentFault
+from streams.hub.session import LIVELY
 from streams.provision import connectors
 from streams.provision.systems import System
+from streams.repair.account import committed, start_again
 from streams.repair.dlq import wake
 from streams.settings import Settings
 from streams.walk.aside import Control
@@ -96,9 +98,10 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
     slot = config.get("slot.name", "debezium")
     found: list[Finding] = []
     try:
-        with psycopg.connect(dsn, connect_timeout=5, autocommit=True) as connection:
+        with psycopg.connect(dsn, autocommit=True, **LIVELY) as connection:
             now = look(connection, slot)
             found += _slot(connection, system, slot)
+            is_silent = _is_silent(connection, slot)
     except psycopg.Error as error:
         return [
             Finding(
@@ -108,9 +111,9 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
                 "start it; check address, role and password",
             )
         ]
-    connector = _connector(settings, system)
+    connector = _connector(settings, system, is_silent=is_silent)
     cause = next((missed(one.what) for one in connector if one.code == "connector-failed"), None)
-    with psycopg.connect(settings.hub, connect_timeout=5) as hub:
+    with psycopg.connect(settings.hub, **LIVELY) as hub:
         row = hub.execute(
             "SELECT system_identifier, timeline, slot_lsn - '0/0'::pg_lsn, alarm FROM source_seen WHERE system = %s FOR UPDATE",
             [system.name],
@@ -183,7 +186,18 @@ def _slot(connection: psycopg.Connection[Any], system: System, slot: str) -> lis
     return found
 
 
-def _connector(settings: Settings, system: System) -> list[Finding]:
+def _is_silent(connection: psycopg.Connection[Any], slot: str) -> bool:
+    """Whether nobody reads the slot, nor reads a snapshot, which leaves the slot alone for as long as it takes."""
+    row = connection.execute(
+        "SELECT NOT active AND NOT EXISTS "
+        "(SELECT FROM pg_stat_activity WHERE usename = current_user AND application_name LIKE 'Debezium%%') "
+        "FROM pg_replication_slots WHERE slot_name = %s",
+        [slot],
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _connector(settings: Settings, system: System, *, is_silent: bool) -> list[Finding]:
     name = system.source["name"]
     try:
         state, cause = connectors.status(settings, name)
@@ -200,20 +214,28 @@ def _connector(settings: Settings, system: System) -> list[Finding]:
                 "the guard restarts it; `opshub doctor` checks the database",
             )
         ]
+    if state == "RUNNING" and is_silent:
+        # Its task has ended, and Connect could not write that down: nothing else would ever tell.
+        what = "Connect says that it runs, and it has no session with the database"
+        return [Finding("connector-silent", name, what, "the guard restarts it when that lasts", severe=False)]
     return []
 
 
-def restart_failed(settings: Settings, system: System) -> bool:
-    """Ask Connect to restart what failed of a connector; whether it was asked. The caller keeps to a back-off."""
+def restart_failed(settings: Settings, system: System, *, all_of_it: bool = False) -> bool:
+    """Ask Connect to restart what failed of a connector, or all of it; whether it was asked. The caller keeps to a back-off."""
     name = system.source["name"]
     state, _ = connectors.status(settings, name)
-    if state != "FAILED":
+    if state != "FAILED" and not (all_of_it and state == "RUNNING"):
         return False
-    httpx.post(
+    answer = httpx.post(
         f"{settings.connect}/connectors/{name}/restart",
-        params={"includeTasks": "true", "onlyFailed": "true"},
+        params={"includeTasks": "true", "onlyFailed": "false" if all_of_it else "true"},
         timeout=30,
     )
+    if answer.is_server_error:
+        raise EnvironmentFault(
+            f"Kafka Connect answers, and can not restart {name} ({answer.status_code})", remedy="restart Kafka Connect"
+        )
     return True
 
 
@@ -232,7 +254,9 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
             f"{name} did not stop",
         )
         ends = _ends(settings, list(system.topics))
-        with psycopg.connect(settings.hub) as hub:
+        offsets = committed(settings, f"{settings.app_id}-ingest")
+        with psycopg.connect(settings.hub, **LIVELY) as hub:
+            start_again(hub, offsets, system.topics)
             row = hub.execute(
                 "INSERT INTO source_seen (system, epoch) VALUES (%s, 1) ON CONFLICT (system) DO UPDATE SET epoch = source_seen.epoch + 1, "
                 "system_identifier = NULL, timeline = NULL, slot_lsn = NULL, alarm = NULL, seen_at = now() RETURNING epoch",
@@ -258,7 +282,7 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
                 remedy="start it, then `opshub resync` again",
             )
         connect.delete(f"/connectors/{name}/offsets").raise_for_status()
-        with psycopg.connect(dsn, autocommit=True) as source:
+        with psycopg.connect(dsn, autocommit=True, **LIVELY) as source:
             source.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
                 [slot],

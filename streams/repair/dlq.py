@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from streams.errors import ConfigError, EnvironmentFault, RetryLater
+from streams.hub.session import LIVELY
 from streams.settings import Settings
 from streams.walk.aside import CONTROL, Control
 
@@ -107,6 +108,15 @@ class DeadLetters:
         with self._connect() as connection, connection.cursor(row_factory=class_row(Letter)) as cursor:
             return cursor.execute(query.format(where), [*values, limit]).fetchall()
 
+    def count(self, wanted: Filter) -> int:
+        """How many there are, whatever a list shows of them."""
+        where, values = wanted.where()
+        with self._connect() as connection:
+            row = connection.execute(
+                sql.SQL("SELECT count(*) FROM dead_letter WHERE {}").format(where), values
+            ).fetchone()
+        return int(row[0]) if row is not None else 0
+
     def show(self, letter_id: int) -> dict[str, Any]:
         """One letter with its original, what waits behind it, and what was done to it. Raises ConfigError when there is none."""
         letter = self._one(letter_id)
@@ -182,6 +192,30 @@ class DeadLetters:
                 )
         return chosen
 
+    def left_alone(self, wanted: Filter, chosen: Iterable[Letter], *, force: bool = False) -> list[str]:
+        """Why `retry` did not choose what was asked for, in words."""
+        taken = {letter.id for letter in chosen}
+        told: list[str] = []
+        named = (
+            {letter.id: letter for letter in self.find(Filter(ids=wanted.ids), len(wanted.ids))} if wanted.ids else {}
+        )
+        for one in wanted.ids:
+            letter = named.get(one)
+            if letter is None:
+                told.append(f"there is no letter {one}")
+            elif letter.state == "parked":
+                told.append(f"letter {one} waits behind another of its key, and is tried with that")
+            elif letter.state not in OPEN:
+                told.append(f"letter {one} is {letter.state} already")
+            elif one not in taken and letter.tried >= MOST_TRIES and not force:
+                told.append(f"letter {one} failed {letter.tried} times: mend the cause first, then say --force")
+        if not wanted.ids:
+            every = self.count(msgspec.structs.replace(wanted, states=("dead", "retry")))
+            if every > len(taken):
+                limit = "" if force else f" (--force takes those, too, that failed {MOST_TRIES} times)"
+                told.append(f"{every - len(taken):,} more match: a larger --limit takes them{limit}")
+        return told
+
     def drop(self, wanted: Filter, reason: str, *, limit: int = 1000, dry_run: bool = False) -> list[Letter]:
         """Give letters up for good; what waits behind them goes on. Raises ConfigError without a reason."""
         if not reason.strip():
@@ -218,7 +252,7 @@ class DeadLetters:
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(self._settings.hub, connect_timeout=5)
+            return psycopg.connect(self._settings.hub, **LIVELY)
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
                 f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
@@ -247,7 +281,7 @@ def accounting(settings: Settings) -> dict[str, Any]:
     `dead` and `parked` count records as they came; `open` says how many of them still wait, and `settled` what became of the others.
     """
     try:
-        with psycopg.connect(settings.hub, connect_timeout=5) as connection:
+        with psycopg.connect(settings.hub, **LIVELY) as connection:
             row = connection.execute(
                 "SELECT sum(passed + filtered + tombstones + dead + parked + control), sum(passed), sum(filtered), "
                 "sum(tombstones), sum(dead), sum(parked), sum(control), sum(upto - since) FROM raw_account"

@@ -14,15 +14,24 @@ from confluent_kafka.admin import AdminClient
 
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.migrate import pending
+from streams.hub.session import LIVELY
 from streams.provision.systems import System
 from streams.provision.topics import missing_topics
 from streams.repair.capture_guard import Finding, guard
+from streams.repair.dlq import accounting
+from streams.repair.hub_guard import hub_is_behind, nobody_works
+from streams.repair.source_file import source_file
 from streams.settings import Settings
 
 
 def examine(settings: Settings, systems: list[System], dsns: dict[str, str]) -> list[Finding]:
     """Everything that can be seen to be wrong."""
     found = _servers(settings, systems)
+    codes = {one.code for one in found}
+    if "kafka-away" not in codes:
+        found += nobody_works(settings)
+    if not codes & {"hub-away", "hub-behind"}:
+        found += hub_is_behind(settings) + _letters(settings)
     for system in systems:
         found += source(system, dsns[system.name])
         if not any(one.code == "hub-away" for one in found):
@@ -72,21 +81,35 @@ def _servers(settings: Settings, systems: list[System]) -> list[Finding]:
     return found
 
 
+def _letters(settings: Settings) -> list[Finding]:
+    told = accounting(settings)
+    found = []
+    if told["parked_keys"]:
+        what = f"{told['open']['dead']:,} records failed, and {told['open']['parked']:,} wait behind them"
+        found.append(Finding("dead-letters", "hub", what, "`opshub dlq list` says why", severe=False))
+    if not told["balances"]:
+        what = "what was put aside and what the hub holds do not balance"
+        found.append(Finding("accounts", "hub", what, "`opshub verify` says where"))
+    return found
+
+
 def source(system: System, dsn: str) -> list[Finding]:
-    """One source database, through the role that captures it."""
+    """One source.json, and its database through the role that captures it."""
+    found = source_file(system)
     if system.dictionary.kind != "postgres":
-        return []
+        return found
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
-            return _postgres(system, connection)
+        with psycopg.connect(dsn, **LIVELY) as connection:
+            return found + _postgres(system, connection)
     except psycopg.Error as error:
         return [
+            *found,
             Finding(
                 "source-away",
                 system.name,
                 f"the database does not answer: {str(error).strip()}",
                 "start it; check address, role and password",
-            )
+            ),
         ]
 
 
@@ -156,6 +179,21 @@ def _postgres(system: System, connection: psycopg.Connection[Any]) -> list[Findi
                 name,
                 f"{publication} publishes all tables: one without a key makes its UPDATEs fail",
                 "publish only what is read",
+            )
+        )
+    signals = config.get("signal.data.collection")
+    if signals and not ask(
+        "SELECT true FROM pg_publication_tables WHERE pubname = %s AND schemaname || '.' || tablename = %s",
+        publication,
+        signals,
+    ):
+        found.append(
+            Finding(
+                "signals-unpublished",
+                name,
+                f"{publication} does not publish {signals}: `opshub resync --table` would wait for ever",
+                "create it as connectors/demo-erp/roles.sql does, and publish it",
+                severe=False,
             )
         )
     for table in system.dictionary.tables.values():

@@ -36,7 +36,7 @@ def measure(connection: psycopg.Connection[Any], entities: list[str] | None = No
     """Measure now, and keep the figures in the table `quality`."""
     at = dt.datetime.now(dt.UTC)
     found: list[Quality] = []
-    for name in entities or [name for name, entity in ENTITIES.items() if name != "order_flow"]:
+    for name in entities or [name for name, entity in ENTITIES.items() if not entity.computed]:
         fields = ENTITIES[name].fields
         unique = [field for field in UNIQUE if field in fields]
         values = {field: list(kind.values) for field, kind in fields.items() if kind.values}

@@ -14,7 +14,8 @@ import psycopg
 from psycopg import sql
 
 from streams.errors import EnvironmentFault
-from streams.mapping.compile import CompiledTable
+from streams.mapping.compile import CompiledDictionary, CompiledTable
+from streams.model.change import Position, RowChange
 
 _FORMS = {
     "numeric": "{c}::text",
@@ -51,6 +52,13 @@ def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
         raise EnvironmentFault(
             f"{table.name} of {table.system} can not be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
         ) from error
+
+
+def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
+    """Read the tables that the dictionary looks into, as they are now: without them rows that look something up are rejected."""
+    for name in dictionary.lookup_tables:
+        for row, key in source_rows(dsn, dictionary.tables[name]):
+            dictionary.learn(RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None))
 
 
 def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:

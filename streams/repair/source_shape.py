@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from streams.errors import EnvironmentFault
+from streams.hub.session import LIVELY
 from streams.mapping.compile import CompiledTable
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -106,7 +107,7 @@ def look(hub: psycopg.Connection[Any], source: psycopg.Connection[Any], system: 
 def told(settings: Settings) -> list[dict[str, Any]]:
     """What became of captured tables in the last thirty days, the newest first: for `opshub status`."""
     try:
-        with psycopg.connect(settings.hub, connect_timeout=5) as hub:
+        with psycopg.connect(settings.hub, **LIVELY) as hub:
             rows = hub.execute(
                 "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), system, tbl, kind, what, effect"
                 " FROM source_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50"

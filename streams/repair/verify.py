@@ -23,7 +23,8 @@ from streams.hub.store import SQL, entity_of_row
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, EntityState
 from streams.provision.systems import System
-from streams.repair.source_rows import source_rows
+from streams.repair.source_rows import learn_codes, source_rows
+from streams.repair.sums import wrong_sums
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.settings import Settings
 from streams.walk.canonical import REFERENCES, canonical, flow_record_id
@@ -73,6 +74,8 @@ def verify(
         _compare_system(system, dsns[system.name], states, verdict)
     progress("resolving and joining again")
     wanted = _recompute(states, same, ownership, verdict)
+    for wrong in wrong_sums(states.values()):
+        verdict.note("differing", wrong)
     progress("reading the canonical topics")
     _compare_topics(settings, wanted, verdict)
     progress("balancing the accounts")
@@ -142,6 +145,10 @@ def _compare_system(system: System, dsn: str, states: dict[str, AggregateState],
                 if contribution.system == system.name and (member.merged_into is None):
                     said[source].append((member, contribution))
     seen: set[str] = set()
+    try:
+        learn_codes(dsn, system.dictionary)
+    except MappingError as error:
+        verdict.note("rejected", str(error))
     for table in system.dictionary.tables.values():
         for row, key in source_rows(dsn, table):
             verdict.source_rows += 1

@@ -6,6 +6,7 @@ said it. A change that left a field unsaid (TOAST) takes no field away, also whe
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from streams.model.change import Change
@@ -46,7 +47,7 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     position = (change.epoch, change.major, change.minor)
     known = (said.epoch, said.major, said.minor)
     if position == known:
-        return "same"
+        return _together(said, change, part)
     first_us = min(said.first_us or said.source_us, change.source_us)
     before = said.fields or {}
     if position > known:
@@ -79,6 +80,39 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         return "older"
     said.fields, said.older = fields, older
     return "newer"
+
+
+def _together(said: Contribution, change: Change, part: bool) -> Outcome:
+    """Rows of several tables make one record, and a snapshot reads them all at one position: each adds what it says.
+
+    Where two of them say a field at this position, the greater value stays, so that the order does not decide. A row whose primary key
+    changed is a delete and a create at one position: the record is there.
+    """
+    fields, older = dict(said.fields or {}), dict(said.older or {})
+    several = part or said.whole is not None
+    changed = False
+    for name, value in change.fields.items():
+        if name not in fields or name in older:
+            changed = True
+        elif not several or fields[name] == value or _weight(fields[name]) > _weight(value):
+            continue
+        else:
+            changed = True
+        fields[name] = value
+        older.pop(name, None)
+    if not part and (said.whole is not None or (said.deleted and not change.deleted)):
+        said.deleted, said.whole, changed = change.deleted, None, True
+    if not changed:
+        return "same"
+    said.fields, said.older = fields, older or None
+    if change.source_us != said.source_us:
+        said.first_us = min(said.first_us or said.source_us, change.source_us)
+        said.source_us = max(said.source_us, change.source_us)
+    return "newer"
+
+
+def _weight(value: Any) -> tuple[bool, str]:
+    return value is not None, json.dumps(value, sort_keys=True)
 
 
 def _over(

@@ -23,6 +23,9 @@ from streams.errors import EnvironmentFault
 from streams.runtime.faust_app import LaneApp
 from streams.settings import Settings
 
+COMMITS_WITHIN = 20.0
+"""Seconds that a commit may take and say nothing: one that waits for the broker says so after five, and the broker ends it after eight."""
+
 Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that waited longest; with True it begins anew."""
 
@@ -111,9 +114,19 @@ class Health:
 
     def problem(self, *, ready: bool = False) -> str | None:
         for name, lane in self._app.lanes.items():
+            waits = self._app.waiting.get(name) or lane.waiting
             silent = time.monotonic() - lane.last_progress
-            if silent > self._stuck_after and self.waiting is None:
+            if silent > self._stuck_after and waits is None:
                 return f"lane {name} has made no progress for {silent:.0f} s"
+            # librdkafka's send_offsets_to_transaction may never come back from an outage (confluentinc/librdkafka #5456).
+            commits = 0.0 if lane.committing_since is None else time.monotonic() - lane.committing_since
+            if commits > COMMITS_WITHIN and waits is None:
+                return f"lane {name} has waited for the end of a transaction for {commits:.0f} s"
+            if lane.deaf_for() > (10.0 if ready else self._stuck_after) and waits is None:
+                topic, partition = min(lane.unreached(), default=("", 0))
+                return (
+                    f"lane {name} can not read {len(lane.unreached())} of its partitions: {topic}:{partition}, for one"
+                )
             if ready and not lane.assigned:
                 return f"lane {name} has no partitions yet"
         if ready and self.waiting is not None:

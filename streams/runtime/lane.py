@@ -46,6 +46,21 @@ another before it is done, which takes longer than a small batch does.
 """
 
 
+def _comes_from(message: Any) -> bool:
+    """Whether it says that its partition can be read."""
+    error = message.error()
+    return error is None or error.code() == KafkaError._PARTITION_EOF
+
+
+GATHERS_FROM = 0.04
+"""Seconds that a small batch takes where the cores are crowded: with cores to spare it takes a third of them."""
+GATHERS_MOST = 0.25
+"""Seconds that a batch gathers at most."""
+
+SLEEPS_AFTER = 10.0
+"""Seconds from which on a transaction that does not end, though the broker answers, is not going to."""
+
+
 class Output(NamedTuple):
     """One record to produce; `value` None is a tombstone."""
 
@@ -91,7 +106,8 @@ class Lane:
     """A consumer group and transactional producers, driven by one thread.
 
     `transaction_timeout_ms` is how long a transaction that a killed worker left open holds up whoever takes over.
-    `linger` is how long, in seconds, a poll waits for a fuller batch after its first record.
+    `gather` is how long a batch may gather after its first record when a small one before took long: a multiple of that time.
+    A transaction costs the same for one record as for a thousand; where the cores are crowded, fuller batches leave more of them to others.
     """
 
     def __init__(
@@ -103,7 +119,7 @@ class Lane:
         group: str,
         transactional_id: str,
         batch_size: int = 4000,
-        linger: float = 0.0,
+        gather: float = 0.0,
         session_timeout_ms: int = 6000,
         transaction_timeout_ms: int = 8_000,
     ) -> None:
@@ -112,7 +128,9 @@ class Lane:
         self.topics = topics
         self.group = group
         self.batch_size = batch_size
-        self.linger = linger
+        self._gather = gather
+        self._pause = 0.0
+        """Seconds that the next poll waits for a fuller batch after its first record."""
         self.assigned: set[TP] = set()
         self.generation = 0
         """Grows with each assignment: what was cached under an older one may be stale."""
@@ -128,6 +146,12 @@ class Lane:
         """Next offset to read, by partition, of what is committed."""
         self.ends: dict[TP, int] = {}
         """Where a poll last found a partition's end."""
+        self._reached: set[TP] = set()
+        """Partitions of which a record, or the end, was seen since they were assigned."""
+        self._missed_since: float | None = None
+        """Since when nothing comes although there are partitions that were not reached."""
+        self.committing_since: float | None = None
+        """Since when a commit is under way."""
         self.waiting: str | None = None
         """Why no broker can be read from, while that is so."""
         self._next_probe = 0.0
@@ -198,6 +222,7 @@ class Lane:
             self.last_progress = time.monotonic()
             if not records:
                 self._idle = True
+                self._pause = 0.0
                 continue
             self._idle = False
             consumed: dict[TP, int] = {}
@@ -207,19 +232,27 @@ class Lane:
             try:
                 await deliver(batch)
                 await batch.done
-                self.work_s += time.monotonic() - self.last_progress
+                took = time.monotonic() - self.last_progress
+                crowded = took > GATHERS_FROM and len(records) <= self.batch_size // 2
+                self._pause = min(took * self._gather, GATHERS_MOST) if crowded else 0.0
+                self.work_s += took
                 self.batches += 1
                 self.records_in += len(records)
                 self.consumed.update(consumed)
                 self._idle = True
             except Fenced as gone:
+                if self._stopping:
+                    return
                 logger.warning("%s: another worker owns these partitions now (%s); rejoining", self.name, gone)
                 await self._call(self._rejoin)
 
     async def commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
         """See Batch.commit."""
-        started = time.monotonic()
-        await self._call(self._commit, outputs, consumed)
+        self.committing_since = started = time.monotonic()
+        try:
+            await self._call(self._commit, outputs, consumed)
+        finally:
+            self.committing_since = None
         self.commit_s += time.monotonic() - started
 
     async def stop(self) -> None:
@@ -233,12 +266,23 @@ class Lane:
         lags: dict[TP, int] = {}
         if self._stopping:
             return lags
-        for tp, (low, high) in self._watermarks.items():
-            if high >= 0 and tp in self.assigned:
+        for tp in self.assigned:
+            low, high = self._watermarks.get(tp, (-1, -1))
+            if tp not in self._reached or (high < 0 and not self._idle):
+                lags[tp] = 1  # nobody knows how many
+            elif high >= 0:
                 read = self.consumed.get(tp, max(low, 0))
                 end = self.ends.get(tp, 0)
                 lags[tp] = max(0, high - (max(read, end) if self._idle else read))
         return lags
+
+    def unreached(self) -> set[TP]:
+        """Partitions that are assigned, and of which nothing has come yet, not even that they are empty."""
+        return self.assigned - self._reached
+
+    def deaf_for(self) -> float:
+        """Seconds since which nothing comes although there are partitions that were not reached: their offsets are not to be had."""
+        return 0.0 if self._missed_since is None else time.monotonic() - self._missed_since
 
     async def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
@@ -250,6 +294,7 @@ class Lane:
         while not self._stopping and granted < len(self._producers):
             try:
                 self._producers[granted].init_transactions(10)
+                self._forget_old(self._producers[granted])
                 granted += 1
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
@@ -263,16 +308,40 @@ class Lane:
         self.waiting = None
         self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
+    def _forget_old(self, producer: Producer) -> None:
+        """End what an earlier life of this producer may have left open in the group's offsets.
+
+        A broker that crashed (a full disk) can forget a transaction, and keep the offsets that it was to commit: until this producer's next
+        transaction with offsets ends, nobody may read those partitions, and if that one commits, so do they. So one is aborted first.
+        """
+        try:
+            producer.begin_transaction()
+            somewhere = [TopicPartition(self.topics[0], 0, 0)]
+            self._patiently(producer.send_offsets_to_transaction, somewhere, self._consumer.consumer_group_metadata())
+        except KafkaException as raised:
+            logger.warning("%s: what was left open is not ended: %s", self.name, raised.args[0].str())
+        self._abort(producer)
+
     def _poll(self) -> list[Any]:
         first = self._consumer.poll(0.25)
+        read_under = self.generation
         self._note_watermarks()
         if self.waiting is not None:
             self._probe()
         if first is None or self._stopping:
+            if not self.unreached():
+                self._missed_since = None
+            elif self._missed_since is None:
+                self._missed_since = time.monotonic()
             return []
-        if self.linger:
-            time.sleep(self.linger)
-        messages = [first, *self._consumer.consume(self.batch_size - 1, 0)]
+        self._missed_since = None
+        if self._pause:
+            time.sleep(self._pause)
+        messages: list[Any] = self._consumer.consume(self.batch_size - 1, 0)
+        if self.generation == read_under:
+            messages.insert(0, first)  # else its partition went, or comes again from what is committed
+        if self.unreached():
+            self._reached.update((message.topic(), message.partition()) for message in messages if _comes_from(message))
         if all(message.error() is None for message in messages):
             return messages
         return [message for message in messages if self._usable(message)]
@@ -296,11 +365,15 @@ class Lane:
         if time.monotonic() < self._next_probe:
             return
         self._next_probe = time.monotonic() + 1.0
+        if self._broker_answers():
+            self.waiting = None
+
+    def _broker_answers(self) -> bool:
         try:
             self._consumer.list_topics(self.topics[0], timeout=1.0)
         except KafkaException:
-            return
-        self.waiting = None
+            return False
+        return True
 
     def _usable(self, message: Any) -> bool:
         error = message.error()
@@ -328,8 +401,8 @@ class Lane:
                 producer.begin_transaction()
                 self._produce(producer, outputs)
                 fault_point(self._produced)
-                producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), 30)
-                producer.commit_transaction(30)
+                self._patiently(producer.send_offsets_to_transaction, offsets, self._consumer.consumer_group_metadata())
+                self._patiently(producer.commit_transaction)
                 self.records_out += len(outputs)
                 self.waiting = None
                 return
@@ -341,12 +414,16 @@ class Lane:
                 if error.code() in _GONE or error.fatal():
                     if error.fatal() or error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):
                         raise EnvironmentFault(
-                            f"another worker uses the transactional id of {self.name}: {error.str()}",
-                            remedy="give each worker a name of its own (--worker-name, OPSHUB_WORKER_NAME)",
+                            f"{self.name} may not end its transaction, which the broker ended after a silence, or another worker has the "
+                            f"same name: {error.str()}",
+                            remedy="nothing, the supervisor starts it again; if it goes on, give each worker a name of its own "
+                            "(--worker-name, OPSHUB_WORKER_NAME)",
                         ) from raised
                     self._abort(producer)
                     raise Fenced(error.str()) from raised
                 self._abort(producer)
+                if self._stopping:
+                    raise Fenced("it leaves") from raised
                 if not (error.retriable() or error.txn_requires_abort()):
                     raise RetryLater(f"Kafka refused what {self.name} emits: {error.str()}") from raised
                 if pause > 0.3:
@@ -378,9 +455,33 @@ class Lane:
             except BufferError:
                 producer.poll(0.05)
 
+    def _patiently(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Make a call of a transactional producer, again and again while the broker is away: one that ran out of time goes on behind,
+        and until it was asked for its outcome the producer takes no other call, not even to abort. Raises EnvironmentFault when the
+        broker has answered others for a while: a producer that slept through an outage may never wake; a new one does.
+        """
+        back: float | None = None
+        while True:
+            try:
+                call(*arguments, 5)
+                return
+            except KafkaException as raised:
+                error: KafkaError = raised.args[0]
+                if error.code() != KafkaError._TIMED_OUT or not error.retriable() or self._stopping:
+                    raise
+                if self.waiting is None:
+                    logger.warning("%s: Kafka does not take what it emits (%s)", self.name, error.str())
+                self.waiting = f"{self.name} waits: Kafka does not take what it emits ({error.str()})"
+                back = (back or time.monotonic()) if self._broker_answers() else None
+                if back is not None and time.monotonic() - back > SLEEPS_AFTER:
+                    raise EnvironmentFault(
+                        f"Kafka answers, and {self.name} can not end its transaction: {error.str()}",
+                        remedy="nothing, the supervisor starts this worker again",
+                    ) from raised
+
     def _abort(self, producer: Producer) -> None:
         try:
-            producer.abort_transaction(30)
+            self._patiently(producer.abort_transaction)
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             if error.fatal():
@@ -393,6 +494,7 @@ class Lane:
         self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._reached = set()
         self._set_assigned({(tp.topic, tp.partition) for tp in partitions})
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

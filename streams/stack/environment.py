@@ -65,10 +65,10 @@ def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") 
         name = match.group(1)
         if name not in env:
             line = text.count("\n", 0, match.start()) + 1
-            where = f"{file}, line {line}" if file else f"line {line}"
+            where = f"{file}, line {line}" if file and "\n" in text else file or f"line {line}"
             raise ConfigError(
                 f"{where}: ${{env:{name}}} stands for a variable that is not set",
-                remedy=f"set {name} in the environment, or run `opshub up` when it belongs to the native stack",
+                remedy=f"give {name} a line in <state_dir>/env and run `opshub up` again, or set it for Connect and for this command",
             )
         return env[name]
 

@@ -31,6 +31,8 @@ WANTED: dict[str, list[str]] = {
     "debezium-postgres": ["io.debezium:debezium-connector-postgres:3.7.0.Final:plugin:tar.gz"],
     "debezium-mariadb": ["io.debezium:debezium-connector-mariadb:3.5.0.Final:plugin:tar.gz"],
     "debezium-mysql": ["io.debezium:debezium-connector-mysql:3.5.0.Final:plugin:tar.gz"],
+    # A peer that benchmarks/ measures against.
+    "debezium-jdbc": ["io.debezium:debezium-connector-jdbc:3.5.0.Final:plugin:tar.gz"],
     "registry": ["io.apicurio:apicurio-registry-app:3.3.3:all:tar.gz"],
 }
 

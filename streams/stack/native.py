@@ -56,9 +56,12 @@ class ServerStatus:
 class NativeStack:
     """The servers of one state folder: three Postgres instances, Kafka, Connect, the registry."""
 
-    def __init__(self, settings: Settings, *, end_with_parent: bool = False) -> None:
-        """`end_with_parent`: the servers end when this process does, however it ends (for tests)."""
+    def __init__(self, settings: Settings, *, end_with_parent: bool = False, plugins: tuple[str, ...] = ()) -> None:
+        """`end_with_parent`: the servers end when this process does, however it ends (for tests). `plugins`: archive sets
+        that Connect loads besides.
+        """
         self._given = settings
+        self._plugins = plugins
         self._state = settings.state_dir.absolute()
         self._run = self._state / "run"
         self._store = ArtifactStore(cache_dir(settings))
@@ -103,7 +106,7 @@ class NativeStack:
         with self._lock():
             values = write_environment(self._given)
             wanted = tuple(dict.fromkeys(name for kind in (Kafka, Connect, Registry) for name in kind.archives))
-            self.install(wanted, report)
+            self.install(wanted + self._plugins, report)
             servers = self._servers(values)
             starting = [server for server in servers if not self._runs_as_wanted(server)]
             self._check_ports(starting)
@@ -170,7 +173,8 @@ class NativeStack:
     def _servers(self, values: dict[str, str]) -> list[Server]:
         settings, store = self._given, self._store
         lib = store.path("kafka")
-        plugins = [store.path(name) for name in ("debezium-postgres", *(p for p in EXTRA_PLUGINS if store.has(p)))]
+        extra = tuple(name for name in EXTRA_PLUGINS if store.has(name))
+        plugins = [store.path(name) for name in ("debezium-postgres", *extra, *self._plugins)]
 
         def demo(name: str) -> Postgres:
             password = values.get(f"DEMO_{name.upper()}_ADMIN_PASSWORD", "")

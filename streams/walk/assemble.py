@@ -39,6 +39,11 @@ ATTEMPTS = 8
 MAX_DOCUMENT = 7_500_000
 """Bytes of the largest canonical record: some 55,000 lines. Canonical topics and our producers take 8 MB."""
 
+WITHIN = {"flow": 90.0, "customer": 3.0, "product": 3.0}
+"""Seconds after which what changed is due: a flow that its own worker has not looked at by then, a sum."""
+MARK_AGAIN = {"flow": 30.0, "customer": 2.0, "product": 2.0}
+"""Seconds for which a mark stands for what changes meanwhile: less than `WITHIN`, before which nothing is done about it."""
+
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
 
@@ -66,6 +71,8 @@ class Assemble:
         self._cache = Aggregates(cache_aggregates)
         self._settled: dict[str, float] = {}
         """Flows that were settled and not looked at since, with the time, the oldest first."""
+        self._marked: dict[tuple[str, str], float] = {}
+        """What was marked as due, with the time, the oldest first."""
         self._busy: set[str] = set()
         self.sameness = Sameness()
         self._matching = Matching(ownership)
@@ -84,6 +91,8 @@ class Assemble:
         """After a rebalance: other workers may have written what is cached here."""
         self._cache.clear()
         self._matching.forget()
+        self._settled.clear()  # whoever has them now looks, or finds them among what is due
+        self._marked.clear()
         self._started = False
 
     def take_slowest(self, anew: bool) -> tuple[int, str]:
@@ -139,10 +148,35 @@ class Assemble:
 
     def quiet(self, before: float, most: int) -> list[str]:
         """Take the flows that were settled last before a time (of time.monotonic), at most so many."""
-        taken = list(islice(takewhile(lambda key: self._settled[key] <= before, self._settled), most))
+        old = takewhile(lambda key: self._settled[key] <= before, self._settled)
+        taken = list(islice((key for key in old if key not in self._busy), most))
         for key in taken:
             del self._settled[key]
+            self._marked.pop(("flow", key), None)
         return taken
+
+    def awaits_look(self, key: str) -> bool:
+        """Whether this worker settled the flow, and will look at it."""
+        return key in self._settled
+
+    def _due(self, groups: dict[str, Group], summed: set[tuple[str, str]]) -> list[tuple[str, str, float]]:
+        """What is to be marked: that which no mark stands for."""
+        now = time.monotonic()
+        wanted = [("flow", key) for key, (kind, _) in groups.items() if kind == "order_flow"]
+        return [
+            (kind, key, WITHIN[kind])
+            for kind, key in (*wanted, *summed)
+            if now - self._marked.get((kind, key), -MARK_AGAIN[kind]) >= MARK_AGAIN[kind]
+        ]
+
+    def _note_marked(self, due: list[tuple[str, str, float]]) -> None:
+        now = time.monotonic()
+        for kind, key, _ in due:
+            self._marked.pop((kind, key), None)
+            self._marked[kind, key] = now
+        longest = now - max(MARK_AGAIN.values())
+        for one in list(takewhile(lambda one: self._marked[one] < longest, self._marked)):
+            del self._marked[one]
 
     def cached(self, key: str) -> AggregateState | None:
         """The aggregate as the hub has it, where it is in memory and no batch is at work on it."""
@@ -161,7 +195,8 @@ class Assemble:
                     settling.apply(states[key], changes)
                 await self.sameness.learn(settling.references(), self._store.rows)
                 settling.settle(self.sameness.of)
-                claimed = self._matching.claim(settling.claimants())
+                claimed = self._matching.claim(settling.claimants(), settling.parted)
+                due = self._due(groups, settling.summed)
                 saved = await self._store.save(
                     settling.rows(),
                     settling.links,
@@ -173,7 +208,9 @@ class Assemble:
                     contested=settling.contested,
                     standing=settling.standing,
                     claims=claimed.rounds,
+                    due=due,
                 )
+                self._note_marked(due)
                 links, claimed_twice = self._matching.settle(claimed, saved.held)
                 settling.sent_on += links
                 told = as_logged(settling.conflicts, saved.logged) + settling.repeated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.model.entities import ENTITIES
-from streams.model.ids import source_id
+from streams.model.ids import HUB, source_id
 from streams.model.state import AggregateState, EntityState, Told
 from streams.resolve.rules import PEOPLE
 
@@ -34,7 +34,7 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
     sources = [
         {"system": said.system, "key": said.key}
         for said in member.contributions.values()
-        if not said.deleted and said.system != PEOPLE
+        if not said.deleted and said.system not in (PEOPLE, HUB)
     ]
     if len(sources) > 1:
         sources.sort(key=lambda source: (source["system"], source["key"]))

@@ -48,7 +48,7 @@ class Route(Protocol):
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None: ...
     def map(self, change: RowChange) -> list[Mapped]: ...
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
-        """(system, entities that the table of this topic gives, those of them that other tables give too)."""
+        """(system, entities that the table of this topic makes, those that it gives and other tables make too)."""
         ...
 
     def at_epoch(self, epoch: int) -> None:
@@ -234,7 +234,7 @@ class Ingest:
             if change is None:
                 return _TOMBSTONE
             if change.op == "t":
-                self._swept_entities(topic)
+                self._truncated(topic)
                 return Read("passed", (change, [], []))
             mapped = route.map(change)
             if not mapped:
@@ -284,20 +284,24 @@ class Ingest:
             )
         return value
 
-    def _swept_entities(self, topic: str) -> tuple[str, list[str]]:
-        """(system, entities) that the table of a topic contributes; BadRecord where another table contributes the same."""
-        system, entities, shared = self._routes[topic].contributes(topic)
+    def _truncated(self, topic: str) -> None:
+        """BadRecord where other tables make what the table of a topic gives: its rows are not told from theirs."""
+        system, _, shared = self._routes[topic].contributes(topic)
         if shared:
             raise BadRecord(
-                f"{topic} was truncated, and other tables of {system} contribute {', '.join(shared)} too",
+                f"{topic} was truncated, and other tables of {system} make {', '.join(shared)} too",
                 remedy="`opshub verify` finds the records that went with it",
             )
-        return system, entities
 
     async def _sweep(self, sweep: Sweep, outputs: list[Output], lookup: Lookup) -> None:
-        """Delete what a table said before a position. What is still under way is found when the sweep is done again."""
-        system, entities = self._swept_entities(sweep.topic)
+        """Delete what a table said before a position. What is still under way is found when the sweep is done again.
+
+        With a new epoch all tables of the system are read anew: whichever of them makes a record, it has come again by then or is gone.
+        """
+        system, entities, shared = self._routes[sweep.topic].contributes(sweep.topic)
         epoch, major, minor = sweep.position
+        if (major, minor) != (0, 0):
+            entities = [entity for entity in entities if entity not in shared]
         # What a new epoch did not bring again is deleted at the end of the one before, so that a late row of the new one wins.
         at = sweep.position if (major, minor) != (0, 0) else (epoch - 1, 2**62, 0)
         for source, entity, key, aggregate in await lookup("contributed", entities, system, epoch, major, minor):

@@ -1,8 +1,9 @@
 """Look at flows that have come to rest: rules of the business that do not hold are conflicts of kind `invariant`, until they hold.
 
 In: the flows that assemble settled, some seconds after the last change of each. Out: rows of `conflict`, and records on the topic
-`conflicts`. It reads what assemble has in memory, and the hub for what has left it, so that it costs the hub next to nothing. What a
-worker had not looked at yet when it died is looked at with the flow's next change; `opshub flow check` looks at the whole hub.
+`conflicts`. It reads what assemble has in memory, and the hub for what has left it, so that it costs the hub next to nothing. Flows that a
+worker had not looked at when it died, or when others took them over, are marked in the hub's `due`: any worker looks at them once nobody
+else has. `opshub flow check` looks at the whole hub.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from streams.errors import OpshubError, RetryLater
 from streams.flow.invariants import Broken, Policy, broken
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
-from streams.walk.assemble import Assemble
+from streams.walk.assemble import WITHIN, Assemble
 from streams.walk.ingest import now_us
 
 logger = get_logger(__name__)
@@ -27,6 +28,7 @@ logger = get_logger(__name__)
 EVERY_SECONDS = 1.0
 QUIET_SECONDS = 30.0
 """A document is written in pieces, by people and by systems: what is half written is not looked at."""
+ADOPT_EVERY_SECONDS = 10.0
 MOST = 200
 """Flows in one look; the loop that settles changes must not wait for more."""
 
@@ -55,7 +57,7 @@ class Checking:
 
     async def run(self) -> None:
         """Look until cancelled; a hub that is away is waited for."""
-        started = False
+        started, adopted = False, 0.0
         try:
             while True:
                 await asyncio.sleep(EVERY_SECONDS)
@@ -64,6 +66,9 @@ class Checking:
                         rows = await self._store.rows("broken_flows")
                         self._again |= {row[0]: 0 for row in rows}
                         started = True
+                    if time.monotonic() > adopted + ADOPT_EVERY_SECONDS:
+                        await self.adopt()
+                        adopted = time.monotonic()
                     while await self.look() == MOST:
                         await asyncio.sleep(0)
                 except RetryLater as later:
@@ -71,9 +76,16 @@ class Checking:
         finally:
             await self._store.close()
 
+    async def adopt(self) -> int:
+        """Take on the flows that another worker changed and has not looked at in time; how many."""
+        found = [row[0] for row in await self._store.rows("overdue_flows", MOST)]
+        mine = [key for key in found if key not in self._again and not self._assemble.awaits_look(key)]
+        self._again |= dict.fromkeys(mine, 0)
+        return len(mine)
+
     async def look(self) -> int:
         """One look at what has been quiet long enough; how many flows that were."""
-        now = now_us()
+        now, begun = now_us(), time.monotonic()
         due = [one for one, at in self._again.items() if at <= now][:MOST]
         keys = [*due, *self._assemble.quiet(time.monotonic() - self._quiet, MOST - len(due))]
         if not keys:
@@ -94,6 +106,11 @@ class Checking:
             self._assemble.counts["invariants"] += 1
             logger.warning("%s: %s %s: %s", conflict.rule, conflict.entity, conflict.entity_id, conflict.values)
             self._tell(conflict)
+        since = time.monotonic() - begun + min(1.0, self._quiet / 2)  # of what was marked since, nothing is forgotten
+        await self._store.rows(
+            "flows_seen",
+            {"ids": list(looked_at), "again_us": list(looked_at.values()), "within": WITHIN["flow"], "since": since},
+        )
         for key, again_us in looked_at.items():
             if again_us is None:
                 del self._again[key]

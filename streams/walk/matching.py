@@ -7,7 +7,7 @@ the smaller id, so a replay finds the same. Two records of one system that carry
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
 from streams.hub.store import Claims
@@ -88,8 +88,10 @@ class Matching:
         self._seen.clear()
         self._linked.clear()
 
-    def claim(self, claimants: Iterable[Claimant]) -> Claimed:
-        """What to ask of the hub for these records."""
+    def claim(self, claimants: Iterable[Claimant], parted: Container[str] = ()) -> Claimed:
+        """What to ask of the hub for these records. Those in `parted` let all their keys go and claim what they still have: a key would
+        go on naming what was taken out of them, and its system.
+        """
         asked: dict[tuple[str, str], list[tuple[int, str, Claimant, str | None]]] = {}
         signatures: dict[str, str] = {}
         holders: list[str] = []
@@ -101,13 +103,15 @@ class Matching:
             mine = keys_of(member, self._ownership)
             rank = self._rank(member)
             signature = f"{rank} {len(member.contributions)} {' '.join(sorted(mine))}"
-            if not one.again and self._seen.get(member.id) == signature:
+            again = one.again or member.id in parted
+            if not again and self._seen.get(member.id) == signature:
                 self.hits += 1
                 continue
             self.misses += 1
             signatures[member.id] = signature
             holders.append(member.id)
-            keys += mine
+            if member.id not in parted:
+                keys += mine
             for key, guard in mine.items():
                 asked.setdefault((member.entity, key), []).append((rank, member.id, one, guard))
         rounds: list[Claims] = []

@@ -26,6 +26,13 @@ from streams.walk.matching import MATCHER, Claimant
 from streams.walk.parting import part
 from streams.writeback.plan import NONE, Changed, Intent, Planner, is_echo, said_by
 
+SUMMED = {
+    "invoice": ("customer", "customer_id"), "service_request": ("customer", "customer_id"), "inventory_level": ("product", "product_id"),
+}  # fmt: skip
+"""Entity → the kind of what it is summed up in, and the field that names it."""
+
+SUMMED_IN = frozenset(kind for kind, _ in SUMMED.values())
+
 _LINES_OF = {entity.lines: name for name, entity in ENTITIES.items() if entity.lines}
 
 
@@ -66,6 +73,8 @@ class Settling:
         """Sources that a person took out of the record that is asked for here."""
         self.refused: set[str] = set()
         """Aggregates of which a link says that they are another, which is them already: the link is passed over."""
+        self.parted: set[str] = set()
+        """Records out of which a person took another."""
         self.contested: set[str] = set()
         """Entities of more than one source: of their conflicts only `standing` are left."""
         self.standing: set[str] = set()
@@ -79,6 +88,8 @@ class Settling:
         self.dead: list[DeadLetter] = []
         self.source_times: list[tuple[int, str]] = []
         self.counts: Counter[str] = Counter()
+        self.summed: set[tuple[str, str]] = set()
+        """(kind, id) of the customers and products over which something is to be summed again."""
 
     # -- phase one: what was said
 
@@ -215,6 +226,7 @@ class Settling:
         stays, between, going = parted
         self.apart.add(change.id)
         self.contested.add(stays.id)
+        self.parted.add(stays.id)
         self._resourced.add(stays.id)
         for member in (stays, *between):
             self._mark(self._dirty, state, member.id)
@@ -253,6 +265,8 @@ class Settling:
             self._take_over(state, member, root)
         self._mark(self._dirty, state, "")
         self._joined.add(state.id)
+        if state.kind in SUMMED_IN and state.forward is None:
+            self.summed.add((state.kind, state.id))
         causes = self._causes.setdefault(state.id, {})
         for member in state.members.values():
             for said in member.contributions.values():
@@ -385,6 +399,11 @@ class Settling:
         changed = deleted != member.deleted or record != member.record or member.version == 0
         if changed or member.id in self._said:
             self._note_changed(state, member)
+        if changed and member.entity in SUMMED:
+            kind, field = SUMMED[member.entity]
+            self.summed.update((kind, ref) for ref in (member.record.get(field), record.get(field)) if ref)
+        elif member.version == 0 and member.entity in SUMMED_IN:
+            self.summed.add((member.entity, member.id))  # what it is summed of may have come before it
         if changed or (member.id in self._resourced and not deleted):
             member.record = record
             member.deleted = deleted

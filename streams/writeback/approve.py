@@ -27,7 +27,28 @@ def _asks(one: Approval, target: str, document: dict[str, Any]) -> bool:
             return False
     if one.when and not holds(one.when, {path: reach(document, path) for path in one.when}):
         return False
+    if one.discount_over is not None:
+        given = (Decimal(line["record"].get("discount_pct") or 0) * MONEY for line in document["lines"])
+        if not any(percent > one.discount_over for percent in given):
+            return False
+    if one.credit_exceeded and not _exceeds(document, one.amount):
+        return False
     return one.new_customer is None or one.new_customer == (reach(document, f"customer.keys.{target}") is None)
+
+
+def _exceeds(document: dict[str, Any], field: str) -> bool:
+    """Whether the customer would owe more than it may. What can not be compared, since it is of another currency, is asked."""
+    limit = reach(document, "customer.record.credit_limit")
+    if limit is None:
+        return False
+    currency = reach(document, "record.currency")
+    owed: dict[str, Any] = reach(document, "customer.receivables") or {}
+    if currency != (reach(document, "customer.record.currency") or currency) or owed.get("other_open_amounts"):
+        return True
+    if owed.get("open_amount") and owed.get("currency") != currency:
+        return True
+    amount = reach(document, f"record.{field}") or 0
+    return bool((owed.get("open_amount") or 0) + amount > limit)
 
 
 def open_questions(asked: list[dict[str, Any]], work: Work) -> list[dict[str, Any]]:

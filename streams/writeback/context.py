@@ -5,7 +5,8 @@ Out: a document of nested dicts, to which the paths of writeback.yaml lead:
     intent      key, rule, given (what the delivery that it follows returned)
     record      the record that set the rule off; `id` with it
     subject     the record that is written: record, keys (system → its key there), said (system → its fields)
-    customer, product, contact …   each reference of `record`, in the same form, under the field's name without `_id`
+    customer, product, contact …   each reference of `record`, in the same form, under the field's name without `_id`;
+                with the customer go its `receivables`, where the rule asks for them
     lines       the record's lines; each a dict with `record` and its references
 
 `known` tells, for the target, the key of the subject.
@@ -18,6 +19,7 @@ from typing import Any
 
 from streams.hub.store import entity_of_row
 from streams.model.entities import ENTITIES
+from streams.model.ids import HUB, source_id
 from streams.model.state import EntityState
 from streams.writeback.failures import NotYet
 from streams.writeback.plan import flow_words
@@ -29,7 +31,7 @@ Rows = Callable[..., Awaitable[list[Any]]]
 
 
 async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str, Any] | NotYet]:
-    """Intent id → its document, or NotYet when the hub does not know the record any more. Four statements, however many there are."""
+    """Intent id → its document, or NotYet when the hub does not know the record any more. At most five statements for all."""
     known = await _entities({one for work, _ in works for one in (work.entity_id, work.subject_id)}, rows)
     told: dict[int, dict[str, Any] | NotYet] = {}
     live: list[tuple[Work, Rule, EntityState, EntityState]] = []
@@ -55,10 +57,27 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
     wanted = {value for member in referring for _, value in references(member)} - set(known)
     if wanted:
         known |= await _entities(wanted, rows)
+    owed = await _receivables([main for _, rule, main, _ in live if _asks_for_credit(rule)], known, rows)
     for work, rule, main, subject in live:
         of_it = lines.get(main.id, []) if rule.lines is not None else []
-        told[work.id] = _document(work, main, subject, of_it, known)
+        document = told[work.id] = _document(work, main, subject, of_it, known)
+        if "customer" in document and _asks_for_credit(rule):
+            document["customer"]["receivables"] = owed.get(document["customer"]["record"]["id"])
     return told
+
+
+def _asks_for_credit(rule: Rule) -> bool:
+    return any(one.credit_exceeded for one in rule.approval)
+
+
+async def _receivables(
+    mains: list[EntityState], known: dict[str, EntityState], rows: Rows
+) -> dict[str, dict[str, Any]]:
+    """Customer → what it owes, as the hub sums it."""
+    customers = {known[one].id for main in mains if (one := main.record.get("customer_id")) in known}
+    ids = {source_id(HUB, "receivables", customer): customer for customer in customers}
+    found = await _entities(set(ids), rows) if ids else {}
+    return {ids[one]: member.record for one, member in found.items() if not member.deleted}
 
 
 def _document(

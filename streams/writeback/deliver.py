@@ -30,12 +30,13 @@ from psycopg import AsyncConnection
 from tenacity import RetryCallState, wait_exponential_jitter
 
 from streams.errors import OpshubError, RetryLater
+from streams.hub.session import LIVELY
 from streams.hub.store import HubStore
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.context import gather
 from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown
 from streams.writeback.plan import holds
-from streams.writeback.prepare import check_whole, prepare
+from streams.writeback.prepare import check_whole, no_more, prepare
 from streams.writeback.rules import Rule, Writeback
 from streams.writeback.work import Adapter, Job, Outcome, Work
 
@@ -128,7 +129,7 @@ class Deliverer:
         while True:
             try:
                 async with await AsyncConnection.connect(
-                    self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen"
+                    self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen", **LIVELY
                 ) as hub:
                     await hub.execute("LISTEN opshub_intent")
                     async for told in hub.notifies():
@@ -174,9 +175,9 @@ class Deliverer:
     async def pass_once(self, target: str, store: HubStore) -> float:
         """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
         ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
-        decided = await self._decide(target, store) if undecided else 0
+        decided, read = await self._decide(target, store) if undecided else (0, {})
         if target not in paused and (decided or leased or (due_s is not None and due_s <= 0)):
-            if await self._deliver(target, store, [scope for scope in paused if "/" in scope]):
+            if await self._deliver(target, store, [scope for scope in paused if "/" in scope], read):
                 return 0.0
         if decided:
             return 0.0
@@ -184,8 +185,8 @@ class Deliverer:
 
     # -- (1)
 
-    async def _decide(self, target: str, store: HubStore) -> int:
-        """Decide on a batch of what is planned for this target; how many that were."""
+    async def _decide(self, target: str, store: HubStore) -> tuple[int, dict[int, dict[str, Any]]]:
+        """Decide on a batch of what is planned for this target; how many that were, and what was read of them for that."""
         works = [Work(*row) for row in await store.rows("planned_intents", target, BATCH)]
         documents, last = await self._read(
             [
@@ -199,7 +200,7 @@ class Deliverer:
         if told:
             await store.rows("triage_intents", _json(told))
         self.counts.update(one["state"] for one in told)
-        return len(told)
+        return len(told), {one: document for one, document in documents.items() if isinstance(document, dict)}
 
     def _decision(self, work: Work, documents: Documents, last: Last) -> dict[str, Any] | None:
         rule = self._rules.get(work.rule)
@@ -247,8 +248,10 @@ class Deliverer:
 
     # -- (2) to (5)
 
-    async def _deliver(self, target: str, store: HubStore, paused_rules: list[str]) -> int:
-        """Lease and deliver one batch; how many that were."""
+    async def _deliver(
+        self, target: str, store: HubStore, paused_rules: list[str], read: Mapping[int, dict[str, Any]]
+    ) -> int:
+        """Lease and deliver one batch; how many that were. `read`: what was read a moment ago is not read again."""
         adapter = self._adapters[target]
         if await adapter.open():
             # Whoever had these leases is gone, and with it all that it had on its way: no need to wait until they run out.
@@ -260,7 +263,9 @@ class Deliverer:
             return 0
         left = {work.key: work for work in works}
         ruled = [(work, rule) for work in works if (rule := self._rules.get(work.rule))]
-        documents, last = await self._read(ruled, store)
+        unread = [(work, rule) for work, rule in ruled if work.id not in read or rule.values]
+        documents, last = await self._read(unread, store)
+        documents = {**read, **documents}
         told: list[dict[str, Any]] = []
         jobs: list[Job] = []
         for work in works:
@@ -298,6 +303,9 @@ class Deliverer:
             return _told(work, "dead", "dead", problem=f"there is no rule {work.rule} any more")
         try:
             document = _found(documents, work)
+            taken_back = no_more(rule, document)
+            if taken_back is not None:
+                return _told(work, "superseded", "withdrawn", problem=taken_back)
             try:
                 check_whole(work, rule, document)
             except NotYet as wait:

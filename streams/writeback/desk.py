@@ -18,9 +18,10 @@ from streams.hub.store import entity_of_row
 from streams.model.state import EntityState
 from streams.writeback.compare import Compared, compare
 from streams.writeback.context import gather
-from streams.writeback.failures import NotYet
+from streams.writeback.failures import NotYet, Refused
+from streams.writeback.prepare import check_whole, no_more, prepare
 from streams.writeback.rules import Rule
-from streams.writeback.work import Work
+from streams.writeback.work import Adapter, Work
 
 
 def _uuid(text: str) -> str | None:
@@ -87,10 +88,34 @@ class Desk:
 
     def intent(self, what: str) -> dict[str, Any]:
         """One intent by its number or key, with its `log`. Raises ConfigError when there is none."""
-        found = self.rows("intent", [what, what])
+        number = int(what) if what.isdecimal() and len(what) < 19 else None
+        found = self.rows("intent", [number, what])
         if not found:
             raise ConfigError(f"there is no intent {what}", remedy="`opshub approvals list --all` shows them")
         return found[0] | {"log": self.rows("intent_log", [found[0]["id"]])}
+
+    def would_send(self, number: int, rules: Mapping[str, Rule], adapters: Mapping[str, Adapter]) -> Any:
+        """What would be sent for this intent as things are now, or why that can not be said."""
+        (row,) = self.rows("intent_work", [number])
+        work = Work(*row.values())
+        rule = rules.get(work.rule)
+        if rule is None:
+            return f"there is no rule {work.rule} any more"
+        document = asyncio.run(gather([(work, rule)], self._tuples))[work.id]
+        try:
+            if isinstance(document, NotYet):
+                raise document
+            taken_back = no_more(rule, document)
+            if taken_back is not None:
+                return f"nothing: {taken_back}"
+            check_whole(work, rule, document)
+            return adapters[work.target].describe(prepare(work, rule, document, None))
+        except (NotYet, Refused) as no:
+            return f"nothing yet: {no}"
+
+    async def _tuples(self, name: str, *parameters: Any) -> list[Any]:
+        cursor = self._hub.cursor(row_factory=tuple_row)
+        return cursor.execute(queries()[name], parameters).fetchall()
 
     def decide(self, what: str, who: str, verdict: str, why: str) -> dict[str, Any]:
         """Say `approve` or `reject`; the intent as it is then. Raises NotWaiting when nobody is asked, or the time has run out."""
@@ -119,14 +144,9 @@ class Desk:
         """What shadow mode would have sent beside what people did, the newest of each rule and subject. `rules`: <system>/<name> → rule."""
         works = [Work(*row.values()) for row in self.rows("shadow_intents", {"rule": rule, "most": most})]
         known = [(work, rules[work.rule]) for work in works if work.rule in rules]
-
-        async def rows(name: str, *parameters: Any) -> list[Any]:
-            cursor = self._hub.cursor(row_factory=tuple_row)
-            return cursor.execute(queries()[name], parameters).fetchall()
-
-        documents = asyncio.run(gather(known, rows))
+        documents = asyncio.run(gather(known, self._tuples))
         members: dict[str, list[EntityState]] = {}
-        for row in asyncio.run(rows("load_aggregates", list({work.aggregate_id for work, _ in known}))):
+        for row in asyncio.run(self._tuples("load_aggregates", list({work.aggregate_id for work, _ in known}))):
             members.setdefault(row[2], []).append(entity_of_row(row))
         told = []
         for work, one in known:

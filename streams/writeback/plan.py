@@ -3,7 +3,7 @@
 An intent arises when
 - a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
 - a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
-  was joined; keyed by rule, subject and revision of the record's row, so that of several that wait only the newest stays;
+  was joined; keyed by rule, record and revision of its row; of several for one subject that wait only the newest stays;
 - a rule with `values`, where people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
 
 None arises from what was read by a snapshot, nor from an echo (`is_echo`), nor else from what people said in the target itself: the
@@ -160,7 +160,8 @@ def _of_rule(
         wanted = desired(rule, document_of(member))
         if holds(rule.skip_when, wanted):
             return None
-        if subject == member.id and member.contributions and target not in said_by(member):
+        written = member if subject == member.id else state.members.get(subject)
+        if written is not None and written.contributions and target not in said_by(written):
             return None  # the target has no such record; once it has, what was said before is looked at again
         before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
         moved = before != wanted
@@ -168,7 +169,7 @@ def _of_rule(
             return None
         if not restores and moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
             return None
-        key = f"{name}:{subject}:{member.revision}"
+        key = f"{name}:{member.id}:{member.revision}"
     return Intent(
         key=sys.intern(key),
         rule=name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.model.entities import ENTITIES
 from streams.writeback.failures import NotYet, Refused
-from streams.writeback.plan import desired, said_of
+from streams.writeback.plan import desired, holds, said_of
 from streams.writeback.rules import Rule
 from streams.writeback.values import value_of
 from streams.writeback.work import Job, Work
@@ -44,6 +44,14 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
     return Job(
         key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.attempts > 1
     )  # fmt: skip
+
+
+def no_more(rule: Rule, document: dict[str, Any]) -> str | None:
+    """Why what gave rise to an intent is so no more: people took it back while it waited. None where it still is."""
+    record = document["record"]
+    if not rule.becomes or holds(rule.becomes, record):
+        return None
+    return "it is so no more: " + ", ".join(f"{field} is {record.get(field)!r}" for field in rule.becomes)
 
 
 def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:

@@ -55,7 +55,8 @@ class Strict(BaseModel):
 
 class Approval(Strict):
     """People are asked when all that is said here holds. `over`: the record's amount, as a number or one for each currency
-    (a currency that is not named asks always); `when`: values of the document; `new_customer`: the target does not know the customer yet.
+    (a currency that is not named asks always); `when`: values of the document; `new_customer`: the target does not know the customer yet;
+    `discount_over`: percent of any line; `credit_exceeded`: the amount and what the customer owes are more than its credit limit.
     """
 
     reason: str
@@ -64,11 +65,14 @@ class Approval(Strict):
     amount: str = "amount"
     when: dict[str, Any] = {}
     new_customer: bool | None = None
+    discount_over: Decimal | None = None
+    credit_exceeded: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Approval:
-        if self.over is None and not self.when and self.new_customer is None:
-            raise ValueError("needs `over`, `when` or `new_customer`")
+        said = (self.over, self.new_customer, self.discount_over, self.credit_exceeded)
+        if not self.when and all(one is None for one in said):
+            raise ValueError("needs `over`, `when`, `new_customer`, `discount_over` or `credit_exceeded`")
         return self
 
 
@@ -226,6 +230,8 @@ class Rule(Strict):
             raise ValueError("`values` and `sql.update.columns` must name the same fields")
         if self.lines is not None and ENTITIES[self.entity].lines is None:
             raise ValueError(f"{self.entity} has no lines")
+        if self.lines is None and any(one.discount_over is not None for one in self.approval):
+            raise ValueError("`discount_over` looks at lines: say `lines`")
         if self.ready is not None and self.lines is None:
             raise ValueError("`ready` compares lines: say `lines`")
         return self

@@ -21,11 +21,16 @@ from psycopg.rows import dict_row
 
 from streams.model.entities import ENTITIES
 from streams.writeback.failures import Ahead, Refused, TargetBusy, TargetDown
-from streams.writeback.rules import SqlTarget, Update
+from streams.writeback.rules import ReadBack, SqlTarget, Update
 from streams.writeback.work import Job, Outcome, Settled
 
 NUMBER = "opshub.number"
 """Column that tells which of the rows that were given one is."""
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))"
+TOGETHER = 25
+"""Jobs of one transaction: more would make the first of them wait for the last."""
+AHEAD = 1000
+"""Statements that are sent before their answers are read."""
 IDLE_MS = 30_000
 """Silence after which the target ends a deliverer's session."""
 
@@ -37,8 +42,11 @@ def _nothing(_: str) -> None:
 class SqlAdapter:
     """One Postgres target. `fault` is called at `deliver.statements` (before the commit) and `deliver.target` (after it)."""
 
-    def __init__(self, target: SqlTarget, name: str, *, fault: Callable[[str], None] = _nothing) -> None:
+    def __init__(
+        self, target: SqlTarget, name: str, *, fault: Callable[[str], None] = _nothing, together: int = TOGETHER
+    ) -> None:
         self._target = target
+        self._together = together
         self._name = name
         self._fault = fault
         self._connection: AsyncConnection[dict[str, Any]] | None = None
@@ -84,10 +92,13 @@ class SqlAdapter:
             self._connection = None
 
     async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
-        """Updates of rows together in one transaction; what has steps each in its own."""
+        """Updates of rows together in one transaction; what has steps and a lock in transactions of `TOGETHER`, since each commit and each
+        round trip takes its time; what has no lock, by itself."""
         together = [job for job in jobs if _updates(job)]
         batches = [together] if together else []
-        batches += [[job] for job in jobs if not _updates(job)]
+        locking = [job for job in jobs if _locks(job)]
+        batches += [locking[at : at + self._together] for at in range(0, len(locking), self._together)]
+        batches += [[job] for job in jobs if not _updates(job) and not _locks(job)]
         while batches:
             batch = batches.pop(0)
             try:
@@ -111,7 +122,8 @@ class SqlAdapter:
                 await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
                 for update, wave in _waves([job for job in jobs if _updates(job)]):
                     settled += await self._update(connection, update, wave)
-                settled += [(job, await self._steps(connection, job)) for job in jobs if not _updates(job)]
+                for rule_jobs in _apart([job for job in jobs if not _updates(job)]):
+                    settled += await self._steps(connection, rule_jobs)
                 self._fault("deliver.statements")
         except psycopg.Error as error:
             self._types.clear()
@@ -120,46 +132,42 @@ class SqlAdapter:
         self._fault("deliver.target")
         return settled
 
-    async def _steps(self, connection: AsyncConnection[dict[str, Any]], job: Job) -> Outcome:
-        action = job.rule.sql
+    async def _steps(self, connection: AsyncConnection[dict[str, Any]], jobs: Sequence[Job]) -> list[Settled]:
+        """The steps of several jobs of one rule, of which no two lock the same: each step for all of them, in one round trip."""
+        action = jobs[0].rule.sql
         assert action is not None
-        params = dict(job.params) | {"key": job.key}
+        params = [dict(job.params) | {"key": job.key} for job in jobs]
+        outcomes: dict[int, Outcome] = {}
         if action.lock is not None:
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))", [str(params[action.lock])]
-            )
+            locks = sorted(str(one[action.lock]) for one in params)
+            await _rows(connection, [(LOCK, [lock]) for lock in locks])
         if action.look_up is not None:
-            row = await _one(connection, action.look_up, params)
-            if row is not None:
-                return Outcome("found", _nested(_plain(row)))
-        result: dict[str, Any] = {}
+            for at, row in enumerate(await _rows(connection, [(action.look_up, one) for one in params])):
+                if row is not None:
+                    outcomes[at] = Outcome("found", _nested(_plain(row)))
+        todo = [at for at in range(len(jobs)) if at not in outcomes]
+        results: dict[int, dict[str, Any]] = {at: {} for at in todo}
         for step in action.steps:
             if step.each == "lines":
-                async with connection.cursor() as cursor:
-                    await cursor.executemany(step.sql.encode(), [params | line for line in job.lines])
+                await _rows(connection, [(step.sql, params[at] | line) for at in todo for line in jobs[at].lines])
                 continue
-            row = await _one(connection, step.find, params) if step.find is not None else None
-            if row is None:
-                row = await _one(connection, step.sql, params)
-            if row is not None:
-                result[step.name] = _plain(row)
-                params |= {f"{step.name}.{column}": value for column, value in row.items()}
+            found: dict[int, dict[str, Any] | None] = dict.fromkeys(todo)
+            if step.find is not None:
+                rows = await _rows(connection, [(step.find, params[at]) for at in todo])
+                found = dict(zip(todo, rows, strict=True))
+            missing = [at for at in todo if found[at] is None]
+            rows = await _rows(connection, [(step.sql, params[at]) for at in missing])
+            found |= dict(zip(missing, rows, strict=True))
+            for at, row in found.items():
+                if row is not None:
+                    results[at][step.name] = _plain(row)
+                    params[at] |= {f"{step.name}.{column}": value for column, value in row.items()}
         if action.read_back is not None:
-            row = await _one(connection, action.read_back.sql, params)
-            if row is None:
-                raise Refused(f"{job.key}: what was written is not there")
-            result["read_back"] = _plain(row)
-            wrong = {
-                name: (row.get(name), params.get(name))
-                for name in action.read_back.compare
-                if not _equal(row.get(name), params.get(name))
-            }
-            if wrong:
-                raise Refused(
-                    f"{job.key}: "
-                    + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items())
-                )
-        return Outcome("done", result)
+            rows = await _rows(connection, [(action.read_back.sql, params[at]) for at in todo])
+            for at, row in zip(todo, rows, strict=True):
+                results[at]["read_back"] = _read_back(jobs[at], action.read_back, row, params[at])
+        outcomes |= {at: Outcome("done", results[at]) for at in todo}
+        return [(job, outcomes[at]) for at, job in enumerate(jobs)]
 
     async def _update(
         self, connection: AsyncConnection[dict[str, Any]], update: Update, jobs: Sequence[Job]
@@ -268,15 +276,56 @@ async def _free_origin(connection: AsyncConnection[dict[str, Any]], target: SqlT
     raise TargetBusy(f"another deliverer writes under {', '.join(target.origins)}")
 
 
-async def _one(
-    connection: AsyncConnection[dict[str, Any]], statement: str | sql.Composed, params: Any
-) -> dict[str, Any] | None:
-    cursor = await connection.execute(statement.encode() if isinstance(statement, str) else statement, params)
-    return await cursor.fetchone() if cursor.description else None
+async def _rows(
+    connection: AsyncConnection[dict[str, Any]], asked: Sequence[tuple[str, Any]]
+) -> list[dict[str, Any] | None]:
+    """The first row of each of these statements, or None; they go out before the first answer is awaited, so many at a time."""
+    found: list[dict[str, Any] | None] = []
+    for at in range(0, len(asked), AHEAD):
+        async with connection.pipeline():
+            cursors = [await connection.execute(statement.encode(), told) for statement, told in asked[at : at + AHEAD]]
+        found += [await cursor.fetchone() if cursor.description else None for cursor in cursors]
+    return found
+
+
+def _read_back(job: Job, of: ReadBack, row: dict[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+    """What was written, as it is there. Raises Refused where it is not what was sent."""
+    if row is None:
+        raise Refused(f"{job.key}: what was written is not there")
+    wrong = {
+        name: (row.get(name), params.get(name)) for name in of.compare if not _equal(row.get(name), params.get(name))
+    }
+    if wrong:
+        raise Refused(
+            f"{job.key}: " + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items())
+        )
+    return _plain(row)
 
 
 def _updates(job: Job) -> bool:
     return job.rule.sql is not None and job.rule.sql.update is not None
+
+
+def _locks(job: Job) -> bool:
+    return job.rule.sql is not None and job.rule.sql.lock is not None
+
+
+def _apart(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Jobs of one rule of which no two lock the same: the second must find what the first one added."""
+    left = list(jobs)
+    while left:
+        rule, locked = left[0].rule, set[str]()
+        now: list[Job] = []
+        later: list[Job] = []
+        for job in left:
+            lock = str(job.params[job.rule.sql.lock]) if job.rule.sql is not None and job.rule.sql.lock else None
+            if job.rule is rule and (not now or lock is not None) and lock not in locked:
+                now.append(job)
+                locked.add(lock or "")
+            else:
+                later.append(job)
+        yield now
+        left = later
 
 
 def _waves(jobs: Sequence[Job]) -> Iterator[tuple[Update, list[Job]]]:

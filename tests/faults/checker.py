@@ -45,8 +45,8 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("demo-erp", "erp.so_head", "sales_order", "SELECT id::text, jsonb_build_object('number', so_no, 'notes', memo) FROM erp.so_head"),
 ]  # fmt: skip
 TOPICS = (
-    "contact", "customer", "inventory_level", "invoice", "opportunity", "order_flow", "payment", "product", "sales_order",
-    "service_request", "shipment",
+    "contact", "customer", "inventory_level", "invoice", "opportunity", "order_flow", "payment", "product", "receivables", "sales_order",
+    "service_request", "shipment", "stock",
 )  # fmt: skip
 LINES = {"opportunity_line": "opportunity", "sales_order_line": "sales_order", "shipment_line": "shipment"}
 KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced", "echoed")

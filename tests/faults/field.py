@@ -12,16 +12,18 @@ from typing import Any
 
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from streams.demo.drain import MARKERS, drain, raw_records
-from streams.demo.watch import worker_stats
+from streams.errors import EnvironmentFault
 from streams.provision.plan import apply
 from streams.provision.systems import System, capture_dsn, load_systems
-from streams.provision.topics import change_topics
+from streams.provision.topics import change_topics, offsets
+from streams.repair.account import committed
 from streams.repair.capture_guard import begin_epoch, restart_failed
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
+from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.faults.checker import Findings, check, gather
 from tests.faults.clerk import Clerk, wait_for
@@ -46,6 +48,8 @@ class Field:
         self._runs: dict[str, tuple[list[str] | None, tuple[str, ...]]] = {}
         self._clerks: list[Clerk] = []
         self._loads = 0
+        self.endings: list[tuple[str, int]] = []
+        """Workers that ended by themselves, with their exit codes."""
         self._journal: dict[tuple[str, str], bool] = {}
         self.env = stack.env()
         setup_demo(self.env, REPOSITORY / "connectors")
@@ -87,19 +91,16 @@ class Field:
         *,
         fault: str = "",
         command: list[str] | None = None,
-        hub_port: int | None = None,
+        settings: dict[str, object] | None = None,
         roles: tuple[str, ...] = ("ingest", "assemble"),
     ) -> None:
-        """Start a worker that nothing starts again; `command` in place of `opshub run`, `hub_port` in place of the hub's own."""
+        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the field's own."""
         number = int(name.removeprefix("w"))
-        settings = self.settings.model_copy(
-            update={"metrics_port": self.settings.metrics_port + number, "worker_name": name}
-        )
-        if hub_port is not None:
-            settings = settings.model_copy(
-                update={"hub_dsn": settings.hub.replace(f":{settings.hub_port}/", f":{hub_port}/")}
-            )
-        env = worker_environment(settings) | {"OPSHUB_FAULT": fault}
+        own = {"metrics_port": self.settings.metrics_port + number, "worker_name": name}
+        env = worker_environment(self.settings.model_copy(update=own | (settings or {}))) | {
+            "OPSHUB_FAULT": fault,
+            "PYTHONFAULTHANDLER": "1",
+        }
         log = (self.settings.state_dir / "logs" / f"worker-{name}.log").open("ab")
         run = command or [sys.executable, "-m", "streams.cli", "run", *(f"--role={role}" for role in roles)]
         self._runs[name] = (command, roles)
@@ -128,6 +129,7 @@ class Field:
         """As a supervisor: start again what has ended, without its fault."""
         for name, worker in list(self._workers.items()):
             if worker.poll() is not None:
+                self.endings.append((name, int(worker.returncode)))
                 command, roles = self._runs[name]
                 self.kill(name)
                 self.work(name, roles=("ingest", "assemble", "deliver") if command else roles)
@@ -149,19 +151,15 @@ class Field:
 
     def lag(self) -> int:
         """Records that ingest and assemble have still to read, as the broker sees it, whoever is to read them."""
-        admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 0})
         total = 0
         for lane, topics in (
             ("ingest", [topic for system in self.systems for topic in system.topics]),
             ("assemble", change_topics()),
         ):
-            there = [TopicPartition(topic, one) for topic in topics for one in range(self.settings.partitions)]
-            group = f"{self.settings.app_id}-{lane}"
-            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, there)])
-            read = {(one.topic, one.partition): max(0, one.offset) for one in asked[group].result(10).topic_partitions}
-            for tp, found in admin.list_offsets(dict.fromkeys(there, OffsetSpec.latest())).items():
+            read = committed(self.settings, f"{self.settings.app_id}-{lane}")
+            for tp, (_, end) in offsets(self.settings, topics).items():
                 # Two for the markers of transactions, which take offsets and are not read.
-                behind = found.result(10).offset - read.get((tp.topic, tp.partition), 0)
+                behind = end - read.get(tp, 0)
                 total += behind if behind > 2 else 0
         return total
 
@@ -200,7 +198,10 @@ class Field:
         """As the guard does: restart the tasks that failed, until all run."""
 
         def runs() -> bool:
-            return all(not restart_failed(self.settings, system) for system in self.systems)
+            try:
+                return all(not restart_failed(self.settings, system) for system in self.systems)
+            except EnvironmentFault:
+                return False  # Connect is not itself yet
 
         wait_for(runs, 60, 2.0)
 

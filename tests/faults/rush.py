@@ -49,28 +49,30 @@ class Rush:
         except Exception as error:
             self.error = error
 
+    def _more(self, connection: psycopg.Connection[tuple[object, ...]], count: int) -> list[str]:
+        """Accounts; they become more with the load, so that none gets thousands of contacts, which no company has."""
+        query = "INSERT INTO account (name) SELECT 'Rush ' || n FROM generate_series(1, %s) n RETURNING id"
+        return [str(row[0]) for row in connection.execute(query, [count])]
+
     def _live(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         rng = self._rng
-        accounts = [
-            str(row[0])
-            for row in connection.execute(
-                "INSERT INTO account (name) SELECT 'Rush ' || n FROM generate_series(1, 500) n RETURNING id"
-            )
-        ]
+        accounts = self._more(connection, 500)
         known: list[str] = []
         number, started = 0, time.monotonic()
         while not self._stop.is_set():
             number += 1
-            rows = max(2, int(self._rate * TICK))
+            rows = max(3, int(self._rate * TICK))
+            firms = rows // 20 + 1
             old = rng.sample(known[-20_000:], min(rows // 2, len(known[-20_000:])))
-            new = [uuid_of(rng) for _ in range(rows - len(old))]
+            new = [uuid_of(rng) for _ in range(rows - firms - len(old))]
             bad = [rng.random() < self._bad for _ in new]
             with connection.transaction():
+                accounts += self._more(connection, firms)
                 connection.execute(
                     "INSERT INTO contact (id, account_id, last_name, title, language) "
                     "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[])",
                     [
-                        new, [rng.choice(accounts) for _ in new], [f"Person {number}"] * len(new), [f"Role {number}"] * len(new),
+                        new, [rng.choice(accounts[-3000:]) for _ in new], [f"Person {number}"] * len(new), [f"Role {number}"] * len(new),
                         ["klingon" if one else "de" for one in bad],
                     ],
                 )  # fmt: skip

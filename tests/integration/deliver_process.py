@@ -1,4 +1,4 @@
-"""A deliverer as a process of its own, to be killed: `python -m tests.integration.deliver_process <hub dsn> <seconds>`."""
+"""A deliverer as a process of its own, to be killed: `python -m tests.integration.deliver_process <hub dsn> <seconds> <orders in a transaction>`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.writeback.rules import SqlTarget, load_rules
 from streams.writeback.sql import SqlAdapter
 
 
-async def main(dsn: str, seconds: float) -> None:
+async def main(dsn: str, seconds: float, together: int) -> None:
     folder = Path(__file__).parents[2] / "connectors"
     rules = load_rules(
         folder, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, dict(os.environ), path)
@@ -23,11 +23,13 @@ async def main(dsn: str, seconds: float) -> None:
     erp = rules["demo-erp"]
     assert isinstance(erp.target, SqlTarget)
     name = f"killed-{os.getpid()}"
-    serving = Deliverer(dsn, name, rules, {"demo-erp": SqlAdapter(erp.target, name, fault=fault_point)})
+    serving = Deliverer(
+        dsn, name, rules, {"demo-erp": SqlAdapter(erp.target, name, fault=fault_point, together=together)}
+    )
     try:
         await asyncio.wait_for(serving.run(), seconds)
     except TimeoutError:
         pass
 
 
-asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))

@@ -185,3 +185,34 @@ async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged
         writers.send(*people.split(people.find(hub, b)))
         await writers.run()
         assert names_in_orders(writers, keys) == ["B", "B", "D", "D"]
+
+
+async def test_after_a_split_the_key_is_free_for_the_right_record(writers: Writers) -> None:
+    """The ERP's record that a person took out counts no longer: another one of the ERP with that tax number is the customer."""
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        crm, wrong = one_company(writers, 1)
+        writers.say(crm)
+        writers.say(wrong)
+        await writers.run()
+        writers.send(*people.split(people.find(hub, wrong.id)))
+        await writers.run()
+        key = f"tax_id={crm.fields['tax_id'].lower()}"
+        rows = "SELECT holder::text, linked::text[], systems FROM match_key WHERE key = %s"
+        assert hub.execute(rows, [key]).fetchall() == [(crm.id, [], ["crm"])]
+        right = customer("erp", f"{wrong.key}-right", 1, **wrong.fields)
+        writers.say(right)
+        await writers.run()
+        assert live_customers(hub, [crm.id, wrong.id, right.id]) == {crm.id: {crm.id, right.id}, wrong.id: {wrong.id}}
+        told = hub.execute("SELECT kind FROM conflict WHERE entity_id = ANY(%s)", [[crm.id, wrong.id, right.id]])
+        assert [kind for (kind,) in told.fetchall() if kind == "match_key"] == []
+
+
+async def test_a_key_that_a_customer_and_a_product_share(writers: Writers) -> None:
+    with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
+        _, erp = one_company(writers, 4)
+        product = source_id("erp", "product", erp.key)
+        writers.say(erp)
+        writers.say(Change("change", "product", product, "erp", erp.key, "c", 0, 1, 0, 1, fields={"sku": "A-1"}))
+        await writers.run()
+        assert people.find(hub, f"erp:{erp.key}").id == people.find(hub, f"erp:customer:{erp.key}").id == erp.id
+        assert people.find(hub, f"erp:product:{erp.key}").id == product

@@ -69,6 +69,57 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
     await own.close()
 
 
+async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Place) -> None:
+    store, own = HubStore(place.hub, "test"), HubStore(place.hub, "test-checking")
+
+    def message(*of: Any) -> tuple[Any, ...]:
+        return "a topic", b"", b""
+
+    def worker() -> tuple[Assemble, Checking]:
+        assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
+        return assemble, Checking(own, assemble, Policy(), message, quiet=0)  # type: ignore[arg-type]
+
+    def seen(order: str) -> list[str]:
+        return [
+            one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == order
+        ]
+
+    def later(seconds: int) -> None:
+        place.db.execute("UPDATE due SET at = at - make_interval(secs => %s)", [seconds])
+
+    def due(order: str) -> int:
+        return len(place.db.execute("SELECT FROM due WHERE kind = 'flow' AND id = %s", [order]).fetchall())
+
+    later(1000)
+    killed, _ = worker()
+    heir, checking = worker()
+    while await checking.adopt() or await checking.look():
+        pass
+    number = uuid.uuid4().hex[:8]
+    order = source_id("demo-erp", "sales_order", number)
+    head = {"number": f"SO-{number}", "status": "confirmed"}
+    line = place.said("demo-erp", "sales_order_line", number, order, line_no=1, quantity=PIECE, net_amount=9 * EURO)
+    wrong = place.said("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
+    await killed.step([Sent("changes.order_flow", order, change) for change in (line, wrong)])
+    # While whoever changed it may still look, nobody else does.
+    assert (await checking.adopt(), await checking.look(), seen(order), due(order)) == (0, 0, [], 1)
+    later(100)
+    assert (await checking.adopt(), await checking.look(), seen(order), due(order)) == (1, 1, [HEADER], 0)
+    assert (await checking.adopt(), await checking.look()) == (0, 0)
+    # A won opportunity may be without its order for a while: that it is to be looked at again outlives the worker, too.
+    deal = source_id("demo-crm", "opportunity", number)
+    won = place.said("demo-crm", "opportunity", number, number=number, stage="won")
+    await heir.step([Sent("changes.order_flow", deal, won)])
+    assert (await checking.look(), seen(deal), due(deal)) == (1, [], 1)
+    _, third = worker()
+    later(100)
+    assert await third.adopt() == 0
+    later(300)
+    assert (await third.adopt(), await third.look(), due(deal)) == (1, 1, 1)
+    await store.close()
+    await own.close()
+
+
 def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
     """A flow in which anything may be wrong."""
     key = uuid.uuid4().hex[:12]

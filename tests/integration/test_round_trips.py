@@ -6,15 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 
-from streams.demo.watch import worker_stats
 from streams.emit.consume import consume
-from streams.model import SalesOrder
+from streams.model import Receivables, SalesOrder
 from streams.model.ids import source_id
+from streams.stack.worker_stats import worker_stats
 from tests.conftest import Pipeline
 
 RULE = "demo-crm/credit_block"
@@ -140,6 +141,60 @@ def test_no_round_trip_gives_rise_to_another_and_a_persons_edit_is_kept(
 def first(connection: psycopg.Connection[Any], statement: str, *parameters: Any) -> Any:
     row = connection.execute(statement.encode(), parameters).fetchone()
     return row[0] if row is not None else None
+
+
+@pytest.mark.timeout(300)
+def test_what_a_customer_owes_and_what_there_is_of_a_product_show_in_the_crm(
+    live: Pipeline, hub: psycopg.Connection[Any]
+) -> None:
+    (owing, paid) = both(live, 2)
+    sku = f"SUM-{owing[:8]}"
+    with live.connect("ERP") as erp, live.connect("CRM") as crm:
+        product = str(first(crm, "INSERT INTO product (sku, name) VALUES (%s, 'Bolt') RETURNING id", sku))
+        item = first(erp, "INSERT INTO erp.item (item_no, descr) VALUES (%s, 'Bolt') RETURNING id", sku)
+        erp.execute(
+            "INSERT INTO erp.stock (item_id, whs, qty, rsv) VALUES (%s, 'BER', 12.5, 2), (%s, 'HAM', 7, NULL)",
+            [item, item],
+        )
+        bills = {}
+        for key in (owing, paid):
+            customer = first(erp, "SELECT id FROM erp.cust WHERE crm_ref = %s", key)
+            order = first(erp, "INSERT INTO erp.so_head (cust_id, stat) VALUES (%s, 20) RETURNING id", customer)
+            for due, net in (("20200131", 100), ("20990131", 50)):
+                bills[key, due] = first(
+                    erp, "INSERT INTO erp.inv_head (so_id, cust_id, inv_date, due_date, net, tax, gross)"
+                    " VALUES (%s, %s, 20200101, %s::integer, %s, 19, %s) RETURNING id", order, customer, due, net, net + 19,
+                )  # fmt: skip
+
+        def owes(key: str) -> Any:
+            return crm.execute("SELECT open_amount, overdue_amount FROM account WHERE id = %s", [key]).fetchone()
+
+        def available() -> Any:
+            return first(crm, "SELECT stock_available FROM product WHERE id = %s", product)
+
+        live.drain()
+        wait_for(lambda: owes(owing) == (188, 119) and owes(paid) == (188, 119) and available() == Decimal("17.5"))
+        for due, amount in (("20200131", 119), ("20990131", 69)):
+            erp.execute(
+                "INSERT INTO erp.pay (inv_id, cust_id, amt) SELECT id, cust_id, %s FROM erp.inv_head WHERE id = %s",
+                [amount, bills[paid, due]],
+            )
+        erp.execute("UPDATE erp.stock SET rsv = 7 WHERE item_id = %s AND whs = 'HAM'", [item])
+        live.drain()
+        wait_for(lambda: owes(paid) == (0, 0) and owes(owing) == (188, 119) and available() == Decimal("10.5"))
+    live.drain()
+    told = {
+        one.key: one.record
+        for one in consume(
+            live.settings.kafka, live.settings.registry, "canonical.receivables", start="beginning", follow=False
+        )
+    }
+    newest = {str(record.customer_id): record for record in told.values() if isinstance(record, Receivables)}
+    ours = newest[source_id("demo-crm", "customer", owing)]
+    assert (ours.open_amount, ours.overdue_amount, ours.currency, ours.open_invoice_count) == (188, 119, "EUR", 2)
+    assert ours.sources == ()
+    # The echo of what was written back marks nothing anew.
+    assert first(hub, "SELECT count(*) FROM due WHERE kind <> 'flow' AND marks > 0") == 0
 
 
 @pytest.mark.timeout(300)

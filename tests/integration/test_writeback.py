@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from streams.model.ids import source_id
+from streams.model.ids import HUB, source_id
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk, NotWaiting
+from streams.writeback.rules import Approval
+from streams.writeback.sql import SqlAdapter
 from tests.integration.place import Place
 
 pytestmark = pytest.mark.timeout(300)
@@ -99,6 +102,64 @@ async def test_what_is_rejected_is_never_delivered(place: Place) -> None:
     assert place.orders([key]) == {}
 
 
+async def test_a_deal_that_is_taken_back_while_people_are_asked_is_no_order_until_it_is_won_again(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    key = await place.win(customer, product, amount=900_000)
+    deal = source_id("demo-crm", "opportunity", key)
+    rules = {"demo-erp/order_from_opportunity": place.rules["demo-erp"].rules["order_from_opportunity"]}
+    adapters = {"demo-erp": SqlAdapter(place.rules["demo-erp"].target, "desk")}  # type: ignore[arg-type]
+
+    async def stage(stage: str) -> None:
+        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+
+    async with place.deliverer():
+        with Desk(place.hub) as desk:
+
+            async def asked() -> str:
+                await place.until(lambda: place.intent(key)["state"] == "waiting")
+                return str(place.intent(key)["id"])
+
+            which = await asked()
+            (seen,) = [one for one in desk.intents(["waiting"]) if str(one["id"]) == which]
+            assert seen["about"] | {"entity": "", "number": ""} == {
+                "entity": "", "number": "", "name": "Deal", "customer": "Ada", "amount": 900_000 * 10_000, "currency": "EUR",
+            }  # fmt: skip
+            sent = await asyncio.to_thread(desk.would_send, int(which), rules, adapters)
+            assert (sent[-1]["params"]["net"], len(sent[-1]["lines"])) == ("900000.0000", 2)
+            await stage("negotiation")
+            told = await asyncio.to_thread(desk.would_send, int(which), rules, adapters)
+            assert told == "nothing: it is so no more: stage is 'negotiation'"
+            desk.decide(which, "ada", "approve", "fine")
+            await place.until(lambda: place.intent(key)["state"] == "superseded")
+            assert place.orders([key]) == {}
+            await stage("won")
+            # The yes was for the deal that was taken back.
+            assert await asked() == which
+            desk.decide(which, "ada", "approve", "now it is")
+            await place.until(lambda: place.intent(key)["state"] == "delivered")
+            words = [line["what"] for line in desk.intent(which)["log"]]
+            assert words == ["waiting", "approve", "withdrawn", "planned again", "waiting", "approve", "done"]
+    assert place.orders([key]) == {key: 1}
+
+
+async def test_people_are_asked_when_a_customer_would_owe_more_than_it_may(place: Place) -> None:
+    name = "demo-erp/order_from_opportunity"
+    rich = await place.customer(currency="EUR", credit_limit=1000 * 10_000)
+    poor = await place.customer(currency="EUR", credit_limit=1000 * 10_000)
+    for key, amount in ((rich, 900), (poor, 901)):
+        customer = source_id("demo-crm", "customer", key)
+        owes = {"customer_id": customer, "currency": "EUR", "open_amount": amount * 10_000}
+        told = place.said(HUB, "receivables", customer, customer, **owes)
+        await place.tell("customer", customer, told)
+    product = await place.product()
+    asking = [Approval(reason="credit exceeded", credit_exceeded=True)]
+    with place.ruled(name, approval=asking):
+        keys = [await place.win(customer, product) for customer in (rich, poor)]
+        async with place.deliverer():
+            await place.until(lambda: [place.intent(key)["state"] for key in keys] == ["delivered", "waiting"])
+    assert place.intent(keys[1])["problem"] == "credit exceeded"
+
+
 async def test_an_order_that_a_person_made_meanwhile_is_found(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     key = await place.win(customer, product)
@@ -116,9 +177,20 @@ async def test_a_paused_rule_gathers_and_catches_up(place: Place) -> None:
             keys = [await place.win(customer, product) for _ in range(5)]
             await asyncio.sleep(1.5)
             assert place.orders(keys) == {}
+            # Of those that go together now, the ERP refuses one: it does not know the product.
+            strange = str(uuid.uuid4())
+            await place.tell(
+                "product",
+                source_id("demo-crm", "product", strange),
+                place.said("demo-crm", "product", strange, sku=strange),
+            )
+            refused = await place.win(customer, strange)
             assert desk.resume("demo-erp/order_from_opportunity")
-            await place.until(lambda: len(place.orders(keys)) == 5)
+            await place.until(lambda: len(place.orders(keys)) == 5 and place.intent(refused)["state"] == "failed")
     assert set(place.orders(keys).values()) == {1}
+    assert place.orders([refused]) == {}
+    # The first of them added the customer, and the others found it.
+    assert place.erp.execute("SELECT count(*) FROM erp.cust WHERE crm_ref = %s", [customer]).fetchone() == (1,)
 
 
 async def test_in_shadow_mode_nothing_is_sent_and_all_is_told(place: Place) -> None:
@@ -229,3 +301,57 @@ async def test_a_price_of_the_erp_is_shown_in_the_crm_in_cents(place: Place) -> 
     assert sent == [{"update": "product", "key": key, "set": {"list_price": "8.0000"}}]
     assert (before.verdict, before.fields) == ("not done", {"list_price": ["8", "7"]})
     assert (after.verdict, after.fields) == ("differs", {"list_price": ["8", "8.5"]})
+
+
+async def test_a_customer_of_the_crm_is_added_to_the_erp_once(place: Place) -> None:
+    name = "demo-erp/partner_from_account"
+    vat = f"DE{random.randrange(10**8, 10**9)}"
+    row = place.erp.execute(
+        "INSERT INTO erp.cust (name1, vat_no) VALUES ('Known GmbH', %s) RETURNING id", [vat]
+    ).fetchone()
+    assert row is not None
+
+    def state(key: str) -> str:
+        with Desk(place.hub) as desk:
+            found = desk.intent(f"{name}:{source_id('demo-crm', 'customer', key)}")
+        return " ".join([found["state"], *(line["what"] for line in found["log"][-1:])])
+
+    with place.ruled(name, mode="live"):
+        prospect = await place.customer(status="prospect")
+        keys = [
+            await place.customer(status="active", currency="CHF"),
+            await place.customer(status="active", tax_id=vat),
+        ]
+        async with place.deliverer():
+            await place.until(lambda: [state(key) for key in keys] == ["delivered done", "delivered found"])
+    rows = place.erp.execute(
+        "SELECT crm_ref::text, name1, curr, cust_no IS NOT NULL FROM erp.cust WHERE crm_ref = ANY(%s::uuid[])",
+        [[prospect, *keys]],
+    ).fetchall()
+    assert rows == [(keys[0], "Ada", "CHF", True)]
+    assert place.erp.execute("SELECT count(*) FROM erp.cust WHERE vat_no = %s", [vat]).fetchone() == (1,)
+
+
+async def test_an_item_of_the_erp_is_added_to_the_price_book_once(place: Place) -> None:
+    name, sku = "demo-crm/product_from_item", f"N-{random.randrange(10**9)}"
+    with place.ruled(name, mode="live"):
+        item = {
+            "sku": sku,
+            "name": "Bolt",
+            "category": "fasteners",
+            "unit": "KGM",
+            "list_price": 1_2345,
+            "active": True,
+        }
+        await place.tell(
+            "product", source_id("demo-erp", "product", sku), place.said("demo-erp", "product", sku, **item)
+        )
+
+        def there() -> list[tuple[object, ...]]:
+            return place.crm.execute(
+                "SELECT name, family, unit, list_price::text FROM product WHERE sku = %s", [sku]
+            ).fetchall()
+
+        async with place.deliverer():
+            await place.until(there)
+    assert there() == [("Bolt", "Fasteners", "kg", "1.23")]

@@ -37,20 +37,22 @@ def states(place: Place, rule: str, subjects: list[str]) -> Counter[str]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
-async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(place: Place, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "together"), [(3, 1), (4, 3), pytest.param(200, 2, marks=pytest.mark.slow)])
+async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
+    place: Place, kills: int, together: int
+) -> None:
     customer, product = await place.customer(), await place.product()
-    keys = [await place.win(customer, product) for _ in range(kills + 2)]
+    keys = [await place.win(customer, product) for _ in range((kills + 2) * together)]
     deals = [source_id("demo-crm", "opportunity", key) for key in keys]
     env = dict(os.environ) | {name: value for name, value in place.env.items() if name.startswith("DEMO_")}
     env |= {"PYTHONPATH": str(ROOT), "OPSHUB_FAULT": "deliver.target:kill:2"}
-    command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "30"]
+    command = [sys.executable, "-m", "tests.integration.deliver_process", place.hub, "30", str(together)]
     for killed in range(1, kills + 1):
         ended = subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=False)
         assert ended.returncode == -9
-        # It noted what the one before it had left, wrote another, and died where it was to die.
+        # It noted what the one before it had left, wrote some more in one transaction, and died where it was to die.
         known = states(place, "demo-erp/order_from_opportunity", deals)
-        assert (len(place.orders(keys)), known["delivered"]) == (killed + 1, killed)
+        assert (len(place.orders(keys)), known["delivered"]) == ((killed + 1) * together, killed * together)
     async with place.deliverer():
         await place.until(lambda: states(place, "demo-erp/order_from_opportunity", deals)["delivered"] == len(keys), 60)
     assert place.orders(keys) == dict.fromkeys(keys, 1)
@@ -74,7 +76,7 @@ async def test_all_is_delivered_once_after_a_target_was_down(
             deals = [source_id("demo-crm", "opportunity", key) for key in keys]
             await asyncio.sleep(max(0.0, seconds - (time.monotonic() - down)))
             before = states(place, rule, deals)
-            assert before["delivered"] < intents // 2
+            assert before["delivered"] <= intents // 2
             assert serving.counts["down"]
         finally:
             await asyncio.to_thread(stack.start, "erp")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import msgspec
+
 from streams.model.change import Change, ChangeOp
 from streams.model.state import EntityState
 from streams.resolve.contribution import merge
@@ -87,3 +89,40 @@ def test_what_only_adds_fields_neither_keeps_nor_deletes_a_record_of_another_sys
     assert not is_deleted(product, owned)
     record, conflicts = golden(product, owned)
     assert (record.get("sku"), conflicts) == ("A", [])
+
+
+def read(table: str, op: ChangeOp, **fields: object) -> Change:
+    """A row as a first snapshot reads it: all are at one position."""
+    return Change("change", "customer", "id-1", "crm", "1", op, 0, 0, 0, len(table), fields=dict(fields))
+
+
+def test_a_snapshot_of_several_tables_makes_one_record_in_any_order() -> None:
+    rows = [
+        read("account", "r", name="Bolt", phone=None),
+        read("own_fields", "part_read", tax_id="DE1"),
+        read("email_a", "part_read", email="a@bolt.example"),
+        read("email_bb", "part_read", email="b@bolt.example"),
+    ]
+    for order in permutations([*rows, rows[1], rows[0]]):
+        entity = EntityState("id-1", "customer", contributions={}, record={})
+        for one in order:
+            merge(entity, one)
+        assert [merge(entity, one) for one in rows] == ["same"] * 4
+        said = entity.contributions["id-1"]
+        assert said.fields == {"name": "Bolt", "phone": None, "tax_id": "DE1", "email": "b@bolt.example"}, order
+        assert not said.deleted and not said.unborn and said.older is None
+
+
+def test_a_later_snapshot_of_several_tables_corrects_all_of_them() -> None:
+    first = [read("account", "r", name="Bolt"), read("own_fields", "part_read", tax_id="DE1")]
+    again = [msgspec.structs.replace(one, major=7, fields={name: "new" for name in one.fields}) for one in first]
+    for order in permutations([*first, *again]):
+        fields, deleted, position = after(list(order))
+        assert (fields, deleted, position) == ({"name": "new", "tax_id": "new"}, False, (0, 7, 0)), order
+
+
+def test_a_row_whose_primary_key_changed_keeps_its_record() -> None:
+    """Debezium tells it as a delete and a create at one position; the record's own key is another column."""
+    story = [change(1, name="a"), change(2, deleted=True), change(2, name="b")]
+    for order in permutations(story):
+        assert after(list(order)) == ({"name": "b"}, False, (0, 2, 0)), order

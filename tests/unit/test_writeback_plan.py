@@ -21,7 +21,7 @@ from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.failures import NotYet
 from streams.writeback.plan import Intent, Planner
 from streams.writeback.prepare import check_whole
-from streams.writeback.rules import Writeback, duration, load_rules
+from streams.writeback.rules import Approval, Writeback, duration, load_rules
 from streams.writeback.values import Value, value_of
 from streams.writeback.work import Work
 
@@ -305,6 +305,30 @@ def test_people_are_asked_for_large_orders_and_blocked_customers() -> None:
     assert questions(RULE, "demo-erp", document(1_000_000_0000, "JPY")) == []
     assert len(questions(RULE, "demo-erp", document(1_0000, "BRL"))) == 1, "a currency without a limit asks always"
     assert len(questions(RULE, "demo-erp", document(500_001_0000, blocked=True))) == 2
+
+
+def test_people_are_asked_for_discounts_and_credit() -> None:
+    def asked(one: Approval, **customer: Any) -> bool:
+        told = document(100_0000, lines=(60_0000, 40_0000))
+        for line, percent in zip(told["lines"], (None, 12_5000), strict=True):
+            line["record"]["discount_pct"] = percent
+        told["customer"] = {"record": {"currency": "EUR", "credit_limit": 300_0000}, **customer}
+        return bool(questions(RULE.model_copy(update={"approval": [one]}), "demo-erp", told))
+
+    assert asked(Approval(reason="discount", discount_over=Decimal(12)))
+    assert not asked(Approval(reason="discount", discount_over=Decimal("12.5")))
+    credit = Approval(reason="credit", credit_exceeded=True)
+    owes = {"currency": "EUR", "open_amount": 200_0000, "other_open_amounts": None}
+    assert not asked(credit)
+    assert not asked(credit, receivables=owes)
+    assert asked(credit, receivables=owes | {"open_amount": 200_0001})
+    assert not asked(
+        credit, receivables=owes | {"open_amount": 900_0000}, record={"currency": "EUR", "credit_limit": None}
+    )
+    assert asked(credit, receivables=owes | {"other_open_amounts": {"USD": "1"}}), "amounts of two currencies"
+    assert asked(credit, record={"currency": "USD", "credit_limit": 300_0000}), (
+        "a limit in another currency than the order"
+    )
 
 
 def test_a_yes_holds_for_the_reasons_that_were_seen() -> None:

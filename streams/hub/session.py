@@ -1,0 +1,27 @@
+"""How a session with a database is to end when one of its ends has vanished without a word: a host without power, a link that swallows all.
+
+Without this, a client waits for some fifteen minutes for the answer to what it sent, and a server keeps the locks of a client that is
+gone for two hours: rows that a successor must write, and the right to watch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+LIVELY: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""What a client asks of its own side of a connection."""
+
+IDLE_IN_TRANSACTION_MS = 10_000
+"""A worker that stands still in the middle of a transaction holds up its successor no longer than this."""
+
+MORTAL = (
+    f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}; SET tcp_keepalives_idle = 10; "
+    "SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000"
+)
+"""What it asks of the server's side, said first in a session that holds locks."""

@@ -1,0 +1,68 @@
+"""Does the hub still have everything that the workers gave it, and does anybody work on what waits?
+
+In: the hub's account of what was read (account.py), and the offsets that Kafka keeps of the workers. Out: findings. Nothing reads again by
+itself what a hub lacks that went back: this is never passed over.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.hub.session import LIVELY
+from streams.provision.topics import offsets
+from streams.repair.account import committed, lacking
+from streams.repair.capture_guard import Finding
+from streams.settings import Settings
+
+LANES = ("ingest", "assemble")
+
+
+def hub_is_behind(settings: Settings) -> list[Finding]:
+    """What the hub lacks of what was read. Raises psycopg.Error while it is away; says nothing while Kafka is."""
+    try:
+        read = committed(settings, f"{settings.app_id}-ingest")
+    except (KafkaException, TimeoutError):
+        return []
+    with psycopg.connect(settings.hub, **LIVELY) as hub:
+        lost = lacking(hub, read)
+    if not lost:
+        return []
+    return [
+        Finding(
+            "hub-went-back",
+            "hub",
+            f"it lacks {sum(lost.values()):,} records of {len(lost)} partitions that workers had given it: "
+            "an old backup was put back, or it failed over to a copy that was behind",
+            "`opshub resync` of each system reads everything again; the operating guide says what that does not mend",
+        )
+    ]
+
+
+def nobody_works(settings: Settings) -> list[Finding]:
+    """A lane with records to read that no worker reads. Says nothing while Kafka is away."""
+    asked = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    found = []
+    try:
+        for lane in LANES:
+            group = f"{settings.app_id}-{lane}"
+            members = asked.describe_consumer_groups([group], request_timeout=5)[group].result(10).members
+            read = committed(settings, group)
+            if members or not read:
+                continue
+            ends = offsets(settings, sorted({topic for topic, _ in read}))
+            # Two for the markers of transactions, which take offsets and are not read.
+            behind = sum(gap for tp, (_, end) in ends.items() if tp in read and (gap := end - read[tp]) > 2)
+            if behind:
+                found.append(
+                    Finding(
+                        "no-worker",
+                        group,
+                        f"no worker reads, and some {behind:,} records wait",
+                        "`opshub run` starts a worker",
+                    )
+                )
+    except (KafkaException, TimeoutError):
+        return []
+    return found

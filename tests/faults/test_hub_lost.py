@@ -1,0 +1,57 @@
+"""The hub itself goes back: an old backup of it is put in its place. It is told of, and `resync` brings back what it lacks.
+
+What it does not mend: what was deleted at a source in the lost time stays live in the canonical topics, where versions of that time come again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from streams.repair.hub_guard import hub_is_behind
+from streams.stack.native import NativeStack
+from tests.faults.clerk import wait_for
+from tests.faults.field import Field
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def field(own_stack: NativeStack) -> Iterator[Field]:
+    with Field(own_stack) as found:
+        found.work("w0")
+        assert wait_for(found.working, 90)
+        found.load()
+        assert wait_for(lambda: found.commits() > 100, 30)
+        yield found
+
+
+def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
+    data = field.settings.state_dir / "data" / "hub"
+    backup = data.with_name("hub-backup")
+    field.stack.kill("hub")
+    subprocess.run(["cp", "-a", str(data), str(backup)], check=True)
+    field.stack.start("hub")
+    field.recovered()
+    commits = field.commits()
+    assert wait_for(lambda: field.commits() > commits + 300, 60)
+    time.sleep(5)
+    assert hub_is_behind(field.settings) == []
+    field.stack.kill("hub")
+    shutil.rmtree(data)
+    backup.rename(data)
+    field.stack.start("hub")
+    log = field.settings.state_dir / "logs" / "worker-w0.log"
+    assert wait_for(lambda: "hub-went-back" in log.read_text(), 60), "nobody told of it"
+    print(f"\n{hub_is_behind(field.settings)[0].what}")
+    began = time.monotonic()
+    for system in field.systems:
+        field.resync(system.name, sweep_after=15.0)
+    findings = field.settle(240)
+    print(f"mended {time.monotonic() - began:.0f} s after `resync` began: {findings}")
+    assert findings.counts["lost"] == findings.counts["differing"] == findings.counts["echoed"] == 0, str(findings)
+    assert hub_is_behind(field.settings) == []

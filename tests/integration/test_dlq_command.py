@@ -1,0 +1,112 @@
+"""`opshub dlq` and `opshub doctor` as a person uses them when records fail, and when the hub is not what it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from streams.repair.dlq import MOST_TRIES
+from streams.stack.workers import worker_environment
+from tests.conftest import Pipeline
+from tests.faults.clerk import wait_for
+
+TOPIC = "raw.demo-crm.public.contact"
+
+
+@pytest.fixture(scope="module")
+def live(pipeline: Pipeline) -> Iterator[Pipeline]:
+    pipeline.start_worker("dlq-w")
+    yield pipeline
+    pipeline.stop_workers()
+
+
+def opshub(live: Pipeline, *words: str, code: int = 0, given: str | None = None) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *words], env=os.environ | worker_environment(live.settings), input=given,
+        capture_output=True, text=True, cwd=live.settings.state_dir,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
+
+
+def values(live: Pipeline, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(live.settings.hub) as hub:
+        return hub.execute(query.encode()).fetchall()
+
+
+def poison(live: Pipeline, key: str, records: list[bytes]) -> None:
+    producer = Producer({"bootstrap.servers": live.settings.kafka, "log_level": 0})
+    for record in records:
+        producer.produce(TOPIC, key=key.encode(), value=record, partition=0)
+    assert producer.flush(20) == 0
+
+
+def is_there(live: Pipeline, key: str, count: int) -> bool:
+    return values(live, f"SELECT count(*) FROM dead_letter WHERE convert_from(key, 'UTF8') = '{key}'") == [(count,)]
+
+
+def test_a_person_looks_at_letters_and_mends_one(live: Pipeline) -> None:
+    key = '{"id":"7b2f5c1e-0000-4000-8000-000000000001"}'
+    good = b'{"before":null,"after":null,"op":"r"}'
+    poison(live, key, [b"not json", b'{"op":"c"}'])
+    assert wait_for(lambda: is_there(live, key, 2), 60), "no letters"
+    found = opshub(live, "dlq", "list", "--key", key, "--json")
+    dead, parked = found["letters"]
+    assert (dead["state"], parked["state"], found["notes"]) == ("dead", "parked", [])
+    one = opshub(live, "dlq", "list", "--key", key, "--limit", "1")
+    assert "1 of 2" in one
+    shown = opshub(live, "dlq", "show", str(dead["id"]), "--json")
+    assert shown["waiting_behind"] == 1 and shown["value"] == "not json" and shown["advice"]
+    assert f"letter {parked['id']} waits behind another of its key" in opshub(live, "dlq", "retry", str(parked["id"]))
+    assert "there is no letter 999999" in opshub(live, "dlq", "retry", "999999")
+    doctor = opshub(live, "doctor", "--json")["findings"]
+    assert "1 records failed, and 1 wait behind them" in {
+        one["what"] for one in doctor if one["code"] == "dead-letters"
+    }
+    with psycopg.connect(live.settings.hub) as hub:
+        hub.execute("UPDATE dead_letter SET tried = %s WHERE id = %s", [MOST_TRIES, dead["id"]])
+    assert f"failed {MOST_TRIES} times" in opshub(live, "dlq", "retry", str(dead["id"]))
+    assert "1 more match" in opshub(live, "dlq", "retry", "--key", key)
+    opshub(live, "dlq", "edit", str(dead["id"]), "-", given=good.decode())
+    opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made it")
+    state = f"SELECT DISTINCT state FROM dead_letter WHERE convert_from(key, 'UTF8') = '{key}'"
+    assert wait_for(lambda: values(live, state) == [("dropped",)], 30)
+    assert opshub(live, "dlq", "list", "--key", key, "--json")["letters"] == []
+    verbs = [line["verb"] for line in opshub(live, "dlq", "show", str(dead["id"]), "--json")["audit"]]
+    assert verbs == ["edit", "drop"]
+
+
+def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(live: Pipeline) -> None:
+    def codes() -> set[str]:
+        told = subprocess.run(
+            [sys.executable, "-m", "streams.cli", "doctor", "--json"], env=os.environ | worker_environment(live.settings),
+            capture_output=True, text=True, cwd=live.settings.state_dir,
+        )  # fmt: skip
+        return {one["code"] for one in json.loads(told.stdout)["findings"] if one["severe"]}
+
+    key = '{"id":"7b2f5c1e-0000-4000-8000-000000000002"}'
+    poison(live, key, [b"not json"])
+    assert wait_for(lambda: is_there(live, key, 1), 60)
+    assert wait_for(lambda: not codes(), 20), codes()
+    live.stop_workers()
+    move = "UPDATE raw_account SET upto = upto + %s WHERE topic = %s AND partition = 0"
+    with psycopg.connect(live.settings.hub, autocommit=True) as hub:
+        for there, back in ((-1, 1), (3, -3)):  # what was read and is not known; what was passed over since
+            hub.execute(move, [there, TOPIC])
+            assert codes() == {"hub-went-back"}
+            hub.execute(move, [back, TOPIC])
+        assert codes() == set()
+    poison(live, key, [b"not json"] * 5)
+    assert codes() == {"no-worker"}
+    live.start_worker("dlq-w2")
+    assert wait_for(lambda: is_there(live, key, 6), 60)
+    opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made them")
+    assert opshub(live, "dlq", "list", "--key", key, "--json")["letters"] == []

@@ -1,0 +1,40 @@
+"""A worker that stands still in the middle of a transaction does not hold up its successor for ever, and goes on when it wakes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import pytest
+
+from streams.errors import RetryLater
+from streams.hub import session, store
+from streams.hub.store import HubStore
+from streams.stack.native import NativeStack
+
+ASKED = 1_500
+
+
+def test_locks_of_a_worker_that_stands_still_are_given_up(stack: NativeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    quicker = session.MORTAL.replace(f"= {session.IDLE_IN_TRANSACTION_MS};", f"= {ASKED};")
+    assert quicker != session.MORTAL
+    monkeypatch.setattr(store, "MORTAL", quicker)
+
+    async def work() -> None:
+        still = HubStore(stack.settings.hub, "test-still")
+        connection = await still.connection()
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT pg_advisory_xact_lock(7365710099)")
+        began = time.monotonic()
+        with psycopg.connect(stack.settings.hub, autocommit=True) as successor:
+            await asyncio.wait_for(
+                asyncio.to_thread(successor.execute, "SELECT pg_advisory_xact_lock(7365710099)"), ASKED / 1000 + 10
+            )
+        assert time.monotonic() - began > 0.5, "nobody held the lock"
+        with pytest.raises(RetryLater):
+            await still.rows("due_sweeps")
+        await (await still.connection()).execute("SELECT 1")
+        await still.close()
+
+    asyncio.run(work())

@@ -1,0 +1,69 @@
+"""A coroutine in a thread: its end, its errors and its cancellation are those of whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from streams.runtime.apart import run_apart
+
+
+async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:
+    beats: list[float] = []
+
+    async def beat() -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        while len(beats) < 5:
+            beats.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    waiting = asyncio.ensure_future(run_apart(beat, "beat"))
+    await asyncio.sleep(0)
+    end = time.monotonic() + 10
+    while len(beats) < 5 and time.monotonic() < end:
+        time.sleep(0.01)  # this loop stands still
+    assert len(beats) == 5
+    await waiting
+
+
+async def test_what_it_raises_is_raised() -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await run_apart(fail, "fail")
+
+
+async def test_it_is_cancelled_and_may_clean_up() -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        try:
+            told.append("begun")
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            told.append("cleaned up")
+
+    waiting = asyncio.ensure_future(run_apart(work, "work"))
+    while not told:
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert told == ["begun", "cleaned up"]
+
+
+async def test_it_may_be_cancelled_before_it_begins() -> None:
+    async def work() -> None:
+        await asyncio.sleep(60)
+
+    waiting = asyncio.ensure_future(run_apart(work, "work"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 5)

@@ -1,0 +1,92 @@
+"""What a lane says of itself, without any broker: partitions that nothing came of, and calls that ran out of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.runtime.health import Health
+from streams.runtime.lane import Lane
+
+
+@pytest.fixture
+def lane() -> Iterator[Lane]:
+    made = Lane("ingest", ["t"], bootstrap="", group="g", transactional_id="x")
+    made.assigned = {("t", 0), ("t", 1)}
+    yield made
+    made._thread.shutdown(wait=False)
+
+
+def health(lane: Lane) -> Health:
+    app: Any = SimpleNamespace(lanes={"ingest": lane}, waiting={}, stopped={})
+    return Health(app, {}, [], lambda _: (0, ""))
+
+
+def test_a_partition_of_which_nothing_comes_is_neither_read_nor_ready(lane: Lane) -> None:
+    lane._reached, lane._watermarks = {("t", 0)}, {("t", 0): (0, 7), ("t", 1): (-1001, -1001)}
+    lane.consumed = {("t", 0): 7}
+    assert lane.lag() == {("t", 0): 0, ("t", 1): 1}
+    assert health(lane).problem(ready=True) is None, "it was asked at once"
+    lane._missed_since = lane.last_progress - 11
+    assert "can not read 1 of its partitions: t:1" in (health(lane).problem(ready=True) or "")
+    assert health(lane).problem() is None
+    lane._missed_since = lane.last_progress - 200
+    assert "can not read 1 of its partitions" in (health(lane).problem() or "")
+    lane._reached.add(("t", 1))
+    silence: Any = SimpleNamespace(poll=lambda _: None, get_watermark_offsets=lambda *_, **__: (0, 7))
+    lane._consumer = silence
+    lane._poll()
+    assert health(lane).problem(ready=True) is None
+
+
+def test_a_commit_that_says_nothing_is_stuck(lane: Lane) -> None:
+    lane._reached = set(lane.assigned)
+    lane.committing_since = lane.last_progress - 50
+    assert "waited for the end of a transaction" in (health(lane).problem() or "")
+    lane.waiting = "ingest waits"
+    assert health(lane).problem() is None
+
+
+def test_a_call_that_ran_out_of_time_is_asked_for_its_outcome(lane: Lane) -> None:
+    told: list[tuple[Any, ...]] = []
+
+    def commit(*arguments: Any) -> None:
+        told.append(arguments)
+        if len(told) < 3:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", False, True))
+
+    lane._consumer = SimpleNamespace(list_topics=lambda *_, **__: None)
+    lane._patiently(commit, "offsets")
+    assert told == [("offsets", 5)] * 3
+    assert "waits" in str(lane.waiting)
+
+    def refuse(*arguments: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE, "no", False, False, True))
+
+    with pytest.raises(KafkaException):
+        lane._patiently(refuse)
+
+
+def test_a_record_that_was_read_before_partitions_went_is_not_worked_on(lane: Lane) -> None:
+    """A rebalance is served by any call of the consumer, so also between the two that make one batch."""
+
+    def record(partition: int) -> Any:
+        return SimpleNamespace(error=lambda: None, topic=lambda: "t", partition=lambda: partition, offset=lambda: 5)
+
+    before, after = record(1), record(0)
+
+    def consume(*_: Any) -> list[Any]:
+        lane._set_assigned({("t", 0)})
+        return [after]
+
+    consumer: Any = SimpleNamespace(
+        poll=lambda _: before, get_watermark_offsets=lambda *_, **__: (0, 7), consume=consume
+    )
+    lane._consumer = consumer
+    assert lane._poll() == [after]
+    consumer.consume = lambda *_: [after]
+    assert lane._poll() == [before, after]

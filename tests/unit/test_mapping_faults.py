@@ -1,0 +1,79 @@
+"""`map check` tells mistakes of every kind at once: what is wrong in one place hides nothing in another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.mapping.faults import Looked, look
+
+SUITECRM = Path(__file__).parents[1] / "fixtures/connectors/suitecrm/dictionary.yaml"
+PLANTED = {
+    "timezone: UTC": "timezone: UTCC",
+    "entity: customer\n        when: account_type": "entity: custommer\n        when: account_type",
+    "billing_address_country, steps: [country]": "billing_address_country, steps: [land]",
+    "{column: vat_number_c, steps": "{colum: vat_number_c, steps",
+    "last_name: last_name": "lastname: last_name",
+    "job_title: title": "job_title: [title]",
+    "key: contact_id\n        when: deleted == 0": "key: contact_id\n        when: deleted = 0",
+    "lookup: {table: public.email_addresses,": "lookup: {table: public.email_adresses,",
+    "stage:\n            column: sales_stage": "stage:\n            colunm: sales_stage",
+    "amount: {column: amount, round: half_even}": "amount: {column: amount, round: half_evn}",
+    "source: lead_source": "source: {const: web, column: lead_source}",
+    "key: opportunity_id": "kee: opportunity_id",
+    "sku: {column: part_number, steps: [trim]}": "sku: {column: part_number, stepps: [trim]}",
+    "kind: {const: invoice}": "kind: {const: bill}",
+    "invoice_date: invoice_date": "invoice_date: {const: 2025-02-30}",
+    "customer_id: billing_account_id": "customer: billing_account_id",
+    "status: {column: state": "status: {column: state, bad: keep",
+    "unknown: pass}": "unknown: keep}",
+    "subject: name": "subject: name\n          subject: name",
+    "  public.cases:\n    key: id": "  public.cases:\n    before: ful\n    key: id",
+}  # fmt: skip
+
+
+def planted(tmp_path: Path, *which: str) -> tuple[list[int], Looked]:
+    """The lines of the mistakes, and what is told of them."""
+    text = SUITECRM.read_text("utf-8")
+    marked = text
+    for number, good in enumerate(which):
+        assert good in marked, good
+        wrong = PLANTED[good].split("\n")
+        at = next((i for i, (new, old) in enumerate(zip(wrong, [*good.split("\n"), ""], strict=False)) if new != old))
+        wrong[at] += f" #{number}#"
+        marked = marked.replace(good, "\n".join(wrong), 1)
+    lines = [
+        number for one in range(len(which)) for number, line in enumerate(marked.split("\n"), 1) if f"#{one}#" in line
+    ]
+    file = tmp_path / "dictionary.yaml"
+    for number in range(len(which)):
+        marked = marked.replace(f" #{number}#", "")
+    file.write_text(marked, "utf-8")
+    return sorted(lines), look(file)
+
+
+def test_twenty_mistakes_of_every_kind_are_told_at_once_and_nothing_else(tmp_path: Path) -> None:
+    lines, looked = planted(tmp_path, *PLANTED)
+    assert len(lines) == 20
+    assert [one.line for one in looked.problems] == lines, "\n".join(map(str, looked.problems))
+    assert looked.compiled is not None  # what is left can be held against the database
+
+
+@pytest.mark.parametrize("good", PLANTED)
+def test_one_mistake_is_told_once(tmp_path: Path, good: str) -> None:
+    lines, looked = planted(tmp_path, good)
+    assert [one.line for one in looked.problems] == lines, "\n".join(map(str, looked.problems))
+
+
+def test_what_is_right_has_no_fault() -> None:
+    looked = look(SUITECRM.parent)
+    assert looked.problems == []
+    assert looked.compiled is not None
+    assert looked.compiled.system == "suitecrm"
+
+
+def test_a_file_that_is_no_yaml_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "dictionary.yaml").write_text("system: x\ntables: [", "utf-8")
+    assert [one.field for one in look(tmp_path).problems] == ["yaml"]
+    assert look(tmp_path / "nowhere").problems[0].what == "there is no such file"

@@ -1,0 +1,107 @@
+"""What a person forgets in source.json is told before anything is captured: otherwise nothing would arrive, and nobody would say why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.errors import ConfigError
+from streams.provision.systems import load_systems
+from streams.repair.source_file import source_file
+from streams.settings import Settings
+
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(CONNECTORS, tmp_path / "connectors")
+    return tmp_path / "connectors"
+
+
+def settings(folder: Path, *systems: str) -> Settings:
+    return Settings(_env_file=None, connectors_dir=folder, systems=list(systems))  # type: ignore[call-arg]
+
+
+def rewrite(folder: Path, system: str, **values: str | None) -> None:
+    path = folder / system / "source.json"
+    source: dict[str, Any] = json.loads(path.read_text())
+    for name, value in values.items():
+        key = name.replace("_", ".")
+        if value is None:
+            del source["config"][key]
+        else:
+            source["config"][key] = value
+    path.write_text(json.dumps(source))
+
+
+def findings(folder: Path, system: str) -> list[tuple[str, str]]:
+    (loaded,) = load_systems(settings(folder, system))
+    return [(one.code, one.what.split(":")[0]) for one in source_file(loaded)]
+
+
+def test_the_systems_that_come_with_opshub_are_right(folder: Path) -> None:
+    assert findings(folder, "demo-crm") == findings(folder, "demo-erp") == []
+
+
+def test_settings_by_which_values_would_come_otherwise(folder: Path) -> None:
+    rewrite(
+        folder,
+        "demo-erp",
+        decimal_handling_mode=None,
+        time_precision_mode="adaptive",
+        value_converter_schemas_enable="true",
+    )
+    assert findings(folder, "demo-erp") == [
+        ("source-setting", "decimal.handling.mode is not set"),
+        ("source-setting", "time.precision.mode is adaptive"),
+        ("source-setting", "value.converter.schemas.enable is true"),
+    ]
+
+
+def test_tables_that_the_connector_leaves_out(folder: Path) -> None:
+    rewrite(
+        folder,
+        "demo-erp",
+        table_include_list="erp.cust,erp.item, erp.st.*,erp.so_head,ERP.SO_LINE,erp.dlv_head,erp.dlv_line,erp.pay",
+    )
+    (only,) = source_file(load_systems(settings(folder, "demo-erp"))[0])
+    assert (only.code, only.where, only.side) == ("table-not-captured", "demo-erp: erp.inv_head", "input")
+    rewrite(folder, "demo-erp", table_include_list=None, table_exclude_list="erp[.](cust|pay)")
+    assert [one.where for one in source_file(load_systems(settings(folder, "demo-erp"))[0])] == [
+        "demo-erp: erp.cust",
+        "demo-erp: erp.pay",
+    ]
+    rewrite(folder, "demo-erp", table_exclude_list=None, schema_include_list="sales")
+    assert len(source_file(load_systems(settings(folder, "demo-erp"))[0])) == 9
+
+
+@pytest.mark.parametrize("kept", ["name", "topic.prefix", "slot.name"])
+def test_a_copied_source_that_still_is_the_other_systems(folder: Path, kept: str) -> None:
+    shutil.copytree(folder / "demo-erp", folder / "my-erp")
+    for path, old, new in (
+        (folder / "my-erp/dictionary.yaml", "system: demo-erp", "system: my-erp"),
+        (folder / "my-erp/source.json", "demo-erp", "my-erp"),
+        (folder / "my-erp/source.json", "opshub_demo_erp", "opshub_my_erp"),
+    ):
+        path.write_text(path.read_text().replace(old, new))
+    assert len(load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))) == 3
+    path = folder / "my-erp/source.json"
+    mine, theirs = (json.loads((folder / name / "source.json").read_text()) for name in ("my-erp", "demo-erp"))
+    if kept == "name":
+        mine["name"] = theirs["name"]
+    else:
+        mine["config"][kept] = theirs["config"][kept]
+    path.write_text(json.dumps(mine))
+    with pytest.raises(ConfigError, match=f"my-erp/source.json: {kept} is .*, as in that of demo-erp"):
+        load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))
+
+
+def test_a_dictionary_of_another_system(folder: Path) -> None:
+    shutil.copytree(folder / "demo-erp", folder / "my-erp")
+    with pytest.raises(ConfigError, match="says system: demo-erp, and its folder is my-erp"):
+        load_systems(settings(folder, "my-erp"))
