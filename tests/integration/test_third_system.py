@@ -106,10 +106,10 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
         wait_for(lambda: record("contact").get("customer_id") == ids["account"])
         wait_for(lambda: record("deal").get("customer_id") == ids["account"])
         wait_for(lambda: record("case").get("customer_id") == ids["account"])
-        # A tax number that the ERP has, too: three systems, one customer.
+        # A tax number that the ERP has, too, and that no other test gives to anybody: three systems, one customer.
         with pipeline.connect("ERP") as erp:
             row = erp.execute(
-                "INSERT INTO erp.cust (name1, vat_no, ctry, curr) VALUES ('Müller Metallbau', 'DE136695976', 'DE', 'EUR') RETURNING id::text"
+                "INSERT INTO erp.cust (name1, vat_no, ctry, curr) VALUES ('Müller Metallbau', 'DE214783109', 'DE', 'EUR') RETURNING id::text"
             ).fetchone()
         assert row is not None
         other = source_id("demo-erp", "customer", str(row[0]))
@@ -123,7 +123,7 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
             crm.execute("UPDATE accounts SET deleted = 1 WHERE id = 'aaaaaaaa-0000-4000-8000-000000000001'")
             wait_for(lambda: hub.execute(gone, [ids["account"], found[0]]).fetchone() == (True,))
             crm.execute(
-                "UPDATE accounts_cstm SET vat_number_c = 'DE136695976' WHERE id_c = 'aaaaaaaa-0000-4000-8000-000000000001'"
+                "UPDATE accounts_cstm SET vat_number_c = 'DE214783109' WHERE id_c = 'aaaaaaaa-0000-4000-8000-000000000001'"
             )
             crm.execute(
                 "UPDATE email_addresses SET email_address = 'neu@mueller.example' WHERE id = 'eeeeeeee-0000-4000-8000-000000000001'"
