@@ -15,7 +15,7 @@ from streams.provision.systems import System
 from streams.provision.topics import change_topics, offsets
 from streams.settings import Settings
 from streams.simulator.setup import dsn_of
-from streams.walk.assemble import WITHIN
+from streams.walk.marks import WITHIN
 
 MARKERS = {
     "demo-crm": (

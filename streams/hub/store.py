@@ -179,7 +179,7 @@ class HubStore:
                     for letter in dead:
                         await connection.execute(SQL["dead_letter"], letter)
                     if due:
-                        await connection.execute(SQL["mark_due"], [list(column) for column in zip(*due, strict=True)])
+                        await connection.execute(SQL["mark_due"], _columns(due))
                     learnt = await news.fetchall()
                     if entities:
                         written = {row[0] for row in await upsert.fetchall()}
@@ -198,6 +198,10 @@ class HubStore:
             return Saved(learnt, referring, logged, held)
         except psycopg.Error as error:
             raise translated(error) from error
+
+    async def mark_due(self, due: Sequence[tuple[str, str, float]]) -> None:
+        """Mark these, (kind, id, seconds) each, as due so many seconds from now."""
+        await self.rows("mark_due", *_columns(due))
 
     async def log_conflicts(self, conflicts: list[Conflict]) -> list[Conflict]:
         """Log these; those that are new, or came back, are returned."""
@@ -257,6 +261,10 @@ def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> di
         "version": entity.version, "revision": entity.revision,
         "deleted": entity.deleted, "updated_us": entity.updated_us, "record": entity.record, "contributions": contributions,
     }  # fmt: skip
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _conflict(conflict: Conflict) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
 from streams.walk.ingest import DeadLetter, now_us
+from streams.walk.marks import Marks, due_rows
 from streams.walk.matching import Matching
 from streams.walk.refreshing import refreshes
 from streams.walk.settle import Entangled, Settling
@@ -38,11 +39,6 @@ ATTEMPTS = 8
 
 MAX_DOCUMENT = 7_500_000
 """Bytes of the largest canonical record: some 55,000 lines. Canonical topics and our producers take 8 MB."""
-
-WITHIN = {"flow": 90.0, "customer": 3.0, "product": 3.0}
-"""Seconds after which what changed is due: a flow that its own worker has not looked at by then, a sum."""
-MARK_AGAIN = {"flow": 30.0, "customer": 2.0, "product": 2.0}
-"""Seconds for which a mark stands for what changes meanwhile: less than `WITHIN`, before which nothing is done about it."""
 
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
@@ -71,8 +67,7 @@ class Assemble:
         self._cache = Aggregates(cache_aggregates)
         self._settled: dict[str, float] = {}
         """Flows that were settled and not looked at since, with the time, the oldest first."""
-        self._marked: dict[tuple[str, str], float] = {}
-        """What was marked as due, with the time, the oldest first."""
+        self._marks = Marks()
         self._busy: set[str] = set()
         self.sameness = Sameness()
         self._matching = Matching(ownership)
@@ -92,7 +87,7 @@ class Assemble:
         self._cache.clear()
         self._matching.forget()
         self._settled.clear()  # whoever has them now looks, or finds them among what is due
-        self._marked.clear()
+        self._marks.clear()
         self._started = False
 
     def take_slowest(self, anew: bool) -> tuple[int, str]:
@@ -152,31 +147,12 @@ class Assemble:
         taken = list(islice((key for key in old if key not in self._busy), most))
         for key in taken:
             del self._settled[key]
-            self._marked.pop(("flow", key), None)
+            self._marks.done(("flow", key))
         return taken
 
     def awaits_look(self, key: str) -> bool:
         """Whether this worker settled the flow, and will look at it."""
         return key in self._settled
-
-    def _due(self, groups: dict[str, Group], summed: set[tuple[str, str]]) -> list[tuple[str, str, float]]:
-        """What is to be marked: that which no mark stands for."""
-        now = time.monotonic()
-        wanted = [("flow", key) for key, (kind, _) in groups.items() if kind == "order_flow"]
-        return [
-            (kind, key, WITHIN[kind])
-            for kind, key in (*wanted, *summed)
-            if now - self._marked.get((kind, key), -MARK_AGAIN[kind]) >= MARK_AGAIN[kind]
-        ]
-
-    def _note_marked(self, due: list[tuple[str, str, float]]) -> None:
-        now = time.monotonic()
-        for kind, key, _ in due:
-            self._marked.pop((kind, key), None)
-            self._marked[kind, key] = now
-        longest = now - max(MARK_AGAIN.values())
-        for one in list(takewhile(lambda one: self._marked[one] < longest, self._marked)):
-            del self._marked[one]
 
     def cached(self, key: str) -> AggregateState | None:
         """The aggregate as the hub has it, where it is in memory and no batch is at work on it."""
@@ -196,7 +172,9 @@ class Assemble:
                 await self.sameness.learn(settling.references(), self._store.rows)
                 settling.settle(self.sameness.of)
                 claimed = self._matching.claim(settling.claimants(), settling.parted)
-                due = self._due(groups, settling.summed)
+                changed = {("flow", key) for key, (kind, _) in groups.items() if kind == "order_flow"} | settling.summed
+                begun = time.monotonic()
+                marked = self._marks.missing(changed, begun)
                 saved = await self._store.save(
                     settling.rows(),
                     settling.links,
@@ -208,9 +186,12 @@ class Assemble:
                     contested=settling.contested,
                     standing=settling.standing,
                     claims=claimed.rounds,
-                    due=due,
+                    due=due_rows(marked),
                 )
-                self._note_marked(due)
+                self._marks.note(marked, begun)
+                late = self._marks.outlived(changed, time.monotonic())
+                if late:
+                    await self._store.mark_due(due_rows(late))
                 links, claimed_twice = self._matching.settle(claimed, saved.held)
                 settling.sent_on += links
                 told = as_logged(settling.conflicts, saved.logged) + settling.repeated

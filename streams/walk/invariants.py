@@ -20,8 +20,9 @@ from streams.errors import OpshubError, RetryLater
 from streams.flow.invariants import Broken, Policy, broken
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
-from streams.walk.assemble import WITHIN, Assemble
+from streams.walk.assemble import Assemble
 from streams.walk.ingest import now_us
+from streams.walk.marks import WITHIN
 
 logger = get_logger(__name__)
 

@@ -356,6 +356,11 @@ class Settling:
                 member = state.members.get(entity_id)
                 if member is not None:
                     self._tell(state, member)
+                    if member.entity in SUMMED:
+                        # A crash may have come before it was marked.
+                        kind, field = SUMMED[member.entity]
+                        if member.record.get(field):
+                            self.summed.add((kind, member.record[field]))
                     if len(member.contributions) > 1 and member.merged_into is None:
                         for conflict in golden(member, self._ownership)[1]:
                             self.repeated.append(msgspec.structs.replace(conflict, aggregate_id=state.id))

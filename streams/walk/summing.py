@@ -68,7 +68,7 @@ class Summing:
         """Mark the customers of which an invoice has become overdue by itself; how many."""
         ids = [row[0] for row in await self._store.rows("overdue_since")]
         if ids:
-            await self._store.rows("mark_due", ["customer"] * len(ids), ids, [0.0] * len(ids))
+            await self._store.mark_due([("customer", one, 0.0) for one in ids])
         return len(ids)
 
     async def sum_some(self, kind: str) -> int:

@@ -79,7 +79,7 @@ class Worker:
     async def sum(self, seconds: int = 60) -> list[Change]:
         """So many seconds later: what was summed and told."""
         self.place.db.execute("UPDATE due SET at = at - make_interval(secs => %s)", [seconds])
-        self.assemble._marked.clear()
+        self.assemble._marks.clear()
         for kind in ("customer", "product"):
             while await self.summing.sum_some(kind):
                 pass
