@@ -27,8 +27,8 @@ Encode = Callable[[dict[str, Any]], bytes]
 
 _REPEATED = frozenset(
     """
-    billing_country billing_region carrier category currency entity industry kind language method opportunity_stage
-    order_status owner payment_status priority segment shipment_status shipping_country shipping_region source stage
+    base_currency billing_country billing_region carrier category currency entity incoterm industry kind language method
+    opportunity_stage order_status owner payment_status priority segment shipment_status shipping_country shipping_region source stage
     status system unit warehouse what
     """.split()
 )

@@ -18,6 +18,8 @@ TABLES: dict[str, str] = {
     "shipment_line": "shipment line|shipment item|delivery line|delivery item|dlv line|expeditiondet|stock move"
     "|delivery note item",
     "invoice": "invoice|bill|rechnung|inv head|account move|facture|sales invoice",
+    "invoice_line": "invoice line|invoice item|bill line|inv line|account move line|facturedet|rechnungsposition"
+    "|sales invoice item|billing item",
     "payment": "payment|pay|receipt|zahlung|paiement|payment entry|account payment",
     "service_request": "case|ticket|service case|service request|issue|helpdesk ticket|complaint",
 }
@@ -48,6 +50,8 @@ FIELDS: dict[str, str] = {
     "billing_postal_code": "billing postal code|billing zip|zip|zipcode|postal code|postcode|plz|"
     "billing address postalcode",
     "billing_country": "billing country|country|ctry|country code|land|billing address country",
+    "shipping_name": "shipping name|ship to name|delivery name|shipping contact|consignee",
+    "billing_name": "billing name|bill to name|invoice name",
     "shipping_street": "shipping street|shipping address|ship to street|shipping address street",
     "shipping_city": "shipping city|ship to city|shipping address city",
     "shipping_region": "shipping region|shipping state|shipping address state",
@@ -91,6 +95,13 @@ FIELDS: dict[str, str] = {
     "tax_amount": "tax amount|tax|amount tax|total tva|total taxes|vat amount",
     "gross_amount": "gross amount|gross|amount total|total ttc|grand total|total",
     "open_amount": "open amount|open amt|amount residual|outstanding amount|balance|residual",
+    "base_currency": "base currency|company currency|local currency",
+    "exchange_rate": "exchange rate|currency rate|conversion rate|multicurrency tx|fx rate|kurs",
+    "exchange_rate_date": "exchange rate date|rate date|conversion date",
+    "discount_amount": "discount amount|disc amt|total discount|remise|rabatt",
+    "freight_amount": "freight amount|freight|shipping amount|shipping cost|shipping charge|delivery charge|total charges|fracht",
+    "incoterm": "incoterm|incoterms|delivery terms|fk incoterms|lieferbedingung",
+    "incoterm_place": "incoterm place|incoterm location|named place|location incoterms",
     "line_no": "line no|line number|pos|position|sequence|idx|rang|rank|line",
     "requested_date": "requested date|req date|requested delivery|delivery date|"
     "commitment date|date livraison|wanted date",
@@ -99,6 +110,8 @@ FIELDS: dict[str, str] = {
     "confirmed_at": "confirmed at|conf ts|confirmation date|date valid|confirmed on",
     "customer_reference": "customer reference|po no|client order ref|ref client|po number|"
     "customer po|purchase order number",
+    "corrects_invoice_id": "corrects invoice|reversed entry|return against|fk facture source|original invoice",
+    "package_count": "package count|packages|number of packages|parcels|colis",
     "carrier": "carrier|carr|carrier id|shipping method|transporter",
     "tracking_number": "tracking number|track|tracking|carrier tracking ref|tracking no|awb",
     "shipped_at": "shipped at|shp ts|date done|shipped on|date expedition|ship date|effective date",
@@ -113,6 +126,10 @@ FIELDS: dict[str, str] = {
     "priority": "priority|prio|severity|urgency",
     "opened_at": "opened at|opened|opening date|created at|date entered",
     "closed_at": "closed at|closed|resolution date|close date|date closed",
+    "due_at": "due at|due on|deadline|sla due|resolve by",
+    "lost_at": "lost at|date lost",
+    "returned_at": "returned at|return date",
+    "expiry_date": "expiry date|expiration date|best before|sellby|use by",
     "lot": "lot|batch|batch no|lot id|lot number|charge",
     "serial_number": "serial number|serno|serial no|serial",
     "order_number": "order number|order no|erp order no|erp order",
@@ -126,6 +143,7 @@ CONVERSIONS: dict[str, str] = {
     "billing_country": "country",
     "shipping_country": "country",
     "currency": "currency",
+    "base_currency": "currency",
     "language": "language",
     "tax_id": "tax_id",
     "gtin": "gtin",

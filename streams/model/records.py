@@ -58,6 +58,8 @@ class Contact(Record, frozen=True, kw_only=True):
     """True for the person to be asked first at this customer."""
     notes: str | None = None
     """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the contact, in the order of the source."""
     created_at: datetime | None = None
     """When the contact was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -174,6 +176,8 @@ class InventoryLevel(Record, frozen=True, kw_only=True):
     """The product of which this is the stock."""
     warehouse: str
     """Code of the warehouse or of the place in it."""
+    lot: str | None = None
+    """Lot or batch of the goods, where stock is kept by lot: then each lot is a record."""
     on_hand: Decimal | None = None
     """What lies there, in the product's unit; may be negative where bookings run ahead of counting."""
     reserved: Decimal | None = None
@@ -186,6 +190,41 @@ class InventoryLevel(Record, frozen=True, kw_only=True):
     """Stock below which more is to be ordered, in the product's unit."""
     counted_at: datetime | None = None
     """When the stock was last counted by a person."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class InvoiceLine(Record, frozen=True, kw_only=True):
+    """What of one order line, or of one free position, is billed."""
+
+    id: UUID
+    """Canonical id of the line."""
+    order_line_id: UUID | None = None
+    """The order line that is billed by it; empty for what was not ordered."""
+    product_id: UUID | None = None
+    """The product that is billed; empty for a free position such as freight."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What is billed, as text."""
+    quantity: Decimal | None = None
+    """How much, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity and price."""
+    unit_price: Decimal | None = None
+    """Price of one unit before discount, without tax, in the invoice's currency."""
+    discount_pct: Decimal | None = None
+    """Discount in percent of the price: 5 is 5 %."""
+    discount_amount: Decimal | None = None
+    """Discount of the line, without tax, in the invoice's currency; positive."""
+    tax_rate: Decimal | None = None
+    """Rate of sales tax in percent: 19 is 19 %."""
+    tax_amount: Decimal | None = None
+    """Tax on net_amount, in the invoice's currency."""
+    net_amount: Decimal | None = None
+    """Amount of the line after discount, without tax, in the invoice's currency."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -215,30 +254,76 @@ class Invoice(Record, frozen=True, kw_only=True):
     """The order that is billed."""
     customer_id: UUID | None = None
     """The customer who is to pay."""
+    corrects_invoice_id: UUID | None = None
+    """The invoice that is corrected by it, for a credit note."""
     status: str | None = None
     """How far the invoice is."""
     invoice_date: date | None = None
     """Day of the invoice, from which the terms of payment run."""
+    delivery_date: date | None = None
+    """Day on which the goods were delivered or the work was done, as it counts for tax."""
     due_date: date | None = None
     """Day by which it is to be paid."""
+    payment_terms_days: int | None = None
+    """Days from invoice date to due date."""
     currency: str | None = None
     """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    base_currency: str | None = None
+    """ISO 4217 code of the currency in which the company's books are kept."""
+    exchange_rate: Decimal | None = None
+    """What one unit of `currency` is worth in `base_currency`, as the invoice was booked."""
+    exchange_rate_date: date | None = None
+    """Day of that rate."""
+    discount_pct: Decimal | None = None
+    """Discount on the whole invoice, beside those of its lines, in percent of these: 5 is 5 %;
+    discount_amount is what counts.
+    """
+    discount_amount: Decimal | None = None
+    """Discount on the whole invoice, beside those of its lines, without tax, in `currency`; positive."""
+    freight_amount: Decimal | None = None
+    """Freight and other charges on the whole invoice that are no line of it, without tax, in `currency`."""
     net_amount: Decimal | None = None
-    """Amount without tax, in `currency`."""
+    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as the ERP
+    says it.
+    """
     tax_amount: Decimal | None = None
     """Tax, in `currency`."""
     gross_amount: Decimal | None = None
     """Amount to be paid: net and tax together, in `currency`."""
     open_amount: Decimal | None = None
     """What is still to be paid, in `currency`, as the ERP says it."""
+    billing_name: str | None = None
+    """Name of the company or person to whom the invoice goes. Empty, like the rest of the address, where
+    it is the customer's.
+    """
+    billing_street: str | None = None
+    """Street, house number and further address lines to which the invoice goes; lines are parted by a line
+    feed.
+    """
+    billing_city: str | None = None
+    """City or town to which the invoice goes."""
+    billing_region: str | None = None
+    """State, province or region to which the invoice goes, as the source writes it."""
+    billing_postal_code: str | None = None
+    """Postal code to which the invoice goes, as text: leading zeros count."""
+    billing_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which the invoice goes, such as DE or CN."""
+    owner: str | None = None
+    """Member of our staff who looks after the invoice."""
+    customer_reference: str | None = None
+    """The customer's own number for the order that is billed."""
     notes: str | None = None
     """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the invoice, in the order of the source."""
     created_at: datetime | None = None
     """When the invoice was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
     """
+    lines: tuple[InvoiceLine, ...] = ()
+    """The lines of the invoice, by line number and then by id; empty where its system does not give them."""
 
 
 class OpportunityLine(Record, frozen=True, kw_only=True):
@@ -262,6 +347,10 @@ class OpportunityLine(Record, frozen=True, kw_only=True):
     """Discount in percent of the price: 5 is 5 %."""
     net_amount: Decimal | None = None
     """Amount of the line after discount, without tax, in the document's currency."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
 
 
 class Opportunity(Record, frozen=True, kw_only=True):
@@ -301,6 +390,8 @@ class Opportunity(Record, frozen=True, kw_only=True):
     """Day on which sales expects the customer's decision."""
     won_at: datetime | None = None
     """When the deal was won; empty unless stage is won."""
+    lost_at: datetime | None = None
+    """When the deal was lost; empty unless stage is lost."""
     lost_reason: str | None = None
     """Why the deal was lost, in the words of the CRM."""
     owner: str | None = None
@@ -317,6 +408,8 @@ class Opportunity(Record, frozen=True, kw_only=True):
     """How far payment is, as invoice.status. Mastered by the ERP and written back to the CRM."""
     notes: str | None = None
     """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the opportunity, in the order of the source."""
     created_at: datetime | None = None
     """When the opportunity was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -446,12 +539,24 @@ class Payment(Record, frozen=True, kw_only=True):
     """Whether the money is there."""
     amount: Decimal | None = None
     """How much came in, in `currency`."""
+    open_amount: Decimal | None = None
+    """What of it is not matched with an invoice yet, in `currency`."""
     currency: str | None = None
     """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    base_currency: str | None = None
+    """ISO 4217 code of the currency in which the company's books are kept."""
+    exchange_rate: Decimal | None = None
+    """What one unit of `currency` is worth in `base_currency`, as the payment was booked."""
+    exchange_rate_date: date | None = None
+    """Day of that rate."""
     paid_at: datetime | None = None
     """When the money came in."""
     reference: str | None = None
     """Text of the remittance or number of the card transaction; may name people and accounts."""
+    owner: str | None = None
+    """Member of our staff who booked the payment."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the payment, in the order of the source."""
     created_at: datetime | None = None
     """When the payment was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -505,6 +610,8 @@ class Product(Record, frozen=True, kw_only=True):
     """Gross weight of one unit in kilograms."""
     active: bool | None = None
     """False for what is no longer sold."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the product, in the order of the source."""
     created_at: datetime | None = None
     """When the product was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -575,12 +682,24 @@ class SalesOrderLine(Record, frozen=True, kw_only=True):
     """Price of one unit before discount, without tax, in the order's currency."""
     discount_pct: Decimal | None = None
     """Discount in percent of the price: 5 is 5 %."""
+    discount_amount: Decimal | None = None
+    """Discount of the line, without tax, in the order's currency; positive."""
     tax_rate: Decimal | None = None
     """Rate of sales tax in percent: 19 is 19 %."""
+    tax_amount: Decimal | None = None
+    """Tax on net_amount, in the order's currency."""
     net_amount: Decimal | None = None
     """Amount of the line after discount, without tax, in the order's currency."""
     requested_date: date | None = None
     """Day on which the customer wants this line."""
+    promised_date: date | None = None
+    """Day on which we promised this line."""
+    warehouse: str | None = None
+    """Code of the warehouse from which this line is to be delivered, where it is not the order's."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
 
 
 class SalesOrder(Record, frozen=True, kw_only=True):
@@ -614,24 +733,80 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     """Day on which we promised delivery."""
     currency: str | None = None
     """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    base_currency: str | None = None
+    """ISO 4217 code of the currency in which the company's books are kept."""
+    exchange_rate: Decimal | None = None
+    """What one unit of `currency` is worth in `base_currency`, as the order was booked."""
+    exchange_rate_date: date | None = None
+    """Day of that rate."""
+    discount_pct: Decimal | None = None
+    """Discount on the whole order, beside those of its lines, in percent of these: 5 is 5 %;
+    discount_amount is what counts.
+    """
+    discount_amount: Decimal | None = None
+    """Discount on the whole order, beside those of its lines, without tax, in `currency`; positive."""
+    freight_amount: Decimal | None = None
+    """Freight and other charges on the whole order that are no line of it, without tax, in `currency`."""
     net_amount: Decimal | None = None
-    """Sum of the lines without tax, in `currency`, as the ERP says it."""
+    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as the ERP
+    says it.
+    """
     tax_amount: Decimal | None = None
     """Tax, in `currency`, as the ERP says it."""
     gross_amount: Decimal | None = None
     """net_amount and tax_amount together, in `currency`, as the ERP says it."""
     payment_terms_days: int | None = None
     """Days from invoice date to due date that were agreed for this order."""
+    incoterm: str | None = None
+    """Incoterms code of who bears freight and risk, such as EXW, FCA or DAP."""
+    incoterm_place: str | None = None
+    """The place that belongs to the incoterm."""
     warehouse: str | None = None
     """Code of the warehouse from which it is to be delivered."""
+    shipping_name: str | None = None
+    """Name of the company or person to whom the goods go. Empty, like the rest of the address, where it is
+    the customer's.
+    """
+    shipping_street: str | None = None
+    """Street, house number and further address lines to which the goods go; lines are parted by a line
+    feed.
+    """
+    shipping_city: str | None = None
+    """City or town to which the goods go."""
+    shipping_region: str | None = None
+    """State, province or region to which the goods go, as the source writes it."""
+    shipping_postal_code: str | None = None
+    """Postal code to which the goods go, as text: leading zeros count."""
+    shipping_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which the goods go, such as DE or CN."""
+    billing_name: str | None = None
+    """Name of the company or person to whom the invoice goes. Empty, like the rest of the address, where
+    it is the customer's.
+    """
+    billing_street: str | None = None
+    """Street, house number and further address lines to which the invoice goes; lines are parted by a line
+    feed.
+    """
+    billing_city: str | None = None
+    """City or town to which the invoice goes."""
+    billing_region: str | None = None
+    """State, province or region to which the invoice goes, as the source writes it."""
+    billing_postal_code: str | None = None
+    """Postal code to which the invoice goes, as text: leading zeros count."""
+    billing_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which the invoice goes, such as DE or CN."""
     owner: str | None = None
     """Member of our staff who looks after the order."""
     customer_reference: str | None = None
     """The customer's own number for the order."""
     notes: str | None = None
     """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the order, in the order of the source."""
     confirmed_at: datetime | None = None
     """When we confirmed the order to the customer."""
+    closed_at: datetime | None = None
+    """When the order came to its end: `status` says whether it was closed or cancelled."""
     created_at: datetime | None = None
     """When the order was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -661,6 +836,8 @@ class ServiceRequest(Record, frozen=True, kw_only=True):
     """Number of the request, as its system gives it."""
     customer_id: UUID | None = None
     """The customer who asks."""
+    contact_id: UUID | None = None
+    """The person at the customer who asks."""
     sales_order_id: UUID | None = None
     """The order that it is about; empty for a request without one."""
     product_id: UUID | None = None
@@ -677,8 +854,12 @@ class ServiceRequest(Record, frozen=True, kw_only=True):
     """Member of our staff who looks after it."""
     opened_at: datetime | None = None
     """When the customer asked."""
+    due_at: datetime | None = None
+    """By when it is to be answered or done, as was agreed."""
     closed_at: datetime | None = None
     """When it was done with."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the request, in the order of the source."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -694,12 +875,24 @@ class ShipmentLine(Record, frozen=True, kw_only=True):
     """The order line that is delivered by it."""
     product_id: UUID | None = None
     """The product that is in the parcel."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What is in the parcel, as text."""
     quantity: Decimal | None = None
-    """How much of it, in the unit of the order line."""
+    """How much of it, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity; empty where it is that of the order line."""
     lot: str | None = None
     """Lot or batch number of the goods."""
     serial_number: str | None = None
     """Serial number of the goods, for a single piece."""
+    expiry_date: date | None = None
+    """Day up to which the goods of this lot are good."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
 
 
 class Shipment(Record, frozen=True, kw_only=True):
@@ -723,18 +916,56 @@ class Shipment(Record, frozen=True, kw_only=True):
     """The order that is delivered."""
     status: str | None = None
     """How far the shipment is."""
+    requested_date: date | None = None
+    """Day on which the customer wants the goods."""
+    promised_date: date | None = None
+    """Day on which we promised them."""
     carrier: str | None = None
     """Who carries the goods."""
     tracking_number: str | None = None
     """The carrier's number by which the goods can be followed."""
     warehouse: str | None = None
     """Code of the warehouse that they leave."""
+    incoterm: str | None = None
+    """Incoterms code of who bears freight and risk, such as EXW, FCA or DAP."""
+    incoterm_place: str | None = None
+    """The place that belongs to the incoterm."""
+    shipping_name: str | None = None
+    """Name of the company or person to whom the goods go. Empty, like the rest of the address, where it is
+    the order's.
+    """
+    shipping_street: str | None = None
+    """Street, house number and further address lines to which the goods go; lines are parted by a line
+    feed.
+    """
+    shipping_city: str | None = None
+    """City or town to which the goods go."""
+    shipping_region: str | None = None
+    """State, province or region to which the goods go, as the source writes it."""
+    shipping_postal_code: str | None = None
+    """Postal code to which the goods go, as text: leading zeros count."""
+    shipping_country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country to which the goods go, such as DE or CN."""
+    package_count: int | None = None
+    """How many parcels or pallets it has."""
+    weight_kg: Decimal | None = None
+    """What it weighs, packing included, in kilograms."""
+    freight_cost: Decimal | None = None
+    """What its carriage costs us, without tax, in `currency`."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of freight_cost, such as EUR or CNY."""
+    owner: str | None = None
+    """Member of our staff who looks after the shipment."""
     shipped_at: datetime | None = None
     """When the goods left the warehouse."""
     delivered_at: datetime | None = None
     """When they reached the customer."""
+    returned_at: datetime | None = None
+    """When they came back to us, for a shipment that was returned."""
     notes: str | None = None
     """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the shipment, in the order of the source."""
     created_at: datetime | None = None
     """When the shipment was first entered, as the source says it (not when it was captured)."""
     attributes: dict[str, str] | None = None
@@ -793,6 +1024,7 @@ __all__ = [
     "Customer",
     "InventoryLevel",
     "Invoice",
+    "InvoiceLine",
     "Opportunity",
     "OpportunityLine",
     "OrderFlow",

@@ -10,8 +10,10 @@ from typing import Any
 import fastavro
 import pytest
 
+import streams.model
 from streams.emit.registry import subjects
 from streams.model import document, generate
+from streams.model import records as records_module
 from streams.model.change import Change
 from streams.model.entities import ENTITIES, HEADER, NAMESPACE, avro_schema, branch, schema_names
 
@@ -20,10 +22,12 @@ SHORT = {
     "money": ("decimal", 18, 4),
     "qty": ("decimal", 18, 6),
     "rate": ("decimal", 9, 4),
+    "fx": ("decimal", 18, 8),
     "ts": ("timestamp", None, None),
 }
 PERSONAL = re.compile(
-    r"e?mail|phone|first_name|last_name|notes|attributes|owner|_street|_postal_code|tax_id|credit_limit"
+    r"e?mail|phone|first_name|last_name|notes|attributes|owner|tax_id|credit_limit"
+    r"|(billing|shipping)_(name|street|city|region|postal_code)"
 )
 
 
@@ -120,6 +124,10 @@ def test_each_subject_has_its_file() -> None:
 
 def test_the_typed_records_are_current() -> None:
     assert generate.TARGET.read_text(encoding="utf-8") == generate.render(), "run python -m streams.model.generate"
+
+
+def test_every_typed_record_is_offered_by_the_package() -> None:
+    assert {*records_module.__all__, "Record"} == set(streams.model.__all__)
 
 
 def test_the_page_of_the_model_is_current() -> None:
