@@ -139,6 +139,8 @@ COMMENT ON COLUMN opportunity.stage IS 'Prospecting, Qualification, Proposal/Quo
 COMMENT ON COLUMN opportunity.probability IS 'Percent, 0 to 100';
 COMMENT ON COLUMN opportunity.amount IS 'Net total in currency_iso_code; sum of the items once there are some, else an estimate';
 COMMENT ON COLUMN opportunity.close_date IS 'Expected, then real, day of the decision';
+ALTER TABLE opportunity ADD COLUMN IF NOT EXISTS lost_at timestamptz;
+COMMENT ON COLUMN opportunity.lost_at IS 'When it was lost; empty unless Closed Lost';
 COMMENT ON COLUMN opportunity.lost_reason IS 'Price, Competitor, No budget, No decision; empty unless Closed Lost';
 COMMENT ON COLUMN opportunity.lead_source IS 'Web, Referral, Trade show, Cold call, Partner';
 COMMENT ON COLUMN opportunity.next_step IS 'Free text of the sales person';

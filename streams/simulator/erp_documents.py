@@ -10,7 +10,21 @@ from typing import Any
 from streams.simulator import words
 from streams.simulator.session import Statement
 from streams.simulator.words import one
-from streams.simulator.world import ERP, Invoice, Order, Touched, Transaction, World, cents, line_net, tax_of
+from streams.simulator.world import (
+    ERP,
+    Invoice,
+    Order,
+    OrderLine,
+    Touched,
+    Transaction,
+    World,
+    as_price,
+    as_quantity,
+    cents,
+    discount_of,
+    line_net,
+    tax_of,
+)
 
 PAYMENT_METHODS = ("BT", "BT", "BT", "CC", "DD", "CH", "CA")
 
@@ -116,18 +130,18 @@ def _advance_delivery(world: World, order: Order) -> list[Transaction]:
 
 
 def bill(world: World, order: Order) -> list[Transaction]:
-    """An invoice of what was shipped and not billed yet; an order shipped in parts gets several."""
-    net = tax = 0
-    for line in order.lines:
-        # The difference of two rounded totals, so that all the invoices of a line add up to the line.
-        amount = line_net(line.shipped, line.price, line.discount) - line_net(line.invoiced, line.price, line.discount)
-        line.invoiced = line.shipped
-        net += amount
-        tax += tax_of(amount, line.product.tax)
-    invoice = Invoice(world.ids.next("inv_head"), net, tax, net + tax)
+    """An invoice of what was shipped and not billed yet; an order shipped in parts gets several, the first of them with its freight."""
+    invoice, rows, discount, freight = billed(world, order)
     order.open_invoices.append(invoice)
-    statements = [invoice_row(world, order, invoice, "RE")]
-    touched: list[Touched] = [("erp.inv_head", str(invoice.id), "c")]
+    lines = len(rows)
+    statements = [
+        invoice_row(world, order, invoice, "RE", discount=discount, freight=freight),
+        (f"insert_inv_line_{lines}", [value for row in rows for value in row]),
+    ]
+    touched: list[Touched] = [
+        ("erp.inv_head", str(invoice.id), "c"),
+        *(("erp.inv_line", str(row[0]), "c") for row in rows),
+    ]
     if order.status == 50:
         order.status = 60
         statements.append(("so_stat", (order.id, 60)))
@@ -135,7 +149,57 @@ def bill(world: World, order: Order) -> list[Transaction]:
     return [Transaction(ERP, "invoice_created", statements, touched, after=after(order))]
 
 
-def invoice_row(world: World, order: Order, invoice: Invoice, kind: str) -> Statement:
+def billed(world: World, order: Order) -> tuple[Invoice, list[list[Any]], int, int]:
+    """The invoice of what was shipped and not billed yet; its rows for ERP_INSERTS["inv_line"], and its discount and freight in cents."""
+    key, goods, tax = world.ids.next("inv_head"), 0, 0
+    rows: list[list[Any]] = []
+    for line in order.lines:
+        if line.shipped == line.invoiced:
+            continue
+        # The difference of two rounded totals, so that all the invoices of a line add up to the line.
+        net = line_net(line.shipped, line.price, line.discount) - line_net(line.invoiced, line.price, line.discount)
+        rows.append(invoice_line(world, key, len(rows), line, line.shipped - line.invoiced, line.price, net))
+        line.invoiced = line.shipped
+        goods += net
+        tax += tax_of(net, line.product.tax, order.discount)
+    discount = discount_of(order.billed + goods, order.discount) - discount_of(order.billed, order.discount)
+    freight, order.freight = order.freight, 0
+    order.billed += goods
+    net, tax = goods - discount + freight, tax + tax_of(freight, "V1")
+    return Invoice(key, net, tax, net + tax), rows, discount, freight
+
+
+def invoice_line(
+    world: World, invoice: int, place: int, line: OrderLine, quantity: int, price: int, net: int
+) -> list[Any]:
+    """Values for ERP_INSERTS["inv_line"]: quantity in thousandths, price in 1/100,000, net in cents."""
+    product = line.product
+    return [
+        world.ids.next("inv_line"),
+        invoice,
+        (place + 1) * 10,
+        line.id,
+        product.erp_id,
+        f"{words.GOODS[product.family]} {product.sku}",
+        as_quantity(quantity),
+        words.UNITS[product.unit][1],
+        as_price(price),
+        line.discount or None,
+        product.tax,
+        cents(net),
+    ]
+
+
+def invoice_row(
+    world: World,
+    order: Order,
+    invoice: Invoice,
+    kind: str,
+    *,
+    corrects: int | None = None,
+    discount: int = 0,
+    freight: int = 0,
+) -> Statement:
     return (
         "insert_inv_head_1",
         [
@@ -151,6 +215,9 @@ def invoice_row(world: World, order: Order, invoice: Invoice, kind: str) -> Stat
             cents(invoice.tax),
             cents(invoice.gross),
             "now",
+            corrects,
+            cents(discount) if discount else None,
+            cents(freight) if freight else None,
         ],
     )
 

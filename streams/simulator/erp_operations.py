@@ -6,15 +6,17 @@ Deliveries, invoices and payments are in `erp_documents`.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from streams.simulator import firms, words
-from streams.simulator.erp_documents import after, invoice_row, step, update
+from streams.simulator.erp_documents import after, invoice_line, invoice_row, step, update
 from streams.simulator.session import Statement
 from streams.simulator.words import one
 from streams.simulator.world import (
     ERP,
     TAX,
+    Customer,
     Deal,
     Invoice,
     Order,
@@ -117,6 +119,8 @@ def new_order(world: World) -> list[Transaction]:
         customer.firm.country.currency,
         [],
         warehouse=one(rng, words.WAREHOUSES),
+        discount=one(rng, (0, 0, 0, 0, 2, 3)),
+        freight=one(rng, (0, 0, 1_490, 3_900)),
     )
     products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
     rows = [
@@ -124,7 +128,7 @@ def new_order(world: World) -> list[Transaction]:
         for product in products
     ]
     world.drafts.add(order)
-    return [*enter(world, order, rows, None, "order_created", slowly=rng.random() < 0.12)]
+    return enter(world, order, rows, customer, None, "order_created", slowly=rng.random() < 0.12)
 
 
 def order_for(world: World, deal: Deal) -> list[Transaction]:
@@ -144,13 +148,20 @@ def order_for(world: World, deal: Deal) -> list[Transaction]:
         for line in deal.lines
     ]
     world.drafts.add(order)
-    made += enter(world, order, rows, deal.id, "order_for_opportunity")
+    made += enter(world, order, rows, customer, deal.id, "order_for_opportunity")
     made[-1].facts.append({"fact": "order_for", "opportunity": deal.id, "order": order.id})
     return made
 
 
 def enter(
-    world: World, order: Order, rows: list[list[Any]], deal: str | None, operation: str, *, slowly: bool = False
+    world: World,
+    order: Order,
+    rows: list[list[Any]],
+    customer: Customer,
+    deal: str | None,
+    operation: str,
+    *,
+    slowly: bool = False,
 ) -> list[Transaction]:
     """The transactions that bring a new order with its lines into the ERP."""
     rng = world.rng
@@ -171,6 +182,8 @@ def enter(
             f"PO-{int(rng.random() * 1e6)}",
             None,
             "now",
+            *terms_row(rng, order, customer),
+            None,
         ],
     )
 
@@ -190,6 +203,17 @@ def enter(
         for row, line in zip(rows, lines, strict=True)
     ]
     return made
+
+
+def terms_row(rng: Random, order: Order, customer: Customer) -> list[Any]:
+    """Discount, freight, incoterm and ship-to address for ERP_INSERTS["so_head"]; three in ten go to another site of the customer."""
+    firm = customer.firm
+    site: list[Any] = [None] * 5
+    if rng.random() < 0.3:
+        street = f"{one(rng, words.STREETS)} {1 + int(rng.random() * 90)}"
+        site = [f"{firm.name}, Werk {2 + int(rng.random() * 3)}", street, firm.postal_code, firm.city, firm.country.iso]
+    freight = cents(order.freight) if order.freight else None
+    return [order.discount or None, freight, "DAP" if freight else "EXW", *site]
 
 
 def add_line(
@@ -348,12 +372,16 @@ def credit(world: World) -> list[Transaction]:
     if net <= 0:
         return advance_order(world)
     note = Invoice(world.ids.next("inv_head"), net, net * TAX[line.product.tax] // 100, net)
+    corrects = order.settled[0].id if order.settled else None
+    # So much off the price of the whole: one piece, whose price is what is given back.
+    row = invoice_line(world, note.id, 0, line, 1_000, net * 1_000, net)
+    row[-3] = None
     return [
         Transaction(
             ERP,
             "credit_note_created",
-            [invoice_row(world, order, note, "GS")],
-            [("erp.inv_head", str(note.id), "c")],
+            [invoice_row(world, order, note, "GS", corrects=corrects), ("insert_inv_line_1", row)],
+            [("erp.inv_head", str(note.id), "c"), ("erp.inv_line", str(row[0]), "c")],
             after=after(order),
         )
     ]

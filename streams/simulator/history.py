@@ -15,10 +15,11 @@ from psycopg import sql
 
 from streams.simulator import firms, words
 from streams.simulator.crm_operations import amount_of, make_deal
-from streams.simulator.erp_operations import add_line, quantity_of
+from streams.simulator.erp_documents import billed, invoice_row
+from streams.simulator.erp_operations import add_line, quantity_of, terms_row
 from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
 from streams.simulator.words import one
-from streams.simulator.world import Customer, Deal, Invoice, Order, Product, World, cents, line_net, tax_of
+from streams.simulator.world import Customer, Deal, Order, Product, World, cents
 
 CHUNK = 2_000
 Progress = Callable[[str, int, int], None]
@@ -163,7 +164,7 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
     for start in range(0, count, CHUNK):
         crm_rows: dict[str, list[Sequence[Any]]] = {"opportunity": [], "opportunity_item": []}
         rows: dict[str, list[Sequence[Any]]] = {
-            name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "pay")
+            name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "inv_line", "pay")
         }
         open_orders: dict[int, Order] = {}
         for _ in range(start, min(count, start + CHUNK)):
@@ -224,6 +225,7 @@ def _order(
             for line in deal.lines
         ]
     else:
+        order.discount, order.freight = one(rng, (0, 0, 0, 0, 2, 3)), one(rng, (0, 0, 1_490, 3_900))
         products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
         rows["so_line"] += [
             add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5)))
@@ -239,10 +241,6 @@ def _order(
             else (60 if drawn < 0.5 else (50 if drawn < 0.65 else (20 if drawn < 0.85 else 10)))
         )
     )
-    if order.status in (50, 60, 80):
-        _ship(world, order, rows, age)
-    if order.status in (60, 80):
-        _bill(world, order, rows, age, paid=order.status == 80)
     confirmed = _time(world, age - 1) if order.status not in (10, 90) else None
     promised = world.day(12 - age) if confirmed else None
     rows["so_head"].append(
@@ -261,8 +259,14 @@ def _order(
             f"PO-{int(rng.random() * 1e6)}",
             confirmed,
             _time(world, age),
+            *terms_row(rng, order, customer),
+            _time(world, max(0, age - 30)) if order.status >= 80 else None,
         ]
     )
+    if order.status in (50, 60, 80):
+        _ship(world, order, rows, age)
+    if order.status in (60, 80):
+        _bill(world, order, rows, age, paid=order.status == 80)
     pool = world.drafts if order.status == 10 else (world.closed if order.status == 80 else world.orders)
     if order.status != 90 and len(pool) < 5_000:
         pool.add(order)
@@ -301,33 +305,20 @@ def _ship(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
 
 
 def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age: int, *, paid: bool) -> None:
-    nets = [(line_net(line.quantity, line.price, line.discount), line.product.tax) for line in order.lines]
-    net, tax = sum(amount for amount, _ in nets), sum(tax_of(amount, code) for amount, code in nets)
-    invoice = Invoice(world.ids.next("inv_head"), net, tax, 0 if paid else net + tax)
-    for line in order.lines:
-        line.invoiced = line.shipped
+    invoice, lines, discount, freight = billed(world, order)
     left = max(0, age - 3)
-    rows["inv_head"].append(
-        [
-            invoice.id,
-            "RE",
-            order.id,
-            order.customer_id,
-            "10",
-            world.day(-left),
-            world.day(30 - left),
-            order.currency,
-            cents(net),
-            cents(tax),
-            cents(net + tax),
-            _time(world, left),
-        ]
-    )
+    _, head = invoice_row(world, order, invoice, "RE", discount=discount, freight=freight)
+    row = list(head)
+    row[5:7] = [world.day(-left), world.day(30 - left)]
+    row[11] = _time(world, left)
+    rows["inv_head"].append(row)
+    rows["inv_line"] += lines
     if not paid:
         order.open_invoices.append(invoice)
         return
+    invoice.open = 0
     key = world.ids.next("pay")
-    invoice.payments.append((key, net + tax))
+    invoice.payments.append((key, invoice.gross))
     order.settled.append(invoice)
     when = _time(world, max(0, left - 20))
     rows["pay"].append(
@@ -337,7 +328,7 @@ def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
             order.customer_id,
             "BT",
             "C",
-            cents(net + tax),
+            cents(invoice.gross),
             order.currency,
             when,
             f"Zahlung {invoice.id}",

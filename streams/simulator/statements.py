@@ -154,6 +154,15 @@ ERP_INSERTS: dict[str, tuple[str, ...]] = {
         "po_no",
         "conf_ts",
         "crt_ts",
+        "disc",
+        "freight",
+        "inco",
+        "shp_name",
+        "shp_street",
+        "shp_zip",
+        "shp_city",
+        "shp_ctry",
+        "end_ts",
     ),
     "so_line": ("id", "so_id", "pos", "item_id", "descr", "qty", "uom", "price", "disc", "tax_cd", "req_date"),
     "dlv_head": ("id", "so_id", "stat", "carr", "track", "whs", "shp_ts", "dlv_ts", "crt_ts"),
@@ -171,17 +180,34 @@ ERP_INSERTS: dict[str, tuple[str, ...]] = {
         "tax",
         "gross",
         "crt_ts",
+        "ref_id",
+        "disc_amt",
+        "freight",
+    ),
+    "inv_line": (
+        "id",
+        "inv_id",
+        "pos",
+        "so_line_id",
+        "item_id",
+        "descr",
+        "qty",
+        "uom",
+        "price",
+        "disc",
+        "tax_cd",
+        "net",
     ),
     "pay": ("id", "inv_id", "cust_id", "meth", "stat", "amt", "curr", "paid_ts", "ref", "crt_ts"),
 }
 
-IDENTITIES = ("cust", "item", "so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "pay")
+IDENTITIES = ("cust", "item", "so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "inv_line", "pay")
 """ERP tables whose application takes its ids in blocks from the sequence (hi/lo), as object mappers do."""
 
 MOST_ROWS = 8
 """The most rows of one multi-row insert."""
 
-_MANY = ("contact", "opportunity_item", "so_line", "dlv_line")
+_MANY = ("contact", "opportunity_item", "so_line", "dlv_line", "inv_line")
 _RETURNING = {"so_head": "so_no", "cust": "cust_no"}
 
 _CRM = {
@@ -203,7 +229,7 @@ _CRM = {
     "opportunity_stage": "UPDATE opportunity SET stage = $2, probability = $3, next_step = $4 WHERE id = $1",
     "opportunity_amount": "UPDATE opportunity SET amount = $2 WHERE id = $1",
     "opportunity_won": "UPDATE opportunity SET stage = 'Closed Won', probability = 100, won_at = now(), close_date = $2 WHERE id = $1",
-    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_reason = $2, close_date = $3 WHERE id = $1",
+    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_at = now(), lost_reason = $2, close_date = $3 WHERE id = $1",
     "opportunity_deleted": "UPDATE opportunity SET is_deleted = true WHERE id = $1",
     "item_change": "UPDATE opportunity_item SET quantity = $2, net_amount = $3 WHERE id = $1",
     "item_remove": "DELETE FROM opportunity_item WHERE id = $1",
@@ -229,7 +255,7 @@ _ERP = {
     "stock_all": "UPDATE erp.stock SET qty = qty + $2, cnt_date = $3 WHERE item_id = $1",
     "stock_reserve": "UPDATE erp.stock SET rsv = coalesce(rsv, 0) + $3 WHERE item_id = $1 AND whs = $2",
     "so_confirm": "UPDATE erp.so_head SET stat = 20, prom_date = $2, conf_ts = localtimestamp WHERE id = $1",
-    "so_stat": "UPDATE erp.so_head SET stat = $2 WHERE id = $1",
+    "so_stat": "UPDATE erp.so_head SET stat = $2::smallint, end_ts = CASE WHEN $2::smallint >= 80 THEN localtimestamp END WHERE id = $1",
     "so_probe": "UPDATE erp.so_head SET po_no = $2 WHERE id = $1",
     "so_memo": "UPDATE erp.so_head SET memo = $2 WHERE id = $1",
     "so_remove": "DELETE FROM erp.so_head WHERE id = $1",
@@ -238,7 +264,8 @@ _ERP = {
     "dlv_shipped": "UPDATE erp.dlv_head SET stat = 'S', track = $2, shp_ts = localtimestamp WHERE id = $1",
     "dlv_arrived": "UPDATE erp.dlv_head SET stat = 'D', dlv_ts = localtimestamp WHERE id = $1",
     "dlv_stat": "UPDATE erp.dlv_head SET stat = $2 WHERE id = $1",
-    "inv_correct": "UPDATE erp.inv_head SET net = $2, tax = $3, gross = $4, open_amt = open_amt + $4 - gross WHERE id = $1",
+    "inv_correct": "UPDATE erp.inv_head SET net = $2, tax = $3, gross = $4, open_amt = open_amt + $4 - gross,"
+    " disc_amt = coalesce(disc_amt, 0) + net - $2 WHERE id = $1",
     "inv_stat": "UPDATE erp.inv_head SET stat = $2 WHERE id = $1",
     "pay_reverse": "UPDATE erp.pay SET stat = 'R' WHERE id = $1",
 }

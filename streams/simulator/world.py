@@ -163,6 +163,12 @@ class Order:
     number: str | None = None
     """Given by the ERP; known once the transaction was answered."""
     warehouse: str = "BER"
+    discount: int = 0
+    """Percent of all lines, beside their own."""
+    freight: int = 0
+    """Cents that were not billed yet."""
+    billed: int = 0
+    """Cents of lines that were billed, before `discount`."""
     deliveries: list[tuple[int, str]] = field(default_factory=list)
     """(id, status) of those that are not there yet."""
     open_invoices: list[Invoice] = field(default_factory=list)
@@ -272,6 +278,11 @@ def line_net(quantity: int, price: int, discount: int) -> int:
 TAX = {"V1": 19, "V2": 7, "V0": 0}
 
 
-def tax_of(net: int, code: str) -> int:
-    """Cents of tax on `net` cents, half up."""
-    return (net * TAX[code] + 50) // 100
+def tax_of(net: int, code: str, discount: int = 0) -> int:
+    """Cents of tax on `net` cents less `discount` percent, half up."""
+    return (net * (100 - discount) * TAX[code] + 5_000) // 10_000
+
+
+def discount_of(net: int, discount: int) -> int:
+    """Cents that `discount` percent of `net` cents are, half up."""
+    return (net * discount + 50) // 100

@@ -48,7 +48,7 @@ def a_company(env: dict[str, str], seed: int, **options: Any) -> Company:
 
 def test_set_up_may_be_done_again(env: dict[str, str]) -> None:
     setup_demo(env, CONNECTORS)
-    for prefix, publication, tables in (("DEMO_CRM", "opshub_demo_crm", 8), ("DEMO_ERP", "opshub_demo_erp", 11)):
+    for prefix, publication, tables in (("DEMO_CRM", "opshub_demo_crm", 8), ("DEMO_ERP", "opshub_demo_erp", 12)):
         with role(env, prefix, "ADMIN") as connection:
             found = connection.execute("SELECT count(*) FROM pg_publication_tables WHERE pubname = %s", [publication])
             assert found.fetchone() == (tables,)
@@ -244,9 +244,20 @@ def test_a_short_run_leaves_both_databases_consistent(env: dict[str, str], tmp_p
     with role(env, "DEMO_ERP", "APP") as erp, role(env, "DEMO_CRM", "APP") as crm:
         wrong = erp.execute(
             "SELECT h.id, h.net, s.net FROM erp.so_head h JOIN (SELECT so_id, sum(net) AS net FROM erp.so_line GROUP BY so_id) s ON s.so_id = h.id"
-            " WHERE h.net IS DISTINCT FROM s.net OR h.gross IS DISTINCT FROM h.net + h.tax"
+            " WHERE h.net IS DISTINCT FROM s.net - coalesce(h.disc_amt, 0) + coalesce(h.freight, 0) OR h.gross IS DISTINCT FROM h.net + h.tax"
+            " OR coalesce(h.disc_amt, 0) <> round(s.net * coalesce(h.disc, 0) / 100, 2)"
         ).fetchall()
         assert wrong == []
+        wrong = erp.execute(
+            "SELECT h.id, h.net, s.net FROM erp.inv_head h LEFT JOIN (SELECT inv_id, sum(net) AS net FROM erp.inv_line GROUP BY inv_id) s ON s.inv_id = h.id"
+            " WHERE h.net IS DISTINCT FROM s.net - coalesce(h.disc_amt, 0) + coalesce(h.freight, 0) OR h.gross IS DISTINCT FROM h.net + h.tax"
+        ).fetchall()
+        assert wrong == []
+        told = erp.execute(
+            "SELECT count(*) FILTER (WHERE freight > 0 AND disc_amt > 0) > 0, count(shp_street) > 0, bool_and((end_ts IS NULL) = (stat < 80))"
+            " FROM erp.so_head"
+        ).fetchone()
+        assert told == (True, True, True)
         wrong = erp.execute(
             "SELECT h.id FROM erp.inv_head h LEFT JOIN (SELECT inv_id, sum(amt) AS paid FROM erp.pay WHERE stat <> 'R' GROUP BY inv_id) p ON p.inv_id = h.id"
             " WHERE h.open_amt IS DISTINCT FROM h.gross - coalesce(p.paid, 0)"

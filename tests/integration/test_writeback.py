@@ -28,7 +28,8 @@ def place(stack: NativeStack) -> Iterator[Place]:
 
 
 async def test_a_won_opportunity_becomes_an_order_and_shows_its_number(place: Place) -> None:
-    customer, product = await place.customer(), await place.product()
+    ship_to = {"shipping_street": "Hafenstr. 9", "shipping_postal_code": "20457", "shipping_city": "Hamburg", "shipping_country": "DE"}
+    customer, product = await place.customer(**ship_to), await place.product()
     key = await place.win(customer, product)
     async with place.deliverer():
         await place.until(
@@ -38,10 +39,10 @@ async def test_a_won_opportunity_becomes_an_order_and_shows_its_number(place: Pl
             lambda: place.crm.execute("SELECT erp_customer_no FROM account WHERE id = %s", [customer]).fetchone()[0]
         )  # type: ignore[index]
     row = place.erp.execute(
-        "SELECT h.net, h.stat, c.crm_ref::text, (SELECT count(*) FROM erp.so_line l WHERE l.so_id = h.id) FROM erp.so_head h JOIN erp.cust c ON c.id = h.cust_id"
-        " WHERE crm_opp = %s", [key],
+        "SELECT h.net, h.stat, c.crm_ref::text, (SELECT count(*) FROM erp.so_line l WHERE l.so_id = h.id), shp_street, shp_zip, shp_city, shp_ctry"
+        " FROM erp.so_head h JOIN erp.cust c ON c.id = h.cust_id WHERE crm_opp = %s", [key],
     ).fetchone()  # fmt: skip
-    assert row is not None and (float(row[0]), *row[1:]) == (100.0, 20, customer, 2)
+    assert row is not None and (float(row[0]), *row[1:]) == (100.0, 20, customer, 2, *ship_to.values())
     assert place.intent(key)["state"] == "delivered"
 
 

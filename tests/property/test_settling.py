@@ -177,6 +177,8 @@ STORY = [
         quantity=2_000000,
     ),
     row("invoice", "I", 7, ("sales_order", "S"), number="I-1", kind="invoice", status="open", gross_amount=119_0000),
+    row("invoice_line", "I1", 7, ("invoice", "I"), line_no=1, quantity=4_000000, net_amount=60_0000),
+    row("invoice_line", "I2", 7, ("invoice", "I"), line_no=2, quantity=1_000000, net_amount=40_0000),
     row("payment", "P", 8, ("invoice", "I"), number="P-1", status="cleared", amount=19_0000, paid_at=11),
     row("sales_order_line", "L2", 9, None, deleted=True),  # as a delete comes: with its key, and without its parent
     row(
@@ -189,6 +191,8 @@ STORY = [
         status="partially_paid",
         gross_amount=119_0000,
     ),
+    row("invoice_line", "I1", 11, ("invoice", "I"), line_no=3, quantity=4_000000, net_amount=60_0000),
+    row("invoice_line", "I2", 12, None, deleted=True),
 ]
 
 
@@ -214,6 +218,8 @@ def test_the_story_in_order() -> None:
     assert flow["open_amount"] == 100_0000
     assert flow["line_count"] == 1
     assert [event["what"] for event in flow["timeline"]] == ["order created", "shipped", "paid"]
+    (invoice,) = [record for (entity, _), record in world.folded().items() if entity == "invoice"]
+    assert [(line["line_no"], line["net_amount"]) for line in invoice["lines"]] == [(3, 60_0000)]
     assert world.gone_back == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from decimal import Decimal
 from itertools import count
 from random import Random
 
@@ -14,8 +15,9 @@ from stdnum.cn import uscc
 from stdnum.eu import vat
 
 from streams.simulator import crm_operations, erp_documents, erp_operations, firms, words
+from streams.simulator.statements import ERP_INSERTS
 from streams.simulator.stream import WEIGHTS, next_transactions
-from streams.simulator.world import CRM, ERP, Ids, Order, Product, Transaction, World, line_net, tax_of
+from streams.simulator.world import CRM, ERP, Ids, Order, Product, Transaction, World, discount_of, line_net, tax_of
 
 DAY = dt.date(2026, 3, 2)
 
@@ -121,23 +123,37 @@ def test_an_order_is_shipped_billed_and_paid_in_full_before_it_closes() -> None:
     world = a_world(5)
     for _ in range(3_000):
         firms.begin(world)
-    closed = 0
+    closed = charged = 0
     for _ in range(300):
         erp_operations.new_order(world)
         order = world.drafts.take(world.rng)
         assert order is not None
         erp_operations.confirm(world, order)
+        freight = order.freight
+        charged += bool(freight and order.discount)
+        invoices = []
         for _ in range(200):
-            erp_documents.step(world, order)
+            made = erp_documents.step(world, order)
+            invoices += [dict(t.statements) for t in made if t.operation == "invoice_created"]
             if order.status == 80:
                 break
         assert order.status == 80
         assert all(line.shipped == line.invoiced == line.quantity for line in order.lines)
         assert not order.open_invoices
-        assert sum(i.net for i in order.settled) == sum(line_net(x.quantity, x.price, x.discount) for x in order.lines)
+        goods = sum(line_net(x.quantity, x.price, x.discount) for x in order.lines)
+        assert sum(i.net for i in order.settled) == goods - discount_of(goods, order.discount) + freight
+        for said in invoices:
+            head = dict(zip(ERP_INSERTS["inv_head"], said["insert_inv_head_1"], strict=True))
+            values = next(values for name, values in said.items() if name.startswith("insert_inv_line_"))
+            lines = sum(
+                Decimal(net) for net in values[len(ERP_INSERTS["inv_line"]) - 1 :: len(ERP_INSERTS["inv_line"])]
+            )
+            assert Decimal(head["net"]) == lines - Decimal(head["disc_amt"] or 0) + Decimal(head["freight"] or 0)
+            assert Decimal(head["gross"]) == Decimal(head["net"]) + Decimal(head["tax"])
         assert all(i.open == 0 and sum(amount for _, amount in i.payments) == i.gross for i in order.settled)
         closed += len(order.settled) > 1
     assert closed, "no order had several invoices"
+    assert charged, "no order had freight and a discount"
 
 
 def test_won_opportunities_get_their_order_by_hand_only_when_asked() -> None:
@@ -179,6 +195,8 @@ def test_money_is_rounded_half_up_as_postgres_does() -> None:
     assert line_net(2_500, 123_456, 0) == 309  # 2.5 * 1.23456 = 3.0864
     assert line_net(1_000, 100_500, 0) == 101  # 1.005 rounds up
     assert tax_of(50, "V1") == 10  # 9.5 cents
+    assert tax_of(100, "V1", 50) == 10
+    assert discount_of(25, 2) == 1  # half a cent
 
 
 def test_weights_name_each_operation_once() -> None:

@@ -67,7 +67,7 @@ def test_tables_that_the_connector_leaves_out(folder: Path) -> None:
     rewrite(
         folder,
         "demo-erp",
-        table_include_list="erp.cust,erp.item, erp.st.*,erp.so_head,ERP.SO_LINE,erp.dlv_head,erp.dlv_line,erp.pay",
+        table_include_list="erp.cust,erp.item, erp.st.*,erp.so_head,ERP.SO_LINE,erp.dlv_head,erp.dlv_line,erp.inv_line,erp.pay",
     )
     (only,) = source_file(load_systems(settings(folder, "demo-erp"))[0])
     assert (only.code, only.where, only.side) == ("table-not-captured", "demo-erp: erp.inv_head", "input")
