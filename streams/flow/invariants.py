@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from streams.flow.charges import charges
 from streams.flow.order_flow import shipped_amount
 from streams.model.state import EntityState
 
@@ -63,9 +64,10 @@ def _headers(of: dict[str, dict[str, EntityState]]) -> Iterable[Broken]:
         parent = line.parent or ""
         totals[parent] = totals.get(parent, 0) + (line.record.get("net_amount") or 0)
     for order in of.get("sales_order", {}).values():
-        says = order.record.get("net_amount")
-        if order.id in totals and says != totals[order.id]:
-            yield Broken(HEADER, order.entity, order.id, "net_amount", {"header": says, "lines": totals[order.id]})
+        if order.id in totals:
+            says, should = order.record.get("net_amount"), totals[order.id] + charges(order.record)
+            if says != should:
+                yield Broken(HEADER, order.entity, order.id, "net_amount", {"header": says, "lines": should})
 
 
 def _shipped(of: dict[str, dict[str, EntityState]]) -> Iterable[Broken]:
@@ -105,7 +107,7 @@ def _invoiced(of: dict[str, dict[str, EntityState]], policy: Policy) -> Iterable
     billed: dict[str, int] = {}
     for invoice in of.get("invoice", {}).values():
         if invoice.record.get("status") not in ("draft", "cancelled") and invoice.parent in orders:
-            net = invoice.record.get("net_amount") or 0
+            net = (invoice.record.get("net_amount") or 0) - charges(invoice.record)
             billed[invoice.parent] = billed.get(invoice.parent, 0) + (
                 -net if invoice.record.get("kind") == "credit_note" else net
             )

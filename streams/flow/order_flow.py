@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from streams.flow.charges import charges
 from streams.model.state import EntityState
 
 MONEY = 10_000
@@ -76,7 +77,8 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
         "paid_at": _latest(payments, "paid_at"),
         "timeline": timeline(opportunity, orders, shipments, invoices, payments, of.get("service_request", ())),
     }
-    record["stage"] = _stage(record, deal, bool(orders), bool(live_orders), sent, delivered, shipments, lines)
+    goods = ordered - sum(charges(o.record) for o in orders if o.id in live_orders)
+    record["stage"] = _stage(record, deal, bool(orders), bool(live_orders), sent, delivered, shipments, goods)
     return record
 
 
@@ -125,7 +127,7 @@ def _stage(
     sent: list[EntityState],
     delivered: list[EntityState],
     shipments: list[EntityState],
-    lines: list[EntityState],
+    goods: int,
 ) -> str:
     if ordered and not live:
         return "cancelled"
@@ -138,15 +140,11 @@ def _stage(
         return "partially_paid"
     if record["invoice_count"]:
         return "invoiced"
-    if delivered and len(delivered) == len(shipments) and _fully_shipped(record):
+    if delivered and len(delivered) == len(shipments) and record["shipped_amount"] >= goods:
         return "delivered"
     if sent:
-        return "shipped" if _fully_shipped(record) else "partially_shipped"
+        return "shipped" if record["shipped_amount"] >= goods else "partially_shipped"
     return "ordered"
-
-
-def _fully_shipped(record: dict[str, Any]) -> bool:
-    return bool(record["shipped_amount"] >= (record["ordered_amount"] or 0))
 
 
 def shipped_amount(shipped: Iterable[EntityState], gone: set[str], lines: dict[str, dict[str, Any]]) -> int:

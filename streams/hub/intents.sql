@@ -223,7 +223,8 @@ AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice'
 WITH live AS (SELECT id, entity, aggregate_id, parent_id, updated_us, record FROM entity WHERE NOT deleted AND merged_into IS NULL AND version > 0),
 document AS (
     SELECT h.id, h.entity, h.record->>'number' AS number, (h.record->>'net_amount')::bigint AS says,
-           sum(coalesce((l.record->>'net_amount')::bigint, 0)) AS should, count(*) AS lines
+           sum(coalesce((l.record->>'net_amount')::bigint, 0))
+               + coalesce((h.record->>'freight_amount')::bigint, 0) - coalesce((h.record->>'discount_amount')::bigint, 0) AS should, count(*) AS lines
     FROM live h JOIN live l ON l.aggregate_id = h.aggregate_id AND l.parent_id = h.id AND l.entity = 'sales_order_line'
     WHERE h.entity = 'sales_order' GROUP BY h.id, h.entity, h.record
 ), gone AS (
@@ -235,7 +236,8 @@ document AS (
     SELECT parent_id AS id, sum(round((record->>'net_amount')::numeric * shipped / (record->>'quantity')::numeric)) AS shipped
     FROM gone WHERE (record->>'quantity')::bigint <> 0 GROUP BY parent_id
 ), billed AS (
-    SELECT parent_id AS id, sum((record->>'net_amount')::bigint * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END) AS says
+    SELECT parent_id AS id, sum(((record->>'net_amount')::bigint - coalesce((record->>'freight_amount')::bigint, 0)
+               + coalesce((record->>'discount_amount')::bigint, 0)) * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END) AS says
     FROM live WHERE entity = 'invoice' AND coalesce(record->>'status', '') NOT IN ('draft', 'cancelled') GROUP BY parent_id
 ), invoiced AS (
     SELECT h.id, h.entity, h.record->>'number' AS number, b.says, coalesce(w.shipped, 0) AS should, 100 * coalesce(d.lines, 1) AS slack

@@ -229,7 +229,8 @@ _CRM = {
     "opportunity_stage": "UPDATE opportunity SET stage = $2, probability = $3, next_step = $4 WHERE id = $1",
     "opportunity_amount": "UPDATE opportunity SET amount = $2 WHERE id = $1",
     "opportunity_won": "UPDATE opportunity SET stage = 'Closed Won', probability = 100, won_at = now(), close_date = $2 WHERE id = $1",
-    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_at = now(), lost_reason = $2, close_date = $3 WHERE id = $1",
+    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_at = now(), lost_reason = $2, close_date = $3"
+    " WHERE id = $1",
     "opportunity_deleted": "UPDATE opportunity SET is_deleted = true WHERE id = $1",
     "item_change": "UPDATE opportunity_item SET quantity = $2, net_amount = $3 WHERE id = $1",
     "item_remove": "DELETE FROM opportunity_item WHERE id = $1",

@@ -28,7 +28,12 @@ def place(stack: NativeStack) -> Iterator[Place]:
 
 
 async def test_a_won_opportunity_becomes_an_order_and_shows_its_number(place: Place) -> None:
-    ship_to = {"shipping_street": "Hafenstr. 9", "shipping_postal_code": "20457", "shipping_city": "Hamburg", "shipping_country": "DE"}
+    ship_to = {
+        "shipping_street": "Hafenstr. 9",
+        "shipping_postal_code": "20457",
+        "shipping_city": "Hamburg",
+        "shipping_country": "DE",
+    }
     customer, product = await place.customer(**ship_to), await place.product()
     key = await place.win(customer, product)
     async with place.deliverer():
