@@ -100,12 +100,16 @@ def timeline(
     if opportunity is not None:
         tell(opportunity.record.get("created_at"), "opportunity created", opportunity)
         tell(opportunity.record.get("won_at"), "opportunity won", opportunity)
+        tell(opportunity.record.get("lost_at"), "opportunity lost", opportunity)
     for order in orders:
         tell(order.record.get("created_at"), "order created", order)
         tell(order.record.get("confirmed_at"), "order confirmed", order)
+        cancelled = order.record.get("status") == "cancelled"
+        tell(order.record.get("closed_at"), "order cancelled" if cancelled else "order closed", order)
     for shipment in shipments:
         tell(shipment.record.get("shipped_at"), "shipped", shipment)
         tell(shipment.record.get("delivered_at"), "delivered", shipment)
+        tell(shipment.record.get("returned_at"), "returned", shipment)
     for invoice in invoices:
         day = invoice.record.get("invoice_date")
         what = "credited" if invoice.record.get("kind") == "credit_note" else "invoiced"

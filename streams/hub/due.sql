@@ -106,7 +106,7 @@ SELECT asked.id::text, (extract(epoch FROM now()) * 1e6)::bigint,
 FROM unnest(%s::uuid[]) AS asked (id) LEFT JOIN entity p ON p.id = asked.id
 LEFT JOIN LATERAL (
     SELECT sum((record->>'on_hand')::bigint)::bigint AS on_hand, sum((record->>'reserved')::bigint)::bigint AS reserved,
-           sum((record->>'available')::bigint)::bigint AS available, count(*) AS warehouses
+           sum((record->>'available')::bigint)::bigint AS available, count(DISTINCT record->>'warehouse') AS warehouses
     FROM entity l WHERE l.aggregate_id = asked.id AND l.entity = 'inventory_level' AND NOT l.deleted AND l.merged_into IS NULL AND l.version > 0
 ) sums ON true;
 

@@ -130,7 +130,8 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
         ours = source_id("demo-erp", "sales_order", name)
         status = draw.choice(["confirmed", "shipped", "cancelled", None])
         told.append(
-            place.said("demo-erp", "sales_order", name, deal, status=status, net_amount=draw.choice([20, 30, None]) and 30 * EURO)
+            place.said("demo-erp", "sales_order", name, deal, status=status, net_amount=draw.choice([20, 30, None]) and 30 * EURO,
+                       freight_amount=draw.choice([None, 0, 1 * EURO]), discount_amount=draw.choice([None, 1 * EURO]))
         )  # fmt: skip
         shipment = source_id("demo-erp", "shipment", name)
         told.append(
@@ -158,6 +159,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
                 place.said(
                     "demo-erp", "invoice", which, ours, kind=draw.choice(["invoice", "invoice", "credit_note", None]),
                     status=draw.choice(["open", "draft", "cancelled", None]), net_amount=draw.choice([10, 15, 30]) * EURO,
+                    freight_amount=draw.choice([None, 1 * EURO]), discount_amount=draw.choice([None, 2 * EURO]),
                 )
             )  # fmt: skip
             paid = source_id("demo-erp", "invoice", draw.choice([which, which, "none"]))

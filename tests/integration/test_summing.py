@@ -230,15 +230,18 @@ async def test_stock_that_moves_all_the_time_is_summed_now_and_then(place: Place
     key = uuid.uuid4().hex[:8]
     product = source_id("demo-erp", "product", key)
 
-    def level(warehouse: str, available: int, **more: Any) -> tuple[str, str, Change]:
+    def level(warehouse: str, available: int, lot: str | None = None) -> tuple[str, str, Change]:
         said = place.said(
-            "demo-erp", "inventory_level", f"{key}|{warehouse}", product, product_id=product, warehouse=warehouse,
+            "demo-erp", "inventory_level", f"{key}|{warehouse}|{lot}", product, product_id=product, warehouse=warehouse, lot=lot,
             on_hand=available * PIECE, reserved=None, available=available * PIECE,
         )  # fmt: skip
         return "product", product, said
 
     await worker.say(
-        ("product", product, place.said("demo-erp", "product", key, sku=key)), level("BER", 3), level("HAM", 4)
+        ("product", product, place.said("demo-erp", "product", key, sku=key)),
+        level("BER", 3),
+        level("HAM", 1, "A"),
+        level("HAM", 3, "B"),
     )
     (told,) = await worker.sum()
     assert (told.fields["available"], told.fields["warehouse_count"], told.fields["reserved"]) == (7 * PIECE, 2, None)

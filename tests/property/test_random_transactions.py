@@ -37,6 +37,11 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "delete lines": ("ERP", "DELETE FROM erp.so_line WHERE id IN (SELECT id FROM erp.so_line ORDER BY md5(id::text || %s) LIMIT 2)", (TEXT,)),
     "delete order": ("ERP", "DELETE FROM erp.so_head WHERE id = (SELECT id FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
     "invoice": ("ERP", "INSERT INTO erp.inv_head (so_id, cust_id, net, tax, gross) SELECT id, cust_id, 100, 19, 119 FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 2", (TEXT,)),
+    "invoice with freight": ("ERP", "INSERT INTO erp.inv_head (so_id, cust_id, freight, disc_amt, net, tax, gross) SELECT id, cust_id, 15, 5, 110, 19, 129 FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1", (TEXT,)),
+    "invoice lines": ("ERP", "INSERT INTO erp.inv_line (inv_id, pos, item_id, descr, qty, price, net) SELECT id, 10, 1, %s, 2, %s, 100 FROM erp.inv_head ORDER BY md5(id::text || %s) LIMIT 3", (TEXT, MONEY, TEXT)),
+    "delete invoice lines": ("ERP", "DELETE FROM erp.inv_line WHERE id IN (SELECT id FROM erp.inv_line ORDER BY md5(id::text || %s) LIMIT 2)", (TEXT,)),
+    "move invoice lines": ("ERP", "UPDATE erp.inv_line SET inv_id = (SELECT id FROM erp.inv_head ORDER BY md5(id::text || %s) LIMIT 1) WHERE id = (SELECT id FROM erp.inv_line ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
+    "ship elsewhere": ("ERP", "UPDATE erp.so_head SET shp_street = %s, inco = 'DAP' WHERE id = (SELECT id FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
     "pay": ("ERP", "INSERT INTO erp.pay (inv_id, cust_id, amt, paid_ts) SELECT id, cust_id, 50, now() FROM erp.inv_head ORDER BY md5(id::text || %s) LIMIT 2", (TEXT,)),
     "move lines": ("ERP", "UPDATE erp.so_line SET so_id = (SELECT id FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 1) WHERE id = (SELECT id FROM erp.so_line ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
 }  # fmt: skip
