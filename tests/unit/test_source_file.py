@@ -77,7 +77,7 @@ def test_tables_that_the_connector_leaves_out(folder: Path) -> None:
         "demo-erp: erp.pay",
     ]
     rewrite(folder, "demo-erp", table_exclude_list=None, schema_include_list="sales")
-    assert len(source_file(load_systems(settings(folder, "demo-erp"))[0])) == 9
+    assert len(source_file(load_systems(settings(folder, "demo-erp"))[0])) == 10
 
 
 @pytest.mark.parametrize("kept", ["name", "topic.prefix", "slot.name"])
