@@ -185,6 +185,7 @@ async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced
     with Desk(place.hub) as desk:
         rows = desk.broken(grace_s=-1_000_000, invoiced=invoiced, most=1_000_000)
     assert {(row["what"], row["id"]) for row in rows if row["id"] in ids} == single
+    assert all(type(row[name]) is int for row in rows for name in ("says", "should") if row[name] is not None)
     assert {rule for rule, _ in single} == {HEADER, SHIPPED, ORDERED, PAID} | (
         {INVOICED} - {INVOICED if invoiced == "off" else ""}
     )
