@@ -159,7 +159,9 @@ class Desk:
         """What can not be so: header and lines, shipped and ordered and invoiced, payments and invoices, won opportunities and orders."""
         rows = self.rows("broken_invariants", {"grace": grace_s, "invoiced": invoiced, "most": most})
         # Sums are `numeric` in Postgres, and JSON knows no Decimal.
-        return [row | {name: row[name] and int(row[name]) for name in ("says", "should")} for row in rows]
+        return [
+            row | {name: None if row[name] is None else int(row[name]) for name in ("says", "should")} for row in rows
+        ]
 
     def stuck(self, limits: dict[str, float], *, most: int = 1000) -> list[dict[str, Any]]:
         """Flows that have not moved for longer than `limits` (stage → seconds) say."""

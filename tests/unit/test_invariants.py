@@ -54,11 +54,10 @@ def test_freight_and_a_discount_of_the_header_stand_beside_the_lines() -> None:
     flow["I"].record |= {"net_amount": 32 * EURO, "freight_amount": 4 * EURO, "discount_amount": 2 * EURO}
     assert rules(flow) == {}
     assert rules(flow, invoiced="equal") == {}
-    flow["S"].record["freight_amount"] = flow["I"].record["freight_amount"] = 3 * EURO
-    assert rules(flow) == {
-        invariants.HEADER: {"id": "S", "header": 52 * EURO, "lines": 51 * EURO},
-        invariants.INVOICED: {"id": "S", "invoiced": 21 * EURO, "shipped": 20 * EURO},
-    }
+    flow["I"].record["freight_amount"] = 3 * EURO
+    assert rules(flow) == {invariants.INVOICED: {"id": "S", "invoiced": 21 * EURO, "shipped": 20 * EURO}}
+    flow["I"].record["freight_amount"], flow["S"].record["freight_amount"] = 4 * EURO, 3 * EURO
+    assert rules(flow) == {invariants.HEADER: {"id": "S", "header": 52 * EURO, "lines": 51 * EURO}}
 
 
 @pytest.mark.parametrize(
