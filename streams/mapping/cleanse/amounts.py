@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-from streams.mapping.cleanse.numbers import decimal_of
+from streams.mapping.cleanse.numbers import EXACT, decimal_of, exactly, opposite
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue
 
 Convert = Callable[[Any], Any]
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_DIGITS_ONLY = re.compile(r"[0-9]*")
 
-
-def _exactly(operation: Callable[[], Decimal], value: object) -> Decimal:
-    try:
-        return operation()
-    except ArithmeticError:
-        raise BadValue("the result has more than 60 digits", value) from None
+_EXPONENTS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
+_EXPONENTS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
+"""Currencies whose minor unit is not a hundredth. Source: ISO 4217, List One, as SIX publishes it (2026-01-01)."""
+_WITHOUT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split())
+"""Codes of List One that have no minor unit: metals, units of account, and no currency."""
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
@@ -42,7 +42,8 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
         whole, mark, fraction = text.partition(point)
         if group and group in whole:
             head, *rest = whole.lstrip("+-").split(group)
-            if not 1 <= len(head) <= 3 or any(len(piece) != 3 for piece in rest):
+            digits = all(_DIGITS_ONLY.fullmatch(piece) for piece in (head, *rest, fraction))
+            if not digits or not 1 <= len(head) <= 3 or any(len(piece) != 3 for piece in rest):
                 raise BadValue(f"groups of digits that are not of three (separator {group!r})", value)
             whole = whole.replace(group, "")
         if point != "." and "." in whole + fraction:
@@ -87,9 +88,9 @@ def minor_units(currency: str | None = None, currency_column: str | None = None)
         if currency is None:
             try:
                 digits = currency_digits(text_of(row_currency).strip().upper())
-            except ValueError:
-                raise BadValue("money in minor units of a currency that ISO 4217 does not know", row_currency) from None
-        return decimal_of(value).scaleb(-digits, Context(prec=1000))
+            except ValueError as error:
+                raise BadValue(f"money in minor units, and {error}", row_currency) from None
+        return exactly(EXACT.scaleb, decimal_of(value), Decimal(-digits))
 
     return convert
 
@@ -103,12 +104,14 @@ def _currencies() -> frozenset[str]:
 
 @cache
 def currency_digits(currency: str) -> int:
-    """How many decimals a currency has. ValueError if there is no such currency."""
-    from babel.numbers import get_currency_precision
-
+    """How many decimals ISO 4217 gives a currency's minor unit, however many people show (babel's RSD and LBP have none).
+    ValueError if there is no such currency, or it has no minor unit.
+    """
     if currency not in _currencies():
         raise ValueError(f"there is no currency {currency!r} in ISO 4217")
-    return int(get_currency_precision(currency))
+    if currency in _WITHOUT:
+        raise ValueError(f"{currency} has no minor unit in ISO 4217")
+    return _EXPONENTS.get(currency, 2)
 
 
 def multiply(by: str | int) -> Convert:
@@ -117,17 +120,17 @@ def multiply(by: str | int) -> Convert:
         factor = decimal_of(by)
     except BadValue as error:
         raise ValueError(str(error)) from None
-    return lambda value: _exactly(lambda: _EXACT.multiply(decimal_of(value), factor), value)
+    return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
 
 
 def negate() -> Convert:
     """The number with the other sign, for systems that book credits below zero."""
-    return lambda value: -decimal_of(value) + 0
+    return lambda value: opposite(decimal_of(value))
 
 
 def absolute() -> Convert:
     """The number without its sign."""
-    return lambda value: abs(decimal_of(value))
+    return lambda value: decimal_of(value).copy_abs()
 
 
 @cache
@@ -138,8 +141,8 @@ def _units() -> Any:
 
 
 def unit(source: str, to: str) -> Convert:
-    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m), exactly; units are named as pint names
-    them.
+    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m); units are named as pint names them. Exact, but
+    for a factor without an end (kg → lb), which has 28 digits: say `round`.
     """
     registry = _units()
     try:
@@ -149,7 +152,7 @@ def unit(source: str, to: str) -> Convert:
         raise ValueError(f"{source!r} cannot be converted to {to!r}: {error}") from None
     if zero:
         raise ValueError(f"{source!r} and {to!r} do not share a zero; only factors are converted")
-    return lambda value: _exactly(lambda: _EXACT.multiply(decimal_of(value), factor), value)
+    return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
 
 
 _UNIT_CODES: dict[str, str] = {}

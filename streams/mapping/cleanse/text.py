@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from streams.mapping.cleanse.numbers import decimal_of
 from streams.mapping.problems import BadValue
 
 TEXT_MAX = 1_048_576
@@ -24,7 +25,7 @@ def text_of(value: Any) -> str:
     if value.__class__ is int or value.__class__ is float:
         return str(value)
     if value.__class__ is Decimal:
-        return format(value, "f")
+        return format(decimal_of(value), "f")
     raise BadValue("not a text (a list or a map: give a `path`, or a step that makes a text of it)", value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -256,7 +257,7 @@ def null_if(values: list[Any]) -> Convert:
     listed = {(type(v) is bool, v) for v in values if isinstance(v, (str, int, float, bool))}
 
     def convert(value: Any) -> Any:
-        if value.__class__ in (str, int, float, bool) and (type(value) is bool, value) in listed:
+        if value.__class__ in (str, int, float, bool, Decimal) and (type(value) is bool, value) in listed:
             return None
         return value
 
