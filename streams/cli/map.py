@@ -18,6 +18,7 @@ from streams.cli.map_rows import (
     folders_of,
     learn_codes,
     live_rows,
+    mended,
     notes_of,
     samples_of,
     tried_row,
@@ -122,12 +123,16 @@ def explain(
                     "not_read": why,
                 }
             )
+    noted, silent = mended(settings, field)
     if as_json:
-        typer.echo(json.dumps({"field": field, "origins": told}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({"field": field, "origins": told, "notes": noted, "notes_not_read": silent}, ensure_ascii=False)
+        )
     else:
-        from streams.cli.map_views import show_origins
+        from streams.cli.map_views import show_noted, show_origins
 
         show_origins(field, told)
+        show_noted(noted)
     if not told:
         raise typer.Exit(1)
 
@@ -171,11 +176,11 @@ def try_rows(
         for row, key in islice(rows, most):
             tried.append(tried_row(compiled, name, row, key))
     if as_json:
-        typer.echo(json.dumps({"rows": tried, "notes": notes_of(compiled)}, ensure_ascii=False))
+        typer.echo(json.dumps({"rows": tried, "notes": notes_of(tried)}, ensure_ascii=False))
     else:
         from streams.cli.map_views import show_tried
 
-        show_tried(tried, notes_of(compiled))
+        show_tried(tried, notes_of(tried))
     if any("rejected" in one for one in tried):
         raise typer.Exit(1)
 

@@ -160,6 +160,7 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
     table = compiled.tables[name]
     before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
     one: dict[str, Any] = {"table": name, "row": before}
+    compiled.notes.clear()
     try:
         made = table.map(row, "r", key)
     except MappingError as error:
@@ -177,15 +178,37 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
         }
         for m in made
     ]
+    one["notes"] = [
+        {"field": field, "kind": kind, "reason": reason, "value": str(value)[:80]}
+        for _, field, kind, reason, value in compiled.notes.take()
+    ]
     return one
 
 
-def notes_of(compiled: CompiledDictionary) -> list[dict[str, Any]]:
-    """What was mended, counted."""
-    notes = compiled.notes
-    return [
-        {"field": f, "reason": r, "count": n, "last": str(notes.last[f, r])[:80]} for (f, r), n in notes.counts.items()
-    ]
+def notes_of(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was mended in these rows, counted by table, field and kind, with the last reason and value."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in tried:
+        for note in one.get("notes", ()):
+            where = (one["table"], note["field"], note["kind"])
+            count = found[where]["count"] + 1 if where in found else 1
+            found[where] = {
+                **dict(zip(("table", "field", "kind"), where, strict=True)),
+                "reason": note["reason"],
+                "count": count,
+                "last": note["value"],
+            }
+    return list(found.values())
+
+
+def mended(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
+    """What workers mended or forgave in a field so far, or why the hub does not tell."""
+    from streams.repair.notes import told
+
+    try:
+        return told(settings, field), ""
+    except EnvironmentFault as error:
+        return [], str(error)
 
 
 def values_now(

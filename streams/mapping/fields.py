@@ -28,8 +28,8 @@ from streams.model.ids import ids
 
 Then = Callable[[Callable[[str], str]], None]
 Finish = Callable[[Any], Any]
-Note = Callable[[str, str, object], None]
-"""note(field, reason, value): a value was mended."""
+Note = Callable[[str, str, str, str, object], None]
+"""note(table, field, kind, reason, value): a value was mended."""
 
 Made = tuple[list[str], str, tuple[str, ...]]
 """Statements that go before, the expression, and the columns that both read."""
@@ -80,6 +80,17 @@ class FieldPlanner:
     def _temporary(self) -> str:
         self.temporaries += 1
         return f"v_{self.temporaries}"
+
+    def _noting(self, path: Path_) -> Callable[..., None]:
+        """note(kind, value, reason='') for the rule at a path, or within it."""
+        record = self.table.to[path[3]].entity if isinstance(path[3], int) else ""
+        place = (
+            [str(step) for step in path[4:6]]
+            if path[4] == "attributes"
+            else [str(path[5 if path[4] == "fields" else 4])]
+        )
+        note, table, field = self.all.note, self.name, ".".join((record, *place))
+        return lambda kind, value, reason="": note(table, field, kind, reason, value)
 
     def _expression(self, text: str, path: Path_) -> Expression | None:
         try:
@@ -174,11 +185,8 @@ class FieldPlanner:
     ) -> tuple[str, ...]:
         dictionary = self.all.dictionary
         zone = rule.timezone or self.table.timezone or dictionary.timezone
-        note, name = self.all.note, f"{self.name}: {field.name}"
         try:
-            made = make(
-                step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value)
-            )
+            made = make(step, country=dictionary.country, timezone=zone, note=self._noting(path))
         except ValueError as error:
             self.all.wrong(path, str(error), "docs/guides/conversions.md lists the conversions")
             return ()
@@ -265,8 +273,7 @@ class FieldPlanner:
         if field.kind == "timestamp":
             dictionary = self.all.dictionary
             zone = rule.timezone or self.table.timezone or dictionary.timezone
-            note, name = self.all.note, f"{self.name}: {field.name}"
-            return instant(rule.unit or "micros", zone, lambda reason, value: note(name, reason, value))
+            return instant(rule.unit or "micros", zone, self._noting(path))
         return {"text": text_of, "int": whole_number, "bool": truth, "date": day, "tags": tags_of, "ref": key_text}[
             field.kind
         ]
@@ -320,9 +327,7 @@ class FieldPlanner:
                 "say `bad: null`",
             )
         result, original = self._temporary(), self._temporary()
-        handler = self._constant(
-            "bad", forgiving(rule.bad == "pass", lambda r, v: self.all.note(f"{self.name}: {field.name}", r, v))
-        )
+        handler = self._constant("bad", forgiving(rule.bad == "pass", self._noting(path)))
         inner = [f"    {s}" for s in statements]
         statements[:] = [
             f"{original} = None",

@@ -140,11 +140,12 @@ def typed_key(types: frozenset[str]) -> Convert:
     return read
 
 
-def forgiving(keep: bool, note: Callable[[str, object], None]) -> Callable[[BadValue, Any], Any]:
+def forgiving(keep: bool, note: Callable[[str, object, str], None]) -> Callable[[BadValue, Any], Any]:
     """A function for a value that was rejected: it notes why, and gives null, or the text as it came."""
+    kind = "passed as it is" if keep else "taken as null"
 
     def forgive(fault: BadValue, value: Any) -> Any:
-        note(f"{fault.reason}, {'passed as it is' if keep else 'taken as null'}", value)
+        note(kind, value, fault.reason)
         return text_of(value) if keep and value is not None else None
 
     return forgive
