@@ -21,6 +21,7 @@ from streams.cli.map_rows import (
     mended,
     notes_of,
     samples_of,
+    systems_beside,
     tried_row,
     values_now,
 )
@@ -55,12 +56,15 @@ def check(
     wrong = False
     summary: list[str] = []
     for folder in folders_of(settings, systems):
-        looked = look(folder)
+        looked = look(folder, systems_beside(settings, folder))
         said = findings_of(settings, folder, looked, live, dsn)
-        found += [f for f in said if f["level"] != "examples"]
+        found += [f for f in said if f["level"] not in ("examples", "malformed")]
         if looked.problems:
             wrong = True
             summary.append(f"{folder.name}: its examples were not run, the dictionary is wrong")
+        elif any(f["level"] == "malformed" for f in said):
+            wrong = True
+            summary.append(f"{folder.name}: its examples were not run, they are wrong")
         elif looked.compiled is not None:
             examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
             summary.append(f"{folder.name}: {len(looked.compiled.tables)} tables, {examples} examples")

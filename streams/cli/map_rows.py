@@ -36,6 +36,14 @@ def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
     return folders
 
 
+def systems_beside(settings: Settings, folder: Path) -> set[str]:
+    """The systems that a dictionary may refer to: those that are captured, and the folders with a dictionary beside it or in connectors/."""
+    from streams.paths import connectors_dir
+
+    places = {folder.resolve().parent, connectors_dir(settings)}
+    return {*settings.systems, *(file.parent.name for place in places for file in place.glob("*/dictionary.yaml"))}
+
+
 def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> str:
     """The connection string that is given, or the connector's own."""
     if dsn is not None:
@@ -79,6 +87,7 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
     """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
     from streams.mapping.examples import check_examples
     from streams.mapping.live import check_live
+    from streams.mapping.problems import DictionaryError
 
     found = [finding_of("error", problem) for problem in looked.problems]
     dictionary, compiled = looked.dictionary, looked.compiled
@@ -88,9 +97,13 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
     if not looked.problems:
         found += [finding_of("warning", problem) for problem in compiled.warnings]
         if file.is_file():
-            count, failed = check_examples(compiled, file)
+            try:
+                count, failed = check_examples(compiled, file)
+                found.append({"level": "examples", "count": count})
+            except DictionaryError as error:
+                failed = error.problems
+                found.append({"level": "malformed"})
             found += [finding_of("error", problem) for problem in failed]
-            found.append({"level": "examples", "count": count})
     if live:
         if dictionary.kind != "postgres":
             raise ConfigError(

@@ -6,7 +6,7 @@ asks the dictionary again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -224,14 +224,14 @@ def _struct(name: str, columns: tuple[str, ...], names: Names) -> type[msgspec.S
     return msgspec.defstruct(name, attributes, gc=False)
 
 
-def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
+def compile_dictionary(dictionary: Dictionary, systems: Collection[str] | None = None) -> CompiledDictionary:
     """Compile each table. Raises DictionaryError with every fault of meaning: names, types, expressions, conversions,
-    keys, lookups.
+    keys, lookups; and references to a system that is none of `systems`, if they are given.
     """
     notes = Notes()
     lookups = _lookups(dictionary)
     rates = RateTable(dictionary.rates) if dictionary.rates is not None else None
-    planner = Planner(dictionary, lookups, rates, notes)
+    planner = Planner(dictionary, lookups, rates, notes, systems)
     if rates is not None and rates.table not in dictionary.tables:
         planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
     planned: list[tuple[TablePlan, Names]] = []

@@ -6,15 +6,16 @@ that the code calls are put into `constants`. What is wrong is added to the plan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from streams.mapping.canon import FieldType
 from streams.mapping.cleanse.numbers import INT_MAX, truth, unscaled, whole_number
-from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.registry import conversions, make
 from streams.mapping.cleanse.text import key_text, tags_of, text_of
-from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant
+from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant, silent
 from streams.mapping.expression import Expression, ExpressionError, compile_expression
 from streams.mapping.generate import FieldMade, Names
 from streams.mapping.language import Dictionary, Exchange, Lookup, Rule, Table
@@ -23,6 +24,7 @@ from streams.mapping.lookups import LookupTable
 from streams.mapping.memo import Memo, of_pair
 from streams.mapping.problems import BadValue, Problem
 from streams.mapping.rates import RateTable
+from streams.mapping.standards import standard_of
 from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
 from streams.model.ids import ids
 
@@ -38,6 +40,20 @@ _OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
 """Kinds whose own form is an int in this range."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A place that names a record of this system, and with how many columns; None where that is not to be seen."""
+
+    entity: str
+    namespace: str | None
+    path: Path_
+    columns: int | None
+
+    @property
+    def record(self) -> str:
+        return self.entity + (f" in the namespace {self.namespace}" if self.namespace else "")
+
+
 class Shared(Protocol):
     """What the tables of one dictionary share while they are planned."""
 
@@ -46,8 +62,10 @@ class Shared(Protocol):
     rates: RateTable | None
     note: Note
     problems: list[Problem]
-    pointed: dict[tuple[str, str | None], Path_]
-    """Records of this system that references point to, with a place where one does."""
+    systems: Collection[str] | None
+    """The systems that a reference may name; None if they are not known here."""
+    pointers: list[Pointer]
+    """References to records of this system."""
 
     def wrong(self, path: Path_, what: str, right: str = "") -> None: ...
 
@@ -264,6 +282,8 @@ class FieldPlanner:
             self.all.wrong((*path, "round"), f"`{field.name}` is {field.kind}, not a decimal", "take it out")
         if (rule.unit is not None) and field.kind != "timestamp":
             self.all.wrong((*path, "unit"), f"`{field.name}` is {field.kind}, not a timestamp", "take it out")
+        if "timezone" in rule.model_fields_set and not self._tells_time(rule, field):
+            self.all.wrong((*path, "timezone"), f"`{field.name}` is {field.kind}, not a time", "take it out")
         for name in ("entity", "system", "typed", "namespace"):
             if name in rule.model_fields_set and field.ref is None:
                 self.all.wrong((*path, name), f"`{field.name}` is no reference", "take it out")
@@ -278,6 +298,14 @@ class FieldPlanner:
             field.kind
         ]
 
+    @staticmethod
+    def _tells_time(rule: Rule, field: FieldType) -> bool:
+        steps = (*rule.steps, *(rule.lookup.steps if rule.lookup is not None else ()))
+        names = {step if isinstance(step, str) else next(iter(step), "") for step in steps}
+        return field.kind == "timestamp" or any(
+            "timezone" in known.options for n in names if (known := conversions().get(n))
+        )
+
     def _converted(self, value: Any, field: FieldType, finish: Finish, path: Path_) -> Any:
         """A value that stands in the dictionary itself, in the field's type."""
         if value is None:
@@ -289,6 +317,15 @@ class FieldPlanner:
             return None
         if field.allowed and made not in field.allowed:
             self.all.wrong(path, f"{value!r} is not a value of `{field.name}`", f"one of {', '.join(field.allowed)}")
+        standard = standard_of(field.name) if field.kind == "text" and path[4] == "fields" else None
+        if standard is not None:
+            try:
+                clean = make(standard, country=self.all.dictionary.country, timezone="UTC", note=silent).convert(made)
+            except BadValue as error:
+                self.all.wrong(path, str(error), f"`{field.name}` is as the conversion `{standard}` gives it")
+                return None
+            if clean != made:
+                self.all.wrong(path, f"{value!r} is not as other systems' values come", f"write {clean}")
         return made
 
     def _const(self, rule: Rule, field: FieldType, path: Path_) -> Made | None:
@@ -370,10 +407,25 @@ class FieldPlanner:
         key = f"{temporary} if {temporary}.__class__ is str else key_text({temporary})"
         if rule.namespace is not None:
             key = f"{rule.namespace + ':'!r} + ({key})"
-        if system == self.all.dictionary.system and entity is not None:
-            self.all.pointed.setdefault((entity, rule.namespace), path)
+        if rule.entity not in (None, field.ref):
+            self.all.wrong((*path, "entity"), f"`{field.name}` is a {field.ref}, not a {rule.entity}", "take it out")
+        elif system == self.all.dictionary.system and entity is not None:
+            self.all.pointers.append(Pointer(entity, rule.namespace, path, self._columns_of(rule)))
+        elif self.all.systems is not None and system not in self.all.systems:
+            near = get_close_matches(system, self.all.systems, n=1)
+            self.all.wrong(
+                (*path, "system"),
+                f"there is no system {system!r}",
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(self.all.systems))}",
+            )
         known = self._constant("ids", ids(system, str(entity)))
         return f"({known}[{key}] if ({temporary} := {value}) is not None and {temporary} != '' else None)"
+
+    @staticmethod
+    def _columns_of(rule: Rule) -> int | None:
+        if rule.expr is not None:
+            return None
+        return len(rule.columns) if rule.columns is not None and rule.lookup is None else 1
 
     def _plain(self, field: FieldType, value: str, finish: Finish) -> str:
         """The type's own form passes untouched; all else goes through its conversion."""

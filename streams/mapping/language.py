@@ -29,7 +29,19 @@ from streams.mapping.problems import DictionaryError, Problem
 
 
 def _listed(value: Any) -> Any:
+    """One text for a list of one. A comma in it is nearly always a list without its brackets."""
+    if isinstance(value, str) and "," in value:
+        raise ValueError(
+            f"{value!r} would be one column with a comma in its name: write [{value}], or [{value!r}] if it is"
+        )
     return [value] if isinstance(value, str) else value
+
+
+def _distinct(columns: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice: each column of a key stands in it once")
+    return columns
 
 
 def _zone(name: str) -> str:
@@ -46,6 +58,7 @@ Column = Annotated[
     str, Field(min_length=1, description="a column's name exactly as the database has it, capitals and blanks too")
 ]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_listed), Field(min_length=1)]
+KeyColumns = Annotated[Columns, AfterValidator(_distinct)]
 Zone = Annotated[str, AfterValidator(_zone), Field(description="IANA time zone, e.g. Asia/Shanghai")]
 Namespace = Annotated[
     str | None,
@@ -67,7 +80,7 @@ class Lookup(_Part):
         description="the table to look into; it must be listed under `tables` (`to: []` if it makes no record)"
     )
     column: Column = Field(description="the column whose value is wanted")
-    by: Columns = Field(
+    by: KeyColumns = Field(
         default=(), description="columns of that table that the value is looked up by; default: its key"
     )
     unknown: Literal["wait", "reject", "pass", "null"] = Field(
@@ -204,7 +217,7 @@ class Target(_Part):
     """One canonical record that each row of a table makes."""
 
     entity: str = Field(description="a canonical entity: customer, sales_order_line, …")
-    key: Columns | None = Field(
+    key: KeyColumns | None = Field(
         default=None, description="columns that name the record in its system; default: the table's key"
     )
     namespace: Namespace = None
@@ -235,7 +248,7 @@ class Target(_Part):
 class Table(_Part):
     """One table that is captured."""
 
-    key: Columns = Field(description="columns of the primary key, or of a unique key if there is none")
+    key: KeyColumns = Field(description="columns of the primary key, or of a unique key if there is none")
     to: tuple[Target, ...] = Field(
         description="the records that each row makes; empty for a table that is only looked into"
     )

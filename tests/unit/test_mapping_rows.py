@@ -260,6 +260,7 @@ def test_a_natural_key_that_changes_moves_the_record() -> None:
 
 def test_a_part_of_a_record_takes_only_its_fields_with_it() -> None:
     text = one_table("- {entity: customer, part_of: true, fields: {credit_limit: lim}}")
+    text += "  public.firm: {key: id, to: [{entity: customer, fields: {name: n}}]}\n"
     (one,) = mapped(text, None, op="d", key={"id": 1})
     assert not one.deleted and one.fields == {"credit_limit": None}
 
@@ -464,6 +465,7 @@ tables:
     key: id
     to:
       - {entity: customer, part_of: true, fields: {email: {column: a, lookup: {table: public.address, column: email, steps: [email]}, bad: "null"}}}
+  public.firm: {key: id, to: [{entity: customer, fields: {name: n}}]}
 """
     known = compiled(text)
     for key, email in (("1", " Info@Ada.EXAMPLE "), ("2", "nobody")):
