@@ -37,7 +37,7 @@ def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
 
 
 def systems_beside(settings: Settings, folder: Path) -> set[str]:
-    """The systems that a dictionary may refer to: those that are captured, and the folders with a dictionary beside it or in connectors/."""
+    """The systems that a dictionary may refer to: the captured ones, and the folders with a dictionary beside it or in connectors/."""
     from streams.paths import connectors_dir
 
     places = {folder.resolve().parent, connectors_dir(settings)}

@@ -113,6 +113,7 @@ class CompiledTable:
         space: dict[str, Any] = {
             "__builtins__": {
                 "tuple": tuple,
+                "len": len,
                 "list": list,
                 "str": str,
                 "int": int,

@@ -26,6 +26,7 @@ from streams.mapping.problems import BadValue, Problem
 from streams.mapping.rates import RateTable
 from streams.mapping.standards import standard_of
 from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
+from streams.model import limits
 from streams.model.ids import ids
 
 Then = Callable[[Callable[[str], str]], None]
@@ -350,7 +351,9 @@ class FieldPlanner:
             made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
             return self._choice(made, rule.unknown, field, value, finish)
         return (
-            self._ref_python(rule, field, value, path) if field.ref is not None else self._plain(field, value, finish)
+            self._ref_python(rule, field, value, path)
+            if field.ref is not None
+            else self._plain(field, value, finish, made=rule.column is None or value != self.names.local(rule.column))
         )
 
     def _forgiving(
@@ -427,7 +430,7 @@ class FieldPlanner:
             return None
         return len(rule.columns) if rule.columns is not None and rule.lookup is None else 1
 
-    def _plain(self, field: FieldType, value: str, finish: Finish) -> str:
+    def _plain(self, field: FieldType, value: str, finish: Finish, made: bool) -> str:
         """The type's own form passes untouched; all else goes through its conversion."""
         head, name = "", value
         if not value.isidentifier():
@@ -445,6 +448,9 @@ class FieldPlanner:
             memo = self._constant("memo", Memo(finish))
             known = f"{memo}[{name}] if {name}.__class__ is str or {name}.__class__ is float else {call}({name})"
             return f"(({known}) if {first} is not None else None)"
+        if field.kind == "text" and made:  # a column's own text is not too long, or it would not have been decoded
+            fits = f"{first}.__class__ is str and len({name}) <= {limits.TEXT}"
+            return f"({name} if {fits} or {name} is None else {call}({name}))"
         if field.kind == "text":
             return f"({name} if {first}.__class__ is str or {name} is None else {call}({name}))"
         if field.kind == "bool":

@@ -21,14 +21,12 @@ from typing import Any, Protocol
 from streams.errors import BadRecord, DecodeError, EncodeError
 from streams.hub.letters import Letter, Noted
 from streams.identity.cache import Bounded, Homes, Lookup
+from streams.model import limits
 from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
 from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order, noted
-
-MAX_RECORD = 900_000
-"""Bytes of the longest value that is produced: Kafka's own limit for a batch is 1,048,588, a client's for a record 1,000,000."""
 
 _TOMBSTONE = Read("tombstones")
 _FILTERED = Read("filtered")
@@ -108,7 +106,7 @@ def letter_output(letter: Letter) -> Output:
         "__connect.errors.exception.class.name": kind,
         "__connect.errors.exception.message": reason,
     }
-    if value is not None and len(value) > MAX_RECORD:
+    if value is not None and len(value) > limits.RECORD:
         headers["opshub.value"] = f"{len(value)} bytes, in the hub only"
         value = None
     return Output("deadletters", key, value, [(name, text.encode()) for name, text in headers.items()])
@@ -298,9 +296,9 @@ class Ingest:
                 one.fields,
             )
         )
-        if len(value) > MAX_RECORD:
+        if len(value) > limits.RECORD:
             raise EncodeError(
-                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {MAX_RECORD:,}",
+                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
                 remedy="map fewer or shorter columns of it; nothing is cut",
             )
         return value

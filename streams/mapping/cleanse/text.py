@@ -7,18 +7,16 @@ from typing import Any
 
 from streams.mapping.cleanse.numbers import decimal_of
 from streams.mapping.problems import BadValue
-
-TEXT_MAX = 1_048_576
-"""The longest text that a field takes, in characters; longer ones are rejected, never cut."""
+from streams.model import limits
 
 
 def text_of(value: Any) -> str:
     """A text as it is; a number or a boolean as its shortest exact text. BadValue for lists, maps, and texts of more
-    than 1,048,576 characters.
+    than `limits.TEXT` characters.
     """
     if value.__class__ is str:
-        if len(value) > TEXT_MAX:
-            raise BadValue(f"a text of more than {TEXT_MAX} characters", value)
+        if len(value) > limits.TEXT:
+            raise BadValue(f"a text of more than {limits.TEXT:,} characters", value)
         return str(value)
     if value is True or value is False:
         return "true" if value else "false"
