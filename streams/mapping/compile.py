@@ -259,7 +259,7 @@ def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:
         while lookup is not None:
             table = dictionary.tables.get(lookup.table)
             if table is not None:
-                by = lookup.by or table.key
+                by = (*lookup.keyed_by(table.key), *lookup.where)
                 found.setdefault(lookup_name(lookup, by), LookupTable(lookup.table, by)).slot(lookup.column)
             lookup = lookup.then
 

@@ -151,7 +151,7 @@ class FieldPlanner:
             cut = self._constant("piece", piece(rule.split, rule.part))
             then(lambda v: f"{cut}({v})")
         if rule.typed is not None:
-            self._typed(rule, field, path, then)
+            self._typed(rule.typed, field, rule.lookup, rule, path, then)
         for i, step in enumerate(rule.steps):
             columns += self._step(rule, step, field, (*path, "steps", i), then)
         if rule.lookup is not None:
@@ -187,16 +187,20 @@ class FieldPlanner:
         joiner = self._constant("joined", joined(rule.join))
         return f"{joiner}({', '.join(local)})", columns
 
-    def _typed(self, rule: Rule, field: FieldType, path: Path_, then: Then) -> None:
-        wrong = [e for e in (rule.typed or {}).values() if e != (rule.entity or field.ref)]
+    def _typed(
+        self, types: dict[str, str], field: FieldType, lookup: Lookup | None, rule: Rule, path: Path_, then: Then
+    ) -> None:
+        """The key out of 'sale.line,1': of this field's entity, or of the table that is looked into next."""
+        wanted = lookup.table if lookup is not None else rule.entity or field.ref
+        wrong = [e for e in types.values() if e != wanted]
         if field.ref is None or wrong:
             self.all.wrong(
                 (*path, "typed"),
                 f"points to {', '.join(wrong) or 'nothing: this field is no reference'}",
-                f"this field takes a {rule.entity or field.ref}",
+                f"its keys are looked up in {wanted}" if lookup is not None else f"this field takes a {wanted}",
             )
             return
-        reader = self._constant("typed", typed_key(frozenset(rule.typed or {})))
+        reader = self._constant("typed", typed_key(frozenset(types)))
         then(lambda v: f"{reader}({v})")
 
     def _step(
@@ -236,14 +240,26 @@ class FieldPlanner:
                     f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
                 )
                 return extra
-            by = seen.by or table.key
+            by = seen.keyed_by(table.key)
             if len(by) != 1:
+                has = (
+                    f"{seen.table} is looked up by {', '.join(by)}"
+                    if by
+                    else f"`where` leaves no column of {seen.table}"
+                )
                 self.all.wrong(
-                    path, f"{seen.table} is looked up by {len(by)} columns", "a lookup goes by one column: say `by:`"
+                    path,
+                    has,
+                    "the value is looked up by one column: say `by:`, and what the others must be in `where:`",
                 )
                 return extra
-            getter = self._constant("lookup", self.all.lookups[lookup_name(seen, by)].getter(seen.column, seen.unknown))
-            then(lambda v, g=getter: f"{g}({v})")  # type: ignore[misc]
+            held = self.all.lookups[lookup_name(seen, (*by, *seen.where))]
+            getter = self._constant("lookup", held.getter(seen.column, seen.unknown))
+            more = [repr(e.const) if e.column is None else self.names.local(e.column) for e in seen.where.values()]
+            then(lambda v, g=getter, rest="".join(f", {m}" for m in more): f"{g}({v}{rest})")  # type: ignore[misc]
+            extra += tuple(e.column for e in seen.where.values() if e.column is not None)
+            if seen.typed is not None:
+                self._typed(seen.typed, field, seen.then, rule, path, then)
             for i, step in enumerate(seen.steps):
                 extra += self._step(rule, step, field, (*path, "steps", i), then)
             path, seen = (*path, "then"), seen.then
@@ -459,5 +475,5 @@ class FieldPlanner:
 
 
 def lookup_name(lookup: Lookup, by: tuple[str, ...]) -> str:
-    """What names a table that is looked into, with the column that it is looked up by."""
-    return f"{lookup.table} by {by[0]}"
+    """What names a table that is looked into, with the columns that it is looked up by."""
+    return f"{lookup.table} by {', '.join(by)}"

@@ -192,9 +192,6 @@ class _TablePlanner(FieldPlanner):
                         f"{entity.name} needs the field `{name}`",
                         f"add `{name}: <column>`, or `part_of: true` if another table gives it",
                     )
-        for name in target.match:
-            if name not in entity.fields:
-                self.all.wrong((*path, "match"), f"{entity.name} has no field {name!r}", self._near(name, entity))
         return TargetPlan(
             entity=target.entity,
             ids=self._constant("ids", ids(self.all.dictionary.system, target.entity)),

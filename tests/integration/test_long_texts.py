@@ -41,7 +41,7 @@ def test_a_million_characters_arrive_whole(pipeline: Pipeline) -> None:
             [sys.executable, "-m", "streams.cli", "consume", "customer", "--from", "beginning", "--json", "--no-follow"],
             env=worker_environment(pipeline.settings), capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        notes = [json.loads(line).get("notes") for line in done.stdout.splitlines() if key in line]
+        notes = [(json.loads(line)["record"] or {}).get("notes") for line in done.stdout.splitlines() if key in line]
         assert text in notes, done.stderr[-500:]
     finally:
         pipeline.stop_workers()
