@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from streams.mapping.canon import EntityType, FieldType, entity_type, entity_types
 from streams.mapping.fields import FieldPlanner, Note, Pointer
-from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan
+from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan, unreadable
 from streams.mapping.language import Dictionary, Reference, Rule, Source, Table, Target
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
@@ -127,6 +127,10 @@ class _TablePlanner(FieldPlanner):
         targets = [self._target(t, (*self.path, "to", i)) for i, t in enumerate(self.table.to)]
         for column in self.table.key:
             self.structural[column] = None
+        for column in self.columns:
+            if unreadable(column):
+                what = f"the column {column!r} has a quote, a backslash or a control character in its name"
+                self.all.wrong(self.path, what, "such a column cannot be read: rename it in the source")
         for column in self.table.optional:
             if column not in self.columns:
                 near = get_close_matches(column, self.columns, n=1)
