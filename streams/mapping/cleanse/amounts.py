@@ -24,7 +24,7 @@ _WITHOUT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
     """A number as people write it: with a `locale` (de_DE reads 1.234,56), or with a decimal `point` and a `group`
-    separator.
+    separator. Where a locale parts groups by a blank or an apostrophe, any blank or apostrophe will do.
 
     Groups must be where the locale has them, so that 1,234 is never taken for 1.234. '' is null.
     """
@@ -53,22 +53,30 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
     return convert
 
 
+_TYPED = ("\u0020\u00a0\u202f", "'\u2019")
+"""Separators of groups that people type for one another: blanks of three widths, and two apostrophes."""
+
+
 def _by_locale(locale: str) -> Convert:
     from babel import Locale, UnknownLocaleError
-    from babel.numbers import NumberFormatError, parse_decimal
+    from babel.numbers import NumberFormatError, get_group_symbol, parse_decimal
 
     try:
         Locale.parse(locale)
     except (UnknownLocaleError, ValueError):
         raise ValueError(f"there is no locale {locale!r}; names are like de_DE, en_US, zh_CN") from None
 
+    group = get_group_symbol(locale)
+    typed = next((re.compile(f"(?<=[0-9])[{signs}](?=[0-9])") for signs in _TYPED if group in signs), None)
+
     def convert(value: Any) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
         if not value.strip():
             return None
+        text = value.strip() if typed is None else typed.sub(group, value.strip())
         try:
-            return decimal_of(parse_decimal(value.strip(), locale=locale, strict=True))
+            return decimal_of(parse_decimal(text, locale=locale, strict=True))
         except (NumberFormatError, InvalidOperation):  # the second for numbers of more than 28 digits
             raise BadValue(f"not a number as {locale} writes them", value) from None
 

@@ -17,8 +17,29 @@ from streams.mapping.problems import BadValue
 
 Convert = Callable[[Any], Any]
 
-_TRUE = {"true", "t", "yes", "y", "1", "on", "x", "ja", "j", "oui", "si", "sí", "s", "是", "真", "有"}
-_FALSE = {"false", "f", "no", "n", "0", "off", "", "-", "nein", "non", "否", "假", "无"}
+_TRUE = {
+    "true",
+    "t",
+    "yes",
+    "y",
+    "1",
+    "on",
+    "x",
+    "ja",
+    "j",
+    "oui",
+    "si",
+    "sí",
+    "s",
+    "是",
+    "真",
+    "有",
+    "wahr",
+    "vrai",
+    "verdadero",
+    "-1",
+}
+_FALSE = {"false", "f", "no", "n", "0", "off", "", "-", "nein", "non", "否", "假", "无", "falsch", "faux", "falso"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2060\ufeff]")
 
 
@@ -231,7 +252,7 @@ def list_of(separator: str = ",") -> Convert:
 
 
 def boolean(true: list[str] | None = None, false: list[str] | None = None) -> Convert:
-    """Reads Y/N, yes/no, T/F, 1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and
+    """Reads Y/N, yes/no, T/F, 1/0, -1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and
     `false` name others.
     """
     yes = {x.casefold() for x in true} if true is not None else _TRUE
