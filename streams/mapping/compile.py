@@ -15,13 +15,13 @@ from msgspec import UNSET
 from streams.errors import MappingError
 from streams.mapping.cleanse.text import key_part, key_text
 from streams.mapping.expression import RUNTIME
-from streams.mapping.fields import lookup_name
 from streams.mapping.generate import Names, Source, TablePlan, write
 from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_dictionary
 from streams.mapping.lookups import LookupPending, LookupTable
 from streams.mapping.plan import Planner
 from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing, Problem
 from streams.mapping.rates import RateTable
+from streams.mapping.sources import lookup_name
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
 

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from streams.mapping.canon import EntityType, FieldType, entity_type, entity_types
-from streams.mapping.fields import FieldPlanner, Note, Pointer
+from streams.mapping.fields import FieldPlanner
 from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan, unreadable
 from streams.mapping.language import Dictionary, Reference, Rule, Source, Table, Target
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import Problem
 from streams.mapping.rates import RateTable
+from streams.mapping.sources import Note, Pointer
 from streams.model.ids import ids
 
 
