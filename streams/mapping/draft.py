@@ -267,7 +267,7 @@ def draft_text(system: str, proposals: list[TableMatch], catalog: dict[str, Live
         lacks = _lacks(proposal, composite)
         if lacks:
             lines.append(
-                f"  # TO DECIDE: {proposal.table.name} looks like a {proposal.entity}, and {lacks}. Finish it, or leave it out:"
+                f"  # TO DECIDE: {proposal.table.name} seems to be {proposal.entity}, and {lacks}. Finish it, or leave it out:"
             )
         lines += [f"  # {line[2:]}" for line in written] if lacks else written
     if all(_lacks(proposal, composite) for proposal in proposals):

@@ -109,8 +109,8 @@ def test_a_table_that_lacks_what_the_model_needs_is_written_as_a_comment(tmp_pat
         table("public.order_lines", {"id": INT, "qty": NUM, "line_no": INT}),
     )
     assert set(made["tables"]) == {"public.companies"}
-    assert "public.orders looks like a sales_order, and no column looks like a field of it" in text
-    assert "public.order_lines looks like a sales_order_line, and no column names its sales_order" in text
+    assert "public.orders seems to be sales_order, and no column looks like a field of it" in text
+    assert "public.order_lines seems to be sales_order_line, and no column names its sales_order" in text
 
 
 def test_a_draft_points_with_one_column_at_no_key_of_two(tmp_path: Path) -> None:
