@@ -40,7 +40,7 @@ def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], *
         fault_point("ingest.pure")
         sweeps = [(one.topic, *one.position) for one in taken.sweeps if one.note]
         try:
-            await put_aside(store, taken.letters, taken.failed, taken.accounts, sweeps)
+            await put_aside(store, taken.letters, taken.failed, taken.accounts, sweeps, taken.notes)
         except CountedElsewhere as elsewhere:
             step.recount()
             raise RetryLater("records were counted by an earlier try of this batch") from elsewhere

@@ -28,6 +28,7 @@ from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
 from streams.flow.invariants import Policy
+from streams.hub.letters import Noted
 from streams.hub.store import HubStore
 from streams.mapping.problems import LookupMissing
 from streams.model.change import Change, Mapped, Position, RowChange
@@ -62,7 +63,15 @@ logger = get_logger(__name__)
 STUCK_LEAVES_WITHIN = 8.0
 """Seconds that a stuck worker may take to leave before it just ends."""
 
+MAX_TOLD = 200
+"""Characters of a note's reason and key."""
+
 ROLES = ("ingest", "assemble", "deliver")
+
+
+def readable(text: str) -> str:
+    """A text that Postgres takes, and that fits a line."""
+    return text[:MAX_TOLD].replace("\0", "\\0")
 
 
 class SystemRoute:
@@ -79,6 +88,7 @@ class SystemRoute:
         self._tables = system.dictionary.tables
         self._topics = system.topics
         self._dictionary = system.dictionary
+        self.notes = system.dictionary.notes
         looked_into = [topic for topic, name in self._topics.items() if name in system.dictionary.lookup_tables]
         self._codes = CodeTables(bootstrap, looked_into, self._learn) if looked_into else None
         self._read_codes = False
@@ -90,6 +100,14 @@ class SystemRoute:
         own = self._tables[name]
         others = {entity for other, table in self._tables.items() if other != name for entity in table.makes}
         return self.decoder.system, list(own.makes), [entity for entity in own.entities if entity in others]
+
+    def noted(self, change: RowChange) -> list[Noted]:
+        """What the dictionary mended or forgave in this row; no value stands in it, a key does."""
+        key = self._tables[change.table].shown_key(change.key, change.after or change.before)
+        return [
+            Noted(self.decoder.system, table, field, kind, readable(reason), readable(key))
+            for table, field, kind, reason, _ in self.notes.take()
+        ]
 
     def at_epoch(self, epoch: int) -> None:
         """The records that come next are of this epoch of the source."""
@@ -129,6 +147,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     encode_change = change_encoder(schema_ids)
     counts: dict[str, Counter[str]] = {}
     latencies: list[int] = []
+    notes: Counter[tuple[str, str, str, str]] = Counter()
     slowest: Slowest = lambda _: (0, "")  # noqa: E731
     if "ingest" in roles:
         routes: dict[str, Any] = {}
@@ -138,6 +157,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         ingest = Ingest(routes, encode_change)
         add_ingest(app, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), list(routes))
         counts["ingest"] = ingest.counts
+        notes = ingest.notes
     if "assemble" in roles:
         store = HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}")
         ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
@@ -163,7 +183,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "deliver" in roles:
         app.deliverer = build_deliverer(settings)
         counts["deliver"] = app.deliverer.counts
-    return app, Health(app, counts, latencies, slowest)
+    return app, Health(app, counts, latencies, slowest, notes)
 
 
 def _beside_assemble(

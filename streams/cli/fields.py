@@ -10,6 +10,7 @@ from streams.mapping.canon import entity_type
 from streams.mapping.cleanse.registry import make
 from streams.mapping.problems import BadValue
 from streams.mapping.shown import canonical, readable
+from streams.mapping.standards import standard_of
 
 _FORMS = {
     "phone": "as in +49 30 901820",
@@ -31,8 +32,8 @@ def shown(entity: str, field: str, value: Any) -> str:
 
 def _cleansed(field: str, text: str) -> str:
     """A phone, an address, a code in the form in which systems' values come: what is none would stand before all of them."""
-    name = "country" if field.endswith("_country") else field
-    if name not in ("phone", "email", "tax_id", "country", "currency", "language"):
+    name = standard_of(field)
+    if name is None:
         return text
     return str(make(name, country=None, timezone="UTC", note=lambda reason, value: None).convert(text))
 

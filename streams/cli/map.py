@@ -18,8 +18,10 @@ from streams.cli.map_rows import (
     folders_of,
     learn_codes,
     live_rows,
+    mended,
     notes_of,
     samples_of,
+    systems_beside,
     tried_row,
     values_now,
 )
@@ -54,12 +56,15 @@ def check(
     wrong = False
     summary: list[str] = []
     for folder in folders_of(settings, systems):
-        looked = look(folder)
+        looked = look(folder, systems_beside(settings, folder))
         said = findings_of(settings, folder, looked, live, dsn)
-        found += [f for f in said if f["level"] != "examples"]
+        found += [f for f in said if f["level"] not in ("examples", "malformed")]
         if looked.problems:
             wrong = True
             summary.append(f"{folder.name}: its examples were not run, the dictionary is wrong")
+        elif any(f["level"] == "malformed" for f in said):
+            wrong = True
+            summary.append(f"{folder.name}: its examples were not run, they are wrong")
         elif looked.compiled is not None:
             examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
             summary.append(f"{folder.name}: {len(looked.compiled.tables)} tables, {examples} examples")
@@ -122,12 +127,16 @@ def explain(
                     "not_read": why,
                 }
             )
+    noted, silent = mended(settings, field)
     if as_json:
-        typer.echo(json.dumps({"field": field, "origins": told}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({"field": field, "origins": told, "notes": noted, "notes_not_read": silent}, ensure_ascii=False)
+        )
     else:
-        from streams.cli.map_views import show_origins
+        from streams.cli.map_views import show_noted, show_origins
 
         show_origins(field, told)
+        show_noted(noted)
     if not told:
         raise typer.Exit(1)
 
@@ -171,11 +180,11 @@ def try_rows(
         for row, key in islice(rows, most):
             tried.append(tried_row(compiled, name, row, key))
     if as_json:
-        typer.echo(json.dumps({"rows": tried, "notes": notes_of(compiled)}, ensure_ascii=False))
+        typer.echo(json.dumps({"rows": tried, "notes": notes_of(tried)}, ensure_ascii=False))
     else:
         from streams.cli.map_views import show_tried
 
-        show_tried(tried, notes_of(compiled))
+        show_tried(tried, notes_of(tried))
     if any("rejected" in one for one in tried):
         raise typer.Exit(1)
 

@@ -36,6 +36,14 @@ def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
     return folders
 
 
+def systems_beside(settings: Settings, folder: Path) -> set[str]:
+    """The systems that a dictionary may refer to: the captured ones, and the folders with a dictionary beside it or in connectors/."""
+    from streams.paths import connectors_dir
+
+    places = {folder.resolve().parent, connectors_dir(settings)}
+    return {*settings.systems, *(file.parent.name for place in places for file in place.glob("*/dictionary.yaml"))}
+
+
 def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> str:
     """The connection string that is given, or the connector's own."""
     if dsn is not None:
@@ -79,6 +87,7 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
     """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
     from streams.mapping.examples import check_examples
     from streams.mapping.live import check_live
+    from streams.mapping.problems import DictionaryError
 
     found = [finding_of("error", problem) for problem in looked.problems]
     dictionary, compiled = looked.dictionary, looked.compiled
@@ -88,9 +97,13 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
     if not looked.problems:
         found += [finding_of("warning", problem) for problem in compiled.warnings]
         if file.is_file():
-            count, failed = check_examples(compiled, file)
+            try:
+                count, failed = check_examples(compiled, file)
+                found.append({"level": "examples", "count": count})
+            except DictionaryError as error:
+                failed = error.problems
+                found.append({"level": "malformed"})
             found += [finding_of("error", problem) for problem in failed]
-            found.append({"level": "examples", "count": count})
     if live:
         if dictionary.kind != "postgres":
             raise ConfigError(
@@ -160,6 +173,7 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
     table = compiled.tables[name]
     before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
     one: dict[str, Any] = {"table": name, "row": before}
+    compiled.notes.clear()
     try:
         made = table.map(row, "r", key)
     except MappingError as error:
@@ -177,15 +191,37 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
         }
         for m in made
     ]
+    one["notes"] = [
+        {"field": field, "kind": kind, "reason": reason, "value": str(value)[:80]}
+        for _, field, kind, reason, value in compiled.notes.take()
+    ]
     return one
 
 
-def notes_of(compiled: CompiledDictionary) -> list[dict[str, Any]]:
-    """What was mended, counted."""
-    notes = compiled.notes
-    return [
-        {"field": f, "reason": r, "count": n, "last": str(notes.last[f, r])[:80]} for (f, r), n in notes.counts.items()
-    ]
+def notes_of(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was mended in these rows, counted by table, field and kind, with the last reason and value."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in tried:
+        for note in one.get("notes", ()):
+            where = (one["table"], note["field"], note["kind"])
+            count = found[where]["count"] + 1 if where in found else 1
+            found[where] = {
+                **dict(zip(("table", "field", "kind"), where, strict=True)),
+                "reason": note["reason"],
+                "count": count,
+                "last": note["value"],
+            }
+    return list(found.values())
+
+
+def mended(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
+    """What workers mended or forgave in a field so far, or why the hub does not tell."""
+    from streams.repair.notes import told
+
+    try:
+        return told(settings, field), ""
+    except EnvironmentFault as error:
+        return [], str(error)
 
 
 def values_now(

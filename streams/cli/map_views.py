@@ -53,6 +53,20 @@ def show_origins(field: str, told: list[dict[str, Any]]) -> None:
             console.print(f"    rows are not shown: {escape(origin['not_read'])}", style="dim")
 
 
+def show_noted(notes: list[dict[str, Any]]) -> None:
+    """What workers mended or forgave, as the hub counts it: a line each."""
+    console = Console(soft_wrap=True, highlight=False)
+    for note in notes:
+        console.print(
+            f"  {escape(note['system'])} {escape(note['table'])} {escape(_kind(note))}: {note['count']:,} times since {note['since']},"
+            f" last {note['last']}, key {escape(note['example'])}"
+        )
+
+
+def _kind(note: dict[str, Any]) -> str:
+    return f"{note['field']}: {note['kind']}" + (f" ({note['reason']})" if note["reason"] else "")
+
+
 def show_tried(tried: list[dict[str, Any]], notes: list[dict[str, Any]]) -> None:
     """Each row beside what it becomes."""
     console = Console()
@@ -74,7 +88,7 @@ def show_tried(tried: list[dict[str, Any]], notes: list[dict[str, Any]]) -> None
         console.print(table)
     for note in notes:
         console.print(
-            f"note: {escape(note['field'])}: {escape(note['reason'])} ({note['count']} times, last {escape(_short(note['last']))})"
+            f"note: {escape(note['table'])} {escape(_kind(note))} ({note['count']} times, last {escape(_short(note['last']))})"
         )
     if not tried:
         console.print("no rows")

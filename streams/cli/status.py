@@ -25,6 +25,7 @@ SECTIONS: list[tuple[str, str]] = [
     ("systems", "streams.repair.captured:captured"),
     ("records", "streams.repair.dlq:accounting"),
     ("source_changes", "streams.repair.source_shape:told"),
+    ("notes", "streams.repair.notes:told"),
 ]
 
 
@@ -146,3 +147,8 @@ def _show(found: dict[str, Any]) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    if isinstance(found["notes"], list) and found["notes"]:
+        from streams.cli.map_views import show_noted
+
+        console.print("What dictionaries mended or forgave (30 days):")
+        show_noted(found["notes"][:10])

@@ -20,12 +20,8 @@ from msgspec import UNSET
 from streams.decode.drift import Drift, DriftWatch
 from streams.decode.position import mysql_position, postgres_position
 from streams.errors import DecodeError
+from streams.model import limits
 from streams.model.change import TOAST_PLACEHOLDER, RowChange
-
-TEXT_LIMIT = 1_000_000
-"""The longest text that is passed on, in characters: Kafka's own limit for a record is a megabyte, and a canonical
-record holds more than one field.
-"""
 
 _PLACEHOLDER = f'"{TOAST_PLACEHOLDER}"'.encode()
 _NUL = b"\\u0000"
@@ -187,7 +183,7 @@ class Decoder:
                 _scrub(entry, after, before)
             if self._may_hold_nul and _NUL in value:
                 _nul(entry, topic, after, before)
-            if len(value) > TEXT_LIMIT:
+            if len(value) > limits.TEXT:
                 _length(entry, topic, row)
         micros = source.ts_us
         if micros is None:
@@ -277,8 +273,8 @@ def _nul(entry: _Table, topic: str, *rows: Any) -> None:
 def _length(entry: _Table, topic: str, row: Any) -> None:
     for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
         value = getattr(row, attribute)
-        if value.__class__ is str and len(value) > TEXT_LIMIT:
+        if value.__class__ is str and len(value) > limits.TEXT:
             raise DecodeError(
-                f"{topic}: {column} is a text of {len(value)} characters, more than {TEXT_LIMIT}",
+                f"{topic}: {column} is a text of {len(value)} characters, more than {limits.TEXT}",
                 remedy="do not map this column; nothing is cut",
             )

@@ -1,4 +1,4 @@
-"""Dead letters, parked records and the account of raw records, in one hub transaction for each batch of ingest.
+"""Dead letters, parked records, the account of raw records and what was mended in them, in one hub transaction for each batch of ingest.
 
 In: what a batch put aside and how it counts. Promised: every record is kept once, by topic, partition and offset, and counted once,
 also when the batch comes again; a row that a person dealt with meanwhile stays as they left it.
@@ -38,6 +38,18 @@ class Account(msgspec.Struct):
     control: int = 0
 
 
+class Noted(msgspec.Struct):
+    """How often a dictionary mended or forgave a value of one field in one way, with the reason and the key of the last."""
+
+    system: str
+    tbl: str
+    field: str
+    kind: str
+    reason: str
+    example: str
+    count: int = 1
+
+
 class CountedElsewhere(OpshubError):
     """Some of these records were counted by another worker, or by an earlier try: ask again from where to count."""
 
@@ -48,6 +60,7 @@ async def put_aside(
     failed: Sequence[Failed],
     accounts: Sequence[Account],
     sweeps: Sequence[tuple[str, int, int, int]],
+    notes: Sequence[Noted] = (),
 ) -> None:
     """Keep letters and counts. Raises CountedElsewhere with nothing written, RetryLater while the hub is away."""
     connection = await store.connection()
@@ -63,5 +76,7 @@ async def put_aside(
                 counted = await connection.execute(SQL["count_records"], [msgspec.json.encode(accounts)])
                 if len(await counted.fetchall()) != len(accounts):
                     raise CountedElsewhere
+            if notes:
+                await connection.execute(SQL["count_notes"], [msgspec.json.encode(notes)])
     except psycopg.Error as error:
         raise translated(error) from error

@@ -156,6 +156,16 @@ ON CONFLICT (topic, partition) DO UPDATE SET
 WHERE a.upto <= excluded.since
 RETURNING topic, partition;
 
+-- name: count_notes
+-- What dictionaries mended or forgave. In one order, so that two workers do not wait for each other.
+INSERT INTO mapping_note AS n (system, tbl, field, kind, count, reason, example)
+SELECT system, tbl, field, kind, count, reason, example
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
+    AS new (system text, tbl text, field text, kind text, count bigint, reason text, example text)
+ORDER BY system, tbl, field, kind
+ON CONFLICT (system, tbl, field, kind) DO UPDATE SET
+    count = n.count + excluded.count, reason = excluded.reason, example = excluded.example, last_at = now();
+
 -- name: contributed
 -- What a system said of these entities before a position, and still says. Element 13 is where the row that makes the record spoke, if
 -- rows that only add to it have spoken since.

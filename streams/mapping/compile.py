@@ -6,8 +6,7 @@ asks the dictionary again.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -16,13 +15,13 @@ from msgspec import UNSET
 from streams.errors import MappingError
 from streams.mapping.cleanse.text import key_part, key_text
 from streams.mapping.expression import RUNTIME
-from streams.mapping.fields import lookup_name
 from streams.mapping.generate import Names, Source, TablePlan, write
 from streams.mapping.language import Dictionary, Lookup, Reference, Rule, load_dictionary
 from streams.mapping.lookups import LookupPending, LookupTable
 from streams.mapping.plan import Planner
 from streams.mapping.problems import BadValue, ColumnMissing, DictionaryError, FieldError, LookupMissing, Problem
 from streams.mapping.rates import RateTable
+from streams.mapping.sources import lookup_name
 from streams.mapping.values import filled, refuse_null
 from streams.model.change import Mapped, Op, RowChange
 
@@ -32,16 +31,31 @@ SideTable = LookupTable | RateTable
 MapRow = Callable[[Any, Op, Any], list[Mapped]]
 
 
-class Notes:
-    """What was mended on the way, counted by field and reason, with the last value: `clean with a note`."""
+class Notes(dict[tuple[str, str, str], tuple[str, object]]):
+    """What was mended or forgiven in the row that is being mapped: (table, field, kind) → (reason, value). Empty nearly always;
+    whoever maps a row takes it away before the next.
+    """
+
+    _KINDS = 1_000
+    """A user's conversion may write its values into its notes; past so many kinds all further ones are `other`."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.last: dict[tuple[str, str], object] = {}
+        super().__init__()
+        self._known: set[tuple[str, str, str]] = set()
 
-    def __call__(self, field: str, reason: str, value: object) -> None:
-        self.counts[field, reason] += 1
-        self.last[field, reason] = value
+    def __call__(self, table: str, field: str, kind: str, reason: str, value: object) -> None:
+        where = (table, field, kind[:120])
+        if where not in self._known:
+            if len(self._known) >= self._KINDS:
+                where = (table, field, "other")
+            self._known.add(where)
+        self[where] = (reason, value)
+
+    def take(self) -> list[tuple[str, str, str, str, object]]:
+        """(table, field, kind, reason, value) of each, which are forgotten here."""
+        taken = [(*where, *told) for where, told in self.items()]
+        self.clear()
+        return taken
 
 
 class CompiledTable:
@@ -99,6 +113,7 @@ class CompiledTable:
         space: dict[str, Any] = {
             "__builtins__": {
                 "tuple": tuple,
+                "len": len,
                 "list": list,
                 "str": str,
                 "int": int,
@@ -141,7 +156,7 @@ class CompiledTable:
             ):
                 field = self._fields[trace.tb_lineno - 1] or field
             trace = trace.tb_next
-        where = f"{self.name} {self._shown_key(key, row)}"
+        where = f"{self.name} {self.shown_key(key, row)}"
         if isinstance(error, BadValue):
             return FieldError(field, error.reason, error.value, row=where)
         if isinstance(error, LookupPending):
@@ -150,7 +165,8 @@ class CompiledTable:
             return FieldError(field, f"cannot be computed ({type(error).__name__})", str(error), row=where)
         return error
 
-    def _shown_key(self, key: Any, row: Any) -> str:
+    def shown_key(self, key: Any, row: Any) -> str:
+        """The key of a row, for people."""
         holder = key if key is not None else row
         return "|".join(str(getattr(holder, self.attribute(c), "?")) for c in self.key_columns)
 
@@ -169,7 +185,7 @@ class CompiledTable:
 
 
 class CompiledDictionary:
-    """Every table of a system, by its name as in the source; what they look into; and what was mended on the way."""
+    """Every table of a system, by its name as in the source; what they look into; and what was mended in the row at hand."""
 
     def __init__(
         self,
@@ -209,14 +225,14 @@ def _struct(name: str, columns: tuple[str, ...], names: Names) -> type[msgspec.S
     return msgspec.defstruct(name, attributes, gc=False)
 
 
-def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
+def compile_dictionary(dictionary: Dictionary, systems: Collection[str] | None = None) -> CompiledDictionary:
     """Compile each table. Raises DictionaryError with every fault of meaning: names, types, expressions, conversions,
-    keys, lookups.
+    keys, lookups; and references to a system that is none of `systems`, if they are given.
     """
     notes = Notes()
     lookups = _lookups(dictionary)
     rates = RateTable(dictionary.rates) if dictionary.rates is not None else None
-    planner = Planner(dictionary, lookups, rates, notes)
+    planner = Planner(dictionary, lookups, rates, notes, systems)
     if rates is not None and rates.table not in dictionary.tables:
         planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
     planned: list[tuple[TablePlan, Names]] = []
@@ -230,6 +246,7 @@ def compile_dictionary(dictionary: Dictionary) -> CompiledDictionary:
     for plan, names in planned:
         table = dictionary.tables[plan.name]
         tables[plan.name] = CompiledTable(plan, names, write(plan, names), table.nul, table.optional)
+    notes.clear()  # those of defaults and constants
     sides: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
     return CompiledDictionary(dictionary, tables, sides, notes, planner.warnings)
 
@@ -242,7 +259,7 @@ def _lookups(dictionary: Dictionary) -> dict[str, LookupTable]:
         while lookup is not None:
             table = dictionary.tables.get(lookup.table)
             if table is not None:
-                by = lookup.by or table.key
+                by = (*lookup.keyed_by(table.key), *lookup.where)
                 found.setdefault(lookup_name(lookup, by), LookupTable(lookup.table, by)).slot(lookup.column)
             lookup = lookup.then
 

@@ -7,6 +7,7 @@ sample values and foreign keys. A person finishes it: value maps and conditions 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,17 @@ from streams.mapping.canon import EntityType, FieldType, entity_type, entity_typ
 from streams.mapping.catalog import LiveColumn, LiveTable
 from streams.mapping.cleanse.registry import make
 from streams.mapping.draft_words import CONVERSIONS, FIELDS, TABLES
+from streams.mapping.generate import unreadable
 from streams.mapping.problems import BadValue
+
+_CEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CEL_WORDS = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()
+)
+_GONE = ("deleted at", "is deleted", "deleted", "del flag", "deleted on", "delete flag", "deleted date")
+"""What columns are called that mark a deleted row: they are no field of it."""
+_NEVER = {"created_at": frozenset("updated modified changed update change modify write edited last".split())}
+"""Field → words that a column of it does not have, near as its name may be otherwise."""
 
 SURE = 0.5
 """Columns are proposed from this confidence on; tables from 0.45."""
@@ -163,6 +174,12 @@ def match_columns(table: LiveTable, entity: EntityType, samples: Samples, tables
                 elif column.name not in keys and named > 0.85 and column.name not in table.primary_key:
                     found.append(Match(name, column.name, round(0.7 * named, 2), {}))
                 continue
+            if (
+                unreadable(column.name)
+                or words(column.name) in _GONE
+                or _NEVER.get(name, frozenset()) & set(words(column.name).split())
+            ):
+                continue
             if column.name in keys or (table.primary_key == (column.name,) and column.type in (*_WHOLE, "uuid")):
                 continue
             fit = _fits(field, column, samples.get(column.name, []))
@@ -244,8 +261,17 @@ def draft_text(system: str, proposals: list[TableMatch], catalog: dict[str, Live
         "",
         "tables:",
     ]
+    composite = {p.entity for p in proposals if len(_key(p.table)) > 1}
     for proposal in proposals:
-        lines += _table_lines(proposal)
+        written = list(_table_lines(proposal, composite))
+        lacks = _lacks(proposal, composite)
+        if lacks:
+            lines.append(
+                f"  # TO DECIDE: {proposal.table.name} seems to be {proposal.entity}, and {lacks}. Finish it, or leave it out:"
+            )
+        lines += [f"  # {line[2:]}" for line in written] if lacks else written
+    if all(_lacks(proposal, composite) for proposal in proposals):
+        lines.append("  {}  # TO DECIDE: at least one table")
     left = sorted(set(catalog) - {p.table.name for p in proposals})
     if left:
         lines += ["", "# Tables that look like nothing in the model, or like a second table of an entity:"]
@@ -255,47 +281,90 @@ def draft_text(system: str, proposals: list[TableMatch], catalog: dict[str, Live
     return "\n".join(lines) + "\n"
 
 
-def _table_lines(proposal: TableMatch) -> Iterator[str]:
+def _key(table: LiveTable) -> tuple[str, ...]:
+    return table.primary_key or (table.unique[0] if table.unique else ())
+
+
+def _lacks(proposal: TableMatch, composite: set[str]) -> str:
+    """Why this table can not be mapped before a person has said more; '' if it can."""
+    entity = entity_type(proposal.entity)
+    assert entity is not None
+    taken = {m.field for m in proposal.matches}
+    needed = [name for name, field in entity.fields.items() if field.required and name not in taken]
+    if needed:
+        return f"no column looks like its {' or '.join(needed)}"
+    if entity.is_line and proposal.parent is None:
+        return f"no column names its {entity.parent}"
+    if entity.is_line and entity.parent in composite:
+        return f"the key of its {entity.parent} is several columns"
+    return (
+        ""
+        if any(_points(entity.fields[m.field], composite) for m in proposal.matches)
+        else "no column looks like a field of it"
+    )
+
+
+def _table_lines(proposal: TableMatch, composite: set[str]) -> Iterator[str]:
+    """The table as YAML. `composite`: the entities whose keys are several columns, so that one column cannot name them."""
     table, entity = proposal.table, entity_type(proposal.entity)
     assert entity is not None
-    key = table.primary_key or (table.unique[0] if table.unique else ())
+    key = _key(table)
     yield f"  {_quoted(table.name)}:  # {proposal.confidence}"
-    if key:
-        yield f"    key: {_quoted(key[0]) if len(key) == 1 else '[' + ', '.join(map(_quoted, key)) + ']'}"
-    else:
-        yield f"    key: {_quoted(next(iter(table.columns)))}  # TO DECIDE: the table has no key; name columns that are unique"
+    named = key or (next(iter(table.columns)),)
+    undecided = "" if key else "  # TO DECIDE: the table has no key; name columns that are unique"
+    yield (
+        f"    key: [{', '.join(map(_quoted, named))}]{undecided}"
+        if len(named) > 1 or "," in named[0]
+        else f"    key: {_quoted(named[0])}{undecided}"
+    )
     yield "    to:"
     yield f"      - entity: {proposal.entity}"
-    for column in table.columns.values():
-        if words(column.name) in ("deleted at", "is deleted", "deleted", "del flag"):
-            yield f"        {_deleted_by(column)}"
-    if proposal.parent is not None:
+    gone = [column for column in table.columns.values() if words(column.name) in _GONE and not unreadable(column.name)]
+    if gone:
+        yield f"        {_deleted_by(gone[0])}"
+    if proposal.parent is not None and (entity.is_line or entity.parent not in composite):
         yield f"        parent: {_quoted(proposal.parent)}"
     elif entity.is_line:
         yield f"        # TO DECIDE: parent: the column with the key of its {entity.parent}"
     yield "        fields:"
-    taken = {m.field for m in proposal.matches}
-    for match in proposal.matches:
-        if entity.fields[match.field].allowed and match.column in key:
-            continue
+    matches = [m for m in proposal.matches if not (entity.fields[m.field].allowed and m.column in key)]
+    told = [m for m in matches if _points(entity.fields[m.field], composite)]
+    for match in told:
         yield from _field_lines(match, entity.fields[match.field], table.columns[match.column])
+    for match in (m for m in matches if m not in told):
+        of = entity.fields[match.field].ref
+        yield f"          # TO DECIDE: {match.field}: {_quoted(match.column)} names a {of}, whose key is several columns"
     for name, field in entity.fields.items():
-        if field.required and name not in taken:
+        if field.required and name not in {m.field for m in proposal.matches}:
             yield f"          # TO DECIDE: {name}: the model needs it, and no column looks like it"
-    unread = [c for c in table.columns if c not in {m.column for m in proposal.matches} and c not in key]
+    unread = [
+        c
+        for c in table.columns
+        if c not in {m.column for m in matches} and c not in key and c not in {g.name for g in gone}
+    ]
     if unread:
         yield f"        # not read: {', '.join(unread)}"
+
+
+def _points(field: FieldType, composite: set[str]) -> bool:
+    return field.ref is None or field.ref not in composite
 
 
 def _deleted_by(column: LiveColumn) -> str:
     """A guess by the column's type; of a text nothing is guessed, since a wrong one would delete every record."""
     look = "# look whether this is what marks a deleted row"
+    plain = _CEL_NAME.fullmatch(column.name) and column.name not in _CEL_WORDS
+    name = column.name if plain else f"row[{json.dumps(column.name, ensure_ascii=False)}]"
+    test = ""
     if column.type == "boolean":
-        return f"deleted: {column.name}  {look}"
-    if column.type in _NUMERIC:
-        return f"deleted: {column.name} == 1  {look}"
-    if column.type in _TIMED or column.type == "date":
-        return f"deleted: {column.name} != null  {look}"
+        test = name
+    elif column.type in _NUMERIC:
+        test = f"{name} == 1"
+    elif column.type in _TIMED or column.type == "date":
+        test = f"{name} != null"
+    if test:
+        quoted = test if plain else "'" + test.replace("'", "''") + "'"
+        return f"deleted: {quoted}  {look}"
     return f"# TO DECIDE: deleted: what does {column.name} hold where a row is deleted?"
 
 
@@ -304,6 +373,8 @@ def _field_lines(match: Match, field: FieldType, column: LiveColumn) -> Iterator
     if field.allowed:
         words_known = ", ".join(f"{_quoted(label)}: ?" for label in column.labels) or "<what the source says>: ?"
         yield f"          # TO DECIDE: {match.field} takes {', '.join(field.allowed)}: say values: {{{words_known}}}"
+    if rule.pop("round", None):
+        yield f"          # TO DECIDE: {column.type}: what is finer than {field.scale} decimals is rejected, unless you say `round:`"
     if not rule:
         yield f"          {match.field}: {_quoted(match.column)}  # {match.confidence}"
         return

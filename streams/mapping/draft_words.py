@@ -63,7 +63,8 @@ FIELDS: dict[str, str] = {
     "crt ts|created on|creation date|date created",
     "job_title": "job title|title|position|function|poste|role",
     "is_primary": "is primary|primary|main contact|is main",
-    "sku": "sku|item no|item code|article no|default code|product code|material no|part no|code|ref|artikelnummer",
+    "sku": "sku|item no|item code|article no|default code|product code|material no|part no|"
+    "part number|product number|item number|article number|code|ref|artikelnummer",
     "description": "description|descr|long text|details|desc",
     "category": "category|family|product group|item group|grp|categ|type",
     "unit": "unit|uom|unit of measure|stock uom|einheit|uom code|measure unit",

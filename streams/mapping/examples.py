@@ -116,8 +116,11 @@ def _run(compiled: CompiledDictionary, example: Example, source: Source, number:
                     (number, "table"), f"the dictionary does not read {name}", f"it reads {', '.join(compiled.tables)}"
                 )
             ]
-    for given in example.given:
-        compiled.learn(row_change(compiled, given.table, given.row))
+    for i, given in enumerate(example.given):
+        try:
+            compiled.learn(row_change(compiled, given.table, given.row))
+        except MappingError as error:
+            return [source.problem((number, "given", i), f"cannot be looked into: {error}")]
     change = row_change(compiled, example.table, example.row, example.op, example.before)
     try:
         made = compiled.tables[example.table].map_change(change)

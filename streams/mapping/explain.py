@@ -93,5 +93,6 @@ def _step(step: dict[str, Any]) -> str:
 
 def _lookups(lookup: Lookup | None) -> Iterator[str]:
     while lookup is not None:
-        yield f"{lookup.column} of the row in {lookup.table}; none: {lookup.unknown}"
+        where = "".join(f", {c} = {e.column or repr(e.const)}" for c, e in lookup.where.items())
+        yield f"{lookup.column} of the row in {lookup.table}{where}; none: {lookup.unknown}"
         lookup = lookup.then

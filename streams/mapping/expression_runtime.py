@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from functools import cache
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
+from streams.mapping.cleanse.numbers import DIGITS, EXACT, decimal_of, exactly, opposite
 from streams.mapping.problems import BadValue
+
+_QUOTIENT = Context(prec=DIGITS)
+"""A third has no end, so a quotient is rounded, at a digit that no field has."""
 
 
 def _truth(value: Any) -> bool:
@@ -21,6 +25,10 @@ def _truth(value: Any) -> bool:
 def _equal(left: Any, right: Any) -> bool:
     if (left is True or left is False) != (right is True or right is False):
         return False
+    if left.__class__ is float and right.__class__ is Decimal:
+        left = decimal_of(left)
+    elif right.__class__ is float and left.__class__ is Decimal:
+        right = decimal_of(right)
     return bool(left == right)
 
 
@@ -39,14 +47,13 @@ def _number(value: Any) -> Any:
 
 
 def _pair(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two ints, or two decimals: a float is what its shortest form says, so that nothing is lost on the way."""
     if left.__class__ is Decimal and right.__class__ is Decimal:
         return left, right
     _number(left), _number(right)
-    if isinstance(left, Decimal) and isinstance(right, float):
-        right = Decimal(repr(right))
-    elif isinstance(right, Decimal) and isinstance(left, float):
-        left = Decimal(repr(left))
-    return left, right
+    if left.__class__ is int and right.__class__ is int:
+        return left, right
+    return decimal_of(left), decimal_of(right)
 
 
 def _add(left: Any, right: Any) -> Any:
@@ -55,17 +62,17 @@ def _add(left: Any, right: Any) -> Any:
     if isinstance(left, list) and isinstance(right, list):
         return left + right
     left, right = _pair(left, right)
-    return left + right
+    return left + right if left.__class__ is int else exactly(EXACT.add, left, right)
 
 
 def _subtract(left: Any, right: Any) -> Any:
     left, right = _pair(left, right)
-    return left - right
+    return left - right if left.__class__ is int else exactly(EXACT.subtract, left, right)
 
 
 def _multiply(left: Any, right: Any) -> Any:
     left, right = _pair(left, right)
-    return left * right
+    return left * right if left.__class__ is int else exactly(EXACT.multiply, left, right)
 
 
 def _divide(left: Any, right: Any) -> Any:
@@ -75,7 +82,7 @@ def _divide(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
         quotient = abs(left) // abs(right)
         return quotient if (left < 0) == (right < 0) else -quotient
-    return left / right
+    return _QUOTIENT.divide(left, right)
 
 
 def _remainder(left: Any, right: Any) -> Any:
@@ -87,13 +94,14 @@ def _remainder(left: Any, right: Any) -> Any:
 
 
 def _negative(value: Any) -> Any:
-    return -_number(value)
+    number = _number(value)
+    return -number if number.__class__ is int else opposite(decimal_of(number))
 
 
 def _ordered(value: Any) -> Any:
     if value is None:
         raise BadValue("null has no order (test `x != null` before, or use coalesce(x, 0))", value)
-    return value
+    return decimal_of(value) if value.__class__ is float else value
 
 
 def _size(value: Any) -> int:
@@ -115,26 +123,19 @@ def _string(value: Any) -> str:
 
 
 def _int(value: Any) -> int:
-    number = _decimal(value)
+    number = decimal_of(value)
     whole = int(number)
-    if whole != number and isinstance(value, str):
+    if whole != number:
         raise BadValue("not a whole number", value)
     return whole
 
 
-def _decimal(value: Any) -> Decimal:
-    if value.__class__ is int:
-        return Decimal(value)
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        try:
-            number = Decimal(value if isinstance(value, (str, int)) else repr(value))
-        except InvalidOperation:
-            raise BadValue("not a number", value) from None
-        if number.is_finite():
-            return number
-    raise BadValue("not a number", value)
+def _double(value: Any) -> float:
+    number = decimal_of(value)
+    made = float(number)
+    if Decimal(repr(made)) != number:
+        raise BadValue("more digits than a double holds (decimal(x) holds them)", value)
+    return made
 
 
 def _text(value: Any) -> str:
@@ -179,8 +180,8 @@ RUNTIME: dict[str, Any] = {
     "cel_size": _size,
     "cel_string": _string,
     "cel_int": _int,
-    "cel_double": lambda v: float(_decimal(v)),
-    "cel_decimal": _decimal,
+    "cel_double": _double,
+    "cel_decimal": decimal_of,
     "cel_coalesce": _coalesce,
     "cel_index": _index,
     "cel_lower": lambda v: _text(v).lower(),

@@ -7,6 +7,7 @@ would only follow from a cut (a required field that was cut as wrong) is not tol
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,16 @@ class Looked:
         """Whether it may only come from what was cut out."""
         path = problem.path
         return (
-            bool(path)
-            and any(
-                one[: len(path)] == path or (path[-1] == "fields" and one[:_PART_OF_A_RECORD] == path[:-1])
-                for one in self._cut
+            (
+                bool(path)
+                and any(
+                    one[: len(path)] == path or (path[-1] == "fields" and one[:_PART_OF_A_RECORD] == path[:-1])
+                    for one in self._cut
+                )
             )
-        ) or self.cut_table(problem)
+            or self.cut_table(problem)
+            or (bool(path) and path[-1] == "part_of" and any(len(one) in (2, 4) for one in self._cut))
+        )
 
     def cut_table(self, problem: Problem) -> bool:
         """Whether it names a table that was cut out."""
@@ -59,8 +64,11 @@ class Looked:
         return bool(done)
 
 
-def look(path: Path) -> Looked:
-    """Every fault of a dictionary.yaml (or of the folder that holds it). Never raises DictionaryError."""
+def look(path: Path, systems: Collection[str] | None = None) -> Looked:
+    """Every fault of a dictionary.yaml (or of the folder that holds it). Never raises DictionaryError.
+
+    With `systems`, the folders that there are, its own name is held against its folder's, and those that it refers to against them.
+    """
     file = path / "dictionary.yaml" if path.is_dir() else path
     looked = Looked()
     try:
@@ -73,12 +81,16 @@ def look(path: Path) -> Looked:
     for _ in range(_ROUNDS):
         try:
             looked.dictionary = parse_dictionary(left, source)
-            looked.compiled = compile_dictionary(looked.dictionary)
+            looked.compiled = compile_dictionary(looked.dictionary, systems)
             break
         except DictionaryError as error:
             looked.note(error.problems)
             if not looked.cut(left, error.problems):
                 break
+    folder = file.resolve().parent.name
+    if systems is not None and looked.dictionary is not None and looked.dictionary.system != folder:
+        what = f"{looked.dictionary.system!r} is not the name of its folder, {folder}"
+        looked.problems.append(source.problem(("system",), what, f"say `system: {folder}`, or rename the folder"))
     looked.problems.sort(key=lambda one: (one.line, one.field))
     return looked
 

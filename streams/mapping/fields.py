@@ -8,29 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 from streams.mapping.canon import FieldType
 from streams.mapping.cleanse.numbers import INT_MAX, truth, unscaled, whole_number
-from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.registry import conversions, make
 from streams.mapping.cleanse.text import key_text, tags_of, text_of
-from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant
-from streams.mapping.expression import Expression, ExpressionError, compile_expression
-from streams.mapping.generate import FieldMade, Names
-from streams.mapping.language import Dictionary, Exchange, Lookup, Rule, Table
+from streams.mapping.cleanse.times import FIRST_DAY, LAST_DAY, day, instant, silent
+from streams.mapping.language import Rule
 from streams.mapping.lines import Path_
-from streams.mapping.lookups import LookupTable
-from streams.mapping.memo import Memo, of_pair
-from streams.mapping.problems import BadValue, Problem
-from streams.mapping.rates import RateTable
-from streams.mapping.values import chooser, forgiving, joined, json_path, piece, typed_key
+from streams.mapping.memo import Memo
+from streams.mapping.problems import BadValue
+from streams.mapping.sources import Pointer, SourcePlanner
+from streams.mapping.standards import standard_of
+from streams.mapping.values import chooser, forgiving, json_path, piece
+from streams.model import limits
 from streams.model.ids import ids
 
-Then = Callable[[Callable[[str], str]], None]
 Finish = Callable[[Any], Any]
-Note = Callable[[str, str, object], None]
-"""note(field, reason, value): a value was mended."""
-
 Made = tuple[list[str], str, tuple[str, ...]]
 """Statements that go before, the expression, and the columns that both read."""
 
@@ -38,59 +33,8 @@ _OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
 """Kinds whose own form is an int in this range."""
 
 
-class Shared(Protocol):
-    """What the tables of one dictionary share while they are planned."""
-
-    dictionary: Dictionary
-    lookups: dict[str, LookupTable]
-    rates: RateTable | None
-    note: Note
-    problems: list[Problem]
-    pointed: dict[tuple[str, str | None], Path_]
-    """Records of this system that references point to, with a place where one does."""
-
-    def wrong(self, path: Path_, what: str, right: str = "") -> None: ...
-
-
-class FieldPlanner:
+class FieldPlanner(SourcePlanner):
     """Plans the fields of one table."""
-
-    def __init__(self, shared: Shared, name: str, table: Table, names: Names) -> None:
-        self.all = shared
-        self.name = name
-        self.table = table
-        self.names = names
-        self.path: Path_ = ("tables", name)
-        self.columns: dict[str, None] = dict.fromkeys(table.key)
-        self.structural: dict[str, None] = {}
-        self.required: dict[str, None] = {}
-        self.constants: dict[str, Any] = {}
-        self.temporaries = 0
-        self.kept: list[FieldMade] = []
-
-    def _read(self, columns: tuple[str, ...] | list[str]) -> None:
-        for column in columns:
-            self.columns[column] = None
-
-    def _constant(self, prefix: str, value: Any) -> str:
-        name = f"{prefix}_{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    def _temporary(self) -> str:
-        self.temporaries += 1
-        return f"v_{self.temporaries}"
-
-    def _expression(self, text: str, path: Path_) -> Expression | None:
-        try:
-            expression = compile_expression(text, self.names.local)
-        except ExpressionError as error:
-            self.all.wrong(
-                path, str(error), 'columns stand as they are, texts in quotes: status == "A" && deleted_at == null'
-            )
-            return None
-        self._read(expression.columns)
-        return expression
 
     def made(self, rule: Rule, field: FieldType, path: Path_) -> Made | None:
         """Statements, expression and columns of one field."""
@@ -121,7 +65,7 @@ class FieldPlanner:
             cut = self._constant("piece", piece(rule.split, rule.part))
             then(lambda v: f"{cut}({v})")
         if rule.typed is not None:
-            self._typed(rule, field, path, then)
+            self._typed(rule.typed, field, rule.lookup, rule, path, then)
         for i, step in enumerate(rule.steps):
             columns += self._step(rule, step, field, (*path, "steps", i), then)
         if rule.lookup is not None:
@@ -141,113 +85,6 @@ class FieldPlanner:
             self.required.update(dict.fromkeys(read))
         return statements, python, read
 
-    def _origin(self, rule: Rule, field: FieldType, path: Path_) -> tuple[str, tuple[str, ...]]:
-        if rule.column is not None:
-            return self.names.local(rule.column), (rule.column,)
-        if rule.expr is not None:
-            expression = self._expression(rule.expr, (*path, "expr"))
-            return (expression.python, expression.columns) if expression else ("None", ())
-        columns = rule.columns or ()
-        local = [self.names.local(c) for c in columns]
-        if field.ref is not None:
-            known = " and ".join(f"{c} is not None" for c in local)
-            if len(local) == 1:
-                return local[0], columns
-            return f"('|'.join(({', '.join(f'key_part({c})' for c in local)})) if {known} else None)", columns
-        joiner = self._constant("joined", joined(rule.join))
-        return f"{joiner}({', '.join(local)})", columns
-
-    def _typed(self, rule: Rule, field: FieldType, path: Path_, then: Then) -> None:
-        wrong = [e for e in (rule.typed or {}).values() if e != (rule.entity or field.ref)]
-        if field.ref is None or wrong:
-            self.all.wrong(
-                (*path, "typed"),
-                f"points to {', '.join(wrong) or 'nothing: this field is no reference'}",
-                f"this field takes a {rule.entity or field.ref}",
-            )
-            return
-        reader = self._constant("typed", typed_key(frozenset(rule.typed or {})))
-        then(lambda v: f"{reader}({v})")
-
-    def _step(
-        self, rule: Rule, step: str | dict[str, Any], field: FieldType, path: Path_, then: Then
-    ) -> tuple[str, ...]:
-        dictionary = self.all.dictionary
-        zone = rule.timezone or self.table.timezone or dictionary.timezone
-        note, name = self.all.note, f"{self.name}: {field.name}"
-        try:
-            made = make(
-                step, country=dictionary.country, timezone=zone, note=lambda reason, value: note(name, reason, value)
-            )
-        except ValueError as error:
-            self.all.wrong(path, str(error), "docs/guides/conversions.md lists the conversions")
-            return ()
-        call = self._constant(f"step_{made.name}", made.convert)
-        others = [self.names.local(c) for c in made.columns]
-        plain = "{}(" + ", ".join(["{}", *others]) + ")"
-        if made.pure and not others:
-            memo = self._constant("memo", Memo(made.convert))
-            then(lambda v: f"{memo}[{v}] if {v}.__class__ is str or {v}.__class__ is int else {plain.format(call, v)}")
-        elif made.pure and len(others) == 1:
-            memo = self._constant("memo", Memo(of_pair(made.convert)))
-            both = f"{others[0]}.__class__ is str"
-            then(lambda v: f"{memo}[{v}, {others[0]}] if {v}.__class__ is str and {both} else {plain.format(call, v)}")
-        else:
-            then(lambda v: plain.format(call, v))
-        return made.columns
-
-    def _lookup(self, rule: Rule, lookup: Lookup, field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
-        seen: Lookup | None = lookup
-        extra: tuple[str, ...] = ()
-        while seen is not None:
-            table = self.all.dictionary.tables.get(seen.table)
-            if table is None:
-                near = get_close_matches(seen.table, self.all.dictionary.tables, n=1)
-                self.all.wrong(
-                    (*path, "table"),
-                    f"{seen.table!r} is not captured",
-                    f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
-                )
-                return extra
-            by = seen.by or table.key
-            if len(by) != 1:
-                self.all.wrong(
-                    path, f"{seen.table} is looked up by {len(by)} columns", "a lookup goes by one column: say `by:`"
-                )
-                return extra
-            getter = self._constant("lookup", self.all.lookups[lookup_name(seen, by)].getter(seen.column, seen.unknown))
-            then(lambda v, g=getter: f"{g}({v})")  # type: ignore[misc]
-            for i, step in enumerate(seen.steps):
-                extra += self._step(rule, step, field, (*path, "steps", i), then)
-            path, seen = (*path, "then"), seen.then
-        return extra
-
-    def _exchange(self, rule: Rule, exchange: Exchange, field: FieldType, path: Path_, then: Then) -> tuple[str, ...]:
-        """Convert an amount, and keep the rate, its day and the original in the record's attributes."""
-        rates = self.all.rates
-        if rates is None or rates.table not in self.all.dictionary.tables:
-            self.all.wrong(
-                path, "there is no table of rates", "say `rates:` beside `tables:`, and list its table there"
-            )
-            return ()
-        if field.kind != "decimal" or rule.round is None:
-            self.all.wrong(
-                path, "a product has more decimals than the field", "say `round:` too; only decimals convert"
-            )
-            return ()
-        if rule.column is None:
-            self.all.wrong(path, "only a `column` is converted", "put the amount in one column")
-            return ()
-        extra = (exchange.currency, exchange.on)
-        given = ", ".join(self.names.local(c) for c in extra)
-        call = self._constant("convert", rates.converter(exchange.to))
-        then(lambda v: f"{call}({v}, {given})")
-        for what in ("rate", "rate_date", "original"):
-            keep = self._constant("keep", rates.keeper(exchange.to, what))
-            python = f"{keep}({self.names.local(rule.column)}, {given})"
-            self.kept.append((f"{field.name}_{what}", [], python, (rule.column, *extra)))
-        return extra
-
     # ---- the end of a field: value map, type, default ----
 
     def _finish(self, rule: Rule, field: FieldType, path: Path_) -> Finish | None:
@@ -256,6 +93,8 @@ class FieldPlanner:
             self.all.wrong((*path, "round"), f"`{field.name}` is {field.kind}, not a decimal", "take it out")
         if (rule.unit is not None) and field.kind != "timestamp":
             self.all.wrong((*path, "unit"), f"`{field.name}` is {field.kind}, not a timestamp", "take it out")
+        if "timezone" in rule.model_fields_set and not self._tells_time(rule, field):
+            self.all.wrong((*path, "timezone"), f"`{field.name}` is {field.kind}, not a time", "take it out")
         for name in ("entity", "system", "typed", "namespace"):
             if name in rule.model_fields_set and field.ref is None:
                 self.all.wrong((*path, name), f"`{field.name}` is no reference", "take it out")
@@ -265,11 +104,18 @@ class FieldPlanner:
         if field.kind == "timestamp":
             dictionary = self.all.dictionary
             zone = rule.timezone or self.table.timezone or dictionary.timezone
-            note, name = self.all.note, f"{self.name}: {field.name}"
-            return instant(rule.unit or "micros", zone, lambda reason, value: note(name, reason, value))
+            return instant(rule.unit or "micros", zone, self._noting(path))
         return {"text": text_of, "int": whole_number, "bool": truth, "date": day, "tags": tags_of, "ref": key_text}[
             field.kind
         ]
+
+    @staticmethod
+    def _tells_time(rule: Rule, field: FieldType) -> bool:
+        steps = (*rule.steps, *(rule.lookup.steps if rule.lookup is not None else ()))
+        names = {step if isinstance(step, str) else next(iter(step), "") for step in steps}
+        return field.kind == "timestamp" or any(
+            "timezone" in known.options for n in names if (known := conversions().get(n))
+        )
 
     def _converted(self, value: Any, field: FieldType, finish: Finish, path: Path_) -> Any:
         """A value that stands in the dictionary itself, in the field's type."""
@@ -282,6 +128,15 @@ class FieldPlanner:
             return None
         if field.allowed and made not in field.allowed:
             self.all.wrong(path, f"{value!r} is not a value of `{field.name}`", f"one of {', '.join(field.allowed)}")
+        standard = standard_of(field.name) if field.kind == "text" and path[4] == "fields" else None
+        if standard is not None:
+            try:
+                clean = make(standard, country=self.all.dictionary.country, timezone="UTC", note=silent).convert(made)
+            except BadValue as error:
+                self.all.wrong(path, str(error), f"`{field.name}` is as the conversion `{standard}` gives it")
+                return None
+            if clean != made:
+                self.all.wrong(path, f"{value!r} is not as other systems' values come", f"write {clean}")
         return made
 
     def _const(self, rule: Rule, field: FieldType, path: Path_) -> Made | None:
@@ -306,7 +161,9 @@ class FieldPlanner:
             made = {k: self._converted(v, field, finish, (*path, "values", k)) for k, v in rule.values.items()}
             return self._choice(made, rule.unknown, field, value, finish)
         return (
-            self._ref_python(rule, field, value, path) if field.ref is not None else self._plain(field, value, finish)
+            self._ref_python(rule, field, value, path)
+            if field.ref is not None
+            else self._plain(field, value, finish, made=rule.column is None or value != self.names.local(rule.column))
         )
 
     def _forgiving(
@@ -320,9 +177,7 @@ class FieldPlanner:
                 "say `bad: null`",
             )
         result, original = self._temporary(), self._temporary()
-        handler = self._constant(
-            "bad", forgiving(rule.bad == "pass", lambda r, v: self.all.note(f"{self.name}: {field.name}", r, v))
-        )
+        handler = self._constant("bad", forgiving(rule.bad == "pass", self._noting(path)))
         inner = [f"    {s}" for s in statements]
         statements[:] = [
             f"{original} = None",
@@ -365,12 +220,27 @@ class FieldPlanner:
         key = f"{temporary} if {temporary}.__class__ is str else key_text({temporary})"
         if rule.namespace is not None:
             key = f"{rule.namespace + ':'!r} + ({key})"
-        if system == self.all.dictionary.system and entity is not None:
-            self.all.pointed.setdefault((entity, rule.namespace), path)
+        if rule.entity not in (None, field.ref):
+            self.all.wrong((*path, "entity"), f"`{field.name}` is a {field.ref}, not a {rule.entity}", "take it out")
+        elif system == self.all.dictionary.system and entity is not None:
+            self.all.pointers.append(Pointer(entity, rule.namespace, path, self._columns_of(rule)))
+        elif self.all.systems is not None and system not in self.all.systems:
+            near = get_close_matches(system, self.all.systems, n=1)
+            self.all.wrong(
+                (*path, "system"),
+                f"there is no system {system!r}",
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(self.all.systems))}",
+            )
         known = self._constant("ids", ids(system, str(entity)))
         return f"({known}[{key}] if ({temporary} := {value}) is not None and {temporary} != '' else None)"
 
-    def _plain(self, field: FieldType, value: str, finish: Finish) -> str:
+    @staticmethod
+    def _columns_of(rule: Rule) -> int | None:
+        if rule.expr is not None:
+            return None
+        return len(rule.columns) if rule.columns is not None and rule.lookup is None else 1
+
+    def _plain(self, field: FieldType, value: str, finish: Finish, made: bool) -> str:
         """The type's own form passes untouched; all else goes through its conversion."""
         head, name = "", value
         if not value.isidentifier():
@@ -388,13 +258,11 @@ class FieldPlanner:
             memo = self._constant("memo", Memo(finish))
             known = f"{memo}[{name}] if {name}.__class__ is str or {name}.__class__ is float else {call}({name})"
             return f"(({known}) if {first} is not None else None)"
+        if field.kind == "text" and made:  # a column's own text is not too long, or it would not have been decoded
+            fits = f"{first}.__class__ is str and len({name}) <= {limits.TEXT}"
+            return f"({name} if {fits} or {name} is None else {call}({name}))"
         if field.kind == "text":
             return f"({name} if {first}.__class__ is str or {name} is None else {call}({name}))"
         if field.kind == "bool":
             return f"({name} if {first} is True or {name} is False or {name} is None else {call}({name}))"
         return f"({call}({name}) if {first} is not None else None)"
-
-
-def lookup_name(lookup: Lookup, by: tuple[str, ...]) -> str:
-    """What names a table that is looked into, with the column that it is looked up by."""
-    return f"{lookup.table} by {by[0]}"

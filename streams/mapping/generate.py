@@ -65,6 +65,11 @@ class TablePlan:
     """What the expressions call, by the name that they use."""
 
 
+def unreadable(column: str) -> bool:
+    """Whether no struct of msgspec can have a field of that name."""
+    return any(c in '"\\' or c < " " for c in column)
+
+
 class Names:
     """A Python name for each column: its own if Python can spell it, else col_<n>."""
 

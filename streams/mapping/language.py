@@ -29,7 +29,19 @@ from streams.mapping.problems import DictionaryError, Problem
 
 
 def _listed(value: Any) -> Any:
+    """One text for a list of one. A comma in it is nearly always a list without its brackets."""
+    if isinstance(value, str) and "," in value:
+        raise ValueError(
+            f"{value!r} would be one column with a comma in its name: write [{value}], or [{value!r}] if it is"
+        )
     return [value] if isinstance(value, str) else value
+
+
+def _distinct(columns: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice: each column of a key stands in it once")
+    return columns
 
 
 def _zone(name: str) -> str:
@@ -46,6 +58,7 @@ Column = Annotated[
     str, Field(min_length=1, description="a column's name exactly as the database has it, capitals and blanks too")
 ]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_listed), Field(min_length=1)]
+KeyColumns = Annotated[Columns, AfterValidator(_distinct)]
 Zone = Annotated[str, AfterValidator(_zone), Field(description="IANA time zone, e.g. Asia/Shanghai")]
 Namespace = Annotated[
     str | None,
@@ -60,6 +73,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _short(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Equal(_Part):
+    """What a column of a looked-up row must be: the value of a column of this row, or a constant."""
+
+    column: Column | None = None
+    const: str | int | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Equal:
+        if (self.column is None) == (self.const is None):
+            raise ValueError("needs one of column and const: {language: lang_code} or {language: {const: EN}}")
+        return self
+
+
 class Lookup(_Part):
     """A value that stands in another captured table: a code's text, a stage's name, the order of a picking."""
 
@@ -67,8 +97,13 @@ class Lookup(_Part):
         description="the table to look into; it must be listed under `tables` (`to: []` if it makes no record)"
     )
     column: Column = Field(description="the column whose value is wanted")
-    by: Columns = Field(
-        default=(), description="columns of that table that the value is looked up by; default: its key"
+    by: KeyColumns = Field(
+        default=(),
+        description="the column of that table that the value is looked up by; default: its key, without the columns of `where`",
+    )
+    where: dict[Column, Annotated[Equal, BeforeValidator(_short)]] = Field(
+        default={},
+        description="further columns of that table, each with what it must be: a column of this row, or {const: …} (client, language)",
     )
     unknown: Literal["wait", "reject", "pass", "null"] = Field(
         default="wait",
@@ -78,7 +113,15 @@ class Lookup(_Part):
         default=(),
         description="conversions of the value that was found, in order; those of the rule come before it is looked up",
     )
+    typed: dict[str, str] | None = Field(
+        default=None,
+        description="for what was found: a reference with a type in its text ('sale.line,1'), as in a rule",
+    )
     then: Lookup | None = Field(default=None, description="look the found value up again (chained references)")
+
+    def keyed_by(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        """The column that the value is looked up by, as one; `key` is the table's."""
+        return self.by or tuple(column for column in key if column not in self.where)
 
 
 class Rates(_Part):
@@ -118,7 +161,8 @@ class Rule(_Part):
     )
     typed: dict[str, str] | None = Field(
         default=None,
-        description="for references with a type in their text ('sale.line,1'): type -> entity; other types are null",
+        description="for references with a type in their text ('sale.line,1'): type -> entity, or -> the table of the `lookup`;"
+        " other types are null",
     )
     steps: tuple[str | dict[str, Any], ...] = Field(
         default=(), description="conversions in order: a name, or a name with its options"
@@ -172,10 +216,6 @@ class Rule(_Part):
         return self
 
 
-def _short(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
-
-
 RuleOrColumn = Annotated[Rule, BeforeValidator(_short)]
 
 
@@ -204,7 +244,7 @@ class Target(_Part):
     """One canonical record that each row of a table makes."""
 
     entity: str = Field(description="a canonical entity: customer, sales_order_line, …")
-    key: Columns | None = Field(
+    key: KeyColumns | None = Field(
         default=None, description="columns that name the record in its system; default: the table's key"
     )
     namespace: Namespace = None
@@ -222,10 +262,6 @@ class Target(_Part):
         description="the record whose aggregate this one joins; default: the reference field that the model names",
     )
     same_as: Reference | None = Field(default=None, description="the record in another system that this one is")
-    match: tuple[str, ...] = Field(
-        default=(),
-        description="canonical fields by which people know it in another system; the keys that link are `match` in ownership.yaml",
-    )
     fields: dict[str, RuleOrColumn] = Field(default={}, description="canonical field -> how it is made")
     attributes: dict[str, RuleOrColumn] = Field(
         default={}, description="company-specific extras, kept as text in the `attributes` map"
@@ -235,7 +271,7 @@ class Target(_Part):
 class Table(_Part):
     """One table that is captured."""
 
-    key: Columns = Field(description="columns of the primary key, or of a unique key if there is none")
+    key: KeyColumns = Field(description="columns of the primary key, or of a unique key if there is none")
     to: tuple[Target, ...] = Field(
         description="the records that each row makes; empty for a table that is only looked into"
     )
@@ -308,7 +344,9 @@ def parse_dictionary(data: Any, source: Source) -> Dictionary:
     return dictionary
 
 
-_MODELS: dict[str, type[BaseModel]] = {m.__name__: m for m in (Dictionary, Table, Target, Rule, Reference, Lookup)}
+_MODELS: dict[str, type[BaseModel]] = {
+    m.__name__: m for m in (Dictionary, Table, Target, Rule, Reference, Lookup, Equal)
+}
 
 
 def _model_at(path: Path_) -> type[BaseModel]:
@@ -325,6 +363,8 @@ def _model_at(path: Path_) -> type[BaseModel]:
             model = Reference
         elif step in ("lookup", "then"):
             model = Lookup
+        elif model is Lookup and step == "where":
+            model = Equal
         elif step in ("rates", "convert"):
             model = Rates if step == "rates" else Exchange
     return model
@@ -335,7 +375,11 @@ def _explained(source: Source, fault: Any) -> Problem:
     path: Path_ = tuple(fault["loc"])
     kind, given = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
-        words = list(_model_at(path[:-1]).model_fields)
+        model = _model_at(path[:-1])
+        words = list(model.model_fields)
+        if model is Target and path[-1] == "match":
+            right = "take it out: which records are one is said by `match` of their entity in ownership.yaml, for all systems"
+            return source.problem(path, "is not said by a dictionary", right)
         near = get_close_matches(str(path[-1]), words, n=1)
         right = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(words)}"
         return source.problem(path, "is not a word of the language here", right)

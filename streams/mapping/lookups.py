@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.mapping.cleanse.text import key_text
+from streams.mapping.cleanse.text import key_part, key_text
 from streams.mapping.problems import BadValue
 from streams.model.change import UNCHANGED, Position, RowChange
 
@@ -26,6 +26,11 @@ def identity_of(change: RowChange, attribute: Callable[[str], str], key_columns:
     return "|".join(part(attribute(c)) for c in key_columns)
 
 
+def composed(*parts: Any) -> str:
+    """The key of a row as one text."""
+    return key_text(parts[0]) if len(parts) == 1 else "|".join(map(key_part, parts))
+
+
 class LookupPending(Exception):
     """A lookup found no row, and its rule says to wait for it."""
 
@@ -36,7 +41,7 @@ class LookupPending(Exception):
 
 
 class LookupTable:
-    """Rows of one table by one column."""
+    """Rows of one table by the columns `by`."""
 
     def __init__(self, table: str, by: tuple[str, ...]) -> None:
         self.table = table
@@ -79,16 +84,22 @@ class LookupTable:
         row = change.after
         if row is None:
             return self.put(identity, change.position, None, None)
-        by = getattr(row, attribute(self.by[0]))
-        key = None if by is None or by is UNCHANGED else key_text(by)
+        by = [getattr(row, attribute(c)) for c in self.by]
+        known = all(part is not None and part is not UNCHANGED for part in by)
+        key = composed(*by) if known else None
         return self.put(identity, change.position, key, tuple(getattr(row, attribute(c)) for c in self.columns))
 
     def getter(self, column: str, unknown: str) -> Callable[[Any], Any]:
-        """A function from a key to the column's value, by the rule for what is not there."""
+        """A function from a key (a value for each column of `by`) to the column's value, by the rule for what is not there."""
         slot, rows = self.slot(column), self._rows
 
-        def get(value: Any) -> Any:
-            row = rows.get(value if value.__class__ is str else key_text(value))
+        def get(value: Any, *more: Any) -> Any:
+            if not more:
+                row = rows.get(value if value.__class__ is str else key_text(value))
+            elif None in more:
+                raise BadValue(f"{self.table} is looked into by a column that is null", (value, *more))
+            else:
+                row = rows.get(composed(value, *more))
             if row is not None:
                 return row[slot]
             if unknown == "null":
@@ -96,7 +107,7 @@ class LookupTable:
             if unknown == "pass":
                 return value
             if unknown == "reject":
-                raise BadValue(f"{self.table} has no such row", value)
-            raise LookupPending(self.table, value)
+                raise BadValue(f"{self.table} has no such row", (value, *more) if more else value)
+            raise LookupPending(self.table, (value, *more) if more else value)
 
         return get

@@ -6,33 +6,54 @@ the list of problems, all of it, with its line.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from streams.mapping.canon import EntityType, FieldType, entity_type, entity_types
-from streams.mapping.fields import FieldPlanner, Note
-from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan
+from streams.mapping.fields import FieldPlanner
+from streams.mapping.generate import FieldMade, KeyPlan, Names, TablePlan, TargetPlan, unreadable
 from streams.mapping.language import Dictionary, Reference, Rule, Source, Table, Target
 from streams.mapping.lines import Path_
 from streams.mapping.lookups import LookupTable
 from streams.mapping.problems import Problem
 from streams.mapping.rates import RateTable
+from streams.mapping.sources import Note, Pointer
 from streams.model.ids import ids
+
+
+def _ancestors(entity: EntityType) -> Iterator[str]:
+    """The entities in whose aggregate it lives, the nearest first."""
+    seen: EntityType | None = entity
+    while seen is not None and seen.parent is not None:
+        yield seen.parent
+        seen = entity_type(seen.parent)
+
+
+def _one_of(systems: Collection[str] | None, own: str) -> str:
+    others = sorted(set(systems or ()) - {own})
+    return f": {' or '.join(others)}" if others else ""
 
 
 class Planner:
     """Plans the tables of one dictionary and gathers what is wrong with them."""
 
     def __init__(
-        self, dictionary: Dictionary, lookups: dict[str, LookupTable], rates: RateTable | None, note: Note
+        self,
+        dictionary: Dictionary,
+        lookups: dict[str, LookupTable],
+        rates: RateTable | None,
+        note: Note,
+        systems: Collection[str] | None,
     ) -> None:
         self.dictionary = dictionary
         self.source: Source = dictionary.source
         self.lookups = lookups
         self.rates = rates
         self.note = note
+        self.systems = systems
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.pointed: dict[tuple[str, str | None], Path_] = {}
+        self.pointers: list[Pointer] = []
 
     def wrong(self, path: Path_, what: str, right: str = "") -> None:
         problem = self.source.problem(path, what, right)
@@ -44,27 +65,53 @@ class Planner:
 
     def whole(self) -> None:
         """What only all tables together show: keys that would be taken for one another, references to nothing."""
-        makers: dict[tuple[str, str | None], tuple[Path_, str]] = {}
+        makers: dict[tuple[str, str | None], tuple[str, tuple[str, ...]]] = {}
+        parts: list[Pointer] = []
         for name, table in self.dictionary.tables.items():
             for i, target in enumerate(table.to):
                 path: Path_ = ("tables", name, "to", i)
                 made = (target.entity, target.namespace)
+                key = target.key or table.key
                 if target.part_of:
+                    if target.fields or target.attributes:
+                        parts.append(Pointer(*made, path, len(key)))
                     continue
                 if made in makers:
                     self.wrong(
                         path,
-                        f"{makers[made][1]} makes a {target.entity} too: rows with equal keys would become one record",
+                        f"{makers[made][0]} makes a {target.entity} too: rows with equal keys would become one record",
                         "give one of them a `namespace`, or say `part_of: true` if its rows belong to the other's",
                     )
-                makers.setdefault(made, (path, name))
-        for (entity, namespace), path in self.pointed.items():
-            if (entity, namespace) not in makers:
-                space = f" in the namespace {namespace}" if namespace else ""
-                what = f"points to a {entity}{space}, which no table of this dictionary makes"
+                makers.setdefault(made, (name, key))
+        told: set[tuple[str, str | None]] = set()
+        for one in self.pointers:
+            made = (one.entity, one.namespace)
+            if made not in makers and made not in told:
+                what = f"points to a {one.record}, which no table of this dictionary makes"
                 self.warnings.append(
-                    self.source.problem(path, what, "map its table, or name the `system` whose key it is")
+                    self.source.problem(one.path, what, "map its table, or name the `system` whose key it is")
                 )
+                told.add(made)
+        if self.problems:  # what is wrong with a record may be why another does not fit it
+            return
+        for one in parts:
+            if (one.entity, one.namespace) not in makers:
+                what = (
+                    f"adds to a {one.record}, which no table of this dictionary makes: nothing would come of its rows"
+                )
+                self.wrong((*one.path, "part_of"), what, "map the table that makes it, or take `part_of` out")
+        for one in (*self.pointers, *parts):
+            table_name, key = makers.get((one.entity, one.namespace), ("", ()))
+            if key and one.columns is not None and one.columns != len(key):
+                self.wrong(
+                    (*one.path, "key") if one in parts else one.path,
+                    f"{_columns(one.columns)}, and the key of a {one.record} ({table_name}) has {len(key)}: {', '.join(key)}",
+                    f"name all of them, in that order: {'key' if one in parts else 'columns'}: [{', '.join(key)}]",
+                )
+
+
+def _columns(number: int) -> str:
+    return "has one column" if number == 1 else f"has {number} columns"
 
 
 class _TablePlanner(FieldPlanner):
@@ -81,6 +128,18 @@ class _TablePlanner(FieldPlanner):
         targets = [self._target(t, (*self.path, "to", i)) for i, t in enumerate(self.table.to)]
         for column in self.table.key:
             self.structural[column] = None
+        for column in self.columns:
+            if unreadable(column):
+                what = f"the column {column!r} has a quote, a backslash or a control character in its name"
+                self.all.wrong(self.path, what, "such a column cannot be read: rename it in the source")
+        for column in self.table.optional:
+            if column not in self.columns:
+                near = get_close_matches(column, self.columns, n=1)
+                self.all.wrong(
+                    (*self.path, "optional"),
+                    f"nothing reads {column!r} of this table",
+                    f"did you mean {near[0]}?" if near else f"take it out; read are {', '.join(self.columns)}",
+                )
         return TablePlan(
             system=self.all.dictionary.system,
             name=self.name,
@@ -118,6 +177,12 @@ class _TablePlanner(FieldPlanner):
         same_as, _ = (
             self._reference(target.same_as, target.entity, (*path, "same_as")) if target.same_as else ("None", ())
         )
+        if target.same_as is not None and target.same_as.system is None:
+            self.all.wrong(
+                (*path, "same_as"),
+                "does not say whose key this is",
+                f"add `system:`, the other system{_one_of(self.all.systems, self.all.dictionary.system)}",
+            )
         self.kept = []
         fields = [self._field(n, r, entity, (*path, "fields", n)) for n, r in target.fields.items()]
         own = [self._attribute(n, r, (*path, "attributes", n)) for n, r in target.attributes.items()]
@@ -132,9 +197,6 @@ class _TablePlanner(FieldPlanner):
                         f"{entity.name} needs the field `{name}`",
                         f"add `{name}: <column>`, or `part_of: true` if another table gives it",
                     )
-        for name in target.match:
-            if name not in entity.fields:
-                self.all.wrong((*path, "match"), f"{entity.name} has no field {name!r}", self._near(name, entity))
         return TargetPlan(
             entity=target.entity,
             ids=self._constant("ids", ids(self.all.dictionary.system, target.entity)),
@@ -190,6 +252,14 @@ class _TablePlanner(FieldPlanner):
         if target.parent is not None:
             if entity.parent is None:
                 self.all.wrong((*path, "parent"), f"{entity.name} has no parent in the model", "take it out")
+                return "None", ()
+            allowed = [entity.parent] if entity.is_line else list(_ancestors(entity))
+            if target.parent.entity not in (None, *allowed) and entity_type(str(target.parent.entity)) is not None:
+                self.all.wrong(
+                    (*path, "parent", "entity"),
+                    f"a {entity.name} does not belong to a {target.parent.entity}",
+                    f"its parent is a {' or a '.join(allowed)}",
+                )
                 return "None", ()
             return self._reference(target.parent, entity.parent, (*path, "parent"))
         if entity.parent is None:

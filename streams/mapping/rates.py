@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from streams.mapping.cleanse.numbers import decimal_of
+from streams.mapping.cleanse.numbers import EXACT, decimal_of, exactly
 from streams.mapping.cleanse.text import key_text, text_of
 from streams.mapping.cleanse.times import DAY, FIRST_DAY, LAST_DAY, day
 from streams.mapping.language import Rates
@@ -88,7 +88,7 @@ class RateTable:
             source = _currency(currency)
             if source == to:
                 return decimal_of(amount)
-            return decimal_of(amount) * self.find(source, to, any_day(_given(on)))[1]
+            return exactly(EXACT.multiply, decimal_of(amount), self.find(source, to, any_day(_given(on)))[1])
 
         return convert
 

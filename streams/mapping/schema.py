@@ -42,6 +42,8 @@ def dictionary_schema() -> dict[str, Any]:
         for name in names:
             values = parts[part]["properties"][name]
             values["additionalProperties"] = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Rule"}]}
+    where = parts["Lookup"]["properties"]["where"]
+    where["additionalProperties"] = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Equal"}]}
     parts["Target"]["properties"]["parent"]["anyOf"].append({"type": "string", "minLength": 1})
     for part, name in [
         ("Table", "key"),

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
+from streams.mapping.cleanse.numbers import LONGEST
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue
 
@@ -59,7 +61,7 @@ def json_path(path: str) -> Convert:
                 raise ValueError(f"{path!r} is not a path: a name must follow the dot")
     if not steps:
         raise ValueError(f"{path!r} is an empty path")
-    decode = msgspec.json.Decoder().decode
+    decode = msgspec.json.Decoder(float_hook=_number).decode
 
     def read(value: Any) -> Any:
         found = find(value)
@@ -91,6 +93,14 @@ def json_path(path: str) -> Convert:
         return value
 
     return read
+
+
+def _number(text: str) -> Decimal | str:
+    """A number of a JSON text, digit for digit: a float would cut a long amount. One that is no decimal of ours stays a text."""
+    try:
+        return Decimal(text) if len(text) <= LONGEST else text
+    except InvalidOperation:
+        return text
 
 
 def chooser(values: dict[str, Any], unknown: str, finish: Convert, allowed: Iterable[str] = ()) -> Convert:
@@ -130,11 +140,12 @@ def typed_key(types: frozenset[str]) -> Convert:
     return read
 
 
-def forgiving(keep: bool, note: Callable[[str, object], None]) -> Callable[[BadValue, Any], Any]:
+def forgiving(keep: bool, note: Callable[[str, object, str], None]) -> Callable[[BadValue, Any], Any]:
     """A function for a value that was rejected: it notes why, and gives null, or the text as it came."""
+    kind = "passed as it is" if keep else "taken as null"
 
     def forgive(fault: BadValue, value: Any) -> Any:
-        note(f"{fault.reason}, {'passed as it is' if keep else 'taken as null'}", value)
+        note(kind, value, fault.reason)
         return text_of(value) if keep and value is not None else None
 
     return forgive

@@ -26,6 +26,7 @@ def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
     systems = load_systems(settings) if systems is None else systems
     steps = [Step("hub", name, "migrate") for name in pending(settings.hub)]
     steps += [Step("topic", name, "create") for name in topics.missing_topics(settings, systems)]
+    steps += [Step("topic", name, "widen") for name in topics.narrow_topics(settings, systems)]
     steps += [Step("schema", subject, action) for subject, action in pending_schemas(settings.registry)]
     for system in systems:
         action = connectors.differs(settings, system)
@@ -50,6 +51,7 @@ def apply(
     if "topic" in kinds:
         progress("topics")
         topics.create_topics(settings, topics.missing_topics(settings, systems))
+        topics.widen_topics(settings, topics.narrow_topics(settings, systems))
     changed = {step.name for step in steps if step.kind == "connector"}
     for system in systems:
         if system.source["name"] in changed:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from streams.errors import EnvironmentFault
+from streams.model import limits
 from streams.model.entities import ENTITIES
 from streams.provision.systems import System
 from streams.settings import Settings
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)
 
-MAX_DOCUMENT_BYTES = str(8 * 1024 * 1024)
-"""An order of ten thousand lines takes 1.3 MB; a broker by itself takes 1 MB."""
+_WIDTH = "max.message.bytes"
 
 
 def change_topics() -> list[str]:
@@ -24,9 +25,9 @@ def change_topics() -> list[str]:
 
 def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
     """topic → its configuration."""
-    kept = {"cleanup.policy": "delete", "retention.ms": WEEK_MS, "compression.type": "producer"}
-    compacted = {"cleanup.policy": "compact", "compression.type": "producer", "min.cleanable.dirty.ratio": "0.5"}
-    compacted["max.message.bytes"] = MAX_DOCUMENT_BYTES
+    wide = {"compression.type": "producer", _WIDTH: str(limits.TOPIC)}
+    kept = {**wide, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
+    compacted = {**wide, "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.5"}
     wanted = {topic: kept for system in systems for topic in system.topics}
     wanted |= {topic: kept for topic in change_topics()}
     wanted |= {entity.topic: compacted for entity in ENTITIES.values() if entity.topic}
@@ -45,6 +46,39 @@ def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[
             remedy="`opshub up` starts the native stack",
         ) from error
     return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
+
+
+def narrow_topics(settings: Settings, systems: list[System]) -> list[str]:
+    """Those of `wanted_topics` that are there and refuse a record which our workers may produce: a lane could not go on."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    wanted = wanted_topics(systems)
+    try:
+        there = admin.list_topics(timeout=10).topics
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wanted if name in there]
+        told = {one.name: future.result(10) for one, future in admin.describe_configs(asked).items()} if asked else {}
+    except KafkaException as error:
+        raise EnvironmentFault(
+            f"Kafka does not tell how its topics are set: {error.args[0].str()}",
+            remedy="the client needs the right DescribeConfigs on them",
+        ) from error
+    return sorted(name for name, config in told.items() if int(config[_WIDTH].value) < limits.TOPIC)
+
+
+def widen_topics(settings: Settings, names: list[str]) -> None:
+    """Let these topics take records of 8 MB."""
+    if not names:
+        return
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    wide = ConfigEntry(_WIDTH, str(limits.TOPIC), incremental_operation=AlterConfigOpType.SET)
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[wide]) for name in names]
+    for topic, future in admin.incremental_alter_configs(asked).items():
+        try:
+            future.result(30)
+        except KafkaException as error:
+            raise EnvironmentFault(
+                f"Kafka did not let {topic.name} take larger records: {error.args[0].str()}",
+                remedy=f"set {_WIDTH}={limits.TOPIC} on it, or give the client the right AlterConfigs",
+            ) from error
 
 
 def offsets(settings: Settings, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:

@@ -39,10 +39,12 @@ class Health:
         counts: dict[str, Counter[str]],
         latencies: list[int],
         slowest: Slowest,
+        notes: Counter[tuple[str, str, str, str]] | None = None,
         *,
         stuck_after: float = 120.0,
     ) -> None:
         self._slowest = slowest
+        self._notes = notes if notes is not None else Counter()
         self._app = app
         self._counts = counts
         self._latencies = latencies
@@ -54,13 +56,19 @@ class Health:
             "opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry
         )
         self._events = Metric("opshub_events", "what the steps counted", ["lane", "what"], registry=self.registry)
+        self._mended = Metric(
+            "opshub_notes",
+            "values that a dictionary mended or forgave",
+            ["system", "table", "field", "kind"],
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "opshub_commit_to_hub_seconds",
             "from the source's commit to the hub's",
             buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60),
             registry=self.registry,
         )
-        self._told: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, ...], int] = {}
 
     @property
     def waiting(self) -> str | None:
@@ -98,6 +106,9 @@ class Health:
                 if count > told:
                     self._events.labels(name, what).inc(count - told)
                     self._told[name, what] = count
+        for where, count in self._notes.items():
+            self._mended.labels(*where).inc(count - self._told.get(where, 0))
+            self._told[where] = count
         histogram = self._histogram
         return {
             "name": self._app.settings.worker_name,
@@ -105,6 +116,10 @@ class Health:
             "up_s": round(time.time() - self.started, 1),
             "waiting": self.waiting,
             "lanes": lanes,
+            "notes": [
+                dict(zip(("system", "table", "field", "kind", "count"), (*where, count), strict=True))
+                for where, count in self._notes.items()
+            ],
             "latency": {
                 "count": histogram.get_total_count(),
                 "slowest": dict(zip(("us", "aggregate"), self._slowest(False), strict=True)),

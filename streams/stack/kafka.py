@@ -14,7 +14,7 @@ from streams.settings import Settings
 from streams.stack.processes import tail
 from streams.stack.server import Server, java, write_config
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # as streams.model.limits.TOPIC
 
 LOG4J = """\
 status = warn

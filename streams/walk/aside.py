@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.errors import BadRecord, OpshubError
-from streams.hub.letters import Account, Failed, Letter
+from streams.hub.letters import Account, Failed, Letter, Noted
 from streams.identity.cache import Lookup
 from streams.model.change import Mapped, Position, RowChange
 
@@ -50,6 +50,7 @@ class Read(NamedTuple):
     row: Row | None = None
     error: Exception | None = None
     control: Control | None = None
+    notes: Sequence[Noted] = ()
 
 
 class Sweep(NamedTuple):
@@ -71,6 +72,7 @@ class Taken(msgspec.Struct):
     done: list[tuple[str, int, int]] = []
     sweeps: list[Sweep] = []
     accounts: list[Account] = []
+    notes: list[Noted] = []
     waiting: dict[Key, int | None] = {}
     """Keys whose state changed: the offset of the first record that others wait for, or None when nothing waits any more."""
 
@@ -181,6 +183,7 @@ async def _again(
             break
         if one.row is not None:
             taken.rows.append(one.row)
+            taken.notes += one.notes
         taken.done.append((topic, partition, offset))
     if raw is not None:
         if blocked is None:
@@ -205,4 +208,23 @@ def accounts(records: Sequence[Any], reads: list[Read], upto: dict[tuple[str, in
             account.passed += 1
         else:
             setattr(account, kind, getattr(account, kind) + 1)
+    return list(found.values())
+
+
+def noted(
+    records: Sequence[Any], reads: list[Read], upto: dict[tuple[str, int], int], also: list[Noted]
+) -> list[Noted]:
+    """What was mended in a batch, each kind once with its count; what stands before `upto` is counted."""
+    found: dict[tuple[str, str, str, str], Noted] = {}
+    fresh = (
+        note
+        for record, one in zip(records, reads, strict=True)
+        if one.notes and record.offset() >= upto.get((record.topic(), record.partition()), 0)
+        for note in one.notes
+    )
+    for note in (*fresh, *also):
+        known = found.setdefault((note.system, note.tbl, note.field, note.kind), note)
+        if known is not note:
+            note.count += known.count
+            found[note.system, note.tbl, note.field, note.kind] = note
     return list(found.values())

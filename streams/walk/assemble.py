@@ -21,6 +21,7 @@ from typing import Any
 from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.store import Circle, HubStore, NewlySame, Stale, as_logged
 from streams.identity.cache import Sameness
+from streams.model import limits
 from streams.model.change import Change
 from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
@@ -36,9 +37,6 @@ from streams.writeback.plan import NONE, Planner
 
 ATTEMPTS = 8
 """Times that a batch is computed again because rows changed under it, before the worker waits."""
-
-MAX_DOCUMENT = 7_500_000
-"""Bytes of the largest canonical record: some 55,000 lines. Canonical topics and our producers take 8 MB."""
 
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
@@ -274,9 +272,9 @@ class Assemble:
         for entity, entity_id, version, record, source in settling.emitted():
             try:
                 output = Output(*self._message(entity, entity_id, version, record))
-                if output.value is not None and len(output.value) > MAX_DOCUMENT:
+                if output.value is not None and len(output.value) > limits.RECORD:
                     raise EncodeError(
-                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {MAX_DOCUMENT:,}",
+                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {limits.RECORD:,}",
                         remedy="the hub has it whole; map fewer or shorter columns of it: nothing is cut",
                     )
                 outputs.append(output)

@@ -19,16 +19,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from streams.errors import BadRecord, DecodeError, EncodeError
-from streams.hub.letters import Letter
+from streams.hub.letters import Letter, Noted
 from streams.identity.cache import Bounded, Homes, Lookup
+from streams.model import limits
 from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
-from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order
-
-MAX_RECORD = 900_000
-"""Bytes of the longest value that is produced: Kafka's own limit for a batch is 1,048,588, a client's for a record 1,000,000."""
+from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order, noted
 
 _TOMBSTONE = Read("tombstones")
 _FILTERED = Read("filtered")
@@ -49,6 +47,13 @@ class Route(Protocol):
     def map(self, change: RowChange) -> list[Mapped]: ...
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
         """(system, entities that the table of this topic makes, those that it gives and other tables make too)."""
+        ...
+
+    notes: dict[Any, Any]
+    """What the dictionary mended or forgave in the row that was mapped last; empty nearly always."""
+
+    def noted(self, change: RowChange) -> list[Noted]:
+        """The same for people, with the row's key; `notes` are empty then."""
         ...
 
     def at_epoch(self, epoch: int) -> None:
@@ -101,7 +106,7 @@ def letter_output(letter: Letter) -> Output:
         "__connect.errors.exception.class.name": kind,
         "__connect.errors.exception.message": reason,
     }
-    if value is not None and len(value) > MAX_RECORD:
+    if value is not None and len(value) > limits.RECORD:
         headers["opshub.value"] = f"{len(value)} bytes, in the hub only"
         value = None
     return Output("deadletters", key, value, [(name, text.encode()) for name, text in headers.items()])
@@ -124,6 +129,9 @@ class Ingest:
         self._asked: set[tuple[str, int, int]] = set()
         self._started = False
         self.counts: Counter[str] = Counter()
+        self.notes: Counter[tuple[str, str, str, str]] = Counter()
+        """(system, table, field, kind) → how often a value was mended or forgiven."""
+        self._noted = False
         self.newest_source_us = 0
 
     def forget(self) -> None:
@@ -171,6 +179,9 @@ class Ingest:
             rows = taken.rows
         else:
             taken = Taken(rows=rows)
+        if self._noted:
+            taken.notes = noted(records, reads, self.upto, taken.notes)
+            self._noted = False
         taken.accounts = accounts(records, reads, self.upto)
         await self._learn_homes(rows, lookup)
         outputs: list[Output] = []
@@ -201,6 +212,8 @@ class Ingest:
         for account in taken.accounts:
             self.upto[account.topic, account.partition] = account.upto
         self.counts["retried"] += len(taken.done)
+        for one in taken.notes:
+            self.notes[one.system, one.tbl, one.field, one.kind] += one.count
 
     def recount(self) -> None:
         """Where records are counted from is not as it was read: read it again."""
@@ -222,12 +235,12 @@ class Ingest:
 
     def _read(self, topic: str, key: bytes | None, value: bytes | None, record: Any = None) -> Read:
         """What becomes of one record by itself; `record` is given for one without a value, whose headers may say more."""
+        route = self._routes.get(topic)
         try:
             if record is not None:
                 control = control_of(record.headers())
                 if control is not None:
                     return Read("control", control=control)
-            route = self._routes.get(topic)
             if route is None:
                 raise DecodeError(f"no dictionary reads {topic}", remedy="`opshub plan` shows what should be captured")
             change = route.decode(topic, key, value)
@@ -239,8 +252,14 @@ class Ingest:
             mapped = route.map(change)
             if not mapped:
                 return _FILTERED
-            return Read("passed", (change, mapped, [self._encoded(change, one) for one in mapped]))
+            row = (change, mapped, [self._encoded(change, one) for one in mapped])
+            if route.notes:
+                self._noted = True
+                return Read("passed", row, notes=route.noted(change))
+            return Read("passed", row)
         except Exception as error:
+            if route is not None:
+                route.notes.clear()
             policy = rule_for(error).policy
             if policy is Policy.SKIP:
                 return _FILTERED
@@ -277,9 +296,9 @@ class Ingest:
                 one.fields,
             )
         )
-        if len(value) > MAX_RECORD:
+        if len(value) > limits.RECORD:
             raise EncodeError(
-                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {MAX_RECORD:,}",
+                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
                 remedy="map fewer or shorter columns of it; nothing is cut",
             )
         return value

@@ -22,7 +22,7 @@ from streams.mapping.problems import BadValue
 from streams.mapping.values import json_path, piece, typed_key
 
 STEPS: dict[str, list[Any]] = {
-    "date": [{"date": {"formats": ["%d.%m.%Y", "%m/%d/%Y"]}}, {"date": {"formats": "%y%m%d"}}],
+    "date": [{"date": {"formats": ["%d.%m.%Y", "%m/%d/%Y"]}}, {"date": {"formats": "%y%m%d", "pivot": 70}}],
     "datetime": [{"datetime": {"formats": "%Y-%m-%d %H:%M:%S", "timezone": "America/New_York"}}, {"datetime": {"formats": "%d/%b/%Y %H:%M%z"}}],
     "decimal": ["decimal", {"decimal": {"locale": "de_DE"}}, {"decimal": {"point": ",", "group": "."}}],
     "epoch": ["epoch", {"epoch": {"unit": "nanos"}}],

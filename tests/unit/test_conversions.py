@@ -56,8 +56,13 @@ def run(step: Any, value: Any, *more: Any, country: str | None = None, timezone:
         ("tax_id", "DE 136.695.976", "DE136695976"), ("tax_id", "ATU 1358 5627", "ATU13585627"), ("tax_id", "EL 094259216", "EL094259216"), ("tax_id", "", None),
         ({"tax_id": {"country": "CN"}}, "91110000600037341L", "91110000600037341L"), ({"tax_id": {"country": "DE"}}, "136695976", "DE136695976"),
         ({"tax_id": {"country": "US"}}, "91-1144442", "911144442"), ({"tax_id": {"country": "GB"}}, "GB 980 7806 84", "GB980780684"),
-        ({"tax_id": {"country": "CH"}}, "CHE-107.787.577 MWST", "CHE107787577MWST"),
+        ({"tax_id": {"country": "CH"}}, "CHE-107.787.577 MWST", "CHE107787577"), ({"tax_id": {"country": "CH"}}, "CHE-107.787.577", "CHE107787577"), ({"tax_id": {"country": "CH"}}, "CHE 107 787 577 TVA", "CHE107787577"),
         ("iban", "DE89 3704 0044 0532 0130 00", "DE89370400440532013000"), ("gtin", "4006381333931", "4006381333931"), ("gtin", "400638 1333931", "4006381333931"),
+        ("gtin", "04006381333931", "4006381333931"), ("gtin", "0036000291452", "036000291452"), ("gtin", "0000040170725", "40170725"), ("gtin", "14006381333938", "14006381333938"),
+        ("currency", 978, "EUR"), ("currency", "008", "ALL"), ("currency", 8, "ALL"), ("boolean", "wahr", True), ("boolean", "Falsch", False), ("boolean", -1, True),
+        ({"decimal": {"locale": "fr_FR"}}, "1 234 567,5", D("1234567.5")), ({"decimal": {"locale": "fr_FR"}}, "1\u00a0234,5", D("1234.5")), ({"decimal": {"locale": "de_CH"}}, "1'234.50", D("1234.50")),
+        ({"date": {"formats": "%d.%m.%y", "pivot": 70}}, "01.02.68", date(2068, 2, 1)), ({"date": {"formats": "%d.%m.%y", "pivot": 30}}, "01.02.68", date(1968, 2, 1)),
+        ({"datetime": {"formats": "%d.%m.%y %H:%M", "pivot": 30}}, "01.02.29 12:00", datetime(2029, 2, 1, 12, tzinfo=UTC)),
         ("company_name", "müller  maschinenbau gmbh & co.kg", "müller maschinenbau GmbH & Co. KG"), ({"company_name": "drop"}, "ACME Co., Ltd", "ACME"),
         ({"company_name": "only"}, "北京科技有限公司", "有限公司"), ({"company_name": "drop"}, "北京科技有限公司", "北京科技"), ({"company_name": "drop"}, "GmbH", "GmbH"),
         ({"company_name": "drop"}, "Kunz s.r.o.", "Kunz"), ({"company_name": "keep"}, "Jansen bv", "Jansen B.V."), ({"company_name": "drop"}, "Kagon", "Kagon"),
@@ -84,12 +89,23 @@ def test_what_a_conversion_makes(step: Any, value: Any, made: Any) -> None:
         ("tax_id", "DE136695977", "wrong check digit"), ("tax_id", "DE12345", "too many or too few"), ("tax_id", "136695976", "whose it is"),
         ({"tax_id": {"country": "CN"}}, "91110000600037342L", "wrong check digit"), ("iban", "DE88370400440532013000", "wrong check digit"),
         ("gtin", "4006381333932", "wrong check digit"), ("boolean", "maybe", "neither"), ("phone", "030 1234", "needs a `country`"), ({"phone": {"country": "DE"}}, "1", "not a p"),
+        ({"tax_id": {"country": "CH"}}, "CHE-107.787.578", "wrong check digit"), ({"tax_id": {"country": "CH"}}, "CHE-107.787.577 UST", "tax number of CH"),
+        ({"decimal": {"locale": "fr_FR"}}, "12 34,5", "as fr_FR writes"), ({"decimal": {"locale": "de_DE"}}, "1 234,5", "as de_DE writes"), ("currency", "97", "ISO 4217"), ("boolean", "-2", "neither"),
+        ({"date": {"formats": "%d.%m.%y", "pivot": 0}}, "29.02.00", "not in the form"),
         ({"multiply": "3"}, "9" * 60, "60 digits"), ({"unit": {"source": "g", "to": "kg"}}, "x", "not a number"),
     ],
 )  # fmt: skip
 def test_what_a_conversion_rejects(step: Any, value: Any, says: str) -> None:
     with pytest.raises(BadValue, match=says):
         run(step, value)
+
+
+@pytest.mark.parametrize(
+    "step", [{"date": "%d.%m.%y"}, {"datetime": "%y%m%d %H:%M"}, {"date": {"formats": "%y", "pivot": 100}}]
+)
+def test_a_year_of_two_digits_needs_to_know_its_century(step: Any) -> None:
+    with pytest.raises(ValueError, match="has no century: say `pivot`"):
+        run(step, "010268")
 
 
 def test_phones_take_the_country_of_their_row() -> None:

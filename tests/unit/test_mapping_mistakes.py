@@ -55,7 +55,7 @@ tables:
         key: other
         when: status ==
         deleted: gone()
-        match: [taxid]
+        parent: x
         fields:
           nmae: n
           credit_limit: {column: l, steps: [{decimal: {locale: xx_YY}}]}
@@ -108,7 +108,7 @@ def test_faults_of_form() -> None:
 def test_faults_of_meaning() -> None:
     assert found(TWENTY_OF_MEANING) == [
         (7, "public.a.to[0].entity"), (10, "public.a.to[1].key"), (11, "public.a.to[1].when"), (12, "public.a.to[1].deleted"),
-        (13, "public.a.to[1].match"), (14, "public.a.to[1].fields"), (15, "public.a.to[1].fields.nmae"),
+        (13, "public.a.to[1].parent"), (14, "public.a.to[1].fields"), (15, "public.a.to[1].fields.nmae"),
         (16, "public.a.to[1].fields.credit_limit.steps[0]"), (17, "public.a.to[1].fields.credit_blocked.values.Y"),
         (18, "public.a.to[1].fields.created_at.steps[0]"), (19, "public.a.to[1].fields.phone.steps[0]"),
         (20, "public.a.to[1].fields.email.steps[0]"), (21, "public.a.to[1].fields.tax_id.steps[0]"),

@@ -162,8 +162,9 @@ def test_bad_values_may_be_forgiven_with_a_note() -> None:
     known = compiled(field("customer", "email", '{column: v, steps: [email], bad: "null"}'))
     assert mapped(known, {"id": "k", "v": "nonsense"})[0].fields["email"] is None
     assert mapped(known, {"id": "k", "v": "A@B.example"})[0].fields["email"] == "A@b.example"
-    ((where, reason),) = known.notes.counts
-    assert where == "public.t: email" and "taken as null" in reason and known.notes.last[where, reason] == "nonsense"
+    ((table, where, kind, reason, shown),) = known.notes.take()
+    assert (table, where, kind, shown) == ("public.t", "customer.email", "taken as null", "nonsense")
+    assert reason.startswith("not an e-mail address")
     assert value("customer", "email", "{column: v, steps: [email], bad: pass}", "nonsense") == "nonsense"
 
 
@@ -259,6 +260,7 @@ def test_a_natural_key_that_changes_moves_the_record() -> None:
 
 def test_a_part_of_a_record_takes_only_its_fields_with_it() -> None:
     text = one_table("- {entity: customer, part_of: true, fields: {credit_limit: lim}}")
+    text += "  public.firm: {key: id, to: [{entity: customer, fields: {name: n}}]}\n"
     (one,) = mapped(text, None, op="d", key={"id": 1})
     assert not one.deleted and one.fields == {"credit_limit": None}
 
@@ -391,7 +393,7 @@ def test_local_times_that_come_twice_are_noted() -> None:
     assert mapped(known, {"id": "k", "v": skipped})[0].fields["won_at"] == micros("2024-03-31T01:30:00")
     plain = micros("2024-07-01T12:00:00")
     assert mapped(known, {"id": "k", "v": plain})[0].fields["won_at"] == micros("2024-07-01T10:00:00")
-    assert [reason.split(" local")[0] for _, reason in known.notes.counts] == ["ambiguous", "skipped"]
+    assert [kind.split(" local")[0] for _, _, kind, _, _ in known.notes.take()] == ["ambiguous", "skipped"]
     with pytest.raises(FieldError, match="ambiguous local time"):
         value("opportunity", "won_at", "{column: v, steps: [local_time]}", twice, top="timezone: Europe/Berlin\n")
     assert value(
@@ -463,6 +465,7 @@ tables:
     key: id
     to:
       - {entity: customer, part_of: true, fields: {email: {column: a, lookup: {table: public.address, column: email, steps: [email]}, bad: "null"}}}
+  public.firm: {key: id, to: [{entity: customer, fields: {name: n}}]}
 """
     known = compiled(text)
     for key, email in (("1", " Info@Ada.EXAMPLE "), ("2", "nobody")):

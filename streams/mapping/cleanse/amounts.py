@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-from streams.mapping.cleanse.numbers import decimal_of
+from streams.mapping.cleanse.numbers import EXACT, decimal_of, exactly, opposite
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue
 
 Convert = Callable[[Any], Any]
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_DIGITS_ONLY = re.compile(r"[0-9]*")
 
-
-def _exactly(operation: Callable[[], Decimal], value: object) -> Decimal:
-    try:
-        return operation()
-    except ArithmeticError:
-        raise BadValue("the result has more than 60 digits", value) from None
+_EXPONENTS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
+_EXPONENTS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
+"""Currencies whose minor unit is not a hundredth. Source: ISO 4217, List One, as SIX publishes it (2026-01-01)."""
+_WITHOUT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split())
+"""Codes of List One that have no minor unit: metals, units of account, and no currency."""
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
     """A number as people write it: with a `locale` (de_DE reads 1.234,56), or with a decimal `point` and a `group`
-    separator.
+    separator. Where a locale parts groups by a blank or an apostrophe, any blank or apostrophe will do.
 
     Groups must be where the locale has them, so that 1,234 is never taken for 1.234. '' is null.
     """
@@ -42,7 +42,8 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
         whole, mark, fraction = text.partition(point)
         if group and group in whole:
             head, *rest = whole.lstrip("+-").split(group)
-            if not 1 <= len(head) <= 3 or any(len(piece) != 3 for piece in rest):
+            digits = all(_DIGITS_ONLY.fullmatch(piece) for piece in (head, *rest, fraction))
+            if not digits or not 1 <= len(head) <= 3 or any(len(piece) != 3 for piece in rest):
                 raise BadValue(f"groups of digits that are not of three (separator {group!r})", value)
             whole = whole.replace(group, "")
         if point != "." and "." in whole + fraction:
@@ -52,22 +53,30 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
     return convert
 
 
+_TYPED = ("\u0020\u00a0\u202f", "'\u2019")
+"""Separators of groups that people type for one another: blanks of three widths, and two apostrophes."""
+
+
 def _by_locale(locale: str) -> Convert:
     from babel import Locale, UnknownLocaleError
-    from babel.numbers import NumberFormatError, parse_decimal
+    from babel.numbers import NumberFormatError, get_group_symbol, parse_decimal
 
     try:
         Locale.parse(locale)
     except (UnknownLocaleError, ValueError):
         raise ValueError(f"there is no locale {locale!r}; names are like de_DE, en_US, zh_CN") from None
 
+    group = get_group_symbol(locale)
+    typed = next((re.compile(f"(?<=[0-9])[{signs}](?=[0-9])") for signs in _TYPED if group in signs), None)
+
     def convert(value: Any) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
         if not value.strip():
             return None
+        text = value.strip() if typed is None else typed.sub(group, value.strip())
         try:
-            return decimal_of(parse_decimal(value.strip(), locale=locale, strict=True))
+            return decimal_of(parse_decimal(text, locale=locale, strict=True))
         except (NumberFormatError, InvalidOperation):  # the second for numbers of more than 28 digits
             raise BadValue(f"not a number as {locale} writes them", value) from None
 
@@ -87,9 +96,9 @@ def minor_units(currency: str | None = None, currency_column: str | None = None)
         if currency is None:
             try:
                 digits = currency_digits(text_of(row_currency).strip().upper())
-            except ValueError:
-                raise BadValue("money in minor units of a currency that ISO 4217 does not know", row_currency) from None
-        return decimal_of(value).scaleb(-digits, Context(prec=1000))
+            except ValueError as error:
+                raise BadValue(f"money in minor units, and {error}", row_currency) from None
+        return exactly(EXACT.scaleb, decimal_of(value), Decimal(-digits))
 
     return convert
 
@@ -103,12 +112,14 @@ def _currencies() -> frozenset[str]:
 
 @cache
 def currency_digits(currency: str) -> int:
-    """How many decimals a currency has. ValueError if there is no such currency."""
-    from babel.numbers import get_currency_precision
-
+    """How many decimals ISO 4217 gives a currency's minor unit, however many people show (babel's RSD and LBP have none).
+    ValueError if there is no such currency, or it has no minor unit.
+    """
     if currency not in _currencies():
         raise ValueError(f"there is no currency {currency!r} in ISO 4217")
-    return int(get_currency_precision(currency))
+    if currency in _WITHOUT:
+        raise ValueError(f"{currency} has no minor unit in ISO 4217")
+    return _EXPONENTS.get(currency, 2)
 
 
 def multiply(by: str | int) -> Convert:
@@ -117,17 +128,17 @@ def multiply(by: str | int) -> Convert:
         factor = decimal_of(by)
     except BadValue as error:
         raise ValueError(str(error)) from None
-    return lambda value: _exactly(lambda: _EXACT.multiply(decimal_of(value), factor), value)
+    return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
 
 
 def negate() -> Convert:
     """The number with the other sign, for systems that book credits below zero."""
-    return lambda value: -decimal_of(value) + 0
+    return lambda value: opposite(decimal_of(value))
 
 
 def absolute() -> Convert:
     """The number without its sign."""
-    return lambda value: abs(decimal_of(value))
+    return lambda value: decimal_of(value).copy_abs()
 
 
 @cache
@@ -138,8 +149,8 @@ def _units() -> Any:
 
 
 def unit(source: str, to: str) -> Convert:
-    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m), exactly; units are named as pint names
-    them.
+    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m); units are named as pint names them. Exact, but
+    for a factor without an end (kg → lb), which has 28 digits: say `round`.
     """
     registry = _units()
     try:
@@ -149,7 +160,7 @@ def unit(source: str, to: str) -> Convert:
         raise ValueError(f"{source!r} cannot be converted to {to!r}: {error}") from None
     if zero:
         raise ValueError(f"{source!r} and {to!r} do not share a zero; only factors are converted")
-    return lambda value: _exactly(lambda: _EXACT.multiply(decimal_of(value), factor), value)
+    return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
 
 
 _UNIT_CODES: dict[str, str] = {}

@@ -206,10 +206,11 @@ def language_code() -> Convert:
 
 
 @cache
-def _currencies() -> frozenset[str]:
+def _currencies() -> dict[str, str]:
+    """Every code of a currency, of three letters or three digits → its letters."""
     import pycountry
 
-    return frozenset(c.alpha_3 for c in pycountry.currencies)
+    return {code: c.alpha_3 for c in pycountry.currencies for code in (c.alpha_3, c.numeric)}
 
 
 _CURRENCY_NAMES = {
@@ -228,17 +229,17 @@ _CURRENCY_NAMES = {
 
 
 def currency_code() -> Convert:
-    """An ISO 4217 code from a code in any case or a sign that means one currency (€, £, US$, RMB); $ and ¥ alone are
-    rejected, as they mean several.
+    """An ISO 4217 code from a code (letters in any case, or its number: 978) or a sign that means one currency (€, £, US$, RMB);
+    $ and ¥ alone are rejected, as they mean several.
     """
 
     def convert(value: Any) -> str | None:
         text = text_of(value).strip().upper()
         if not text:
             return None
-        code = _CURRENCY_NAMES.get(text, text)
+        code = _CURRENCY_NAMES.get(text, text.zfill(3) if text.isdigit() else text)
         if code not in _currencies():
             raise BadValue("not a currency that ISO 4217 knows", value)
-        return code
+        return _currencies()[code]
 
     return convert

@@ -50,7 +50,7 @@ def yyyymmdd() -> Convert:
     return convert
 
 
-def _formats(formats: list[str] | str, *, with_time: bool) -> list[str]:
+def _formats(formats: list[str] | str, pivot: int | None, *, with_time: bool) -> list[str]:
     listed = [formats] if isinstance(formats, str) else formats
     if not listed:
         raise ValueError("needs at least one format, e.g. '%d.%m.%Y'")
@@ -60,19 +60,27 @@ def _formats(formats: list[str] | str, *, with_time: bool) -> list[str]:
                 raise ValueError(
                     f"%{directive} in {one!r} is not known; known are {' '.join('%' + d for d in sorted(_DIRECTIVES))}"
                 )
+        if "%y" in one.replace("%%", "") and (pivot is None or not 0 <= pivot <= 99):
+            raise ValueError(
+                f"%y in {one!r} has no century: say `pivot`, the first two digits that mean 19xx ({{pivot: 70}}: 70 is 1970, 69 is 2069)"
+            )
         if not with_time and re.search(r"%[HMSfIpz]", one):
             raise ValueError(f"{one!r} has a time in it; use the step `datetime`")
     return listed
 
 
-def _parsed(text: str, formats: list[str]) -> datetime:
+def _parsed(text: str, formats: list[str], pivot: int | None) -> datetime:
     """The one datetime that the formats give; BadValue if none does, or if two formats read it differently."""
     found: dict[datetime, str] = {}
     for one in formats:
         if "%Y" in one and not _FOUR_DIGITS.search(text):
             continue  # strptime reads %Y from fewer digits: 24 would be the year 24
         try:
-            found.setdefault(datetime.strptime(text, one), one)  # noqa: DTZ007 - the zone comes later
+            moment = datetime.strptime(text, one)  # noqa: DTZ007 - the zone comes later
+            if pivot is not None and "%y" in one:
+                last = moment.year % 100
+                moment = moment.replace(year=last + (1900 if last >= pivot else 2000))
+            found.setdefault(moment, one)
         except ValueError:
             continue
     if not found:
@@ -82,29 +90,33 @@ def _parsed(text: str, formats: list[str]) -> datetime:
     return next(iter(found))
 
 
-def date_in(formats: list[str] | str) -> Convert:
+def date_in(formats: list[str] | str, pivot: int | None = None) -> Convert:
     """A day in declared formats: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A text that two formats read differently is
-    rejected as ambiguous.
+    rejected as ambiguous. Years of two digits (%y) need `pivot`, the first that means 19xx: with 70, 70 is 1970 and 69 is 2069.
     """
-    listed = _formats(formats, with_time=False)
+    listed = _formats(formats, pivot, with_time=False)
 
     def convert(value: Any) -> date | None:
         if value.__class__ is date:
             return value
         text = text_of(value).strip()
-        return _parsed(text, listed).date() if text else None
+        return _parsed(text, listed, pivot).date() if text else None
 
     return convert
 
 
 def datetime_in(
-    formats: list[str] | str, timezone: str = "UTC", ambiguous: str = "earlier", note: Note = silent
+    formats: list[str] | str,
+    timezone: str = "UTC",
+    ambiguous: str = "earlier",
+    note: Note = silent,
+    pivot: int | None = None,
 ) -> Convert:
     """A moment in declared formats, local to `timezone` unless it says its own (%z).
 
-    Where clocks went back, `ambiguous` says which: earlier (with a note), later or reject.
+    Where clocks went back, `ambiguous` says which: earlier (with a note), later or reject. `pivot` as for `date`.
     """
-    listed = _formats(formats, with_time=True)
+    listed = _formats(formats, pivot, with_time=True)
     if ambiguous not in ("earlier", "later", "reject"):
         raise ValueError(f"`ambiguous` is {ambiguous!r}; it is earlier, later or reject")
     to_utc = local_to_utc(_known_zone(timezone), note, ambiguous)
@@ -115,7 +127,7 @@ def datetime_in(
         text = text_of(value).strip()
         if not text:
             return None
-        moment = _parsed(text, listed)
+        moment = _parsed(text, listed, pivot)
         if moment.tzinfo is not None:
             return moment
         return _datetime(to_utc(micros_between(moment, NAIVE_EPOCH)), value)

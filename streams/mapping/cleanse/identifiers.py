@@ -34,7 +34,7 @@ def tax_id(country: str | None = None, country_column: str | None = None) -> Con
     """A tax number without blanks, its check digits proved: EU VAT, 统一社会信用代码, GB, CH, US and more.
 
     Letters of an EU country at the head say which rules hold; else the row's `country_column`, else `country`. '' is
-    null. Source of the rules: `python-stdnum`.
+    null. A Swiss number comes without its suffix (MWST, TVA …), which is not the firm's. Source of the rules: `python-stdnum`.
     """
     if country is not None and _tax_module(country) is None:
         raise ValueError(f"tax numbers of {country} are not known")
@@ -75,18 +75,25 @@ def _checked(number: str, country: str, letters: str, value: object) -> str:
     if module is None:
         raise BadValue(f"tax numbers of {country} are not known", value)
     try:
-        valid = str(
-            module.validate(f"CHE{number.removeprefix('CHE').removeprefix('E')}" if country == "CH" else number)
-        )
+        valid = str(_swiss(number) if country == "CH" else module.validate(number))
     except InvalidChecksum:
         raise BadValue(f"a tax number of {country} with a wrong check digit", value) from None
     except InvalidLength:
         raise BadValue(f"a tax number of {country} with too many or too few digits", value) from None
     except (ValidationError, ValueError):
         raise BadValue(f"not a tax number of {country}", value) from None
-    if country == "CH":
-        return valid
+    if (
+        country == "CH"
+    ):  # a firm is its number: behind it stands what value added tax is called in one of four languages, or nothing
+        return valid[:12]
     return valid if valid.startswith(letters) else letters + valid
+
+
+def _swiss(number: str) -> str:
+    from stdnum.ch import uid
+
+    digits = number.removeprefix("CHE").removeprefix("E")
+    return str(uid.validate("CHE" + re.sub("(MWST|TVA|IVA|TPV)$", "", digits)))
 
 
 def iban() -> Convert:
@@ -97,10 +104,21 @@ def iban() -> Convert:
 
 
 def gtin() -> Convert:
-    """An article number (GTIN-8, 12, 13, 14; EAN, UPC) without blanks, its check digit proved. '' is null."""
+    """An article number (GTIN-8, 12, 13, 14; EAN, UPC) without blanks, its check digit proved. Zeros at its head only fill a longer
+    form and go: 04006381333931 is 4006381333931. '' is null.
+    """
     from stdnum import ean as rules
 
-    return _numbered(rules, "GTIN")
+    proved = _numbered(rules, "GTIN")
+
+    def convert(value: Any) -> str | None:
+        number: str | None = proved(value)
+        if number is None:
+            return None
+        digits = number.lstrip("0")
+        return digits.zfill(next(length for length in (8, 12, 13, 14) if len(digits) <= length))
+
+    return convert
 
 
 def _numbered(rules: Any, name: str) -> Convert:

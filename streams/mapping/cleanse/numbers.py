@@ -5,16 +5,29 @@ says how.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 from typing import Any
 
 from streams.mapping.problems import BadValue
 
 INT_MAX = 2**31 - 1
 """The canonical model's ints are Avro `int`s: 32 bits."""
+DIGITS = 60
+"""The most digits that a computed number has; what needs more is rejected, but for a division, which is rounded to them."""
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN}
-_EXACT = Context(prec=1000)
-_LONGEST = 400
+_SHIFT = Context(prec=1000)
+EXACT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+LONGEST = 400
 """No number that a database sends is longer; more is an attack or a fault, and big powers cost time."""
 
 Number = str | int | float | Decimal
@@ -31,7 +44,7 @@ def decimal_of(value: Any) -> Decimal:
         return Decimal(value)
     elif kind is float:
         number = Decimal(repr(value))
-    elif kind is str and len(value) <= _LONGEST and value.isascii() and "_" not in value:
+    elif kind is str and len(value) <= LONGEST and value.isascii() and "_" not in value:
         try:
             number = Decimal(value)
         except InvalidOperation:
@@ -40,9 +53,22 @@ def decimal_of(value: Any) -> Decimal:
         raise BadValue("not a number", value)
     if not number.is_finite():
         raise BadValue("not a finite number", value)
-    if abs(number.adjusted()) > _LONGEST:
+    if abs(number.adjusted()) > LONGEST:
         raise BadValue("too large or too small for a number", value)
     return number
+
+
+def exactly(operation: Callable[[Decimal, Decimal], Decimal], left: Decimal, right: Decimal) -> Decimal:
+    """What an operation of `EXACT` gives; BadValue where its digits do not suffice. Python's own context would round to 28."""
+    try:
+        return operation(left, right)
+    except ArithmeticError:
+        raise BadValue(f"the result has more than {DIGITS} digits", (left, right)) from None
+
+
+def opposite(number: Decimal) -> Decimal:
+    """The number with the other sign, digit for digit; 0 has none."""
+    return number.copy_negate() if number else number.copy_abs()
 
 
 def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[Any], int]:
@@ -56,7 +82,7 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
     mode = _ROUNDING[rounding] if rounding else None
 
     def slow(value: Any) -> int:
-        shifted: Decimal = decimal_of(value).scaleb(scale, _EXACT)
+        shifted: Decimal = decimal_of(value).scaleb(scale, _SHIFT)
         whole = shifted.to_integral_value(mode or ROUND_DOWN)
         if whole != shifted and mode is None:
             raise BadValue(f"more than {scale} decimals, and no `round` says what to do", value)

@@ -127,11 +127,9 @@ def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return name, {}
     if isinstance(options, dict):
         return name, options
-    only = (
-        [p for p in inspect.signature(conversions()[name].factory).parameters if p not in _GIVEN]
-        if name in conversions()
-        else []
-    )
+    taken = inspect.signature(conversions()[name].factory).parameters if name in conversions() else {}
+    own = [option for option in taken if option not in _GIVEN]
+    only = own if len(own) == 1 else [option for option in own if taken[option].default is inspect.Parameter.empty]
     if len(only) != 1:
         raise ValueError(f"the options of `{name}` are a mapping: {{{name}: {{option: value}}}}")
     return name, {only[0]: options}

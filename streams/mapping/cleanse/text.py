@@ -5,26 +5,25 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from streams.mapping.cleanse.numbers import decimal_of
 from streams.mapping.problems import BadValue
-
-TEXT_MAX = 1_048_576
-"""The longest text that a field takes, in characters; longer ones are rejected, never cut."""
+from streams.model import limits
 
 
 def text_of(value: Any) -> str:
     """A text as it is; a number or a boolean as its shortest exact text. BadValue for lists, maps, and texts of more
-    than 1,048,576 characters.
+    than `limits.TEXT` characters.
     """
     if value.__class__ is str:
-        if len(value) > TEXT_MAX:
-            raise BadValue(f"a text of more than {TEXT_MAX} characters", value)
+        if len(value) > limits.TEXT:
+            raise BadValue(f"a text of more than {limits.TEXT:,} characters", value)
         return str(value)
     if value is True or value is False:
         return "true" if value else "false"
     if value.__class__ is int or value.__class__ is float:
         return str(value)
     if value.__class__ is Decimal:
-        return format(value, "f")
+        return format(decimal_of(value), "f")
     raise BadValue("not a text (a list or a map: give a `path`, or a step that makes a text of it)", value)
 
 

@@ -7,6 +7,7 @@ and noted; where they went forward it never was: it is read with the offset that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ FIRST_MICRO = FIRST_DAY * DAY
 LAST_MICRO = (LAST_DAY + 1) * DAY - 1
 NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local clock has no zone
 _LONGEST_UTC = len("2024-05-01T10:00:00.123456Z")
+_FRACTIONS = re.compile(r"[.,]([0-9]+)")
 _BLOCK = 900_000_000
 _PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
 
@@ -137,7 +139,8 @@ def instant(
                 moment = datetime.fromisoformat(value)
             except ValueError:
                 raise BadValue("not an ISO 8601 time (infinity, or a format for the step `datetime`?)", value) from None
-            if value[-1] == "Z" and len(value) <= _LONGEST_UTC:
+            # Where the hour and the minute stand in the usual form, so short a text has no room for nanoseconds.
+            if value[-1] == "Z" and len(value) <= _LONGEST_UTC and value[4] == "-" and value[13:14] == ":":
                 span = moment - EPOCH
                 return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
             _refuse_nanos(value)
@@ -155,10 +158,8 @@ def instant(
 
 
 def _refuse_nanos(value: str) -> None:
-    """datetime cuts what is finer than a microsecond; we say so instead."""
-    fraction = value.partition(".")[2]
-    digits = fraction.rstrip("Z").partition("+")[0].partition("-")[0]
-    if digits[6:].strip("0"):
+    """datetime cuts what is finer than a microsecond; we say so instead. ISO 8601 takes a comma for the point, too."""
+    if any(fraction[6:].strip("0") for fraction in _FRACTIONS.findall(value)):
         raise BadValue("finer than a microsecond", value)
 
 

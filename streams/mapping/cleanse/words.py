@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,8 +17,29 @@ from streams.mapping.problems import BadValue
 
 Convert = Callable[[Any], Any]
 
-_TRUE = {"true", "t", "yes", "y", "1", "on", "x", "ja", "j", "oui", "si", "sí", "s", "是", "真", "有"}
-_FALSE = {"false", "f", "no", "n", "0", "off", "", "-", "nein", "non", "否", "假", "无"}
+_TRUE = {
+    "true",
+    "t",
+    "yes",
+    "y",
+    "1",
+    "on",
+    "x",
+    "ja",
+    "j",
+    "oui",
+    "si",
+    "sí",
+    "s",
+    "是",
+    "真",
+    "有",
+    "wahr",
+    "vrai",
+    "verdadero",
+    "-1",
+}
+_FALSE = {"false", "f", "no", "n", "0", "off", "", "-", "nein", "non", "否", "假", "无", "falsch", "faux", "falso"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2060\ufeff]")
 
 
@@ -230,7 +252,7 @@ def list_of(separator: str = ",") -> Convert:
 
 
 def boolean(true: list[str] | None = None, false: list[str] | None = None) -> Convert:
-    """Reads Y/N, yes/no, T/F, 1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and
+    """Reads Y/N, yes/no, T/F, 1/0, -1/0, X/blank, on/off and the like (German, French, Spanish, Chinese too); `true` and
     `false` name others.
     """
     yes = {x.casefold() for x in true} if true is not None else _TRUE
@@ -256,7 +278,7 @@ def null_if(values: list[Any]) -> Convert:
     listed = {(type(v) is bool, v) for v in values if isinstance(v, (str, int, float, bool))}
 
     def convert(value: Any) -> Any:
-        if value.__class__ in (str, int, float, bool) and (type(value) is bool, value) in listed:
+        if value.__class__ in (str, int, float, bool, Decimal) and (type(value) is bool, value) in listed:
             return None
         return value
 

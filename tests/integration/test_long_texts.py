@@ -1,0 +1,59 @@
+"""A text of a million Chinese characters goes from the source's row to the canonical topic whole; topics that take less are widened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+import psycopg
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from streams.model import limits
+from streams.model.ids import source_id
+from streams.provision.plan import Step, apply, plan
+from streams.stack.workers import worker_environment
+from tests.conftest import Pipeline
+from tests.faults.clerk import wait_for
+
+
+def test_a_million_characters_arrive_whole(pipeline: Pipeline) -> None:
+    text = "客户备注" * (limits.TEXT // 4)
+    key = str(uuid.uuid4())
+    with pipeline.connect("CRM") as crm:
+        crm.execute("INSERT INTO account (id, name, notes) VALUES (%s, 'Long', %s)", [key, text])
+    pipeline.start_worker("long-w")
+    try:
+
+        def held() -> Any:
+            with psycopg.connect(pipeline.settings.hub) as hub:
+                return hub.execute(
+                    "SELECT record->>'notes' FROM entity WHERE id = %s", [source_id("demo-crm", "customer", key)]
+                ).fetchone()
+
+        assert wait_for(lambda: held() is not None, 90), "it did not come"
+        assert held() == (text,)
+        pipeline.drain()
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", "consume", "customer", "--from", "beginning", "--json", "--no-follow"],
+            env=worker_environment(pipeline.settings), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        notes = [(json.loads(line)["record"] or {}).get("notes") for line in done.stdout.splitlines() if key in line]
+        assert text in notes, done.stderr[-500:]
+    finally:
+        pipeline.stop_workers()
+
+
+def test_a_topic_that_takes_less_is_widened(pipeline: Pipeline) -> None:
+    admin = AdminClient({"bootstrap.servers": pipeline.settings.kafka})
+    narrow = ConfigEntry("max.message.bytes", "1000000", incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ConfigResource.Type.TOPIC, "changes.customer", incremental_configs=[narrow])
+    for done in admin.incremental_alter_configs([asked]).values():
+        done.result(20)
+    step = Step("topic", "changes.customer", "widen")
+    assert wait_for(lambda: step in plan(pipeline.settings, pipeline.systems), 20)
+    assert step in apply(pipeline.settings, pipeline.systems)
+    assert wait_for(lambda: step not in plan(pipeline.settings, pipeline.systems), 20)

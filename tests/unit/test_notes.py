@@ -1,0 +1,156 @@
+"""What a dictionary mends or forgives is told with its field, its kind and a key, once for each record; nothing else pays for it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+
+from streams.app import SystemRoute, readable
+from streams.emit.change_codec import change_encoder
+from streams.hub.letters import Noted
+from streams.mapping.compile import Notes
+from streams.provision.systems import System
+from streams.runtime.health import Health
+from streams.walk.ingest import Ingest
+from tests.unit.rows import compiled
+
+DICTIONARY = """\
+system: crm
+timezone: Europe/Berlin
+tables:
+  public.firm:
+    key: id
+    to:
+      - entity: customer
+        fields:
+          name: {column: name, steps: [mojibake]}
+          tax_id: {column: tax, steps: [{tax_id: {country: DE}}], bad: "null"}
+          created_at: made
+        attributes: {phone_2: {column: tel, steps: [strip_control]}}
+"""
+TOPIC = "raw.crm.public.firm"
+BAD = {"id": 7, "name": "MÃ¼ller", "tax": "123", "made": 1_729_996_200_000_000, "tel": "1\x07"}
+GOOD = {"id": 8, "name": "Meier", "tax": "DE136695976", "made": 1_700_000_000_000_000, "tel": "1"}
+
+
+class Record:
+    def __init__(self, offset: int, row: dict[str, Any], key: str | None = None) -> None:
+        self._offset, self._row, self._key = offset, row, key or json.dumps({"id": row.get("id")})
+
+    def topic(self) -> str:
+        return TOPIC
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes:
+        return self._key.encode()
+
+    def value(self) -> bytes:
+        source = {
+            "ts_us": 1,
+            "sequence": f'["1","{self._offset}"]',
+            "lsn": self._offset,
+            "txId": 1,
+            "snapshot": "false",
+        }
+        return json.dumps({"op": "c", "before": None, "after": self._row, "source": source}).encode()
+
+
+async def nothing(name: str, *parameters: Any) -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def ingest() -> Ingest:
+    system = System("crm", Path("crm"), {"name": "crm", "config": {"topic.prefix": "raw.crm"}}, compiled(DICTIONARY))
+    return Ingest({TOPIC: SystemRoute(system)}, change_encoder(defaultdict(int)))
+
+
+MENDED = {
+    ("customer.name", "wrong encoding mended"),
+    ("customer.tax_id", "taken as null"),
+    ("customer.created_at", "ambiguous local time in Europe/Berlin, read as the earlier one"),
+    ("customer.attributes.phone_2", "control characters taken out"),
+}
+
+
+async def test_what_was_mended_is_counted_with_a_key_and_a_reason(ingest: Ingest) -> None:
+    _, taken = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD | {"id": 9})], nothing)
+    assert {(one.field, one.kind) for one in taken.notes} == MENDED
+    assert {(one.system, one.tbl, one.count, one.example) for one in taken.notes} == {("crm", "public.firm", 2, "9")}
+    (tax,) = [one for one in taken.notes if one.field == "customer.tax_id"]
+    assert tax.reason == "a tax number of DE with too many or too few digits"
+    assert not ingest.notes, "nothing is counted before it is committed"
+    ingest.committed(taken)
+    assert {name[2:]: count for name, count in ingest.notes.items()} == dict.fromkeys(MENDED, 2)
+
+
+async def test_a_batch_without_notes_has_none(ingest: Ingest) -> None:
+    _, taken = await ingest.step([Record(1, GOOD)], nothing)
+    assert taken.notes == []
+
+
+async def test_a_batch_that_comes_again_is_counted_once(ingest: Ingest) -> None:
+    _, taken = await ingest.step([Record(1, BAD)], nothing)
+    ingest.committed(taken)
+    _, taken = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD)], nothing)
+    assert {one.count for one in taken.notes} == {1}
+
+
+async def test_a_rejected_row_leaves_no_notes_to_the_next(ingest: Ingest) -> None:
+    # `created_at` is rejected after the name was mended.
+    _, taken = await ingest.step([Record(1, BAD | {"id": 6, "made": "never"}), Record(2, GOOD)], nothing)
+    assert len(taken.letters) == 1
+    assert taken.notes == []
+
+
+async def test_a_record_that_waits_is_told_of_when_it_is_let_through(ingest: Ingest) -> None:
+    _, taken = await ingest.step([Record(1, BAD | {"made": "never"}), Record(2, BAD)], nothing)
+    assert [letter[8] for letter in taken.letters] == ["dead", "parked"]
+    assert taken.notes == []
+
+
+async def test_a_key_is_told_as_it_fits_a_line_and_postgres(ingest: Ingest) -> None:
+    assert readable("a\0b") == "a\\0b"
+    _, taken = await ingest.step([Record(1, BAD | {"id": "a" * 300})], nothing)
+    assert {one.example for one in taken.notes} == {"a" * 200}
+
+
+def test_kinds_without_end_become_one() -> None:
+    notes = Notes()
+    for number in range(Notes._KINDS + 5):
+        notes("t", "f", f"value {number} mended", "", number)
+        notes.take()
+    notes("t", "f", "one more", "", 1)
+    assert notes.take() == [("t", "f", "other", "", 1)]
+
+
+async def test_a_worker_tells_its_notes_over_http(ingest: Ingest) -> None:
+    app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={}, settings=SimpleNamespace(worker_name="w"))
+    health = Health(app, {}, [], lambda _: (0, ""), ingest.notes)
+    _, taken = await ingest.step([Record(1, BAD)], nothing)
+    ingest.committed(taken)
+    for _ in range(2):
+        told = (await health.stats())["notes"]
+    assert {(one["field"], one["kind"]) for one in told} == MENDED
+    assert told[0] | {"field": "", "kind": ""} == {
+        "system": "crm", "table": "public.firm", "field": "", "kind": "", "count": 1
+    }  # fmt: skip
+    shown = generate_latest(health.registry).decode()
+    assert (
+        'opshub_notes_total{field="customer.tax_id",kind="taken as null",system="crm",table="public.firm"} 1.0' in shown
+    )
+
+
+def test_a_note_holds_no_value() -> None:
+    assert set(Noted.__struct_fields__) == {"system", "tbl", "field", "kind", "reason", "example", "count"}
