@@ -163,7 +163,7 @@ def _of_rule(
         written = member if subject == member.id else state.members.get(subject)
         if written is not None and written.contributions and target not in said_by(written):
             return None  # the target has no such record; once it has, what was said before is looked at again
-        before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
+        before = None if one.before is None else desired(rule, document(one.before, one.said))
         moved = before != wanted
         if not restores and not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
             return None
@@ -231,7 +231,7 @@ def desired(rule: Rule, told: dict[str, Any]) -> dict[str, Any]:
 
 def document_of(member: EntityState) -> dict[str, Any]:
     """What a rule's paths begin with at planning: `record` and `said.<system>`, what each system says of it."""
-    return document(member.entity, member.record, said_by(member))
+    return document(member.record, said_by(member))
 
 
 def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
@@ -239,33 +239,9 @@ def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
     return {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}
 
 
-def document(entity: str, record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def document(record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The same, of values from before."""
-    told = record if entity != "order_flow" else record | flow_words(record)
-    return {
-        "record": told,
-        "said": said,
-    }
-
-
-def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
-    """shipment_status (none, partially_shipped, shipped, delivered) and payment_status (none, invoiced, partially_paid,
-    paid) of an order_flow.
-    """
-    shipped, ordered = flow.get("shipped_amount") or 0, flow.get("ordered_amount") or 0
-    if shipped <= 0:
-        shipment = "none"
-    elif shipped < ordered:
-        shipment = "partially_shipped"
-    else:
-        shipment = "delivered" if flow.get("delivered_at") is not None else "shipped"
-    if not flow.get("invoice_count"):
-        payment = "none"
-    elif (flow.get("paid_amount") or 0) <= 0:
-        payment = "invoiced"
-    else:
-        payment = "paid" if (flow.get("open_amount") or 0) <= 0 else "partially_paid"
-    return {"shipment_status": shipment, "payment_status": payment}
+    return {"record": record, "said": said}
 
 
 def said_of(fields: Mapping[str, Any], field: str) -> Any:
