@@ -1,5 +1,6 @@
 -- name: plan_intents
--- Add intents that are not there yet; one that says what its subject is to be now takes the place of those that wait. Wakes the deliverers.
+-- Add intents that are not there yet; one that says what its subject is to be now, or what a record gives rise to anew, takes the place of those
+-- that wait. Wakes the deliverers.
 -- None is added for a field that two systems overwrite each other's value of. One that was withdrawn, since people took back what had given rise
 -- to it, begins anew when it is so again.
 WITH new AS (
@@ -11,7 +12,7 @@ WITH new AS (
 ), gone AS (
     UPDATE intent i SET state = 'superseded', done_at = clock_timestamp(), problem = 'a newer one says what is to be: ' || new.key
     FROM new
-    WHERE new.supersedes AND i.rule = new.rule AND i.subject_id = new.subject_id AND i.key <> new.key
+    WHERE (new.supersedes OR i.entity_id = new.entity_id) AND i.rule = new.rule AND i.subject_id = new.subject_id AND i.key <> new.key
       AND i.state IN ('planned', 'waiting', 'approved', 'failed')
     RETURNING i.id
 ), added AS (

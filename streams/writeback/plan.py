@@ -1,7 +1,8 @@
 """(what an aggregate was, what it is, who said so) → intents. Pure; it runs in the hot path of assemble.
 
 An intent arises when
-- a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
+- a rule with `becomes`: the record has these values and had not before: one intent, keyed by rule and record, and one more for each time
+  that what it had given rise to (`unless`) was cancelled or deleted since: a deal that is won again gives a new order;
 - a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
   was joined; keyed by rule, record and revision of its row; of several for one subject that wait only the newest stays;
 - a rule with `values`, where people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
@@ -151,9 +152,10 @@ def _of_rule(
     if rule.becomes:
         if not holds(rule.becomes, member.record) or holds(rule.becomes, one.before or {}):
             return None
-        if any(m.entity in rule.unless and is_live(m) for m in state.members.values()):
+        ended = _ended(rule, state)
+        if ended is None:
             return None
-        key = f"{name}:{member.id}"
+        key = f"{name}:{member.id}" + (f":{ended + 1}" if ended else "")
     else:
         if rule.subject and (one.before or {}).get(rule.subject) != subject:
             joined = True  # another subject, or the first: what it is to say is news to it, whoever named it
@@ -185,6 +187,17 @@ def _of_rule(
         restores=restores,
         fields=[] if rule.becomes else told_fields(rule),
     )
+
+
+def _ended(rule: Rule, state: AggregateState) -> int | None:
+    """How many of the entities of `unless` were there and are no more; None while one is live."""
+    ended = 0
+    for member in state.members.values():
+        if member.entity in rule.unless:
+            if is_live(member):
+                return None
+            ended += member.version > 0 and member.merged_into is None
+    return ended
 
 
 def told_fields(rule: Rule) -> list[str]:
