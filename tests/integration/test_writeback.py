@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from streams.demo.writeback_check import check_writeback
 from streams.model.ids import HUB, source_id
+from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk, NotWaiting
 from streams.writeback.rules import Approval
@@ -196,6 +198,33 @@ async def test_of_a_deal_that_is_won_again_only_the_newer_intent_waits(place: Pl
         (flow,) = desk.flows(deal)
     orders = [one for one in flow["intents"] if one["rule"] == "demo-erp/order_from_opportunity"]
     assert [(one["key"][-2:], one["state"]) for one in orders] == [(deal[-2:], "superseded"), (":2", "planned")]
+
+
+async def test_the_demos_check_wants_the_crm_to_show_just_what_was_shipped(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    key = await place.win(customer, product)
+    async with place.deliverer():
+        await place.until(lambda: place.intent(key)["state"] == "delivered")
+
+    def ship(lines: int) -> None:
+        place.erp.execute(
+            "WITH d AS (INSERT INTO erp.dlv_head (so_id, stat) SELECT id, 'S' FROM erp.so_head WHERE crm_opp = %s RETURNING id, so_id)"
+            " INSERT INTO erp.dlv_line (dlv_id, so_line_id, item_id, qty) SELECT d.id, l.id, l.item_id, l.qty FROM d, erp.so_line l"
+            " WHERE l.so_id = d.so_id AND NOT EXISTS (SELECT FROM erp.dlv_line o WHERE o.so_line_id = l.id) ORDER BY l.pos LIMIT %s",
+            [key, lines],
+        )  # fmt: skip
+
+    def holds(word: str) -> bool:
+        place.crm.execute("UPDATE opportunity SET shipment_status = %s WHERE id = %s", [word, key])
+        dsns = [dsn_of(place.env, system, "APP") for system in ("DEMO_CRM", "DEMO_ERP")]
+        found = check_writeback(place.hub, *dsns, [{"fact": "won", "opportunity": key}], [])
+        assert (found.won, found.orders_created, found.shipped) == (1, 1, 1)
+        return found.shipments_shown == 1
+
+    ship(1)
+    assert [holds(word) for word in ("none", "partially_shipped", "shipped")] == [False, True, False]
+    ship(1)
+    assert [holds(word) for word in ("none", "partially_shipped", "shipped", "delivered")] == [False, False, True, True]
 
 
 async def test_people_are_asked_when_a_customer_would_owe_more_than_it_may(place: Place) -> None:
