@@ -202,7 +202,7 @@ def _beside_assemble(
             "log_level": 0,
         }
     )
-    policy = Policy(settings.invoice_policy, int(settings.order_within * 1_000_000))
+    policy = Policy(settings.invoice_policy, int(settings.order_within * 1_000_000), settings.header_charges)
     looking = HubStore(settings.hub, f"opshub-invariants-{name}")
     return [
         Checking(looking, assemble, policy, conflict_message, producer),

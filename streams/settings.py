@@ -6,10 +6,26 @@ A command-line flag goes before the environment (OPSHUB_…), that before ./opsh
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Days = Annotated[float, Field(ge=0)] | None
+
+
+class StageDays(BaseModel):
+    """Days for each stage in which somebody is to do something; null is no limit. One that is not named keeps its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    won: Days = 1
+    ordered: Days = 30
+    partially_shipped: Days = 14
+    shipped: Days = 14
+    delivered: Days = 14
+    invoiced: Days = 45
+    partially_paid: Days = 45
 
 
 class Settings(BaseSettings):
@@ -64,6 +80,12 @@ class Settings(BaseSettings):
     invoice_policy: Literal["at_most_shipped", "equal", "off"] = Field(
         default="at_most_shipped",
         description="what is invoiced of an order (net, less credit notes) against what was shipped of it",
+    )
+    header_charges: int = Field(
+        default=10, ge=0, description="percent that an order's header may say beyond its lines: freight, other charges"
+    )
+    stuck_after: StageDays = Field(
+        default=StageDays(), description="days that a flow may be in a stage before it counts as stuck, as JSON"
     )
 
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")

@@ -46,8 +46,9 @@ def check(
         float | None, typer.Option(help="Seconds that a won opportunity may be without an order; OPSHUB_ORDER_WITHIN.")
     ] = None,
     stuck_after: Annotated[
-        float, typer.Option(help="Days after which a flow that does not move counts as stuck.")
-    ] = 14,
+        float | None,
+        typer.Option(help="Days that a flow may be in any stage; OPSHUB_STUCK_AFTER says it for each stage."),
+    ] = None,
 ) -> None:
     """List what can not be so (totals, shipments, invoices, payments, orders) and flows that are stuck. Exit code 1 when there is any.
 
@@ -58,13 +59,17 @@ def check(
     from streams.writeback.desk import Desk
 
     day = 86_400
-    limits = dict.fromkeys(
-        ("won", "ordered", "partially_shipped", "shipped", "delivered", "invoiced", "partially_paid"), stuck_after * day
-    )
     settings = load_settings()
+    limits = {
+        stage: (days if stuck_after is None else stuck_after) * day
+        for stage, days in settings.stuck_after.model_dump().items()
+        if days is not None
+    }
     with Desk(settings.hub) as desk:
         broken = desk.broken(
-            grace_s=settings.order_within if grace is None else grace, invoiced=settings.invoice_policy
+            grace_s=settings.order_within if grace is None else grace,
+            invoiced=settings.invoice_policy,
+            header_charges=settings.header_charges,
         )
         stuck = desk.stuck(limits)
     if as_json:
@@ -76,7 +81,7 @@ def check(
                 + ("" if one["says"] is None else f", {_said(one, 'says')} against {_said(one, 'should')}")
             )
         for flow in stuck:
-            typer.echo(f"stuck in {flow['stage']} for {flow['silent_s'] // day} days: {flow['number'] or flow['id']}")
+            typer.echo(f"stuck in {flow['stage']} for {flow['since_s'] // day} days: {flow['number'] or flow['id']}")
         typer.echo(f"{len(broken)} broken, {len(stuck)} stuck")
     if broken or stuck:
         raise typer.Exit(1)
@@ -92,6 +97,14 @@ def _print(flow: dict[str, Any]) -> None:
     )
     currency = record.get("currency") or ""
     typer.echo("  " + ", ".join(f"{name} {_money(record.get(f'{name}_amount'))}" for name in _AMOUNTS) + f" {currency}")
+    others = [
+        f"{name} {amount} {code}"
+        for name in _AMOUNTS
+        for code, amount in (record.get(f"other_{name}_amounts") or {}).items()
+    ]
+    if others:
+        typer.echo("  beside it: " + ", ".join(others))
+    typer.echo(f"  goods {record.get('shipment_status') or '-'}, money {record.get('payment_status') or '-'}")
     typer.echo(
         "  "
         + ", ".join(

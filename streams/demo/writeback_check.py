@@ -50,6 +50,30 @@ def wait_delivered(hub_dsn: str, *, seconds: float) -> bool:
             time.sleep(0.2)
 
 
+_ORDERS = """
+SELECT h.crm_opp::text, count(*), bool_or(went.any), bool_and(went.whole), bool_or(came.back)
+  FROM erp.so_head h,
+       LATERAL (SELECT coalesce(bool_or(gone.qty > 0), false) AS any, bool_and(gone.qty >= l.qty - 0.0001) AS whole
+                  FROM erp.so_line l, LATERAL (
+                       SELECT coalesce(sum(d.qty), 0) AS qty FROM erp.dlv_head v JOIN erp.dlv_line d ON d.dlv_id = v.id
+                        WHERE v.so_id = h.id AND v.stat IN ('S', 'D') AND d.so_line_id = l.id) gone
+                 WHERE l.so_id = h.id) went,
+       LATERAL (SELECT EXISTS (SELECT FROM erp.dlv_head v WHERE v.so_id = h.id AND v.stat = 'R') AS back) came
+ WHERE h.crm_opp = ANY(%s::uuid[]) GROUP BY 1
+"""
+"""Opportunity, orders, whether something was shipped, whether all of it was, whether something came back."""
+
+
+def shown_as(shipped: bool, whole: bool, came_back: bool) -> tuple[str, ...]:
+    """The words of which the CRM is to show one, for an order of which this left the ERP's house; none where nothing did."""
+    if not shipped:
+        return ()
+    if whole:
+        return ("shipped", "delivered")
+    # What came back is to be sent again, unless it was credited.
+    return ("partially_shipped", "shipped", "delivered") if came_back else ("partially_shipped",)
+
+
 def check_writeback(
     hub_dsn: str, crm_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]], stats: Iterable[dict[str, Any]]
 ) -> WritebackVerdict:
@@ -65,17 +89,14 @@ def check_writeback(
         )  # fmt: skip
     verdict.won = len(shown)
     with psycopg.connect(erp_dsn) as erp:
-        orders = erp.execute(
-            "SELECT h.crm_opp::text, count(*),"
-            " bool_or(EXISTS (SELECT FROM erp.dlv_head d WHERE d.so_id = h.id AND d.stat IN ('S', 'D')))"
-            " FROM erp.so_head h WHERE h.crm_opp = ANY(%s::uuid[]) GROUP BY 1", [list(shown)],
-        ).fetchall()  # fmt: skip
-    for opportunity, count, shipped in orders:
+        orders = erp.execute(_ORDERS, [list(shown)]).fetchall()
+    for opportunity, count, *goods in orders:
         verdict.orders_created += 1
         verdict.created_twice += count > 1
-        if shipped:
+        words = shown_as(*goods)
+        if words:
             verdict.shipped += 1
-            verdict.shipments_shown += shown[opportunity] in ("partially_shipped", "shipped", "delivered")
+            verdict.shipments_shown += shown[opportunity] in words
     verdict.echoes_dropped = sum(one["lanes"].get("assemble", {}).get("counts", {}).get("echoes", 0) for one in stats)
     with psycopg.connect(hub_dsn) as hub:
         states: dict[str, int] = dict(hub.execute("SELECT state, count(*) FROM intent GROUP BY state").fetchall())

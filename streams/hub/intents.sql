@@ -1,5 +1,6 @@
 -- name: plan_intents
--- Add intents that are not there yet; one that says what its subject is to be now takes the place of those that wait. Wakes the deliverers.
+-- Add intents that are not there yet; one that says what its subject is to be now, or what a record gives rise to anew, takes the place of those
+-- that wait. Wakes the deliverers.
 -- None is added for a field that two systems overwrite each other's value of. One that was withdrawn, since people took back what had given rise
 -- to it, begins anew when it is so again.
 WITH new AS (
@@ -11,7 +12,7 @@ WITH new AS (
 ), gone AS (
     UPDATE intent i SET state = 'superseded', done_at = clock_timestamp(), problem = 'a newer one says what is to be: ' || new.key
     FROM new
-    WHERE new.supersedes AND i.rule = new.rule AND i.subject_id = new.subject_id AND i.key <> new.key
+    WHERE (new.supersedes OR i.entity_id = new.entity_id) AND i.rule = new.rule AND i.subject_id = new.subject_id AND i.key <> new.key
       AND i.state IN ('planned', 'waiting', 'approved', 'failed')
     RETURNING i.id
 ), added AS (
@@ -223,42 +224,53 @@ AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice'
 WITH live AS (SELECT id, entity, aggregate_id, parent_id, updated_us, record FROM entity WHERE NOT deleted AND merged_into IS NULL AND version > 0),
 document AS (
     SELECT h.id, h.entity, h.record->>'number' AS number, (h.record->>'net_amount')::bigint AS says,
-           sum(coalesce((l.record->>'net_amount')::bigint, 0))
-               + coalesce((h.record->>'freight_amount')::bigint, 0) - coalesce((h.record->>'discount_amount')::bigint, 0) AS should, count(*) AS lines
+           (sum(coalesce((l.record->>'net_amount')::bigint, 0))
+               + coalesce((h.record->>'freight_amount')::bigint, 0) - coalesce((h.record->>'discount_amount')::bigint, 0))::bigint AS should,
+           CASE WHEN h.record->>'freight_amount' IS NULL THEN %(header_charges)s::bigint ELSE 0 END AS beyond, 100 * count(*) AS slack
     FROM live h JOIN live l ON l.aggregate_id = h.aggregate_id AND l.parent_id = h.id AND l.entity = 'sales_order_line'
     WHERE h.entity = 'sales_order' GROUP BY h.id, h.entity, h.record
 ), gone AS (
-    SELECT l.id, l.entity, l.parent_id, l.record, sum(coalesce((s.record->>'quantity')::bigint, 0)) AS shipped
+    SELECT l.id, l.entity, l.parent_id, l.record, (l.record->>'quantity')::bigint AS ordered, sum(coalesce((s.record->>'quantity')::bigint, 0)) AS shipped
     FROM live l JOIN live s ON s.aggregate_id = l.aggregate_id AND s.entity = 'shipment_line' AND s.record->>'order_line_id' = l.id::text
     JOIN live d ON d.id = s.parent_id AND d.record->>'status' IN ('shipped', 'delivered')
     WHERE l.entity = 'sales_order_line' GROUP BY l.id, l.entity, l.parent_id, l.record
 ), worth AS (
-    SELECT parent_id AS id, sum(round((record->>'net_amount')::numeric * shipped / (record->>'quantity')::numeric)) AS shipped
-    FROM gone WHERE (record->>'quantity')::bigint <> 0 GROUP BY parent_id
+    SELECT parent_id AS id, sum(CASE WHEN coalesce(ordered, 0) = 0 OR shipped <> 0 AND abs(ordered - shipped) <= 100 THEN (record->>'net_amount')::bigint
+                                     ELSE round((record->>'net_amount')::numeric * shipped / ordered) END) AS shipped
+    FROM gone GROUP BY parent_id
 ), billed AS (
-    SELECT parent_id AS id, sum(((record->>'net_amount')::bigint - coalesce((record->>'freight_amount')::bigint, 0)
-               + coalesce((record->>'discount_amount')::bigint, 0)) * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END) AS says
-    FROM live WHERE entity = 'invoice' AND coalesce(record->>'status', '') NOT IN ('draft', 'cancelled') GROUP BY parent_id
+    SELECT i.parent_id AS id, sum((coalesce((i.record->>'net_amount')::bigint, 0) - coalesce((i.record->>'freight_amount')::bigint, 0)
+               + coalesce((i.record->>'discount_amount')::bigint, 0)) * CASE i.record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END) AS says
+    FROM live i JOIN live h ON h.id = i.parent_id AND h.entity = 'sales_order'
+    WHERE i.entity = 'invoice' AND coalesce(i.record->>'status', '') NOT IN ('draft', 'cancelled')
+    AND coalesce(i.record->>'currency' = h.record->>'currency', true) GROUP BY i.parent_id
 ), invoiced AS (
-    SELECT h.id, h.entity, h.record->>'number' AS number, b.says, coalesce(w.shipped, 0) AS should, 100 * coalesce(d.lines, 1) AS slack
-    FROM billed b JOIN live h ON h.id = b.id AND h.entity = 'sales_order' LEFT JOIN worth w ON w.id = b.id LEFT JOIN document d ON d.id = b.id
-), ordered AS (
-    SELECT o.id, o.entity, o.record->>'number' AS number,
-           (SELECT count(*) FROM live s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order' AND coalesce(s.record->>'status', '') <> 'cancelled') AS says,
-           1 AS should
-    FROM live o WHERE o.entity = 'opportunity' AND o.record->>'stage' = 'won'
+    SELECT h.id, h.entity, h.record->>'number' AS number, coalesce(b.says, 0) AS says, coalesce(w.shipped, 0) AS should, coalesce(d.slack, 100) AS slack,
+           greatest(0, coalesce(d.says, 0) - coalesce(d.should, coalesce(d.says, 0))) AS charges
+    FROM billed b JOIN live h ON h.id = b.id LEFT JOIN worth w ON w.id = b.id LEFT JOIN document d ON d.id = b.id
+), deal AS (
+    SELECT o.id, o.entity, o.record->>'number' AS number, o.record->>'stage' AS stage,
+           (SELECT count(*) FROM live s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order'
+               AND coalesce(s.record->>'status', '') <> 'cancelled' AND (o.record->>'stage' = 'won' OR coalesce(s.record->>'status', '') <> 'draft')) AS says
+    FROM live o WHERE o.entity = 'opportunity' AND o.record->>'stage' IN ('won', 'lost')
     AND o.updated_us < (extract(epoch FROM now()) - %(grace)s) * 1000000
 )
-SELECT 'header is not the sum of its lines' AS what, entity, id::text, number, says, should FROM document WHERE says IS DISTINCT FROM should
-UNION ALL SELECT 'more was shipped than ordered', entity, id::text, record->>'line_no', shipped, (record->>'quantity')::bigint FROM gone
-WHERE shipped > (record->>'quantity')::bigint
-UNION ALL SELECT 'a won opportunity has not exactly one order', entity, id::text, number, says, should FROM ordered WHERE says <> should
+SELECT 'header is not the sum of its lines' AS what, entity, id::text, number, says, should FROM document
+WHERE says IS NULL OR says < should - slack OR says > should + slack + greatest(0, should) * beyond / 100
+UNION ALL SELECT 'more was shipped than ordered', entity, id::text, record->>'line_no', shipped, ordered FROM gone WHERE shipped > ordered + 100
+UNION ALL SELECT 'a won opportunity has not exactly one order', entity, id::text, number, says, 1 FROM deal d WHERE stage = 'won' AND says <> 1
+AND NOT (says = 0 AND EXISTS (SELECT FROM intent i WHERE i.subject_id = d.id AND i.state = 'waiting'))
+UNION ALL SELECT 'a lost opportunity has a live order', entity, id::text, number, says, 0 FROM deal WHERE stage = 'lost' AND says > 0
 UNION ALL SELECT 'invoiced is not what was shipped', entity, id::text, number, says, should FROM invoiced
-WHERE %(invoiced)s <> 'off' AND (says > should + slack OR %(invoiced)s = 'equal' AND says < should - slack)
+WHERE %(invoiced)s <> 'off' AND (says > should + charges + slack OR %(invoiced)s = 'equal' AND says < should - slack)
 UNION ALL
 SELECT 'a payment without an invoice', p.entity, p.id::text, p.record->>'number', NULL, NULL FROM live p
 WHERE p.entity = 'payment' AND NOT EXISTS (SELECT FROM live i WHERE i.entity = 'invoice' AND i.id::text = p.record->>'invoice_id')
 LIMIT %(most)s;
+
+-- name: asked_about
+-- Of these records, those of which people are asked whether something is to be written.
+SELECT DISTINCT subject_id::text FROM intent WHERE subject_id = ANY(%s::uuid[]) AND state = 'waiting';
 
 -- name: broken_flows
 -- Flows of which something is known that can not be so.
@@ -270,9 +282,11 @@ UPDATE conflict SET resolved_at = now(), outcome = 'over'
 WHERE aggregate_id = ANY(%s::uuid[]) AND kind = 'invariant' AND resolved_at IS NULL AND NOT id = ANY(%s::uuid[]);
 
 -- name: stuck_flows
--- Flows that have not moved for longer than their stage may take. `limits`: stage → seconds.
-SELECT id::text, record->>'stage' AS stage, coalesce(record->>'order_number', record->>'opportunity_number') AS number,
-       (extract(epoch FROM now()) - updated_us / 1e6)::bigint AS silent_s
-FROM entity JOIN jsonb_each_text(%(limits)s::jsonb) l ON l.key = record->>'stage'
-WHERE entity = 'order_flow' AND NOT deleted AND updated_us < (extract(epoch FROM now()) - l.value::float8) * 1000000
-ORDER BY updated_us LIMIT %(most)s;
+-- Flows that are in their stage for longer than it may take, the longest first. `limits`: stage -> seconds. One of which people are asked waits for them.
+SELECT id, stage, number, (extract(epoch FROM now()) - since / 1e6)::bigint AS since_s FROM (
+    SELECT id::text, record->>'stage' AS stage, coalesce(record->>'order_number', record->>'opportunity_number') AS number,
+           coalesce((record->>'stage_since')::bigint, updated_us) AS since, l.value::float8 AS most_s, record->>'opportunity_id' AS deal
+    FROM entity JOIN jsonb_each_text(%(limits)s::jsonb) l ON l.key = record->>'stage' WHERE entity = 'order_flow' AND NOT deleted) f
+WHERE since < (extract(epoch FROM now()) - most_s) * 1000000
+AND NOT (stage = 'won' AND EXISTS (SELECT FROM intent i WHERE i.subject_id = f.deal::uuid AND i.state = 'waiting'))
+ORDER BY since LIMIT %(most)s;

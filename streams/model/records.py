@@ -403,9 +403,9 @@ class Opportunity(Record, frozen=True, kw_only=True):
     order_status: str | None = None
     """Status of that order, as sales_order.status. Mastered by the ERP and written back to the CRM."""
     shipment_status: str | None = None
-    """How far delivery is, as shipment.status. Mastered by the ERP and written back to the CRM."""
+    """How far delivery is, as order_flow.shipment_status. Mastered by the ERP and written back to the CRM."""
     payment_status: str | None = None
-    """How far payment is, as invoice.status. Mastered by the ERP and written back to the CRM."""
+    """How far payment is, as order_flow.payment_status. Mastered by the ERP and written back to the CRM."""
     notes: str | None = None
     """Free text written by staff; may name people."""
     tags: tuple[str, ...] | None = None
@@ -459,9 +459,23 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     sales_order_id: UUID | None = None
     """The first order of the flow that is not cancelled; the first of all when all are."""
     stage: str
-    """How far the whole flow is."""
+    """How far the whole flow is; docs/guides/order-to-cash.md has the conditions."""
+    stage_since: datetime | None = None
+    """When the flow came to its stage, as far as its documents say: of several shipments, invoices or
+    payments the one that brought it there.
+    """
+    shipment_status: str | None = None
+    """How far the goods are, by quantities: of the orders that are not cancelled, by the shipments that
+    were neither cancelled nor returned.
+    """
+    payment_status: str | None = None
+    """How far the money is; paid only when nothing is open and no invoice is to come, credited when credit
+    notes took all invoices back.
+    """
     currency: str | None = None
-    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    """ISO 4217 code of the currency of the amounts, such as EUR or CNY: the order's, else the
+    opportunity's, else the first invoice's.
+    """
     ordered_amount: Decimal | None = None
     """Sum of the orders that are not cancelled, without tax, in `currency`; empty while there is no order."""
     shipped_amount: Decimal | None = None
@@ -473,17 +487,37 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     count.
     """
     paid_amount: Decimal | None = None
-    """Sum of the payments that were not reversed, in `currency`."""
+    """Sum of the payments that are neither pending nor reversed, less refunds, in `currency`."""
     open_amount: Decimal | None = None
-    """invoiced_amount less paid_amount, in `currency`."""
+    """invoiced_amount less paid_amount, in `currency`; less than nothing where a refund is due."""
+    other_ordered_amounts: dict[str, str] | None = None
+    """What is ordered in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
+    other_shipped_amounts: dict[str, str] | None = None
+    """What is shipped in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
+    other_invoiced_amounts: dict[str, str] | None = None
+    """What is invoiced in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
+    other_paid_amounts: dict[str, str] | None = None
+    """What is paid in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
+    other_open_amounts: dict[str, str] | None = None
+    """What is open in other currencies: ISO 4217 code to amount; amounts are never added across
+    currencies.
+    """
     line_count: int | None = None
     """Number of lines of the orders that are not cancelled."""
     shipment_count: int | None = None
-    """Number of shipments."""
+    """Number of shipments that were neither cancelled nor returned."""
     invoice_count: int | None = None
     """Number of invoices and credit notes that count."""
     payment_count: int | None = None
-    """Number of payments that count."""
+    """Number of payments and refunds that count."""
     service_request_count: int | None = None
     """Number of service requests that hang on the flow."""
     opportunity_number: str | None = None
@@ -503,11 +537,11 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     shipped_at: datetime | None = None
     """When goods last left the warehouse."""
     delivered_at: datetime | None = None
-    """When the last goods reached the customer; empty until all shipments have."""
+    """When the last goods reached the customer; empty until all that was ordered has."""
     invoiced_at: datetime | None = None
     """Start (UTC) of the day of the last invoice."""
     paid_at: datetime | None = None
-    """When money last came in."""
+    """When money last came in; refunds are not looked at."""
     timeline: tuple[TimelineEvent, ...] = ()
     """What happened when and where, oldest first."""
 

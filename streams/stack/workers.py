@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from streams.errors import EnvironmentFault
 from streams.settings import Settings
 from streams.stack import processes
@@ -59,6 +61,8 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 def _as_text(value: object) -> str:
     if isinstance(value, list):
         return json.dumps(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
     return str(value)
 
 

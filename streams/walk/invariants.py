@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError, RetryLater
-from streams.flow.invariants import Broken, Policy, broken
+from streams.flow.invariants import ORDERED, Broken, Policy, broken
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
 from streams.walk.assemble import Assemble
@@ -102,6 +102,7 @@ class Checking:
             if state is not None:
                 wrong, looked_at[key] = broken(state.members.values(), self._policy, now)
                 found += [_conflict(key, one) for one in wrong]
+        found = await self._without_asked(found, looked_at, now)
         await self._store.rows("end_invariants", list(looked_at), [one.id for one in found])
         for conflict in await self._store.log_conflicts(found):
             self._assemble.counts["invariants"] += 1
@@ -118,6 +119,19 @@ class Checking:
             else:
                 self._again[key] = again_us
         return len(keys)
+
+    async def _without_asked(self, found: list[Conflict], looked_at: dict[str, int | None], now: int) -> list[Conflict]:
+        """A deal whose order waits for somebody's yes is not broken; it is looked at again, since a no is told to nobody here."""
+        lacking = [one for one in found if one.rule == ORDERED and not one.values["orders"]]
+        if not lacking:
+            return found
+        asked = {row[0] for row in await self._store.rows("asked_about", [one.entity_id for one in lacking])}
+        excused = {one.id for one in lacking if one.entity_id in asked}
+        again_us = now + self._policy.order_within_us
+        for one in lacking:
+            if one.id in excused:
+                looked_at[one.aggregate_id] = min(again_us, looked_at[one.aggregate_id] or again_us)
+        return [one for one in found if one.id not in excused]
 
     def _tell(self, conflict: Conflict) -> None:
         if self._producer is None:

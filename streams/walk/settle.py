@@ -447,7 +447,7 @@ class Settling:
     def _flow(self, state: AggregateState) -> None:
         flow_id = flow_record_id(state)
         flow = state.members.get(flow_id)
-        joined = join(member for member in state.members.values() if member.id != flow_id)
+        joined = join(state.members.values())
         if joined is None and flow is None:
             return
         if flow is None:

@@ -22,7 +22,6 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import HUB, source_id
 from streams.model.state import EntityState
 from streams.writeback.failures import NotYet
-from streams.writeback.plan import flow_words
 from streams.writeback.rules import Rule
 from streams.writeback.work import Work
 
@@ -84,8 +83,6 @@ def _document(
     work: Work, main: EntityState, subject: EntityState, lines: list[EntityState], known: dict[str, EntityState]
 ) -> dict[str, Any]:
     told = _described(main)
-    if main.entity == "order_flow":
-        told["record"] |= flow_words(main.record)
     document: dict[str, Any] = {
         "intent": {"id": work.id, "key": work.key, "rule": work.rule},
         "given": work.given,

@@ -155,16 +155,17 @@ class Desk:
             told.append(compare(work, one, None if isinstance(document, NotYet) else document, found))
         return told
 
-    def broken(self, *, grace_s: float, invoiced: str, most: int = 1000) -> list[dict[str, Any]]:
-        """What can not be so: header and lines, shipped and ordered and invoiced, payments and invoices, won opportunities and orders."""
-        rows = self.rows("broken_invariants", {"grace": grace_s, "invoiced": invoiced, "most": most})
+    def broken(self, *, grace_s: float, invoiced: str, header_charges: int, most: int = 1000) -> list[dict[str, Any]]:
+        """What can not be so: header and lines, shipped and ordered and invoiced, payments and invoices, opportunities and orders."""
+        told = {"grace": grace_s, "invoiced": invoiced, "header_charges": header_charges, "most": most}
         # Sums are `numeric` in Postgres, and JSON knows no Decimal.
         return [
-            row | {name: None if row[name] is None else int(row[name]) for name in ("says", "should")} for row in rows
+            row | {name: None if row[name] is None else int(row[name]) for name in ("says", "should")}
+            for row in self.rows("broken_invariants", told)
         ]
 
     def stuck(self, limits: dict[str, float], *, most: int = 1000) -> list[dict[str, Any]]:
-        """Flows that have not moved for longer than `limits` (stage → seconds) say."""
+        """Flows that are in their stage for longer than `limits` (stage → seconds) say: `since_s`."""
         return self.rows("stuck_flows", {"limits": json.dumps(limits), "most": most})
 
     def flows(self, what: str) -> list[dict[str, Any]]:

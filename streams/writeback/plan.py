@@ -1,7 +1,8 @@
 """(what an aggregate was, what it is, who said so) → intents. Pure; it runs in the hot path of assemble.
 
 An intent arises when
-- a rule with `becomes`: the record has these values and had not before: one intent for ever, keyed by rule and record;
+- a rule with `becomes`: the record has these values and had not before: one intent, keyed by rule and record, and one more for each time
+  that what it had given rise to (`unless`) was cancelled or deleted since: a deal that is won again gives a new order;
 - a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
   was joined; keyed by rule, record and revision of its row; of several for one subject that wait only the newest stays;
 - a rule with `values`, where people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
@@ -151,9 +152,10 @@ def _of_rule(
     if rule.becomes:
         if not holds(rule.becomes, member.record) or holds(rule.becomes, one.before or {}):
             return None
-        if any(m.entity in rule.unless and is_live(m) for m in state.members.values()):
+        ended = _ended(rule, state)
+        if ended is None:
             return None
-        key = f"{name}:{member.id}"
+        key = f"{name}:{member.id}" + (f":{ended + 1}" if ended else "")
     else:
         if rule.subject and (one.before or {}).get(rule.subject) != subject:
             joined = True  # another subject, or the first: what it is to say is news to it, whoever named it
@@ -163,7 +165,7 @@ def _of_rule(
         written = member if subject == member.id else state.members.get(subject)
         if written is not None and written.contributions and target not in said_by(written):
             return None  # the target has no such record; once it has, what was said before is looked at again
-        before = None if one.before is None else desired(rule, document(member.entity, one.before, one.said))
+        before = None if one.before is None else desired(rule, document(one.before, one.said))
         moved = before != wanted
         if not restores and not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
             return None
@@ -185,6 +187,17 @@ def _of_rule(
         restores=restores,
         fields=[] if rule.becomes else told_fields(rule),
     )
+
+
+def _ended(rule: Rule, state: AggregateState) -> int | None:
+    """How many of the entities of `unless` were there and are no more; None while one is live."""
+    ended = 0
+    for member in state.members.values():
+        if member.entity in rule.unless:
+            if is_live(member):
+                return None
+            ended += member.version > 0 and member.merged_into is None
+    return ended
 
 
 def told_fields(rule: Rule) -> list[str]:
@@ -231,7 +244,7 @@ def desired(rule: Rule, told: dict[str, Any]) -> dict[str, Any]:
 
 def document_of(member: EntityState) -> dict[str, Any]:
     """What a rule's paths begin with at planning: `record` and `said.<system>`, what each system says of it."""
-    return document(member.entity, member.record, said_by(member))
+    return document(member.record, said_by(member))
 
 
 def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
@@ -239,33 +252,9 @@ def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
     return {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}
 
 
-def document(entity: str, record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def document(record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The same, of values from before."""
-    told = record if entity != "order_flow" else record | flow_words(record)
-    return {
-        "record": told,
-        "said": said,
-    }
-
-
-def flow_words(flow: Mapping[str, Any]) -> dict[str, str]:
-    """shipment_status (none, partially_shipped, shipped, delivered) and payment_status (none, invoiced, partially_paid,
-    paid) of an order_flow.
-    """
-    shipped, ordered = flow.get("shipped_amount") or 0, flow.get("ordered_amount") or 0
-    if shipped <= 0:
-        shipment = "none"
-    elif shipped < ordered:
-        shipment = "partially_shipped"
-    else:
-        shipment = "delivered" if flow.get("delivered_at") is not None else "shipped"
-    if not flow.get("invoice_count"):
-        payment = "none"
-    elif (flow.get("paid_amount") or 0) <= 0:
-        payment = "invoiced"
-    else:
-        payment = "paid" if (flow.get("open_amount") or 0) <= 0 else "partially_paid"
-    return {"shipment_status": shipment, "payment_status": payment}
+    return {"record": record, "said": said}
 
 
 def said_of(fields: Mapping[str, Any], field: str) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams.flow.invariants import HEADER, INVOICED, ORDERED, PAID, SHIPPED, Policy, broken
+import streams.hub
+from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, PAID, SHIPPED, Policy, broken
 from streams.hub.store import HubStore
 from streams.identity import inbox
 from streams.model.change import Change
@@ -19,11 +22,13 @@ from streams.stack.native import NativeStack
 from streams.walk.assemble import Assemble
 from streams.walk.ingest import now_us
 from streams.walk.invariants import Checking
+from streams.walk.refreshing import refreshes
 from streams.writeback.desk import Desk
 from tests.integration.place import Place
 from tests.writers import Sent
 
 EURO, PIECE = 10_000, 1_000_000
+MIGRATIONS = Path(streams.hub.__file__).parent / "migrations"
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,94 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
     await own.close()
 
 
+async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(place: Place) -> None:
+    store, own = HubStore(place.hub, "test"), HubStore(place.hub, "test-checking")
+
+    def message(*of: Any) -> tuple[Any, ...]:
+        return "a topic", b"", b""
+
+    assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
+    checking = Checking(own, assemble, Policy(order_within_us=200_000), message, quiet=0)  # type: ignore[arg-type]
+    number = uuid.uuid4().hex[:8]
+    deal = source_id("demo-crm", "opportunity", number)
+    key = f"demo-erp/order_from_opportunity:{deal}"
+    place.db.execute(
+        "INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, version, cause_us, state)"
+        " VALUES (%s, 'demo-erp/order_from_opportunity', 'demo-erp', 'opportunity', %s, %s, %s, 1, 0, 'waiting')",
+        [key, deal, deal, deal],
+    )
+    won = place.said("demo-crm", "opportunity", number, number=number, stage="won", won_at=1)
+    await assemble.step([Sent("changes.order_flow", deal, won)])
+
+    async def told() -> tuple[list[str], list[str], list[str]]:
+        await asyncio.sleep(0.5)
+        while await checking.look():
+            pass
+        logged = [
+            one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == deal
+        ]
+        with Desk(place.hub) as desk:
+            rows = desk.broken(grace_s=0.2, invoiced="off", header_charges=0, most=1_000_000)
+            stuck = desk.stuck({"won": 60.0}, most=1_000_000)
+        return (
+            logged, [row["what"] for row in rows if row["id"] == deal], [row["stage"] for row in stuck if row["number"] == number],
+        )  # fmt: skip
+
+    assert await told() == ([], [], [])
+    place.db.execute("UPDATE intent SET state = 'rejected' WHERE key = %s", [key])
+    assert await told() == ([ORDERED], [ORDERED], ["won"])
+    await store.close()
+    await own.close()
+
+
+async def test_a_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(place: Place) -> None:
+    number, day = uuid.uuid4().hex[:8], 86_400 * 1_000_000
+    order = source_id("demo-erp", "sales_order", number)
+    shipment = source_id("demo-erp", "shipment", number)
+    head = {"number": number, "status": "shipped", "created_at": now_us() - 90 * day}
+    await place.tell(
+        "order_flow", order, place.said("demo-erp", "sales_order", number, **head),
+        place.said("demo-erp", "shipment", number, order, status="shipped", shipped_at=now_us() - 20 * day),
+    )  # fmt: skip
+    await place.tell("order_flow", order, place.said("demo-erp", "sales_order", number, **head, notes="called them"))
+
+    def stuck(**days: float) -> list[tuple[str, int]]:
+        with Desk(place.hub) as desk:
+            rows = desk.stuck({stage: limit * 86_400 for stage, limit in days.items()}, most=1_000_000)
+        return [(row["stage"], row["since_s"] // 86_400) for row in rows if row["number"] == number]
+
+    assert stuck(shipped=14, ordered=1) == [("shipped", 20)]
+    assert stuck(shipped=21, ordered=1) == []
+    assert stuck(ordered=1) == []
+    await place.tell(
+        "order_flow", order,
+        place.said("demo-erp", "shipment", number, order, status="delivered", shipped_at=now_us() - 20 * day, delivered_at=now_us() - day),
+    )  # fmt: skip
+    assert stuck(shipped=14, delivered=14) == []
+    assert shipment in {
+        row[0] for row in place.db.execute("SELECT id::text FROM entity WHERE aggregate_id = %s", [order])
+    }
+
+
+async def test_flows_of_an_older_hub_are_told_to_read_themselves_again(place: Place) -> None:
+    number = uuid.uuid4().hex[:8]
+    order = source_id("demo-erp", "sales_order", number)
+    await place.tell(
+        "order_flow", order, place.said("demo-erp", "sales_order", number, number=number, status="shipped")
+    )
+    place.db.execute((MIGRATIONS / "0010.flows_anew.sql").read_text())
+    rows = place.db.execute("DELETE FROM refresh_due RETURNING aggregate_id::text, entity").fetchall()
+    ((_, _, message),) = [one for one in refreshes([(row[0], row[0], row[1]) for row in rows]) if one[1] == order]
+    place.db.execute(
+        "UPDATE entity SET record = record - 'stage_since' WHERE entity = 'order_flow' AND aggregate_id = %s", [order]
+    )
+    await place.tell("order_flow", order, message)
+    (found,) = place.db.execute(
+        "SELECT record ? 'stage_since' FROM entity WHERE entity = 'order_flow' AND aggregate_id = %s", [order]
+    ).fetchall()
+    assert found == (True,)
+
+
 def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
     """A flow in which anything may be wrong."""
     key = uuid.uuid4().hex[:12]
@@ -128,10 +221,12 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
     for order in range(draw.choice([0, 1, 1, 1, 2])):
         name = f"{key}-{order}"
         ours = source_id("demo-erp", "sales_order", name)
-        status = draw.choice(["confirmed", "shipped", "cancelled", None])
+        status = draw.choice(["confirmed", "shipped", "cancelled", "draft", None])
+        net = draw.choice([30, 30.02, 33, 34, 29, None])
+        net = net if net is None else round(net * EURO)
         told.append(
-            place.said("demo-erp", "sales_order", name, deal, status=status, net_amount=draw.choice([20, 30, None]) and 30 * EURO,
-                       freight_amount=draw.choice([None, 0, 1 * EURO]), discount_amount=draw.choice([None, 1 * EURO]))
+            place.said("demo-erp", "sales_order", name, deal, status=status, net_amount=net, currency=draw.choice(["EUR", "EUR", None]),
+                       freight_amount=draw.choice([None, None, 0, 1 * EURO]), discount_amount=draw.choice([None, None, 1 * EURO]))
         )  # fmt: skip
         shipment = source_id("demo-erp", "shipment", name)
         told.append(
@@ -140,7 +235,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
         for line in range(draw.choice([0, 1, 3])):
             which = f"{name}-{line}"
             amount = draw.choice([10 * EURO, 10 * EURO, 11 * EURO, None])
-            quantity = draw.choice([1, 2, 3]) * PIECE
+            quantity = draw.choice([PIECE, 2 * PIECE, 3 * PIECE, 3 * PIECE - 50, 0, None])
             told.append(
                 place.said(
                     "demo-erp", "sales_order_line", which, ours, line_no=line, quantity=quantity, net_amount=amount
@@ -159,6 +254,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
                 place.said(
                     "demo-erp", "invoice", which, ours, kind=draw.choice(["invoice", "invoice", "credit_note", None]),
                     status=draw.choice(["open", "draft", "cancelled", None]), net_amount=draw.choice([10, 15, 30]) * EURO,
+                    currency=draw.choice(["EUR", "EUR", "USD", None]),
                     freight_amount=draw.choice([None, 1 * EURO]), discount_amount=draw.choice([None, 2 * EURO]),
                 )
             )  # fmt: skip
@@ -179,13 +275,15 @@ async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced
         await place.tell("order_flow", deal, *changes)
         state = (await store.load("order_flow", [deal]))[deal]
         ids |= set(state.members)
-        found, _ = broken(state.members.values(), Policy(invoiced, order_within_us=-(10**12)), now_us())
+        found, _ = broken(
+            state.members.values(), Policy(invoiced, order_within_us=-(10**12), header_charges=10), now_us()
+        )
         single |= {(one.rule, one.id) for one in found}
     await store.close()
     with Desk(place.hub) as desk:
-        rows = desk.broken(grace_s=-1_000_000, invoiced=invoiced, most=1_000_000)
+        rows = desk.broken(grace_s=-1_000_000, invoiced=invoiced, header_charges=10, most=1_000_000)
     assert {(row["what"], row["id"]) for row in rows if row["id"] in ids} == single
     assert all(type(row[name]) is int for row in rows for name in ("says", "should") if row[name] is not None)
-    assert {rule for rule, _ in single} == {HEADER, SHIPPED, ORDERED, PAID} | (
+    assert {rule for rule, _ in single} == {HEADER, SHIPPED, ORDERED, LOST, PAID} | (
         {INVOICED} - {INVOICED if invoiced == "off" else ""}
     )

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from streams.demo.writeback_check import check_writeback
 from streams.model.ids import HUB, source_id
+from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk, NotWaiting
 from streams.writeback.rules import Approval
@@ -146,6 +148,89 @@ async def test_a_deal_that_is_taken_back_while_people_are_asked_is_no_order_unti
             words = [line["what"] for line in desk.intent(which)["log"]]
             assert words == ["waiting", "approve", "withdrawn", "planned again", "waiting", "approve", "done"]
     assert place.orders([key]) == {key: 1}
+
+
+async def test_a_deal_that_is_won_again_after_its_order_was_cancelled_gives_a_new_order_once(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    key = await place.win(customer, product)
+    deal = source_id("demo-crm", "opportunity", key)
+
+    def orders() -> list[tuple[int, int, str, str]]:
+        return place.erp.execute(
+            "SELECT id, stat, ext_ref, so_no FROM erp.so_head WHERE crm_opp = %s ORDER BY id", [key]
+        ).fetchall()
+
+    async def erp(row: tuple[int, int, str, str], status: str, origin: str | None = None) -> None:
+        of = place.said("demo-erp", "sales_order", str(row[0]), deal, number=row[3], status=status, net_amount=100_0000)
+        await place.tell("order_flow", deal, msgspec.structs.replace(of, origin=origin))
+
+    async def crm(stage: str) -> None:
+        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+
+    def shown() -> object:
+        return (place.crm.execute("SELECT erp_order_no FROM opportunity WHERE id = %s", [key]).fetchone() or [None])[0]
+
+    async with place.deliverer():
+        await place.until(lambda: place.intent(key)["state"] == "delivered" and shown())
+        (first,) = orders()
+        await erp(first, "confirmed", "opshub")
+        place.erp.execute("UPDATE erp.so_head SET stat = 90 WHERE id = %s", [first[0]])
+        await erp(first, "cancelled")
+        await crm("negotiation")
+        await asyncio.sleep(1)
+        assert len(orders()) == 1
+        await crm("won")
+        await place.until(lambda: len(orders()) == 2)
+        second = orders()[1]
+        assert (second[1], second[2]) == (20, f"{first[2]}:2")
+        await erp(second, "confirmed", "opshub")
+        # Told again by the CRM, it is still the same winning.
+        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage="won", notes="thanks"))
+        await place.until(lambda: shown() == second[3])
+        await asyncio.sleep(1)
+    assert [row[1] for row in orders()] == [90, 20]
+
+
+async def test_of_a_deal_that_is_won_again_only_the_newer_intent_waits(place: Place) -> None:
+    key = await place.win(await place.customer(), await place.product(), amount=900_000)
+    deal = source_id("demo-crm", "opportunity", key)
+    for status in ("confirmed", "cancelled"):
+        await place.tell(
+            "order_flow", deal, place.said("demo-erp", "sales_order", key, deal, number="BY-HAND", status=status)
+        )
+    for stage in ("negotiation", "won"):
+        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+    with Desk(place.hub) as desk:
+        (flow,) = desk.flows(deal)
+    orders = [one for one in flow["intents"] if one["rule"] == "demo-erp/order_from_opportunity"]
+    assert [(one["key"][-2:], one["state"]) for one in orders] == [(deal[-2:], "superseded"), (":2", "planned")]
+
+
+async def test_the_demos_check_wants_the_crm_to_show_just_what_was_shipped(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    key = await place.win(customer, product)
+    async with place.deliverer():
+        await place.until(lambda: place.intent(key)["state"] == "delivered")
+
+    def ship(lines: int) -> None:
+        place.erp.execute(
+            "WITH d AS (INSERT INTO erp.dlv_head (so_id, stat) SELECT id, 'S' FROM erp.so_head WHERE crm_opp = %s RETURNING id, so_id)"
+            " INSERT INTO erp.dlv_line (dlv_id, so_line_id, item_id, qty) SELECT d.id, l.id, l.item_id, l.qty FROM d, erp.so_line l"
+            " WHERE l.so_id = d.so_id AND NOT EXISTS (SELECT FROM erp.dlv_line o WHERE o.so_line_id = l.id) ORDER BY l.pos LIMIT %s",
+            [key, lines],
+        )  # fmt: skip
+
+    def holds(word: str) -> bool:
+        place.crm.execute("UPDATE opportunity SET shipment_status = %s WHERE id = %s", [word, key])
+        dsns = [dsn_of(place.env, system, "APP") for system in ("DEMO_CRM", "DEMO_ERP")]
+        found = check_writeback(place.hub, *dsns, [{"fact": "won", "opportunity": key}], [])
+        assert (found.won, found.orders_created, found.shipped) == (1, 1, 1)
+        return found.shipments_shown == 1
+
+    ship(1)
+    assert [holds(word) for word in ("none", "partially_shipped", "shipped")] == [False, True, False]
+    ship(1)
+    assert [holds(word) for word in ("none", "partially_shipped", "shipped", "delivered")] == [False, False, True, True]
 
 
 async def test_people_are_asked_when_a_customer_would_owe_more_than_it_may(place: Place) -> None:

@@ -94,6 +94,38 @@ def test_no_second_order_for_an_opportunity_that_has_one() -> None:
     assert [i for i in hub.tell(opportunity(3, "won")) if i.target == "demo-erp"] == []
 
 
+def orders_of(intents: list[Intent]) -> list[str]:
+    return [one.key for one in intents if one.rule == "demo-erp/order_from_opportunity"]
+
+
+def test_a_deal_whose_order_was_cancelled_gives_a_new_one_when_it_is_won_again() -> None:
+    first = f"demo-erp/order_from_opportunity:{OPPORTUNITY}"
+    hub = Hub()
+    assert orders_of(hub.tell(opportunity(1, "won"))) == [first]
+    hub.tell(order(2, "confirmed", origin="opshub"))
+    assert orders_of(hub.tell(order(3, "cancelled"))) == [], "won still: whoever cancelled the order wants none"
+    assert orders_of(hub.tell(opportunity(4, "negotiation"))) == []
+    assert orders_of(hub.tell(opportunity(5, "won"))) == [f"{first}:2"]
+    assert orders_of(hub.tell(opportunity(5, "won"), opportunity(6, "won", notes="thanks"))) == [], (
+        "one winning, one order"
+    )
+    again = said("demo-erp", "sales_order", "T", 7, OPPORTUNITY, "u", "opshub", number="SO-2", status="confirmed")
+    assert orders_of(hub.tell(again)) == []
+    hub.tell(opportunity(8, "negotiation"))
+    assert orders_of(hub.tell(opportunity(9, "won"))) == [], "it has a live order"
+
+
+def test_a_deal_that_is_won_again_without_an_order_in_between_is_the_same_intent() -> None:
+    hub = Hub()
+    (key,) = orders_of(hub.tell(opportunity(1, "won")))
+    hub.tell(opportunity(2, "negotiation"))
+    assert orders_of(hub.tell(opportunity(3, "won"))) == [key]
+    deleted = msgspec.structs.replace(order(5, "draft"), deleted=True)
+    hub.tell(opportunity(4, "negotiation"), order(4, "draft"))
+    hub.tell(deleted)
+    assert orders_of(hub.tell(opportunity(6, "won"))) == [f"{key}:2"], "an order that was deleted is no more either"
+
+
 def test_the_orders_fate_is_told_to_the_crm_and_an_echo_is_not() -> None:
     hub = Hub()
     hub.tell(opportunity(1, "won"))
