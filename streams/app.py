@@ -163,7 +163,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "deliver" in roles:
         app.deliverer = build_deliverer(settings)
         counts["deliver"] = app.deliverer.counts
-    return app, Health(app, counts, latencies, slowest)
+    return app, Health(app, counts, latencies, slowest, deliverer=app.deliverer)
 
 
 def _beside_assemble(
