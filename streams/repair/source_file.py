@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from streams.provision.systems import System
-from streams.repair.capture_guard import Finding
+from streams.repair.finding import Finding
 
 _NEEDED = {"decimal.handling.mode": "string"}
 _NEEDED_OF_POSTGRES = {"time.precision.mode": "microseconds"}

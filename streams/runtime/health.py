@@ -31,6 +31,9 @@ DELIVERS_WITHIN = 300.0
 target refused as a whole each is tried by itself, which may be twenty-five of them.
 """
 
+Firing = Callable[[], dict[str, str] | None]
+"""What is wrong now, by its name (`<code>/<where>`), in the worker that watches; None in others."""
+
 Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that waited longest; with True it begins anew."""
 
@@ -61,6 +64,15 @@ class Health:
             "opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry
         )
         self._events = Metric("opshub_events", "what the steps counted", ["lane", "what"], registry=self.registry)
+        self._problems = Gauge(
+            "opshub_problem",
+            "1 for each problem that the worker that watches sees now",
+            ["problem", "where"],
+            registry=self.registry,
+        )
+        self._watches = Gauge("opshub_watching", "1 in the worker that watches", registry=self.registry)
+        self._ready = Gauge("opshub_ready", "1 while /readyz says so", registry=self.registry)
+        self.firing: Firing = lambda: None
         self._seconds = Histogram(
             "opshub_commit_to_hub_seconds",
             "from the source's commit to the hub's",
@@ -76,6 +88,15 @@ class Health:
         if self._deliverer is not None:
             told += sorted({*self._deliverer.waiting.values()})
         return "; ".join(told) or None
+
+    def _tell_problems(self) -> None:
+        firing = self.firing()
+        self._watches.set(firing is not None)
+        self._ready.set(self.problem(ready=True) is None)
+        self._problems.clear()
+        for name in firing or ():
+            code, _, where = name.partition("/")
+            self._problems.labels(code, where).set(1)
 
     def take(self) -> None:
         """Empty the latencies that the step left into the histograms."""
@@ -186,6 +207,7 @@ class Health:
 
         async def metrics(_: web.Request) -> web.Response:
             await self.stats()
+            self._tell_problems()
             return web.Response(body=generate_latest(self.registry), content_type="text/plain")
 
         service.router.add_get("/healthz", healthz)
