@@ -17,7 +17,7 @@ from streams.hub.migrate import pending
 from streams.hub.session import LIVELY
 from streams.provision.systems import System
 from streams.provision.topics import missing_topics
-from streams.repair.dlq import accounting
+from streams.repair.account import accounting
 from streams.repair.capture_guard import guard
 from streams.repair.disk import disk_left
 from streams.repair.finding import Finding

@@ -35,6 +35,16 @@ def source_file(system: System) -> list[Finding]:
         )
         for key, value in wrong
     ]
+    if config.get("exactly.once.support", "requested") == "required":
+        found.append(
+            Finding(
+                "source-setting",
+                where,
+                "exactly.once.support is required: the markers of its transactions would look like records that nobody counted",
+                "take it out: what a connector sends twice changes nothing here",
+                "input",
+            )
+        )
     for table in system.dictionary.tables:
         left_out = _left_out(config, table)
         if left_out is not None:

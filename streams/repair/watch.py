@@ -27,7 +27,7 @@ from streams.hub.session import LIVELY, MORTAL
 from streams.provision import connectors
 from streams.provision.systems import System
 from streams.repair import notices, source_shape
-from streams.repair.dlq import accounting
+from streams.repair.account import accounting
 from streams.repair.alerts import Alerts, Notice, Problem, Sink, Told, email, slack, webhook
 from streams.repair.capture_guard import guard, restart_failed
 from streams.repair.disk import disk_left
