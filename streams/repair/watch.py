@@ -227,6 +227,7 @@ class Watch:
         self._lock = connection
         # Whoever watched before has told of these already: they are not young.
         known = {name for told in notices.load(connection).values() for name in told}
+        logger.info("watching; told before, and not over yet: %s", ", ".join(sorted(known)) or "nothing")
         long_ago = time.monotonic() - self._settings.alert_lag_seconds
         self._behind = {name.removeprefix("lag/"): long_ago for name in known if name.startswith("lag/")}
         return True

@@ -27,8 +27,8 @@ COMMITS_WITHIN = 20.0
 """Seconds that a commit may take and say nothing: one that waits for the broker says so after five, and the broker ends it after eight."""
 
 DELIVERS_WITHIN = 300.0
-"""Seconds that the deliverer may take for one step to a target. Each statement or request ends after some ten seconds; of a batch that the
-target refused as a whole each is tried by itself, which may be twenty-five of them.
+"""Seconds that the deliverer may take for one step to a target: a statement or request ends after some ten, and a transaction may be
+twenty-five orders.
 """
 
 Firing = Callable[[], dict[str, str] | None]

@@ -109,6 +109,14 @@ async def test_markers_aborted_records_and_steady_work_are_no_standstill(stack: 
         await watch(1.5)
         one.say(40, transactional=True, abort=True)
         await watch(1.5)
+        open_one = Producer({"bootstrap.servers": one.kafka, "transactional.id": uuid.uuid4().hex, "log_level": 0})
+        open_one.init_transactions(20)
+        open_one.begin_transaction()
+        for number in range(40):
+            open_one.produce(one.topic, value=b"x", partition=number % PARTITIONS)
+        open_one.flush(20)
+        await watch(1.5)  # nobody may read these yet
+        open_one.abort_transaction(20)
         for _ in range(10):
             one.say(4)
             await watch(0.2)
