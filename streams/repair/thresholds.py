@@ -63,7 +63,7 @@ def past(found: Figures, settings: Settings) -> list[Problem]:
         (
             "stuck-flows",
             found.stuck >= settings.alert_stuck_flows,
-            f"{found.stuck:,} flows have not moved for {settings.alert_stuck_days:g} days",
+            f"{found.stuck:,} flows are in their stage for longer than it may take",
             "`opshub flow check` lists them",
         ),
         (
