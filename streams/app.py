@@ -183,7 +183,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "deliver" in roles:
         app.deliverer = build_deliverer(settings)
         counts["deliver"] = app.deliverer.counts
-    return app, Health(app, counts, latencies, slowest, notes)
+    return app, Health(app, counts, latencies, slowest, notes, deliverer=app.deliverer)
 
 
 def _beside_assemble(
@@ -255,8 +255,10 @@ def _watch(settings: Settings, stopped: dict[str, str]) -> Watch:
     dsns: dict[str, str] = {}
     for system in systems:
         if system.dictionary.kind == "postgres":
-            with contextlib.suppress(ConfigError):
+            try:
                 dsns[system.name] = capture_dsn(system, env)
+            except ConfigError as unknown:
+                logger.warning("%s is not watched from here: %s", system.name, unknown)
     return Watch(settings, systems, dsns, stopped)
 
 
@@ -318,7 +320,11 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
     asked = asyncio.ensure_future(stopping.wait())
     tending = asyncio.ensure_future(tend(settings)) if "ingest" in roles else None
     beside = [asyncio.ensure_future(one.run()) for one in app.beside]
-    watching = asyncio.ensure_future(_watch(settings, app.stopped).run()) if "ingest" in roles else None
+    watching = None
+    if "ingest" in roles:
+        watch = _watch(settings, app.stopped)
+        health.firing = lambda: watch.firing
+        watching = asyncio.ensure_future(watch.run())
     stuck = asyncio.ensure_future(health.until_stuck())
     awaited = {one for one in (crashed, asked, stuck, delivering, tending, *beside) if one is not None}
     await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Days = Annotated[float, Field(ge=0)] | None
@@ -91,10 +91,47 @@ class Settings(BaseSettings):
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
     alert_slack: str = Field(default="", description="incoming webhook of Slack or of what takes its payload")
     alert_email: list[str] = Field(default=[], description="addresses that are told of problems")
-    alert_smtp: str = Field(default="localhost:25", description="host:port of the mail server")
+    alert_smtp: str = Field(
+        default="localhost:25",
+        pattern=r"^[^:\s]+(:\d{1,5})?$",
+        description="host:port of the mail server; port 25 by default",
+    )
+    alert_smtp_tls: Literal["off", "starttls", "tls"] = Field(
+        default="off",
+        description="starttls (port 587), or tls from the first byte (465); the server's certificate must be valid",
+    )
+    alert_smtp_user: str = Field(default="", description="who logs in to the mail server; default: nobody")
+    alert_smtp_password: SecretStr = SecretStr("")
     alert_sender: str = "opshub@localhost"
     alert_parked_keys: int = Field(
         default=1, ge=1, description="keys that wait behind a dead letter from which on it is told"
+    )
+    alert_dead_letters: int = Field(default=10, ge=1, description="dead letters in a minute from which on it is told")
+    alert_lag_records: int = Field(default=10_000, ge=1, description="records that a lane is behind, …")
+    alert_lag_seconds: float = Field(default=300.0, ge=0, description="… and for how long, from which on it is told")
+    alert_stuck_flows: int = Field(default=1, ge=1, description="flows that do not move from which on it is told")
+    alert_invariants: int = Field(default=1, ge=1, description="broken rules of the business from which on it is told")
+    alert_dead_intents: int = Field(
+        default=1, ge=1, description="intents given up within a day from which on it is told"
+    )
+    alert_waiting_hours: float = Field(default=24.0, gt=0, description="hours that an intent may wait for people")
+    alert_undelivered_minutes: float = Field(
+        default=30.0, gt=0, description="minutes that an intent may wait for its target"
+    )
+    alert_heartbeat_seconds: float = Field(
+        default=120.0, gt=0, description="age of a connector's heartbeat from which on it is told"
+    )
+    alert_wal_kept_gb: float = Field(
+        default=5.0, gt=0, description="GB of WAL that a slot holds back from which on it is told"
+    )
+    alert_wal_left: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="part of max_slot_wal_keep_size that is left to a slot below which it is told",
+    )
+    alert_disk_left_gb: float = Field(
+        default=2.0, ge=0, description="GB left on the disk of state_dir below which it is told"
     )
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECTIONS: list[tuple[str, str]] = [
     ("systems", "streams.repair.captured:captured"),
-    ("records", "streams.repair.dlq:accounting"),
+    ("records", "streams.repair.account:accounting"),
     ("source_changes", "streams.repair.source_shape:told"),
     ("notes", "streams.repair.notes:told"),
 ]
@@ -138,7 +138,8 @@ def _show(found: dict[str, Any]) -> None:
             soft_wrap=True,
         )
         if not records["balances"]:
-            console.print("    they do not balance: `opshub verify` says where", style="red")
+            gap = f", {records['unaccounted']:,} are not accounted for" if records["unaccounted"] else ""
+            console.print(f"    they do not balance{gap}: `opshub verify` says where", style="red")
     if isinstance(changed, list) and changed:
         console.print("What changed in the sources' tables (30 days):")
         for one in changed[:10]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import msgspec
@@ -23,6 +23,8 @@ from streams.provision import connectors
 from streams.provision.systems import System
 from streams.repair.account import committed, start_again
 from streams.repair.dlq import wake
+from streams.repair.finding import Finding
+from streams.repair.slot import look_at_slot
 from streams.settings import Settings
 from streams.walk.aside import Control
 
@@ -30,20 +32,6 @@ _MISSED = re.compile(
     r"(?i)no longer available on the server|saved offset is before|cannot seek to the last known offset"
     r"|can no longer (?:access|get changes from) replication slot"
 )
-
-WAL_KEPT_LIMIT = 5_000_000_000
-"""Bytes of WAL that a slot may hold back before it is told of."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. `input`: what a person wrote (exit code 2); `environment`: a server, right or setting (3)."""
-
-    code: str
-    where: str
-    what: str
-    remedy: str
-    side: Literal["input", "environment"] = "environment"
-    severe: bool = True
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -97,13 +85,15 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
     config = system.source["config"]
     slot = config.get("slot.name", "debezium")
     found: list[Finding] = []
+    now: Seen | None = None
+    is_silent = False
     try:
         with psycopg.connect(dsn, autocommit=True, **LIVELY) as connection:
             now = look(connection, slot)
-            found += _slot(connection, system, slot)
+            found += look_at_slot(settings, system, connection, slot)
             is_silent = _is_silent(connection, slot)
     except psycopg.Error as error:
-        return [
+        found = [
             Finding(
                 "source-away",
                 system.name,
@@ -124,7 +114,7 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
             else None
         )
         alarm = row[3] if row is not None else None
-        if alarm is None:
+        if alarm is None and now is not None:
             alarm = judge(before, now, slot) or cause
             hub.execute(
                 "INSERT INTO source_seen (system, system_identifier, timeline, slot_lsn, alarm) "
@@ -143,47 +133,6 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
             )
         )
     return found + connector
-
-
-def _slot(connection: psycopg.Connection[Any], system: System, slot: str) -> list[Finding]:
-    row = connection.execute(
-        "SELECT active, wal_status, pg_current_wal_lsn() - restart_lsn, safe_wal_size FROM pg_replication_slots WHERE slot_name = %s",
-        [slot],
-    ).fetchone()
-    if row is None:
-        return []  # before the first snapshot there is none; that one is gone is judged by what was there
-    active, status, kept, safe = row
-    found = []
-    if status == "unreserved":
-        found.append(
-            Finding(
-                "wal-ending",
-                system.name,
-                f"the source will soon remove WAL that the slot {slot} still needs",
-                "see why the connector stands still, or raise max_slot_wal_keep_size",
-            )
-        )
-    elif kept is not None and kept > WAL_KEPT_LIMIT:
-        limit = "none is set" if safe is None else f"{safe / 1e9:.1f} GB are left"
-        found.append(
-            Finding(
-                "wal-kept",
-                system.name,
-                f"the slot {slot} holds back {kept / 1e9:.1f} GB of WAL; of its limit {limit}",
-                "see why the connector stands still",
-            )
-        )
-    if not active:
-        found.append(
-            Finding(
-                "slot-idle",
-                system.name,
-                f"nobody reads the slot {slot}",
-                "`opshub apply` starts the connector",
-                severe=False,
-            )
-        )
-    return found
 
 
 def _is_silent(connection: psycopg.Connection[Any], slot: str) -> bool:

@@ -275,40 +275,6 @@ def wake(
         producer.poll(0)
 
 
-def accounting(settings: Settings) -> dict[str, Any]:
-    """What became of all raw records that were read: `in` = passed + dropped by rule + tombstones + dead + parked + control.
-
-    `dead` and `parked` count records as they came; `open` says how many of them still wait, and `settled` what became of the others.
-    """
-    try:
-        with psycopg.connect(settings.hub, **LIVELY) as connection:
-            row = connection.execute(
-                "SELECT sum(passed + filtered + tombstones + dead + parked + control), sum(passed), sum(filtered), "
-                "sum(tombstones), sum(dead), sum(parked), sum(control), sum(upto - since) FROM raw_account"
-            ).fetchone()
-            states = connection.execute(
-                "SELECT topic LIKE 'raw.%', came_as, state, count(*), count(DISTINCT (topic, key)) FROM dead_letter GROUP BY 1, 2, 3"
-            ).fetchall()
-    except psycopg.errors.UndefinedTable as error:
-        raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
-    except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
-        ) from error
-    assert row is not None
-    names = ("in", "passed", "filtered", "tombstones", "dead", "parked", "control", "offsets")
-    told: dict[str, Any] = dict(zip(names, (int(value or 0) for value in row), strict=True))
-    raw = [(came, state, count) for is_raw, came, state, count, _ in states if is_raw]
-    stored = {came: sum(count for one, _, count in raw if one == came) for came in ("dead", "parked")}
-    told["open"] = {state: sum(count for _, _, one, count, _ in states if one == state) for state in OPEN}
-    told["settled"] = {
-        state: sum(count for _, _, one, count, _ in states if one == state) for state in ("retried", "dropped")
-    }
-    told["parked_keys"] = max((keys for _, _, one, _, keys in states if one == "dead"), default=0)
-    told["balances"] = stored["dead"] == told["dead"] and stored["parked"] == told["parked"]
-    return told
-
-
 def _text(value: bytes | None) -> str | None:
     if value is None:
         return None

@@ -17,8 +17,10 @@ from streams.hub.migrate import pending
 from streams.hub.session import LIVELY
 from streams.provision.systems import System
 from streams.provision.topics import missing_topics
-from streams.repair.capture_guard import Finding, guard
-from streams.repair.dlq import accounting
+from streams.repair.account import accounting
+from streams.repair.capture_guard import guard
+from streams.repair.disk import disk_left
+from streams.repair.finding import Finding
 from streams.repair.hub_guard import hub_is_behind, nobody_works
 from streams.repair.source_file import source_file
 from streams.settings import Settings
@@ -26,7 +28,7 @@ from streams.settings import Settings
 
 def examine(settings: Settings, systems: list[System], dsns: dict[str, str]) -> list[Finding]:
     """Everything that can be seen to be wrong."""
-    found = _servers(settings, systems)
+    found = _servers(settings, systems) + disk_left(settings)
     codes = {one.code for one in found}
     if "kafka-away" not in codes:
         found += nobody_works(settings)
@@ -88,7 +90,7 @@ def _letters(settings: Settings) -> list[Finding]:
         what = f"{told['open']['dead']:,} records failed, and {told['open']['parked']:,} wait behind them"
         found.append(Finding("dead-letters", "hub", what, "`opshub dlq list` says why", severe=False))
     if not told["balances"]:
-        what = "what was put aside and what the hub holds do not balance"
+        what = "what was read, what became of it and what the hub holds do not balance"
         found.append(Finding("accounts", "hub", what, "`opshub verify` says where"))
     return found
 

@@ -11,9 +11,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.hub.session import LIVELY
-from streams.provision.topics import offsets
-from streams.repair.account import committed, lacking
-from streams.repair.capture_guard import Finding
+from streams.provision.systems import System
+from streams.provision.topics import change_topics, offsets
+from streams.repair.account import TP, committed, lacking
+from streams.repair.finding import Finding
 from streams.settings import Settings
 
 LANES = ("ingest", "assemble")
@@ -40,6 +41,22 @@ def hub_is_behind(settings: Settings) -> list[Finding]:
     ]
 
 
+def lags(settings: Settings, systems: list[System]) -> dict[str, int]:
+    """By lane, how many records wait. Raises KafkaException while Kafka is away."""
+    topics = {"ingest": [topic for system in systems for topic in system.topics], "assemble": change_topics()}
+    return {
+        lane: waiting(committed(settings, f"{settings.app_id}-{lane}"), offsets(settings, topics[lane]))
+        for lane in LANES
+    }
+
+
+def waiting(read: dict[TP, int], ends: dict[TP, tuple[int, int]]) -> int:
+    """Some number of records to read: `ends` has first and next offset of each partition, `read` where its readers are."""
+    gaps = (end - max(first, read.get(tp, first)) for tp, (first, end) in ends.items())
+    # Two for the markers of transactions, which take offsets and are not read.
+    return sum(gap for gap in gaps if gap > 2)
+
+
 def nobody_works(settings: Settings) -> list[Finding]:
     """A lane with records to read that no worker reads. Says nothing while Kafka is away."""
     asked = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
@@ -52,8 +69,7 @@ def nobody_works(settings: Settings) -> list[Finding]:
             if members or not read:
                 continue
             ends = offsets(settings, sorted({topic for topic, _ in read}))
-            # Two for the markers of transactions, which take offsets and are not read.
-            behind = sum(gap for tp, (_, end) in ends.items() if tp in read and (gap := end - read[tp]) > 2)
+            behind = waiting(read, {tp: one for tp, one in ends.items() if tp in read})
             if behind:
                 found.append(
                     Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from streams.provision.systems import System
-from streams.repair.capture_guard import Finding
+from streams.repair.finding import Finding
 
 _NEEDED = {"decimal.handling.mode": "string"}
 _NEEDED_OF_POSTGRES = {"time.precision.mode": "microseconds"}
@@ -35,6 +35,16 @@ def source_file(system: System) -> list[Finding]:
         )
         for key, value in wrong
     ]
+    if config.get("exactly.once.support", "requested") == "required":
+        found.append(
+            Finding(
+                "source-setting",
+                where,
+                "exactly.once.support is required: the markers of its transactions would look like records that nobody counted",
+                "take it out: what a connector sends twice changes nothing here",
+                "input",
+            )
+        )
     for table in system.dictionary.tables:
         left_out = _left_out(config, table)
         if left_out is not None:

@@ -87,9 +87,9 @@ def _balance(settings: Settings, systems: list[System], verdict: Verdict) -> Non
     """What each raw partition holds against what became of it."""
     with psycopg.connect(settings.hub) as connection:
         counted = {
-            (topic, partition): (upto, said, aside)
-            for topic, partition, upto, said, aside in connection.execute(
-                "SELECT topic, partition, upto, passed + filtered + tombstones + dead + parked + control - (upto - since), dead + parked "
+            (topic, partition): (since, upto, parts, aside)
+            for topic, partition, since, upto, parts, aside in connection.execute(
+                "SELECT topic, partition, since, upto, passed + filtered + tombstones + dead + parked + control, dead + parked "
                 "FROM raw_account"
             )
         }
@@ -105,9 +105,15 @@ def _balance(settings: Settings, systems: list[System], verdict: Verdict) -> Non
         for topic in (topic for system in systems for topic in system.topics if topic in there):
             for partition in there[topic].partitions:
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                upto, surplus, aside = counted.get((topic, partition), (low, 0, 0))
+                since, upto, parts, aside = counted.get((topic, partition), (low, low, 0, 0))
                 held = kept.get((topic, partition), 0)
-                if high > max(upto, low) or surplus > 0 or aside != held:
+                surplus, unread = parts - (upto - since), max(0, high - max(upto, low))
+                # The marker of a transaction has an offset, too, and is no record.
+                if surplus < 0:
+                    surplus += _without_record(settings, topic, partition, max(since, low), upto)
+                if unread:
+                    unread -= _without_record(settings, topic, partition, max(upto, low), high)
+                if unread or surplus or aside != held:
                     verdict.accounts_balance = False
                     verdict.examples.append(
                         f"accounts: {topic} {partition}: counted up to {upto} of {high}, {surplus:+d}, "
@@ -115,6 +121,12 @@ def _balance(settings: Settings, systems: list[System], verdict: Verdict) -> Non
                     )
     finally:
         consumer.close()
+
+
+def _without_record(settings: Settings, topic: str, partition: int, first: int, end: int) -> int:
+    """How many offsets of a stretch of a topic have no record that can be read."""
+    found = sum(1 for record in _records(settings, {(topic, partition): first}) if record.offset() < end)
+    return max(0, end - first - found)
 
 
 def _hub(dsn: str) -> tuple[dict[str, AggregateState], dict[str, str]]:
@@ -263,6 +275,29 @@ def _compare_topics(
 
 def read_canonical(settings: Settings, topics: list[str]) -> Any:
     """(topic, key, version, Avro body or None) of every committed record, from the beginning to the end that each partition has now."""
+    asked = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-verify", "log_level": 4})
+    try:
+        metadata = asked.list_topics(timeout=10).topics
+    finally:
+        asked.close()
+    begin = {
+        (topic, partition): OFFSET_BEGINNING
+        for topic in topics
+        if topic in metadata
+        for partition in metadata[topic].partitions
+    }
+    for message in _records(settings, begin):
+        value = message.value()
+        yield (
+            message.topic(),
+            message.key().decode(),
+            _version(message, value),
+            None if value is None else value[5:],
+        )
+
+
+def _records(settings: Settings, begin: dict[tuple[str, int], int]) -> Any:
+    """Every committed record of these partitions, from an offset of each to the end that it has now."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka, "group.id": f"opshub-verify-{uuid.uuid4()}", "isolation.level": "read_committed",
@@ -270,25 +305,15 @@ def read_canonical(settings: Settings, topics: list[str]) -> Any:
         }
     )  # fmt: skip
     try:
-        metadata = consumer.list_topics(timeout=10).topics
-        partitions = [
-            TopicPartition(topic, partition, OFFSET_BEGINNING)
-            for topic in topics
-            if topic in metadata
-            for partition in metadata[topic].partitions
-        ]
-        consumer.assign(partitions)
-        left = {(one.topic, one.partition) for one in partitions}
+        consumer.assign([TopicPartition(*tp, offset) for tp, offset in begin.items()])
+        left = set(begin)
         while left:
             message: Any
             for message in consumer.consume(5000, 0.5):
-                if message.error() is not None:
-                    if message.error().code() == KafkaError._PARTITION_EOF:
-                        left.discard((message.topic(), message.partition()))
-                    continue
-                value = message.value()
-                key = message.key().decode()
-                yield message.topic(), key, _version(message, value), None if value is None else value[5:]
+                if message.error() is None:
+                    yield message
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    left.discard((message.topic(), message.partition()))
     finally:
         consumer.close()
 

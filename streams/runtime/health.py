@@ -1,8 +1,8 @@
 """What a worker says of itself over HTTP: /healthz, /readyz, /stats (JSON), /metrics (Prometheus).
 
-`/healthz` fails when a lane has not come back from its work or its poll for `stuck_after` seconds: whoever supervises should restart
-the worker. `/readyz` fails, too, while a lane has no partitions yet, its step waits for a server, or a source is stopped since changes
-of it were lost.
+`/healthz` fails when a lane has not come back from its work or its poll for `stuck_after` seconds, when it comes back and reads nothing of
+a partition that has more, or when the deliverer of a target stands still: whoever supervises should restart the worker. `/readyz` fails,
+too, while a lane has no partitions yet, a step or the deliverer waits for a server, or a source is stopped since changes of it were lost.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ from streams.settings import Settings
 COMMITS_WITHIN = 20.0
 """Seconds that a commit may take and say nothing: one that waits for the broker says so after five, and the broker ends it after eight."""
 
+DELIVERS_WITHIN = 300.0
+"""Seconds that the deliverer may take for one step to a target: a statement or request ends after some ten, and a transaction may be
+twenty-five orders.
+"""
+
+Firing = Callable[[], dict[str, str] | None]
+"""What is wrong now, by its name (`<code>/<where>`), in the worker that watches; None in others."""
+
 Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that waited longest; with True it begins anew."""
 
@@ -41,8 +49,10 @@ class Health:
         slowest: Slowest,
         notes: Counter[tuple[str, str, str, str]] | None = None,
         *,
+        deliverer: Any = None,
         stuck_after: float = 120.0,
     ) -> None:
+        self._deliverer = deliverer
         self._slowest = slowest
         self._notes = notes if notes is not None else Counter()
         self._app = app
@@ -62,6 +72,15 @@ class Health:
             ["system", "table", "field", "kind"],
             registry=self.registry,
         )
+        self._problems = Gauge(
+            "opshub_problem",
+            "1 for each problem that the worker that watches sees now",
+            ["problem", "where"],
+            registry=self.registry,
+        )
+        self._watches = Gauge("opshub_watching", "1 in the worker that watches", registry=self.registry)
+        self._ready = Gauge("opshub_ready", "1 while /readyz says so", registry=self.registry)
+        self.firing: Firing = lambda: None
         self._seconds = Histogram(
             "opshub_commit_to_hub_seconds",
             "from the source's commit to the hub's",
@@ -74,7 +93,18 @@ class Health:
     def waiting(self) -> str | None:
         """Which server this worker waits for, if any."""
         told = [*self._app.waiting.values(), *(lane.waiting for lane in self._app.lanes.values() if lane.waiting)]
+        if self._deliverer is not None:
+            told += sorted({*self._deliverer.waiting.values()})
         return "; ".join(told) or None
+
+    def _tell_problems(self) -> None:
+        firing = self.firing()
+        self._watches.set(firing is not None)
+        self._ready.set(self.problem(ready=True) is None)
+        self._problems.clear()
+        for name in firing or ():
+            code, _, where = name.partition("/")
+            self._problems.labels(code, where).set(1)
 
     def take(self) -> None:
         """Empty the latencies that the step left into the histograms."""
@@ -86,6 +116,7 @@ class Health:
     async def stats(self) -> dict[str, Any]:
         self.take()
         lanes: dict[str, Any] = {}
+        self._lag.clear()  # a partition that another worker has by now would keep its last figure for ever
         for name, lane in self._app.lanes.items():
             lag = lane.lag()
             lanes[name] = {
@@ -142,8 +173,19 @@ class Health:
                 return (
                     f"lane {name} can not read {len(lane.unreached())} of its partitions: {topic}:{partition}, for one"
                 )
+            still = lane.standing_still()
+            if still and waits is None:
+                (topic, partition), one = min(still.items())
+                return (
+                    f"lane {name} reads nothing more of {len(still)} of its partitions: {topic}:{partition} for one, "
+                    f"of which it read up to {max(one.read, 0):,} and which ends at {one.end:,}"
+                )
             if ready and not lane.assigned:
                 return f"lane {name} has no partitions yet"
+        for target, at in self._deliverer.progress.items() if self._deliverer is not None else ():
+            silent = time.monotonic() - at
+            if silent > DELIVERS_WITHIN:
+                return f"the deliverer of {target} has made no progress for {silent:.0f} s"
         if ready and self.waiting is not None:
             return self.waiting
         if ready and self._app.stopped:
@@ -180,6 +222,7 @@ class Health:
 
         async def metrics(_: web.Request) -> web.Response:
             await self.stats()
+            self._tell_problems()
             return web.Response(body=generate_latest(self.registry), content_type="text/plain")
 
         service.router.add_get("/healthz", healthz)

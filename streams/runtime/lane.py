@@ -18,10 +18,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
+from streams.runtime import standstill
 from streams.runtime.fault_points import fault_point
 
 logger = get_logger(__name__)
@@ -157,6 +158,12 @@ class Lane:
         self._next_probe = 0.0
         self._watermarks: dict[TP, tuple[int, int]] = {}
         self._next_watermarks = 0.0
+        self._still: dict[TP, standstill.Still] = {}
+        self._read_then: dict[TP, int] = {}
+        """Up to where each partition was read at the last look."""
+        self._next_look = 0.0
+        self._ran_dry = False
+        """Whether a poll since the last look left nothing waiting in the client."""
         self._stopping = False
         self._idle = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
@@ -284,6 +291,10 @@ class Lane:
         """Seconds since which nothing comes although there are partitions that were not reached: their offsets are not to be had."""
         return 0.0 if self._missed_since is None else time.monotonic() - self._missed_since
 
+    def standing_still(self) -> dict[TP, standstill.Still]:
+        """Partitions that have more to read, and of which nothing has come for too long."""
+        return standstill.stuck(self._still, time.monotonic())
+
     async def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
@@ -323,12 +334,15 @@ class Lane:
         self._abort(producer)
 
     def _poll(self) -> list[Any]:
+        if self._ran_dry and time.monotonic() >= self._next_look:
+            self._look_at_ends()
         first = self._consumer.poll(0.25)
         read_under = self.generation
         self._note_watermarks()
         if self.waiting is not None:
             self._probe()
         if first is None or self._stopping:
+            self._ran_dry = True
             if not self.unreached():
                 self._missed_since = None
             elif self._missed_since is None:
@@ -338,6 +352,7 @@ class Lane:
         if self._pause:
             time.sleep(self._pause)
         messages: list[Any] = self._consumer.consume(self.batch_size - 1, 0)
+        self._ran_dry = self._ran_dry or len(messages) < self.batch_size - 1
         if self.generation == read_under:
             messages.insert(0, first)  # else its partition went, or comes again from what is committed
         if self.unreached():
@@ -354,6 +369,25 @@ class Lane:
         self._watermarks = {
             tp: self._consumer.get_watermark_offsets(TopicPartition(*tp), cached=True) for tp in self.assigned
         }
+
+    def _look_at_ends(self) -> None:
+        """Note which partitions have more and stand still: of those that did not move since the last look, the brokers are asked where they
+        end for readers of what is committed.
+
+        What the client keeps of their ends it has from its fetches: one that fetches nothing more knows of nothing more. The question waits
+        behind the fetch that is under way, some 50 ms; a lane whose partitions all move asks nothing.
+        """
+        self._next_look = time.monotonic() + standstill.LOOK_EVERY
+        self._ran_dry = False
+        before = self._read_then
+        self._read_then = read = {tp: max(self.consumed.get(tp, -1), self.ends.get(tp, -1)) for tp in self.assigned}
+        asked = [TopicPartition(*tp, OFFSET_END) for tp, at in read.items() if before.get(tp) == at]
+        try:
+            answers = self._consumer.offsets_for_times(asked, timeout=1.0) if asked else []
+        except KafkaException:
+            return  # whoever is away says so elsewhere; a look that was not taken counts for nothing
+        ends = {(one.topic, one.partition): one.offset for one in answers if one.error is None}
+        self._still = standstill.look(self._still, read, ends, time.monotonic())
 
     def _broker_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self.waiting is None:
@@ -494,7 +528,7 @@ class Lane:
         self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._reached = set()
+        self._reached, self.ends = set(), {}
         self._set_assigned({(tp.topic, tp.partition) for tp in partitions})
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -504,6 +538,7 @@ class Lane:
         self.assigned = partitions
         self.generation += 1
         self._next_watermarks = 0.0
+        self._still, self._read_then = {}, {}
         self.consumed = {tp: offset for tp, offset in self.consumed.items() if tp in partitions}
         if self._loop is not None and self._on_rebalance is not None and not self._stopping:
             asyncio.run_coroutine_threadsafe(self._tell(partitions), self._loop).result(30)

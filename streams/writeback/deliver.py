@@ -109,6 +109,10 @@ class Deliverer:
                 self._follow.setdefault(rule.after, []).append((full, full.partition("/")[0], rule))
         self._wake: dict[str, asyncio.Event] = {target: asyncio.Event() for target in adapters}
         self.breakers: dict[str, Breaker] = {target: Breaker() for target in adapters}
+        self.progress: dict[str, float] = dict.fromkeys(adapters, time.monotonic())
+        """Target → when its loop last came round, or settled something, by the monotonic clock; for the watchdog."""
+        self.waiting: dict[str, str] = {}
+        """Target → why its loop waits for the hub, while it does."""
         self.counts: Counter[str] = Counter()
         self.latencies: list[int] = []
         """Microseconds from the commit at the source to the delivery; whoever reads it empties it."""
@@ -148,6 +152,7 @@ class Deliverer:
             while True:
                 wake.clear()
                 pause = POLL_S
+                self.progress[target] = time.monotonic()
                 try:
                     if time.monotonic() - expired > POLL_S:
                         expired = time.monotonic()
@@ -162,6 +167,7 @@ class Deliverer:
                     await asyncio.sleep(pause)
                     continue
                 except RetryLater as later:
+                    self.waiting[target] = f"deliver waits: {later}"
                     logger.warning("%s; again in 1 s", later)
                     await asyncio.sleep(1.0)
                     continue
@@ -175,6 +181,7 @@ class Deliverer:
     async def pass_once(self, target: str, store: HubStore) -> float:
         """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
         ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
+        self.waiting.pop(target, None)
         decided, read = await self._decide(target, store) if undecided else (0, {})
         if target not in paused and (decided or leased or (due_s is not None and due_s <= 0)):
             if await self._deliver(target, store, [scope for scope in paused if "/" in scope], read):
@@ -280,6 +287,7 @@ class Deliverer:
             while jobs:
                 again: list[Job] = []
                 async for settled in adapter.deliver(jobs):
+                    self.progress[target] = time.monotonic()
                     told = []
                     for job, outcome in settled:
                         if isinstance(outcome, Ahead) and not job.force and _said_yes(outcome, left[job.key]):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from pydantic import SecretStr, ValidationError
 
 from streams.repair.alerts import Alerts, Problem, email, slack, webhook
+from streams.repair.watch import sinks
+from streams.settings import Settings
 from tests.conftest import free_ports
 
 LAG = Problem("lag", "ingest is 12,000 records behind", "start another worker")
@@ -84,6 +91,67 @@ def test_a_mail_arrives(posted: tuple[str, list[Any]]) -> None:
         "opshub: resolved: lag and 1 more",
     ]
     assert "start another worker" in mailbox.messages[0].get_payload()
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """A server's, for 127.0.0.1, signed by itself; what trusts it is `folder/cert.pem`."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mail", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Requiring AUTH while not requiring TLS"
+)  # it takes TLS from the first byte for none
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+def test_a_mail_arrives_where_one_must_log_in_and_nowhere_else(
+    tls: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox, port = Mailbox(), free_ports()["console_port"]
+
+    def who(server: Any, session: Any, envelope: Any, mechanism: str, said: LoginPassword) -> AuthResult:
+        return AuthResult(success=(said.login, said.password) == (b"ops", b"s3cret"), handled=False)
+
+    options: dict[str, Any] = {"authenticator": who, "auth_required": True, "auth_require_tls": tls == "starttls"}
+    context = certificate(tmp_path)
+    if tls == "tls":
+        controller = Controller(mailbox, hostname="127.0.0.1", port=port, ssl_context=context, **options)
+    else:
+        controller = Controller(mailbox, hostname="127.0.0.1", port=port, tls_context=context, **options)
+
+    def told(password: str) -> dict[str, str]:
+        settings = Settings(
+            _env_file=None, alert_email=["ops@example.com"], alert_smtp=f"127.0.0.1:{port}", alert_smtp_tls=tls,
+            alert_smtp_user="ops", alert_smtp_password=SecretStr(password),
+        )  # type: ignore[call-arg]  # fmt: skip
+        assert password not in repr(settings)
+        alerts = Alerts(sinks(settings))
+        alerts.look([LAG])
+        return alerts.failures
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    controller.start()
+    try:
+        assert "Authentication" in told("wrong")["email"]
+        monkeypatch.delenv("SSL_CERT_FILE")
+        assert "CERTIFICATE_VERIFY_FAILED" in told("s3cret")["email"], "it would tell anybody its password"
+        assert mailbox.messages == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        assert told("s3cret") == {}
+    finally:
+        controller.stop()
+    assert [message["Subject"] for message in mailbox.messages] == ["opshub: firing: lag"]
+
+
+@pytest.mark.parametrize("wrong", ["mail:twentyfive", "a:b:c", ":25", "mail:"])
+def test_an_address_of_a_mail_server_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="alert_smtp"):
+        Settings(_env_file=None, alert_smtp=wrong)  # type: ignore[call-arg]
 
 
 def test_a_sink_that_is_away_is_told_later(posted: tuple[str, list[Any]]) -> None:

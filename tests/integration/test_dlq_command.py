@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Producer
 
 from streams.repair.dlq import MOST_TRIES
+from streams.repair.verify import Verdict, _balance
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
@@ -101,12 +102,47 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
     with psycopg.connect(live.settings.hub, autocommit=True) as hub:
         for there, back in ((-1, 1), (3, -3)):  # what was read and is not known; what was passed over since
             hub.execute(move, [there, TOPIC])
-            assert codes() == {"hub-went-back"}
+            assert codes() == {"hub-went-back", "accounts"}
+            told = opshub(live, "status", "--json")["records"]
+            assert (told["unaccounted"], told["balances"]) == (abs(there), False)
+            assert not balanced(live)
             hub.execute(move, [back, TOPIC])
         assert codes() == set()
+        assert opshub(live, "status", "--json")["records"]["balances"]
     poison(live, key, [b"not json"] * 5)
     assert codes() == {"no-worker"}
     live.start_worker("dlq-w2")
     assert wait_for(lambda: is_there(live, key, 6), 60)
     opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made them")
     assert opshub(live, "dlq", "list", "--key", key, "--json")["letters"] == []
+
+
+def balanced(live: Pipeline) -> bool:
+    verdict = Verdict()
+    _balance(live.settings, live.systems, verdict)
+    return verdict.accounts_balance
+
+
+def test_verify_sees_a_gap_and_no_gap_where_a_transaction_ended(live: Pipeline) -> None:
+    live.start_worker("dlq-w3")
+    producer = Producer({"bootstrap.servers": live.settings.kafka, "transactional.id": "by-hand", "log_level": 0})
+    producer.init_transactions(20)
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce(TOPIC, key=b'{"id":"7b2f5c1e-0000-4000-8000-000000000003"}', value=None, partition=1)
+        producer.commit_transaction(20)
+    before = "SELECT upto, passed + filtered + tombstones + dead + parked + control FROM raw_account WHERE topic = %s AND partition = 1"
+    with psycopg.connect(live.settings.hub, autocommit=True) as hub:
+        assert wait_for(lambda: (hub.execute(before.encode(), [TOPIC]).fetchone() or (0,))[0] >= 3, 60)
+        upto, counted = hub.execute(before.encode(), [TOPIC]).fetchone() or (0, 0)
+        assert counted < upto, "a marker has an offset"
+        assert wait_for(lambda: balanced(live), 30)
+        lose = "UPDATE raw_account SET tombstones = tombstones - %s WHERE topic = %s AND partition = 1"
+        hub.execute(lose.encode(), [1, TOPIC])
+        assert not balanced(live)
+        hub.execute(lose.encode(), [-1, TOPIC])
+        # So that the partition's account is what that of a connector without transactions would be.
+        hub.execute(
+            "UPDATE raw_account SET since = since + %s WHERE topic = %s AND partition = 1", [upto - counted, TOPIC]
+        )
+    live.stop_workers()

@@ -9,11 +9,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
 
 from streams.model.ids import source_id
+from streams.runtime import health
+from streams.runtime.health import Health
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk
@@ -124,3 +128,22 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
         (failed,) = desk.intents(["failed"], rule=rule)
         assert "no_such_number" in failed["problem"]
         assert "23514" in failed["problem"]
+
+
+async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "DELIVERS_WITHIN", 2.5)
+    async with place.deliverer() as serving:
+        app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={})
+        worker = Health(app, {}, [], lambda _: (0, ""), deliverer=serving)
+        await asyncio.sleep(4)
+        assert worker.problem(ready=True) is None
+
+        async def never() -> bool:
+            return await asyncio.Event().wait()
+
+        monkeypatch.setattr(serving._adapters["demo-erp"], "open", never)
+        await place.win(await place.customer(), await place.product())
+        await place.until(lambda: worker.problem() is not None)
+        assert "the deliverer of demo-erp has made no progress" in (worker.problem() or "")

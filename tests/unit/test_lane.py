@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from prometheus_client import generate_latest
 
+from streams.runtime import standstill
 from streams.runtime.health import Health
 from streams.runtime.lane import Lane
 
@@ -49,6 +52,76 @@ def test_a_commit_that_says_nothing_is_stuck(lane: Lane) -> None:
     assert "waited for the end of a transaction" in (health(lane).problem() or "")
     lane.waiting = "ingest waits"
     assert health(lane).problem() is None
+
+
+def test_a_lane_that_polls_nothing_though_there_is_more_is_stuck(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust #175, aiokafka #1154: alive, and every partition was reached once."""
+    monkeypatch.setattr(standstill, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(standstill, "STILL_AFTER", 0.0)
+    lane._reached, lane.consumed = set(lane.assigned), {("t", 0): 7, ("t", 1): 7}
+    ends = {0: 1_000_000, 1: 7}
+
+    def asked(partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout <= 1
+        return [TopicPartition(one.topic, one.partition, ends[one.partition]) for one in partitions]
+
+    lane._consumer = SimpleNamespace(
+        poll=lambda _: None, get_watermark_offsets=lambda *_, **__: (0, 7), offsets_for_times=asked
+    )
+    for _ in range(standstill.LEAST_LOOKS + 3):  # the first poll runs dry, the first look asks nothing
+        assert health(lane).problem() is None
+        lane._poll()
+    told = health(lane).problem() or ""
+    assert "reads nothing more of 1 of its partitions: t:0" in told and "1,000,000" in told
+    assert health(lane).problem(ready=True) == told
+    lane.waiting = "ingest waits"
+    assert health(lane).problem() is None
+    lane.waiting = None
+    lane._set_assigned({("t", 1)})
+    assert health(lane).problem() is None
+
+
+def test_a_backlog_in_the_client_and_a_partition_that_moves_are_not_asked_about(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "LOOK_EVERY", 0.0)
+    record: Any = SimpleNamespace(error=lambda: None, topic=lambda: "t", partition=lambda: 0, offset=lambda: 5)
+    looks: list[list[int]] = []
+    lane.batch_size, lane._reached, lane.consumed = 3, set(lane.assigned), {("t", 0): 5, ("t", 1): 5}
+    lane._consumer = SimpleNamespace(
+        poll=lambda _: record, get_watermark_offsets=lambda *_, **__: (0, 7), consume=lambda most, _: [record] * most,
+        offsets_for_times=lambda asked, timeout: looks.append([one.partition for one in asked]) or [],
+    )  # fmt: skip
+    for _ in range(5):
+        lane._poll()
+    assert looks == []
+    lane._consumer.consume = lambda *_: []
+    for offset in range(6, 10):
+        lane._poll()
+        lane.consumed["t", 0] = offset
+    assert looks == [[1], [1]]
+
+
+def test_a_deliverer_that_does_not_come_back_is_stuck() -> None:
+    deliverer: Any = SimpleNamespace(progress={"erp": time.monotonic()}, waiting={})
+    app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={})
+    alone = Health(app, {}, [], lambda _: (0, ""), deliverer=deliverer)
+    assert alone.problem(ready=True) is None
+    deliverer.waiting["erp"] = "deliver waits: the hub does not answer"
+    assert (alone.problem(), alone.problem(ready=True)) == (None, deliverer.waiting["erp"])
+    deliverer.progress["erp"] -= 301
+    assert "the deliverer of erp has made no progress" in (alone.problem() or "")
+
+
+async def test_a_partition_that_went_has_no_lag_any_more(lane: Lane) -> None:
+    lane._reached, lane._watermarks = set(lane.assigned), {("t", 0): (0, 50_000), ("t", 1): (0, 0)}
+    one = health(lane)
+    one._app.settings = SimpleNamespace(worker_name="w")  # type: ignore[assignment]
+    await one.stats()
+    assert 'opshub_lag_records{lane="ingest",partition="0",topic="t"} 50000.0' in generate_latest(one.registry).decode()
+    lane.assigned = {("t", 1)}
+    await one.stats()
+    assert 'partition="0"' not in generate_latest(one.registry).decode()
 
 
 def test_a_call_that_ran_out_of_time_is_asked_for_its_outcome(lane: Lane) -> None:

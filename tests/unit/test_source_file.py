@@ -63,6 +63,12 @@ def test_settings_by_which_values_would_come_otherwise(folder: Path) -> None:
     ]
 
 
+def test_markers_of_transactions_would_count_as_lost_records(folder: Path) -> None:
+    rewrite(folder, "demo-erp", exactly_once_support="required")
+    (only,) = source_file(load_systems(settings(folder, "demo-erp"))[0])
+    assert (only.code, only.side) == ("source-setting", "input") and "exactly.once.support" in only.what
+
+
 def test_tables_that_the_connector_leaves_out(folder: Path) -> None:
     rewrite(
         folder,

@@ -11,8 +11,8 @@ import pytest
 
 from streams.errors import EnvironmentFault
 from streams.repair import watch
-from streams.repair.alerts import Problem
-from streams.repair.capture_guard import Finding
+from streams.repair.alerts import Alerts, Problem
+from streams.repair.finding import Finding
 from streams.repair.watch import Watch
 from streams.settings import Settings
 
@@ -80,3 +80,28 @@ def test_a_connect_that_takes_no_orders_is_told_of(monkeypatch: pytest.MonkeyPat
     assert [(one.code, one.severe, one.remedy) for one in findings[1:]] == [
         ("connect-deaf", True, "restart Kafka Connect")
     ]
+
+
+def test_a_hub_that_is_away_ends_no_problem_and_is_told_of_by_the_worker_that_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def worker(is_watching: bool | None) -> Watch:
+        one = made()
+        one._alerts = Alerts({"x": lambda notices: sent.extend((each.state, each.problem.name) for each in notices)})
+        one._watching = is_watching
+        return one
+
+    watcher = worker(True)
+    watcher._alerts.look([Problem("capture-lost/crm", "the slot is gone")])
+    assert [one.name for one in watcher.look()] == ["watch"]
+    watcher.look()
+    assert sent == [("firing", "capture-lost/crm"), ("firing", "watch")]
+    assert worker(False).look() == []
+    assert len(sent) == 2
+    # Another one watches when the hub is back: what was told of the hub alone is over here.
+    monkeypatch.setattr(Watch, "_note_stopped", lambda _: None)
+    monkeypatch.setattr(Watch, "_mine", lambda _: False)
+    assert (watcher.look(), watcher.firing) == ([], None)
+    assert sent[2:] == [("resolved", "watch")]

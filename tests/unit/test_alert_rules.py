@@ -1,0 +1,69 @@
+"""Every problem that people are told of has a rule for Prometheus and a line in the operating guide; rules name metrics that there are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+from prometheus_client import generate_latest
+
+from streams.repair.thresholds import Figures, past
+from streams.runtime.health import Health
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((ROOT / "docker/prometheus/rules.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+GUIDE = (ROOT / "docs/guides/operating.md").read_text()
+WATCHED = ("capture_guard", "slot", "disk", "watch")
+"""Modules of streams/repair whose severe findings people are told of."""
+
+
+def codes() -> set[str]:
+    figures = Figures(10**6, False, *[10**6] * 6)
+    found = {one.name for one in past(figures, Settings(_env_file=None))}  # type: ignore[call-arg]
+    found |= {"lag", "watch", "hub-went-back"}
+    for module in WATCHED:
+        for node in ast.walk(ast.parse((ROOT / f"streams/repair/{module}.py").read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                if not any(one.arg == "severe" for one in node.keywords):
+                    (code, *_) = node.args
+                    assert isinstance(code, ast.Constant)
+                    found.add(str(code.value))
+    return found
+
+
+def test_every_problem_has_a_rule_and_a_line_in_the_guide() -> None:
+    ruled = set(re.findall(r'problem="([\w-]+)"', " ".join(rule["expr"] for rule in RULES)))
+    assert ruled == codes()
+    listed = set(re.findall(r"^\| `([\w-]+)` \|", GUIDE, re.MULTILINE))
+    assert codes() <= listed, codes() - listed
+    assert all(rule["annotations"]["summary"] and rule["annotations"]["remedy"] for rule in RULES)
+    assert max(Counter(rule["alert"] for rule in RULES).values()) == 1
+
+
+async def test_rules_name_what_the_workers_export() -> None:
+    app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={}, settings=SimpleNamespace(worker_name="w"))
+    health = Health(app, {"ingest": Counter(dead=1)}, [5], lambda _: (0, ""))
+    health.firing = lambda: {"capture-lost/demo-crm": "the slot is gone", "parked-keys": "3 keys"}
+    await health.stats()
+    health._tell_problems()
+    told = generate_latest(health.registry).decode()
+    assert 'opshub_problem{problem="capture-lost",where="demo-crm"} 1.0' in told
+    assert 'opshub_problem{problem="parked-keys",where=""} 1.0' in told
+    assert "opshub_watching 1.0" in told and "opshub_ready 1.0" in told
+    named = set(re.findall(r"\bopshub_\w+", " ".join(rule["expr"] for rule in RULES)))
+    exported = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
+    assert {name.removesuffix("_bucket") for name in named} <= exported, exported
+    health.firing = lambda: None
+    health._tell_problems()
+    told = generate_latest(health.registry).decode()
+    assert "opshub_problem{" not in told and "opshub_watching 0.0" in told
