@@ -25,6 +25,7 @@ from streams.model.change import Change
 from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
+from streams.runtime.fault_points import fault_point
 from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
 from streams.walk.ingest import DeadLetter, now_us
@@ -175,6 +176,7 @@ class Assemble:
                 changed = {("flow", key) for key, (kind, _) in groups.items() if kind == "order_flow"} | settling.summed
                 begun = time.monotonic()
                 marked = self._marks.missing(changed, begun)
+                fault_point("assemble.pure")
                 saved = await self._store.save(
                     settling.rows(),
                     settling.links,
