@@ -356,7 +356,7 @@ def _read_topics(bootstrap: str, evidence: Evidence) -> None:
             TopicPartition(one, number, OFFSET_BEGINNING) for one in topics for number in metadata[one].partitions
         ]
         for one in partitions:
-            if one.topic.startswith("raw.") and one.topic.count(".") == 3:
+            if one.topic in tables:  # not those of the connectors' own signals
                 evidence.raw_ends[one.topic, one.partition] = consumer.get_watermark_offsets(
                     TopicPartition(one.topic, one.partition), timeout=10
                 )
