@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -336,9 +335,3 @@ class Field:
 
     def raw_of(self, system: System) -> int:
         return raw_records(self.settings, [system])
-
-
-def stack_at(state: Path, settings: Any) -> NativeStack:
-    """A stack whose servers end with this process."""
-    os.makedirs(state, exist_ok=True)
-    return NativeStack(settings, end_with_parent=True)
