@@ -80,7 +80,7 @@ class Settling:
         self.standing: set[str] = set()
         self.repeated: list[Conflict] = []
         """Conflicts of changes that were known already: to be told again, not logged again."""
-        self.links: list[dict[str, Any]] = []
+        self._links: dict[str, dict[str, Any]] = {}
         self.conflicts: list[Conflict] = []
         self.sent_on: list[tuple[str, str, Change]] = []
         self.moved: set[str] = set()
@@ -203,7 +203,7 @@ class Settling:
         if target is None or target == state.id or state.forward == target:
             return
         same = change.same_as is not None
-        if same and (state.id in self.refused or any(one["source_id"] == target and one["same"] for one in self.links)):
+        if same and (state.id in self.refused or self._links.get(target, {}).get("same")):
             return
         if change.system == PEOPLE and same and state.forward is not None:
             # Somebody merged it meanwhile: what it is by now is merged on.
@@ -212,7 +212,7 @@ class Settling:
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
         state.forward, state.apart = target, False
-        self.links.append({"source_id": state.id, "target": target, "same": same})
+        self._links[state.id] = {"source_id": state.id, "target": target, "same": same}
         self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
@@ -230,7 +230,7 @@ class Settling:
         self._resourced.add(stays.id)
         for member in (stays, *between):
             self._mark(self._dirty, state, member.id)
-        self.links.append({"source_id": change.id, "target": change.id, "same": True})
+        self._links[change.id] = {"source_id": change.id, "target": change.id, "same": True}
         self._move(state, going, change.id, same=False)
 
     def _give(self, state: AggregateState, change: Change) -> None:
@@ -479,6 +479,11 @@ class Settling:
     def rows(self) -> list[tuple[EntityState, str, str | None]]:
         """Entities to write, each with its aggregate and the customer that it refers to."""
         return list(self._rows.values())
+
+    @property
+    def links(self) -> list[dict[str, Any]]:
+        """Where ids live from now on, each id once: of several links of one in a batch the last counts, as if each had been by itself."""
+        return list(self._links.values())
 
     def claimants(self) -> Iterator[Claimant]:
         """Master records that were settled: they may carry the match keys of others."""
