@@ -366,7 +366,10 @@ def _read_topics(bootstrap: str, evidence: Evidence) -> None:
         while left:
             if time.monotonic() > until:
                 raise TimeoutError(f"{len(left)} partitions were not read to their end: {sorted(left)[:5]}")
-            for message in consumer.consume(5000, 1.0):
+            messages = consumer.consume(5000, 1.0)
+            if messages:
+                until = time.monotonic() + 60
+            for message in messages:
                 if message.error() is not None:
                     if message.error().code() == KafkaError._PARTITION_EOF:
                         left.discard((message.topic(), message.partition()))
