@@ -254,7 +254,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 HEAVY: dict[str, Fault] = {f"transaction of {10 * BULK:,} rows": partial(large_transaction, rows=10 * BULK)}
-"""Only when asked for by name: half an hour on two cores, and some gigabytes for the checker."""
+"""Only when asked for by name: they take long, and the checker some gigabytes."""
 
 
 def run(field: Field, faults: dict[str, Fault], seed: int, minutes: float, names: list[str], once: bool = False) -> int:
