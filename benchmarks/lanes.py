@@ -112,8 +112,9 @@ async def _ours(settings: Settings, systems: list[System], topics: list[str], co
         nonlocal seen
         if not begun:
             begun.append((time.perf_counter(), time.process_time()))
-        outputs, _ = await step.step(batch.records, nothing)
+        outputs, taken = await step.step(batch.records, nothing)
         await batch.commit([o._replace(topic=out) for o in outputs])
+        step.committed(taken)
         seen += len(batch.records)
         if seen >= count:
             done.set()
@@ -158,7 +159,7 @@ def bare(
             continue
         if not seen:
             begun = (time.perf_counter(), time.process_time())
-        outputs, _ = now(step.step(batch, nothing))
+        outputs, taken = now(step.step(batch, nothing))
         if transactions:
             producer.begin_transaction()
         for _, key, value, _ in outputs:
@@ -171,6 +172,7 @@ def bare(
         else:
             producer.flush()
             consumer.commit(asynchronous=False)
+        step.committed(taken)
         seen += len(batch)
     wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
     consumer.close()

@@ -135,7 +135,9 @@ class Corpus:
         step = Ingest(self.routes, self.encode)
         self.outputs: list[Any] = []
         for batch in batches(raws, 2000):
-            self.outputs += now(step.step(batch, nothing))[0]
+            outputs, taken = now(step.step(batch, nothing))
+            step.committed(taken)
+            self.outputs += outputs
         self.changes = [self.decode(o.value) for o in self.outputs]
         # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
         # and each entity is sent to where it lives in the end.
@@ -216,7 +218,7 @@ def _ingest(corpus: Corpus, repeats: int) -> Stage:
         step.upto = {}
 
         for part in parts:
-            now(step.step(part, nothing))
+            step.committed(now(step.step(part, nothing))[1])
 
     work()
     values = [r.value() or b"null" for r in corpus.raws]

@@ -3,8 +3,8 @@
     OPSHUB_FAULT=assemble.hub:kill:3            the third time that assemble has written the hub, SIGKILL
     OPSHUB_FAULT=ingest.read:stop:1,assemble.produced:raise:2
 
-Points are `<lane>.<step>`, one after each of the five steps: read, pure, hub, produced (before the offsets), committed;
-and of `deliver`: statements (before the target's commit), target (after it, before the hub's).
+Points are `<lane>.<step>`: `ingest` and `assemble` have one after each of the five steps, read, pure, hub, produced (before the offsets)
+and committed; `deliver` has statements (before the target's commit) and target (after it, before the hub's).
 Actions: `kill` (SIGKILL), `stop` (SIGSTOP; whoever injects it sends SIGCONT), `raise` (RetryLater), `exit` (code 1).
 When off, `fault_point` is a function that does nothing.
 """
@@ -18,8 +18,12 @@ from collections.abc import Callable
 
 from streams.errors import ConfigError, RetryLater
 
-STEPS = ("read", "pure", "hub", "produced", "committed", "statements", "target")
-LANES = ("ingest", "assemble", "deliver")
+STEPS = ("read", "pure", "hub", "produced", "committed")
+POINTS = (
+    *(f"{lane}.{step}" for lane in ("ingest", "assemble") for step in STEPS),
+    "deliver.statements",
+    "deliver.target",
+)
 ACTIONS = ("kill", "stop", "raise", "exit")
 
 
@@ -33,11 +37,10 @@ def parse(text: str) -> dict[str, tuple[str, int]]:
     for part in filter(None, text.split(",")):
         point, _, rest = part.partition(":")
         action, _, nth = rest.partition(":")
-        lane, _, step = point.partition(".")
-        if lane not in LANES or step not in STEPS or action not in ACTIONS or not (nth or "1").isdigit():
+        if point not in POINTS or action not in ACTIONS or not (nth or "1").isdigit():
             raise ConfigError(
                 f"OPSHUB_FAULT: {part!r} is not a fault",
-                remedy=f"point:action:nth; points {'|'.join(LANES)}.{'|'.join(STEPS)}, actions {'|'.join(ACTIONS)}",
+                remedy=f"point:action:nth; points {', '.join(POINTS)}; actions {', '.join(ACTIONS)}",
             )
         wanted[point] = (action, int(nth or "1"))
     return wanted

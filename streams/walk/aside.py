@@ -75,6 +75,8 @@ class Taken(msgspec.Struct):
     notes: list[Noted] = []
     waiting: dict[Key, int | None] = {}
     """Keys whose state changed: the offset of the first record that others wait for, or None when nothing waits any more."""
+    linked: dict[str, str] = {}
+    """Record → the aggregate in which it was told that it lives."""
 
 
 def control_of(headers: Iterable[tuple[str, bytes]] | None) -> Control | None:

@@ -26,6 +26,7 @@ from streams.model.change import Change
 from streams.model.state import AggregateState, Conflict
 from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
+from streams.runtime.fault_points import fault_point
 from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
 from streams.walk.ingest import DeadLetter, now_us
@@ -37,6 +38,9 @@ from streams.writeback.plan import NONE, Planner
 
 ATTEMPTS = 8
 """Times that a batch is computed again because rows changed under it, before the worker waits."""
+
+DOUBTED = 20_000
+"""Offsets of a partition that was newly assigned in which a worker before may have had its last batch, of which it told nobody."""
 
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
@@ -67,6 +71,11 @@ class Assemble:
         """Flows that were settled and not looked at since, with the time, the oldest first."""
         self._marks = Marks()
         self._busy: set[str] = set()
+        self._doubtful: set[str] = set()
+        """Aggregates of the batch of which links, gives or refreshes may have come before."""
+        self._first: dict[tuple[str, int], int] = {}
+        self._begun: dict[tuple[str, int], int] = {}
+        """By partition, the first offset since it was assigned, and the next that was not begun with."""
         self.sameness = Sameness()
         self._matching = Matching(ownership)
         self._conflict_message = conflict_message
@@ -86,6 +95,7 @@ class Assemble:
         self._matching.forget()
         self._settled.clear()  # whoever has them now looks, or finds them among what is due
         self._marks.clear()
+        self._first.clear()
         self._started = False
 
     def take_slowest(self, anew: bool) -> tuple[int, str]:
@@ -99,7 +109,12 @@ class Assemble:
         """Steps 2 and 3 for one batch; what is to be produced comes back. Raises RetryLater while the hub is away."""
         groups: dict[str, Group] = {}
         dead: list[DeadLetter] = []
+        self._doubtful.clear()
+        begun: dict[tuple[str, int], int] = {}
         for record in records:
+            tp, offset = (record.topic(), record.partition()), record.offset()
+            begun[tp] = offset + 1
+            first = self._first.setdefault(tp, offset)
             try:
                 change = self._decode(record.value())
                 key = record.key().decode()
@@ -113,6 +128,9 @@ class Assemble:
             if group is None:
                 group = groups[key] = (record.topic()[8:], [])
             group[1].append((change, record))
+            if change.kind != "change" and offset < max(first + DOUBTED, self._begun.get(tp, 0)):
+                self._doubtful.add(key)
+        self._begun |= begun
         if not self._started:
             await self.sameness.start(self._store.rows)
             self._started = True
@@ -163,6 +181,7 @@ class Assemble:
             states = await self._states(groups)
             settling = Settling(self._ownership, foreign, self._planner)
             settling.refused = refused
+            settling.doubtful = self._doubtful
             settling.apart = await self._held_apart(groups, states)
             try:
                 for key, (_, changes) in groups.items():
@@ -173,6 +192,7 @@ class Assemble:
                 changed = {("flow", key) for key, (kind, _) in groups.items() if kind == "order_flow"} | settling.summed
                 begun = time.monotonic()
                 marked = self._marks.missing(changed, begun)
+                fault_point("assemble.pure")
                 saved = await self._store.save(
                     settling.rows(),
                     settling.links,

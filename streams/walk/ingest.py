@@ -187,7 +187,7 @@ class Ingest:
         outputs: list[Output] = []
         for change, mapped, encoded in rows:
             for said, value in zip(mapped, encoded, strict=True):
-                self._emit(change, said, value, outputs)
+                self._emit(change, said, value, outputs, taken.linked)
         for sweep in taken.sweeps:
             await self._sweep(sweep, outputs, lookup)
         outputs.extend(letter_output(letter) for letter in taken.letters if letter[8] == "dead")
@@ -203,7 +203,9 @@ class Ingest:
         return outputs, taken
 
     def committed(self, taken: Taken) -> None:
-        """The batch's changes are committed: keys that it parked or released are so from now on."""
+        """The batch's changes are committed: keys that it parked or released are so from now on, and who was linked need not be again."""
+        for one, home in taken.linked.items():
+            self._linked.put(one, home)
         for key, first in taken.waiting.items():
             if first is None:
                 self.waiting.pop(key, None)
@@ -212,8 +214,8 @@ class Ingest:
         for account in taken.accounts:
             self.upto[account.topic, account.partition] = account.upto
         self.counts["retried"] += len(taken.done)
-        for one in taken.notes:
-            self.notes[one.system, one.tbl, one.field, one.kind] += one.count
+        for note in taken.notes:
+            self.notes[note.system, note.tbl, note.field, note.kind] += note.count
 
     def recount(self) -> None:
         """Where records are counted from is not as it was read: read it again."""
@@ -355,13 +357,13 @@ class Ingest:
             return self.homes.of(one.parent)
         return self.homes.of(one.id)
 
-    def _emit(self, row: RowChange, one: Mapped, encoded: bytes, outputs: list[Output]) -> None:
+    def _emit(self, row: RowChange, one: Mapped, encoded: bytes, outputs: list[Output], linked: dict[str, str]) -> None:
         home = self._home(one)
         topic = _AGGREGATE[one.entity]
         outputs.append(Output(topic, home.encode(), encoded))
         if home != one.id and (one.same_as is not None or (one.parent is not None and one.entity in _PARENTS)):
-            if self._linked.get(one.id) != home:
-                self._linked.put(one.id, home)
+            if linked.get(one.id, self._linked.get(one.id)) != home:
+                linked[one.id] = home
                 link = Change(
                     "link",
                     one.entity,

@@ -71,6 +71,9 @@ class Settling:
         self._resourced: set[str] = set()
         self.apart: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
+        self.doubtful: set[str] = set()
+        """Aggregates of which something may be in the hub already, by a worker that told nobody: of a link, a give or a refresh nothing
+        else shows that it comes again. What they give rise to is told once more."""
         self.refused: set[str] = set()
         """Aggregates of which a link says that they are another, which is them already: the link is passed over."""
         self.parted: set[str] = set()
@@ -80,7 +83,7 @@ class Settling:
         self.standing: set[str] = set()
         self.repeated: list[Conflict] = []
         """Conflicts of changes that were known already: to be told again, not logged again."""
-        self.links: list[dict[str, Any]] = []
+        self._links: dict[str, dict[str, Any]] = {}
         self.conflicts: list[Conflict] = []
         self.sent_on: list[tuple[str, str, Change]] = []
         self.moved: set[str] = set()
@@ -113,6 +116,10 @@ class Settling:
                 self._give(state, change)
             else:
                 self._refresh(state)
+        if state.id in self.doubtful and any(change.kind != "change" for change, _ in changes):
+            for member in state.members.values():
+                if member.version:
+                    self._mark(self._again, state, member.id)
 
     def _change(self, state: AggregateState, change: Change) -> None:
         target = elsewhere(state, change)
@@ -200,10 +207,13 @@ class Settling:
         if target == change.id and change.id != state.id:
             self._part(state, change)
             return
-        if target is None or target == state.id or state.forward == target:
+        if target is None or target == state.id:
+            return
+        if state.forward == target:
+            self._doubted(state, target)
             return
         same = change.same_as is not None
-        if same and (state.id in self.refused or any(one["source_id"] == target and one["same"] for one in self.links)):
+        if same and (state.id in self.refused or self._links.get(target, {}).get("same")):
             return
         if change.system == PEOPLE and same and state.forward is not None:
             # Somebody merged it meanwhile: what it is by now is merged on.
@@ -212,7 +222,7 @@ class Settling:
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
         state.forward, state.apart = target, False
-        self.links.append({"source_id": state.id, "target": target, "same": same})
+        self._links[state.id] = {"source_id": state.id, "target": target, "same": same}
         self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
@@ -222,6 +232,7 @@ class Settling:
             return
         parted = part(state, change.id)
         if parted is None:
+            self._doubted(state, change.id)
             return
         stays, between, going = parted
         self.apart.add(change.id)
@@ -230,7 +241,7 @@ class Settling:
         self._resourced.add(stays.id)
         for member in (stays, *between):
             self._mark(self._dirty, state, member.id)
-        self.links.append({"source_id": change.id, "target": change.id, "same": True})
+        self._links[change.id] = {"source_id": change.id, "target": change.id, "same": True}
         self._move(state, going, change.id, same=False)
 
     def _give(self, state: AggregateState, change: Change) -> None:
@@ -244,12 +255,16 @@ class Settling:
                 self._merge(state, entity, change)  # overtaken: it has no say any more in where the entity lives
                 return
             self._move(state, with_descendants(state, entity.id), target, same=False)
+        elif target != state.id:
+            self._doubted(state, target)
         self._send_on(state.kind, target, msgspec.structs.replace(change, kind="change", target=None))
 
     def _refresh(self, state: AggregateState) -> None:
         if state.forward is not None and state.members:
             self._move(state, list(state.members.values()), state.forward, same=False)
             return
+        if state.forward is not None:
+            self._doubted(state, state.forward)
         for member in list(state.members.values()):
             into = member.merged_into
             if into is None and state.kind in MERGEABLE and member.entity == state.kind and member.id != state.id:
@@ -303,7 +318,16 @@ class Settling:
         if moved:
             self.moved.update((state.id, target))
             self._mark(self._dirty, state, "")
-            self.sent_on.append((f"changes.{state.kind}", target, Change("refresh", "", target, target=target)))
+            self._tell_home(state, target)
+
+    def _tell_home(self, state: AggregateState, target: str) -> None:
+        """Have the writer of `target` read what moved there."""
+        self.sent_on.append((f"changes.{state.kind}", target, Change("refresh", "", target, target=target)))
+
+    def _doubted(self, state: AggregateState, target: str) -> None:
+        """What was to move to `target` is gone from here: whoever moved it may not have come to tell it."""
+        if state.id in self.doubtful:
+            self._tell_home(state, target)
 
     def _send_on(self, kind: str, target: str, change: Change) -> None:
         self.counts["sent_on"] += 1
@@ -479,6 +503,11 @@ class Settling:
     def rows(self) -> list[tuple[EntityState, str, str | None]]:
         """Entities to write, each with its aggregate and the customer that it refers to."""
         return list(self._rows.values())
+
+    @property
+    def links(self) -> list[dict[str, Any]]:
+        """Where ids live from now on, each id once: of several links of one in a batch the last counts, as if each had been by itself."""
+        return list(self._links.values())
 
     def claimants(self) -> Iterator[Claimant]:
         """Master records that were settled: they may carry the match keys of others."""

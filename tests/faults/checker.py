@@ -1,7 +1,8 @@
 """An independent, simple check that nothing is lost, doubled, wrong or gone back. It shares no code with the walk.
 
 In: `Evidence`: rows of the source tables in canonical values, the last raw record of each key, every canonical record in order, the hub's
-rows, the accounts, and the journal of acknowledged commits. Out: a `Finding` for each thing that is wrong, by kind.
+rows, the accounts, the journal of acknowledged commits, what each order's flow adds up to, and what write-back was to write.
+Out: a `Finding` for each thing that is wrong, by kind.
 
 Ids are computed here from the standard library's UUIDv5, canonical records are read by fastavro, values are worked out in SQL.
 """
@@ -13,6 +14,7 @@ import json
 import time
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,29 +23,12 @@ import fastavro
 import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-NAMESPACE = uuid.UUID("6f70b7c0-7368-5562-8e21-636170747572")
+from tests.faults.rows import MASTERS, ROWS, id_of
+from tests.faults.sums import FLOWS
+from tests.faults.written import Written, gather_written, what_is_wrong
+
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
-ROWS: list[tuple[str, str, str, str]] = [
-    # (system, table, entity, SQL that gives the key and the canonical values that need no cleansing)
-    ("demo-crm", "public.account", "customer", "SELECT id::text, jsonb_build_object('notes', notes, 'tags', tags) FROM account WHERE NOT is_deleted"),
-    (
-        "demo-crm", "public.contact", "contact",
-        "SELECT id::text, jsonb_build_object('job_title', title, 'is_primary', is_primary, 'notes', notes) FROM contact WHERE NOT is_deleted",
-    ),
-    (
-        "demo-crm", "public.opportunity", "opportunity",
-        "SELECT id::text, jsonb_build_object('number', number, 'amount', (amount * 10000)::bigint, 'notes', description, 'probability', probability) "
-        "FROM opportunity WHERE NOT is_deleted",
-    ),
-    (
-        "demo-crm", "public.opportunity_item", "opportunity_line",
-        "SELECT id::text, jsonb_build_object('line_no', line_no, 'description', description, 'quantity', (quantity * 1000000)::bigint) "
-        "FROM opportunity_item i WHERE NOT is_deleted AND EXISTS (SELECT FROM opportunity o WHERE o.id = i.opportunity_id AND NOT o.is_deleted)",
-    ),
-    ("demo-erp", "erp.cust", "customer", "SELECT id::text, jsonb_build_object() FROM erp.cust WHERE del_flag IS DISTINCT FROM 'X'"),
-    ("demo-erp", "erp.so_head", "sales_order", "SELECT id::text, jsonb_build_object('number', so_no, 'notes', memo) FROM erp.so_head"),
-]  # fmt: skip
 TOPICS = (
     "contact", "customer", "inventory_level", "invoice", "opportunity", "order_flow", "payment", "product", "receivables", "sales_order",
     "service_request", "shipment", "stock",
@@ -57,7 +42,9 @@ class Evidence:
     """Everything that is compared."""
 
     rows: dict[tuple[str, str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    """(system, entity, key) → (table, canonical values)."""
+    """(system, entity, key) → (table, canonical values); of rows that are live."""
+    marked: set[tuple[str, str]] = field(default_factory=set)
+    """(table, key) of rows that are there, and marked as deleted."""
     raw: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(table, key) → whether its last raw record has a row."""
     raw_ends: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
@@ -80,6 +67,11 @@ class Evidence:
     """Intent → commit time at the source, in microseconds, of what gave rise to it."""
     said: dict[int, bool] = field(default_factory=dict)
     """Commit time at the source → whether anybody but write-back committed then."""
+    flows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Key of an order of the ERP → what its flow adds up to."""
+    hub_flows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Id of an order_flow → what the hub has of it."""
+    written: Written = field(default_factory=Written)
 
 
 @dataclass
@@ -126,6 +118,10 @@ def check(evidence: Evidence) -> Findings:
     _hub(evidence, folded, found)
     _accounts(evidence, found)
     _echoes(evidence, found)
+    _flows(evidence, folded, speaks, found)
+    for kind, text in what_is_wrong(evidence.written):
+        found.note(kind, text)
+    found.checked["won"] = len(evidence.written.won)
     return found
 
 
@@ -150,19 +146,14 @@ def _rows(
     lines: dict[str, dict[str, Any]],
     found: Findings,
 ) -> None:
-    entities = {entity for _, _, entity, _ in ROWS}
     systems = {(system, entity) for system, _, entity, _ in ROWS}
-    shared = Counter(entity for _, entity in systems)
-    line_ids: dict[str, str] = {}
     for (system, entity, key), (table, wanted) in evidence.rows.items():
         found.checked["rows"] += 1
         where = f"{entity} {key} of {system}"
         if (table, key) in evidence.waiting:
             continue
         if entity in LINES:
-            one = str(uuid.uuid5(NAMESPACE, f"{system}/{entity}/{key}"))
-            line_ids[one] = where
-            record = lines.get(one)
+            record = lines.get(id_of(system, entity, key))
             if record is None:
                 found.note("lost", where)
                 continue
@@ -174,11 +165,10 @@ def _rows(
             if len(speakers) > 1:
                 found.note("doubled", f"{where} is in {', '.join(speakers)}")
             record = folded[entity, speakers[0]][1] or {}
-            if shared[entity] > 1 and len(record.get("sources", ())) > 1:
-                continue  # two systems speak: which of them wins is for the rules of ownership
+            wanted = _mastered(wanted, system, record.get("sources", ()))
         for name, value in wanted.items():
             held = _plain(record.get(name), value)
-            if held != value:
+            if held != value and not _is_named(value, held, speaks):
                 found.note("differing", f"{where}: {name} is {value!r} in the source, {held!r} in the topic")
                 break
     for (system, entity, key), _ in speaks.items():
@@ -186,11 +176,32 @@ def _rows(
             table = next(table for one, table, name, _ in ROWS if (one, name) == (system, entity))
             if (table, key) not in evidence.waiting:
                 found.note("ghost", f"{entity} {key} of {system} is gone from the source, and live in the topic")
-    assert entities
+    wrong = {id_of(system, entity, key) for system, entity, key in evidence.rows if entity in LINES}
+    for one in lines.keys() - wrong:
+        found.note("ghost", f"line {one} is gone from the source, and live in the topic")
+
+
+def _mastered(wanted: dict[str, Any], system: str, sources: Any) -> dict[str, Any]:
+    """Of what one row says, that which stands whatever others say: all, where nobody else speaks."""
+    systems = [source["system"] for source in sources]
+    if len(systems) == 1:
+        return wanted
+    if systems.count(system) > 1:
+        return {}
+    return {name: value for name, value in wanted.items() if value is not None and MASTERS.get(name) == system}
+
+
+def _is_named(value: Any, held: Any, speaks: dict[tuple[str, str, str], list[str]]) -> bool:
+    """Whether `held` is the id of the record for which the row speaks that `value` names. One that is not there may have been any."""
+    if not isinstance(value, str) or not value.startswith("@"):
+        return False
+    system, entity, key = value[1:].split("/", 2)
+    speakers = speaks.get((system, entity, key))
+    return speakers is None or str(held) in speakers
 
 
 def _raw(evidence: Evidence, found: Findings) -> None:
-    alive = {(table, key) for (_, _, key), (table, _) in evidence.rows.items()}
+    alive = {(table, key) for (_, _, key), (table, _) in evidence.rows.items()} | evidence.marked
     for (table, key), is_row in evidence.journal.items():
         found.checked["commits"] += 1
         if is_row and (table, key) not in alive:
@@ -244,6 +255,28 @@ def _echoes(evidence: Evidence, found: Findings) -> None:
             found.note("echoed", f"{intent} arose from what write-back itself had written")
 
 
+def _flows(
+    evidence: Evidence,
+    folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]],
+    speaks: dict[tuple[str, str, str], list[str]],
+    found: Findings,
+) -> None:
+    flows = {str(record["sales_order_id"]): (one, record) for (entity, one), (_, record) in folded.items() if entity == "order_flow" and record}  # fmt: skip
+    for key, wanted in evidence.flows.items():
+        found.checked["flows"] += 1
+        order = next(iter(speaks.get(("demo-erp", "sales_order", key), ())), None)
+        if order is None or ("erp.so_head", key) in evidence.waiting:
+            continue  # told of as a row
+        if order not in flows:
+            found.note("lost", f"flow of order {key}")
+            continue
+        one, record = flows[order]
+        for place, told in (("topic", record), ("hub", evidence.hub_flows.get(one, {}))):
+            wrong = {name: (value, _plain(told.get(name), value)) for name, value in wanted.items() if _plain(told.get(name), value) != value}  # fmt: skip
+            if wrong:
+                found.note("differing", f"flow of order {key}: (in the ERP, in the {place}) {wrong}")
+
+
 def _plain(value: Any, like: Any) -> Any:
     """A value of the topic in the form of the SQL above: decimals as integers of their scale."""
     if hasattr(value, "as_tuple"):
@@ -252,14 +285,24 @@ def _plain(value: Any, like: Any) -> Any:
 
 
 def gather(
-    bootstrap: str, hub: str, dsns: dict[str, str], journal: dict[tuple[str, str], bool] | None = None
+    bootstrap: str,
+    hub: str,
+    dsns: dict[str, str],
+    journal: dict[tuple[str, str], bool] | None = None,
+    won: Collection[str] = (),
 ) -> Evidence:
-    """Read everything as it is now, with nothing in flight."""
+    """Read everything as it is now, with nothing in flight. `won`: opportunities of which each is to have its order."""
     evidence = Evidence(journal=dict(journal or {}))
     for system, table, entity, query in ROWS:
         with psycopg.connect(dsns[system]) as connection:
-            for key, values in connection.execute(query.encode()).fetchall():
-                evidence.rows[system, entity, key] = (table, values)
+            for key, values, live in connection.execute(query.encode()).fetchall():
+                if live:
+                    evidence.rows[system, entity, key] = (table, values)
+                else:
+                    evidence.marked.add((table, key))
+    with psycopg.connect(dsns["demo-erp"]) as connection:
+        evidence.flows = dict(connection.execute(FLOWS.encode()).fetchall())
+    evidence.written = gather_written(hub, dsns, won)
     with psycopg.connect(hub) as connection:
         for one, entity, version, deleted, merged in connection.execute(
             "SELECT id::text, entity, version, deleted, merged_into IS NOT NULL FROM entity"
@@ -281,6 +324,9 @@ def gather(
             "SELECT topic, partition, max(position) FROM epoch_start GROUP BY 1, 2"
         ).fetchall():
             evidence.epochs[topic, partition] = offset
+        evidence.hub_flows = dict(
+            connection.execute("SELECT id::text, record FROM entity WHERE entity = 'order_flow'").fetchall()
+        )
         evidence.causes = dict(connection.execute("SELECT key, cause_us FROM intent").fetchall())
     _read_topics(bootstrap, evidence)
     return evidence
@@ -310,7 +356,7 @@ def _read_topics(bootstrap: str, evidence: Evidence) -> None:
             TopicPartition(one, number, OFFSET_BEGINNING) for one in topics for number in metadata[one].partitions
         ]
         for one in partitions:
-            if one.topic.startswith("raw.") and one.topic.count(".") == 3:
+            if one.topic in tables:  # not those of the connectors' own signals
                 evidence.raw_ends[one.topic, one.partition] = consumer.get_watermark_offsets(
                     TopicPartition(one.topic, one.partition), timeout=10
                 )
@@ -320,7 +366,10 @@ def _read_topics(bootstrap: str, evidence: Evidence) -> None:
         while left:
             if time.monotonic() > until:
                 raise TimeoutError(f"{len(left)} partitions were not read to their end: {sorted(left)[:5]}")
-            for message in consumer.consume(5000, 1.0):
+            messages = consumer.consume(5000, 1.0)
+            if messages:
+                until = time.monotonic() + 60
+            for message in messages:
                 if message.error() is not None:
                     if message.error().code() == KafkaError._PARTITION_EOF:
                         left.discard((message.topic(), message.partition()))

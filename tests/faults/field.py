@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,6 +15,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 
 from streams.demo.drain import MARKERS, drain, raw_records
+from streams.demo.writeback_check import wait_delivered
 from streams.errors import EnvironmentFault
 from streams.provision.plan import apply
 from streams.provision.systems import System, capture_dsn, load_systems
@@ -27,7 +28,11 @@ from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.faults.checker import Findings, check, gather
 from tests.faults.clerk import Clerk, wait_for
+from tests.faults.crm_desk import CrmDesk
+from tests.faults.erp_desk import ErpDesk
+from tests.faults.goods import stock_up
 
+ROLES = ("ingest", "assemble", "deliver")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -51,8 +56,12 @@ class Field:
         self.endings: list[tuple[str, int]] = []
         """Workers that ended by themselves, with their exit codes."""
         self._journal: dict[tuple[str, str], bool] = {}
+        self._won: dict[str, float] = {}
+        self._surely: set[str] = set()
+        self._uncaptured: list[tuple[float, float]] = []
         self.env = stack.env()
         setup_demo(self.env, REPOSITORY / "connectors")
+        stock_up(dsn_of(self.env, "DEMO_CRM", "APP"), dsn_of(self.env, "DEMO_ERP", "APP"))
         self.systems = load_systems(self.settings)
         apply(self.settings, self.systems)
 
@@ -92,20 +101,21 @@ class Field:
         fault: str = "",
         command: list[str] | None = None,
         settings: dict[str, object] | None = None,
-        roles: tuple[str, ...] = ("ingest", "assemble"),
+        env: dict[str, str] | None = None,
+        roles: tuple[str, ...] = ROLES,
     ) -> None:
-        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the field's own."""
+        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the field's own, and
+        what `env` says before what the stack's file says.
+        """
         number = int(name.removeprefix("w"))
         own = {"metrics_port": self.settings.metrics_port + number, "worker_name": name}
-        env = worker_environment(self.settings.model_copy(update=own | (settings or {}))) | {
-            "OPSHUB_FAULT": fault,
-            "PYTHONFAULTHANDLER": "1",
-        }
+        given = worker_environment(self.settings.model_copy(update=own | (settings or {})))
+        given |= {"OPSHUB_FAULT": fault, "PYTHONFAULTHANDLER": "1"} | (env or {})
         log = (self.settings.state_dir / "logs" / f"worker-{name}.log").open("ab")
         run = command or [sys.executable, "-m", "streams.cli", "run", *(f"--role={role}" for role in roles)]
         self._runs[name] = (command, roles)
         self._workers[name] = subprocess.Popen(
-            run, env=env, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
+            run, env=given, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
         )
         log.close()
 
@@ -132,7 +142,7 @@ class Field:
                 self.endings.append((name, int(worker.returncode)))
                 command, roles = self._runs[name]
                 self.kill(name)
-                self.work(name, roles=("ingest", "assemble", "deliver") if command else roles)
+                self.work(name, roles=ROLES if command else roles)
 
     def working(self) -> bool:
         """Whether the workers that there are hold all partitions."""
@@ -149,19 +159,27 @@ class Field:
             lane["records_in"] for one in worker_stats(self.settings, timeout=1.0) for lane in one["lanes"].values()
         )
 
-    def lag(self) -> int:
-        """Records that ingest and assemble have still to read, as the broker sees it, whoever is to read them."""
-        total = 0
-        for lane, topics in (
-            ("ingest", [topic for system in self.systems for topic in system.topics]),
-            ("assemble", change_topics()),
-        ):
+    def log(self, name: str) -> Path:
+        return self.settings.state_dir / "logs" / f"worker-{name}.log"
+
+    def delivered(self) -> int:
+        """Intents that were delivered so far."""
+        return int(self.hub_value("SELECT count(*) FROM intent WHERE state = 'delivered'"))
+
+    def offsets(self) -> dict[str, dict[tuple[str, int], tuple[int, int]]]:
+        """Lane → partition → (offset up to which it was read, end), as the broker sees it, whoever is to read it."""
+        raw = [topic for system in self.systems for topic in system.topics]
+        told: dict[str, dict[tuple[str, int], tuple[int, int]]] = {}
+        for lane, topics in (("ingest", raw), ("assemble", change_topics())):
             read = committed(self.settings, f"{self.settings.app_id}-{lane}")
-            for tp, (_, end) in offsets(self.settings, topics).items():
-                # Two for the markers of transactions, which take offsets and are not read.
-                behind = end - read.get(tp, 0)
-                total += behind if behind > 2 else 0
-        return total
+            told[lane] = {tp: (read.get(tp, 0), end) for tp, (_, end) in offsets(self.settings, topics).items()}
+        return told
+
+    def lag(self) -> int:
+        """Records that ingest and assemble have still to read."""
+        behind = [end - read for lane in self.offsets().values() for read, end in lane.values()]
+        # Two for the markers of transactions, which take offsets and are not read.
+        return sum(one for one in behind if one > 2)
 
     def recovered(self, seconds: float = 90.0) -> float:
         """Seconds until records that came after now are worked on again."""
@@ -183,13 +201,19 @@ class Field:
         """Two clerks begin to work."""
         self._loads += 1
         for system, (prefix, _) in MARKERS.items():
-            clerk = Clerk(system, dsn_of(self.env, prefix, "APP"), f"{self._seed}/{self._loads}", self._pause)
+            rng = random.Random(f"{self._seed}/{self._loads}/{system}")
+            desk = CrmDesk(rng) if system == "demo-crm" else ErpDesk(rng)
+            clerk = Clerk(desk, dsn_of(self.env, prefix, "APP"), system, self._pause)
             self._clerks.append(clerk)
             clerk.start()
 
     def note(self, journal: dict[tuple[str, str], bool]) -> None:
         """Acknowledged commits of others than the clerks."""
         self._journal |= journal
+
+    def uncaptured(self, since: float, until: float) -> None:
+        """What was won in the CRM between these times (of time.monotonic) was first seen by a snapshot, of which no intent arises."""
+        self._uncaptured.append((since, until))
 
     def commits(self) -> int:
         return sum(clerk.commits for clerk in self._clerks)
@@ -270,14 +294,23 @@ class Field:
         for clerk in self._clerks:
             clerk.finish()
             self._journal |= clerk.journal
+            self._won |= clerk.desk.won
+            self._surely |= clerk.desk.surely
             for table in clerk.forgotten:
                 self._journal = {one: is_row for one, is_row in self._journal.items() if one[0] != table}
+            if "public.opportunity" in clerk.forgotten:
+                self._won.clear()
         self._clerks.clear()
         end = time.monotonic() + seconds
         while not wait_for(self.working, 2):
             self.tend()
             assert time.monotonic() < end, "the workers do not hold all partitions"
         self.drain(seconds)
+        # What is delivered comes back as changes, which may give rise to more.
+        while time.monotonic() < end and not wait_delivered(self.settings.hub, seconds=0.0):
+            wait_delivered(self.settings.hub, seconds=10.0)
+            self.tend()
+            self.drain(seconds)
         return self.check(self._journal)
 
     def drain(self, seconds: float = 120.0) -> None:
@@ -285,13 +318,20 @@ class Field:
 
     def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
-        return check(gather(self.settings.kafka, self.settings.hub, dsns, journal))
+        return check(gather(self.settings.kafka, self.settings.hub, dsns, journal, self._ordered(dsns)))
+
+    def _ordered(self, dsns: dict[str, str]) -> set[str]:
+        """Opportunities that clerks won, each of which is to have its order: those of which the acknowledgement was lost, if they are won."""
+        tried = [
+            one for one, at in self._won.items() if not any(since <= at <= until for since, until in self._uncaptured)
+        ]
+        with psycopg.connect(dsns["demo-crm"]) as crm:
+            query = "SELECT id::text FROM opportunity WHERE id = ANY(%s::uuid[]) AND stage = 'Closed Won'"
+            won = {row[0] for row in crm.execute(query, [tried]).fetchall()}
+        return won | {one for one in tried if one in self._surely}
 
     def raw(self) -> int:
         return raw_records(self.settings, self.systems)
 
-
-def stack_at(state: Path, settings: Any) -> NativeStack:
-    """A stack whose servers end with this process."""
-    os.makedirs(state, exist_ok=True)
-    return NativeStack(settings, end_with_parent=True)
+    def raw_of(self, system: System) -> int:
+        return raw_records(self.settings, [system])

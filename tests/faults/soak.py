@@ -1,7 +1,7 @@
 """Load with random faults for as long as you like: `python -m tests.faults.soak --minutes 60`, or `make soak MINUTES=60`.
 
-In: minutes, rate, seed. Out: one HTML page with memory, file handles, lag, hub size and bloat over time, the faults marked in it, and the
-limits; exit code 1 when a limit is passed or the checker finds anything.
+In: minutes, rate, seed. Out: one HTML page with memory, file handles, offsets, lag, hub size and bloat over time, the faults marked in it, and
+the limits; exit code 1 when a limit is passed or the checker finds anything.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.faults.rush import Rush
 from tests.faults.suite import FAULTS
 
 MILD = (
-    "SIGKILL worker", "SIGSTOP worker past its session", "SIGKILL at ingest.hub", "SIGKILL at assemble.hub", "SIGKILL at assemble.produced",
+    "SIGKILL worker", "SIGSTOP worker past its session", "SIGKILL at ingest.hub", "SIGKILL at assemble.hub", "SIGKILL at assemble.produced", "SIGKILL at deliver.target",
     "SIGKILL connect", "SIGKILL hub", "SIGKILL kafka", "SIGKILL registry", "poison records", "replay of one topic",
 )  # fmt: skip
 """Faults that leave what was said before in place."""
@@ -64,12 +64,20 @@ class Sampler(threading.Thread):
         while not self._ended.wait(EVERY_SECONDS):
             self._processes()
             try:
-                self._note("lag, records", "ingest and assemble", self._field.lag())
+                self._offsets()
                 size, dead, live = self._hub()
                 self._note("hub, MB", "database", size / 1e6)
                 self._note("hub bloat, % of entity's rows that are dead", "entity", 100 * dead / max(1, dead + live))
             except Exception:
                 self.unread += 1
+
+    def _offsets(self) -> None:
+        for lane, partitions in self._field.offsets().items():
+            read, end = (sum(column) for column in zip(*partitions.values(), strict=True))
+            self._note("offsets, in thousands", f"end of what {lane} reads", end / 1000)
+            self._note("offsets, in thousands", f"read by {lane}", read / 1000)
+            self._note("lag, records", lane, end - read)
+        self._note("intents", "delivered", self._field.delivered())
 
     def _hub(self) -> tuple[int, int, int]:
         with psycopg.connect(self._field.settings.hub, connect_timeout=2) as hub:

@@ -9,8 +9,26 @@ from typing import Any
 import pytest
 
 from tests.faults.checker import Evidence, check
+from tests.faults.rows import id_of
+from tests.faults.written import Written
 
 ACCOUNT, CONTACT = "raw.demo-crm.public.account", "raw.demo-crm.public.contact"
+
+
+OPPORTUNITY = "0c8c4d3e-0000-4000-8000-000000000001"
+ORDER, LINE, FLOW = id_of("demo-erp", "sales_order", "5"), id_of("demo-erp", "sales_order_line", "50"), "F"
+
+
+def order(version: int, net: int, *lines: str) -> dict[str, Any]:
+    """Made of a won opportunity; its customer is the account of the CRM."""
+    return {
+        "version": version, "net_amount": net, "customer_id": "A", "sources": [{"system": "demo-erp", "key": "5"}],
+        "lines": [{"id": line, "quantity": 2_000_000} for line in lines],
+    }  # fmt: skip
+
+
+def flow(version: int, ordered: int) -> dict[str, Any]:
+    return {"version": version, "sales_order_id": ORDER, "ordered_amount": ordered, "sources": []}
 
 
 def customer(version: int, notes: str) -> dict[str, Any]:
@@ -24,7 +42,7 @@ def contact(version: int, title: str) -> dict[str, Any]:
 
 
 def right() -> Evidence:
-    """One account that changed twice, one contact that came and changed, one that came and went."""
+    """One account that changed twice, one contact that came and changed, one that came and went; an opportunity that was won, and its order."""
     evidence = Evidence()
     evidence.rows["demo-crm", "customer", "1"] = ("public.account", {"notes": "third", "tags": []})
     evidence.rows["demo-crm", "contact", "7"] = (
@@ -41,6 +59,19 @@ def right() -> Evidence:
     evidence.raw = dict(evidence.journal)
     evidence.raw_ends = {(ACCOUNT, 0): (0, 3), (CONTACT, 0): (0, 4)}
     evidence.said, evidence.causes = {1000: True, 2000: False}, {"demo-erp/order_from_opportunity:F": 1000}
+    evidence.rows["demo-erp", "sales_order", "5"] = (
+        "erp.so_head",
+        {"net_amount": 900, "customer_id": "@demo-crm/customer/1"},
+    )
+    evidence.rows["demo-erp", "sales_order_line", "50"] = ("erp.so_line", {"quantity": 2_000_000})
+    evidence.records += [("sales_order", ORDER, 1, order(1, 900, LINE)), ("order_flow", FLOW, 1, flow(1, 900))]
+    evidence.hub |= {ORDER: ("sales_order", 1, True), FLOW: ("order_flow", 1, True)}
+    evidence.flows, evidence.hub_flows = {"5": {"ordered_amount": 900}}, {FLOW: {"ordered_amount": 900}}
+    evidence.written = Written(
+        won={OPPORTUNITY},
+        shown={OPPORTUNITY: ("SO5", "partially_shipped", "partially_shipped")},
+        orders={OPPORTUNITY: [("SO5", 40, True)]},
+    )
     evidence.accounts = {(ACCOUNT, 0): (3, 3, 0), (CONTACT, 0): (4, 4, 0)}
     return evidence
 
@@ -71,12 +102,12 @@ def acknowledge_early(evidence: Evidence) -> None:
 
 
 def forget_a_tombstone(evidence: Evidence) -> None:
-    evidence.records.pop()
+    evidence.records.remove(("contact", "D", 2, None))
 
 
 def resurrect(evidence: Evidence) -> None:
     evidence.hub["D"] = ("contact", 2, True)
-    evidence.records[-1] = ("contact", "D", 2, contact(2, "x") | {"sources": [{"system": "demo-crm", "key": "8"}]})
+    evidence.records[6] = ("contact", "D", 2, contact(2, "x") | {"sources": [{"system": "demo-crm", "key": "8"}]})
 
 
 def apply_an_echo(evidence: Evidence) -> None:
@@ -98,6 +129,59 @@ def lose_a_letter(evidence: Evidence) -> None:
     evidence.accounts[CONTACT, 0] = (4, 4, 1)
 
 
+def forget_a_line(evidence: Evidence) -> None:
+    evidence.records[-2] = ("sales_order", ORDER, 1, order(1, 900))
+
+
+def keep_a_line(evidence: Evidence) -> None:
+    evidence.rows.pop(("demo-erp", "sales_order_line", "50"))
+
+
+def refer_to_another(evidence: Evidence) -> None:
+    evidence.records[-2] = ("sales_order", ORDER, 1, order(1, 900, LINE) | {"customer_id": "B"})
+
+
+def let_the_wrong_one_win(evidence: Evidence) -> None:
+    # Both systems speak of the customer, and its notes are the CRM's.
+    evidence.rows["demo-erp", "customer", "9"] = ("erp.cust", {"notes": "the ERP's", "credit_limit": 5})
+    both = [{"system": "demo-crm", "key": "1"}, {"system": "demo-erp", "key": "9"}]
+    evidence.records.append(("customer", "A", 4, customer(4, "the ERP's") | {"credit_limit": 5, "sources": both}))
+    evidence.hub["A"] = ("customer", 4, True)
+
+
+def add_up_wrongly(evidence: Evidence) -> None:
+    evidence.records[-1] = ("order_flow", FLOW, 1, flow(1, 1800))
+
+
+def add_up_wrongly_in_the_hub(evidence: Evidence) -> None:
+    evidence.hub_flows[FLOW] = {"ordered_amount": 1800}
+
+
+def join_no_flow(evidence: Evidence) -> None:
+    evidence.records.pop()
+    evidence.hub.pop(FLOW)
+
+
+def order_nothing(evidence: Evidence) -> None:
+    evidence.written.orders.clear()
+
+
+def order_twice(evidence: Evidence) -> None:
+    evidence.written.orders[OPPORTUNITY].append(("SO6", 20, False))
+
+
+def show_no_shipment(evidence: Evidence) -> None:
+    evidence.written.shown[OPPORTUNITY] = ("SO5", "partially_shipped", "none")
+
+
+def show_another_order(evidence: Evidence) -> None:
+    evidence.written.shown[OPPORTUNITY] = ("SO4", "partially_shipped", "partially_shipped")
+
+
+def give_an_intent_up(evidence: Evidence) -> None:
+    evidence.written.stuck.append(("demo-erp/order_from_opportunity:F", "dead", "refused"))
+
+
 MUTATIONS: list[tuple[Callable[[Evidence], None], str]] = [
     (drop_a_batch, "lost"),
     (drop_what_was_emitted, "differing"),
@@ -110,6 +194,18 @@ MUTATIONS: list[tuple[Callable[[Evidence], None], str]] = [
     (plan_from_an_echo, "echoed"),
     (count_wrongly, "unbalanced"),
     (lose_a_letter, "unbalanced"),
+    (forget_a_line, "lost"),
+    (keep_a_line, "ghost"),
+    (refer_to_another, "differing"),
+    (let_the_wrong_one_win, "differing"),
+    (add_up_wrongly, "differing"),
+    (add_up_wrongly_in_the_hub, "differing"),
+    (join_no_flow, "lost"),
+    (order_nothing, "lost"),
+    (order_twice, "doubled"),
+    (show_no_shipment, "differing"),
+    (show_another_order, "differing"),
+    (give_an_intent_up, "lost"),
 ]
 
 

@@ -36,7 +36,7 @@ def rush(field: Field, *, rate: float = RATE, bad: float = 0.0) -> Rush:
 def pair(field: Field, number: int) -> None:
     """One worker of two processes, as the demo has it."""
     field.work(f"w{number}", roles=("ingest",))
-    field.work(f"w{number + 1}", roles=("assemble",))
+    field.work(f"w{number + 1}", roles=("assemble", "deliver"))
 
 
 def falls(field: Field, seconds: float) -> tuple[float, int, list[int]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import resource
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from streams.demo.drain import MARKERS
+from streams.provision import connectors
 from streams.stack.server import port_is_free
 from tests.faults.clerk import wait_for
 from tests.faults.clock import Clock, compiler
@@ -16,9 +17,7 @@ from tests.faults.disk import Disk, may_mount
 from tests.faults.field import Field
 from tests.faults.link import Link, side_door
 from tests.faults.standby import Standby
-
-Fault = Callable[[Field, random.Random], float | None]
-"""May tell how long it took until work went on, where that is before its end."""
+from tests.faults.steps import Fault, delivers_again
 
 
 class World:
@@ -59,6 +58,8 @@ class World:
             "broker behind a bad link": self.bad_broker_link,
             "hub behind a link that swallows all": self.deaf_hub,
             "registry behind a bad link": self.bad_registry_link,
+            "source behind a bad link": self.bad_source_link,
+            "target behind a bad link": self.bad_target_link,
             "hub fails over": self.fail_over,
             "disk full for workers": full_for_workers,
         }
@@ -114,6 +115,53 @@ class World:
             assert all(field.ended(name) is None for name in field.workers), "a worker left"
             link.delay, link.refuses = 0.2, False
             return field.recovered(180)
+
+    def bad_source_link(self, field: Field, rng: random.Random) -> float | None:
+        """Connect's way to a source is cut several times, then slow, then swallows all for a while."""
+        system = field.system(rng.choice(sorted(MARKERS)))
+        config = system.source["config"]
+        with Link(self._host, int(field.env[f"{MARKERS[system.name][0]}_PORT"])) as link:
+            connectors.put_config(field.settings, system.name, config | {"database.port": str(link.port)})
+            for _ in range(4):
+                link.cut()
+                time.sleep(rng.uniform(2, 5))
+            link.delay = 0.1
+            time.sleep(8)
+            link.delay, link.deaf = 0.0, True
+            time.sleep(rng.uniform(8, 12))
+            link.deaf = False
+            field.revive_capture()
+            before, began = field.raw_of(system), time.monotonic()
+            assert wait_for(lambda: field.raw_of(system) > before, 120), f"nothing of {system.name} is captured"
+            took = time.monotonic() - began
+            assert link.carried > 0
+        connectors.put(field.settings, system)
+        return took
+
+    def bad_target_link(self, field: Field, rng: random.Random) -> float | None:
+        """Deliverers' ways to both systems are cut in the middle of what they carry, then slow, then swallow all for a while."""
+        ports = {name: f"{prefix}_PORT" for name, (prefix, _) in MARKERS.items()}
+        with ExitStack() as links:
+            made = {name: links.enter_context(Link(self._host, int(field.env[port]))) for name, port in ports.items()}
+            _restart(field, env={ports[name]: str(link.port) for name, link in made.items()})
+            delivers_again(field, time.monotonic())
+            for _ in range(8):
+                for link in made.values():
+                    link.cut()
+                time.sleep(rng.uniform(0.3, 2))
+            for link in made.values():
+                link.delay = 0.1
+            time.sleep(8)
+            for link in made.values():
+                link.delay, link.deaf = 0.0, True
+            time.sleep(rng.uniform(8, 14))
+            began = time.monotonic()
+            for link in made.values():
+                link.deaf = False
+            took = delivers_again(field, began)
+            assert all(link.carried > 0 for link in made.values()), "the deliverers went around the links"
+        _restart(field)
+        return took
 
     # -- disks
 
@@ -204,10 +252,10 @@ def full_for_workers(field: Field, rng: random.Random) -> float | None:
     return took
 
 
-def _restart(field: Field, *, wait: bool = True, **settings: object) -> None:
+def _restart(field: Field, *, wait: bool = True, env: dict[str, str] | None = None, **settings: object) -> None:
     """All workers, started again with these settings."""
     for name in sorted(field.workers):
         field.kill(name)
-        field.work(name, settings=settings)
+        field.work(name, settings=settings, env=env)
     if wait:
         assert wait_for(field.working, 90), f"no worker came up with {settings}"

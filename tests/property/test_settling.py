@@ -35,6 +35,8 @@ class World:
         self.queues: dict[str, list[tuple[str, Change]]] = {}
         self.topic: dict[tuple[str, str], tuple[int, dict[str, Any] | None]] = {}
         self.gone_back: list[str] = []
+        self.dead: bool = False
+        """Whether any writer died: what comes next may have come before."""
 
     def send(self, topic: str, key: str, change: Change) -> None:
         self.queues.setdefault(key, []).append((topic[8:], change))
@@ -53,9 +55,12 @@ class World:
                             state.sources[source] = entity.id
         return state
 
-    def serve(self, key: str, count: int) -> None:
+    def serve(self, key: str, count: int, dies: bool = False) -> None:
+        """`dies`: after the hub's commit, before anything is emitted; what was taken stays, to be taken by whoever comes next."""
         queue = self.queues[key]
-        taken, self.queues[key] = queue[:count], queue[count:]
+        taken = queue[:count]
+        if not dies:
+            self.queues[key] = queue[count:]
         if not self.queues[key]:
             del self.queues[key]
         foreign: dict[str, str] = {}
@@ -64,6 +69,7 @@ class World:
             state = self.load(taken[0][0], key)
             settling = Settling(Ownership(), foreign, self._planner)
             settling.refused = refused
+            settling.doubtful = {key} if self.dead else set()
             settling.apart = {
                 change.id
                 for _, change in taken
@@ -94,6 +100,9 @@ class World:
             self.identity[link["source_id"]] = (link["target"], link["same"])
         assert not settling.dead
         self.intents += settling.intents
+        if dies:
+            self.dead = True
+            return
         for topic, target, change in settling.sent_on:
             self.send(topic, target, change)
         for entity, entity_id, version, record, _ in settling.emitted():
@@ -269,16 +278,21 @@ def flow_of(world: World) -> dict[str, Any]:
     return flow
 
 
-def play(order: list[Change], choices: st.DataObject | None) -> World:
+def play(order: list[Change], choices: st.DataObject | None, deaths: int = 0) -> World:
+    """`deaths`: how often at most a writer dies between the hub's commit and what it emits."""
     world = World()
-    waiting = list(order)
+    waiting, turns = list(order), 0
     while waiting or world.queues:
+        turns += 1
+        assert turns < 2000, f"it never comes to rest: {world.queues}"
         if waiting and (not world.queues or choices is None or choices.draw(st.booleans())):
             say(world, waiting.pop(0))
             continue
         keys = sorted(world.queues)
         key = keys[0] if choices is None else choices.draw(st.sampled_from(keys))
-        world.serve(key, 1 if choices is None else choices.draw(st.integers(1, 3)))
+        dies = choices is not None and deaths > 0 and choices.draw(st.booleans())
+        deaths -= dies
+        world.serve(key, 1 if choices is None else choices.draw(st.integers(1, 3)), dies)
     return world
 
 
@@ -316,6 +330,15 @@ def test_any_order_tells_how_the_sale_ended(ending: str, data: st.DataObject) ->
     world = play(data.draw(st.permutations([*SALE, *changes])), data)
     assert world.gone_back == []
     assert world.folded() == expected.folded()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(STORY), st.data())
+def test_a_writer_that_dies_before_it_emits_changes_nothing(order: list[Change], data: st.DataObject) -> None:
+    """In the end. On the way a document may be told twice at one version, without and with lines that had moved to it unseen."""
+    expected = play(STORY, None).folded()
+    world = play(order, data, deaths=4)
+    assert world.folded() == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -425,7 +448,7 @@ def test_two_systems_one_customer(data: st.DataObject) -> None:
 MERGED = [("crm", "A"), ("crm", "B"), ("erp", "1"), ("erp", "2"), ("erp", "3")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_people_merge_and_split_and_what_hangs_on_them_follows(data: st.DataObject) -> None:
     """Merges of merged records and splits out of the midst of them: each record is where the last word put it, with its contact."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
+import streams
 from streams.errors import (
     BadRecord,
     ConfigError,
@@ -19,7 +21,7 @@ from streams.errors import (
 )
 from streams.hub.store import translated
 from streams.repair.policy import TABLE, Policy, is_bad_record, rule_for
-from streams.runtime.fault_points import armed, fault_point, parse
+from streams.runtime.fault_points import POINTS, armed, fault_point, parse
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,19 @@ def test_a_fault_point_is_off_by_default() -> None:
     assert (time.perf_counter() - began) / 10_000 < 5e-6
 
 
+def test_every_fault_point_is_in_the_code() -> None:
+    code = "".join(
+        file.read_text() for file in Path(streams.__file__).parent.rglob("*.py") if file.stem != "fault_points"
+    )
+    # A lane names its own point by what it is called.
+    named = {
+        point: f'fault_point("{point}")' in code or f'_fault("{point}")' in code or point.endswith(".produced")
+        for point in POINTS
+    }
+    assert 'f"{name}.produced"' in code
+    assert all(named.values()), named
+
+
 def test_a_fault_point_fails_at_the_time_that_was_asked_for() -> None:
     point = armed("ingest.hub:raise:2")
     point("ingest.hub")
@@ -75,7 +90,10 @@ def test_a_fault_point_fails_at_the_time_that_was_asked_for() -> None:
     point("ingest.hub")
 
 
-@pytest.mark.parametrize("text", ["nowhere:kill:1", "ingest.hub:dance", "ingest.hub:kill:often"])
+@pytest.mark.parametrize(
+    "text",
+    ["nowhere:kill:1", "deliver.read:kill:1", "ingest.target:kill:1", "ingest.hub:dance", "ingest.hub:kill:often"],
+)
 def test_a_fault_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)

@@ -1,0 +1,50 @@
+"""A batch of ingest that is tried again gives rise to all that it did at first."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from streams.model.change import Change, Mapped, Position, RowChange
+from streams.model.ids import source_id
+from streams.walk.ingest import Ingest
+
+TOPIC = "raw.demo-erp.erp.dlv_head"
+ORDER, SHIPMENT = source_id("demo-erp", "sales_order", "1"), source_id("demo-erp", "shipment", "7")
+
+
+class Shipments:
+    """A route that reads one shipment, whatever it is given."""
+
+    def __init__(self) -> None:
+        self.notes: list[Any] = []
+
+    def at_epoch(self, epoch: int) -> None: ...
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange:
+        return RowChange("demo-erp", "erp.dlv_head", "c", key, None, {}, Position(0, 1, 1), 1, None, None)
+
+    def map(self, change: RowChange) -> list[Mapped]:
+        return [Mapped("shipment", "7", SHIPMENT, {"number": "LF7"}, parent=ORDER)]
+
+
+async def nothing(name: str, *parameters: Any) -> list[Any]:
+    return []
+
+
+def encode(change: Change) -> bytes:
+    return f"{change.kind} {change.target}".encode()
+
+
+async def test_a_link_is_told_again_until_it_is_committed() -> None:
+    record = SimpleNamespace(
+        topic=lambda: TOPIC, partition=lambda: 0, offset=lambda: 3, key=lambda: b"{}", value=lambda: b"{}", headers=lambda: None
+    )  # fmt: skip
+    step = Ingest({TOPIC: Shipments()}, encode)  # type: ignore[dict-item]
+    link = (SHIPMENT.encode(), f"link {ORDER}".encode())
+    for _ in range(2):  # the hub or Kafka was away: the same batch once more
+        outputs, taken = await step.step([record], nothing)
+        assert link in [(one.key, one.value) for one in outputs]
+    step.committed(taken)
+    outputs, _ = await step.step([record], nothing)
+    assert link not in [(one.key, one.value) for one in outputs]

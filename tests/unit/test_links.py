@@ -1,0 +1,24 @@
+"""What becomes of links: where an id lives from now on."""
+
+from __future__ import annotations
+
+from streams.model.change import Change
+from streams.model.ids import source_id
+from streams.model.state import AggregateState
+from streams.resolve.golden import Ownership
+from streams.walk.settle import Settling
+
+ORDER = source_id("demo-erp", "sales_order", "1")
+DEAL = source_id("demo-crm", "opportunity", "1")
+SHIPMENT = source_id("demo-erp", "shipment", "1")
+
+
+def test_of_two_links_of_one_batch_the_last_counts() -> None:
+    """The hub takes one row for each id: two of them in one statement would stop every worker that reads the batch."""
+    state = AggregateState(SHIPMENT, "order_flow", members={}, sources={})
+    settling = Settling(Ownership(), {})
+    links = [Change("link", "shipment", SHIPMENT, target=target) for target in (ORDER, DEAL)]
+    settling.apply(state, [(link, None) for link in links])
+    settling.references()
+    settling.settle(lambda one: one)
+    assert settling.links == [{"source_id": SHIPMENT, "target": DEAL, "same": False}]
