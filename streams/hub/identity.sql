@@ -80,11 +80,11 @@ ON CONFLICT (entity, key) DO UPDATE SET
 RETURNING entity, key, holder::text, linked::text[];
 
 -- name: release_keys
--- Keys that these records no longer have, or are to claim anew. `kept`: the keys that a record has.
+-- Keys that these records no longer have, or let go to claim them anew.
 DELETE FROM match_key m
 WHERE holder = ANY(%s::uuid[])
-  AND NOT EXISTS (SELECT FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text, anew boolean)
-                  WHERE has.holder = m.holder AND has.key = m.key AND NOT has.anew)
+  AND (m.holder, m.key) NOT IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
+                                AS has (holder uuid, key text, anew boolean) WHERE NOT anew)
 RETURNING entity, key;
 
 -- name: waiting_claimants

@@ -7,13 +7,14 @@ to write over. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.resolve.golden import Ownership, disagreement, golden
 from streams.resolve.rules import PEOPLE
+from streams.writeback.approve import is_live_for
 from streams.writeback.plan import Intent, Planner, document, said_by
 
 
@@ -62,7 +63,14 @@ class Disputes:
         """An intent that writes over what people of its target said takes a turn: two systems may be overwriting each other."""
         for intent in intents:
             member = state.members.get(intent.subject_id)
-            if member is None or member.id != intent.entity_id:
+            rule = self._planner.rule(intent.rule, intent.entity)
+            # What shadow mode only notes writes over nothing.
+            if (
+                member is None
+                or member.id != intent.entity_id
+                or rule is None
+                or not is_live_for(rule, cast(Any, intent))
+            ):
                 continue
             for field in intent.fields:
                 at_us = overwritten(member, field, intent.target)

@@ -91,6 +91,10 @@ class Planner:
         """Whether any rule is set off by this entity."""
         return entity in self._rules
 
+    def rule(self, name: str, entity: str) -> Rule | None:
+        """A rule that is set off by this entity, by `system/name`."""
+        return next((rule for known, _, rule in self._rules.get(entity, ()) if known == name), None)
+
     def carries(self, entity: str, field: str, target: str, told: dict[str, Any]) -> bool:
         """Whether a rule certainly gives `target` a field of this entity, of which `told` is what paths begin with."""
         return any(

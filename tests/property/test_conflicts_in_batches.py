@@ -20,11 +20,11 @@ FIELDS = ("phone", "email")
 POLICIES: list[Policy] = ["owner", "newest", "trust", "complete", "ask"]
 
 
-def planner(*targets: str, fields: tuple[str, ...] = FIELDS, **more: Any) -> Planner:
+def planner(*targets: str, fields: tuple[str, ...] = FIELDS, mode: str = "live", **more: Any) -> Planner:
     """A live rule for each of these systems that gives it the fields of a customer."""
     table = {"table": "t", "key": "id", "columns": {field: field for field in fields}}
     values = {field: f"record.{field}" for field in fields}
-    rule = Rule.model_validate({"entity": "customer", "values": values, "sql": {"update": table}})
+    rule = Rule.model_validate({"entity": "customer", "values": values, "sql": {"update": table}, "mode": mode})
     target = {"adapter": "sql", "host": "h", "port": "1", "dbname": "d", "user": "u", "password": "p"}
     return Planner(
         {
@@ -168,6 +168,9 @@ def test_each_edit_that_write_back_writes_over_is_a_turn() -> None:
         ("phone", "crm")
     ]
     assert len(set(hub.turns)) == 7
+    shadow = begun(newest, planner("crm", "erp", mode="shadow"))
+    loop(shadow, 4)
+    assert (len(shadow.intents), shadow.turns) == (8, [])
 
 
 def test_each_new_value_that_is_restored_is_a_turn_and_one_edit_is_one() -> None:
