@@ -53,10 +53,10 @@ SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard, new.pa
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
     entity text, key text, holder uuid, rank int, systems text[], guard text, parts uuid[])
 WHERE NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
-  AND NOT EXISTS (SELECT FROM match_key h JOIN told_apart t
-                      ON t.one = ANY(new.parts || new.holder) AND t.other = ANY(h.linked || h.holder)
-                      OR t.other = ANY(new.parts || new.holder) AND t.one = ANY(h.linked || h.holder)
-                  WHERE h.entity = new.entity AND h.key = new.key AND h.holder <> new.holder)
+  -- OFFSET 0: by the primary key for each claim, and not by a look through all keys.
+  AND NOT EXISTS (SELECT FROM (SELECT holder, linked FROM match_key WHERE entity = new.entity AND key = new.key AND holder <> new.holder OFFSET 0) h
+                  JOIN told_apart t ON t.one = ANY(new.parts || new.holder) AND t.other = ANY(h.linked || h.holder)
+                                    OR t.other = ANY(new.parts || new.holder) AND t.one = ANY(h.linked || h.holder))
 ORDER BY new.entity, new.key
 ON CONFLICT (entity, key) DO UPDATE SET
     holder = CASE WHEN m.holder = ANY(excluded.linked) THEN excluded.holder
@@ -98,10 +98,9 @@ JOIN entity e ON e.id = c.entity_id AND e.merged_into IS NULL;
 -- Conflicts of these records over keys that they do not have any more, or that no other holds, or another than was told. `has`: what they have.
 UPDATE conflict c SET resolved_at = now(), outcome = 'over'
 WHERE c.kind = 'match_key' AND c.resolved_at IS NULL AND c.entity_id = ANY(%s::uuid[])
-  AND NOT EXISTS (SELECT FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text)
-                  JOIN match_key m ON m.key = has.key
-                  WHERE has.holder = c.entity_id AND has.key = c.field AND m.entity = c.entity AND NOT c.entity_id = ANY(m.linked)
-                    AND m.holder::text = c.said->'holder'->>'value' AND m.holder <> c.entity_id);
+  AND NOT ((c.entity_id, c.field) IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text))
+           AND EXISTS (SELECT FROM match_key m WHERE m.entity = c.entity AND m.key = c.field AND m.holder <> c.entity_id
+                       AND NOT c.entity_id = ANY(m.linked) AND m.holder::text = c.said->'holder'->>'value'));
 
 -- name: apart
 -- Which of these records a person said to be themselves and nobody else.
