@@ -88,6 +88,10 @@ class Settings(BaseSettings):
         default=StageDays(), description="days that a flow may be in a stage before it counts as stuck, as JSON"
     )
 
+    quality_every: float = Field(
+        default=3600.0, ge=0, description="seconds between two measurings of quality by the workers; 0: none"
+    )
+
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
     alert_slack: str = Field(default="", description="incoming webhook of Slack or of what takes its payload")
     alert_email: list[str] = Field(default=[], description="addresses that are told of problems")

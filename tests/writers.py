@@ -24,6 +24,7 @@ from streams.model.state import Conflict
 from streams.resolve.rules import Ownership
 from streams.stack.native import NativeStack
 from streams.walk.assemble import Assemble
+from streams.writeback.plan import NONE, Planner
 
 
 class Sent(NamedTuple):
@@ -52,14 +53,16 @@ class Sent(NamedTuple):
 class Writers:
     """`queues` has what waits for each worker. The last canonical record of each (entity, id) is kept, as JSON: see `record`."""
 
-    def __init__(self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000) -> None:
+    def __init__(
+        self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000, planner: Planner = NONE
+    ) -> None:
         self.stores = [HubStore(hub, f"writer-{number}") for number in range(workers)]
         self.queues: list[deque[Sent]] = [deque() for _ in range(workers)]
         self._records: dict[str, tuple[int, bytes | None]] = {}
         self.conflicts: list[Conflict] = []
         self.assembles = [
             Assemble(
-                store, lambda change: change, lambda change: change, self._emitted, ownership, cache, self._conflicted  # type: ignore[arg-type, return-value]
+                store, lambda change: change, lambda change: change, self._emitted, ownership, cache, self._conflicted, planner  # type: ignore[arg-type, return-value]
             )
             for store in self.stores
         ]  # fmt: skip

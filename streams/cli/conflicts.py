@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
+import psycopg
 import typer
 
 from streams.cli.context import load_settings, who
 from streams.cli.fields import shown, typed
-from streams.cli.identity import finish, hub
+from streams.cli.identity import Why, finish, hub, note
 from streams.cli.send import send
 from streams.errors import ConfigError
 from streams.identity import inbox, people
@@ -19,7 +20,7 @@ from streams.model.ids import source_id
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 _ELSEWHERE = {
-    "match_key": "`opshub identity merge` or `split`",
+    "match_key": "--apart if they are two, `opshub identity merge` if they are one",
     "delete_update": "delete or restore it in its system",
     "invariant": "mend the documents in their systems; it ends by itself when they are right",
 }
@@ -62,9 +63,11 @@ def _values(one: inbox.Logged) -> str:
 
 def _standing(one: inbox.Logged) -> str:
     if one.kind == "match_key":
-        return "a person decides: `opshub identity merge`, if they are one"
+        if one.outcome == "decided":
+            return "they are two"
+        return "a person decides: `opshub identity merge` if they are one, `resolve --apart` if they are two"
     if one.outcome == "flip_flop":
-        return f"they overwrote each other {one.turns} times; write-back of it is stopped until you `resolve` it"
+        return f"write-back wrote over {one.turns} edits of it; it is stopped until you `resolve` it"
     if one.kind == "invariant" and one.outcome == "open":
         return f"{one.rule}; {_ELSEWHERE['invariant']}"
     if one.outcome == "open":
@@ -115,17 +118,25 @@ def resolve(
     release: Annotated[
         bool, typer.Option("--release", help="Take an earlier decision back: the rule decides again.")
     ] = False,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Of a match key that two records claim: they are two; nobody is asked again."),
+    ] = False,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Decide by hand. What you say stands for this field from now on, whatever the systems say later, until you take it back.
 
     Example: opshub conflicts resolve 3f2a --system demo-erp
     """
-    if sum((system is not None, value is not None, release)) != 1:
-        raise ConfigError("say which value stands", remedy="one of --system, --value and --release")
+    if sum((system is not None, value is not None, release, apart)) != 1:
+        raise ConfigError("say which value stands", remedy="one of --system, --value, --release and --apart")
     settings = load_settings()
     with hub(settings) as connection:
         one = inbox.conflict(connection, conflict)
+        if apart:
+            _tell_apart(connection, one, why, as_json)
+            return
         if one.kind in _ELSEWHERE:
             raise ConfigError(f"a {one.kind} conflict is not about a value", remedy=_ELSEWHERE[one.kind])
         if system is not None and system not in one.said:
@@ -141,6 +152,7 @@ def resolve(
             " outcome = CASE WHEN %(who)s::text IS NULL THEN 'over' ELSE 'decided' END WHERE id = %(id)s",
             {"who": None if release else who(), "id": one.id},
         )
+        connection.execute("DELETE FROM turn WHERE entity_id = %s AND field = %s", [one.entity_id, one.field])
         row = connection.execute("SELECT aggregate_id::text FROM entity WHERE id = %s", [one.entity_id]).fetchone()
         send(
             settings,
@@ -162,3 +174,17 @@ def resolve(
         what = "the rule decides" if release else f"{shown(one.entity, one.field, chosen)} stands"
         told = {"id": one.id, "field": one.field, "value": chosen, "released": release}
         finish(done, f"{one.entity} {one.name or one.entity_id} {one.field}: {what}", told, as_json)
+
+
+def _tell_apart(connection: psycopg.Connection[Any], one: inbox.Logged, why: str, as_json: bool) -> None:
+    if one.kind != "match_key":
+        raise ConfigError(
+            f"a {one.kind} conflict is about one record", remedy="say which value stands: --system or --value"
+        )
+    claims, holds = people.find(connection, one.entity_id), people.find(connection, one.said["holder"]["value"])
+    people.tell_apart(connection, claims, holds, who(), why)
+    note(connection, "decline", claims.canonical, holds.canonical, why)
+    if as_json:
+        typer.echo(json.dumps({"id": one.id, "one": claims.canonical, "other": holds.canonical}))
+    else:
+        typer.echo(f"{claims.canonical} and {holds.canonical} are two; nobody is asked again")

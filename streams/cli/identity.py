@@ -1,4 +1,4 @@
-"""`opshub identity show | merge | split | proposals`: which records are one."""
+"""`opshub identity show | merge | split | proposals | decline`: which records are one."""
 
 from __future__ import annotations
 
@@ -72,9 +72,8 @@ def show(record: Name, as_json: Json = False) -> None:
     if log:
         typer.echo("what people did")
         for at, who, what, loser, winner, why in log:
-            typer.echo(
-                f"  {at[:19]} {who} {what} {loser} {'into' if what == 'merge' else 'from'} {winner}{f': {why}' if why else ''}"
-            )
+            between = {"merge": "into", "decline": "and"}.get(what, "from")
+            typer.echo(f"  {at[:19]} {who} {what} {loser} {between} {winner}{f': {why}' if why else ''}")
 
 
 def merge(loser: Name, winner: Name, why: Why = "", as_json: Json = False) -> None:
@@ -86,6 +85,7 @@ def merge(loser: Name, winner: Name, why: Why = "", as_json: Json = False) -> No
     with hub(settings) as connection:
         gone, stays = people.find(connection, loser), people.find(connection, winner)
         message = people.merge(gone, stays)
+        people.take_together(connection, gone, stays)
         note(connection, "merge", gone.canonical, stays.canonical, why)
 
         def done() -> bool:
@@ -132,17 +132,40 @@ def proposals(
     limit: Annotated[int, typer.Option(min=1)] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show customers that may be one by name, address and how to reach them. Nothing is linked: you decide, with `identity merge`."""
+    """Show customers that may be one by name, address and how to reach them. Nothing is linked: you decide, with `identity merge` or
+    `identity decline`.
+    """
     with hub(load_settings()) as connection:
         found = inbox.proposals(connection, least=least, limit=limit)
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(found)))
         return
-    for one in found:
+    for one in found.found:
         typer.echo(f"{one.score:5.1f}  {one.names[0]}  and  {one.names[1]}: {one.why}")
-        typer.echo(f"       opshub identity merge {one.loser} {one.winner}")
-    if not found:
+        typer.echo(f"       opshub identity merge {one.loser} {one.winner}    # or: decline")
+    if not found.found:
         typer.echo("no two customers look like one")
+    if found.not_compared:
+        largest = ", ".join(sorted(found.not_compared, key=lambda name: -found.not_compared[name])[:3])
+        typer.echo(
+            f"not compared: {sum(found.not_compared.values()):,} pairs with names far apart, in {len(found.not_compared)} places that have"
+            f" too many customers to compare all ({largest})"
+        )
+
+
+def decline(one: Name, other: Name, why: Why = "", as_json: Json = False) -> None:
+    """Say that two records are two: they are not proposed again, and no match key joins them. `identity merge` takes it back.
+
+    Example: opshub identity decline demo-erp:1042 demo-crm:0b9f… --why "the daughter in Austria"
+    """
+    with hub(load_settings()) as connection:
+        first, second = people.find(connection, one), people.find(connection, other)
+        people.tell_apart(connection, first, second, who(), why)
+        note(connection, "decline", first.canonical, second.canonical, why)
+    if as_json:
+        typer.echo(json.dumps({"one": first.canonical, "other": second.canonical}))
+    else:
+        typer.echo(f"{first.canonical} and {second.canonical} are two")
 
 
 def hub(settings: Settings) -> psycopg.Connection[Any]:

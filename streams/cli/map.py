@@ -14,6 +14,7 @@ from streams.cli.map_rows import (
     catalog_of,
     connect_to,
     file_rows,
+    finding_of,
     findings_of,
     folders_of,
     learn_codes,
@@ -43,13 +44,15 @@ def check(
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
-    """Validate dictionaries and run their examples: every fault at once, with file, line, field and what would be right.
+    """Validate dictionaries, run their examples, validate ownership.yaml: every fault at once, with file, line and what would be right.
 
-    Exit code 1 if an example does not come out as it says or the live database does not fit, 2 if a dictionary is wrong.
+    Exit code 1 if an example does not come out as it says or the live database does not fit, 2 if a file is wrong.
 
     Example: opshub map check demo-erp --live
     """
     from streams.mapping.faults import look
+    from streams.paths import connectors_dir
+    from streams.resolve import ownership
 
     settings = load_settings(state_dir=state_dir)
     found: list[dict[str, Any]] = []
@@ -68,6 +71,12 @@ def check(
         elif looked.compiled is not None:
             examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
             summary.append(f"{folder.name}: {len(looked.compiled.tables)} tables, {examples} examples")
+    rules = connectors_dir(settings) / "ownership.yaml"
+    mistakes = ownership.look(rules)[1]
+    if mistakes:
+        wrong = True
+        found += [finding_of("error", problem) for problem in mistakes]
+        summary.append(f"{rules.name}: the workers do not start with it")
     errors = [f for f in found if f["level"] == "error"]
     if as_json:
         typer.echo(

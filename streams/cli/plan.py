@@ -24,7 +24,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instea
 def plan(as_json: JsonOption = False) -> None:
     """Say what `apply` would change; exit code 1 when there is something.
 
-    Exit code 2 when a dictionary does not fit its database, 3 when a database cannot be captured as it is.
+    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be captured as it is.
     """
     from streams.provision.plan import plan as make_plan
 
@@ -49,10 +49,13 @@ def apply(as_json: JsonOption = False) -> None:
 
 def _capturable(settings: Settings) -> list[System]:
     """The systems, once each database answers, lets itself be captured, and has what its dictionary reads."""
+    from streams.paths import connectors_dir
     from streams.provision.systems import capture_dsn, load_systems
     from streams.repair.doctor import exit_code, source
+    from streams.resolve.ownership import load_ownership
     from streams.stack.environment import load_env
 
+    load_ownership(connectors_dir(settings) / "ownership.yaml")
     systems = load_systems(settings)
     env = load_env(settings)
     findings = [one for system in systems for one in source(system, capture_dsn(system, env)) if one.severe]

@@ -56,6 +56,7 @@ VERBS: list[Verb] = [
     Verb("identity merge", "streams.cli.identity", "merge", "Make two records one."),
     Verb("identity split", "streams.cli.identity", "split", "Undo a link or a merge."),
     Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be one."),
+    Verb("identity decline", "streams.cli.identity", "decline", "Say that two records are two."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
     Verb("resolve", "streams.cli.quality", "resolve", "Apply today's ownership rules to what was said before."),
     Verb("approvals list", "streams.cli.approvals", "list_waiting", "Show what waits for a decision."),

@@ -1,36 +1,62 @@
 -- name: log_conflicts
--- New disagreements, and those that came back: id and outcome. A turn is taken by an edit of a system that is not the owner, or of two at once;
--- one disagreement that takes too many, each within a day of the last, is a flip-flop.
+-- New disagreements, and those that came back: id and outcome.
 INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
-SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome,
-    (kind IN ('owned_field_changed', 'concurrent_edit'))::int
+SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, 0
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (id uuid,
     aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text, outcome text)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     aggregate_id = excluded.aggregate_id, kind = excluded.kind, said = excluded.said, winner = excluded.winner, rule = excluded.rule,
-    turns = CASE WHEN c.resolved_at IS NULL THEN c.turns WHEN c.resolved_at < now() - interval '1 day' THEN excluded.turns
-                 ELSE c.turns + excluded.turns END,
-    resolved_at = NULL,
-    outcome = CASE WHEN c.resolved_at > now() - interval '1 day' AND excluded.turns = 1 AND c.turns + 1 >= %s
-                   THEN 'flip_flop' ELSE excluded.outcome END
+    outcome = excluded.outcome, turns = 0, resolved_at = NULL
 WHERE c.resolved_at IS NOT NULL OR (c.outcome, c.winner, c.rule) IS DISTINCT FROM (excluded.outcome, excluded.winner, excluded.rule)
   AND (c.outcome <> 'flip_flop' OR excluded.outcome = 'decided')
 RETURNING id::text, outcome;
 
+-- name: note_turns
+-- Edits of fields by people of a target that write-back is to write over, each counted once. Where one field of a record had too many within the
+-- window, by the source's clock, two systems overwrite each other: a flip-flop, until a person says something to it. Id and outcome of those.
+WITH new AS (
+    SELECT DISTINCT ON (id, target) * FROM jsonb_to_recordset(convert_from(%(turns)b, 'UTF8')::jsonb) AS new (id uuid, aggregate_id uuid, entity text, entity_id uuid,
+        field text, kind text, said jsonb, winner text, rule text, target text, at_us bigint)
+    ORDER BY id, target
+), forgotten AS (
+    DELETE FROM turn t USING new WHERE t.entity_id = new.entity_id AND t.field = new.field AND t.at_us <= new.at_us - %(window_us)s
+), noted AS (
+    INSERT INTO turn (entity_id, field, target, at_us) SELECT entity_id, field, target, at_us FROM new ON CONFLICT DO NOTHING
+), counted AS (
+    SELECT DISTINCT ON (new.id) new.*, 1 + (SELECT count(*) FROM turn t WHERE t.entity_id = new.entity_id AND t.field = new.field AND t.target = new.target
+                       AND t.at_us > new.at_us - %(window_us)s AND t.at_us < new.at_us) AS n
+    FROM new ORDER BY new.id, n DESC
+), told AS (
+    UPDATE conflict c SET turns = counted.n FROM counted WHERE c.id = counted.id AND counted.n < %(limit)s
+)
+INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
+SELECT id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, 'flip_flop', n FROM counted
+WHERE n >= %(limit)s AND NOT EXISTS (SELECT FROM conflict s WHERE s.entity_id = counted.entity_id AND s.field = counted.field
+                                     AND s.resolved_at IS NULL AND s.outcome = 'flip_flop')
+ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, turns = excluded.turns, said = excluded.said, resolved_at = NULL
+RETURNING id::text, outcome;
+
 -- name: end_conflicts
--- Disagreements of these records that are no more. A flip-flop stands until a person says something to it.
+-- Disagreements of these records that are no more: of those that are another record by now, all. A flip-flop stands until a person says
+-- something to it.
 UPDATE conflict SET resolved_at = now(), outcome = 'over'
-WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind NOT IN ('match_key', 'invariant') AND outcome <> 'flip_flop';
+WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'invariant'
+  AND (kind <> 'match_key' AND outcome <> 'flip_flop'
+       OR EXISTS (SELECT FROM entity e WHERE e.id = conflict.entity_id AND e.merged_into IS NOT NULL));
 
 -- name: claim_keys
 -- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not
--- differ, joins; the better of the two holds the key from then on.
+-- differ, joins; the better of the two holds the key from then on. One that a person told apart from the holder claims nothing.
 INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard, linked)
 SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard, new.parts
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
     entity text, key text, holder uuid, rank int, systems text[], guard text, parts uuid[])
 WHERE NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
+  -- OFFSET 0: by the primary key for each claim, and not by a look through all keys.
+  AND NOT EXISTS (SELECT FROM (SELECT holder, linked FROM match_key WHERE entity = new.entity AND key = new.key AND holder <> new.holder OFFSET 0) h
+                  JOIN told_apart t ON t.one = ANY(new.parts || new.holder) AND t.other = ANY(h.linked || h.holder)
+                                    OR t.other = ANY(new.parts || new.holder) AND t.one = ANY(h.linked || h.holder))
 ORDER BY new.entity, new.key
 ON CONFLICT (entity, key) DO UPDATE SET
     holder = CASE WHEN m.holder = ANY(excluded.linked) THEN excluded.holder
@@ -49,12 +75,32 @@ ON CONFLICT (entity, key) DO UPDATE SET
     systems = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked)
                         OR NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true)
                    THEN ARRAY(SELECT unnest(m.systems) UNION SELECT unnest(excluded.systems)) ELSE m.systems END,
-    guard = coalesce(m.guard, excluded.guard)
+    guard = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked) THEN excluded.guard
+                 WHEN NOT m.systems && excluded.systems THEN coalesce(m.guard, excluded.guard) ELSE m.guard END
 RETURNING entity, key, holder::text, linked::text[];
 
 -- name: release_keys
--- Keys that these records no longer have.
-DELETE FROM match_key WHERE holder = ANY(%s::uuid[]) AND NOT key = ANY(%s::text[]);
+-- Keys that these records no longer have, or let go to claim them anew.
+DELETE FROM match_key m
+WHERE holder = ANY(%s::uuid[])
+  AND (m.holder, m.key) NOT IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
+                                AS has (holder uuid, key text, anew boolean) WHERE NOT anew)
+RETURNING entity, key;
+
+-- name: waiting_claimants
+-- (aggregate id, record, entity) of those who claimed these keys, which another had, in the form of what refers to a linked record.
+SELECT DISTINCT e.aggregate_id::text, e.id::text, e.entity
+FROM unnest(%s::text[], %s::text[]) AS gone (entity, key)
+JOIN conflict c ON c.kind = 'match_key' AND c.entity = gone.entity AND c.field = gone.key AND (c.resolved_at IS NULL OR c.outcome = 'decided')
+JOIN entity e ON e.id = c.entity_id AND e.merged_into IS NULL;
+
+-- name: end_claims
+-- Conflicts of these records over keys that they do not have any more, or that no other holds, or another than was told. `has`: what they have.
+UPDATE conflict c SET resolved_at = now(), outcome = 'over'
+WHERE c.kind = 'match_key' AND c.resolved_at IS NULL AND c.entity_id = ANY(%s::uuid[])
+  AND NOT ((c.entity_id, c.field) IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text))
+           AND EXISTS (SELECT FROM match_key m WHERE m.entity = c.entity AND m.key = c.field AND m.holder <> c.entity_id
+                       AND NOT c.entity_id = ANY(m.linked) AND m.holder::text = c.said->'holder'->>'value'));
 
 -- name: apart
 -- Which of these records a person said to be themselves and nobody else.
@@ -66,19 +112,51 @@ SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text,
        record::text, contributions::text
 FROM entity WHERE merged_into IS NULL AND (SELECT count(*) FROM jsonb_object_keys(contributions)) > 1;
 
+-- name: matched_entities
+-- Records of these kinds that may be found by match keys, in the columns of `all_entities`, with the keys that each holds and those that it
+-- claimed and another has.
+SELECT e.id::text, e.entity, e.aggregate_id::text, e.parent_id::text, e.merged_into::text, e.version, e.revision, e.deleted, e.updated_us,
+       e.record::text, e.contributions::text,
+       ARRAY(SELECT key FROM match_key m WHERE m.holder = e.id AND m.entity = e.entity),
+       ARRAY(SELECT c.field FROM conflict c JOIN match_key m ON m.entity = c.entity AND m.key = c.field
+             WHERE c.kind = 'match_key' AND c.entity_id = e.id AND (c.resolved_at IS NULL OR c.outcome = 'decided'))
+       || ARRAY(SELECT m.key FROM told_apart t JOIN match_key m ON m.holder = CASE e.id WHEN t.one THEN t.other ELSE t.one END
+                WHERE e.id IN (t.one, t.other))
+FROM entity e WHERE e.entity = ANY(%s) AND e.merged_into IS NULL AND NOT e.deleted AND e.version > 0
+AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);
+
+-- name: quality_due
+-- Whether the last measuring is so many seconds ago.
+SELECT coalesce(max(at) < now() - make_interval(secs => %s), true) FROM quality;
+
+-- name: thin_quality
+-- Of measurings that are older than a month, the first of each day is kept.
+DELETE FROM quality WHERE at < now() - interval '30 days'
+AND at NOT IN (SELECT min(at) FROM quality WHERE at < now() - interval '29 days' GROUP BY date_trunc('day', at));
+
 -- name: quality
--- One row for each field of one entity that records have: how many are filled, repeat a value of others, or are disputed.
+-- One row for each field of one entity that records have: how many are filled, are not what is meant (no value of `values`, not of its form in
+-- `forms`, out of its `bounds`, and those that were counted as such before: `more`), repeat a value of others, or are disputed.
 WITH live AS (
     SELECT id, record FROM entity WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0
 ), said AS (
     SELECT f.field, count(*) FILTER (WHERE live.record->>f.field <> '') AS complete,
            count(*) FILTER (WHERE f.field = ANY(%(unique)s::text[]) AND live.record->>f.field <> '')
              - count(DISTINCT live.record->>f.field) FILTER (WHERE f.field = ANY(%(unique)s::text[]) AND live.record->>f.field <> '') AS repeated,
-           count(*) FILTER (WHERE (%(values)s::jsonb ? f.field) AND live.record->>f.field IS NOT NULL
-             AND NOT (%(values)s::jsonb->f.field ? (live.record->>f.field))) AS invalid
+           count(*) FILTER (WHERE live.record->>f.field <> '' AND CASE
+               WHEN %(values)s::jsonb ? f.field THEN NOT (%(values)s::jsonb->f.field ? (live.record->>f.field))
+               WHEN %(forms)s::jsonb ? f.field THEN live.record->>f.field !~ (%(forms)s::jsonb->>f.field)
+               WHEN jsonb_typeof(live.record->f.field) = 'number' AND %(bounds)s::jsonb ? f.field
+               THEN (live.record->>f.field)::numeric NOT BETWEEN (%(bounds)s::jsonb->f.field->>0)::numeric AND (%(bounds)s::jsonb->f.field->>1)::numeric
+               END) + coalesce((%(more)s::jsonb->>f.field)::bigint, 0) AS invalid
     FROM live CROSS JOIN unnest(%(fields)s::text[]) f(field) GROUP BY f.field
 ), disputed AS (
-    SELECT field, count(DISTINCT entity_id) AS n FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL GROUP BY field
+    SELECT field, count(DISTINCT entity_id) AS n FROM (
+        SELECT field, entity_id FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL AND outcome <> 'decided' AND kind <> 'match_key'
+        UNION ALL  -- a match key is of one field or several: tax_id=de1, email_domain=a.example|name=a
+        SELECT CASE split_part(part, '=', 1) WHEN 'email_domain' THEN 'email' ELSE split_part(part, '=', 1) END, entity_id
+        FROM conflict, string_to_table(field, '|') part WHERE entity = %(entity)s AND resolved_at IS NULL AND kind = 'match_key'
+    ) told GROUP BY field
 ), orphaned AS (
     SELECT r.field, count(*) AS n FROM live CROSS JOIN unnest(%(refs)s::text[]) r(field)
     WHERE live.record->>r.field IS NOT NULL

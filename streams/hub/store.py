@@ -6,7 +6,7 @@ that it saw, so a stale writer (a worker that was given up for dead) changes not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
 from streams.hub.queries import queries
 from streams.hub.session import LIVELY, MORTAL
-from streams.model.state import AggregateState, Conflict, Contribution, EntityState
+from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 
 _contributions = msgspec.json.Decoder(dict[str, Contribution])
 _record = msgspec.json.Decoder(dict[str, Any])
@@ -37,11 +37,16 @@ class Stale(OpshubError):
 
 
 class Claims(msgspec.Struct):
-    """Match keys of the records of a batch. `wanted`: a row for each; `holders` are all records whose keys these are, `keys` their keys."""
+    """Match keys of the records of a batch. `wanted`: a row for each; `holders` are all records whose keys these are, `has` a row for each
+    key that each of them has (`anew`: it lets it go first)."""
 
     wanted: list[dict[str, Any]] = []
     holders: list[str] = []
-    keys: list[str] = []
+    has: list[dict[str, Any]] = []
+
+
+Held = list[list[tuple[str, str, str, list[str]]]]
+"""For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
 
 
 class Saved(NamedTuple):
@@ -50,11 +55,12 @@ class Saved(NamedTuple):
     learnt: list[tuple[str, str, int]]
     """Sameness learnt since the generation that was known."""
     referring: list[tuple[str, str, str]]
-    """(aggregate id, customer, entity) of what refers to customers that were linked."""
+    """(aggregate id, customer, entity) of what refers to customers that were linked, or waits for a key that was given up."""
     logged: dict[str, str]
     """Conflicts that are new, or came back: id → outcome."""
-    held: list[list[tuple[str, str, str, list[str]]]]
-    """For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
+    held: Held
+    disputed: list[Conflict]
+    """Keys that two records claim."""
 
 
 class HubStore:
@@ -65,7 +71,8 @@ class HubStore:
         self._name = name
         self._connection: AsyncConnection[Any] | None = None
         self.flip_flop_turns = 3
-        """Times that a conflict may come back before it is a flip-flop."""
+        self.flip_flop_window_us = 86_400_000_000
+        """Edits of one field that write-back may write over within the window before it is a flip-flop."""
 
     async def connection(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -124,12 +131,14 @@ class HubStore:
         contested: Iterable[str] = (),
         standing: Iterable[str] = (),
         claims: Sequence[Claims] = (),
+        disputes: Callable[[Held], list[Conflict]] = lambda _: [],
+        turns: Sequence[Turn] = (),
         due: Sequence[tuple[str, str, float]] = (),
     ) -> Saved:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
-        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. `due`: (kind, id, seconds) of what
-        is to be looked at or summed later. Raises, with nothing
+        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. `disputes` finds conflicts in who
+        holds which key. `due`: (kind, id, seconds) of what is to be looked at or summed later. Raises, with nothing
         written, Stale when a row is not as it was read, NewlySame when a reference that was used (source id → what it was
         taken for) is another by now, and Circle for links of which the target is the source already.
         """
@@ -139,7 +148,9 @@ class HubStore:
         written: set[str] = set()
         referring: list[tuple[str, str, str]] = []
         logged: dict[str, str] = {}
-        held: list[list[tuple[str, str, str, list[str]]]] = []
+        held: Held = []
+        released: list[tuple[str, str]] = []
+        disputed: list[Conflict] = []
         circles: set[str] = set()
         told = list(contested)
         try:
@@ -160,20 +171,28 @@ class HubStore:
                         refer = await connection.execute(
                             SQL["aggregates_that_refer"], {"ids": same_links, "most": REFRESHES_AT_ONCE}
                         )
-                    if told:
-                        await connection.execute(SQL["end_conflicts"], [told, list(standing)])
                     if conflicts:
                         log = await connection.execute(
-                            SQL["log_conflicts"], [_encode([_conflict(c) for c in conflicts]), self.flip_flop_turns]
+                            SQL["log_conflicts"], [_encode([_conflict(c) for c in conflicts])]
                         )
-                    for one in claims:
-                        if one.holders:
-                            await connection.execute(SQL["release_keys"], [one.holders, one.keys])
+                    if turns:
+                        noted = await connection.execute(SQL["note_turns"], self._turns(turns))
+                    if told:
+                        # After they were logged: what came and went within the batch is over.
+                        await connection.execute(SQL["end_conflicts"], [told, list(standing)])
+                    releasing = [
+                        await connection.execute(SQL["release_keys"], [one.holders, _encode(one.has)])
+                        for one in claims
+                        if one.holders
+                    ]
                     claiming = [
                         await connection.execute(SQL["claim_keys"], [_encode(one.wanted)])
                         for one in claims
                         if one.wanted
                     ]
+                    for one in claims:
+                        if one.holders:
+                            await connection.execute(SQL["end_claims"], [one.holders, _encode(one.has)])
                     if intents:
                         await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:
@@ -188,6 +207,9 @@ class HubStore:
                         referring = await refer.fetchall()
                     if conflicts:
                         logged = dict(await log.fetchall())
+                    if turns:
+                        logged |= dict(await noted.fetchall())
+                    released = [key for release in releasing for key in await release.fetchall()]
                     held = [await claim.fetchall() for claim in claiming]
                 if circles:
                     raise Circle(circles)
@@ -195,7 +217,17 @@ class HubStore:
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
                     raise Stale({entity.id for entity, _, _ in entities} - written)
-            return Saved(learnt, referring, logged, held)
+                if released:
+                    # A statement of its own: it sees who logged a claim while the release waited for them.
+                    entities_keys = [list(column) for column in zip(*released, strict=True)]
+                    waiting = await connection.execute(SQL["waiting_claimants"], entities_keys)
+                    referring += await waiting.fetchall()
+                disputed = disputes(held)
+                if disputed:
+                    # In the transaction that claimed, so that a holder who gives the key up finds who waits for it.
+                    log = await connection.execute(SQL["log_conflicts"], [_encode([_conflict(c) for c in disputed])])
+                    logged |= dict(await log.fetchall())
+            return Saved(learnt, referring, logged, held, disputed)
         except psycopg.Error as error:
             raise translated(error) from error
 
@@ -207,8 +239,12 @@ class HubStore:
         """Log these; those that are new, or came back, are returned."""
         if not conflicts:
             return []
-        rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]), self.flip_flop_turns)
+        rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]))
         return as_logged(conflicts, dict(rows))
+
+    def _turns(self, turns: Sequence[Turn]) -> dict[str, Any]:
+        told = [_conflict(turn.conflict) | {"target": turn.target, "at_us": turn.at_us} for turn in turns]
+        return {"turns": _encode(told), "limit": self.flip_flop_turns, "window_us": self.flip_flop_window_us}
 
 
 def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Conflict]:

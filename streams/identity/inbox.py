@@ -83,38 +83,67 @@ class Proposal(msgspec.Struct):
     """What the two are called, the loser first."""
 
 
-def proposals(connection: psycopg.Connection[Any], *, least: float = 88.0, limit: int = 50) -> list[Proposal]:
-    """Customers of different sources whose name, town and address are alike, the likeliest first. They are compared within a postal code
-    or a town, and never where both have a tax number and these differ. `least`: the lowest score, of 100.
+class Proposals(msgspec.Struct):
+    """What a look found, the likeliest first, and what it did not look at."""
+
+    found: list[Proposal]
+    not_compared: dict[str, int]
+    """Postal code or town → pairs of its customers that were not compared, since it has so many and their names are far apart."""
+
+
+COMPARED = 1_000_000
+"""Pairs that are compared in one town or postal code; of a larger one, those whose names are neighbours."""
+
+
+def proposals(
+    connection: psycopg.Connection[Any], *, least: float = 88.0, limit: int = 50, compared: int = COMPARED
+) -> Proposals:
+    """Customers whose name, town and address are alike, of which nobody said that they are two. They are compared within a postal code or
+    a town, and never where both have a tax number and these differ. `least`: the lowest score, of 100.
     """
     rows = connection.execute(
         """SELECT e.id::text, record->>'name', record->>'tax_id', lower(coalesce(record->>'billing_postal_code', record->>'billing_city')),
-                  record->>'billing_street', record->>'email', record->>'phone',
-                  ARRAY(SELECT DISTINCT said.value->>0 FROM jsonb_each(contributions) said ORDER BY 1),
+                  record->>'billing_street', record->>'email', record->>'phone', ARRAY(SELECT jsonb_object_keys(contributions)),
                   EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id)
            FROM entity e WHERE entity = 'customer' AND merged_into IS NULL AND NOT deleted AND version > 0"""
     ).fetchall()
+    apart = {frozenset(pair) for pair in connection.execute("SELECT one::text, other::text FROM told_apart").fetchall()}
     blocks: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         if row[1] and row[3] and not row[8]:
-            blocks[row[3]].append(row)
+            blocks[row[3]].append((" ".join(sorted(row[1].casefold().split())), *row))
     found: list[Proposal] = []
-    for block in blocks.values():
-        block.sort(key=lambda row: row[0])
-        for number, one in enumerate(block[:500]):
-            for other in block[number + 1 : 500]:
-                if one[2] and other[2] and one[2] != other[2]:
-                    continue
-                name = fuzz.token_sort_ratio(one[1].casefold(), other[1].casefold())
-                if name < 70:
-                    continue
-                street = (
-                    fuzz.ratio((one[4] or "").casefold(), (other[4] or "").casefold()) if one[4] and other[4] else 60.0
-                )
-                alike = [word for word, at in (("e-mail", 5), ("phone", 6)) if one[at] and one[at] == other[at]]
-                score = min(100.0, 0.7 * name + 0.3 * street + 5 * len(alike))
-                if score >= least:
-                    why = f"names {name:.0f}, streets {street:.0f} of 100" + "".join(f", same {word}" for word in alike)
-                    found.append(Proposal(round(score, 1), other[0], one[0], "customer", why, (other[1], one[1])))
+    not_compared: dict[str, int] = {}
+    for name, block in blocks.items():
+        block.sort(key=lambda row: row[:2])
+        window = max(1, compared // len(block))
+        for number, one in enumerate(block):
+            for other in block[number + 1 : number + 1 + window]:
+                proposal = _alike(one, other, least)
+                if proposal is not None and not (apart and _told_apart(one, other, apart)):
+                    found.append(proposal)
+        left = len(block) - 1 - window
+        if left > 0:
+            not_compared[name] = left * (left + 1) // 2
     found.sort(key=lambda one: (-one.score, one.loser))
-    return found[:limit]
+    return Proposals(found[:limit], not_compared)
+
+
+def _alike(one: Any, other: Any, least: float) -> Proposal | None:
+    if one[3] and other[3] and one[3] != other[3]:
+        return None
+    name = fuzz.ratio(one[0], other[0], score_cutoff=70)
+    if name < 70:
+        return None
+    street = fuzz.ratio((one[5] or "").casefold(), (other[5] or "").casefold()) if one[5] and other[5] else 60.0
+    alike = [word for word, at in (("e-mail", 6), ("phone", 7)) if one[at] and one[at] == other[at]]
+    score = min(100.0, 0.7 * name + 0.3 * street + 5 * len(alike))
+    if score < least:
+        return None
+    winner, loser = sorted((one, other), key=lambda row: str(row[1]))
+    why = f"names {name:.0f}, streets {street:.0f} of 100" + "".join(f", same {word}" for word in alike)
+    return Proposal(round(score, 1), loser[1], winner[1], "customer", why, (loser[2], winner[2]))
+
+
+def _told_apart(one: Any, other: Any, apart: set[frozenset[str]]) -> bool:
+    return any(frozenset((mine, theirs)) in apart for mine in (one[1], *one[8]) for theirs in (other[1], *other[8]))

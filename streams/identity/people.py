@@ -136,6 +136,52 @@ def split(record: Master) -> Message:
     return Message(f"changes.{ENTITIES[record.entity].aggregate}", record.aggregate_id, change)
 
 
+def told_apart(connection: psycopg.Connection[Any], one: Master, other: Master) -> bool:
+    """Whether a person said that these are two."""
+    return bool(connection.execute(f"SELECT 1 FROM told_apart WHERE {_APART}", _sides(one, other)).fetchall())
+
+
+def tell_apart(connection: psycopg.Connection[Any], one: Master, other: Master, who: str, why: str) -> None:
+    """Remember that these are two: no match key joins them, none of their conflicts over a key stands, they are not proposed.
+
+    Raises ConfigError where they are one record, or of two kinds.
+    """
+    if one.canonical == other.canonical or one.entity != other.entity:
+        raise ConfigError(
+            f"they are {'one record' if one.canonical == other.canonical else f'a {one.entity} and a {other.entity}'}",
+            remedy="`opshub identity split` takes a record out of another; `opshub identity show` says of what it is made",
+        )
+    first, second = sorted((one.canonical, other.canonical))
+    connection.execute(
+        "INSERT INTO told_apart (one, other, who, why) VALUES (%s, %s, %s, %s) ON CONFLICT (one, other)"
+        " DO UPDATE SET who = excluded.who, why = excluded.why, at = now()",
+        [first, second, who, why],
+    )
+    connection.execute(
+        "UPDATE conflict SET resolved_at = now(), outcome = 'decided', decided_by = %(who)s"
+        " WHERE kind = 'match_key' AND resolved_at IS NULL"
+        " AND (entity_id = ANY(%(one)s::uuid[]) AND said->'holder'->>'value' = ANY(%(other)s::text[])"
+        " OR entity_id = ANY(%(other)s::uuid[]) AND said->'holder'->>'value' = ANY(%(one)s::text[]))",
+        _sides(one, other) | {"who": who},
+    )
+
+
+def take_together(connection: psycopg.Connection[Any], one: Master, other: Master) -> None:
+    """Forget that anybody said that these are two."""
+    connection.execute(f"DELETE FROM told_apart WHERE {_APART}", _sides(one, other))
+
+
+_APART = "(one = ANY(%(one)s::uuid[]) AND other = ANY(%(other)s::uuid[]) OR one = ANY(%(other)s::uuid[]) AND other = ANY(%(one)s::uuid[]))"
+
+
+def _sides(one: Master, other: Master) -> dict[str, list[str]]:
+    """All ids of each."""
+    return {
+        "one": [*{one.id, one.canonical, *one.contributions, *one.names}],
+        "other": [*{other.id, other.canonical, *other.contributions, *other.names}],
+    }
+
+
 def decide(entity: str, entity_id: str, aggregate_id: str, fields: dict[str, Any]) -> Message:
     """Let a person's word stand for these fields (canonical values; null takes an earlier word back), whatever the systems say later."""
     at = now_us()

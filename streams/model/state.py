@@ -122,3 +122,11 @@ class Conflict(msgspec.Struct, frozen=True):
         """The same field of the same record with the same values gives the same id."""
         values = msgspec.json.encode(self.values, order="deterministic").decode()
         return source_id("opshub", "conflict", f"{self.entity_id}/{self.field}/{values}")
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Write-back writes over what people of its target said of a field, at `at_us` by the source's clock."""
+
+    conflict: Conflict
+    target: str
+    at_us: int

@@ -1,5 +1,5 @@
 """What a worker sees to now and then: tables that were truncated are swept again, records that wait for a row of a code table are tried
-again, retries that a crash left undone are sent again.
+again, retries that a crash left undone are sent again; quality is measured.
 
 In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: a sweep is taken
 by one of them, and a second retry of a key finds nothing left to do.
@@ -15,6 +15,7 @@ from mode.utils.logging import get_logger
 from streams.errors import RetryLater
 from streams.hub.store import HubStore
 from streams.repair.dlq import wake
+from streams.repair.quality import measuring
 from streams.settings import Settings
 from streams.walk.aside import Control
 
@@ -27,6 +28,7 @@ async def tend(settings: Settings) -> None:
     """Run until cancelled; a server that is away is waited for."""
     store = HubStore(settings.hub, f"opshub-tend-{settings.worker_name}")
     producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "log_level": 0})
+    quality = asyncio.ensure_future(measuring(settings.hub, settings.quality_every))
     try:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
@@ -35,6 +37,7 @@ async def tend(settings: Settings) -> None:
             except RetryLater as later:
                 logger.info("%s", later)
     finally:
+        quality.cancel()
         await store.close()
 
 

@@ -52,11 +52,14 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     before = said.fields or {}
     if position > known:
         edited = said.changed
-        if entity.entity in EDITS_KEPT and not change.deleted and not (change.origin or "").startswith("opshub"):
-            edit = (*position, change.source_us, change.tx)
-            edits = {name: edit for name, value in change.fields.items() if name in before and before[name] != value}
-            if edits:
-                edited = {**edited, **edits} if edited else edits
+        if entity.entity in EDITS_KEPT and not change.deleted:
+            other = [name for name, value in change.fields.items() if name in before and before[name] != value]
+            if not (change.origin or "").startswith("opshub"):
+                if other:
+                    edited = {**(edited or {}), **dict.fromkeys(other, (*position, change.source_us, change.tx))}
+            elif edited and not edited.keys().isdisjoint(other):
+                # What write-back wrote over an edit is nobody's edit.
+                edited = {name: edit for name, edit in edited.items() if name not in other} or None
         entity.contributions[change.id] = Contribution(
             change.system, change.key, *position, change.source_us, said.deleted if part else change.deleted,
             *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited,

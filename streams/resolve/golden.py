@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from streams.model.state import Conflict, Contribution, EntityState
 from streams.resolve.rules import PEOPLE, EntityRule, FieldRule, Ownership
 
-__all__ = ["Ownership", "golden", "is_deleted"]
+__all__ = ["Ownership", "disagreement", "golden", "is_deleted"]
 
 
 class Candidate(NamedTuple):
@@ -59,10 +59,7 @@ def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], l
     if len(live) == 1:
         return live[0][1].fields or {}, conflicts
     record: dict[str, Any] = {}
-    stage: str | None = None
-    if rules.stage is not None:
-        rule = ownership.field(entity.entity, rules.stage, None)
-        stage, _ = _settle(_candidates(live, rules.stage, rule.rank or rules.rank), rule)
+    stage = _stage(entity, live, ownership)
     for name in sorted({name for _, said in live for name in said.fields or {}}):
         rule = ownership.field(entity.entity, name, stage)
         found = _candidates(live, name, rule.rank or rules.rank)
@@ -79,6 +76,24 @@ def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], l
             if conflict is not None:
                 conflicts.append(conflict)
     return record, conflicts
+
+
+def disagreement(entity: EntityState, name: str, ownership: Ownership) -> Conflict | None:
+    """What systems say of one field, where they say different things: also where the rule does not log it, or unites their values."""
+    live = [(source, said) for source, said in entity.contributions.items() if not said.deleted]
+    rules = ownership.entity(entity.entity)
+    rule = ownership.field(entity.entity, name, _stage(entity, live, ownership))
+    found = _candidates(live, name, rule.rank or rules.rank)
+    return _conflict(entity, name, found, _settle(found, rule)[1], rule, rules)
+
+
+def _stage(entity: EntityState, live: list[tuple[str, Contribution]], ownership: Ownership) -> str | None:
+    rules = ownership.entity(entity.entity)
+    if rules.stage is None:
+        return None
+    rule = ownership.field(entity.entity, rules.stage, None)
+    stage: str | None = _settle(_candidates(live, rules.stage, rule.rank or rules.rank), rule)[0]
+    return stage
 
 
 def _place(rank: tuple[str, ...] | list[str], system: str) -> int:
@@ -129,7 +144,12 @@ def _union(found: list[Candidate]) -> Any:
 
 
 def _conflict(
-    entity: EntityState, name: str, found: list[Candidate], winner: Candidate, rule: FieldRule, rules: EntityRule
+    entity: EntityState,
+    name: str,
+    found: list[Candidate],
+    winner: Candidate | None,
+    rule: FieldRule,
+    rules: EntityRule,
 ) -> Conflict | None:
     """What kind of disagreement it is; None where only a person's decision differs from what all systems agree on."""
     by_system: dict[str, Candidate] = {}
@@ -138,12 +158,11 @@ def _conflict(
     systems = [one for one in by_system.values() if one.system != PEOPLE]
     if len(systems) < 2 or all(one.value == systems[0].value for one in systems):
         return None
-    owner, others = systems[0], systems[1:]
+    by_hand = winner is not None and winner.system == PEOPLE
+    stands = systems[0] if winner is None or by_hand else winner
     edits = sorted(one.edited[3] for one in systems if one.edited is not None)
     kind = "disagreement"
-    if any(
-        other.edited is not None and other.value != owner.value and other.since_us > owner.since_us for other in others
-    ):
+    if any(one.edited is not None and one.value != stands.value and one.since_us > stands.since_us for one in systems):
         kind = "owned_field_changed"
     if any(later - earlier <= rules.window_us for earlier, later in pairwise(edits)):
         kind = "concurrent_edit"
@@ -152,11 +171,13 @@ def _conflict(
         "newest": "newest wins",
         "trust": "highest trust",
         "complete": "most complete",
+        "sum": "all together",
+        "union": "all together",
         "ask": "ask a person",
     }
-    by_hand = winner.system == PEOPLE
     return Conflict(
-        "", entity.entity, entity.id, name, kind, {one.system: one.value for one in systems}, winner.system,
+        "", entity.entity, entity.id, name, kind, {one.system: one.value for one in systems},
+        None if winner is None else winner.system,
         "a person decided" if by_hand else told[rule.policy],
         "decided" if by_hand else "open" if rule.policy == "ask" else "settled",
         {one.system: _where(one.said, one.edited) for one in systems},

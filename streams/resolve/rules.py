@@ -61,7 +61,8 @@ class Ownership(msgspec.Struct, frozen=True):
 
     entities: dict[str, EntityRule] = {}
     turns: int = 3
-    """Times that one disagreement may come back before it is called a flip-flop, and stopped."""
+    turns_window_us: int = 86_400_000_000
+    """Edits of one field of a record, within the window, that write-back may write over before it is called a flip-flop, and stopped."""
 
     def entity(self, entity: str) -> EntityRule:
         return self.entities.get(entity, _ALL)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
@@ -31,7 +32,7 @@ from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
 from streams.walk.ingest import DeadLetter, now_us
 from streams.walk.marks import Marks, due_rows
-from streams.walk.matching import Matching
+from streams.walk.matching import Matching, disputes
 from streams.walk.refreshing import refreshes
 from streams.walk.settle import Entangled, Settling
 from streams.writeback.plan import NONE, Planner
@@ -79,7 +80,7 @@ class Assemble:
         self.sameness = Sameness()
         self._matching = Matching(ownership)
         self._conflict_message = conflict_message
-        store.flip_flop_turns = ownership.turns
+        store.flip_flop_turns, store.flip_flop_window_us = ownership.turns, ownership.turns_window_us
         self._started = False
         self._unstored: list[DeadLetter] = []
         """Records that can not be encoded, which is seen after the hub transaction."""
@@ -204,16 +205,17 @@ class Assemble:
                     contested=settling.contested,
                     standing=settling.standing,
                     claims=claimed.rounds,
+                    disputes=partial(disputes, claimed),
+                    turns=settling.turns,
                     due=due_rows(marked),
                 )
                 self._marks.note(marked, begun)
                 late = self._marks.outlived(changed, time.monotonic())
                 if late:
                     await self._store.mark_due(due_rows(late))
-                links, claimed_twice = self._matching.settle(claimed, saved.held)
-                settling.sent_on += links
-                told = as_logged(settling.conflicts, saved.logged) + settling.repeated
-                told += await self._store.log_conflicts(claimed_twice)
+                settling.sent_on += self._matching.settle(claimed, saved.held)
+                logged = {one.id: one for one in (*settling.conflicts, *(turn.conflict for turn in settling.turns))}
+                told = as_logged([*logged.values(), *saved.disputed], saved.logged) + settling.repeated
             except Stale as stale:
                 self._drop(groups)
                 homes = dict(await self._store.rows("homes", list(stale.ids)))

@@ -2,12 +2,13 @@
 
 In: records that were settled in this batch. Out: what to claim of the hub's `match_key`, whose primary key decides between workers, and,
 from its answer, links to send and conflicts to log. The record that keeps its id is that of the system that ranks first, then the one with
-the smaller id, so a replay finds the same. Two records of one system that carry one key are a conflict: a person decides.
+the smaller id, so a replay finds the same. Two records of one system that carry one key are a conflict: a person decides. It ends when
+one of them carries it no more, or they are one; who waits for a key is told when its holder gives it up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from streams.hub.store import Claims
@@ -31,7 +32,8 @@ class Claimant(NamedTuple):
     member: EntityState
     aggregate_id: str
     again: bool
-    """It was known to the position: a crash may have come before its links were sent, so no cache is asked."""
+    """No cache is asked: it was known to the position, and a crash may have come before its links were sent; or it was told to read itself
+    again, as one is whose key was given up by another."""
 
 
 class Claimed(NamedTuple):
@@ -53,23 +55,44 @@ def keys_of(member: EntityState, ownership: Ownership) -> dict[str, str | None]:
         if said.deleted or said.system == PEOPLE or not said.fields:
             continue
         for number, parts in enumerate(rules):
-            values = [_normal(part, said.fields) for part in parts]
-            if not all(values):
-                continue
-            key = "|".join(f"{part}={value}" for part, value in zip(parts, values, strict=True))
-            if number == 0:
-                strongest = strongest or key
+            if number == 0 and strongest is None:
+                strongest = _key(parts, said.fields, _bare)
+            key = _key(parts, said.fields, _normal)
+            if key is not None and number == 0:
                 found[key] = None
-            else:
+            elif key is not None:
                 found.setdefault(key, "")
     return {key: (strongest if guard == "" else None) for key, guard in found.items()}
+
+
+def _key(parts: Iterable[str], fields: dict[str, Any], form: Callable[[str, dict[str, Any]], str]) -> str | None:
+    values = [(part, form(part, fields)) for part in parts]
+    return "|".join(f"{part}={value}" for part, value in values) if all(value for _, value in values) else None
 
 
 def _normal(part: str, fields: dict[str, Any]) -> str:
     if part == "email_domain":
         domain = str(fields.get("email") or "").rpartition("@")[2].casefold()
         return "" if domain in _EVERYBODYS else domain
-    value = fields.get(part)
+    text = _letters(fields.get(part))
+    if part != "tax_id" or not text:
+        return text
+    if not text[:2].isalpha():
+        # Nine digits are one company in the United States and another in Israel.
+        country = _letters(fields.get("billing_country") or fields.get("shipping_country"))
+        text = country + text if country else ""
+    return f"el{text[2:]}" if text.startswith("gr") else text
+
+
+def _bare(part: str, fields: dict[str, Any]) -> str:
+    """As `_normal`, but a tax number without its country, which one of two systems may not say."""
+    if part != "tax_id":
+        return _normal(part, fields)
+    text = _letters(fields.get(part))
+    return text.lstrip("abcdefghijklmnopqrstuvwxyz") or text
+
+
+def _letters(value: Any) -> str:
     return "" if value is None else "".join(letter for letter in str(value).casefold() if letter.isalnum())
 
 
@@ -95,7 +118,7 @@ class Matching:
         asked: dict[tuple[str, str], list[tuple[int, str, Claimant, str | None]]] = {}
         signatures: dict[str, str] = {}
         holders: list[str] = []
-        keys: list[str] = []
+        has: list[dict[str, Any]] = []
         for one in claimants:
             member = one.member
             if member.entity not in self._rules or member.merged_into is not None:
@@ -110,8 +133,7 @@ class Matching:
             self.misses += 1
             signatures[member.id] = signature
             holders.append(member.id)
-            if member.id not in parted:
-                keys += mine
+            has += [{"holder": member.id, "key": key, "anew": member.id in parted} for key in mine]
             for key, guard in mine.items():
                 asked.setdefault((member.entity, key), []).append((rank, member.id, one, guard))
         rounds: list[Claims] = []
@@ -139,15 +161,14 @@ class Matching:
             if not rounds:
                 rounds.append(Claims([], [], []))
                 claimants_of.append({})
-            rounds[0].holders, rounds[0].keys = holders, keys
+            rounds[0].holders, rounds[0].has = holders, has
         return Claimed(rounds, claimants_of, signatures)
 
     def settle(
         self, claimed: Claimed, held: list[list[tuple[str, str, str, list[str]]]]
-    ) -> tuple[list[tuple[str, str, Change]], list[Conflict]]:
-        """From the hub's answer: links to send as (topic, key, change), and keys that two records of one system claim."""
+    ) -> list[tuple[str, str, Change]]:
+        """From what the hub answered, once that is committed: links to send as (topic, key, change)."""
         links: list[tuple[str, str, Change]] = []
-        conflicts: list[Conflict] = []
         for claimants, rows in zip(claimed.claimants, held, strict=False):
             for entity, key, holder, linked in rows:
                 one = claimants[entity, key]
@@ -158,16 +179,24 @@ class Matching:
                         self._linked.put(loser, holder)
                         link = Change("link", entity, loser, MATCHER, key, same_as=holder, target=holder)
                         links.append((f"changes.{ENTITIES[entity].aggregate}", loser, link))
-                if one.member.id != holder and one.member.id not in linked:
-                    conflicts.append(_claimed_twice(one, key, holder))
         for entity_id, signature in claimed.signatures.items():
             self._seen.put(entity_id, signature)
-        return links, conflicts
+        return links
 
     def _rank(self, member: EntityState) -> int:
         rank = self._ownership.rank(member.entity)
         systems = {said.system for said in member.contributions.values()} & set(rank)
         return min((rank.index(system) for system in systems), default=len(rank))
+
+
+def disputes(claimed: Claimed, held: list[list[tuple[str, str, str, list[str]]]]) -> list[Conflict]:
+    """From what the hub answered: keys that the record of another holds, which is not the same."""
+    return [
+        _claimed_twice(one, key, holder)
+        for claimants, rows in zip(claimed.claimants, held, strict=False)
+        for entity, key, holder, linked in rows
+        if (one := claimants[entity, key]).member.id != holder and one.member.id not in linked
+    ]
 
 
 def _claimed_twice(one: Claimant, key: str, holder: str) -> Conflict:

@@ -16,11 +16,12 @@ from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
-from streams.model.state import AggregateState, Conflict, EntityState
+from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.resolve.rules import PEOPLE
 from streams.walk.canonical import MERGEABLE, REFERENCES, canonical, flow_record_id
+from streams.walk.disputes import Disputes
 from streams.walk.ingest import DeadLetter
 from streams.walk.matching import MATCHER, Claimant
 from streams.walk.parting import part
@@ -53,8 +54,8 @@ class Settling:
         self._joined: set[str] = set()
         self._changed: dict[str, list[Changed]] = {}
         self._said: dict[str, dict[str, dict[str, Any]]] = {}
-        self._echoed: set[str] = set()
-        self._told_live: set[str] = set()
+        self._reread: set[str] = set()
+        self._disputes = Disputes(ownership, planner)
         self.intents: list[Intent] = []
         self._ownership = ownership
         self._foreign = foreign
@@ -84,7 +85,6 @@ class Settling:
         self.repeated: list[Conflict] = []
         """Conflicts of changes that were known already: to be told again, not logged again."""
         self._links: dict[str, dict[str, Any]] = {}
-        self.conflicts: list[Conflict] = []
         self.sent_on: list[tuple[str, str, Change]] = []
         self.moved: set[str] = set()
         self.used: set[str] = set()
@@ -97,7 +97,10 @@ class Settling:
     # -- phase one: what was said
 
     def apply(self, state: AggregateState, changes: list[tuple[Change, Any]]) -> None:
-        """Take the changes sent to one aggregate in turn."""
+        """Take the changes sent to one aggregate in turn.
+
+        Disputes are looked at after each word of an entity, so that what is logged does not depend on what came in one batch.
+        """
         self._record_of[state.id] = changes[-1][1]
         self._current = state.id
         for change, record in changes:
@@ -148,6 +151,7 @@ class Settling:
 
     def _merge(self, state: AggregateState, entity: EntityState, change: Change) -> None:
         entity_id = entity.id
+        self._disputes.look_first(state, entity)
         said = entity.contributions.get(change.id)
         if self._planner.reads(entity.entity) and entity_id not in self._said:
             self._said[entity_id] = said_by(entity)
@@ -169,10 +173,9 @@ class Settling:
         """An echo and a snapshot teach, but give rise to nothing."""
         echo = is_echo(change.origin)
         if echo:
-            self._echoed.add(entity.id)
             self.counts["echoes"] += 1
         else:
-            self._told_live.add(entity.id)
+            self._disputes.said(entity.id)
         live = not echo and change.op != "r" and change.op != "part_read"
         said = entity.contributions[change.id]
         if said.live != live:
@@ -188,6 +191,8 @@ class Settling:
             return
         other.merged_into = entity.id
         self.contested.add(other_id)  # what was in dispute of it is in dispute of the other, if at all
+        self._disputes.look_first(state, other)
+        self._disputes.look_first(state, entity)
         self._take_over(state, other, entity)
         self._mark(self._dirty, state, other_id)
         self._mark(self._dirty, state, entity.id)
@@ -199,8 +204,7 @@ class Settling:
                 state.sources[source] = entity.id
                 self._resourced.add(entity.id)
                 if said.live:
-                    # What people said joins: a dispute is told, also when an echo comes in the same batch.
-                    self._told_live.add(entity.id)
+                    self._disputes.said(entity.id)  # what people said joins, if only an echo brings it
 
     def _link(self, state: AggregateState, change: Change) -> None:
         target = change.target
@@ -230,6 +234,8 @@ class Settling:
         if state.forward is not None:
             self._send_on(state.kind, state.forward, change)
             return
+        for member in state.members.values():
+            self._disputes.look_first(state, member)
         parted = part(state, change.id)
         if parted is None:
             self._doubted(state, change.id)
@@ -239,6 +245,7 @@ class Settling:
         self.contested.add(stays.id)
         self.parted.add(stays.id)
         self._resourced.add(stays.id)
+        self._disputes.said(stays.id)
         for member in (stays, *between):
             self._mark(self._dirty, state, member.id)
         self._links[change.id] = {"source_id": change.id, "target": change.id, "same": True}
@@ -260,6 +267,7 @@ class Settling:
         self._send_on(state.kind, target, msgspec.structs.replace(change, kind="change", target=None))
 
     def _refresh(self, state: AggregateState) -> None:
+        self._reread.add(state.id)
         if state.forward is not None and state.members:
             self._move(state, list(state.members.values()), state.forward, same=False)
             return
@@ -289,6 +297,7 @@ class Settling:
                     causes[said.system] = max(said.source_us, causes.get(said.system, 0))
             if member.contributions:
                 self._mark(self._dirty, state, member.id)
+                self._disputes.said(member.id)
             if ENTITIES[member.entity].lines is not None:
                 self._resourced.add(member.id)  # lines may have come with the refresh
 
@@ -300,6 +309,7 @@ class Settling:
             if member.id == flow_id:
                 continue
             moved = True
+            self._disputes.look_first(state, member)
             if same and member.id == state.id and member.merged_into is None:
                 member.merged_into = target
                 self.contested.add(member.id)
@@ -347,18 +357,28 @@ class Settling:
                 member = state.members.get(entity_id)
                 if member is None or member.merged_into is not None:
                     continue
-                raw, conflicts = golden(member, self._ownership)
-                self._raw[entity_id] = raw
                 if len(member.contributions) > 1:
+                    raw, conflicts = self._disputes.look(state, member)
                     self.contested.add(entity_id)
                     self.standing.update(conflict.id for conflict in conflicts)
-                for conflict in conflicts if entity_id in self._told_live or entity_id not in self._echoed else ():
-                    self.conflicts.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
+                else:
+                    raw, _ = golden(member, self._ownership)
+                self._raw[entity_id] = raw
                 for field in REFERENCES[member.entity]:
                     value = raw.get(field)
                     if value:
                         self.used.add(value)
         return self.used
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What was in dispute at any time in this batch."""
+        return list(self._disputes.logged.values())
+
+    @property
+    def turns(self) -> list[Turn]:
+        """What write-back is to write over that people said."""
+        return self._disputes.turns
 
     def settle(self, same: Callable[[str], str]) -> None:
         """Compute records, versions and joins of all dirty aggregates. `same` tells which entity a source id is."""
@@ -373,7 +393,11 @@ class Settling:
             changed = self._changed.get(state.id)
             if changed is not None:
                 joined = state.id in self._joined
-                self._intend(self._planner.plan(state, changed, self._causes.get(state.id, {}), joined))
+                causes = self._causes.get(state.id, {})
+                intents = self._planner.plan(state, changed, causes, joined)
+                self.intents += intents
+                if PEOPLE not in causes:
+                    self._disputes.note_turns(state, intents)
         for state, ids in self._again.values():
             self._current = state.id
             for entity_id in ids:
@@ -386,24 +410,12 @@ class Settling:
                         if member.record.get(field):
                             self.summed.add((kind, member.record[field]))
                     if len(member.contributions) > 1 and member.merged_into is None:
-                        for conflict in golden(member, self._ownership)[1]:
-                            self.repeated.append(msgspec.structs.replace(conflict, aggregate_id=state.id))
+                        self.repeated += self._disputes.standing(state, member)
             flow = state.members.get(flow_record_id(state))
             if flow is not None:
                 self._emit[flow.id] = (state, flow)
         if self._entangled:
             raise Entangled(self._entangled)
-
-    def _intend(self, intents: list[Intent]) -> None:
-        """What an intent is to bring to the other system is on its way, and no conflict that people would have to look at."""
-        if not intents:
-            return
-        self.intents += intents
-        # What is restored is one: the turns of those who overwrite each other are counted by it.
-        carried = {
-            (one.subject_id, field) for one in intents if not one.restores for field in self._planner.fields(one.rule)
-        }
-        self.conflicts = [one for one in self.conflicts if (one.entity_id, one.field) not in carried]
 
     def _entity(self, state: AggregateState, member: EntityState, same: Callable[[str], str]) -> None:
         if member.merged_into is not None:
@@ -517,7 +529,7 @@ class Settling:
                     for entity_id in ids:
                         member = state.members.get(entity_id)
                         if member is not None and member.entity == state.kind and member.contributions:
-                            yield Claimant(member, state.id, again)
+                            yield Claimant(member, state.id, again or state.id in self._reread)
 
     def emitted(self) -> Iterator[tuple[str, str, int, dict[str, Any] | None, Any]]:
         """(entity, id, version, canonical record or None for a tombstone, a Kafka record to blame) of each record to emit."""

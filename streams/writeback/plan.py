@@ -73,13 +73,10 @@ class Planner:
     def __init__(self, writebacks: Mapping[str, Writeback], restored: Restored = lambda *_: ()) -> None:
         self._rules: dict[str, list[tuple[str, str, Rule]]] = {}
         self._restored = restored
-        self._fields: dict[str, frozenset[str]] = {}
         for system, told in writebacks.items():
             for name, rule in told.rules.items():
                 if rule.after is None and rule.mode != "off":
                     self._rules.setdefault(rule.entity, []).append((f"{system}/{name}", system, rule))
-                    if rule.mode == "live" and rule.share >= 1:
-                        self._fields[f"{system}/{name}"] = frozenset(rule.values)
 
     def check_restored(self, entity: str, fields: Iterable[str]) -> None:
         """Raise ConfigError for a field that is to be restored, and that no rule gives anybody."""
@@ -95,9 +92,21 @@ class Planner:
         """Whether any rule is set off by this entity."""
         return entity in self._rules
 
-    def fields(self, rule: str) -> frozenset[str]:
-        """What a rule certainly writes to its subject: canonical fields."""
-        return self._fields.get(rule, frozenset())
+    def rule(self, name: str, entity: str) -> Rule | None:
+        """A rule that is set off by this entity, by `system/name`."""
+        return next((rule for known, _, rule in self._rules.get(entity, ()) if known == name), None)
+
+    def carries(self, entity: str, field: str, target: str, told: dict[str, Any]) -> bool:
+        """Whether a rule certainly gives `target` a field of this entity, of which `told` is what paths begin with."""
+        return any(
+            system == target
+            and not rule.subject
+            and rule.mode == "live"
+            and rule.share >= 1
+            and field in told_fields(rule)
+            and not holds(rule.skip_when, desired(rule, told))
+            for _, system, rule in self._rules.get(entity, ())
+        )
 
     def plan(
         self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool

@@ -62,6 +62,10 @@ def test_demo_ends_equal(state_dir: Path) -> None:
     assert told["rows_in"] > 20 * 300 * 0.5
     assert told["records_out"] > 1000
     assert told["latency_ms"]["p50"] > 0
+    for block in ("identity", "writeback"):
+        assert told[block]["holds"], told[block]
+    assert told["identity"]["linked"] == told["identity"]["shared"] > 0
+    assert told["identity"]["conflicts_logged"] == told["identity"]["conflicts_planted"] > 0
 
 
 @pytest.mark.timeout(400)

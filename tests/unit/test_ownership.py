@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from streams.cli import map as map_verbs
+from streams.cli import plan as plan_verbs
 from streams.errors import ConfigError
 from streams.model.state import Contribution, EntityState
 from streams.resolve.golden import golden, is_deleted
-from streams.resolve.ownership import load_ownership
+from streams.resolve.ownership import load_ownership, look
 from streams.resolve.rules import PEOPLE, EntityRule, FieldRule, Ownership
 
 
@@ -102,14 +107,99 @@ def test_a_person_goes_before_all_and_keeps_nothing_alive() -> None:
     assert is_deleted(entity(says("crm", deleted=True), says(PEOPLE, phone="3")), rules())
 
 
+MISTAKES = """\
+flip_flop_turns: 1
+entities:
+  customer:
+    owner: [demo-cmr, demo-erp, demo-erp]
+    match: [[email_domain], [tax_ids], [], [active, name]]
+    widnow_seconds: 5
+    fields:
+      tax_id: {policy: trust, trust: {demo-epr: 5}}
+      phone: [demo-erp]
+      phone: [demo-crm]
+      notes: {policy: newst, owner: [demo-crm], lgo: false}
+      email: {trust: {demo-crm: 1}}
+      tags: {policy: union, restore: true}
+      currency: {owner: [1, 2]}
+  contact: {match: [[email]]}
+  sales_order:
+    stage: status
+    fields:
+      net_amount: {stages: {drfat: [demo-crm], draft: {owner: [demo-cmr]}}}
+  order_flow: {owner: [demo-erp]}
+  invoise: {owner: [demo-erp]}
+"""
+
+
+def test_every_mistake_is_told_at_once_with_its_line_and_what_would_be_right(tmp_path: Path) -> None:
+    for system in ("demo-crm", "demo-erp"):
+        (tmp_path / system).mkdir()
+        (tmp_path / system / "dictionary.yaml").touch()
+    file = tmp_path / "ownership.yaml"
+    file.write_text(MISTAKES, encoding="utf-8")
+    told = [(one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in look(file)[1]]
+    expected = [
+        (1, "flip_flop_turns", "greater than or equal to 2"),
+        (4, "customer.owner[0]", "no system 'demo-cmr'; did you mean demo-crm?"),
+        (4, "customer.owner[2]", "demo-erp is there twice"),
+        (5, "customer.match[0]", "everybody at one domain"),
+        (5, "customer.match[1]", "no field 'tax_ids'; did you mean tax_id?"),
+        (5, "customer.match[2]", "an empty key"),
+        (5, "customer.match[3]", "no field 'active'"),
+        (6, "customer.widnow_seconds", "did you mean window_seconds?"),
+        (8, "customer.fields.tax_id.trust.demo-epr", "no system 'demo-epr'; did you mean demo-erp?"),
+        (10, "customer.fields.phone", "given twice (first in line 9)"),
+        (11, "customer.fields.notes.lgo", "did you mean log?"),
+        (11, "customer.fields.notes.policy", "'newest'"),
+        (12, "customer.fields.email.trust", "add `policy: trust`"),
+        (13, "customer.fields.tags.restore", "no value of one system"),
+        (14, "customer.fields.currency.owner[0]", "valid string"),
+        (14, "customer.fields.currency.owner[1]", "valid string"),
+        (15, "contact.match", "only those of customer and product"),
+        (19, "sales_order.fields.net_amount.stages.draft.owner[0]", "did you mean demo-crm?"),
+        (19, "sales_order.fields.net_amount.stages.drfat", "never 'drfat'; did you mean draft?"),
+        (20, "order_flow", "worked out by the hub"),
+        (21, "invoise", "did you mean invoice?"),
+    ]
+    assert [one[:2] for one in told] == [one[:2] for one in expected]
+    for (_, field, said), (_, _, words) in zip(told, expected, strict=True):
+        assert words in said, field
+    with pytest.raises(ConfigError) as caught:
+        load_ownership(file)
+    assert str(caught.value).count(str(file)) == len(expected)
+
+
+def test_map_check_and_plan_tell_mistakes_of_ownership(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(Path("connectors").resolve(), tmp_path / "connectors")
+    file = tmp_path / "connectors" / "ownership.yaml"
+    file.write_text(
+        file.read_text("utf-8").replace("owner: [demo-crm, demo-erp]", "owner: [demo-cmr, demo-erp]", 1), "utf-8"
+    )
+    monkeypatch.setenv("OPSHUB_CONNECTORS_DIR", str(tmp_path / "connectors"))
+    with pytest.raises(typer.Exit) as ended:
+        map_verbs.check(as_json=True)
+    assert ended.value.exit_code == 2
+    (fault,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (fault["field"], fault["what"]) == ("entities.customer.owner[0]", "there is no system 'demo-cmr'")
+    for verb in (plan_verbs.plan, plan_verbs.apply):
+        with pytest.raises(ConfigError, match="demo-cmr"):
+            verb()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("entities: {custommer: {}}", "custommer"),
         ("entities: {customer: {fields: {phon: [a]}}}", "customer has no field 'phon'"),
-        ("entities: {customer: {fields: {phone: {policy: sum}}}}", "customer.phone is text and can not be summed"),
-        ("entities: {customer: {fields: {phone: {policy: trust}}}}", "customer.phone"),
-        ("entities: {customer: {fields: {phone: {polcy: sum}}}}", "customer → fields → phone → polcy"),
+        ("entities: {customer: {fields: {phone: {policy: sum}}}}", "customer.fields.phone: text can not be summed"),
+        (
+            "entities: {customer: {fields: {phone: {policy: trust}}}}",
+            "customer.fields.phone: `trust` does not say whom",
+        ),
+        ("entities: {customer: {fields: {phone: {polcy: sum}}}}", "customer.fields.phone.polcy"),
         ("entities: {customer: {fields: {phone: {stages: {x: [a]}}}}}", "names no `stage` field"),
         ("entities: [", "ownership.yaml"),
     ],

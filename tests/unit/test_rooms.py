@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "decode": {"model"},
     "mapping": {"model"},
     "identity": {"model", "hub"},
-    "resolve": {"model"},
+    "resolve": {"model", "mapping"},
     "flow": {"model"},
     "hub": {"model"},
     "emit": {"model", "settings"},
