@@ -163,6 +163,9 @@ class Settling:
             if said is None or was_deleted != entity.contributions[change.id].deleted:
                 self._resourced.add(entity_id)
             if change.parent is not None and (said is None or _at(change) > said.position):
+                if entity.parent != change.parent:
+                    self._leave(state, entity)
+                    self._resourced.add(entity_id)  # it may say nothing new but where it belongs
                 entity.parent = change.parent
             self._mark(self._dirty, state, entity_id)
             self.source_times.append((change.source_us, state.id))
@@ -321,10 +324,7 @@ class Settling:
             for dirty in (self._dirty, self._again):
                 if state.id in dirty:
                     dirty[state.id][1].pop(member.id, None)
-            document = state.members.get(member.parent or "")
-            if document is not None and member.entity in _LINES_OF:
-                self._resourced.add(document.id)
-                self._mark(self._dirty, state, document.id)
+            self._leave(state, member)
         if moved:
             self.moved.update((state.id, target))
             self._mark(self._dirty, state, "")
@@ -338,6 +338,13 @@ class Settling:
         """What was to move to `target` is gone from here: whoever moved it may not have come to tell it."""
         if state.id in self.doubtful:
             self._tell_home(state, target)
+
+    def _leave(self, state: AggregateState, line: EntityState) -> None:
+        """The document of which it was a line until now is told without it."""
+        document = state.members.get(line.parent or "")
+        if document is not None and line.entity in _LINES_OF:
+            self._resourced.add(document.id)
+            self._mark(self._dirty, state, document.id)
 
     def _send_on(self, kind: str, target: str, change: Change) -> None:
         self.counts["sent_on"] += 1
@@ -404,6 +411,7 @@ class Settling:
                 member = state.members.get(entity_id)
                 if member is not None:
                     self._tell(state, member)
+                    self._tell_its_kind(state, member)
                     if member.entity in SUMMED:
                         # A crash may have come before it was marked.
                         kind, field = SUMMED[member.entity]
@@ -479,6 +487,13 @@ class Settling:
                     document.version += 1
                     self._write(document, state.id)
         self._emit[document.id] = (state, document)
+
+    def _tell_its_kind(self, state: AggregateState, line: EntityState) -> None:
+        """A change of a line that is known already may have taken it out of any document that is here."""
+        kind = _LINES_OF.get(line.entity)
+        for document in state.members.values() if kind is not None else ():
+            if document.entity == kind:
+                self._emit[document.id] = (state, document)
 
     def _flow(self, state: AggregateState) -> None:
         flow_id = flow_record_id(state)

@@ -380,6 +380,23 @@ def test_a_line_that_changes_its_order_leaves_the_one_and_joins_the_other(data: 
     assert [line["net_amount"] for line in orders["SO-B"]["lines"]] == [20_0000]
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_line_that_changes_its_invoice_leaves_the_one_and_joins_the_other(data: st.DataObject) -> None:
+    """Both invoices are of one order, so that no aggregate hands anything over."""
+    changes = [
+        row("sales_order", "S", 1, number="SO-1", status="confirmed", net_amount=10_0000),
+        row("invoice", "A", 2, ("sales_order", "S"), number="A", status="open"),
+        row("invoice", "B", 3, ("sales_order", "S"), number="B", status="open"),
+        row("invoice_line", "L", 4, ("invoice", "A"), line_no=1, net_amount=10_0000),
+        row("invoice_line", "L", 5, ("invoice", "B"), line_no=1, net_amount=10_0000),
+    ]
+    world = play(changes, data)
+    assert world.gone_back == []
+    told = {record["number"]: record["lines"] for (entity, _), record in world.folded().items() if entity == "invoice"}
+    assert (len(told["A"]), len(told["B"])) == (0, 1)
+
+
 def customer(system: str, key: str, major: int, same_as: str | None = None, **fields: Any) -> Change:
     return Change(
         "change",
