@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.cli.approvals import deciding
+from streams.cli.context import who
 from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
@@ -326,6 +328,9 @@ def test_people_are_asked_for_discounts_and_credit() -> None:
         credit, receivables=owes | {"open_amount": 900_0000}, record={"currency": "EUR", "credit_limit": None}
     )
     assert asked(credit, receivables=owes | {"other_open_amounts": {"USD": "1"}}), "amounts of two currencies"
+    assert not asked(credit, on_order={"EUR": 200_0000})
+    assert asked(credit, on_order={"EUR": 200_0001}), "it has ordered for 200 and was not billed yet"
+    assert asked(credit, on_order={"USD": 1}), "amounts of two currencies"
     assert asked(credit, record={"currency": "USD", "credit_limit": 300_0000}), (
         "a limit in another currency than the order"
     )
@@ -338,6 +343,61 @@ def test_a_yes_holds_for_the_reasons_that_were_seen() -> None:
     assert open_questions(asked, work(decisions=[ada, ada])) == asked, "the same person twice is one"
     both = {"who": "bob", "what": "approve", "reasons": [{"reason": "large"}, {"reason": "blocked"}]}
     assert open_questions(asked, work(decisions=[ada, both])) == []
+
+
+def test_a_yes_holds_for_no_more_than_was_seen() -> None:
+    def left(seen: dict[str, Any], now: dict[str, Any]) -> bool:
+        said_ = [{"who": "ada", "what": "approve", "reasons": questions(RULE, "demo-erp", seen)}]
+        return bool(open_questions(questions(RULE, "demo-erp", now), work(decisions=said_)))
+
+    large = document(600_000_0000)
+    assert not left(large, large)
+    assert not left(large, document(550_000_0000))
+    assert left(large, document(6_000_000_0000)), "ten times as much"
+    assert left(document(1_0000, "BRL"), document(1_0000, "RUB"))
+    blocked = document(600_0000, blocked=True)
+    assert left(blocked, document(6_000_0000, blocked=True))
+    discount = RULE.model_copy(update={"approval": [Approval(reason="discount", discount_over=Decimal(10))]})
+
+    def given(percent: int) -> list[dict[str, Any]]:
+        told = document(100_0000, lines=(100_0000,))
+        told["lines"][0]["record"]["discount_pct"] = percent * 10_000
+        return questions(discount, "demo-erp", told)
+
+    yes = [{"who": "ada", "what": "approve", "reasons": given(12)}]
+    assert open_questions(given(12), work(decisions=yes)) == []
+    assert open_questions(given(50), work(decisions=yes)) != []
+
+
+def test_what_the_target_says_now_is_asked_about_once_it_is_read() -> None:
+    assert questions(RULE, "demo-erp", document(1_0000)) == []
+    (blocked,) = questions(RULE, "demo-erp", document(1_0000) | {"target": {"blocked": "X"}})
+    assert blocked["reason"] == "the customer's credit is blocked"
+    both = questions(RULE, "demo-erp", document(1_0000, blocked=True) | {"target": {"blocked": "X"}})
+    assert both == [blocked], "one reason is asked about once"
+    assert questions(RULE, "demo-erp", document(1_0000) | {"target": {"blocked": None}}) == []
+
+
+def test_one_account_is_one_person() -> None:
+    asked = [{"reason": "large", "people": 2}]
+
+    def yes(who: str, account: str) -> dict[str, Any]:
+        return {"who": who, "account": account, "what": "approve", "reasons": [{"reason": "large"}]}
+
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("bob", "ada")])) == asked
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("ada", "bob")])) == asked
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("bob", "bob")])) == []
+
+
+def test_who_decides_and_by_whose_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert deciding(None, "ada", []) == ("ada", "ada")
+    assert deciding("bob", "ada", []) == ("bob", "ada")
+    assert deciding("bob", "desk", ["ada", "bob"]) == ("bob", "bob")
+    with pytest.raises(ConfigError, match="'eve' is none of those"):
+        deciding("eve", "desk", ["ada", "bob"])
+    monkeypatch.setenv("LOGNAME", "eve")
+    monkeypatch.setenv("USER", "eve")
+    assert who() != "eve", "the environment says what it likes"
 
 
 def test_a_half_written_document_waits() -> None:
@@ -411,6 +471,7 @@ def test_a_wrong_file_names_itself_and_the_field(tmp_path: Path) -> None:
 def test_secrets_are_no_yaml(tmp_path: Path) -> None:
     folder = tmp_path / "demo-erp"
     folder.mkdir()
+    (tmp_path / "demo-crm").mkdir()
     (folder / "writeback.yaml").write_text(
         (CONNECTORS / "demo-erp" / "writeback.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
