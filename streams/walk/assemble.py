@@ -27,6 +27,7 @@ from streams.repair.policy import is_bad_record
 from streams.resolve.golden import Ownership
 from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
+from streams.walk.echoes import echoes_among
 from streams.walk.ingest import DeadLetter, now_us
 from streams.walk.marks import Marks, due_rows
 from streams.walk.matching import Matching
@@ -57,8 +58,10 @@ class Assemble:
         cache_aggregates: int,
         conflict_message: Callable[[Conflict, int], tuple[Any, ...]],
         planner: Planner = NONE,
+        over_http: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store
+        self._over_http = over_http
         self._decode = decode
         self._encode = encode
         self._message = message
@@ -166,6 +169,9 @@ class Assemble:
             settling = Settling(self._ownership, foreign, self._planner)
             settling.refused = refused
             settling.apart = await self._held_apart(groups, states)
+            if self._over_http:
+                every = (change for _, changes in groups.values() for change, _ in changes)
+                settling.echoes = await echoes_among(every, self._over_http, self._store.rows)
             try:
                 for key, (_, changes) in groups.items():
                     settling.apply(states[key], changes)
