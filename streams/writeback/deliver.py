@@ -34,7 +34,7 @@ from streams.hub.store import HubStore
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.breaker import IN_A_ROW, Breaker
 from streams.writeback.context import gather
-from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown
+from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown, Unasked
 from streams.writeback.lease import Leased, nested
 from streams.writeback.noted import INCOMPLETE, not_done, noted, said_yes, waiting
 from streams.writeback.plan import holds
@@ -253,16 +253,16 @@ class Deliverer:
                 told = []
                 for job, outcome in settled:
                     if isinstance(outcome, TargetDown):
-                        silent.append(outcome)
+                        one = self._silent(batch.left.pop(job.key), job.rule, outcome)
+                        if one["state"] == "approved":
+                            silent.append(outcome)
+                        told.append(one)
                         if outcome.blame == "target":
                             break
-                        one = self._silent(batch.left.pop(job.key), job.rule, outcome)
-                        if one["state"] != "approved":
-                            silent.pop()
-                        told.append(one)
                         continue
-                    silent.clear()
-                    self.breakers[target].answered(job.key)
+                    if not isinstance(outcome, Unasked):
+                        silent.clear()
+                        self.breakers[target].answered(job.key)
                     if isinstance(outcome, Ahead) and not job.force and said_yes(outcome, batch.left[job.key]):
                         again.append(msgspec.structs.replace(job, force=True))
                     else:

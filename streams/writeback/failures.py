@@ -6,6 +6,7 @@ RetryLater
 └── NotYet        what the rule needs is not complete in the hub, or the target is ahead of it: again shortly
 BadRecord
 └── Refused       the target says no, or did something else than it was asked: again a few times, then dead
+    └── Unasked   the rule can not be carried out, which says nothing of the target
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class TargetDown(RetryLater):
     `blame` says what it may be due to: `target` it can not be reached, or asks for a pause: nothing more for it now; `unclear` it was
     reached, and gave no answer to this one: it counts against the intent once others have passed meanwhile; `intent` it answers, with a
     fault of its own that this one sets off: it counts when it stays so, too. `after`: seconds of pause that the target asks for.
+    `unsure`: what was asked for may have been done.
     """
 
     def __init__(
@@ -56,3 +58,7 @@ class Refused(BadRecord):
     def __init__(self, message: str, *, remedy: str = "", unsure: bool = False) -> None:
         super().__init__(message, remedy=remedy)
         self.unsure = unsure
+
+
+class Unasked(Refused):
+    """The target was not asked: the rule can not be carried out."""

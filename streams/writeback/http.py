@@ -20,8 +20,7 @@ from typing import Any
 
 import httpx
 
-from streams.errors import OpshubError
-from streams.writeback.failures import Refused, TargetDown
+from streams.writeback.failures import NotYet, Refused, TargetDown, Unasked
 from streams.writeback.rules import Call, HttpAction, HttpTarget
 from streams.writeback.values import inward, kind_of, outward, plain, reach
 from streams.writeback.work import Hold, Job, Outcome, Settled, ahead
@@ -64,7 +63,7 @@ class HttpAdapter:
         for job in jobs:
             try:
                 outcome = await self._deliver(job, hold)
-            except OpshubError as no:
+            except (Refused, NotYet, TargetDown) as no:
                 yield [(job, no)]
             else:
                 if outcome is not None:
@@ -87,7 +86,7 @@ class HttpAdapter:
         params = _params(job)
         if job.tried:
             if not action.can_tell and not job.wanted:
-                raise Refused(
+                raise Unasked(
                     f"{job.key} may have been done, and the rule has no way to find out",
                     remedy="give the rule a look_up, or an idempotency_header that the target honours",
                 )
@@ -131,6 +130,9 @@ class HttpAdapter:
         known = params | {path: reach(result, path) for path in action.result}
         try:
             read = await self._found(action.read_back, known, job.lines)
+        except TargetDown as down:
+            down.unsure = True  # whatever the reason is now, the request before was answered
+            raise
         except Refused as no:
             raise Refused(f"{job.key}: read back, {no}", remedy=no.remedy, unsure=True) from no
         if read is None:
@@ -164,7 +166,7 @@ class HttpAdapter:
     def _request(self, call: Call, params: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
         empty = [name for _, name in NAME.findall(call.path) if _param(params, name) is None]
         if empty:
-            raise Refused(f"{call.path}: {', '.join(f'${name}' for name in empty)} is empty")
+            raise Unasked(f"{call.path}: {', '.join(f'${name}' for name in empty)} is empty")
         body = fill(call.json_body, params, lines)
         if call.rpc is not None:
             body = {"jsonrpc": "2.0", "method": call.rpc, "params": body}
@@ -262,7 +264,7 @@ def _canonical(job: Job, action: HttpAction, record: Any) -> dict[str, Any]:
 
 def _param(params: dict[str, Any], name: str) -> Any:
     if name not in params:
-        raise Refused(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
+        raise Unasked(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
     return params[name]
 
 

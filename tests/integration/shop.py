@@ -61,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200 if known is not None else 404, known)
             return
         if address.path.startswith("/orders/"):
+            if shop.fault("reads too often"):
+                self._answer(429, {"error": "too many requests"})
+                return
             self._answer(200, next(o for o in shop.orders if str(o["id"]) == address.path.rsplit("/", 1)[1]))
             return
         asked = parse_qs(address.query)

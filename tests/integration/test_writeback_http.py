@@ -253,3 +253,12 @@ async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
         await one(gone, job("k1"))
     await gone.close()
     assert (caught.value.blame, caught.value.unsure) == ("target", False)
+
+
+async def test_what_was_sent_stays_in_doubt_when_it_can_not_be_read_back(shop: Shop) -> None:
+    target = adapter(shop)
+    shop.faults.add("reads too often")
+    with pytest.raises(TargetDown) as caught:
+        await one(target, job("k1"))
+    await target.close()
+    assert (caught.value.blame, caught.value.unsure, len(shop.orders)) == ("target", True, 1)

@@ -191,6 +191,17 @@ async def test_after_a_time_out_it_is_not_done_again_unless_the_rule_can_tell(pl
     assert made(shop) == {blind: 1, seeing: 1}
 
 
+async def test_what_the_target_did_not_take_is_sent_again_by_a_rule_that_can_not_look(place: Place, shop: Shop) -> None:
+    told = rules(place, shop, order=ORDER | {"http": BLIND, "ready": {"within": "30 s"}})
+    (key,) = await won(place, 1)
+    shop.broken, shop.retry_after = {key: 429}, "1"
+    async with place.deliverer(told) as serving:
+        await place.until(lambda: serving.counts["down"] == 1)
+        shop.broken = {}
+        await place.until(lambda: states(place, [key]) == {"delivered": 1})
+    assert made(shop) == {key: 1}
+
+
 async def test_a_field_that_was_dropped_stays_noticed(place: Place, shop: Shop) -> None:
     told = rules(place, shop, order=ORDER | {"attempts": 3})
     (key,) = await won(place, 1)
