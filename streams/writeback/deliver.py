@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 BATCH = 200
+OVER_HTTP = 25
+"""Intents of a batch that is sent one by one: what is read for them is not to be old when the last one's turn comes."""
 POLL_S = 1.0
 NOTHING = "nothing to say"
 
@@ -149,11 +151,11 @@ class Deliverer:
     async def pass_once(self, target: str, store: HubStore) -> float:
         """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
         ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
-        decided, read = await self._decide(target, store) if undecided else (0, {})
-        if target not in paused and (decided or leased or (due_s is not None and due_s <= 0)):
+        looked_at, read = await self._decide(target, store) if undecided else (0, {})
+        if target not in paused and (looked_at or leased or (due_s is not None and due_s <= 0)):
             if await self._deliver(target, store, [scope for scope in paused if "/" in scope], read):
                 return 0.0
-        if decided:
+        if looked_at:
             return 0.0
         return POLL_S if due_s is None or target in paused else min(POLL_S, max(0.005, due_s))
 
@@ -172,9 +174,8 @@ class Deliverer:
         )
         told = []
         for work in works:
-            one = decided(
-                work, self._rules.get(work.rule), documents.get(work.id), last, self._adapters[target].describe
-            )
+            rule = self._rules.get(work.rule)
+            one = decided(work, rule, documents.get(work.id), last, self._adapters[target].describe)
             if one is None:
                 self.counts[INCOMPLETE] += 1
             else:
@@ -210,7 +211,7 @@ class Deliverer:
             await store.rows("take_over", target, self._name)
         lease = self._leases[target]
         batch = Leased(store.rows, self._name, lease, over_http=target in self._over_http)
-        most = IN_A_ROW if breaker.failures else BATCH
+        most = IN_A_ROW if breaker.failures else OVER_HTTP if target in self._over_http else BATCH
         rows = await store.rows("lease_intents", self._name, lease, target, paused_rules, most)
         works = sorted((Work(*row) for row in rows), key=lambda work: work.id)
         if not works:
@@ -235,10 +236,8 @@ class Deliverer:
             while jobs:
                 jobs = await self._send(target, batch, jobs, store)
         except (TargetDown, TargetBusy) as down:
-            problem = str(down)
-            await self._finish(
-                [noted(work, "approved", "put back", problem=problem) for work in batch.left.values()], store
-            )
+            left = [noted(work, "approved", "put back", problem=str(down)) for work in batch.left.values()]
+            await self._finish(left, store)
             await adapter.close()
             raise
         return len(works)

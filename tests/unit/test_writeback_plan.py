@@ -24,7 +24,7 @@ from streams.writeback.failures import NotYet
 from streams.writeback.plan import Intent, Planner
 from streams.writeback.prepare import check_whole
 from streams.writeback.rules import Approval, Writeback, duration, load_rules
-from streams.writeback.values import Value, value_of
+from streams.writeback.values import Value, inward, kind_of, outward, plain, value_of
 from streams.writeback.work import Work
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -439,6 +439,32 @@ def test_values_take_the_form_that_the_target_wants() -> None:
     assert form("at", **{"as": "local_time"}, timezone="Europe/Berlin").isoformat() == "2025-11-24T16:59:59"
     assert form("owner", **{"as": "initials"}) == "GH"
     assert form("missing", default="x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("entity", "field", "canonical", "shown", "also"),
+    [
+        ("product", "list_price", 12_3500, "12.35", [12.35, "12.3500", Decimal("12.35")]),
+        ("product", "available", -1, "-0.000001", ["-0.0000010"]),
+        ("sales_order", "promised_date", 20_416, "2025-11-24", ["2025-11-24T00:00:00"]),
+        ("product", "created_at", 1_763_999_999_000_000, "2025-11-24T15:59:59+00:00", ["2025-11-24T16:59:59+01:00", "2025-11-24T15:59:59Z"]),
+        ("product", "active", True, True, []),
+        ("product", "name", "7", "7", []),
+    ],
+)  # fmt: skip
+def test_canonical_values_go_out_as_people_write_them_and_come_back(
+    entity: str, field: str, canonical: Any, shown: Any, also: list[Any]
+) -> None:
+    kind = kind_of(entity, field)
+    out = outward(kind, canonical)
+    assert (format(out.normalize(), "f") if isinstance(out, Decimal) else plain(out)) == shown
+    assert [inward(kind, one) for one in [out, shown, *also]] == [canonical] * (2 + len(also))
+
+
+def test_what_has_no_canonical_form_equals_nothing() -> None:
+    assert inward(kind_of("product", "list_price"), "12.34567") == "12.34567"
+    assert inward(kind_of("product", "list_price"), "on request") == "on request"
+    assert inward(kind_of("sales_order", "promised_date"), "soon") == "soon"
 
 
 def test_durations() -> None:
