@@ -54,7 +54,7 @@ from streams.walk.summing import Summing
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
 from streams.writeback.plan import Planner
-from streams.writeback.rules import SqlTarget, load_rules
+from streams.writeback.rules import HttpTarget, SqlTarget, load_rules
 from streams.writeback.sql import SqlAdapter
 from streams.writeback.work import Adapter
 
@@ -161,9 +161,10 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     if "assemble" in roles:
         store = HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}")
         ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
-        planner = Planner(load_rules(connectors_dir(settings), settings.systems), ownership.restored)
-        for entity, rules in ownership.entities.items():
-            planner.check_restored(entity, [name for name, rule in rules.fields.items() if rule.restores])
+        rules = load_rules(connectors_dir(settings), settings.systems)
+        planner = Planner(rules, ownership.restored)
+        for entity, owned in ownership.entities.items():
+            planner.check_restored(entity, [name for name, rule in owned.fields.items() if rule.restores])
         conflict_message = conflict_maker(schema_ids)
         assemble = Assemble(
             store,
@@ -174,6 +175,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
             settings.cache_aggregates,
             conflict_message,
             planner,
+            frozenset(system for system, told in rules.items() if isinstance(told.target, HttpTarget)),
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         default=3600.0, ge=0, description="seconds between two measurings of quality by the workers; 0: none"
     )
 
+    approvers: list[str] = Field(
+        default=[],
+        description="people who may be named with `approvals approve --by`, each counted as one, whose account ever says it",
+    )
+
     alert_webhook: str = Field(default="", description="URL that is told of problems, as JSON")
     alert_slack: str = Field(default="", description="incoming webhook of Slack or of what takes its payload")
     alert_email: list[str] = Field(default=[], description="addresses that are told of problems")

@@ -13,7 +13,10 @@ from streams.cli.context import load_settings, who
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Which = Annotated[str, typer.Argument(help="Number or key of the intent.")]
-Who = Annotated[str | None, typer.Option("--by", help="Who decides; default: the user of this computer.")]
+Who = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decides; default: the user of this computer, whose account is noted in any case."),
+]
 
 
 def list_waiting(
@@ -160,11 +163,29 @@ def reject(
     _decide(which, "reject", why, by, as_json)
 
 
+def deciding(by: str | None, account: str, approvers: list[str]) -> tuple[str, str]:
+    """(who decides, by whose account that counts). Only those whom the settings name are people of their own by `--by` alone.
+    Raises ConfigError for one whom they do not name.
+    """
+    from streams.errors import ConfigError
+
+    if by is None or not approvers:
+        return by or account, account
+    if by not in approvers:
+        raise ConfigError(
+            f"{by!r} is none of those who may be named with --by",
+            remedy=f"one of {', '.join(approvers)} (OPSHUB_APPROVERS)",
+        )
+    return by, by
+
+
 def _decide(which: str, what: str, why: str, by: str | None, as_json: bool) -> None:
     from streams.writeback.desk import Desk
 
-    with Desk(load_settings().hub) as desk:
-        found: dict[str, Any] = desk.decide(which, by or who(), what, why)
+    settings = load_settings()
+    person, account = deciding(by, who(), settings.approvers)
+    with Desk(settings.hub) as desk:
+        found: dict[str, Any] = desk.decide(which, person, what, why, account=account)
     if as_json:
         typer.echo(json.dumps(found))
         return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import signal
 import sys
 import threading
@@ -44,10 +44,10 @@ def load_settings(**flags: Any) -> Settings:
 
 
 def who() -> str:
-    """The person at the keyboard, for the audit; in a container the user may have a number and no name."""
+    """The person at the keyboard, for the audit: by the account, not by what the environment says. In a container it may have no name."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"
 
 

@@ -19,7 +19,7 @@ WITH new AS (
     INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
     SELECT key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given FROM new
     ON CONFLICT (key) DO UPDATE SET version = excluded.version, cause_us = excluded.cause_us, state = 'planned', reasons = '[]', people = 0, decisions = '[]',
-        not_before = now(), expires_at = NULL, problem = NULL, done_at = NULL, created_at = clock_timestamp()
+        not_before = now(), expires_at = NULL, problem = NULL, done_at = NULL, incomplete_since = NULL, created_at = clock_timestamp()
     WHERE intent.state = 'superseded' AND EXISTS (SELECT FROM new WHERE new.key = intent.key AND NOT new.supersedes)
     RETURNING id, target, xmax <> 0 AS again
 ), logged AS (
@@ -31,13 +31,15 @@ SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM adde
 -- name: planned_intents
 -- Intents of a target for which is not decided yet whether people are asked.
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,
+       coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure
 FROM intent WHERE target = %s AND state = 'planned' ORDER BY id LIMIT %s;
 
 -- name: shadow_intents
 -- Of what shadow mode kept, the newest of each rule and subject.
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,
+       coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure
 FROM (SELECT DISTINCT ON (rule, subject_id) * FROM intent WHERE state = 'shadow' AND (%(rule)s::text IS NULL OR rule = %(rule)s)
       ORDER BY rule, subject_id, id DESC) newest
 ORDER BY id DESC LIMIT %(most)s;
@@ -56,8 +58,9 @@ WITH told AS (
 INSERT INTO intent_log (intent_id, who, what, detail) SELECT id, 'opshub', state, reasons FROM decided WHERE state <> 'approved' RETURNING intent_id;
 
 -- name: lease_intents
--- Take what is due. One whose deliverer fell silent is taken over; two that write the same subject by one rule are never on their way at once.
-UPDATE intent SET state = 'delivering', leased_by = %s, lease_until = clock_timestamp() + %s, attempts = attempts + 1
+-- Take what is due. One whose deliverer fell silent is taken over; two that write the same subject by one rule are never on their way at once. How long one has been incomplete counts only while it was looked at when it was due.
+UPDATE intent SET state = 'delivering', leased_by = %s, lease_until = clock_timestamp() + %s, attempts = attempts + 1,
+    incomplete_since = CASE WHEN not_before > clock_timestamp() - interval '5 s' THEN incomplete_since END
 WHERE id IN (
     SELECT i.id FROM intent i
     WHERE i.target = %s AND i.not_before <= clock_timestamp() AND i.rule <> ALL(%s)
@@ -65,7 +68,23 @@ WHERE id IN (
       AND NOT EXISTS (SELECT FROM intent o WHERE o.subject_id = i.subject_id AND o.rule = i.rule AND o.id <> i.id AND o.state = 'delivering')
     ORDER BY i.not_before, i.id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-          state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8;
+          state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,
+          coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure;
+
+-- name: keep_leases
+-- Longer leases for what is still leased by this deliverer; what is not named in the answer is not its own any more. What is about to be sent may have been
+-- done from now on, and the changes that bring it back are echoes.
+WITH kept AS (
+    UPDATE intent i SET lease_until = clock_timestamp() + %(lease)s, unsure = i.unsure OR i.id = ANY(%(sending)s::bigint[])
+    FROM unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS held (id, attempts)
+    WHERE i.id = held.id AND i.attempts = held.attempts AND i.state = 'delivering' AND i.leased_by = %(leased_by)s RETURNING i.id, i.key, i.target
+), expected AS (
+    INSERT INTO echo_due (intent_id, target, row_id, entity, said, from_us)
+    SELECT kept.id, kept.target, e.row_id, e.entity, e.said, e.from_us
+    FROM kept JOIN jsonb_to_recordset(%(echoes)s::jsonb) AS e (intent_id bigint, row_id uuid, entity text, said jsonb, from_us bigint) ON e.intent_id = kept.id
+    ON CONFLICT (intent_id) DO UPDATE SET row_id = excluded.row_id, said = excluded.said, from_us = excluded.from_us, until_us = NULL, tx = NULL
+)
+SELECT key FROM kept;
 
 -- name: take_over
 -- The leases of others on a target run out now.
@@ -76,15 +95,19 @@ UPDATE intent SET lease_until = clock_timestamp() WHERE target = %s AND state = 
 WITH told AS (
     SELECT * FROM jsonb_to_recordset(%(told)s::jsonb) AS told (
         id bigint, attempts integer, state text, what text, problem text, request jsonb, result jsonb, pause_s float8,
-        reasons jsonb, people integer, expires_s float8, follow jsonb)
+        reasons jsonb, people integer, expires_s float8, follow jsonb, unsure boolean, echo jsonb)
 ), done AS (
     UPDATE intent i SET state = t.state, problem = t.problem, request = coalesce(t.request, i.request), result = coalesce(t.result, i.result),
         not_before = now() + make_interval(secs => t.pause_s), reasons = coalesce(t.reasons, i.reasons), people = coalesce(t.people, i.people),
         expires_at = coalesce(now() + make_interval(secs => t.expires_s), i.expires_at), leased_by = NULL, lease_until = NULL,
-        failures = i.failures + (t.state = 'failed')::int,
+        failures = i.failures + (t.state = 'failed')::int, unsure = coalesce(t.unsure, i.unsure),
+        incomplete_since = CASE WHEN t.what = 'incomplete' THEN coalesce(i.incomplete_since, clock_timestamp()) END,
         done_at = CASE WHEN t.state IN ('delivered', 'dead', 'expired', 'superseded') THEN clock_timestamp() END
     FROM told t WHERE i.id = t.id AND i.state = 'delivering' AND i.leased_by = %(leased_by)s AND i.attempts = t.attempts
-    RETURNING i.id, t.what, t.problem, t.follow
+    RETURNING i.id, t.what, t.problem, t.follow, t.echo
+), echoing AS (
+    UPDATE echo_due e SET until_us = %(now_us)s::bigint, said = CASE WHEN e.row_id IS NULL THEN e.said ELSE coalesce(done.echo, e.said) END
+    FROM done WHERE e.intent_id = done.id AND e.until_us IS NULL
 ), followed AS (
     INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, customer_id, version, cause_us, given)
     SELECT new.key, new.rule, new.target, new.entity, new.entity_id, new.aggregate_id, new.subject_id, new.customer_id, new.version, new.cause_us, new.given
@@ -94,7 +117,7 @@ WITH told AS (
     ON CONFLICT (key) DO NOTHING RETURNING target
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what, detail)
-    SELECT id, %(leased_by)s, what, jsonb_strip_nulls(jsonb_build_object('problem', problem)) FROM done
+    SELECT id, %(leased_by)s, what, jsonb_strip_nulls(jsonb_build_object('problem', problem)) FROM done WHERE what <> 'put back'
 ), woken AS (
     SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM followed) t
 )
@@ -153,7 +176,8 @@ FROM intent i LEFT JOIN entity e ON e.id = i.entity_id LEFT JOIN entity c ON c.i
 
 -- name: intent_work
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
-       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8
+       state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,
+       coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure
 FROM intent WHERE id = %s;
 
 -- name: intents_of_aggregate
@@ -165,21 +189,73 @@ FROM intent WHERE aggregate_id = %s ORDER BY id;
 SELECT at, who, what, detail FROM intent_log WHERE intent_id = %s ORDER BY id;
 
 -- name: decide
--- A person says yes or no to an intent that waits. Enough different people saying yes approve it; one no rejects it.
+-- A person says yes or no to an intent that waits. Enough different people saying yes, each by an account of their own, approve it; one no rejects it.
 WITH decided AS (
     UPDATE intent SET
-        decisions = decisions || jsonb_build_object('who', %(who)s::text, 'what', %(what)s::text, 'why', %(why)s::text, 'at', now(), 'reasons', reasons),
+        decisions = decisions || jsonb_build_object('who', %(who)s::text, 'account', %(account)s::text, 'what', %(what)s::text, 'why', %(why)s::text,
+                                                    'at', now(), 'reasons', reasons),
         state = CASE WHEN %(what)s = 'reject' THEN 'rejected'
-                     WHEN (SELECT count(DISTINCT d->>'who') + 1 FROM jsonb_array_elements(decisions) d
-                           WHERE d->>'what' = 'approve' AND d->'reasons' = reasons AND d->>'who' <> %(who)s) >= people THEN 'approved'
+                     WHEN (SELECT least(count(DISTINCT yes.who), count(DISTINCT yes.account)) FROM (
+                               SELECT d->>'who' AS who, coalesce(d->>'account', d->>'who') AS account FROM jsonb_array_elements(decisions) d
+                               WHERE d->>'what' = 'approve' AND d->'reasons' = reasons
+                               UNION ALL SELECT %(who)s::text, %(account)s::text) yes) >= people THEN 'approved'
                      ELSE state END,
         done_at = CASE WHEN %(what)s = 'reject' THEN clock_timestamp() END, not_before = now()
     WHERE id = %(id)s AND state = 'waiting' AND (expires_at IS NULL OR expires_at > now()) RETURNING id, state, target
 ), logged AS (
     INSERT INTO intent_log (intent_id, who, what, detail)
-    SELECT id, %(who)s, %(what)s, jsonb_build_object('why', %(why)s::text, 'state', state) FROM decided
+    SELECT id, %(who)s, %(what)s, jsonb_build_object('why', %(why)s::text, 'state', state)
+           || CASE WHEN %(account)s::text = %(who)s::text THEN '{}'::jsonb ELSE jsonb_build_object('account', %(account)s::text) END FROM decided
 )
 SELECT id, state, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', target)) n) FROM decided;
+
+-- name: on_order
+-- What each of these customers has ordered and was not invoiced yet, by currency: (intent, currency, amount, without tax). That is what their live orders
+-- say beyond their invoices, and what intents of the same rule are about that have no order yet: those that were delivered, and those that come first.
+WITH RECURSIVE asked AS (
+    SELECT i.id, i.rule, i.customer_id, i.aggregate_id, w.field FROM unnest(%s::bigint[], %s::text[]) AS w (id, field) JOIN intent i USING (id)
+), name AS (
+    SELECT DISTINCT customer_id AS customer, customer_id AS ref FROM asked
+    UNION SELECT name.customer, s.source_id FROM name JOIN identity s ON s.target = name.ref AND s.same AND s.source_id <> s.target
+), flow AS (
+    SELECT DISTINCT name.customer, e.aggregate_id FROM name JOIN entity e ON e.customer_ref = name.ref
+    WHERE e.entity = 'sales_order' AND NOT e.deleted AND e.merged_into IS NULL AND coalesce(e.record->>'status', '') NOT IN ('cancelled', 'closed')
+), ordered AS (
+    SELECT flow.customer, flow.aggregate_id, f.record->>'currency' AS currency,
+           coalesce((f.record->>'ordered_amount')::bigint, 0) - coalesce((f.record->>'invoiced_amount')::bigint, 0) AS amount
+    FROM flow JOIN entity f ON f.aggregate_id = flow.aggregate_id AND f.entity = 'order_flow' AND NOT f.deleted
+), found AS (
+    SELECT asked.id, o.currency, o.amount FROM asked JOIN ordered o ON o.customer = asked.customer_id AND o.aggregate_id <> asked.aggregate_id
+    WHERE o.amount > 0
+    UNION ALL
+    SELECT asked.id, e.record->>'currency', coalesce((e.record->>asked.field)::bigint, 0) FROM asked
+    JOIN intent o ON o.customer_id = asked.customer_id AND o.rule = asked.rule AND o.aggregate_id <> asked.aggregate_id
+     AND ((o.state = 'delivered' AND o.done_at > now() - interval '1 h') OR (o.id < asked.id AND o.state IN ('planned', 'approved', 'delivering', 'failed')))
+    JOIN entity e ON e.id = o.entity_id
+    WHERE NOT EXISTS (SELECT FROM entity s WHERE s.aggregate_id = o.aggregate_id AND s.entity = 'sales_order')
+)
+SELECT id, currency, sum(amount)::bigint FROM found GROUP BY id, currency;
+
+-- name: forget_echoes
+DELETE FROM echo_due WHERE from_us < extract(epoch FROM now() - interval '1 h') * 1e6;
+
+-- name: claim_echoes
+-- Which of these changes are echoes: (source id, transaction). Each request has one, the first change of what it wrote that says just that, at the time of the
+-- request, and whatever else its transaction changed. The clocks of hub and target may be `skew` microseconds apart.
+WITH new AS (
+    SELECT * FROM jsonb_to_recordset(convert_from(%(changes)b, 'UTF8')::jsonb) AS new (
+        system text, entity text, row_id uuid, made boolean, tx text, us bigint, fields jsonb, number integer)
+), first AS (
+    SELECT DISTINCT ON (e.intent_id) e.intent_id, n.tx FROM echo_due e JOIN new n ON n.system = e.target
+    WHERE e.tx IS NULL AND n.us >= e.from_us - %(skew)s::bigint AND n.us <= coalesce(e.until_us, n.us) + %(skew)s::bigint
+      AND (e.row_id = n.row_id OR (e.row_id IS NULL AND n.made AND n.entity = e.entity)) AND n.fields @> e.said
+    ORDER BY e.intent_id, n.number
+), claimed AS (
+    UPDATE echo_due e SET tx = first.tx FROM first WHERE e.intent_id = first.intent_id AND e.tx IS NULL RETURNING e.target, e.tx
+)
+SELECT n.row_id::text, n.tx FROM new n
+WHERE EXISTS (SELECT FROM claimed c WHERE c.target = n.system AND c.tx = n.tx)
+   OR EXISTS (SELECT FROM echo_due e WHERE e.target = n.system AND e.tx = n.tx AND n.us >= e.from_us - %(skew)s::bigint);
 
 -- name: intent_counts
 SELECT rule, state, count(*) FROM intent GROUP BY rule, state ORDER BY rule, state;

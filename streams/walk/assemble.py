@@ -30,6 +30,7 @@ from streams.resolve.golden import Ownership
 from streams.runtime.fault_points import fault_point
 from streams.runtime.lane import Output
 from streams.walk.aggregates import Aggregates
+from streams.walk.echoes import echoes_among
 from streams.walk.ingest import DeadLetter, now_us
 from streams.walk.marks import Marks, due_rows
 from streams.walk.matching import Matching, disputes
@@ -60,8 +61,10 @@ class Assemble:
         cache_aggregates: int,
         conflict_message: Callable[[Conflict, int], tuple[Any, ...]],
         planner: Planner = NONE,
+        over_http: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store
+        self._over_http = over_http
         self._decode = decode
         self._encode = encode
         self._message = message
@@ -184,6 +187,9 @@ class Assemble:
             settling.refused = refused
             settling.doubtful = self._doubtful
             settling.apart = await self._held_apart(groups, states)
+            if self._over_http:
+                every = (change for _, changes in groups.values() for change, _ in changes)
+                settling.echoes = await echoes_among(every, self._over_http, self._store.rows)
             try:
                 for key, (_, changes) in groups.items():
                     settling.apply(states[key], changes)

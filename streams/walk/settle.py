@@ -70,6 +70,8 @@ class Settling:
         self._current = ""
         self._entangled: set[str] = set()
         self._resourced: set[str] = set()
+        self.echoes: frozenset[tuple[str, str]] = frozenset()
+        """(source id, transaction) of changes that write-back made where rows do not tell who wrote them."""
         self.apart: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
         self.doubtful: set[str] = set()
@@ -174,7 +176,7 @@ class Settling:
 
     def _note_cause(self, state: AggregateState, entity: EntityState, change: Change) -> None:
         """An echo and a snapshot teach, but give rise to nothing."""
-        echo = is_echo(change.origin)
+        echo = is_echo(change.origin) or (change.id, transaction(change)) in self.echoes
         if echo:
             self.counts["echoes"] += 1
         else:
@@ -557,3 +559,8 @@ class Settling:
 
 def _at(change: Change) -> Position:
     return Position(change.epoch, change.major, change.minor)
+
+
+def transaction(change: Change) -> str:
+    """The transaction of its source in which it was made; its position where the source tells of none."""
+    return change.tx or f"{change.epoch}/{change.major}/{change.minor}"

@@ -6,7 +6,7 @@ Out: a document of nested dicts, to which the paths of writeback.yaml lead:
     record      the record that set the rule off; `id` with it
     subject     the record that is written: record, keys (system → its key there), said (system → its fields)
     customer, product, contact …   each reference of `record`, in the same form, under the field's name without `_id`;
-                with the customer go its `receivables`, where the rule asks for them
+                with the customer go its `receivables` and what it has `on_order`, where the rule asks for credit
     lines       the record's lines; each a dict with `record` and its references
 
 `known` tells, for the target, the key of the subject.
@@ -30,7 +30,7 @@ Rows = Callable[..., Awaitable[list[Any]]]
 
 
 async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str, Any] | NotYet]:
-    """Intent id → its document, or NotYet when the hub does not know the record any more. At most five statements for all."""
+    """Intent id → its document, or NotYet when the hub does not know the record any more. At most six statements for all."""
     known = await _entities({one for work, _ in works for one in (work.entity_id, work.subject_id)}, rows)
     told: dict[int, dict[str, Any] | NotYet] = {}
     live: list[tuple[Work, Rule, EntityState, EntityState]] = []
@@ -57,16 +57,28 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
     if wanted:
         known |= await _entities(wanted, rows)
     owed = await _receivables([main for _, rule, main, _ in live if _asks_for_credit(rule)], known, rows)
+    on_order = await _on_order([(work, rule) for work, rule, _, _ in live if _asks_for_credit(rule)], rows)
     for work, rule, main, subject in live:
         of_it = lines.get(main.id, []) if rule.lines is not None else []
         document = told[work.id] = _document(work, main, subject, of_it, known)
         if "customer" in document and _asks_for_credit(rule):
             document["customer"]["receivables"] = owed.get(document["customer"]["record"]["id"])
+            document["customer"]["on_order"] = on_order.get(work.id, {})
     return told
 
 
 def _asks_for_credit(rule: Rule) -> bool:
     return any(one.credit_exceeded for one in rule.approval)
+
+
+async def _on_order(works: list[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str | None, int]]:
+    """Intent id → currency → what its customer has ordered, the intent's own order left out, and was not billed for."""
+    told: dict[int, dict[str | None, int]] = {}
+    if works:
+        fields = [next(one.amount for one in rule.approval if one.credit_exceeded) for _, rule in works]
+        for intent, currency, amount in await rows("on_order", [work.id for work, _ in works], fields):
+            told.setdefault(intent, {})[currency] = amount
+    return told
 
 
 async def _receivables(

@@ -3,7 +3,7 @@
 For each target a loop of its own, so that one that is down holds up no other:
 
     (1) decide on what is planned: shadow, waiting for people, or approved
-    (2) lease what is due (SKIP LOCKED; a lease that ran out is taken over)
+    (2) lease what is due (SKIP LOCKED; a lease that ran out is taken over); nothing is sent but under a lease that outlasts it
     (3) read the hub as it is now; check that the document is whole and that what was approved still is
     (4) let the adapter do it, in a transaction of the target, found again by its idempotency key
     (5) note it, with the intents that follow from it, unless another took the lease over
@@ -19,69 +19,38 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import psycopg
-from croniter import croniter
 from psycopg import AsyncConnection
-from tenacity import RetryCallState, wait_exponential_jitter
 
 from streams.errors import OpshubError, RetryLater
 from streams.hub.session import LIVELY
 from streams.hub.store import HubStore
 from streams.writeback.approve import is_live_for, open_questions, questions
+from streams.writeback.breaker import IN_A_ROW, Breaker
 from streams.writeback.context import gather
-from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown
+from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown, Unasked
+from streams.writeback.lease import Leased, nested
+from streams.writeback.noted import INCOMPLETE, not_done, noted, said_yes, waiting
 from streams.writeback.plan import holds
 from streams.writeback.prepare import check_whole, no_more, prepare
-from streams.writeback.rules import Rule, Writeback
+from streams.writeback.rules import HttpTarget, Rule, Writeback
+from streams.writeback.triage import Documents, Last, decided, found
 from streams.writeback.work import Adapter, Job, Outcome, Work
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 BATCH = 200
+OVER_HTTP = 25
+"""Intents of a batch that is sent one by one: what is read for them is not to be old when the last one's turn comes."""
 POLL_S = 1.0
 NOTHING = "nothing to say"
-
-Documents = dict[int, dict[str, Any] | NotYet]
-"""Intent id → what the hub says of it."""
-Last = dict[tuple[str, str], dict[str, Any] | None]
-"""(subject, rule) → what the rule last wrote there."""
-
-after_failure = wait_exponential_jitter(multiplier=0.5, max=120, jitter=0.5)
-"""Pause after the n-th attempt that the target refused."""
-while_incomplete = wait_exponential_jitter(multiplier=0.03, max=2, jitter=0.03)
-"""Pause while a document is not whole, or the target is ahead of the hub."""
-while_down = wait_exponential_jitter(multiplier=0.2, max=15, jitter=0.3)
-"""Pause of the circuit breaker: nothing is sent to a target that did not answer."""
-
-
-def pause_of(wait: Callable[[RetryCallState], float], attempt: int) -> float:
-    """Seconds of pause after this attempt, the first being 1."""
-    state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
-    state.attempt_number = max(1, min(attempt, 30))
-    return wait(state)
-
-
-class Breaker:
-    """Opens when the target does not answer, for a pause that grows; one try closes it or opens it for longer."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.cause = ""
-
-    def failed(self, cause: str) -> float:
-        """Seconds to stay away."""
-        self.failures += 1
-        self.cause = cause
-        return pause_of(while_down, self.failures)
-
-    def answered(self) -> None:
-        self.failures, self.cause = 0, ""
 
 
 class Deliverer:
@@ -99,7 +68,12 @@ class Deliverer:
         self._dsn = dsn
         self._name = name
         self._adapters = dict(adapters)
-        self._lease = lease
+        timeouts = {
+            target: told.target.timeout for target, told in writebacks.items() if isinstance(told.target, HttpTarget)
+        }
+        self._over_http = frozenset(timeouts)
+        # A lease is renewed once a third of it has passed: what is left of it outlasts any request.
+        self._leases = {target: max(lease, 2 * timeouts.get(target, lease / 2)) for target in adapters}
         self._rules: dict[str, Rule] = {
             f"{system}/{rule}": told for system, one in writebacks.items() for rule, told in one.rules.items()
         }
@@ -157,11 +131,13 @@ class Deliverer:
                     if time.monotonic() - expired > POLL_S:
                         expired = time.monotonic()
                         await store.rows("expire_intents")
+                        if target in self._over_http:
+                            await store.rows("forget_echoes")
                     pause = await self.pass_once(target, store)
                 except TargetBusy:
                     self.counts["busy"] += 1
                 except TargetDown as down:
-                    pause = breaker.failed(str(down))
+                    pause = breaker.failed(str(down), down.after)
                     self.counts["down"] += 1
                     logger.warning("%s: %s; again in %.1f s", target, down, pause)
                     await asyncio.sleep(pause)
@@ -182,11 +158,11 @@ class Deliverer:
         """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
         ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
         self.waiting.pop(target, None)
-        decided, read = await self._decide(target, store) if undecided else (0, {})
-        if target not in paused and (decided or leased or (due_s is not None and due_s <= 0)):
+        looked_at, read = await self._decide(target, store) if undecided else (0, {})
+        if target not in paused and (looked_at or leased or (due_s is not None and due_s <= 0)):
             if await self._deliver(target, store, [scope for scope in paused if "/" in scope], read):
                 return 0.0
-        if decided:
+        if looked_at:
             return 0.0
         return POLL_S if due_s is None or target in paused else min(POLL_S, max(0.005, due_s))
 
@@ -203,41 +179,18 @@ class Deliverer:
             ],
             store,
         )
-        told = [one for work in works if (one := self._decision(work, documents, last)) is not None]
+        told = []
+        for work in works:
+            rule = self._rules.get(work.rule)
+            one = decided(work, rule, documents.get(work.id), last, self._adapters[target].describe)
+            if one is None:
+                self.counts[INCOMPLETE] += 1
+            else:
+                told.append(one)
         if told:
             await store.rows("triage_intents", _json(told))
         self.counts.update(one["state"] for one in told)
         return len(told), {one: document for one, document in documents.items() if isinstance(document, dict)}
-
-    def _decision(self, work: Work, documents: Documents, last: Last) -> dict[str, Any] | None:
-        rule = self._rules.get(work.rule)
-        told: dict[str, Any] = {
-            "id": work.id, "was": work.state, "state": "approved", "reasons": [], "people": 0, "problem": None,
-            "request": None, "expires_s": None, "not_before": None,
-        }  # fmt: skip
-        if rule is None:
-            return told | {"state": "dead", "problem": f"there is no rule {work.rule} any more"}
-        if not is_live_for(rule, work):
-            try:
-                document = _found(documents, work)
-                check_whole(work, rule, document)
-                job = prepare(work, rule, document, last.get((work.subject_id, work.rule)))
-                return told | {"state": "shadow", "request": self._adapters[work.target].describe(job)}
-            except NotYet as wait:
-                if rule.ready is None or work.age_s < rule.ready.within.total_seconds():
-                    self.counts["incomplete"] += 1
-                    return None
-                return told | {"state": "shadow", "problem": str(wait)}
-            except Refused as no:
-                return told | {"state": "shadow", "problem": str(no)}
-        if rule.schedule is not None:
-            told["not_before"] = croniter(rule.schedule, datetime.now(UTC)).get_next(datetime)
-        document_or = documents.get(work.id)
-        if rule.approval and isinstance(document_or, dict):
-            asked = open_questions(questions(rule, work.target, document_or), work)
-            if asked:
-                told |= _waiting(asked, rule)
-        return told
 
     async def _read(self, works: list[tuple[Work, Rule]], store: HubStore) -> tuple[Documents, Last]:
         """What the hub says now of these intents, and what their rules last wrote to their subjects."""
@@ -259,74 +212,140 @@ class Deliverer:
         self, target: str, store: HubStore, paused_rules: list[str], read: Mapping[int, dict[str, Any]]
     ) -> int:
         """Lease and deliver one batch; how many that were. `read`: what was read a moment ago is not read again."""
-        adapter = self._adapters[target]
+        adapter, breaker = self._adapters[target], self.breakers[target]
         if await adapter.open():
             # Whoever had these leases is gone, and with it all that it had on its way: no need to wait until they run out.
             await store.rows("take_over", target, self._name)
-        self.breakers[target].answered()
-        rows = await store.rows("lease_intents", self._name, self._lease, target, paused_rules, BATCH)
+        lease = self._leases[target]
+        batch = Leased(store.rows, self._name, lease, over_http=target in self._over_http)
+        most = IN_A_ROW if breaker.failures else OVER_HTTP if target in self._over_http else BATCH
+        rows = await store.rows("lease_intents", self._name, lease, target, paused_rules, most)
         works = sorted((Work(*row) for row in rows), key=lambda work: work.id)
         if not works:
             return 0
-        left = {work.key: work for work in works}
+        batch.left.update((work.key, work) for work in works)
         ruled = [(work, rule) for work in works if (rule := self._rules.get(work.rule))]
         unread = [(work, rule) for work, rule in ruled if work.id not in read or rule.values]
         documents, last = await self._read(unread, store)
         documents = {**read, **documents}
-        told: list[dict[str, Any]] = []
-        jobs: list[Job] = []
-        for work in works:
-            job = self._job(work, documents, last)
-            if isinstance(job, Job):
-                jobs.append(job)
-            else:
-                told.append(job)
-                del left[work.key]
-        await self._finish(told, store)
         try:
+            await self._look(target, batch, ruled, documents, last, store)
+            told: list[dict[str, Any]] = []
+            jobs: list[Job] = []
+            for work in list(batch.left.values()):
+                job = self._job(work, documents, last)
+                if isinstance(job, Job):
+                    jobs.append(job)
+                else:
+                    told.append(job)
+                    del batch.left[work.key]
+            await self._finish(told, store)
             while jobs:
-                again: list[Job] = []
-                async for settled in adapter.deliver(jobs):
-                    self.progress[target] = time.monotonic()
-                    told = []
-                    for job, outcome in settled:
-                        if isinstance(outcome, Ahead) and not job.force and _said_yes(outcome, left[job.key]):
-                            again.append(msgspec.structs.replace(job, force=True))
-                        else:
-                            told.append(self._settled(left.pop(job.key), job, outcome))
-                    await self._finish(told, store)
-                jobs = again
-        except TargetDown as down:
-            await self._finish(
-                [_told(work, "approved", "target down", problem=str(down)) for work in left.values()], store
-            )
+                jobs = await self._send(target, batch, jobs, store)
+        except (TargetDown, TargetBusy) as down:
+            left = [noted(work, "approved", "put back", problem=str(down)) for work in batch.left.values()]
+            await self._finish(left, store)
             await adapter.close()
             raise
         return len(works)
+
+    async def _send(self, target: str, batch: Leased, jobs: list[Job], store: HubStore) -> list[Job]:
+        """Have these done; those to be done once more, with a person's yes. Raises TargetDown where the target is at fault."""
+        again: list[Job] = []
+        silent: list[TargetDown] = []
+        """Answers that did not come, one after the other."""
+        async with aclosing(self._adapters[target].deliver(jobs, batch.hold)) as settling:
+            async for settled in settling:
+                self.progress[target] = time.monotonic()
+                told = []
+                for job, outcome in settled:
+                    if isinstance(outcome, TargetDown):
+                        one = self._silent(batch.left.pop(job.key), job.rule, outcome)
+                        if one["state"] == "approved":
+                            silent.append(outcome)
+                        told.append(one)
+                        if outcome.blame == "target":
+                            break
+                        continue
+                    if not isinstance(outcome, Unasked):
+                        silent.clear()
+                        self.breakers[target].answered(job.key)
+                    if isinstance(outcome, Ahead) and not job.force and said_yes(outcome, batch.left[job.key]):
+                        again.append(msgspec.structs.replace(job, force=True))
+                    else:
+                        told.append(self._settled(batch.left.pop(job.key), job, outcome))
+                self.counts["lease_lost"] += batch.take_lost()
+                await self._finish(told, store)
+                if len(silent) >= IN_A_ROW or (silent and silent[-1].blame == "target"):
+                    break
+        if silent:
+            raise silent[-1]
+        return again
+
+    async def _look(
+        self,
+        target: str,
+        batch: Leased,
+        ruled: list[tuple[Work, Rule]],
+        documents: Documents,
+        last: Last,
+        store: HubStore,
+    ) -> None:
+        """Read what the target says now, for rules that look at it before they go on: `target` of the document."""
+        asking: list[tuple[Work, Job]] = []
+        for work, rule in ruled:
+            document = documents[work.id]
+            if rule.reads_target and isinstance(document, dict):
+                try:
+                    asking.append((work, prepare(work, rule, document, last.get((work.subject_id, work.rule)))))
+                except OpshubError:
+                    continue  # told by `_job`
+        adapter = self._adapters[target]
+        portions = [asking] if asking else []
+        while portions:
+            portion = portions.pop(0)
+            try:
+                found = await adapter.current([job for _, job in portion])
+            except (TargetDown, Refused) as no:
+                if isinstance(no, TargetDown) and no.blame == "target":
+                    raise
+                if len(portion) > 1:
+                    portions = [[one] for one in portion] + portions
+                    continue
+                ((work, job),) = portion
+                del batch.left[work.key]
+                silent = isinstance(no, TargetDown)
+                one = self._silent(work, job.rule, no) if silent else self._not_done(work, job.rule, no)  # type: ignore[arg-type]
+                await self._finish([one], store)
+                if silent and one["state"] == "approved":
+                    raise
+                continue
+            for (work, _), told in zip(portion, found, strict=True):
+                documents[work.id] = documents[work.id] | {"target": told}  # type: ignore[operator]
 
     def _job(self, work: Work, documents: Documents, last: Last) -> Job | dict[str, Any]:
         """What the adapter is to do, or what becomes of an intent that is not delivered now."""
         rule = self._rules.get(work.rule)
         if rule is None:
-            return _told(work, "dead", "dead", problem=f"there is no rule {work.rule} any more")
+            return noted(work, "dead", "dead", problem=f"there is no rule {work.rule} any more")
         try:
-            document = _found(documents, work)
+            document = found(documents[work.id])
             taken_back = no_more(rule, document)
             if taken_back is not None:
-                return _told(work, "superseded", "withdrawn", problem=taken_back)
+                return noted(work, "superseded", "withdrawn", problem=taken_back)
             try:
                 check_whole(work, rule, document)
             except NotYet as wait:
-                if not _said_yes(wait, work):
+                if not said_yes(wait, work):
                     raise
             asked = open_questions(questions(rule, work.target, document), work)
             if asked:
-                return _told(work, "waiting", "waiting", **_waiting(asked, rule))
+                return noted(work, "waiting", "waiting", **waiting(asked, rule))
             job = prepare(work, rule, document, last.get((work.subject_id, work.rule)))
         except OpshubError as no:
             return self._not_done(work, rule, no)
         if holds(rule.skip_when, job.wanted):
-            return _told(work, "delivered", NOTHING)
+            return noted(work, "delivered", NOTHING)
         return job
 
     def _settled(self, work: Work, job: Job, outcome: Outcome | OpshubError) -> dict[str, Any]:
@@ -335,41 +354,40 @@ class Deliverer:
         result = dict(outcome.result)
         if outcome.written is not None:
             result["written"] = outcome.written
-        return _told(
+        return noted(
             work,
             "delivered",
             outcome.what,
             request=self._adapters[work.target].describe(job),
             result=result,
             follow=self._following(work, outcome.result),
+            echo=nested(outcome.written) if outcome.written is not None else None,
         )
 
-    def _not_done(self, work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
-        if isinstance(no, NotYet):
-            return self._not_yet(work, rule, no)
-        dead = work.failures + 1 >= rule.attempts
-        state = "dead" if dead else "failed"
-        logger.warning("%s: %s", work.key, no)
-        pause = 0.0 if dead else pause_of(after_failure, work.failures + 1)
-        return _told(work, state, state, problem=str(no), pause_s=pause)
+    def _silent(self, work: Work, rule: Rule, down: TargetDown) -> dict[str, Any]:
+        """One to which the target gave no answer: others go first, or it counts against it."""
+        counts, pause = self.breakers[work.target].silent(work.key, down)
+        if counts:
+            return self._not_done(work, rule, Refused(str(down), unsure=down.unsure))
+        unsure = work.unsure or down.unsure
+        return noted(work, "approved", "target down", problem=str(down), pause_s=pause, unsure=unsure)
 
-    def _not_yet(self, work: Work, rule: Rule, wait: NotYet) -> dict[str, Any]:
-        """Again shortly; when it stays so a person is asked, once."""
-        self.counts["incomplete"] += 1
-        within = rule.ready.within.total_seconds() if rule.ready is not None else 60.0
-        reason = {"reason": wait.ask, "people": 1}
-        if work.age_s < within:
-            pause = pause_of(while_incomplete, work.attempts)
-            return _told(work, "approved", "incomplete", problem=str(wait), pause_s=pause)
-        if open_questions([reason], work):
-            return _told(work, "waiting", "waiting", **_waiting([reason], rule))
-        return _told(work, "dead", "dead", problem=str(wait))
+    def _not_done(self, work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
+        told = not_done(work, rule, no)
+        if told["what"] == INCOMPLETE:
+            self.counts[INCOMPLETE] += 1
+        elif told["state"] != "waiting":
+            logger.warning("%s: %s", work.key, no)
+        if told["state"] == "dead":
+            self.breakers[work.target].forget(work.key)
+        return told
 
     async def _finish(self, told: list[dict[str, Any]], store: HubStore) -> None:
         if not told:
             return
-        done = {row[0] for row in await store.rows("finish_intents", {"told": _json(told), "leased_by": self._name})}
         now = int(time.time() * 1e6)
+        asked = {"told": _json(told), "leased_by": self._name, "now_us": now}
+        done = {row[0] for row in await store.rows("finish_intents", asked)}
         for one in told:
             if one["id"] not in done:
                 self.counts["lease_lost"] += 1
@@ -387,39 +405,6 @@ class Deliverer:
             }
             for name, target, rule in self._follow.get(work.rule, ())
         ]  # fmt: skip
-
-
-def _found(documents: Documents, work: Work) -> dict[str, Any]:
-    document = documents[work.id]
-    if isinstance(document, NotYet):
-        raise document
-    return document
-
-
-def _told(work: Work, state: str, what: str, /, **more: Any) -> dict[str, Any]:
-    """What became of a leased intent, as `finish_intents` takes it."""
-    told: dict[str, Any] = {
-        "problem": None, "request": None, "result": None, "pause_s": 0.0, "reasons": None, "people": None, "expires_s": None, "follow": [],
-    }  # fmt: skip
-    return (
-        told
-        | more
-        | {"id": work.id, "attempts": work.attempts, "cause_us": work.cause_us, "state": state, "what": what}
-    )
-
-
-def _said_yes(wait: NotYet, work: Work) -> bool:
-    return not open_questions([{"reason": wait.ask, "people": 1}], work)
-
-
-def _waiting(asked: list[dict[str, Any]], rule: Rule) -> dict[str, Any]:
-    return {
-        "state": "waiting",
-        "reasons": asked,
-        "people": max(one["people"] for one in asked),
-        "expires_s": rule.expires_after.total_seconds() if rule.expires_after is not None else None,
-        "problem": "; ".join(one["reason"] for one in asked),
-    }
 
 
 def _json(value: Any) -> str:

@@ -51,6 +51,10 @@ class NotWaiting(OpshubError):
     """This intent does not wait for a decision."""
 
 
+class SamePerson(OpshubError):
+    """One person can not be two."""
+
+
 class Desk:
     """One connection to the hub; use as a context manager. Raises EnvironmentFault when the hub does not answer."""
 
@@ -117,10 +121,21 @@ class Desk:
         cursor = self._hub.cursor(row_factory=tuple_row)
         return cursor.execute(queries()[name], parameters).fetchall()
 
-    def decide(self, what: str, who: str, verdict: str, why: str) -> dict[str, Any]:
-        """Say `approve` or `reject`; the intent as it is then. Raises NotWaiting when nobody is asked, or the time has run out."""
+    def decide(self, what: str, who: str, verdict: str, why: str, *, account: str | None = None) -> dict[str, Any]:
+        """Say `approve` or `reject`; the intent as it is then. `account`: whose account said so, where that is not `who`'s own.
+
+        Raises NotWaiting when nobody is asked, or the time has run out, and SamePerson for a second yes by one account.
+        """
         intent = self.intent(what)
-        done = self.rows("decide", {"id": intent["id"], "who": who, "what": verdict, "why": why})
+        account = account or who
+        for said in intent["decisions"] if verdict == "approve" else []:
+            same = said["reasons"] == intent["reasons"] and said["what"] == "approve"
+            if same and (said.get("account") or said["who"]) == account and said["who"] != who:
+                raise SamePerson(
+                    f"{account} has said yes to intent {what} already, as {said['who']}: {who} has to say it from an account of their own",
+                    remedy="where one account decides for several people, name them in OPSHUB_APPROVERS",
+                )
+        done = self.rows("decide", {"id": intent["id"], "who": who, "account": account, "what": verdict, "why": why})
         if not done:
             raise NotWaiting(
                 f"intent {what} is {intent['state']}, and waits for nobody",

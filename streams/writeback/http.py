@@ -1,26 +1,33 @@
 """Write through an HTTP interface: REST or JSON-RPC, by the templates of a rule.
 
 Many systems have rules that only their interface runs, so it is asked as its own clients ask it. An interface rarely promises to do a
-thing once: whenever
-a request may have been done already (a time-out, a lease that was taken over) the rule's `look_up` comes first, and without one the intent
-is refused rather than risked. What was written is read back and compared, for some interfaces answer 200 and drop a field.
+thing once: whenever a request may have been done already (a time-out, a lease that was taken over) the rule's `look_up` comes first, and
+without one the intent is refused rather than risked. Nothing is sent but under a lease that lasts until it is answered. What was
+written, or found, is read back and compared, for some interfaces answer 200 and drop a field.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from streams.writeback.failures import Refused, TargetDown
-from streams.writeback.rules import Call, HttpTarget
-from streams.writeback.work import Job, Outcome, Settled
+from streams.writeback.failures import NotYet, Refused, TargetDown, Unasked
+from streams.writeback.rules import Call, HttpAction, HttpTarget
+from streams.writeback.values import inward, kind_of, outward, plain, reach
+from streams.writeback.work import Hold, Job, Outcome, Settled, ahead
 
-_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_.]*)")
+NAME = re.compile(r"\$(text:)?([A-Za-z_][A-Za-z0-9_.]*)")
+"""A parameter in a template; `$text:` before its name gives a number as text."""
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def _nothing(_: str) -> None:
@@ -35,7 +42,6 @@ class HttpAdapter:
         self._fault = fault
         self._client: httpx.AsyncClient | None = None
         self._ids = itertools.count(1)
-        self._unsure: set[str] = set()
 
     async def open(self) -> bool:
         if self._client is None:
@@ -53,65 +59,114 @@ class HttpAdapter:
             await self._client.aclose()
             self._client = None
 
-    async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
+    async def deliver(self, jobs: Sequence[Job], hold: Hold) -> AsyncGenerator[list[Settled]]:
         for job in jobs:
             try:
-                yield [(job, await self._deliver(job))]
-            except Refused as no:
+                outcome = await self._deliver(job, hold)
+            except (Refused, NotYet, TargetDown) as no:
                 yield [(job, no)]
+            else:
+                if outcome is not None:
+                    yield [(job, outcome)]
 
-    async def _deliver(self, job: Job) -> Outcome:
+    async def current(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        await self.open()
+        told = []
+        for job in jobs:
+            assert job.rule.http is not None and job.rule.http.now is not None
+            found = await self._found(job.rule.http.now, _params(job), job.lines)
+            told.append(found if isinstance(found, dict) else {})
+        return told
+
+    async def _deliver(self, job: Job, hold: Hold) -> Outcome | None:
+        """What came of it; None where another deliverer has it by now."""
         await self.open()
         action = job.rule.http
         assert action is not None
-        params = job.params | job.wanted | {"key": job.key, "subject": job.subject_key}
-        if job.tried or job.key in self._unsure:
-            if action.look_up is None and action.idempotency_header is None:
-                raise Refused(
+        params = _params(job)
+        if job.tried:
+            if not action.can_tell and not job.wanted:
+                raise Unasked(
                     f"{job.key} may have been done, and the rule has no way to find out",
                     remedy="give the rule a look_up, or an idempotency_header that the target honours",
                 )
             if action.look_up is not None:
                 found = await self._found(action.look_up, params, job.lines)
                 if found is not None:
-                    self._unsure.discard(job.key)
-                    return Outcome("found", {"found": found, **_named(action.result, found)})
+                    result = _named(action.look_up.result or action.result, found)
+                    read = await self._read_back(job, action, params, result)
+                    return Outcome("found", {"found": found, **result}, self._written(job, action, read))
+        if action.read is not None:
+            there = await self._there(job, action, params)
+            if there == job.wanted:
+                return Outcome("unchanged", {}, there)
+            if there not in job.expected and not job.force:
+                raise ahead(f"{action.read.path} of {job.subject_key}", job, there)
+        if not await hold([job]):
+            return None
         headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
-        self._unsure.add(job.key)
-        answer = await self._call(action.send, params, job.lines, headers)
+        try:
+            async with asyncio.timeout(self._target.timeout.total_seconds()):
+                answer = await self._call(action.send, params, job.lines, headers)
+        except TimeoutError as error:
+            raise TargetDown(f"{action.send.path}: no answer within {self._target.timeout}", blame="unclear") from error
         self._fault("deliver.target")
         result = _named(action.result, answer)
-        if action.read_back is not None:
-            read = await self._found(
-                action.read_back, params | {path: _reach(result, path) for path in action.result}, job.lines
+        read = await self._read_back(job, action, params, result)
+        return Outcome("done", result, self._written(job, action, read))
+
+    async def _there(self, job: Job, action: HttpAction, params: dict[str, Any]) -> dict[str, Any]:
+        """What the target says now of the fields that the rule writes, in canonical form. Raises Refused where there is no record."""
+        assert action.read is not None
+        found = await self._found(action.read, params, job.lines)
+        if found is None:
+            raise Refused(f"{action.read.path}: the target has no {job.subject_key}")
+        return _canonical(job, action, found)
+
+    async def _read_back(self, job: Job, action: HttpAction, params: dict[str, Any], result: dict[str, Any]) -> Any:
+        """What is there now. Raises Refused where it is not what was sent."""
+        if action.read_back is None:
+            return None
+        known = params | {path: reach(result, path) for path in action.result}
+        try:
+            read = await self._found(action.read_back, known, job.lines)
+        except TargetDown as down:
+            down.unsure = True  # whatever the reason is now, the request before was answered
+            raise
+        except Refused as no:
+            raise Refused(f"{job.key}: read back, {no}", remedy=no.remedy, unsure=True) from no
+        if read is None:
+            raise Refused(f"{job.key}: read back, it is not there", unsure=True)
+        wrong = [
+            f"{path} is {_reach(read, path)!r}, should be {_json_value(known[name])!r}"
+            for path, name in action.compare.items()
+            if not _same(_reach(read, path), known[name])
+        ]
+        if wrong:
+            raise Refused(
+                f"{job.key}: read back, {'; '.join(wrong)}",
+                remedy="the target drops what it does not take: mend the rule's json, or the record there",
+                unsure=True,
             )
-            wrong = {
-                path: (_reach(read, path), _json_value(params.get(name)))
-                for path, name in action.compare.items()
-                if not _same(_reach(read, path), params.get(name))
-            }
-            if read is None or wrong:
-                self._unsure.discard(job.key)
-                said = (
-                    "; ".join(f"{path} is {is_!r}, should be {be!r}" for path, (is_, be) in wrong.items())
-                    or "it is not there"
-                )
-                raise Refused(
-                    f"{job.key}: read back, {said}",
-                    remedy="the target drops what it does not take: mend the rule's json",
-                )
-        self._unsure.discard(job.key)
-        return Outcome("done", result, dict(job.wanted) if job.wanted else None)
+        return read
+
+    def _written(self, job: Job, action: HttpAction, read: Any) -> dict[str, Any] | None:
+        """What the record says now of the rule's fields, as far as it was read."""
+        if not job.wanted:
+            return None
+        return job.wanted | (_canonical(job, action, read) if read is not None else {})
 
     def describe(self, job: Job) -> list[dict[str, Any]]:
         action = job.rule.http
         assert action is not None
-        params = job.params | job.wanted | {"key": job.key, "subject": job.subject_key}
-        return [self._request(action.send, params, job.lines)]
+        return [self._request(action.send, _params(job), job.lines)]
 
     # -- one request
 
     def _request(self, call: Call, params: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
+        empty = [name for _, name in NAME.findall(call.path) if _param(params, name) is None]
+        if empty:
+            raise Unasked(f"{call.path}: {', '.join(f'${name}' for name in empty)} is empty")
         body = fill(call.json_body, params, lines)
         if call.rpc is not None:
             body = {"jsonrpc": "2.0", "method": call.rpc, "params": body}
@@ -135,28 +190,31 @@ class HttpAdapter:
         told = self._request(call, params, lines)
         if call.rpc is not None:
             told["json"]["id"] = next(self._ids)
+        said = f"{told['method']} {told['path']}"
         try:
             response = await self._client.request(
                 told["method"], path or told["path"], params=told["query"] if path is None and told["query"] else None,
                 headers=told["headers"] | headers, json=told["json"] if call.json_body is not None or call.rpc is not None else None,
             )  # fmt: skip
-        except httpx.HTTPError as error:
+        except NEVER_SENT as error:
             raise TargetDown(f"{self._target.base_url} does not answer: {error or type(error).__name__}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TargetDown(f"{said}: no answer: {error or type(error).__name__}", blame="unclear") from error
         if response.status_code >= 500 or response.status_code in (408, 425, 429):
-            raise TargetDown(f"{told['method']} {told['path']}: {response.status_code} {response.text[:200]}")
+            raise _down(f"{said}: {response.status_code} {response.text[:200]}", response)
         if response.status_code == 404 and told["method"] == "GET":
             return None
         if response.status_code >= 400:
-            raise Refused(f"{told['method']} {told['path']}: {response.status_code} {response.text[:500]}")
+            raise Refused(f"{said}: {response.status_code} {response.text[:500]}")
         try:
             answer = response.json() if response.content else None
         except ValueError as error:
-            raise Refused(f"{told['method']} {told['path']}: the answer is no JSON: {response.text[:200]}") from error
+            raise Refused(f"{said}: the answer is no JSON: {response.text[:200]}", unsure=True) from error
         if call.rpc is None:
             return answer
         if not isinstance(answer, dict) or answer.get("error") is not None or "result" not in answer:
-            said = answer.get("error") if isinstance(answer, dict) else answer
-            raise Refused(f"{call.rpc}: {str(said)[:500]}")
+            no = answer.get("error") if isinstance(answer, dict) else None
+            raise Refused(f"{call.rpc}: {str(no if no is not None else answer)[:500]}", unsure=no is None)
         return answer["result"]
 
     async def _found(self, call: Call, params: dict[str, Any], lines: list[dict[str, Any]]) -> Any:
@@ -183,22 +241,65 @@ def fill(template: Any, params: dict[str, Any], lines: list[dict[str, Any]]) -> 
         return [fill(value, params, lines) for value in template]
     if not isinstance(template, str):
         return template
-    whole = _NAME.fullmatch(template)
-    if whole is not None:
-        return _json_value(_param(params, whole.group(1)))
-    return _NAME.sub(lambda match: str(_json_value(_param(params, match.group(1)))), template)
+    whole = NAME.fullmatch(template)
+    if whole is not None and whole.group(1) is None:
+        return _json_value(_param(params, whole.group(2)))
+    if whole is not None and _param(params, whole.group(2)) is None:
+        return None
+    return NAME.sub(lambda match: _text(_param(params, match.group(2))), template)
+
+
+def _params(job: Job) -> dict[str, Any]:
+    """What templates may name. What a rule's `values` say is told as people write it: canonical decimals are whole numbers."""
+    entity = job.rule.subject_entity if job.wanted else ""
+    wanted = {field: outward(kind_of(entity, field), value) for field, value in job.wanted.items()}
+    return job.params | wanted | {"key": job.key, "subject": job.subject_key}
+
+
+def _canonical(job: Job, action: HttpAction, record: Any) -> dict[str, Any]:
+    entity = job.rule.subject_entity
+    paths = {name: path for path, name in action.compare.items() if name in job.wanted}
+    return {field: inward(kind_of(entity, field), _reach(record, path)) for field, path in paths.items()}
 
 
 def _param(params: dict[str, Any], name: str) -> Any:
     if name not in params:
-        raise Refused(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
+        raise Unasked(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
     return params[name]
 
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    return value if value is None or isinstance(value, str | bool | int | float | list | dict) else value.isoformat()
+    return plain(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return "" if value is None else str(_json_value(value))
+
+
+def _down(message: str, response: httpx.Response) -> TargetDown:
+    """5xx and the like. A target that asks for a pause, or says that there are too many requests, means all of them."""
+    after = _retry_after(response.headers.get("Retry-After"))
+    if response.status_code == 429 or (after and response.status_code == 503):
+        return TargetDown(message, after=after)
+    own = response.status_code >= 500 and response.status_code not in (502, 503, 504)
+    return TargetDown(message, blame="intent" if own else "unclear", after=after)
+
+
+def _retry_after(text: str | None) -> float:
+    """Seconds, from a number of them or a date; 0 for what is neither."""
+    if text is None:
+        return 0.0
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time())
 
 
 def _named(result: dict[str, str], answer: Any) -> dict[str, Any]:
@@ -227,10 +328,16 @@ def _reach(answer: Any, path: str | None) -> Any:
 
 
 def _same(left: Any, right: Any) -> bool:
-    wanted = _json_value(right)
+    """Whether JSON says this value: numbers may be texts, days may have a time."""
     try:
-        if isinstance(left, str) and isinstance(wanted, int | float):
+        if isinstance(right, datetime):
+            there = datetime.fromisoformat(str(left))
+            return there.replace(tzinfo=there.tzinfo or UTC) == right.replace(tzinfo=right.tzinfo or UTC)
+        if isinstance(right, date):
+            return str(left)[:10] == right.isoformat()
+        wanted = _json_value(right)
+        if isinstance(left, str) and isinstance(wanted, int | float) and not isinstance(wanted, bool):
             return Decimal(left) == Decimal(str(wanted))
-    except ArithmeticError:
+    except (ValueError, ArithmeticError):
         return False
     return bool(left == wanted)

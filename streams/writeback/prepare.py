@@ -25,6 +25,7 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
             for line in document["lines"]
         ]
         wanted = desired(rule, document)
+        makes = _makes(rule, document)
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         raise Refused(f"{work.key}: a value can not be formed: {error}", remedy=f"mend the rule {work.rule}") from error
     subject = document["subject"]
@@ -42,8 +43,22 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
         if last_written is not None:
             expected.append(last_written)
     return Job(
-        key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.attempts > 1
+        key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.unsure,
+        doubtful=work.failures > 0, makes=makes,
     )  # fmt: skip
+
+
+def _makes(rule: Rule, document: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """What the record that the rule adds says, by which it is known when it comes back: references are other ids there."""
+    if rule.by_hand is None:
+        return None
+    kinds = ENTITIES[rule.by_hand.entity].fields
+    said = {
+        field: value
+        for field, spec in rule.by_hand.values.items()
+        if kinds[field].kind != "ref" and (value := value_of(spec, document)) is not None
+    }
+    return (rule.by_hand.entity, said) if said else None
 
 
 def no_more(rule: Rule, document: dict[str, Any]) -> str | None:

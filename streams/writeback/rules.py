@@ -55,8 +55,9 @@ class Strict(BaseModel):
 
 class Approval(Strict):
     """People are asked when all that is said here holds. `over`: the record's amount, as a number or one for each currency
-    (a currency that is not named asks always); `when`: values of the document; `new_customer`: the target does not know the customer yet;
-    `discount_over`: percent of any line; `credit_exceeded`: the amount and what the customer owes are more than its credit limit.
+    (a currency that is not named asks always); `when`: values of the document, or `target.<name>` of what the rule's `now` reads;
+    `new_customer`: the target does not know the customer yet; `discount_over`: percent of any line; `credit_exceeded`: the amount, what the
+    customer owes, and what it has ordered and was not billed for are more than its credit limit.
     """
 
     reason: str
@@ -112,9 +113,11 @@ class Update(Strict):
 
 
 class SqlAction(Strict):
-    """`lock`: the parameter whose value is locked during the transaction. `look_up` finds what was done under this key, or by hand;
-    its columns are named as the steps would have returned them: `order.number`."""
+    """`now`: a row of what the target says at delivery, for approvals. `lock`: the parameter whose value is locked during the transaction.
+    `look_up` finds what was done under this key, or by hand; its columns are named as the steps would have returned them: `order.number`.
+    """
 
+    now: str | None = None
     lock: str | None = None
     look_up: str | None = None
     steps: list[Step] = []
@@ -146,17 +149,32 @@ class Call(Strict):
     pages: int = 20
 
 
+class LookUp(Call):
+    """`result`: as that of the action, where what is found has another form than the answer to `send`."""
+
+    result: dict[str, str] = {}
+
+
 class HttpAction(Strict):
-    """`look_up` before a request that may have been done already; `send`; `read_back`, whose values are compared:
-    path in the answer → parameter.
+    """`look_up` before a request that may have been done already; `read`, which tells whether the record still is what the rule saw;
+    `send`; `read_back`, whose values are compared. `compare`: path in what was read → parameter, or field of `values`.
+    `idempotency_header`: only where the target promises to do what bears one key once. `now`: what the target says at delivery, for
+    approvals.
     """
 
-    look_up: Call | None = None
+    now: Call | None = None
+    look_up: LookUp | None = None
+    read: Call | None = None
     send: Call
     result: dict[str, str] = {}
     read_back: Call | None = None
     compare: dict[str, str] = {}
-    idempotency_header: str | None = "Idempotency-Key"
+    idempotency_header: str | None = None
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether a request that may have been done already can be told from one that was not, or does no harm."""
+        return self.look_up is not None or self.idempotency_header is not None
 
 
 class ByHand(Strict):
@@ -169,7 +187,9 @@ class ByHand(Strict):
 
     @model_validator(mode="after")
     def _known(self) -> ByHand:
-        fields = ENTITIES[self.entity].fields if self.entity in ENTITIES else {}
+        if self.entity not in ENTITIES:
+            raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
+        fields = ENTITIES[self.entity].fields
         for field in self.values:
             if field not in fields:
                 raise ValueError(f"{self.entity} has no field {field!r}")
@@ -205,6 +225,11 @@ class Rule(Strict):
     lines: dict[str, Value] | None = None
     sql: SqlAction | None = None
     http: HttpAction | None = None
+
+    @property
+    def reads_target(self) -> bool:
+        """Whether it reads what the target says now, before it is delivered."""
+        return bool((self.sql and self.sql.now) or (self.http and self.http.now))
 
     @property
     def subject_entity(self) -> str:
@@ -314,7 +339,9 @@ def _resolved(told: Any, resolve: Callable[[str], str]) -> Any:
 def load_rules(
     folder: Path, systems: list[str], resolve: Callable[[str, Path], str] = lambda text, _: text
 ) -> dict[str, Writeback]:
-    """system → its write-back, for those that have a writeback.yaml. Raises ConfigError, also for an `after` that names no rule."""
+    """system → its write-back, for those that have a writeback.yaml. Raises ConfigError that tells all that `check.py` finds."""
+    from streams.writeback.check import faults  # it knows the adapters' templates, which know the rules
+
     found: dict[str, Writeback] = {}
     for system in systems:
         path = folder / system / "writeback.yaml"
@@ -325,12 +352,11 @@ def load_rules(
                     f"{path}: system: is {told.system!r}, the folder is {system}", remedy=f"write system: {system}"
                 )
             found[system] = told
-    names = {f"{system}/{name}" for system, told in found.items() for name in told.rules}
-    for system, told in found.items():
-        for name, rule in told.rules.items():
-            if rule.after is not None and rule.after not in names:
-                raise ConfigError(
-                    f"{folder / system / 'writeback.yaml'}: rules.{name}.after: there is no rule {rule.after!r}",
-                    remedy=f"one of {', '.join(sorted(names))}",
-                )
+    there = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set[str]()
+    wrong = faults(found, there | set(systems))
+    if wrong:
+        raise ConfigError(
+            "; ".join(f"{folder / system / 'writeback.yaml'}: {'; '.join(told)}" for system, told in wrong.items()),
+            remedy="docs/guides/write-back.md shows what a rule may say, docs/architecture.md the fields",
+        )
     return found

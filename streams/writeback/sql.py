@@ -8,8 +8,7 @@ A deliverer that stands still loses its session (`idle_session_timeout`), and wi
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +18,10 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from streams.model.entities import ENTITIES
-from streams.writeback.failures import Ahead, Refused, TargetBusy, TargetDown
+from streams.writeback.failures import Refused, TargetBusy, TargetDown
 from streams.writeback.rules import ReadBack, SqlTarget, Update
-from streams.writeback.work import Job, Outcome, Settled
+from streams.writeback.values import inward, kind_of, outward, plain
+from streams.writeback.work import Hold, Job, Outcome, Settled, ahead
 
 NUMBER = "opshub.number"
 """Column that tells which of the rows that were given one is."""
@@ -31,6 +30,8 @@ TOGETHER = 25
 """Jobs of one transaction: more would make the first of them wait for the last."""
 AHEAD = 1000
 """Statements that are sent before their answers are read."""
+LOCK_MS = 2_000
+"""Longest wait for a row that somebody has locked: all others of the transaction wait with it."""
 IDLE_MS = 30_000
 """Silence after which the target ends a deliverer's session."""
 
@@ -65,11 +66,12 @@ class SqlAdapter:
             except psycopg.Error:
                 await self.close()
         target = self._target
+        statement_ms = int(target.statement_timeout.total_seconds() * 1000)
         conninfo = make_conninfo(
             host=target.host, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
             connect_timeout=5, application_name=f"opshub-deliver-{self._name}",
             keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
-            options=f"-c statement_timeout={int(target.statement_timeout.total_seconds() * 1000)}"
+            options=f"-c statement_timeout={statement_ms} -c lock_timeout={min(LOCK_MS, statement_ms)}"
             f" -c idle_session_timeout={IDLE_MS} -c idle_in_transaction_session_timeout=10000",
         )  # fmt: skip
         try:
@@ -91,25 +93,44 @@ class SqlAdapter:
             await self._connection.close()
             self._connection = None
 
-    async def deliver(self, jobs: Sequence[Job]) -> AsyncIterator[list[Settled]]:
+    async def deliver(self, jobs: Sequence[Job], hold: Hold) -> AsyncGenerator[list[Settled]]:
         """Updates of rows together in one transaction; what has steps and a lock in transactions of `TOGETHER`, since each commit and each
-        round trip takes its time; what has no lock, by itself."""
-        together = [job for job in jobs if _updates(job)]
+        round trip takes its time; what has no lock, or was refused before, by itself."""
+        apart = [job for job in jobs if job.doubtful or not (_updates(job) or _locks(job))]
+        doubtful = {job.key for job in apart}
+        together = [job for job in jobs if _updates(job) and job.key not in doubtful]
         batches = [together] if together else []
-        locking = [job for job in jobs if _locks(job)]
+        locking = [job for job in jobs if _locks(job) and job.key not in doubtful]
         batches += [locking[at : at + self._together] for at in range(0, len(locking), self._together)]
-        batches += [[job] for job in jobs if not _updates(job) and not _locks(job)]
+        batches += [[job] for job in apart]
         while batches:
-            batch = batches.pop(0)
+            batch = await hold(batches.pop(0))
+            if not batch:
+                continue
+            settled: list[Settled]
             try:
                 settled = await self._transaction(batch)
-            except Refused as no:
-                if len(batch) > 1:
-                    # One of them is refused, or meets a deadlock, and takes the others with it: each by itself.
+            except (Refused, TargetDown) as no:
+                if len(batch) > 1 and not (isinstance(no, TargetDown) and no.blame == "target"):
+                    # One of them is refused, or waits for a lock, and takes the others with it: each by itself.
                     batches = [[job] for job in batch] + batches
                     continue
-                settled = [(batch[0], no)]
+                settled = [(job, no) for job in batch]
             yield settled
+
+    async def current(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        """What each rule's `now` says; nothing where it finds no row."""
+        await self.open()
+        assert self._connection is not None
+        asked = [
+            (job.rule.sql.now or "", dict(job.params) | {"key": job.key}) for job in jobs if job.rule.sql is not None
+        ]
+        try:
+            rows = await _rows(self._connection, asked)
+        except psycopg.Error as error:
+            raise _translated(error, jobs, not self._connection.closed) from error
+        self._used = time.monotonic()
+        return [_plain(row) if row is not None else {} for row in rows]
 
     async def _transaction(self, jobs: Sequence[Job]) -> list[Settled]:
         await self.open()
@@ -127,7 +148,7 @@ class SqlAdapter:
                 self._fault("deliver.statements")
         except psycopg.Error as error:
             self._types.clear()
-            raise _translated(error, jobs) from error
+            raise _translated(error, jobs, not connection.closed) from error
         self._used = time.monotonic()
         self._fault("deliver.target")
         return settled
@@ -205,7 +226,7 @@ class SqlAdapter:
             if there == job.wanted:
                 settled.append((job, Outcome("unchanged", {}, there)))
             elif there not in job.expected and not job.force:
-                settled.append((job, _ahead(update, job, there)))
+                settled.append((job, ahead(f"{update.table} {job.subject_key}", job, there)))
             else:
                 sets = {columns[field]: value for field, value in _for_columns(job).items()}
                 written.append((job, {update.key: job.subject_key, **sets}))
@@ -250,15 +271,15 @@ class SqlAdapter:
         action = job.rule.sql
         assert action is not None
         if action.update is not None:
-            sets = {action.update.columns[field]: _plain_value(value) for field, value in _for_columns(job).items()}
+            sets = {action.update.columns[field]: value for field, value in _for_columns(job).items()}
             return [{"update": action.update.table, "key": job.subject_key, "set": sets}]
-        params = {name: _plain_value(value) for name, value in job.params.items()} | {"key": job.key}
+        params = {name: plain(value) for name, value in job.params.items()} | {"key": job.key}
         told: list[dict[str, Any]] = [{"step": step.name, "sql": step.sql.strip()} for step in action.steps]
         return [
             *told,
             {
                 "params": params,
-                "lines": [{name: _plain_value(value) for name, value in line.items()} for line in job.lines],
+                "lines": [{name: plain(value) for name, value in line.items()} for line in job.lines],
             },
         ]
 
@@ -292,9 +313,12 @@ def _read_back(job: Job, of: ReadBack, row: dict[str, Any] | None, params: dict[
     """What was written, as it is there. Raises Refused where it is not what was sent."""
     if row is None:
         raise Refused(f"{job.key}: what was written is not there")
-    wrong = {
-        name: (row.get(name), params.get(name)) for name in of.compare if not _equal(row.get(name), params.get(name))
-    }
+    missing = [name for name in of.compare if name not in row]
+    if missing:
+        raise Refused(
+            f"{job.key}: read_back returns no column {', '.join(missing)}", remedy="mend sql.read_back of the rule"
+        )
+    wrong = {name: (row[name], params.get(name)) for name in of.compare if not _equal(row[name], params.get(name))}
     if wrong:
         raise Refused(
             f"{job.key}: " + "; ".join(f"{name} is {is_!r}, should be {be!r}" for name, (is_, be) in wrong.items())
@@ -348,13 +372,6 @@ def _waves(jobs: Sequence[Job]) -> Iterator[tuple[Update, list[Job]]]:
         left = later
 
 
-def _ahead(update: Update, job: Job, there: dict[str, Any]) -> Ahead:
-    return Ahead(
-        f"{update.table} {job.subject_key} says {there}, the rule saw {' or '.join(map(str, job.expected))}",
-        ask=f"somebody changed {update.table} {job.subject_key} to {there}: overwrite it with {job.wanted}?",
-    )
-
-
 async def _numbered(
     connection: AsyncConnection[dict[str, Any]], statement: sql.Composed, rows: list[dict[str, Any]]
 ) -> dict[int, dict[str, Any]]:
@@ -368,43 +385,19 @@ def _identifier(name: str) -> sql.Identifier:
     return sql.Identifier(*name.split(".", 1))
 
 
-def _plain_value(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return str(value)
-
-
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {column: _plain_value(value) for column, value in row.items()}
-
-
-def _scale(job: Job, field: str) -> int | None:
-    kind = ENTITIES[job.rule.subject_entity].fields.get(field)
-    return kind.scale if kind is not None else None
+    return {column: plain(value) for column, value in row.items()}
 
 
 def _canonical(job: Job, row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
-    """The columns of an update in the form of canonical records: decimals as unscaled integers. More digits than those stay a text."""
-    told: dict[str, Any] = {}
-    for field, column in columns.items():
-        value, scale = row[column], _scale(job, field)
-        if isinstance(value, Decimal) and scale is not None:
-            unscaled = value.scaleb(scale)
-            told[field] = int(unscaled) if unscaled == unscaled.to_integral_value() else str(value)
-        else:
-            told[field] = _plain_value(value)
-    return told
+    """The columns of an update in the form of canonical records."""
+    return {field: inward(kind_of(job.rule.subject_entity, field), row[column]) for field, column in columns.items()}
 
 
 def _for_columns(job: Job) -> dict[str, Any]:
-    """What is wanted, decimals as the columns have them."""
+    """What is wanted, as the columns have it."""
     return {
-        field: str(Decimal(value).scaleb(-scale))
-        if isinstance(value, int) and (scale := _scale(job, field)) is not None
-        else value
-        for field, value in job.wanted.items()
+        field: plain(outward(kind_of(job.rule.subject_entity, field), value)) for field, value in job.wanted.items()
     }
 
 
@@ -425,14 +418,15 @@ def _equal(left: Any, right: Any) -> bool:
     )
 
 
-def _translated(error: psycopg.Error, jobs: Sequence[Job]) -> Exception:
-    """Classes 08, 25, 53, 55, 57 and a broken connection: the target is away, and so it is when one job alone meets a deadlock (40);
-    what is left it refuses."""
+def _translated(error: psycopg.Error, jobs: Sequence[Job], alive: bool) -> Exception:
+    """Classes 08, 25, 53, 55, 57 and a broken connection: no answer to this one, and so it is when one job alone meets a deadlock (40).
+    What is left it refuses; what has no SQLSTATE on a connection that is whole was never sent: the rule is at fault.
+    """
     state = error.sqlstate or ""
-    if not state or state[:2] in ("08", "25", "53", "55", "57") or (state[:2] == "40" and len(jobs) == 1):
-        return TargetDown(f"the target went away: {str(error).strip()}")
+    if not alive or state[:2] in ("08", "25", "53", "55", "57") or (state[:2] == "40" and len(jobs) == 1):
+        return TargetDown(f"no answer: {str(error).strip()}" + (f" ({state})" if state else ""), blame="unclear")
     said = error.diag.message_primary or str(error).strip()
     return Refused(
-        f"{jobs[0].key}: {said} ({state})",
+        f"{jobs[0].key}: {said}" + (f" ({state})" if state else ""),
         remedy="compare writeback.yaml with the target's tables and the role's rights",
     )

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from streams.model.entities import ENTITIES, FieldType
+
 EPOCH = date(1970, 1, 1)
 EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -113,3 +115,51 @@ def _formed(spec: Value, found: Any) -> Any:
     if form == "initials":
         return "".join(word[0] for word in str(found).split()).upper()
     return found
+
+
+def kind_of(entity: str, field: str) -> FieldType | None:
+    """What a field of a canonical record is; None for an attribute."""
+    return ENTITIES[entity].fields.get(field)
+
+
+def outward(kind: FieldType | None, value: Any) -> Any:
+    """A canonical value as a target takes it: decimals with their point, days and microseconds as date and time."""
+    if kind is None or not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if kind.scale is not None:
+        return Decimal(value).scaleb(-kind.scale)
+    if kind.kind == "date":
+        return EPOCH + timedelta(days=value)
+    if kind.kind == "timestamp":
+        return EPOCH_TIME + timedelta(microseconds=value)
+    return value
+
+
+def inward(kind: FieldType | None, value: Any) -> Any:
+    """The same back, from a column or from JSON. What has no such form stays as it is, so that it equals nothing."""
+    if kind is None or value is None or isinstance(value, bool):
+        return plain(value)
+    try:
+        if kind.scale is not None and isinstance(value, Decimal | int | float | str):
+            unscaled = Decimal(str(value)).scaleb(kind.scale)
+            return int(unscaled) if unscaled == unscaled.to_integral_value() else str(value)
+        if kind.kind == "date":
+            day = value if isinstance(value, date) else date.fromisoformat(str(value)[:10])
+            return ((day.date() if isinstance(day, datetime) else day) - EPOCH).days
+        if kind.kind == "timestamp":
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH_TIME) // timedelta(microseconds=1)
+    except (ValueError, ArithmeticError):
+        pass
+    return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON tells it: dates and times in ISO form, decimals as text."""
+    if value is None or isinstance(value, str | bool | int | float | list | dict):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value)

@@ -24,9 +24,11 @@ from streams.stack.native import NativeStack
 from streams.walk.settle import Settling
 from streams.writeback.deliver import Deliverer
 from streams.writeback.desk import Desk
+from streams.writeback.http import HttpAdapter
 from streams.writeback.plan import Planner
 from streams.writeback.rules import SqlTarget, Writeback, load_rules
 from streams.writeback.sql import SqlAdapter
+from streams.writeback.work import Adapter
 from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
@@ -142,12 +144,15 @@ class Place:
         )
 
     @asynccontextmanager
-    async def deliverer(self, rules: dict[str, Writeback] | None = None) -> AsyncIterator[Deliverer]:
+    async def deliverer(
+        self, rules: dict[str, Writeback] | None = None, lease_s: float = 5
+    ) -> AsyncIterator[Deliverer]:
         told = rules or self.rules
-        adapters = {
-            name: SqlAdapter(one.target, "test") for name, one in told.items() if isinstance(one.target, SqlTarget)
+        adapters: dict[str, Adapter] = {
+            name: SqlAdapter(one.target, "test") if isinstance(one.target, SqlTarget) else HttpAdapter(one.target)
+            for name, one in told.items()
         }
-        serving = Deliverer(self.hub, f"test-{uuid.uuid4().hex[:6]}", told, adapters, lease=timedelta(seconds=5))
+        serving = Deliverer(self.hub, f"test-{uuid.uuid4().hex[:6]}", told, adapters, lease=timedelta(seconds=lease_s))
         task = asyncio.create_task(serving.run())
         try:
             yield serving

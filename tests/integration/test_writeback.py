@@ -6,6 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from streams.demo.writeback_check import check_writeback
 from streams.model.ids import HUB, source_id
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
-from streams.writeback.desk import Desk, NotWaiting
+from streams.writeback.desk import Desk, NotWaiting, SamePerson
 from streams.writeback.rules import Approval
 from streams.writeback.sql import SqlAdapter
 from tests.integration.place import Place
@@ -68,7 +69,7 @@ async def test_a_customer_that_the_erp_has_under_its_tax_number_is_not_added_aga
     assert place.erp.execute("SELECT count(*) FROM erp.cust WHERE vat_no = %s", [vat]).fetchone() == (1,)
 
 
-async def test_two_people_are_asked_and_a_changed_reason_asks_again(place: Place) -> None:
+async def test_people_are_asked_and_a_changed_reason_asks_again(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     key = await place.win(customer, product, amount=900_000)
     async with place.deliverer():
@@ -97,6 +98,87 @@ async def test_two_people_are_asked_and_a_changed_reason_asks_again(place: Place
                 "done",
             ]
     assert place.orders([key]) == {key: 1}
+
+
+LARGE = [Approval(reason="a large order", over={"EUR": Decimal(500_000)}, people=2)]
+
+
+async def test_two_people_say_yes_and_one_person_is_not_two(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    with place.ruled("demo-erp/order_from_opportunity", approval=LARGE):
+        key = await place.win(customer, product, amount=900_000)
+        async with place.deliverer():
+            await place.until(lambda: place.intent(key)["state"] == "waiting")
+            with Desk(place.hub) as desk:
+                which = str(place.intent(key)["id"])
+                assert desk.decide(which, "ada", "approve", "fine")["state"] == "waiting"
+                assert desk.decide(which, "ada", "approve", "really")["state"] == "waiting"
+                with pytest.raises(SamePerson, match="ada has said yes .* already, as ada: bob"):
+                    desk.decide(which, "bob", "approve", "fine", account="ada")
+                assert desk.decide(which, "ada", "approve", "for her", account="bob")["state"] == "waiting"
+                await asyncio.sleep(1.2)
+                assert place.orders([key]) == {}
+                assert desk.decide(which, "eve", "approve", "fine")["state"] == "approved"
+            await place.until(lambda: place.intent(key)["state"] == "delivered")
+    assert place.orders([key]) == {key: 1}
+
+
+async def test_a_yes_does_not_hold_for_ten_times_the_amount(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    key = await place.win(customer, product, amount=600_000)
+    deal = source_id("demo-crm", "opportunity", key)
+    async with place.deliverer():
+        await place.until(lambda: place.intent(key)["state"] == "waiting")
+        with Desk(place.hub) as desk:
+            which = str(place.intent(key)["id"])
+            lines = [
+                place.said("demo-crm", "opportunity_line", f"{key}-{n}", deal, line_no=n, net_amount=3_000_000_0000)
+                for n in (1, 2)
+            ]
+            more = place.said("demo-crm", "opportunity", key, stage="won", amount=6_000_000_0000, currency="EUR")
+            await place.tell("order_flow", deal, *lines, more)
+            desk.decide(which, "ada", "approve", "600,000 is fine")
+            await place.until(lambda: [line["what"] for line in desk.intent(which)["log"]][-1] == "waiting")
+            assert place.orders([key]) == {}
+            assert place.intent(key)["reasons"][0]["amount"] == 6_000_000_0000
+
+
+async def test_a_block_that_the_target_has_and_the_hub_not_yet_asks(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    place.erp.execute("INSERT INTO erp.cust (name1, crm_ref, blocked) VALUES ('Ada', %s, 'X')", [customer])
+    key = await place.win(customer, product)
+    async with place.deliverer():
+        await place.until(lambda: place.intent(key)["state"] == "waiting")
+        assert place.intent(key)["problem"] == "the customer's credit is blocked"
+        assert place.orders([key]) == {}
+        place.erp.execute("UPDATE erp.cust SET blocked = NULL WHERE crm_ref = %s", [customer])
+        with Desk(place.hub) as desk:
+            desk.decide(str(place.intent(key)["id"]), "ada", "approve", "lifted")
+        await place.until(lambda: place.intent(key)["state"] == "delivered")
+
+
+async def test_what_is_ordered_and_not_billed_counts_against_the_credit_limit(place: Place) -> None:
+    name = "demo-erp/order_from_opportunity"
+    customer = await place.customer(currency="EUR", credit_limit=1000 * 10_000)
+    product = await place.product()
+    with place.ruled(name, approval=[Approval(reason="credit exceeded", credit_exceeded=True)]):
+        # Both are won before the deliverer looks: the first one passes.
+        keys = [await place.win(customer, product, amount=600) for _ in range(2)]
+        async with place.deliverer():
+            await place.until(lambda: [place.intent(key)["state"] for key in keys] == ["delivered", "waiting"])
+            # Of the first the hub knows an order now, of which 300 are billed: two more of 350 are one too many.
+            deal = source_id("demo-crm", "opportunity", keys[0])
+            order = source_id("demo-erp", "sales_order", keys[0])
+            of = {"customer_id": source_id("demo-crm", "customer", customer), "currency": "EUR"}
+            await place.tell(
+                "order_flow", deal,
+                place.said("demo-erp", "sales_order", keys[0], deal, status="confirmed", net_amount=600_0000, **of),
+                place.said("demo-erp", "invoice", keys[0], order, kind="invoice", status="open", gross_amount=300_0000, **of),
+            )  # fmt: skip
+            third = await place.win(customer, product, amount=350)
+            await place.until(lambda: place.intent(third)["state"] == "delivered")
+            fourth = await place.win(customer, product, amount=351)
+            await place.until(lambda: place.intent(fourth)["state"] == "waiting")
 
 
 async def test_what_is_rejected_is_never_delivered(place: Place) -> None:

@@ -147,3 +147,26 @@ async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
         await place.win(await place.customer(), await place.product())
         await place.until(lambda: worker.problem() is not None)
         assert "the deliverer of demo-erp has made no progress" in (worker.problem() or "")
+
+
+async def test_a_row_that_somebody_has_locked_holds_up_no_other(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    keys = [await place.win(customer, product) for _ in range(6)]
+    locked = keys[0]
+    deals = [source_id("demo-crm", "opportunity", key) for key in keys]
+    rule = "demo-crm/order_state"
+    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN")) as person, Desk(place.hub) as desk:
+        person.execute("SELECT FROM opportunity WHERE id = %s FOR UPDATE", [locked])
+        desk.pause("demo-erp", "ada", "only the CRM is looked at here")
+        try:
+            for key, deal in zip(keys, deals, strict=True):
+                order = place.said("demo-erp", "sales_order", key, deal, number=f"SO-{key}", status="confirmed")
+                await place.tell("order_flow", deal, order)
+            async with place.deliverer() as serving:
+                await place.until(lambda: states(place, rule, deals)["delivered"] == 5, 15)
+                assert serving.breakers["demo-crm"].failures == 0
+                await place.until(lambda: any("55P03" in (one["problem"] or "") for one in desk.intents(["approved", "failed", "delivering"], rule=rule)), 15)  # fmt: skip
+                person.rollback()
+                await place.until(lambda: states(place, rule, deals) == {"delivered": 6})
+        finally:
+            desk.resume("demo-erp")

@@ -2,112 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections.abc import Iterator, Sequence
+from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qs, urlparse
 
+import msgspec
 import pytest
 
-from streams.writeback.failures import Refused, TargetDown
+from streams.writeback.failures import Ahead, Refused, TargetDown
 from streams.writeback.http import HttpAdapter
 from streams.writeback.rules import HttpAction, HttpTarget, Rule, duration
 from streams.writeback.work import Job, Outcome
-
-
-class Shop(ThreadingHTTPServer):
-    """An ERP with a REST and a JSON-RPC interface. Each fault happens once."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.orders: list[dict[str, Any]] = []
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
-        self.faults: set[str] = set()
-        self.waits = threading.Event()
-
-    def fault(self, name: str) -> bool:
-        if name in self.faults:
-            self.faults.remove(name)
-            return True
-        return False
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Shop
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-    def _answer(self, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def do_GET(self) -> None:
-        shop = self.server
-        shop.seen.append(("GET", self.path, dict(self.headers)))
-        address = urlparse(self.path)
-        if address.path.startswith("/orders/"):
-            self._answer(200, next(o for o in shop.orders if str(o["id"]) == address.path.rsplit("/", 1)[1]))
-            return
-        asked = parse_qs(address.query)
-        page = int(asked.get("page", ["0"])[0])
-        items = shop.orders[page : page + 1]
-        wanted = asked["ref"][0]
-        follows = f"/orders?ref={wanted}&page={page + 1}" if page + 1 < len(shop.orders) else None
-        self._answer(200, {"match": next((o for o in items if o["ref"] == wanted), None), "next": follows})
-
-    def do_POST(self) -> None:
-        shop = self.server
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        shop.seen.append(("POST", self.path, dict(self.headers)))
-        if shop.fault("unavailable"):
-            self._answer(503, {"error": "restarting"})
-            return
-        if self.path == "/rpc":
-            if body["params"]["ref"] == "bad":
-                self._answer(
-                    200, {"jsonrpc": "2.0", "id": body["id"], "error": {"code": -1, "message": "no such customer"}}
-                )
-            else:
-                shop.orders.append({"id": len(shop.orders) + 1, **body["params"]})
-                self._answer(200, {"jsonrpc": "2.0", "id": body["id"], "result": {"id": len(shop.orders)}})
-            return
-        if shop.fault("refuses"):
-            self._answer(422, {"error": "customer is blocked"})
-            return
-        order = {"id": len(shop.orders) + 1, "number": f"R{len(shop.orders) + 1:03}", **body}
-        if shop.fault("drops"):
-            del order["amount"]
-        shop.orders.append(order)
-        if shop.fault("times out"):
-            shop.waits.wait(5)
-            return
-        self._answer(201, {"order": order})
+from tests.integration.shop import Shop, open_shop
 
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    server = Shop()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.waits.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with open_shop() as server:
+        yield server
 
 
 REST = HttpAction.model_validate(
     {
-        "look_up": {"method": "GET", "path": "/orders", "query": {"ref": "$key"}, "found": "match", "next": "next"},
+        "idempotency_header": "Idempotency-Key",
+        "look_up": {
+            "method": "GET",
+            "path": "/orders",
+            "query": {"ref": "$key"},
+            "found": "match",
+            "next": "next",
+            "result": {"order.id": "id", "order.number": "number"},
+        },
         "send": {
             "path": "/orders",
             "json": {
@@ -141,9 +67,13 @@ def job(key: str, action: HttpAction = REST, **more: Any) -> Job:
     return Job(key=key, rule=rule, params=params, lines=[{"sku": "M-1", "qty": 2}, {"sku": "M-2", "qty": 1}], **more)
 
 
+async def ours(jobs: Sequence[Job]) -> list[Job]:
+    return list(jobs)
+
+
 async def one(target: HttpAdapter, what: Job) -> Outcome:
     """What came of one job; what was refused is raised."""
-    (((_, outcome),),) = [settled async for settled in target.deliver([what])]
+    (((_, outcome),),) = [settled async for settled in target.deliver([what], ours)]
     if not isinstance(outcome, Outcome):
         raise outcome
     return outcome
@@ -167,9 +97,9 @@ async def test_after_a_time_out_it_is_looked_up_page_by_page_and_not_done_twice(
     shop.faults.add("times out")
     with pytest.raises(TargetDown):
         await one(target, job("k1"))
-    outcome = await one(target, job("k1"))
+    outcome = await one(target, job("k1", tried=True))
     await target.close()
-    assert outcome.what == "found" and outcome.result["found"]["number"] == "R004"
+    assert outcome.what == "found" and outcome.result["order"] == {"id": 4, "number": "R004"}
     assert [order["ref"] for order in shop.orders] == ["other-0", "other-1", "other-2", "k1"]
 
 
@@ -183,7 +113,8 @@ async def test_another_process_that_takes_over_looks_first(shop: Shop) -> None:
 
 
 async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: Shop) -> None:
-    blind = REST.model_copy(update={"look_up": None, "idempotency_header": None})
+    asked = {"send": {"path": "/orders", "json": {"ref": "$key"}}}
+    blind = HttpAction.model_validate(asked)
     target = adapter(shop)
     with pytest.raises(Refused, match="no way to find out"):
         await one(target, job("k1", blind, tried=True))
@@ -194,9 +125,14 @@ async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: 
 async def test_a_field_that_was_dropped_is_noticed(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults.add("drops")
-    with pytest.raises(Refused, match=r"amount is None, should be 12\.5"):
-        await one(target, job("k1"))
+    for tried in (False, True):
+        with pytest.raises(Refused, match=r"amount is None, should be 12\.5") as caught:
+            await one(target, job("k1", tried=tried))
+        assert caught.value.unsure, "it was done, though not as it was asked"
+    shop.orders[0]["amount"] = "12.50"
+    outcome = await one(target, job("k1", tried=True))
     await target.close()
+    assert (outcome.what, len(shop.orders)) == ("found", 1)
 
 
 async def test_no_means_refused_and_busy_means_later(shop: Shop) -> None:
@@ -231,3 +167,98 @@ async def test_what_would_be_sent_is_told(shop: Shop) -> None:
     assert request["json"]["lines"][1] == {"sku": "M-2", "qty": 1}
     with pytest.raises(Refused, match=r"\$nothing"):
         target.describe(job("k1", HttpAction.model_validate({"send": {"path": "/$nothing"}})))
+
+
+PRICE = Rule.model_validate(
+    {
+        "entity": "product",
+        "values": {"list_price": {"from": "record.list_price", "as": "cents"}, "created_at": "record.created_at"},
+        "http": {
+            "read": {"method": "GET", "path": "/products/$subject"},
+            "send": {
+                "method": "PUT", "path": "/products/$subject",
+                "json": {"price": "$list_price", "label": "from $list_price EUR", "exact": "$text:list_price", "since": "$created_at"},
+            },
+            "read_back": {"method": "GET", "path": "/products/$subject"},
+            "compare": {"price": "list_price", "since": "created_at"},
+        },
+    }
+)  # fmt: skip
+SINCE = 1_763_999_999_000_000
+
+
+def price(amount: int, saw: dict[str, Any], **more: Any) -> Job:
+    wanted = {"list_price": amount, "created_at": SINCE}
+    return Job(key=f"p{amount}", rule=PRICE, params={}, subject_key="7", wanted=wanted, expected=[saw], **more)
+
+
+async def test_money_and_times_of_values_go_out_as_people_write_them(shop: Shop) -> None:
+    target = adapter(shop)
+    shop.prices["7"] = {"price": 9, "since": "2025-11-24T15:59:59Z"}
+    outcome = await one(target, price(12_3500, {"list_price": 9_0000, "created_at": SINCE}))
+    await target.close()
+    assert shop.prices["7"] == {
+        "price": 12.35, "label": "from 12.35 EUR", "exact": "12.35", "since": "2025-11-24T15:59:59+00:00",
+    }  # fmt: skip
+    assert outcome.written == {"list_price": 12_3500, "created_at": SINCE}
+
+
+async def test_a_persons_edit_is_not_overwritten_and_what_is_so_already_is_left(shop: Shop) -> None:
+    target = adapter(shop)
+    saw = {"list_price": 9_0000, "created_at": SINCE}
+    shop.prices["7"] = {"price": "8.00", "since": "2025-11-24T16:59:59+01:00"}
+    with pytest.raises(Ahead, match=r"says \{'list_price': 80000.*, the rule saw \{'list_price': 90000"):
+        await one(target, price(12_3500, saw))
+    assert "PUT" not in {method for method, _, _ in shop.seen}
+    assert (await one(target, price(8_0000, saw))).what == "unchanged"
+    assert (await one(target, price(12_3500, saw, force=True))).what == "done"
+    with pytest.raises(Refused, match="has no 8"):
+        await one(target, msgspec.structs.replace(price(12_3500, saw), subject_key="8"))
+    await target.close()
+
+
+async def test_nothing_is_sent_that_another_has_by_now(shop: Shop) -> None:
+    target = adapter(shop)
+
+    async def lost(jobs: Sequence[Job]) -> list[Job]:
+        return [job for job in jobs if job.key == "k2"]
+
+    settled = [portion async for portion in target.deliver([job("k1"), job("k2")], lost)]
+    await target.close()
+    assert [order["ref"] for order in shop.orders] == ["k2"]
+    assert [one.key for portion in settled for one, _ in portion] == ["k2"]
+
+
+async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
+    async def down(status: int, retry_after: str | None = None) -> TargetDown:
+        shop.broken["k1"], shop.retry_after = status, retry_after
+        with pytest.raises(TargetDown) as caught:
+            await one(target, job("k1"))
+        return caught.value
+
+    target = adapter(shop, "300 ms")
+    assert ((await down(500)).blame, (await down(502)).blame, (await down(503)).blame) == (
+        "intent",
+        "unclear",
+        "unclear",
+    )
+    assert (await down(0)).blame == "unclear", "it was sent and not answered"
+    assert ((await down(429)).blame, (await down(503, "7")).blame) == ("target", "target")
+    assert (await down(503, "7")).after == 7
+    assert 50 < (await down(429, formatdate(time.time() + 60, usegmt=True))).after <= 60
+    assert (await down(429, "soon")).after == 0
+    await target.close()
+    gone = HttpAdapter(HttpTarget(adapter="http", base_url="http://127.0.0.1:9"))
+    with pytest.raises(TargetDown) as caught:
+        await one(gone, job("k1"))
+    await gone.close()
+    assert (caught.value.blame, caught.value.unsure) == ("target", False)
+
+
+async def test_what_was_sent_stays_in_doubt_when_it_can_not_be_read_back(shop: Shop) -> None:
+    target = adapter(shop)
+    shop.faults.add("reads too often")
+    with pytest.raises(TargetDown) as caught:
+        await one(target, job("k1"))
+    await target.close()
+    assert (caught.value.blame, caught.value.unsure, len(shop.orders)) == ("target", True, 1)

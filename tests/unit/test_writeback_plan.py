@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.cli.approvals import deciding
+from streams.cli.context import who
 from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
@@ -22,7 +24,7 @@ from streams.writeback.failures import NotYet
 from streams.writeback.plan import Intent, Planner
 from streams.writeback.prepare import check_whole
 from streams.writeback.rules import Approval, Writeback, duration, load_rules
-from streams.writeback.values import Value, value_of
+from streams.writeback.values import Value, inward, kind_of, outward, plain, value_of
 from streams.writeback.work import Work
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -358,6 +360,9 @@ def test_people_are_asked_for_discounts_and_credit() -> None:
         credit, receivables=owes | {"open_amount": 900_0000}, record={"currency": "EUR", "credit_limit": None}
     )
     assert asked(credit, receivables=owes | {"other_open_amounts": {"USD": "1"}}), "amounts of two currencies"
+    assert not asked(credit, on_order={"EUR": 200_0000})
+    assert asked(credit, on_order={"EUR": 200_0001}), "it has ordered for 200 and was not billed yet"
+    assert asked(credit, on_order={"USD": 1}), "amounts of two currencies"
     assert asked(credit, record={"currency": "USD", "credit_limit": 300_0000}), (
         "a limit in another currency than the order"
     )
@@ -370,6 +375,61 @@ def test_a_yes_holds_for_the_reasons_that_were_seen() -> None:
     assert open_questions(asked, work(decisions=[ada, ada])) == asked, "the same person twice is one"
     both = {"who": "bob", "what": "approve", "reasons": [{"reason": "large"}, {"reason": "blocked"}]}
     assert open_questions(asked, work(decisions=[ada, both])) == []
+
+
+def test_a_yes_holds_for_no_more_than_was_seen() -> None:
+    def left(seen: dict[str, Any], now: dict[str, Any]) -> bool:
+        said_ = [{"who": "ada", "what": "approve", "reasons": questions(RULE, "demo-erp", seen)}]
+        return bool(open_questions(questions(RULE, "demo-erp", now), work(decisions=said_)))
+
+    large = document(600_000_0000)
+    assert not left(large, large)
+    assert not left(large, document(550_000_0000))
+    assert left(large, document(6_000_000_0000)), "ten times as much"
+    assert left(document(1_0000, "BRL"), document(1_0000, "RUB"))
+    blocked = document(600_0000, blocked=True)
+    assert left(blocked, document(6_000_0000, blocked=True))
+    discount = RULE.model_copy(update={"approval": [Approval(reason="discount", discount_over=Decimal(10))]})
+
+    def given(percent: int) -> list[dict[str, Any]]:
+        told = document(100_0000, lines=(100_0000,))
+        told["lines"][0]["record"]["discount_pct"] = percent * 10_000
+        return questions(discount, "demo-erp", told)
+
+    yes = [{"who": "ada", "what": "approve", "reasons": given(12)}]
+    assert open_questions(given(12), work(decisions=yes)) == []
+    assert open_questions(given(50), work(decisions=yes)) != []
+
+
+def test_what_the_target_says_now_is_asked_about_once_it_is_read() -> None:
+    assert questions(RULE, "demo-erp", document(1_0000)) == []
+    (blocked,) = questions(RULE, "demo-erp", document(1_0000) | {"target": {"blocked": "X"}})
+    assert blocked["reason"] == "the customer's credit is blocked"
+    both = questions(RULE, "demo-erp", document(1_0000, blocked=True) | {"target": {"blocked": "X"}})
+    assert both == [blocked], "one reason is asked about once"
+    assert questions(RULE, "demo-erp", document(1_0000) | {"target": {"blocked": None}}) == []
+
+
+def test_one_account_is_one_person() -> None:
+    asked = [{"reason": "large", "people": 2}]
+
+    def yes(who: str, account: str) -> dict[str, Any]:
+        return {"who": who, "account": account, "what": "approve", "reasons": [{"reason": "large"}]}
+
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("bob", "ada")])) == asked
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("ada", "bob")])) == asked
+    assert open_questions(asked, work(decisions=[yes("ada", "ada"), yes("bob", "bob")])) == []
+
+
+def test_who_decides_and_by_whose_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert deciding(None, "ada", []) == ("ada", "ada")
+    assert deciding("bob", "ada", []) == ("bob", "ada")
+    assert deciding("bob", "desk", ["ada", "bob"]) == ("bob", "bob")
+    with pytest.raises(ConfigError, match="'eve' is none of those"):
+        deciding("eve", "desk", ["ada", "bob"])
+    monkeypatch.setenv("LOGNAME", "eve")
+    monkeypatch.setenv("USER", "eve")
+    assert who() != "eve", "the environment says what it likes"
 
 
 def test_a_half_written_document_waits() -> None:
@@ -413,6 +473,32 @@ def test_values_take_the_form_that_the_target_wants() -> None:
     assert form("missing", default="x") == "x"
 
 
+@pytest.mark.parametrize(
+    ("entity", "field", "canonical", "shown", "also"),
+    [
+        ("product", "list_price", 12_3500, "12.35", [12.35, "12.3500", Decimal("12.35")]),
+        ("product", "available", -1, "-0.000001", ["-0.0000010"]),
+        ("sales_order", "promised_date", 20_416, "2025-11-24", ["2025-11-24T00:00:00"]),
+        ("product", "created_at", 1_763_999_999_000_000, "2025-11-24T15:59:59+00:00", ["2025-11-24T16:59:59+01:00", "2025-11-24T15:59:59Z"]),
+        ("product", "active", True, True, []),
+        ("product", "name", "7", "7", []),
+    ],
+)  # fmt: skip
+def test_canonical_values_go_out_as_people_write_them_and_come_back(
+    entity: str, field: str, canonical: Any, shown: Any, also: list[Any]
+) -> None:
+    kind = kind_of(entity, field)
+    out = outward(kind, canonical)
+    assert (format(out.normalize(), "f") if isinstance(out, Decimal) else plain(out)) == shown
+    assert [inward(kind, one) for one in [out, shown, *also]] == [canonical] * (2 + len(also))
+
+
+def test_what_has_no_canonical_form_equals_nothing() -> None:
+    assert inward(kind_of("product", "list_price"), "12.34567") == "12.34567"
+    assert inward(kind_of("product", "list_price"), "on request") == "on request"
+    assert inward(kind_of("sales_order", "promised_date"), "soon") == "soon"
+
+
 def test_durations() -> None:
     assert duration("90 s") == timedelta(seconds=90)
     with pytest.raises(ValueError, match="no duration"):
@@ -443,6 +529,7 @@ def test_a_wrong_file_names_itself_and_the_field(tmp_path: Path) -> None:
 def test_secrets_are_no_yaml(tmp_path: Path) -> None:
     folder = tmp_path / "demo-erp"
     folder.mkdir()
+    (tmp_path / "demo-crm").mkdir()
     (folder / "writeback.yaml").write_text(
         (CONNECTORS / "demo-erp" / "writeback.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )

@@ -1,0 +1,113 @@
+"""What a rule names is looked at when it is loaded: all that is wrong, with what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streams.errors import ConfigError
+from streams.writeback.rules import HttpAction, load_rules
+
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+SQL = {"adapter": "sql", "host": "h", "dbname": "d", "user": "u"}
+HTTP = {"adapter": "http", "base_url": "http://h"}
+STEPS = {"steps": [{"name": "order", "sql": "SELECT %(net)s AS id"}]}
+SEND = {"send": {"path": "/o", "json": {"net": "$net"}}}
+WON: dict[str, Any] = {"entity": "opportunity", "becomes": {"stage": "won"}}
+NET = {"net": {"from": "record.amount", "as": "money"}}
+
+
+def wrong(folder: Path, target: dict[str, Any], **rule: Any) -> list[str]:
+    """What loading says of a rule `r` in a system `shop`."""
+    shop = folder / "shop"
+    shop.mkdir(exist_ok=True)
+    file = shop / "writeback.yaml"
+    file.write_text(yaml.safe_dump({"system": "shop", "target": target, "rules": {"r": rule}}), encoding="utf-8")
+    try:
+        load_rules(folder, ["shop"])
+    except ConfigError as error:
+        told = str(error)
+        assert told.startswith(f"{file}: ")
+        return told.removeprefix(f"{file}: ").split("; rules.")
+    return []
+
+
+def test_what_is_right_loads(tmp_path: Path) -> None:
+    assert load_rules(CONNECTORS, ["demo-crm", "demo-erp"])
+    assert wrong(tmp_path, SQL, **WON, params=NET, sql=STEPS) == []
+    assert wrong(tmp_path, HTTP, **WON, params=NET, http=SEND) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"params": {"net": {"from": "record.amnount", "as": "money"}}}, "params.net: record.amnount: opportunity has no field 'amnount'; did you mean 'amount'?"),
+        ({"params": {"net": "customer.name"}}, "after the name of a record comes `record`, `keys` or `said`"),
+        ({"params": {"net": "custommer.record.name"}}, "did you mean 'customer'?"),
+        ({"params": {"net": "keys.shopp"}}, "params.net: keys.shopp: there is no system 'shopp'; did you mean 'shop'?"),
+        ({"params": {"net": "given.order.id"}}, "only a rule with `after`"),
+        ({"params": {"net": "record.amount"}}, "params.net: record.amount is a decimal, kept as a whole number: say `as`, one of money, cents, rate"),
+        ({"params": {"net": {"from": "record.amount", "as": "qty"}}}, "record.amount is a decimal of 4 digits, not `as: qty`"),
+        ({"params": {"net": {"from": "record.won_at", "as": "date"}}}, "record.won_at is a timestamp, not `as: date`; one of timestamp, local_time"),
+        ({"lines": {"sku": "product.record.skuu"}}, "lines.sku: product.record.skuu: product has no field 'skuu'; did you mean 'sku'?"),
+        ({"becomes": {"stage": "Won"}}, "becomes.stage: it is never 'Won'; did you mean 'won'?"),
+        ({"unless": ["salesorder"]}, "unless: aggregate order_flow has no entity 'salesorder'; did you mean 'sales_order'?"),
+        ({"unless": ["customer"]}, "unless: aggregate order_flow has no entity 'customer'"),
+        ({"approval": [{"reason": "x", "when": {"customer.record.blocked": True}}]}, "approval.0.when: customer.record.blocked: customer has no field"),
+        ({"approval": [{"reason": "x", "when": {"target.blocked": True}}]}, "the rule does not say `now`"),
+        ({"approval": [{"reason": "x", "over": 5, "amount": "ammount"}]}, "approval.0.amount: opportunity has no amount 'ammount'; did you mean 'amount'?"),
+        ({"ready": {"header": "net"}, "lines": {"no": "line.line_no"}}, "ready.header: opportunity has no amount 'net'"),
+        ({"sql": {"steps": [{"name": "o", "sql": "SELECT %(nett)s"}]}}, "sql.steps.o.sql: there is no parameter 'nett'; did you mean 'net'?"),
+        ({"sql": {"steps": [{"name": "o", "sql": "SELECT %(customer.id)s"}]}}, "sql.steps.o.sql: there is no parameter 'customer.id'"),
+        ({"sql": {"steps": [{"name": "o", "sql": "SELECT 'x' LIKE 'a%'"}]}}, "a percent sign is written %%"),
+        ({"sql": STEPS | {"lock": "nothing"}}, "sql.lock: there is no parameter 'nothing'"),
+        ({"sql": STEPS | {"read_back": {"sql": "SELECT 1 AS net", "compare": ["nothere"]}}}, "sql.read_back.compare: there is no parameter 'nothere'"),
+        ({"sql": STEPS | {"read_back": {"sql": "SELECT 1 AS x WHERE %(net)s > 0", "compare": ["net"]}}}, "sql.read_back.sql returns no column 'net'"),
+        ({"by_hand": {"entity": "sales_order", "values": {"net_amount": "record.name"}}}, "record.name is a text, sales_order.net_amount is a decimal"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_what_would_be_right(tmp_path: Path, rule: dict[str, Any], said: str) -> None:
+    (told,) = wrong(tmp_path, SQL, **(WON | {"params": NET, "sql": STEPS} | rule))
+    assert said in told
+
+
+VALUES: dict[str, Any] = {"entity": "product", "values": {"list_price": {"from": "record.list_price", "as": "cents"}}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"http": {"send": {"path": "/p/$subjekt"}}}, "http.send: there is no parameter 'subjekt'; did you mean 'subject'?"),
+        ({"http": {"send": {"path": "/p", "json": [{"x": "a $text:prise"}]}}}, "http.send: there is no parameter 'prise'"),
+        ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p/$order.id"}, "compare": {"price": "list_price"}}}, "http.read_back: there is no parameter 'order.id'"),
+        ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p"}, "compare": {"price": "prise"}}}, "http.compare: there is no parameter 'prise'"),
+        ({"http": {"send": {"path": "/p"}, "compare": {"price": "list_price"}}}, "http.compare: goes with `read` or `read_back`"),
+        ({"http": {"send": {"path": "/p"}, "read": {"path": "/p"}, "compare": {"a": "key"}}}, "`compare` says no path for list_price"),
+        ({"values": {"lst_price": "record.list_price"}}, "values: product has no field 'lst_price'; did you mean 'list_price'?"),
+        ({"values": {"list_price": {"from": "record.list_price", "as": "money"}}}, "values.list_price: stays in canonical form"),
+        ({"values": {"list_price": "record.available"}}, "record.available is a decimal of 6 digits, product.list_price is a decimal of 4 digits"),
+        ({"skip_when": {"price": None}}, "skip_when: `values` has no 'price'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_over_http_is_told(tmp_path: Path, rule: dict[str, Any], said: str) -> None:
+    (told,) = wrong(tmp_path, HTTP, **(VALUES | {"http": {"send": {"path": "/p"}}} | rule))
+    assert said in told
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    params = {"net": {"from": "record.amnount", "as": "money"}, "other": "record.nam"}
+    told = wrong(tmp_path, SQL, **WON, unless=["salesorder"], params=params, sql=STEPS | {"lock": "x"})
+    assert [one.split(":")[0].removeprefix("rules.") for one in told] == [
+        "r.unless",
+        "r.params.net",
+        "r.params.other",
+        "r.sql.lock",
+    ]
+
+
+def test_an_idempotency_header_is_for_targets_that_honour_one() -> None:
+    action = HttpAction.model_validate(SEND)
+    assert action.idempotency_header is None and not action.can_tell
