@@ -21,8 +21,8 @@ SELECT source_id::text, target::text FROM chain;
 SELECT source_id::text, target::text, generation FROM identity WHERE same AND generation > %s ORDER BY generation;
 
 -- name: homes
--- The aggregates in which these entities live.
-SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
+-- The aggregates in which these entities live, and how often their rows were written.
+SELECT id::text, aggregate_id::text, revision FROM entity WHERE id = ANY(%s::uuid[]);
 
 -- name: whereabouts
 -- Where each of these ids lives, as far as that is known: what it was linked to goes before the aggregate of its row.

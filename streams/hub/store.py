@@ -31,9 +31,24 @@ REFRESHES_AT_ONCE = 1000
 class Stale(OpshubError):
     """Rows are not as they were read: another writer had them, or they live in another aggregate."""
 
-    def __init__(self, ids: set[str]) -> None:
-        super().__init__(f"{len(ids)} rows changed under us")
-        self.ids = ids
+    def __init__(self, refused: list[tuple[EntityState, str]]) -> None:
+        """`refused`: the rows that were not written, each with the aggregate in which it was to be."""
+        super().__init__(f"{len(refused)} rows changed under us")
+        self._refused = refused
+
+    @property
+    def ids(self) -> list[str]:
+        return [entity.id for entity, _ in self._refused]
+
+    def other_writer(self, found: dict[str, tuple[str, int]]) -> bool:
+        """Whether somebody else writes our aggregates. `found`: id → (aggregate, revision) of the rows that are there.
+
+        A row that was read before is another now, or one that was not there was made for the same aggregate. One that came from
+        another aggregate was written there before.
+        """
+        return any(
+            entity.revision > 1 or found.get(entity.id) == (aggregate_id, 1) for entity, aggregate_id in self._refused
+        )
 
 
 class Claims(msgspec.Struct):
@@ -216,7 +231,7 @@ class HubStore:
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
-                    raise Stale({entity.id for entity, _, _ in entities} - written)
+                    raise Stale([(entity, at) for entity, at, _ in entities if entity.id not in written])
                 if released:
                     # A statement of its own: it sees who logged a claim while the release waited for them.
                     entities_keys = [list(column) for column in zip(*released, strict=True)]

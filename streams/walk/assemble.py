@@ -7,7 +7,8 @@
     (5) commit the offsets                                                  }
 
 A crash between (3) and (4) loses nothing: the same changes come again, are known to the position, and emit again what the hub
-holds. A worker that was given up for dead can write no row that another has written since (3), and emits nothing (4, 5: the lane).
+holds. A worker that was given up for dead can write no row that another has written since (3), and emits nothing (4, 5: the lane). One
+that finds such a row drops its batch and joins again: read anew, its changes could raise versions of which nobody would be told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
-from streams.errors import DecodeError, EncodeError, RetryLater
+from streams.errors import DecodeError, EncodeError, Fenced, RetryLater
 from streams.hub.store import Circle, HubStore, NewlySame, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model import limits
@@ -224,8 +225,11 @@ class Assemble:
                 told = as_logged([*logged.values(), *saved.disputed], saved.logged) + settling.repeated
             except Stale as stale:
                 self._drop(groups)
-                homes = dict(await self._store.rows("homes", list(stale.ids)))
-                foreign.update(homes)
+                found = {row[0]: (row[1], row[2]) for row in await self._store.rows("homes", stale.ids)}
+                if stale.other_writer(found):
+                    # It would be told what that writer has told already, and could tell nobody what it wrote.
+                    raise Fenced("another worker wrote what is written here") from stale
+                foreign.update({one: home for one, (home, _) in found.items()})
                 self.counts["stale"] += 1
                 continue
             except Circle as circle:

@@ -1,0 +1,85 @@
+"""A worker that stood still, and was given up for dead, writes nothing of what another took over: on a real hub, without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from streams.errors import Fenced
+from streams.model.change import Change
+from streams.model.ids import source_id
+from streams.resolve.rules import Ownership
+from streams.stack.native import NativeStack
+from tests.writers import Sent, Writers, customer, hub_of_its_own
+
+
+@pytest_asyncio.fixture
+async def writers(stack: NativeStack) -> AsyncIterator[Writers]:
+    made = Writers(hub_of_its_own(stack, "taken_over"), Ownership())
+    yield made
+    await made.close()
+
+
+def rows(writers: Writers, entity_id: str) -> Any:
+    with psycopg.connect(writers.stores[0]._dsn) as hub:
+        return hub.execute("SELECT version, revision, record FROM entity WHERE id = %s", [entity_id]).fetchall()
+
+
+def sent(change: Change, aggregate: str, kind: str = "order_flow") -> Sent:
+    return Sent(f"changes.{kind}", aggregate, change)
+
+
+def said(entity: str, key: str, at: int, parent: str | None = None, **fields: Any) -> Change:
+    return Change(
+        "change", entity, source_id("erp", entity, key), "erp", key, "u", 0, at, 0, at, parent=parent, fields=fields
+    )
+
+
+async def test_what_another_wrote_meanwhile_is_not_written_again(writers: Writers) -> None:
+    before, after = writers.assembles
+    old = customer("erp", "1", 1, name="Ada")
+    new = customer("erp", "1", 2, name="Ada Ltd")
+    await before.step([sent(old, old.id, "customer")])
+    await after.step([sent(new, old.id, "customer")])
+    told = rows(writers, old.id)
+    with pytest.raises(Fenced):
+        await before.step([sent(new, old.id, "customer")])
+    assert rows(writers, old.id) == told
+    before.forget()  # it joined again, and was given the partition back
+    await before.step([sent(new, old.id, "customer")])
+    assert writers.record(old.id) == (told[0][0], writers.record(old.id)[1])
+    assert writers.record(old.id)[1]["name"] == "Ada Ltd"  # type: ignore[index]
+
+
+async def test_a_document_that_another_told_with_its_lines_gets_no_version_that_nobody_is_told_of(
+    writers: Writers,
+) -> None:
+    before, after = writers.assembles
+    order = source_id("erp", "sales_order", "S")
+    batch = [
+        sent(said("sales_order", "S", 1, number="SO-1"), order),
+        sent(said("sales_order_line", "L", 2, order, line_no=1, net_amount=10_0000), order),
+        sent(Change("refresh", "", order, target=order), order),
+    ]
+    await after.step(batch)
+    told = rows(writers, order)
+    # It had nothing of this in memory when it stood still, so all of its rows are new to it, and then are there.
+    slow = before._states
+
+    async def as_it_was(groups: Any) -> Any:
+        states = await slow(groups)
+        if not came_back:
+            came_back.append(True)
+            for state in states.values():
+                state.members.clear()
+        return states
+
+    came_back: list[bool] = []
+    before._states = as_it_was  # type: ignore[method-assign]
+    with pytest.raises(Fenced):
+        await before.step(batch)
+    assert rows(writers, order) == told
