@@ -9,7 +9,7 @@ from streams.model.entities import ENTITIES
 from streams.writeback.failures import NotYet, Refused
 from streams.writeback.plan import desired, holds, said_of
 from streams.writeback.rules import Rule
-from streams.writeback.values import value_of
+from streams.writeback.values import Value, value_of
 from streams.writeback.work import Job, Work
 
 
@@ -70,7 +70,16 @@ def no_more(rule: Rule, document: dict[str, Any]) -> str | None:
 
 
 def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:
-    """Raises NotYet while the lines do not make up the header: they come on other partitions, and people write a document in pieces."""
+    """Raises NotYet while what it refers to, of which the rule has values, is not in the hub, or the lines do not make up the header: they
+    come on other partitions, and people write a document in pieces.
+    """
+    for one, values in ((document, rule.params), *((line, rule.lines) for line in document["lines"])):
+        for name in _roots(values or {}):
+            if name not in one and one["record"].get(f"{name}_id"):
+                raise NotYet(
+                    f"the hub does not have its {name} {one['record'][f'{name}_id']} yet",
+                    ask=f"its {name} is not in the hub: write it all the same?",
+                )
     ready = rule.ready
     if ready is None:
         return
@@ -84,6 +93,11 @@ def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:
     said = "nothing" if header is None else _plain(header, scale)
     message = f"{len(lines)} lines make {_plain(total, scale)}, the header says {said}"
     raise NotYet(message, ask=f"the document is not whole: {message}")
+
+
+def _roots(values: dict[str, Value]) -> set[str]:
+    """What the paths of these begin with."""
+    return {one.path.partition(".")[0] for one in values.values() if one.path is not None}
 
 
 def _plain(unscaled: int, scale: int) -> str:

@@ -432,6 +432,20 @@ def test_who_decides_and_by_whose_account(monkeypatch: pytest.MonkeyPatch) -> No
     assert who() != "eve", "the environment says what it likes"
 
 
+def test_a_document_waits_for_what_it_refers_to() -> None:
+    told = document(100_0000, lines=(100_0000,))
+    told["record"]["customer_id"] = told["lines"][0]["record"]["product_id"] = "an id"
+    told["lines"][0]["product"] = told["customer"]
+    check_whole(work(), RULE, told)
+    customer = told.pop("customer")
+    with pytest.raises(NotYet, match="the hub does not have its customer an id yet"):
+        check_whole(work(), RULE, told)
+    told["customer"] = customer
+    del told["lines"][0]["product"]
+    with pytest.raises(NotYet, match="the hub does not have its product an id yet"):
+        check_whole(work(), RULE, told)
+
+
 def test_a_half_written_document_waits() -> None:
     check_whole(work(), RULE, document(100_0000, lines=(60_0000, 40_0000)))
     check_whole(work(), RULE, document(100_0000, lines=(60_0000, 40_0100)))
