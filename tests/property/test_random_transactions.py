@@ -20,18 +20,20 @@ from tests.conftest import Pipeline, stack_settings
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=40
 )
+NAME = TEXT.filter(lambda text: any(letter.isalnum() for letter in text))
+"""One that is left of when it is cleansed: a record that must have a name is rejected without."""
 MONEY = st.decimals(min_value=0, max_value=99_999, places=2)
 
 STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
-    "new account": ("CRM", "INSERT INTO account (name, notes) VALUES (%s, repeat(%s, 3000))", (TEXT, TEXT)),
-    "rename account": ("CRM", "UPDATE account SET name = %s WHERE id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT, TEXT)),
+    "new account": ("CRM", "INSERT INTO account (name, notes) VALUES (%s, repeat(%s, 3000))", (NAME, TEXT)),
+    "rename account": ("CRM", "UPDATE account SET name = %s WHERE id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1)", (NAME, TEXT)),
     "soft delete account": ("CRM", "UPDATE account SET is_deleted = NOT is_deleted WHERE id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
     "new contact": ("CRM", "INSERT INTO contact (account_id, last_name) SELECT id, %s FROM account ORDER BY md5(id::text || %s) LIMIT 1", (TEXT, TEXT)),
     "move contact": ("CRM", "UPDATE contact SET account_id = (SELECT id FROM account ORDER BY md5(id::text || %s) LIMIT 1) WHERE id = (SELECT id FROM contact ORDER BY id LIMIT 1)", (TEXT,)),
     "delete contact": ("CRM", "DELETE FROM contact WHERE id = (SELECT id FROM contact ORDER BY md5(id::text || %s) LIMIT 1)", (TEXT,)),
     "new opportunity": ("CRM", "INSERT INTO opportunity (account_id, name, amount) SELECT id, %s, %s FROM account ORDER BY id LIMIT 1", (TEXT, MONEY)),
     "win opportunities": ("CRM", "UPDATE opportunity SET stage = 'Closed Won', won_at = now() WHERE md5(id::text || %s) < '8'", (TEXT,)),
-    "new customer": ("ERP", "INSERT INTO erp.cust (name1, cred_lim) VALUES (%s, %s)", (TEXT, MONEY)),
+    "new customer": ("ERP", "INSERT INTO erp.cust (name1, cred_lim) VALUES (%s, %s)", (NAME, MONEY)),
     "new orders": ("ERP", "INSERT INTO erp.so_head (cust_id, memo) SELECT id, %s FROM erp.cust ORDER BY md5(id::text || %s) LIMIT 3", (TEXT, TEXT)),
     "new lines": ("ERP", "INSERT INTO erp.so_line (so_id, pos, item_id, qty, price) SELECT id, 10, 1, 2, %s FROM erp.so_head ORDER BY md5(id::text || %s) LIMIT 4", (MONEY, TEXT)),
     "delete lines": ("ERP", "DELETE FROM erp.so_line WHERE id IN (SELECT id FROM erp.so_line ORDER BY md5(id::text || %s) LIMIT 2)", (TEXT,)),
@@ -92,3 +94,14 @@ def test_the_hub_says_what_the_databases_say(running: Any, work: list[list[tuple
     verdict = running.verify()
     assert verdict.holds, verdict.examples
     assert verdict.source_rows > 0
+
+
+def test_a_rejected_row_is_not_gone(running: Any) -> None:
+    """A name of blanks is rejected; what the hub knew of the account before is neither lost nor wrong."""
+    with running.connect("CRM") as crm:
+        crm.execute("INSERT INTO account (name) VALUES ('Short Lived')")
+        running.drain()
+        crm.execute("UPDATE account SET name = E'\\u0085' WHERE name = 'Short Lived'")
+    running.drain()
+    verdict = running.verify()
+    assert (verdict.holds, verdict.rejected) == (True, 1), verdict.examples
