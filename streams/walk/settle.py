@@ -218,10 +218,13 @@ class Settling:
             return
         if target is None or target == state.id:
             return
+        same = change.same_as is not None
         if state.forward == target:
             self._doubted(state, target)
+            if same and state.id in self.doubtful:
+                # Nor what refers to it: once more, the same link changes nothing, and finds them.
+                self._links[state.id] = {"source_id": state.id, "target": target, "same": True}
             return
-        same = change.same_as is not None
         if same and (state.id in self.refused or self._links.get(target, {}).get("same")):
             return
         if change.system == PEOPLE and same and state.forward is not None:

@@ -83,3 +83,20 @@ async def test_a_document_that_another_told_with_its_lines_gets_no_version_that_
     with pytest.raises(Fenced):
         await before.step(batch)
     assert rows(writers, order) == told
+
+
+async def test_what_refers_to_a_linked_customer_is_told_though_its_writer_died_before_it_told_anybody(
+    writers: Writers,
+) -> None:
+    dies, follows = writers.assembles
+    crm, erp = customer("crm", "A", 1, name="Ada"), customer("erp", "9", 2, name="Ada", tax_id=None)
+    order = said("sales_order", "R", 3, number="SO-9", customer_id=erp.id)
+    for change, kind in ((crm, "customer"), (erp, "customer"), (order, "order_flow")):
+        await dies.step([sent(change, change.id, kind)])
+    link = sent(Change("link", "customer", erp.id, same_as=crm.id, target=crm.id), erp.id, "customer")
+
+    def refreshed(outputs: Any) -> set[str]:
+        return {one.key.decode() for one in outputs if one.topic == "changes.order_flow"}
+
+    assert order.id in refreshed((await dies.step([link]))[0])  # in the hub, and then it was killed
+    assert order.id in refreshed((await follows.step([link]))[0])
