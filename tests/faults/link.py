@@ -42,6 +42,7 @@ class Link:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def cut(self) -> None:
         """Every connection that is open now breaks, in the middle of whatever it carries."""
