@@ -109,9 +109,9 @@ def _balance(settings: Settings, systems: list[System], verdict: Verdict) -> Non
                 since, upto, parts, aside = counted.get((topic, partition), (low, low, 0, 0))
                 held = kept.get((topic, partition), 0)
                 surplus, unread = parts - (upto - since), max(0, high - max(upto, low))
-                # The marker of a transaction has an offset, too, and is no record.
+                # The marker of a transaction has an offset, too, and is no record. What is past the end of the topic is none.
                 if surplus < 0:
-                    surplus += _without_record(settings, topic, partition, max(since, low), upto)
+                    surplus += _without_record(settings, topic, partition, max(since, low), min(upto, high))
                 if unread:
                     unread -= _without_record(settings, topic, partition, max(upto, low), high)
                 if unread or surplus or aside != held:
