@@ -16,11 +16,13 @@ _certificates = cache(httpx.create_ssl_context)
 """Read once: the certificates of all authorities take longer to read than Connect to answer, and the guard asks often."""
 
 
-def _call(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
+def _call(settings: Settings, method: str, path: str, timeout: float = 60.0, **options: Any) -> httpx.Response:
     deadline = time.monotonic() + 60
     while True:
         try:
-            response = httpx.request(method, settings.connect + path, timeout=60, verify=_certificates(), **options)
+            response = httpx.request(
+                method, settings.connect + path, timeout=timeout, verify=_certificates(), **options
+            )
         except httpx.HTTPError as error:
             raise EnvironmentFault(
                 f"Kafka Connect does not answer at {settings.connect}: {error}",
@@ -83,9 +85,9 @@ def resume(settings: Settings, name: str) -> None:
     _call(settings, "PUT", f"/connectors/{name}/resume").raise_for_status()
 
 
-def status(settings: Settings, name: str) -> tuple[str, str]:
+def status(settings: Settings, name: str, timeout: float = 60.0) -> tuple[str, str]:
     """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the trace."""
-    response = _call(settings, "GET", f"/connectors/{name}/status")
+    response = _call(settings, "GET", f"/connectors/{name}/status", timeout)
     if response.status_code == 404:
         return "MISSING", ""
     told = response.json()

@@ -33,6 +33,9 @@ _MISSED = re.compile(
     r"|can no longer (?:access|get changes from) replication slot"
 )
 
+ANSWERS_WITHIN = 10.0
+"""Seconds for Connect to say how a connector is: while it takes connections and says nothing, nothing else is looked at."""
+
 
 class Seen(msgspec.Struct, frozen=True):
     """What tells one source from another."""
@@ -149,7 +152,7 @@ def _is_silent(connection: psycopg.Connection[Any], slot: str) -> bool:
 def _connector(settings: Settings, system: System, *, is_silent: bool) -> list[Finding]:
     name = system.source["name"]
     try:
-        state, cause = connectors.status(settings, name)
+        state, cause = connectors.status(settings, name, ANSWERS_WITHIN)
     except EnvironmentFault as error:
         return [Finding("connect-away", name, str(error), error.remedy)]
     if state == "MISSING":
