@@ -23,6 +23,7 @@ from streams.provision.topics import change_topics, offsets
 from streams.repair.account import committed
 from streams.repair.capture_guard import begin_epoch, restart_failed
 from streams.simulator.setup import dsn_of, setup_demo
+from streams.stack import processes
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
@@ -118,6 +119,11 @@ class Field:
             run, env=given, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
         )
         log.close()
+        # For the stack's watchdog, which ends it when the tests are ended.
+        pid = self._workers[name].pid
+        processes.write_record(
+            self.settings.state_dir / "run", processes.Record(f"field-{name}", pid, processes.identity(pid) or "")
+        )
 
     def send(self, name: str, number: signal.Signals) -> None:
         self._workers[name].send_signal(number)
