@@ -6,7 +6,13 @@ gone for two hours: rows that a successor must write, and the right to watch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import psycopg
+
+from streams.errors import EnvironmentFault
 
 LIVELY: dict[str, Any] = {
     "connect_timeout": 5,
@@ -25,3 +31,17 @@ MORTAL = (
     "SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000"
 )
 """What it asks of the server's side, said first in a session that holds locks."""
+
+
+@contextmanager
+def asking(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session in which people's questions are answered. Raises EnvironmentFault while the hub is away, or has no tables yet."""
+    try:
+        with psycopg.connect(dsn, **LIVELY) as connection:
+            yield connection
+    except psycopg.errors.UndefinedTable as error:
+        raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
+    except psycopg.OperationalError as error:
+        raise EnvironmentFault(
+            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
+        ) from error

@@ -14,8 +14,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from streams.errors import EnvironmentFault
-from streams.hub.session import LIVELY
+from streams.hub.session import asking
 from streams.repair.dlq import OPEN
 from streams.settings import Settings
 
@@ -74,22 +73,15 @@ def accounting(settings: Settings) -> dict[str, Any]:
         read = committed(settings, f"{settings.app_id}-ingest")
     except (KafkaException, TimeoutError):
         read = {}
-    try:
-        with psycopg.connect(settings.hub, **LIVELY) as connection:
-            # One look at both: a letter and its count are written together.
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            rows = connection.execute(
-                "SELECT topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account"
-            ).fetchall()
-            states = connection.execute(
-                "SELECT topic LIKE 'raw.%', came_as, state, count(*), count(DISTINCT (topic, key)) FROM dead_letter GROUP BY 1, 2, 3"
-            ).fetchall()
-    except psycopg.errors.UndefinedTable as error:
-        raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
-    except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
-        ) from error
+    with asking(settings.hub) as connection:
+        # One look at both: a letter and its count are written together.
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        rows = connection.execute(
+            "SELECT topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account"
+        ).fetchall()
+        states = connection.execute(
+            "SELECT topic LIKE 'raw.%', came_as, state, count(*), count(DISTINCT (topic, key)) FROM dead_letter GROUP BY 1, 2, 3"
+        ).fetchall()
     told = balance({(topic, partition): tuple(counts) for topic, partition, *counts in rows}, read)
     raw = [(came, state, count) for is_raw, came, state, count, _ in states if is_raw]
     stored = {came: sum(count for one, _, count in raw if one == came) for came in ("dead", "parked")}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 from confluent_kafka import KafkaException
 
 from streams.errors import EnvironmentFault
+from streams.hub.session import asking
 from streams.provision import connectors
 from streams.provision.systems import System, load_systems
 from streams.provision.topics import offsets
@@ -68,20 +68,13 @@ def _amiss(system: System, state: str, cause: str, taken: int, waits: int, witho
 def _counted(settings: Settings, topics: list[str]) -> dict[str, dict[int, tuple[int, ...]]]:
     """topic → partition → (offset that comes next, counts)."""
     found: dict[str, dict[int, tuple[int, ...]]] = {}
-    try:
-        with psycopg.connect(settings.hub, connect_timeout=5) as connection:
-            for topic, partition, *numbers in connection.execute(
-                "SELECT topic, partition, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account "
-                "WHERE topic = ANY(%s)",
-                [topics],
-            ):
-                found.setdefault(topic, {})[partition] = tuple(numbers)
-    except psycopg.errors.UndefinedTable as error:
-        raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
-    except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
-        ) from error
+    with asking(settings.hub) as connection:
+        for topic, partition, *numbers in connection.execute(
+            "SELECT topic, partition, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account "
+            "WHERE topic = ANY(%s)",
+            [topics],
+        ):
+            found.setdefault(topic, {})[partition] = tuple(numbers)
     return found
 
 
