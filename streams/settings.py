@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     worker_name: str = Field(
         default="w0", description="unique and stable for each worker; a second of the same name fences the first"
     )
-    batch_size: int = Field(default=4000, ge=1, description="most records that one poll hands over")
+    batch_size: int = Field(default=10_000, ge=1, description="most records that one poll hands over")
     session_timeout_ms: int = Field(
         default=6000, description="silence after which Kafka gives a worker's partitions away"
     )

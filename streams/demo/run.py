@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -124,7 +125,13 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
         )
         identity = check_identity(settings.hub, dsn_of(env, "DEMO_ERP", "APP"), company.journal.facts)
         told = _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
-        told["lag"] = {"max": max(lags), "last": lags[-1]}
+        half = len(lags) // 2
+        told["lag"] = {
+            "max": max(lags),
+            "first_half": round(median(lags[:half] or lags)),
+            "second_half": round(median(lags[half:])),
+            "last": lags[-1],
+        }
         told["identity"] = msgspec.to_builtins(identity) | {"holds": identity.holds}
         written = check_writeback(
             settings.hub, dsn_of(env, "DEMO_CRM", "APP"), dsn_of(env, "DEMO_ERP", "APP"), company.journal.facts, worker_stats(settings)

@@ -24,6 +24,9 @@ _encode = msgspec.json.Encoder().encode
 
 SQL = queries()
 
+PART = 500
+"""Entities in one statement: the hub works on one part while the next is made."""
+
 REFRESHES_AT_ONCE = 1000
 """Aggregates that a batch which links records tells by itself to read themselves again; see streams/walk/refreshing.py."""
 
@@ -176,10 +179,12 @@ class HubStore:
                     if same_links:
                         same = [link for link in links if link["same"]]
                         closing = await connection.execute(SQL["circles"], [_encode(same)])
-                    if entities:
-                        upsert = await connection.execute(
-                            SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities])]
+                    upserts = [
+                        await connection.execute(
+                            SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities[at : at + PART]])]
                         )
+                        for at in range(0, len(entities), PART)
+                    ]
                     if links:
                         await connection.execute(SQL["upsert_identity"], [_encode(links)])
                     if same_links:
@@ -215,8 +220,7 @@ class HubStore:
                     if due:
                         await connection.execute(SQL["mark_due"], _columns(due))
                     learnt = await news.fetchall()
-                    if entities:
-                        written = {row[0] for row in await upsert.fetchall()}
+                    written = {row[0] for upsert in upserts for row in await upsert.fetchall()}
                     if same_links:
                         circles = {row[0] for row in await closing.fetchall()}
                         referring = await refer.fetchall()
@@ -301,11 +305,14 @@ def entity_of_row(row: Any) -> EntityState:
 
 def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
     contributions: Any = entity.contributions
-    product_ref = next((ref for said in contributions.values() if (ref := (said.fields or {}).get("product_id"))), None)
-    if len(contributions) == 1:
-        ((source, said),) = contributions.items()
-        if said.fields is not None and (said.fields is entity.record or said.fields == entity.record):
-            contributions = {source: msgspec.structs.replace(said, fields=None)}
+    product_ref = None
+    for source, said in contributions.items():
+        fields = said.fields
+        if fields is not None:
+            product_ref = product_ref or fields.get("product_id")
+            if len(contributions) == 1 and (fields is entity.record or fields == entity.record):
+                contributions = {source: msgspec.structs.replace(said, fields=None)}
+                break
     return {
         "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
         "merged_into": entity.merged_into, "customer_ref": customer_ref, "product_ref": product_ref,

@@ -119,7 +119,7 @@ class Lane:
         bootstrap: str,
         group: str,
         transactional_id: str,
-        batch_size: int = 4000,
+        batch_size: int = 10_000,
         gather: float = 0.0,
         session_timeout_ms: int = 6000,
         transaction_timeout_ms: int = 8_000,

@@ -13,15 +13,16 @@ that finds such a row drops its batch and joins again: read anew, its changes co
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
 from streams.errors import DecodeError, EncodeError, Fenced, RetryLater
-from streams.hub.store import Circle, HubStore, NewlySame, Stale, as_logged
+from streams.hub.store import Circle, HubStore, NewlySame, Saved, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model import limits
 from streams.model.change import Change
@@ -44,6 +45,11 @@ ATTEMPTS = 8
 
 DOUBTED = 20_000
 """Offsets of a partition that was newly assigned in which a worker before may have had its last batch, of which it told nobody."""
+
+AT_ONCE = 100
+"""Records that are encoded before the connection to the hub is looked after."""
+
+Emitted = list[Output | DeadLetter]
 
 Group = tuple[str, list[tuple[Change, Any]]]
 """(kind of the aggregate, its changes with the Kafka record that brought each)."""
@@ -201,7 +207,7 @@ class Assemble:
                 begun = time.monotonic()
                 marked = self._marks.missing(changed, begun)
                 fault_point("assemble.pure")
-                saved = await self._store.save(
+                saving = self._store.save(
                     settling.rows(),
                     settling.links,
                     settling.conflicts,
@@ -216,6 +222,7 @@ class Assemble:
                     turns=settling.turns,
                     due=due_rows(marked),
                 )
+                saved, emitted = await self._meanwhile(saving, settling)
                 self._marks.note(marked, begun)
                 late = self._marks.outlived(changed, time.monotonic())
                 if late:
@@ -253,7 +260,7 @@ class Assemble:
             self.sameness.apply(saved.learnt)
             outputs.extend(Output(*self._conflict_message(conflict, now_us())) for conflict in told)
             self.counts["conflicts"] += len(told)
-            self._done(settling, saved.referring, outputs, dead)
+            self._done(settling, saved.referring, emitted, outputs, dead)
             return
         raise RetryLater(f"rows of {len(groups)} aggregates kept changing under this worker")
 
@@ -284,7 +291,42 @@ class Assemble:
                 await self._store.rows("dead_letter", *letter.row())
                 dead.append(letter)
 
-    def _done(self, settling: Settling, referring: list[Any], outputs: list[Output], dead: list[DeadLetter]) -> None:
+    async def _meanwhile(self, saving: Coroutine[Any, Any, Saved], settling: Settling) -> tuple[Saved, Emitted]:
+        """Encode what is to be emitted while the hub writes; nothing of it counts if that fails."""
+        written = asyncio.ensure_future(saving)
+        try:
+            emitted: Emitted = []
+            for number, (entity, entity_id, version, record, source) in enumerate(settling.emitted()):
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                try:
+                    output = Output(*self._message(entity, entity_id, version, record))
+                    if output.value is not None and len(output.value) > limits.RECORD:
+                        raise EncodeError(
+                            f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {limits.RECORD:,}",
+                            remedy="the hub has it whole; map fewer or shorter columns of it: nothing is cut",
+                        )
+                    emitted.append(output)
+                except Exception as error:
+                    emitted.append(
+                        DeadLetter(
+                            source.topic(), source.partition(), source.offset(), source.key(), source.value(), error
+                        )
+                    )
+            return await written, emitted
+        finally:
+            if not written.done():
+                written.cancel()
+                await asyncio.gather(written, return_exceptions=True)
+
+    def _done(
+        self,
+        settling: Settling,
+        referring: list[Any],
+        emitted: Emitted,
+        outputs: list[Output],
+        dead: list[DeadLetter],
+    ) -> None:
         now = now_us()
         for link in settling.links:
             if link["same"]:
@@ -301,22 +343,11 @@ class Assemble:
             outputs.append(Output(topic, key.encode(), self._encode(change)))
         for topic, key, change in refreshes(referring):
             outputs.append(Output(topic, key.encode(), self._encode(change)))
-        for entity, entity_id, version, record, source in settling.emitted():
-            try:
-                output = Output(*self._message(entity, entity_id, version, record))
-                if output.value is not None and len(output.value) > limits.RECORD:
-                    raise EncodeError(
-                        f"{entity} {entity_id} takes {len(output.value):,} bytes, more than {limits.RECORD:,}",
-                        remedy="the hub has it whole; map fewer or shorter columns of it: nothing is cut",
-                    )
-                outputs.append(output)
-            except Exception as error:
-                self.counts["unencodable"] += 1
-                letter = DeadLetter(
-                    source.topic(), source.partition(), source.offset(), source.key(), source.value(), error
-                )
-                dead.append(letter)
-                self._unstored.append(letter)
+        outputs.extend(one for one in emitted if isinstance(one, Output))
+        letters = [one for one in emitted if isinstance(one, DeadLetter)]
+        self.counts["unencodable"] += len(letters)
+        dead.extend(letters)
+        self._unstored += letters
         dead.extend(settling.dead)
         self.counts.update(settling.counts)
         self.counts["intents"] += len(settling.intents)

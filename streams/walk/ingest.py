@@ -185,9 +185,16 @@ class Ingest:
         taken.accounts = accounts(records, reads, self.upto)
         await self._learn_homes(rows, lookup)
         outputs: list[Output] = []
-        for change, mapped, encoded in rows:
-            for said, value in zip(mapped, encoded, strict=True):
-                self._emit(change, said, value, outputs, taken.linked)
+        every = [
+            (change, said, value)
+            for change, mapped, encoded in rows
+            for said, value in zip(mapped, encoded, strict=True)
+        ]
+        # A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
+        # would be, and from there back; what is said of one record stays in its order.
+        every.sort(key=lambda told: _DEPTH[told[1].entity])
+        for change, said, value in every:
+            self._emit(change, said, value, outputs, taken.linked)
         for sweep in taken.sweeps:
             await self._sweep(sweep, outputs, lookup)
         outputs.extend(letter_output(letter) for letter in taken.letters if letter[8] == "dead")

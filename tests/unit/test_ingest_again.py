@@ -48,3 +48,25 @@ async def test_a_link_is_told_again_until_it_is_committed() -> None:
     step.committed(taken)
     outputs, _ = await step.step([record], nothing)
     assert link not in [(one.key, one.value) for one in outputs]
+
+
+class LinesFirst(Shipments):
+    """Kafka gives no order between topics: here that of the lines was read first."""
+
+    def map(self, change: RowChange) -> list[Mapped]:
+        if change.key == b"line":
+            return [Mapped("shipment_line", "70", source_id("demo-erp", "shipment_line", "70"), {}, parent=SHIPMENT)]
+        return super().map(change)
+
+
+async def test_a_document_goes_before_its_lines_whatever_was_read_first() -> None:
+    records = [
+        SimpleNamespace(
+            topic=lambda: TOPIC, partition=lambda: 0, offset=lambda at=at: at, key=lambda key=key: key, value=lambda: b"{}", headers=lambda: None,
+        )
+        for at, key in enumerate((b"line", b"head", b"line"))
+    ]  # fmt: skip
+    step = Ingest({TOPIC: LinesFirst()}, lambda change: change.entity.encode())  # type: ignore[dict-item]
+    outputs, _ = await step.step(records, nothing)
+    told = [one.value for one in outputs if one.key == ORDER.encode()]
+    assert told == [b"shipment", b"shipment_line", b"shipment_line"]
