@@ -99,7 +99,7 @@ class Account:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 async def test_ten_thousand_merges_in_very_many_customers_stay_consistent(
     stack: NativeStack, request: pytest.FixtureRequest
 ) -> None:
