@@ -17,7 +17,7 @@ from benchmarks.peers import java
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PEERS = (
-    "faust", "quixstreams", "bytewax", "pathway", "kafka-streams", "kafka-streams exactly_once_v2",
+    "faust", "quixstreams", "bytewax", "pathway", "kafka-streams", "kafka-streams exactly_once_v2", "flink", "flink exactly_once",
 )  # fmt: skip
 """Behind a blank stands what the peer is told besides the job."""
 
