@@ -8,7 +8,6 @@ The mapping is the same for all of them (`java-shared`).
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,10 +75,10 @@ def compiled(peer: str) -> list[str]:
         classes.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=classes.parent) as work:
             ecj = [str(JAVA), "-jar", str(next(compiler.glob("ecj-*.jar")))]
-            options = ["-21", "-nowarn", "-encoding", "UTF-8", "-d", work]
+            options = ["-21", "-nowarn", "-encoding", "UTF-8", "-d", f"{work}/classes"]
             path = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")))
             subprocess.run([*ecj, *options, "-cp", path, *sources], check=True)
-            shutil.copytree(work, classes)
+            Path(work, "classes").rename(classes)  # whole or not at all
     return [str(JAVA), "-Xmx1g", *OPTIONS.get(peer, []), "-cp", f"{classes}:{jars}/*", "Peer"]
 
 
