@@ -184,7 +184,9 @@ UPDATE sweep SET swept = swept + 1, next_at = now() + interval '5 seconds' * 4 ^
 WHERE next_at < now() AND swept < 6 RETURNING topic, epoch, major, minor;
 
 -- name: hub_clock
-SELECT extract(epoch FROM clock_timestamp())::float8;
+-- What it says, and by how many seconds something open was made later than that: it was put back by as much, or more.
+SELECT extract(epoch FROM clock_timestamp())::float8, coalesce(extract(epoch FROM greatest((SELECT max(marked) FROM due),
+    (SELECT max(created_at) FROM intent WHERE state IN ('planned', 'approved', 'failed', 'delivering'))) - clock_timestamp()), 0)::float8;
 
 -- name: clock_put_back
 -- The hub's clock was put back by so many seconds: what is to wait until a time that it told before would wait for as much longer. What waits

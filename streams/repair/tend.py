@@ -48,7 +48,7 @@ async def tend(settings: Settings) -> None:
 
 
 class HubClock:
-    """Sees that the hub's clock was put back between two looks, by a clock that never is."""
+    """Sees that the hub's clock was put back: between two looks, by a clock that never is; before them, by what was made in its future."""
 
     def __init__(self, store: HubStore) -> None:
         self._store = store
@@ -56,9 +56,9 @@ class HubClock:
 
     async def look(self) -> float:
         """By how many seconds it was put back; what waits in the hub for a time that it told before waits that much less."""
-        ((told,),) = await self._store.rows("hub_clock")
+        ((told, made_later),) = await self._store.rows("hub_clock")
         before, self._ahead = self._ahead, told - time.monotonic()
-        by = 0.0 if before is None else before - self._ahead
+        by: float = max(made_later, 0.0 if before is None else before - self._ahead)
         if by < PUT_BACK:
             return 0.0
         await self._store.rows("clock_put_back", {"by": by})
