@@ -250,6 +250,12 @@ async def _leave_in_time(settings: Settings, roles: tuple[str, ...]) -> None:
         asyncio.get_running_loop().call_later(STUCK_LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
 
 
+def _end(name: str, crash: BaseException) -> None:
+    """Leave without whatever does not let go; who supervises goes by the exit code."""
+    logger.error("worker %s ends: %s", name, crash)
+    os._exit(getattr(crash, "exit_code", EnvironmentFault.exit_code))
+
+
 def _watch(settings: Settings, stopped: dict[str, str]) -> Watch:
     """What watches the sources whose addresses are known here."""
     env = load_env(settings)
@@ -340,13 +346,14 @@ async def _run(settings: Settings, roles: tuple[str, ...]) -> None:
         watching.cancel()
     if stuck.done():
         logger.error("worker %s leaves, to be started again: %s", settings.worker_name, stuck.result())
-        # What is stuck may not let go: leaving takes a bounded time.
-        loop.call_later(STUCK_LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
         crash = crash or EnvironmentFault(stuck.result(), remedy="the supervisor starts this worker again; see its log")
     stuck.cancel()
+    if delivering is not None and delivering.done() and not delivering.cancelled():
+        crash = crash or delivering.exception()
+    if crash is not None:
+        # What is stuck may not let go, nor may a lane beside the one that crashed, in a call that never comes back.
+        loop.call_later(STUCK_LEAVES_WITHIN, _end, settings.worker_name, crash)
     if delivering is not None:
-        if delivering.done() and not delivering.cancelled():
-            crash = crash or delivering.exception()
         delivering.cancel()
         await asyncio.gather(delivering, return_exceptions=True)
     await app.stop()

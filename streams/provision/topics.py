@@ -15,7 +15,14 @@ from streams.settings import Settings
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)
 
+ANY_TIME = 2**63 - 1
+
 _WIDTH = "max.message.bytes"
+_AHEAD = "message.timestamp.after.max.ms"
+"""How far ahead of the broker's clock a record's time may be (an hour, if nobody says): what is further is refused, and the lane
+waits until the clocks agree. Set after a topic was made: brokers before 3.6 know no such limit, and would not make it.
+"""
+_LEAST = {_WIDTH: limits.TOPIC, _AHEAD: ANY_TIME}
 
 
 def change_topics() -> list[str]:
@@ -48,8 +55,10 @@ def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[
     return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
 
 
-def narrow_topics(settings: Settings, systems: list[System]) -> list[str]:
-    """Those of `wanted_topics` that are there and refuse a record which our workers may produce: a lane could not go on."""
+def narrow_topics(settings: Settings, systems: list[System]) -> dict[str, dict[str, int]]:
+    """Those of `wanted_topics` that are there and refuse a record which our workers may produce, so that a lane could not go on; and by
+    which settings they would take it.
+    """
     admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
     wanted = wanted_topics(systems)
     try:
@@ -61,24 +70,36 @@ def narrow_topics(settings: Settings, systems: list[System]) -> list[str]:
             f"Kafka does not tell how its topics are set: {error.args[0].str()}",
             remedy="the client needs the right DescribeConfigs on them",
         ) from error
-    return sorted(name for name, config in told.items() if int(config[_WIDTH].value) < limits.TOPIC)
+    lacking = {
+        name: {one: least for one, least in _LEAST.items() if one in config and int(config[one].value) < least}
+        for name, config in sorted(told.items())
+    }
+    return {name: wider for name, wider in lacking.items() if wider}
 
 
-def widen_topics(settings: Settings, names: list[str]) -> None:
-    """Let these topics take records of 8 MB."""
-    if not names:
+def widen_topics(settings: Settings, topics: dict[str, dict[str, int]]) -> None:
+    """Let these topics take what `narrow_topics` says that they refuse."""
+    if not topics:
         return
     admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
-    wide = ConfigEntry(_WIDTH, str(limits.TOPIC), incremental_operation=AlterConfigOpType.SET)
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[wide]) for name in names]
+    wider = {
+        name: [ConfigEntry(*one, incremental_operation=AlterConfigOpType.SET) for one in _written(lacking)]
+        for name, lacking in topics.items()
+    }
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=one) for name, one in wider.items()]
     for topic, future in admin.incremental_alter_configs(asked).items():
         try:
             future.result(30)
         except KafkaException as error:
             raise EnvironmentFault(
-                f"Kafka did not let {topic.name} take larger records: {error.args[0].str()}",
-                remedy=f"set {_WIDTH}={limits.TOPIC} on it, or give the client the right AlterConfigs",
+                f"Kafka did not let {topic.name} take all records: {error.args[0].str()}",
+                remedy=f"set {', '.join(map('='.join, _written(topics[topic.name])))} on it, "
+                "or give the client the right AlterConfigs",
             ) from error
+
+
+def _written(config: dict[str, int]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in config.items()]
 
 
 def offsets(settings: Settings, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:

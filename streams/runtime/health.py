@@ -166,8 +166,11 @@ class Health:
                 return f"lane {name} has made no progress for {silent:.0f} s"
             # librdkafka's send_offsets_to_transaction may never come back from an outage (confluentinc/librdkafka #5456).
             commits = 0.0 if lane.committing_since is None else time.monotonic() - lane.committing_since
-            if commits > COMMITS_WITHIN and waits is None:
-                return f"lane {name} has waited for the end of a transaction for {commits:.0f} s"
+            # A lane that said that it waits, and was asked again, may sleep in that: the broker may be back for long.
+            since = lane.asking_since
+            asks = 0.0 if since is None else time.monotonic() - since
+            if asks > COMMITS_WITHIN or (commits > COMMITS_WITHIN and waits is None):
+                return f"lane {name} has waited for the end of a transaction for {max(asks, commits):.0f} s"
             if lane.deaf_for() > (10.0 if ready else self._stuck_after) and waits is None:
                 topic, partition = min(lane.unreached(), default=("", 0))
                 return (

@@ -153,6 +153,8 @@ class Lane:
         """Since when nothing comes although there are partitions that were not reached."""
         self.committing_since: float | None = None
         """Since when a commit is under way."""
+        self.asking_since: float | None = None
+        """Since when the transactional producer was asked for something that it answers, or not, within five seconds."""
         self.waiting: str | None = None
         """Why no broker can be read from, while that is so."""
         self._next_probe = 0.0
@@ -496,6 +498,7 @@ class Lane:
         """
         back: float | None = None
         while True:
+            self.asking_since = time.monotonic()
             try:
                 call(*arguments, 5)
                 return
@@ -512,6 +515,8 @@ class Lane:
                         f"Kafka answers, and {self.name} can not end its transaction: {error.str()}",
                         remedy="nothing, the supervisor starts this worker again",
                     ) from raised
+            finally:
+                self.asking_since = None
 
     def _abort(self, producer: Producer) -> None:
         try:

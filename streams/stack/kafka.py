@@ -15,6 +15,7 @@ from streams.stack.processes import tail
 from streams.stack.server import Server, java, write_config
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # as streams.model.limits.TOPIC
+ANY_TIME = 2**63 - 1  # as streams.provision.topics.ANY_TIME
 
 LOG4J = """\
 status = warn
@@ -118,6 +119,8 @@ class Kafka(Server):
             "delete.topic.enable": "true",
             "message.max.bytes": str(MAX_MESSAGE_BYTES),
             "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
+            # By itself it refuses what comes from more than an hour ahead of its clock: one wrong clock, and nothing flows.
+            "log.message.timestamp.after.max.ms": str(ANY_TIME),
             "offsets.topic.num.partitions": "4",
             "offsets.topic.replication.factor": "1",
             "transaction.state.log.num.partitions": "4",

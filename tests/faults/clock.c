@@ -1,7 +1,9 @@
 /* A clock that jumps: loaded before libc (LD_PRELOAD), it adds the nanoseconds in the file $OPSHUB_TEST_CLOCK to the time of day.
  *
- * What counts from the time of day until a moment (pthread_cond_timedwait) is told the moment by the real clock, since the kernel waits by
- * that: a jump moves what the time is, not how long a second takes. The monotonic clock is left alone, as a step of NTP leaves it.
+ * What counts from the time of day until a moment (pthread_cond_timedwait; cnd_timedwait, by which librdkafka waits, is another door to the
+ * same) is told the moment by the real clock, since the kernel waits by that: a jump moves what the time is, not how long a second takes.
+ * The monotonic clock is left alone, as a step of NTP leaves it. Unlike there, a wait that is under way when the clock goes back is not
+ * made longer by as much.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,6 +80,20 @@ int pthread_cond_timedwait(pthread_cond_t *restrict one, pthread_mutex_t *restri
   if (!next) next = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
   struct timespec moved = real(until);
   return next(one, lock, &moved);
+}
+
+int cnd_timedwait(cnd_t *restrict one, mtx_t *restrict lock, const struct timespec *restrict until) {
+  static int (*next)(cnd_t *, mtx_t *, const struct timespec *);
+  if (!next) next = dlsym(RTLD_NEXT, "cnd_timedwait");
+  struct timespec moved = real(until);
+  return next(one, lock, &moved);
+}
+
+int mtx_timedlock(mtx_t *restrict one, const struct timespec *restrict until) {
+  static int (*next)(mtx_t *, const struct timespec *);
+  if (!next) next = dlsym(RTLD_NEXT, "mtx_timedlock");
+  struct timespec moved = real(until);
+  return next(one, &moved);
 }
 
 int sem_timedwait(sem_t *restrict one, const struct timespec *restrict until) {

@@ -32,6 +32,12 @@ class Clock:
         self._file.chmod(0o644)
         self.environment = {"LD_PRELOAD": str(library), "OPSHUB_TEST_CLOCK": str(self._file)}
 
+    def is_clock_of(self, pid: int) -> bool:
+        """Whether that process lives by it: one that dropped the variable, or may not read the file, goes by the true time."""
+        return any(
+            line.endswith(f" {self._file}") for line in Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines()
+        )
+
     def jump(self, seconds: float) -> None:
         """From the true time; 0 is the true time."""
         with self._file.open("r+b") as file:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import uuid
 from typing import Any
 
 import psycopg
+import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
@@ -47,13 +50,40 @@ def test_a_million_characters_arrive_whole(pipeline: Pipeline) -> None:
         pipeline.stop_workers()
 
 
-def test_a_topic_that_takes_less_is_widened(pipeline: Pipeline) -> None:
-    admin = AdminClient({"bootstrap.servers": pipeline.settings.kafka})
-    narrow = ConfigEntry("max.message.bytes", "1000000", incremental_operation=AlterConfigOpType.SET)
+@pytest.mark.parametrize(
+    ("setting", "least", "record"),
+    [
+        ("max.message.bytes", "1000000", {"value": b"x" * 2_000_000}),
+        ("message.timestamp.after.max.ms", "3600000", {"value": b"x", "timestamp": int(time.time() + 7200) * 1000}),
+    ],
+    ids=["large records", "records of a clock that is ahead"],
+)
+def test_a_topic_that_takes_less_is_widened(
+    pipeline: Pipeline, setting: str, least: str, record: dict[str, Any]
+) -> None:
+    settings = pipeline.settings
+    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    narrow = ConfigEntry(setting, least, incremental_operation=AlterConfigOpType.SET)
     asked = ConfigResource(ConfigResource.Type.TOPIC, "changes.customer", incremental_configs=[narrow])
     for done in admin.incremental_alter_configs([asked]).values():
         done.result(20)
     step = Step("topic", "changes.customer", "widen")
-    assert wait_for(lambda: step in plan(pipeline.settings, pipeline.systems), 20)
-    assert step in apply(pipeline.settings, pipeline.systems)
-    assert wait_for(lambda: step not in plan(pipeline.settings, pipeline.systems), 20)
+    assert wait_for(lambda: step in plan(settings, pipeline.systems), 20)
+    assert refused(settings.kafka, record)
+    assert step in apply(settings, pipeline.systems)
+    assert wait_for(lambda: step not in plan(settings, pipeline.systems), 20)
+    assert refused(settings.kafka, record) is None
+
+
+def refused(kafka: str, record: dict[str, Any]) -> str | None:
+    """What the broker says against this record, of a transaction that is aborted in any case."""
+    producer = Producer(
+        {"bootstrap.servers": kafka, "transactional.id": "test-refused", "message.max.bytes": 8_000_000, "log_level": 0}
+    )
+    told: list[str | None] = []
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce("changes.customer", on_delivery=lambda error, _: told.append(error and error.name()), **record)
+    producer.flush(20)
+    producer.abort_transaction(20)
+    return told[0]

@@ -54,6 +54,22 @@ def test_a_commit_that_says_nothing_is_stuck(lane: Lane) -> None:
     assert health(lane).problem() is None
 
 
+def test_a_call_that_never_comes_back_is_stuck_though_the_lane_waits(lane: Lane) -> None:
+    """librdkafka #5456, after the broker was away for longer than one call."""
+    lane._reached, lane.waiting = set(lane.assigned), "ingest waits"
+    problems: list[str | None] = []
+
+    def asleep(seconds: float) -> None:
+        assert lane.asking_since is not None
+        problems.append(health(lane).problem())
+        lane.asking_since -= 30
+        problems.append(health(lane).problem())
+
+    lane._patiently(asleep)
+    assert problems[0] is None and "waited for the end of a transaction for 30 s" in (problems[1] or "")
+    assert health(lane).problem() is None
+
+
 def test_a_lane_that_polls_nothing_though_there_is_more_is_stuck(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faust #175, aiokafka #1154: alive, and every partition was reached once."""
     monkeypatch.setattr(standstill, "LOOK_EVERY", 0.0)

@@ -15,7 +15,9 @@ from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue, FieldError
 from streams.model import limits
 from streams.model.change import Mapped, Position, RowChange
+from streams.provision import topics
 from streams.provision.topics import wanted_topics
+from streams.stack import kafka
 from streams.stack.kafka import MAX_MESSAGE_BYTES
 from streams.walk.ingest import Ingest
 from tests.unit.rows import compiled, field, mapped, value
@@ -68,6 +70,7 @@ def test_every_topic_that_carries_records_takes_them() -> None:
     wanted = wanted_topics([])
     assert {name for name, config in wanted.items() if int(config["max.message.bytes"]) < limits.TOPIC} == set()
     assert MAX_MESSAGE_BYTES == limits.TOPIC
+    assert kafka.ANY_TIME == topics.ANY_TIME
     lane = (Path(__file__).parents[2] / "streams/runtime/lane.py").read_text("utf-8")
     assert '"message.max.bytes": 8_000_000' in lane
 
