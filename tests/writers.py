@@ -68,10 +68,14 @@ class Writers:
         ]  # fmt: skip
 
     def _emitted(self, entity: str, entity_id: str, version: int, record: dict[str, Any] | None) -> tuple[Any, ...]:
+        # Nothing is kept here: what is encoded is not emitted yet.
+        return "canonical", entity_id.encode(), msgspec.json.encode((version, record))
+
+    def _take(self, entity_id: str, value: bytes) -> None:
+        version, record = msgspec.json.decode(value)
         known = self._records.get(entity_id)
-        assert known is None or known[0] <= version, f"{entity} {entity_id} goes back from {known} to {version}"
+        assert known is None or known[0] <= version, f"{entity_id} goes back from {known} to {version}"
         self._records[entity_id] = (version, None if record is None else msgspec.json.encode(record))
-        return "canonical", entity_id.encode(), b""
 
     def record(self, entity_id: str) -> tuple[int, dict[str, Any] | None]:
         """(version, record or None for a tombstone) that was emitted last."""
@@ -106,6 +110,8 @@ class Writers:
         outputs, dead = await self.assembles[worker].step(taken)
         assert not dead, dead
         for output in outputs:
+            if output.topic == "canonical":
+                self._take((output.key or b"").decode(), output.value or b"")
             if output.topic.startswith("changes."):
                 self.send(output.topic, (output.key or b"").decode(), output.value)  # type: ignore[arg-type]
 
