@@ -65,7 +65,11 @@ WHERE id IN (
     SELECT i.id FROM intent i
     WHERE i.target = %s AND i.not_before <= clock_timestamp() AND i.rule <> ALL(%s)
       AND (i.state IN ('approved', 'failed') OR (i.state = 'delivering' AND i.lease_until < clock_timestamp()))
-      AND NOT EXISTS (SELECT FROM intent o WHERE o.subject_id = i.subject_id AND o.rule = i.rule AND o.id <> i.id AND o.state = 'delivering')
+      AND NOT EXISTS (SELECT FROM intent o WHERE o.subject_id = i.subject_id AND o.rule = i.rule AND o.id <> i.id AND (
+          (o.state = 'delivering' AND (o.lease_until >= clock_timestamp() OR i.state <> 'delivering' OR o.id < i.id))
+          -- Of several that are due the first goes: taken together, and left by one that died, each would wait for the other for ever.
+          OR (i.state <> 'delivering' AND o.state IN ('approved', 'failed') AND o.not_before <= clock_timestamp()
+              AND (o.not_before, o.id) < (i.not_before, i.id))))
     ORDER BY i.not_before, i.id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
           state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,

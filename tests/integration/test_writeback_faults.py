@@ -62,6 +62,24 @@ async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
     assert place.orders(keys) == dict.fromkeys(keys, 1)
 
 
+async def test_of_several_for_one_subject_that_a_deliverer_left_none_waits_for_the_other(place: Place) -> None:
+    customer, product = await place.customer(), await place.product()
+    deals = [await place.win(customer, product) for _ in range(3)]
+    told = [source_id("demo-crm", "customer", customer)]
+    rule = "demo-crm/customer_number"
+    async with place.deliverer():
+        await place.until(lambda: states(place, rule, told)["delivered"] == len(deals), 60)
+    place.db.execute(
+        "UPDATE intent SET done_at = NULL, state = CASE WHEN id = (SELECT max(id) FROM intent WHERE rule = %(rule)s AND subject_id = ANY(%(told)s::uuid[]))"
+        " THEN 'approved' ELSE 'delivering' END, leased_by = 'dead', lease_until = now() - interval '1 s'"
+        " WHERE rule = %(rule)s AND subject_id = ANY(%(told)s::uuid[])",
+        {"rule": rule, "told": told},
+    )
+    assert states(place, rule, told) == {"delivering": 2, "approved": 1}
+    async with place.deliverer():
+        await place.until(lambda: states(place, rule, told)["delivered"] == len(deals), 20)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("intents", "seconds"), [(40, 3.0), pytest.param(1000, 60.0, marks=pytest.mark.slow)])
 async def test_all_is_delivered_once_after_a_target_was_down(
