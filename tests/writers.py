@@ -22,6 +22,7 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import Conflict
 from streams.resolve.rules import Ownership
+from streams.runtime.lane import Output
 from streams.stack.native import NativeStack
 from streams.walk.assemble import Assemble
 from streams.writeback.plan import NONE, Planner
@@ -71,11 +72,14 @@ class Writers:
         # Nothing is kept here: what is encoded is not emitted yet.
         return "canonical", entity_id.encode(), msgspec.json.encode((version, record))
 
-    def _take(self, entity_id: str, value: bytes) -> None:
-        version, record = msgspec.json.decode(value)
-        known = self._records.get(entity_id)
-        assert known is None or known[0] <= version, f"{entity_id} goes back from {known} to {version}"
-        self._records[entity_id] = (version, None if record is None else msgspec.json.encode(record))
+    def take(self, outputs: list[Output]) -> None:
+        """Keep the canonical records of these."""
+        for output in outputs:
+            if output.topic == "canonical":
+                entity_id, (version, record) = (output.key or b"").decode(), msgspec.json.decode(output.value or b"")
+                known = self._records.get(entity_id)
+                assert known is None or known[0] <= version, f"{entity_id} goes back from {known} to {version}"
+                self._records[entity_id] = (version, None if record is None else msgspec.json.encode(record))
 
     def record(self, entity_id: str) -> tuple[int, dict[str, Any] | None]:
         """(version, record or None for a tombstone) that was emitted last."""
@@ -109,9 +113,8 @@ class Writers:
             return
         outputs, dead = await self.assembles[worker].step(taken)
         assert not dead, dead
+        self.take(outputs)
         for output in outputs:
-            if output.topic == "canonical":
-                self._take((output.key or b"").decode(), output.value or b"")
             if output.topic.startswith("changes."):
                 self.send(output.topic, (output.key or b"").decode(), output.value)  # type: ignore[arg-type]
 
