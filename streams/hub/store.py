@@ -305,14 +305,11 @@ def entity_of_row(row: Any) -> EntityState:
 
 def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
     contributions: Any = entity.contributions
-    product_ref = None
-    for source, said in contributions.items():
-        fields = said.fields
-        if fields is not None:
-            product_ref = product_ref or fields.get("product_id")
-            if len(contributions) == 1 and (fields is entity.record or fields == entity.record):
-                contributions = {source: msgspec.structs.replace(said, fields=None)}
-                break
+    product_ref = next((ref for said in contributions.values() if (ref := (said.fields or {}).get("product_id"))), None)
+    if len(contributions) == 1:
+        ((source, said),) = contributions.items()
+        if said.fields is not None and (said.fields is entity.record or said.fields == entity.record):
+            contributions = {source: msgspec.structs.replace(said, fields=None)}
     return {
         "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
         "merged_into": entity.merged_into, "customer_ref": customer_ref, "product_ref": product_ref,
