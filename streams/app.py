@@ -284,7 +284,8 @@ async def _registry_answers(settings: Settings, stopping: asyncio.Event) -> bool
                 if runner is None:
                     runner = await serve_waiting(settings, f"waits to start: {away}")
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await stopping.wait()
                 pause = min(pause * 2, 10.0)
         return False
     finally:

@@ -20,7 +20,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -147,10 +147,10 @@ class Deliverer:
                     logger.warning("%s; again in 1 s", later)
                     await asyncio.sleep(1.0)
                     continue
-                try:
-                    await asyncio.wait_for(wake.wait(), pause)
-                except TimeoutError:
-                    pass
+                # Not `wait_for`: Python 3.11's forgets that it was cancelled if the event is set in that moment, and this would never end.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await wake.wait()
         finally:
             await store.close()
 

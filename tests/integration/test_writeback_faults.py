@@ -80,6 +80,16 @@ async def test_of_several_for_one_subject_that_a_deliverer_left_none_waits_for_t
         await place.until(lambda: states(place, rule, told)["delivered"] == len(deals), 20)
 
 
+@pytest.mark.timeout(60)
+async def test_a_deliverer_that_is_woken_as_it_is_told_to_stop_stops(place: Place) -> None:
+    async with place.deliverer() as serving:
+        now = time.monotonic
+        await place.until(lambda: all(now() - began > 0.2 for began in serving.progress.values()))
+        for wake in serving._wake.values():
+            wake.set()
+        await asyncio.sleep(0)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("intents", "seconds"), [(40, 3.0), pytest.param(1000, 60.0, marks=pytest.mark.slow)])
 async def test_all_is_delivered_once_after_a_target_was_down(
