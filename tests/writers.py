@@ -28,6 +28,10 @@ from streams.walk.assemble import Assemble
 from streams.writeback.plan import NONE, Planner
 
 
+def partition_of(aggregate: str) -> int:
+    return zlib.crc32(aggregate.encode()) % 64
+
+
 class Sent(NamedTuple):
     """One message to an aggregate, as Kafka would hand it over. The change itself stands for its bytes."""
 
@@ -39,7 +43,7 @@ class Sent(NamedTuple):
         return self.sent_to
 
     def partition(self) -> int:
-        return 0
+        return partition_of(self.aggregate)
 
     def offset(self) -> int:
         return 0
@@ -91,7 +95,7 @@ class Writers:
         return "conflicts", b"", b""
 
     def worker_of(self, aggregate: str) -> int:
-        return zlib.crc32(aggregate.encode()) % len(self.queues)
+        return partition_of(aggregate) % len(self.queues)
 
     def send(self, topic: str, aggregate: str, change: Change) -> None:
         self.queues[self.worker_of(aggregate)].append(Sent(topic, aggregate, change))

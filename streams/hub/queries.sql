@@ -21,8 +21,20 @@ SELECT source_id::text, target::text FROM chain;
 SELECT source_id::text, target::text, generation FROM identity WHERE same AND generation > %s ORDER BY generation;
 
 -- name: homes
--- The aggregates in which these entities live, and how often their rows were written.
-SELECT id::text, aggregate_id::text, revision FROM entity WHERE id = ANY(%s::uuid[]);
+-- The aggregates in which these entities live.
+SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
+
+-- name: take_partitions
+-- Whoever asks this writes from now on what is read from these partitions: (topic, partition, fencing token).
+INSERT INTO fencing_token AS t (topic, partition, token)
+SELECT topic, partition, 1 FROM unnest(%s::text[], %s::int[]) AS taken (topic, partition) ORDER BY topic, partition
+ON CONFLICT (topic, partition) DO UPDATE SET token = t.token + 1
+RETURNING topic, partition, token;
+
+-- name: partitions_lost
+-- Those of these partitions that another took since. No lock: who takes one now reads what is written here, or changes it first.
+SELECT topic, partition FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS mine (topic, partition, token)
+LEFT JOIN fencing_token t USING (topic, partition) WHERE t.token IS DISTINCT FROM mine.token;
 
 -- name: whereabouts
 -- Where each of these ids lives, as far as that is known: what it was linked to goes before the aggregate of its row.

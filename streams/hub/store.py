@@ -1,19 +1,21 @@
 """Load and save aggregates: one connection, whole batches, one transaction for each.
 
-Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision
-that it saw, so a stale writer (a worker that was given up for dead) changes nothing; `Stale` tells which rows.
+Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision that it saw; `Stale` tells
+which rows were others. Every transaction names the fencing tokens of the partitions that it comes from: a worker that was given up for
+dead writes nothing once another has read from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
-from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
+from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
 from streams.hub.queries import queries
 from streams.hub.session import LIVELY, MORTAL
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
@@ -34,24 +36,10 @@ REFRESHES_AT_ONCE = 1000
 class Stale(OpshubError):
     """Rows are not as they were read: another writer had them, or they live in another aggregate."""
 
-    def __init__(self, refused: list[tuple[EntityState, str]]) -> None:
-        """`refused`: the rows that were not written, each with the aggregate in which it was to be."""
-        super().__init__(f"{len(refused)} rows changed under us")
-        self._refused = refused
-
-    @property
-    def ids(self) -> list[str]:
-        return [entity.id for entity, _ in self._refused]
-
-    def other_writer(self, found: dict[str, tuple[str, int]]) -> bool:
-        """Whether somebody else writes our aggregates. `found`: id → (aggregate, revision) of the rows that are there.
-
-        A row that was read before is another now, or one that was not there was made for the same aggregate. One that came from
-        another aggregate was written there before.
-        """
-        return any(
-            entity.revision > 1 or found.get(entity.id) == (aggregate_id, 1) for entity, aggregate_id in self._refused
-        )
+    def __init__(self, ids: list[str]) -> None:
+        """`ids`: of the rows that were not written."""
+        super().__init__(f"{len(ids)} rows changed under us")
+        self.ids = ids
 
 
 class Claims(msgspec.Struct):
@@ -152,13 +140,15 @@ class HubStore:
         disputes: Callable[[Held], list[Conflict]] = lambda _: [],
         turns: Sequence[Turn] = (),
         due: Sequence[tuple[str, str, float]] = (),
+        tokens: Mapping[tuple[str, int], int] = MappingProxyType({}),
     ) -> Saved:
         """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
 
         `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. `disputes` finds conflicts in who
-        holds which key. `due`: (kind, id, seconds) of what is to be looked at or summed later. Raises, with nothing
-        written, Stale when a row is not as it was read, NewlySame when a reference that was used (source id → what it was
-        taken for) is another by now, and Circle for links of which the target is the source already.
+        holds which key. `due`: (kind, id, seconds) of what is to be looked at or summed later. `tokens`: (topic, partition) → fencing
+        token, of where this was read. Raises, with nothing written, Fenced when another worker took one of these partitions, Stale when a
+        row is not as it was read, NewlySame when a reference that was used (source id → what it was taken for) is another by now, and
+        Circle for links of which the target is the source already.
         """
         connection = await self.connection()
         same_links = [link["source_id"] for link in links if link["same"]]
@@ -170,10 +160,14 @@ class HubStore:
         released: list[tuple[str, str]] = []
         disputed: list[Conflict] = []
         circles: set[str] = set()
+        lost: list[tuple[str, int]] = []
         told = list(contested)
         try:
             async with connection.transaction():
                 async with connection.pipeline():
+                    if tokens:
+                        mine = [(topic, partition, token) for (topic, partition), token in tokens.items()]
+                        losing = await connection.execute(SQL["partitions_lost"], _columns(mine))
                     await connection.execute(SQL["own_identity" if same_links else "share_identity"])
                     news = await connection.execute(SQL["same_since"], [same_known])
                     if same_links:
@@ -219,6 +213,8 @@ class HubStore:
                         await connection.execute(SQL["dead_letter"], letter)
                     if due:
                         await connection.execute(SQL["mark_due"], _columns(due))
+                    if tokens:
+                        lost = await losing.fetchall()
                     learnt = await news.fetchall()
                     written = {row[0] for upsert in upserts for row in await upsert.fetchall()}
                     if same_links:
@@ -230,12 +226,14 @@ class HubStore:
                         logged |= dict(await noted.fetchall())
                     released = [key for release in releasing for key in await release.fetchall()]
                     held = [await claim.fetchall() for claim in claiming]
+                if lost:
+                    raise Fenced(f"{len(lost)} of these partitions were taken by another worker")
                 if circles:
                     raise Circle(circles)
                 if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
                     raise NewlySame(learnt)
                 if len(written) != len(entities):
-                    raise Stale([(entity, at) for entity, at, _ in entities if entity.id not in written])
+                    raise Stale([entity.id for entity, _, _ in entities if entity.id not in written])
                 if released:
                     # A statement of its own: it sees who logged a claim while the release waited for them.
                     entities_keys = [list(column) for column in zip(*released, strict=True)]

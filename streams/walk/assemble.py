@@ -2,13 +2,13 @@
 
     (1) a batch was read
     (2) pure work: merge contributions, resolve, join             (`Settling`)
-    (3) one hub transaction, guarded by the revision of each row
+    (3) one hub transaction, guarded by the revision of each row and the fencing token of each partition
     (4) produce canonical records and what is sent on, wait for every ack   } one Kafka transaction, by the caller
     (5) commit the offsets                                                  }
 
 A crash between (3) and (4) loses nothing: the same changes come again, are known to the position, and emit again what the hub
-holds. A worker that was given up for dead can write no row that another has written since (3), and emits nothing (4, 5: the lane). One
-that finds such a row drops its batch and joins again: read anew, its changes could raise versions of which nobody would be told.
+holds. A worker that was given up for dead writes nothing once another has read from its partitions (3), and emits nothing (4, 5: the
+lane): it could raise versions of which nobody would be told.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
-from streams.errors import DecodeError, EncodeError, Fenced, RetryLater
+from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.store import Circle, HubStore, NewlySame, Saved, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model import limits
@@ -87,6 +87,10 @@ class Assemble:
         self._first: dict[tuple[str, int], int] = {}
         self._begun: dict[tuple[str, int], int] = {}
         """By partition, the first offset since it was assigned, and the next that was not begun with."""
+        self._tokens: dict[tuple[str, int], int] = {}
+        """Fencing token of each partition that was read from since it was assigned."""
+        self._held: dict[tuple[str, int], int] = {}
+        """Those of the batch."""
         self.sameness = Sameness()
         self._matching = Matching(ownership)
         self._conflict_message = conflict_message
@@ -107,6 +111,7 @@ class Assemble:
         self._settled.clear()  # whoever has them now looks, or finds them among what is due
         self._marks.clear()
         self._first.clear()
+        self._tokens.clear()
         self._started = False
 
     def take_slowest(self, anew: bool) -> tuple[int, str]:
@@ -142,6 +147,7 @@ class Assemble:
             if change.kind != "change" and offset < max(first + DOUBTED, self._begun.get(tp, 0)):
                 self._doubtful.add(key)
         self._begun |= begun
+        await self._take(begun)
         if not self._started:
             await self.sameness.start(self._store.rows)
             self._started = True
@@ -160,6 +166,15 @@ class Assemble:
         self.counts["records_out"] += len(outputs)
         self.counts["dead"] += len(dead)
         return outputs, dead
+
+    async def _take(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Take over what was not read from since it was assigned: whoever had it before writes nothing of it any more."""
+        strange = [tp for tp in partitions if tp not in self._tokens]
+        if strange:
+            columns = [list(column) for column in zip(*strange, strict=True)]
+            for topic, partition, token in await self._store.rows("take_partitions", *columns):
+                self._tokens[topic, partition] = token
+        self._held = {tp: self._tokens[tp] for tp in partitions}
 
     def _note_settled(self, groups: dict[str, Group]) -> None:
         now = time.monotonic()
@@ -221,6 +236,7 @@ class Assemble:
                     disputes=partial(disputes, claimed),
                     turns=settling.turns,
                     due=due_rows(marked),
+                    tokens=self._held,
                 )
                 saved, emitted = await self._meanwhile(saving, settling)
                 self._marks.note(marked, begun)
@@ -232,11 +248,7 @@ class Assemble:
                 told = as_logged([*logged.values(), *saved.disputed], saved.logged) + settling.repeated
             except Stale as stale:
                 self._drop(groups)
-                found = {row[0]: (row[1], row[2]) for row in await self._store.rows("homes", stale.ids)}
-                if stale.other_writer(found):
-                    # It would be told what that writer has told already, and could tell nobody what it wrote.
-                    raise Fenced("another worker wrote what is written here") from stale
-                foreign.update({one: home for one, (home, _) in found.items()})
+                foreign.update(await self._store.rows("homes", stale.ids))
                 self.counts["stale"] += 1
                 continue
             except Circle as circle:
@@ -370,16 +382,19 @@ class Assemble:
         return states
 
     async def _held_apart(self, groups: dict[str, Group], states: dict[str, AggregateState]) -> set[str]:
-        """Which sources that are new to a record a person took out of it: references and beliefs may still name it."""
+        """Which sources that are new to a record a person took out of it: references and beliefs may still name it. And of those that are
+        to be taken out, which are out already.
+        """
         strange = {
             change.id
             for key, (kind, changes) in groups.items()
             if kind != "order_flow"
             for change, _ in changes
-            if change.kind == "change"
-            and change.entity == kind
-            and change.id != key
-            and change.id not in states[key].sources
+            if change.id != key
+            and (
+                (change.kind == "change" and change.entity == kind and change.id not in states[key].sources)
+                or (change.kind == "link" and change.target == change.id)
+            )
         }
         return {row[0] for row in await self._store.rows("apart", list(strange))} if strange else set()
 

@@ -247,6 +247,12 @@ class Settling:
         parted = part(state, change.id)
         if parted is None:
             self._doubted(state, change.id)
+            if change.id in self.apart and state.id in self.doubtful:
+                self._links[change.id] = {
+                    "source_id": change.id,
+                    "target": change.id,
+                    "same": True,
+                }  # for what refers to it
             return
         stays, between, going = parted
         self.apart.add(change.id)

@@ -66,24 +66,16 @@ async def test_a_document_that_another_told_with_its_lines_gets_no_version_that_
         sent(said("sales_order_line", "L", 2, order, line_no=1, net_amount=10_0000), order),
         sent(Change("refresh", "", order, target=order), order),
     ]
+    await before.step(batch[-1:])  # nothing of it is in memory when it stands still
     await after.step(batch)
     told = rows(writers, order)
-    # It had nothing of this in memory when it stood still, so all of its rows are new to it, and then are there.
-    slow = before._states
-
-    async def as_it_was(groups: Any) -> Any:
-        states = await slow(groups)
-        if not came_back:
-            came_back.append(True)
-            for state in states.values():
-                state.members.clear()
-        return states
-
-    came_back: list[bool] = []
-    before._states = as_it_was  # type: ignore[method-assign]
+    # As it reads now, all of it is known; but a document is told anew when it is refreshed, for lines may have come with that.
     with pytest.raises(Fenced):
         await before.step(batch)
     assert rows(writers, order) == told
+    before.forget()  # it joined again
+    await before.step(batch)
+    assert [row[0] for row in rows(writers, order)] == [told[0][0] + 1]
 
 
 async def test_what_refers_to_a_linked_customer_is_told_though_its_writer_died_before_it_told_anybody(
@@ -101,3 +93,28 @@ async def test_what_refers_to_a_linked_customer_is_told_though_its_writer_died_b
 
     assert order.id in refreshed((await dies.step([link]))[0])  # in the hub, and then it was killed
     assert order.id in refreshed((await follows.step([link]))[0])
+
+
+async def test_what_refers_to_a_customer_that_was_taken_out_is_told_though_its_writer_died_before_it_told_anybody(
+    writers: Writers,
+) -> None:
+    dies, follows = writers.assembles
+    crm, erp = customer("crm", "B", 1, name="Bea"), customer("erp", "8", 2, name="Bea", tax_id=None)
+    order = said("sales_order", "T", 3, number="SO-8", customer_id=erp.id)
+    writers.say(crm)
+    writers.say(erp)
+    writers.send("changes.order_flow", order.id, order)
+    writers.send("changes.customer", erp.id, Change("link", "customer", erp.id, same_as=crm.id, target=crm.id))
+    await writers.run()
+    assert writers.record(order.id)[1]["customer_id"] == crm.id  # type: ignore[index]
+    split = sent(Change("link", "customer", erp.id, "opshub", target=erp.id), crm.id, "customer")
+
+    def refreshed(outputs: Any) -> set[str]:
+        return {one.key.decode() for one in outputs if one.topic == "changes.order_flow"}
+
+    for one in writers.assembles:
+        one.forget()
+    assert order.id in refreshed((await dies.step([split]))[0])  # in the hub, and then it was killed
+    outputs, _ = await follows.step([split])
+    assert order.id in refreshed(outputs)
+    assert erp.id in {one.key.decode() for one in outputs if one.topic == "changes.customer"}

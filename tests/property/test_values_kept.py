@@ -166,8 +166,13 @@ def letters(by: Callable[[str], str] = signs) -> Keeps:
     """The letters and digits of what is made stand in what came in, up to what a standard puts before or behind."""
     return lambda value, made, options, noted: (
         blank(value)
-        or (made is None if not by(text_of(value)) else within(by(made)[2:] if made else "", by(text_of(value))))
+        or (made is None if not by(text_of(value)) else within(bare(by(made)) if made else "", by(text_of(value))))
     )
+
+
+def bare(made: str) -> str:
+    """Without the code of the country, which a standard puts before a number; the Swiss has three letters there."""
+    return made[3:] if made.startswith("che") else made[2:]
 
 
 def company(value: Any, made: Any, options: Options, noted: bool) -> bool:
