@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from streams.errors import OpshubError
-from streams.hub.store import SQL, HubStore, translated
+from streams.hub.store import SQL, HubStore
 
 TP = tuple[str, int]
 
@@ -79,4 +79,4 @@ async def put_aside(
             if notes:
                 await connection.execute(SQL["count_notes"], [msgspec.json.encode(notes)])
     except psycopg.Error as error:
-        raise translated(error) from error
+        raise await store.failed(error) from error

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from streams.errors import EnvironmentFault
 
@@ -31,6 +32,17 @@ MORTAL = (
     "SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000"
 )
 """What it asks of the server's side, said first in a session that holds locks."""
+
+
+def is_at_rest(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a session is open and ready for the next statement. One that broke in the middle of a pipeline can be neither: it is open,
+    and refuses for ever what it is given ("not allowed in pipeline mode").
+    """
+    return (
+        not connection.closed
+        and connection.info.transaction_status == TransactionStatus.IDLE
+        and connection.pgconn.pipeline_status == PipelineStatus.OFF
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 
 from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
 from streams.hub.queries import queries
-from streams.hub.session import LIVELY, MORTAL
+from streams.hub.session import LIVELY, MORTAL, is_at_rest
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 
 _contributions = msgspec.json.Decoder(dict[str, Contribution])
@@ -95,6 +95,12 @@ class HubStore:
         if self._connection is not None:
             await self._connection.close()
 
+    async def failed(self, error: psycopg.Error) -> OpshubError:
+        """The error as `translated` tells it; a session that it left in no state to go on is closed."""
+        if self._connection is not None and not is_at_rest(self._connection):
+            await self._connection.close()
+        return translated(error)
+
     async def rows(self, name: str, *parameters: Any) -> list[Any]:
         """The rows of one named statement; a single dict gives its parameters by name."""
         connection = await self.connection()
@@ -103,7 +109,7 @@ class HubStore:
             cursor = await connection.execute(SQL[name], named)
             return await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise await self.failed(error) from error
 
     async def load(self, kind: str, ids: Iterable[str]) -> dict[str, AggregateState]:
         """These aggregates as the hub has them; one that it does not know is empty."""
@@ -246,7 +252,7 @@ class HubStore:
                     logged |= dict(await log.fetchall())
             return Saved(learnt, referring, logged, held, disputed)
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise await self.failed(error) from error
 
     async def mark_due(self, due: Sequence[tuple[str, str, float]]) -> None:
         """Mark these, (kind, id, seconds) each, as due so many seconds from now."""

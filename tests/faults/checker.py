@@ -33,7 +33,7 @@ TOPICS = (
     "contact", "customer", "inventory_level", "invoice", "opportunity", "order_flow", "payment", "product", "receivables", "sales_order",
     "service_request", "shipment", "stock",
 )  # fmt: skip
-LINES = {"opportunity_line": "opportunity", "sales_order_line": "sales_order", "shipment_line": "shipment"}
+LINES = {"opportunity_line", "sales_order_line", "shipment_line", "invoice_line"}
 KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced", "echoed")
 
 

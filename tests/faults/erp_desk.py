@@ -201,6 +201,11 @@ class ErpDesk:
             "VALUES (%s, %s, %s, %s, %s, %s, %s, 20250102, 20250201) RETURNING id", kind, *head, net, tax, net + tax,
         )  # fmt: skip
         act.touch("erp.inv_head", key)
+        (line,) = act.one(
+            "INSERT INTO erp.inv_line (inv_id, pos, descr, qty, price, net) VALUES (%s, 10, %s, 1, %s, %s) RETURNING id",
+            key, f"{kind} {act.number}", net, net,
+        )  # fmt: skip
+        act.touch("erp.inv_line", line)
 
     def pay(self, act: Act) -> None:
         """All that is open, or a part of it; some of it is only announced."""

@@ -84,6 +84,11 @@ ROWS: list[tuple[str, str, str, str]] = [
         "'open_amount', (open_amt * 10000)::bigint), true FROM erp.inv_head",
     ),
     (
+        "demo-erp", "erp.inv_line", "invoice_line",
+        "SELECT id::text, jsonb_build_object('line_no', pos, 'product_id', '@demo-erp/product/' || item_id, 'description', descr, "
+        "'quantity', (qty::numeric * 1000000)::bigint, 'net_amount', (net * 10000)::bigint), true FROM erp.inv_line",
+    ),
+    (
         "demo-erp", "erp.pay", "payment",
         "SELECT id::text, jsonb_build_object('number', pay_no, 'invoice_id', '@demo-erp/invoice/' || inv_id, 'amount', (amt * 10000)::bigint, "
         "'status', ('{\"P\": \"pending\", \"C\": \"cleared\", \"R\": \"reversed\"}'::jsonb)->>stat, 'reference', ref), true FROM erp.pay",

@@ -12,6 +12,7 @@ from streams.errors import RetryLater
 from streams.hub import session, store
 from streams.hub.store import HubStore
 from streams.stack.native import NativeStack
+from tests.writers import hub_of_its_own
 
 ASKED = 1_500
 
@@ -38,3 +39,21 @@ def test_locks_of_a_worker_that_stands_still_are_given_up(stack: NativeStack, mo
         await still.close()
 
     asyncio.run(work())
+
+
+def test_a_session_that_broke_in_the_middle_of_a_pipeline_is_given_up(stack: NativeStack) -> None:
+    hub = hub_of_its_own(stack, "broken")
+
+    async def tried() -> None:
+        store = HubStore(hub, "test-broken")
+        connection = await store.connection()
+        connection.pgconn.enter_pipeline_mode()  # as one is left when the server ends while the rollback is on its way
+        told = await store.failed(
+            psycopg.OperationalError("sending query failed: PQsendQuery not allowed in pipeline mode")
+        )
+        assert isinstance(told, RetryLater)
+        assert await store.rows("same_since", 0) == []
+        assert await store.connection() is not connection
+        await store.close()
+
+    asyncio.run(tried())
