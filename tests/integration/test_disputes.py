@@ -278,6 +278,8 @@ async def test_a_changed_match_rule_is_applied_to_what_was_said_before(writers: 
         assert len(live_customers(hub, [one.id for one in pair])) == 1
         assert [one for one in differences(hub, rules) if one.field == "match"] == []
         # And back: the key is let go, what it joined is for people to split.
+        for one in writers.assembles:
+            one.forget()
         for message in refreshes(list(differences(hub, NEWEST))):
             writers.send(*message)
         await writers.run()
