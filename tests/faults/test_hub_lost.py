@@ -55,9 +55,5 @@ def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
     field.uncaptured(since - 10, time.monotonic())  # intents of that time went with the hub
     findings = field.settle(240)
     print(f"mended {time.monotonic() - began:.0f} s after `resync` began: {findings}")
-    assert findings.counts["lost"] == findings.counts["echoed"] == 0, str(findings)
-    ghosts = "(gone)"  # of which the hub that is back never knew that they lived
-    assert not {what for kind, what in findings.where if kind == "differing" and not what.endswith(ghosts)}, str(
-        findings
-    )
+    assert findings.counts["lost"] == findings.counts["differing"] == findings.counts["echoed"] == 0, str(findings)
     assert hub_is_behind(field.settings) == []
