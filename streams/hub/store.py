@@ -172,8 +172,8 @@ class HubStore:
             async with connection.transaction():
                 async with connection.pipeline():
                     if tokens:
-                        mine = [(topic, partition, token) for (topic, partition), token in tokens.items()]
-                        losing = await connection.execute(SQL["partitions_lost"], _columns(mine))
+                        mine = _columns([(*partition, token) for partition, token in tokens.items()])
+                        losing = await connection.execute(SQL["partitions_lost"], mine)
                     await connection.execute(SQL["own_identity" if same_links else "share_identity"])
                     news = await connection.execute(SQL["same_since"], [same_known])
                     if same_links:
@@ -253,6 +253,11 @@ class HubStore:
             return Saved(learnt, referring, logged, held, disputed)
         except psycopg.Error as error:
             raise await self.failed(error) from error
+
+    async def take(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Take over these partitions, (topic, number) each: their new fencing tokens."""
+        rows = await self.rows("take_partitions", *_columns(partitions))
+        return {(topic, partition): token for topic, partition, token in rows}
 
     async def mark_due(self, due: Sequence[tuple[str, str, float]]) -> None:
         """Mark these, (kind, id, seconds) each, as due so many seconds from now."""

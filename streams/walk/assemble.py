@@ -171,9 +171,7 @@ class Assemble:
         """Take over what was not read from since it was assigned: whoever had it before writes nothing of it any more."""
         strange = [tp for tp in partitions if tp not in self._tokens]
         if strange:
-            columns = [list(column) for column in zip(*strange, strict=True)]
-            for topic, partition, token in await self._store.rows("take_partitions", *columns):
-                self._tokens[topic, partition] = token
+            self._tokens |= await self._store.take(strange)
         self._held = {tp: self._tokens[tp] for tp in partitions}
 
     def _note_settled(self, groups: dict[str, Group]) -> None:

@@ -223,7 +223,7 @@ class Settling:
             self._doubted(state, target)
             if same and state.id in self.doubtful:
                 # Nor what refers to it: once more, the same link changes nothing, and finds them.
-                self._links[state.id] = {"source_id": state.id, "target": target, "same": True}
+                self._lives(state.id, target, same=True)
             return
         if same and (state.id in self.refused or self._links.get(target, {}).get("same")):
             return
@@ -234,7 +234,7 @@ class Settling:
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
         state.forward, state.apart = target, False
-        self._links[state.id] = {"source_id": state.id, "target": target, "same": same}
+        self._lives(state.id, target, same=same)
         self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
@@ -248,11 +248,7 @@ class Settling:
         if parted is None:
             self._doubted(state, change.id)
             if change.id in self.apart and state.id in self.doubtful:
-                self._links[change.id] = {
-                    "source_id": change.id,
-                    "target": change.id,
-                    "same": True,
-                }  # for what refers to it
+                self._lives(change.id, change.id, same=True)  # for what refers to it
             return
         stays, between, going = parted
         self.apart.add(change.id)
@@ -262,7 +258,7 @@ class Settling:
         self._disputes.said(stays.id)
         for member in (stays, *between):
             self._mark(self._dirty, state, member.id)
-        self._links[change.id] = {"source_id": change.id, "target": change.id, "same": True}
+        self._lives(change.id, change.id, same=True)
         self._move(state, going, change.id, same=False)
 
     def _give(self, state: AggregateState, change: Change) -> None:
@@ -340,6 +336,10 @@ class Settling:
             self.moved.update((state.id, target))
             self._mark(self._dirty, state, "")
             self._tell_home(state, target)
+
+    def _lives(self, source: str, target: str, *, same: bool) -> None:
+        """Note where an id lives from now on."""
+        self._links[source] = {"source_id": source, "target": target, "same": same}
 
     def _tell_home(self, state: AggregateState, target: str) -> None:
         """Have the writer of `target` read what moved there."""

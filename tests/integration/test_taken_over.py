@@ -33,6 +33,11 @@ def sent(change: Change, aggregate: str, kind: str = "order_flow") -> Sent:
     return Sent(f"changes.{kind}", aggregate, change)
 
 
+def told_to(topic: str, outputs: Any) -> set[str]:
+    """The aggregates to which something was sent."""
+    return {one.key.decode() for one in outputs if one.topic == topic}
+
+
 def said(entity: str, key: str, at: int, parent: str | None = None, **fields: Any) -> Change:
     return Change(
         "change", entity, source_id("erp", entity, key), "erp", key, "u", 0, at, 0, at, parent=parent, fields=fields
@@ -88,11 +93,8 @@ async def test_what_refers_to_a_linked_customer_is_told_though_its_writer_died_b
         await dies.step([sent(change, change.id, kind)])
     link = sent(Change("link", "customer", erp.id, same_as=crm.id, target=crm.id), erp.id, "customer")
 
-    def refreshed(outputs: Any) -> set[str]:
-        return {one.key.decode() for one in outputs if one.topic == "changes.order_flow"}
-
-    assert order.id in refreshed((await dies.step([link]))[0])  # in the hub, and then it was killed
-    assert order.id in refreshed((await follows.step([link]))[0])
+    assert order.id in told_to("changes.order_flow", (await dies.step([link]))[0])  # in the hub, and then it was killed
+    assert order.id in told_to("changes.order_flow", (await follows.step([link]))[0])
 
 
 async def test_what_refers_to_a_customer_that_was_taken_out_is_told_though_its_writer_died_before_it_told_anybody(
@@ -109,12 +111,11 @@ async def test_what_refers_to_a_customer_that_was_taken_out_is_told_though_its_w
     assert writers.record(order.id)[1]["customer_id"] == crm.id  # type: ignore[index]
     split = sent(Change("link", "customer", erp.id, "opshub", target=erp.id), crm.id, "customer")
 
-    def refreshed(outputs: Any) -> set[str]:
-        return {one.key.decode() for one in outputs if one.topic == "changes.order_flow"}
-
     for one in writers.assembles:
         one.forget()
-    assert order.id in refreshed((await dies.step([split]))[0])  # in the hub, and then it was killed
+    assert order.id in told_to(
+        "changes.order_flow", (await dies.step([split]))[0]
+    )  # in the hub, and then it was killed
     outputs, _ = await follows.step([split])
-    assert order.id in refreshed(outputs)
-    assert erp.id in {one.key.decode() for one in outputs if one.topic == "changes.customer"}
+    assert order.id in told_to("changes.order_flow", outputs)
+    assert erp.id in told_to("changes.customer", outputs)
