@@ -1,6 +1,6 @@
 """What a worker sees to now and then: tables that were truncated are swept again, records that wait for a row of a code table are tried
-again, retries that a crash left undone are sent again; quality is measured; when the hub's clock was put back, what waits for a time waits
-that much less.
+again, retries that a crash left undone are sent again; transactions that nobody is going to end are ended; quality is measured; when the
+hub's clock was put back, what waits for a time waits that much less.
 
 In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: a sweep is taken
 by one of them, and a second retry of a key finds nothing left to do.
@@ -17,6 +17,7 @@ from mode.utils.logging import get_logger
 from streams.errors import RetryLater
 from streams.hub.store import HubStore
 from streams.repair.dlq import wake
+from streams.repair.hanging import HangingTransactions
 from streams.repair.quality import measuring
 from streams.settings import Settings
 from streams.walk.aside import Control
@@ -33,6 +34,7 @@ async def tend(settings: Settings) -> None:
     store = HubStore(settings.hub, f"opshub-tend-{settings.worker_name}")
     producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "log_level": 0})
     clock = HubClock(store)
+    hanging = HangingTransactions(settings.kafka)
     quality = asyncio.ensure_future(measuring(settings.hub, settings.quality_every))
     try:
         while True:
@@ -40,6 +42,7 @@ async def tend(settings: Settings) -> None:
             try:
                 await clock.look()
                 await tend_once(store, producer)
+                await hanging.tend()
             except RetryLater as later:
                 logger.info("%s", later)
     finally:

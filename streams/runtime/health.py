@@ -26,6 +26,9 @@ from streams.settings import Settings
 COMMITS_WITHIN = 20.0
 """Seconds that a commit may take and say nothing: one that waits for the broker says so after five, and the broker ends it after eight."""
 
+ASKS_WITHIN = 12.0
+"""Seconds for one answer of a transactional producer, which is asked for it within five, and has taken eight."""
+
 DELIVERS_WITHIN = 300.0
 """Seconds that the deliverer may take for one step to a target: a statement or request ends after some ten, and a transaction may be
 twenty-five orders.
@@ -169,7 +172,7 @@ class Health:
             # A lane that said that it waits, and was asked again, may sleep in that: the broker may be back for long.
             since = lane.asking_since
             asks = 0.0 if since is None else time.monotonic() - since
-            if asks > COMMITS_WITHIN or (commits > COMMITS_WITHIN and waits is None):
+            if asks > ASKS_WITHIN or (commits > COMMITS_WITHIN and waits is None):
                 return f"lane {name} has waited for the end of a transaction for {max(asks, commits):.0f} s"
             if lane.deaf_for() > (10.0 if ready else self._stuck_after) and waits is None:
                 topic, partition = min(lane.unreached(), default=("", 0))
@@ -195,7 +198,7 @@ class Health:
             return "; ".join(self._app.stopped.values())
         return None
 
-    async def until_stuck(self, every: float = 5.0) -> str:
+    async def until_stuck(self, every: float = 2.0) -> str:
         """Wait until this worker is alive but makes no progress; what is stuck, for whoever then ends it."""
         while True:
             problem = self.problem()

@@ -1,0 +1,111 @@
+"""Two requests of Kafka's protocol that aiokafka does not have (https://kafka.apache.org/protocol, keys 61 and 27); of the versions, those
+that brokers since 3.0 know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+
+
+class Open(NamedTuple):
+    """A producer's transaction in a partition, as the partition's leader knows it (KIP-664)."""
+
+    producer_id: int
+    producer_epoch: int
+    coordinator_epoch: int
+    start: int
+
+
+class DescribeProducersResponse_v0(Response):
+    API_KEY = 61
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("topics", CompactArray(
+            ("name", CompactString()),
+            ("partitions", CompactArray(
+                ("partition", Int32), ("error_code", Int16), ("error_message", CompactString()),
+                ("producers", CompactArray(
+                    ("producer_id", Int64), ("producer_epoch", Int32), ("last_sequence", Int32), ("last_timestamp", Int64),
+                    ("coordinator_epoch", Int32), ("start", Int64), ("tags", TaggedFields),
+                )),
+                ("tags", TaggedFields),
+            )),
+            ("tags", TaggedFields),
+        )),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class DescribeProducersRequest_v0(RequestStruct):
+    FLEXIBLE_VERSION = True
+    API_KEY = 61
+    API_VERSION = 0
+    RESPONSE_TYPE = DescribeProducersResponse_v0
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields)),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class DescribeProducers(Request[DescribeProducersRequest_v0]):
+    """Which producers wrote to a partition, and where their open transactions begin (-1: none)."""
+
+    API_KEY = 61
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self._topics: list[Any] = [(topic, [partition], {})]
+
+    def build(self, request_struct_class: type[DescribeProducersRequest_v0]) -> DescribeProducersRequest_v0:
+        return request_struct_class(self._topics, {})
+
+
+class WriteTxnMarkersResponse_v1(Response):
+    API_KEY = 27
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("markers", CompactArray(
+            ("producer_id", Int64),
+            ("topics", CompactArray(
+                ("name", CompactString()),
+                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), ("tags", TaggedFields))),
+                ("tags", TaggedFields),
+            )),
+            ("tags", TaggedFields),
+        )),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class WriteTxnMarkersRequest_v1(RequestStruct):
+    FLEXIBLE_VERSION = True
+    API_KEY = 27
+    API_VERSION = 1
+    RESPONSE_TYPE = WriteTxnMarkersResponse_v1
+    SCHEMA = Schema(
+        ("markers", CompactArray(
+            ("producer_id", Int64), ("producer_epoch", Int16), ("committed", Boolean),
+            ("topics", CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))),
+            ("coordinator_epoch", Int32), ("tags", TaggedFields),
+        )),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class WriteTxnMarkers(Request[WriteTxnMarkersRequest_v1]):
+    """That a producer's transaction is committed, to one partition. Where there are rights, it takes Alter on the cluster."""
+
+    API_KEY = 27
+
+    def __init__(self, one: Open, topic: str, partition: int) -> None:
+        topics: list[Any] = [(topic, [partition], {})]
+        self._markers: list[Any] = [(one.producer_id, one.producer_epoch, True, topics, one.coordinator_epoch, {})]
+
+    def build(self, request_struct_class: type[WriteTxnMarkersRequest_v1]) -> WriteTxnMarkersRequest_v1:
+        return request_struct_class(self._markers, {})
