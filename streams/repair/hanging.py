@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError as AioKafkaError
 from aiokafka.structs import TopicPartition as Place
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._offset import OffsetSpec
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from mode.utils.logging import get_logger
 
 from streams.model.entities import ENTITIES
@@ -29,7 +29,7 @@ logger = get_logger(__name__)
 
 TP = tuple[str, int]
 
-LATEST: OffsetSpec = OffsetSpec.latest()
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 LOOKS_EVERY = 10.0
 AFTER = 30.0
