@@ -24,14 +24,27 @@ class Trial(msgspec.Struct):
 
 
 def capacity(
-    site: Site, *, low: float, high: float, p99_ms: float, seconds: float, workers: int, within: float, say: Say
+    site: Site,
+    *,
+    low: float,
+    high: float,
+    p99_ms: float,
+    seconds: float,
+    workers: int,
+    within: float,
+    say: Say,
+    like: Workload | None = None,
 ) -> tuple[float, list[Trial]]:
-    """Capacity in row changes a second, to within a share of `within`."""
+    """Capacity in row changes a second, to within a share of `within`. `like`: the workload whose mix, skew and sizes it is for."""
     trials: list[Trial] = []
+    shape = like or Workload("capacity", [])
 
     def holds(rate: float) -> bool:
         phases = [Phase(max(3.0, seconds / 4), rate, "warm", False), Phase(seconds, rate, "steady")]
-        result = run_workload(site, Workload(f"capacity {rate:g}", phases, workers=workers, probe_every=0.1), say)
+        wanted = msgspec.structs.replace(
+            shape, name=f"capacity {rate:g}", phases=phases, workers=workers, probe_every=0.1
+        )
+        result = run_workload(site, wanted, say)
         lags = [(s.at, float(s.lag)) for s in result.samples if s.phase == "steady"]
         slope = _slope(lags)
         p99 = result.latency_ms.get("hub", {}).get("p99")

@@ -131,7 +131,7 @@ def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> R
     sampler.start()
     worst = 0.0
     try:
-        with site.company(workload.seed, probe_every=workload.probe_every) as company:
+        with site.company(workload.seed, probe_every=workload.probe_every, habits=workload.habits) as company:
             for phase in workload.phases:
                 worst = max(worst, _phase(site, company, phase, watch, state, say))
         lag_end = figures(site.settings).lag

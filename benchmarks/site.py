@@ -24,6 +24,7 @@ from streams.provision.systems import System, load_systems
 from streams.settings import PORTS, Settings
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
+from streams.simulator.world import USUAL, Habits
 from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers, stop_worker
 
@@ -92,9 +93,10 @@ def site(
     fresh: bool = True,
     keep: bool = False,
     plugins: tuple[str, ...] = (),
+    habits: Habits = USUAL,
 ) -> Iterator[Site]:
     """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases. `plugins`: archive sets
-    that Connect loads besides.
+    that Connect loads besides. `habits`: of the company that made the history.
     """
     own = bench_settings(settings)
     stack = NativeStack(own, plugins=plugins)
@@ -115,7 +117,7 @@ def site(
         here = Site(stack, full, env, load_systems(full))
         if _empty(here):
             say(f"loading history: {customers} customers, {orders} orders")
-            with here.company() as company:
+            with here.company(habits=habits) as company:
                 company.load_history(customers=customers, orders=orders)
         say("topics, schemas, connectors")
         apply(full, here.systems)

@@ -7,6 +7,10 @@ In: a YAML file. Out: a `Workload`. Raises ConfigError that names the file, the 
     workers: 1
     seed: 1
     probe_every: 0.05        # seconds between two rows whose way is followed
+    mix: {edit_account: 20, run_campaign: 0}    # weights of operations in place of the usual ones: streams/simulator/stream.py
+    skew: 0.99               # Zipf's exponent: a few customers, deals and orders are worked on all the time (0: all alike)
+    batch_rows: [40, 160]    # rows of one transaction of the jobs, fewest and most
+    order_lines: [1, 7]      # lines of an order, in the history too
     phases:
       - {name: warm, rate: 500, seconds: 10}
       - {name: ramp, rate: [500, 4000], seconds: 30}   # from, to
@@ -17,11 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import yaml
 
 from streams.errors import ConfigError
+from streams.simulator.stream import OPERATIONS
+from streams.simulator.world import Habits
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +64,26 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     seed: int = 1
     probe_every: float = 0.05
+    mix: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    skew: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.0
+    batch_rows: tuple[Count, Count] = (40, 160)
+    order_lines: tuple[Count, Count] = (1, 7)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.mix.keys() - OPERATIONS)
+        if unknown:
+            raise ValueError(f"no such operation: {', '.join(unknown)}; there are: {', '.join(sorted(OPERATIONS))}")
+        if OPERATIONS <= self.mix.keys() and not any(self.mix.values()):
+            raise ValueError("mix: all weights are 0")
+        for name in ("batch_rows", "order_lines"):
+            fewest, most = getattr(self, name)
+            if fewest > most:
+                raise ValueError(f"{name}: the fewest, {fewest}, are more than the most, {most}")
+
+    @property
+    def habits(self) -> Habits:
+        """How the company is to work."""
+        return Habits(tuple(sorted(self.mix.items())), self.skew, self.batch_rows, self.order_lines)
 
 
 def load_workload(path: Path) -> Workload:

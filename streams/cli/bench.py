@@ -102,19 +102,52 @@ def capacity(
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of each topic.")] = 4,
     within: Annotated[float, typer.Option(min=0.01, max=0.5, help="How closely to search, as a share.")] = 0.1,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", help="A workload: its history, mix, skew and sizes; its phases and workers are not looked at."
+        ),
+    ] = None,
+    hub_rows: Annotated[int, typer.Option(min=0, help="Rows that the hub is to have before, for large ones.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Capacity and trials on stdout as JSON.")] = False,
 ) -> None:
-    """Search for the highest rate at which lag does not grow and p99 stays under a limit."""
+    """Search for the highest rate at which lag does not grow and p99 stays under a limit.
+
+    Example: opshub bench capacity --workers 2 --partitions 8 --hub-rows 1000000
+    """
     import msgspec
 
-    search, sites = _part("capacity"), _part("site")
+    loads, search, sites, filling = _part("workload"), _part("capacity"), _part("site"), _part("fill")
+    shape = loads.load_workload(like) if like is not None else loads.Workload("capacity", [])
+    history = {"customers": shape.history.customers, "orders": shape.history.orders, "habits": shape.habits}
     settings = load_settings(partitions=partitions)
-    with terminate_as_interrupt(), sites.site(settings, _say) as here:
+    rows = 0
+    with terminate_as_interrupt(), sites.site(settings, _say, **history) as here:
+        if hub_rows:
+            here.start_workers(workers)
+            here.drain()
+            with here.hub() as hub:
+                rows = filling.fill(hub, hub_rows, _say)
         found, trials = search.capacity(
-            here, low=low, high=high, p99_ms=p99_ms, seconds=seconds, workers=workers, within=within, say=_say
+            here,
+            low=low,
+            high=high,
+            p99_ms=p99_ms,
+            seconds=seconds,
+            workers=workers,
+            within=within,
+            say=_say,
+            like=shape,
         )
     if as_json:
-        typer.echo(json.dumps({"capacity": found, "trials": msgspec.to_builtins(trials)}))
+        told = {
+            "capacity": found,
+            "workers": workers,
+            "partitions": partitions,
+            "hub_rows_before": rows,
+            "workload": shape.name,
+        }
+        typer.echo(json.dumps(told | {"trials": msgspec.to_builtins(trials)}))
     else:
         typer.echo(f"capacity: {found:,.0f} row changes/s with {workers} worker(s) and {partitions} partitions")
     if not found:

@@ -9,17 +9,11 @@ from streams.simulator import words
 from streams.simulator.words import one
 from streams.simulator.world import CRM, ERP, Product, Touched, Transaction, World, as_price
 
-FEWEST, MOST = 40, 160
-
-
-def _size(world: World) -> int:
-    return FEWEST + int(world.rng.random() * (MOST - FEWEST + 1))
-
 
 def _customers(world: World, *, shared: bool) -> list[str]:
     """Accounts to change together; with `shared` False only such as the ERP does not know."""
     found: dict[str, None] = {}
-    for _ in range(_size(world)):
+    for _ in range(world.between(world.habits.batch_rows)):
         customer = world.crm_customers.pick(world.rng)
         if customer is not None and customer.crm_id is not None and (shared or not customer.shared):
             found[customer.crm_id] = None
@@ -27,7 +21,10 @@ def _customers(world: World, *, shared: bool) -> list[str]:
 
 
 def _products(world: World) -> list[Product]:
-    found = {product.erp_id: product for product in (one(world.rng, world.products) for _ in range(_size(world)))}
+    found = {
+        product.erp_id: product
+        for product in (one(world.rng, world.products) for _ in range(world.between(world.habits.batch_rows)))
+    }
     return list(found.values())
 
 
@@ -69,7 +66,7 @@ def count_warehouse(world: World) -> list[Transaction]:
 def run_dunning(world: World) -> list[Transaction]:
     """Invoices that nobody has paid are marked overdue."""
     found: dict[int, None] = {}
-    for _ in range(_size(world)):
+    for _ in range(world.between(world.habits.batch_rows)):
         order = world.orders.pick(world.rng)
         if order is not None and order.open_invoices:
             found[order.open_invoices[0].id] = None

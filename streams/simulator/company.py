@@ -27,7 +27,7 @@ from streams.simulator.session import Session, pump
 from streams.simulator.slow import SlowClerk
 from streams.simulator.statements import CRM_STATEMENTS, ERP_STATEMENTS
 from streams.simulator.stream import next_transactions
-from streams.simulator.world import CRM, ERP, Ids, Order, OrderLine, Pool, Transaction, World
+from streams.simulator.world import CRM, ERP, USUAL, Habits, Ids, Order, OrderLine, Pool, Transaction, World
 
 TICK = 0.002
 """Seconds between two looks at the clock: what is due in between is sent together."""
@@ -57,6 +57,7 @@ class Company:
         journal: Path | None = None,
         journal_commits: bool = True,
         today: dt.date | None = None,
+        habits: Habits = USUAL,
     ) -> None:
         """`crm_dsn` and `erp_dsn` are those of the applications' own roles.
 
@@ -65,7 +66,8 @@ class Company:
         probe_every: seconds between latency probes.
         slow_every: seconds between transactions that stay open for long (None: none).
         journal: file for what is committed and planted; without `journal_commits` for what is planted only.
-        today: the day that documents bear. Raises EnvironmentFault when a database cannot be used.
+        today: the day that documents bear. habits: what it does how often, and to whom.
+        Raises EnvironmentFault when a database cannot be used.
         """
         self._lock = threading.Lock()
         self._operations: Counter[str] = Counter()
@@ -82,7 +84,16 @@ class Company:
             # A later run on the same databases must not meet its own keys.
             name = str(seed) if firms == 0 else f"{seed}/{firms}"
             day = today or dt.datetime.now().astimezone().date()
-            world = World(Random(name), Ids(self._reserve), day, shared, conflicting, orders_by_hand, next_firm=firms)
+            world = World(
+                Random(name),
+                Ids(self._reserve),
+                day,
+                shared,
+                conflicting,
+                orders_by_hand,
+                next_firm=firms,
+                habits=habits,
+            )
             self.world = world
             pools: dict[str, Any] = {"drafts": Pool(), "orders": Pool(), "closed": Pool()}
             self._adopted = dataclasses.replace(world, rng=Random(f"{name}/adopted"), **pools)

@@ -9,6 +9,7 @@ from typing import Any
 
 from streams.simulator import words
 from streams.simulator.session import Statement
+from streams.simulator.statements import inserts
 from streams.simulator.words import one
 from streams.simulator.world import (
     ERP,
@@ -67,7 +68,7 @@ def plan_delivery(world: World, order: Order) -> list[Transaction]:
     rng = world.rng
     key = world.ids.next("dlv_head")
     part = rng.random() < 0.4
-    rows: list[Any] = []
+    rows: list[list[Any]] = []
     touched: list[Touched] = [("erp.dlv_head", str(key), "c")]
     for line in order.lines:
         left = line.quantity - line.shipped
@@ -77,26 +78,16 @@ def plan_delivery(world: World, order: Order) -> list[Transaction]:
         line.shipped += amount
         number = world.ids.next("dlv_line")
         serial = f"SN{rng.getrandbits(32):08X}" if amount == 1000 and line.product.family in (2, 3) else None
-        rows += [
-            number,
-            key,
-            line.id,
-            line.product.erp_id,
-            amount / 1000,
-            f"L{int(rng.random() * 9999):04d}",
-            serial,
-        ]
+        lot = f"L{int(rng.random() * 9999):04d}"
+        rows.append([number, key, line.id, line.product.erp_id, amount / 1000, lot, serial])
         touched.append(("erp.dlv_line", str(number), "c"))
     head: Statement = (
         "insert_dlv_head_1",
         [key, order.id, "P", one(rng, words.CARRIERS), None, order.warehouse, None, None, "now"],
     )
     order.deliveries.append((key, "P"))
-    return [
-        Transaction(
-            ERP, "delivery_planned", [head, (f"insert_dlv_line_{len(touched) - 1}", rows)], touched, after=after(order)
-        )
-    ]
+    statements = [head, *inserts("dlv_line", rows)]
+    return [Transaction(ERP, "delivery_planned", statements, touched, after=after(order))]
 
 
 def _advance_delivery(world: World, order: Order) -> list[Transaction]:
@@ -133,10 +124,9 @@ def bill(world: World, order: Order) -> list[Transaction]:
     """An invoice of what was shipped and not billed yet; an order shipped in parts gets several, the first of them with its freight."""
     invoice, rows, discount, freight = billed(world, order)
     order.open_invoices.append(invoice)
-    lines = len(rows)
     statements = [
         invoice_row(world, order, invoice, "RE", discount=discount, freight=freight),
-        (f"insert_inv_line_{lines}", [value for row in rows for value in row]),
+        *inserts("inv_line", rows),
     ]
     touched: list[Touched] = [
         ("erp.inv_head", str(invoice.id), "c"),

@@ -12,6 +12,7 @@ from typing import Any
 from streams.simulator import firms, words
 from streams.simulator.erp_documents import after, invoice_line, invoice_row, step, update
 from streams.simulator.session import Statement
+from streams.simulator.statements import MOST_ROWS, inserts
 from streams.simulator.words import one
 from streams.simulator.world import (
     ERP,
@@ -122,7 +123,7 @@ def new_order(world: World) -> list[Transaction]:
         discount=one(rng, (0, 0, 0, 0, 2, 3)),
         freight=one(rng, (0, 0, 1_490, 3_900)),
     )
-    products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
+    products = [one(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
     rows = [
         add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 0, 2, 5)))
         for product in products
@@ -195,8 +196,10 @@ def enter(
     again: Touched = ("erp.so_head", key, "u")
     lines: list[Touched] = [("erp.so_line", str(line.id), "c") for line in order.lines]
     if not slowly:
-        insert: Statement = (f"insert_so_line_{len(rows)}", [value for row in rows for value in row])
-        return [Transaction(ERP, operation, [head, insert], [born, *lines, again], numbered, after=known)]
+        statements, touched = [head, *inserts("so_line", rows)], [born]
+        for start in range(0, len(lines), MOST_ROWS):
+            touched += [*lines[start : start + MOST_ROWS], again]
+        return [Transaction(ERP, operation, statements, touched, numbered, after=known)]
     made = [Transaction(ERP, operation, [head], [born], numbered, after=known)]
     made += [
         Transaction(ERP, operation, [("insert_so_line_1", row)], [line, again])
@@ -245,7 +248,7 @@ def change_line(world: World) -> list[Transaction]:
         return new_order(world)
     header: Touched = ("erp.so_head", str(order.id), "u")
     drawn = rng.random()
-    if drawn < 0.25 and len(order.lines) < 8:
+    if drawn < 0.25 and len(order.lines) <= world.habits.order_lines[1]:
         product = one(rng, world.products)
         row = add_line(world, order, product, quantity_of(rng.random(), product), 0)
         return [

@@ -226,7 +226,7 @@ def _order(
         ]
     else:
         order.discount, order.freight = one(rng, (0, 0, 0, 0, 2, 3)), one(rng, (0, 0, 1_490, 3_900))
-        products = [one(rng, world.products) for _ in range(1 + int(rng.random() * 7))]
+        products = [one(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
         rows["so_line"] += [
             add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5)))
             for product in products

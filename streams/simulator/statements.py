@@ -6,6 +6,10 @@ A statement of a transaction is `(name, values)`. `insert_<table>_<n>` adds n ro
 
 from __future__ import annotations
 
+from typing import Any
+
+from streams.simulator.session import Statement
+
 CRM_INSERTS: dict[str, tuple[str, ...]] = {
     "account": (
         "id",
@@ -283,6 +287,12 @@ def _inserts(schema: str, tables: dict[str, tuple[str, ...]]) -> dict[str, str]:
                 f"INSERT INTO {schema}.{table} ({', '.join(columns)}) VALUES {values}{returning}"
             )
     return made
+
+
+def inserts(table: str, rows: list[list[Any]]) -> list[Statement]:
+    """The statements that add these rows, so many at once as there are statements for."""
+    chunks = (rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS))
+    return [(f"insert_{table}_{len(chunk)}", [value for row in chunk for value in row]) for chunk in chunks]
 
 
 CRM_STATEMENTS: dict[str, str] = _CRM | _inserts("public", CRM_INSERTS)

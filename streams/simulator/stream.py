@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable
+from functools import cache
 from itertools import accumulate
 
 from streams.simulator import batches, firms
@@ -51,9 +52,17 @@ WEIGHTS: tuple[tuple[Operation, float], ...] = (
 """What a company does all day, in parts of a whole. An order takes some nine steps, a deal four."""
 
 _OPERATIONS = [operation for operation, _ in WEIGHTS]
-_SUMS = list(accumulate(weight for _, weight in WEIGHTS))
+OPERATIONS = frozenset(operation.__name__ for operation in _OPERATIONS)
+"""What `Habits.mix` may name."""
+
+
+@cache
+def _sums(mix: tuple[tuple[str, float], ...]) -> list[float]:
+    given = dict(mix)
+    return list(accumulate(given.get(operation.__name__, weight) for operation, weight in WEIGHTS))
 
 
 def next_transactions(world: World) -> list[Transaction]:
     """The transactions of the next operation, in the order in which they are to be committed."""
-    return _OPERATIONS[bisect(_SUMS, world.rng.random() * _SUMS[-1])](world)
+    sums = _sums(world.habits.mix)
+    return _OPERATIONS[bisect(sums, world.rng.random() * sums[-1])](world)

@@ -18,6 +18,32 @@ from streams.simulator.words import Firm
 CRM, ERP = "demo-crm", "demo-erp"
 
 T = TypeVar("T")
+
+
+def zipf(drawn: float, count: int, exponent: float) -> int:
+    """Which of `count` a number drawn from [0, 1) means, when the k-th comes up nearly in proportion to 1/k^exponent."""
+    if exponent == 1:
+        return min(count, int((count + 1) ** drawn)) - 1
+    rest = 1 - exponent
+    return min(count, int((drawn * ((count + 1) ** rest - 1) + 1) ** (1 / rest))) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the company works, where a load test wants it otherwise than usual."""
+
+    mix: tuple[tuple[str, float], ...] = ()
+    """(operation, weight) in place of the usual weights; operations that are not named keep theirs."""
+    skew: float = 0.0
+    """Zipf's exponent: a few customers, deals and orders are worked on all the time. 0: all alike."""
+    batch_rows: tuple[int, int] = (40, 160)
+    """Rows of one transaction of the jobs, fewest and most."""
+    order_lines: tuple[int, int] = (1, 7)
+    """Lines of an order, fewest and most."""
+
+
+USUAL = Habits()
+
 Touched = tuple[str, str, str]
 """(table, key as text, op): what one transaction does to one row, in the letters of Debezium."""
 
@@ -45,11 +71,13 @@ class Transaction:
 class Pool(Generic[T]):
     """A bag from which one can be drawn or taken at random in constant time."""
 
-    __slots__ = ("_items", "_last")
+    __slots__ = ("_items", "_last", "skew")
 
     def __init__(self) -> None:
         self._items: list[T] = []
         self._last = 0
+        self.skew = 0.0
+        """Zipf's exponent of `pick`: 0, and all are picked alike."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -65,7 +93,7 @@ class Pool(Generic[T]):
         items = self._items
         if not items:
             return None
-        self._last = int(rng.random() * len(items))
+        self._last = zipf(rng.random(), len(items), self.skew) if self.skew else int(rng.random() * len(items))
         return items[self._last]
 
     def take(self, rng: Random) -> T | None:
@@ -222,6 +250,7 @@ class World:
     """Share of new customers that both know and on which they disagree."""
     orders_by_hand: bool = False
     next_firm: int = 0
+    habits: Habits = USUAL
     products: list[Product] = field(default_factory=list)
     crm_customers: Pool[Customer] = field(default_factory=Pool)
     erp_customers: Pool[Customer] = field(default_factory=Pool)
@@ -235,6 +264,15 @@ class World:
     """(id, how far it has got)"""
     deleted_contacts: Pool[str] = field(default_factory=Pool)
     deleted_accounts: Pool[Customer] = field(default_factory=Pool)
+
+    def __post_init__(self) -> None:
+        for pool in (self.crm_customers, self.erp_customers, self.both_customers, self.deals, self.drafts, self.orders):
+            pool.skew = self.habits.skew
+
+    def between(self, bounds: tuple[int, int]) -> int:
+        """One of the numbers from the first bound to the second."""
+        fewest, most = bounds
+        return fewest + int(self.rng.random() * (most - fewest + 1))
 
     def uuid(self) -> str:
         """A version 4 UUID from the seed."""

@@ -21,6 +21,7 @@ from streams.cli.plan import plan
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
+from streams.simulator.world import USUAL, Habits
 from streams.stack.native import NativeStack
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -224,10 +225,21 @@ def test_write_back_adds_an_order_under_its_origin_and_the_company_delivers_it(e
 # -- the company
 
 
-def test_a_short_run_leaves_both_databases_consistent(env: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "habits", [USUAL, Habits((("dunning_run", 5.0),), 0.99, (1, 20), (1, 60))], ids=["usual", "of a load test"]
+)
+def test_a_short_run_leaves_both_databases_consistent(env: dict[str, str], tmp_path: Path, habits: Habits) -> None:
     journal = tmp_path / "journal.jsonl"
     with a_company(
-        env, 32, orders_by_hand=True, shared=0.3, conflicting=0.1, probe_every=0.1, slow_every=0.5, journal=journal
+        env,
+        32,
+        orders_by_hand=True,
+        shared=0.3,
+        conflicting=0.1,
+        probe_every=0.1,
+        slow_every=0.5,
+        journal=journal,
+        habits=habits,
     ) as company:
         company.load_history(60, 80, products=40)
         stats = company.run(rate=800, seconds=4)

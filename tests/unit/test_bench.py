@@ -61,6 +61,23 @@ def test_a_workload_that_is_wrong_names_file_and_field(tmp_path: Path) -> None:
         load_workload(path)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("mix: {edit_acount: 3}", "no such operation: edit_acount; there are: .*edit_account"),
+        ("mix: {edit_account: -1}", "mix"),
+        ("skew: -1", "skew"),
+        ("order_lines: [9, 3]", "order_lines: the fewest, 9, are more than the most, 3"),
+        ("batch_rows: [0, 5]", "batch_rows"),
+    ],
+)
+def test_habits_that_are_wrong_are_named(tmp_path: Path, written: str, said: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"name: x\nphases: [{{seconds: 5, rate: 3}}]\n{written}\n")
+    with pytest.raises(ConfigError, match=said):
+        load_workload(path)
+
+
 def test_what_differs_by_less_than_the_noise_is_the_same() -> None:
     says = {one.name: one.says for one in compare(result(500, 20), result(505, 26))}
     assert says["rows per second"] == "same"

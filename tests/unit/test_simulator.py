@@ -17,7 +17,21 @@ from stdnum.eu import vat
 from streams.simulator import crm_operations, erp_documents, erp_operations, firms, words
 from streams.simulator.statements import ERP_INSERTS
 from streams.simulator.stream import WEIGHTS, next_transactions
-from streams.simulator.world import CRM, ERP, Ids, Order, Product, Transaction, World, discount_of, line_net, tax_of
+from streams.simulator.world import (
+    CRM,
+    ERP,
+    Customer,
+    Habits,
+    Ids,
+    Order,
+    Product,
+    Transaction,
+    World,
+    discount_of,
+    line_net,
+    tax_of,
+    zipf,
+)
 
 DAY = dt.date(2026, 3, 2)
 
@@ -58,6 +72,46 @@ def test_a_seed_gives_one_sequence_of_operations() -> None:
     first = [said(next_transactions(one)) for _ in range(5_000)]
     assert first == [said(next_transactions(two)) for _ in range(5_000)]
     assert first != [said(next_transactions(other)) for _ in range(5_000)]
+
+
+def test_habits_say_what_is_done_how_often() -> None:
+    without = tuple((operation.__name__, 0.0) for operation, _ in WEIGHTS if operation is not crm_operations.new_deal)
+    world = a_world(7, habits=Habits(without))
+    firms.begin(world)
+    assert {t.operation for _ in range(200) for t in next_transactions(world)} <= {
+        "opportunity_created",
+        "customer_in_crm",
+    }
+
+
+def test_skew_makes_few_customers_do_most_of_the_work() -> None:
+    shares = []
+    for skew in (0.0, 0.99):
+        world = a_world(7, habits=Habits(skew=skew))
+        for number in range(1_000):
+            world.crm_customers.add(Customer(firms.new_firm(world), crm_id=str(number)))
+        picked = Counter(customer.crm_id for _ in range(20_000) if (customer := world.crm_customers.pick(world.rng)))
+        shares.append(sum(times for _, times in picked.most_common(10)) / 20_000)
+    assert shares[0] < 0.02 < 0.3 < shares[1]
+
+
+@pytest.mark.parametrize("exponent", [0.2, 0.99, 1, 1.3])
+def test_the_first_of_many_comes_up_as_often_as_zipf_says(exponent: float) -> None:
+    drawn = Counter(zipf(number / 100_000, 50, exponent) for number in range(100_000))
+    assert set(drawn) == set(range(50))
+    assert drawn[1] / drawn[0] == pytest.approx(2**-exponent, rel=0.25)
+
+
+def test_orders_may_have_a_hundred_lines() -> None:
+    world = a_world(7, habits=Habits(order_lines=(100, 100)))
+    customer = Customer(firms.new_firm(world), erp_id=1)
+    world.erp_customers.add(customer)
+    made = next(ts for _ in range(50) if len(ts := erp_operations.new_order(world)) == 1)[0]
+    inserts = [(name, len(values) // len(ERP_INSERTS["so_line"])) for name, values in made.statements[1:]]
+    assert inserts == [("insert_so_line_8", 8)] * 12 + [("insert_so_line_4", 4)]
+    assert Counter(made.touched)["erp.so_head", made.touched[0][1], "u"] == 13, (
+        "each statement's trigger updates the header"
+    )
 
 
 def test_every_kind_of_operation_comes_about() -> None:

@@ -1,0 +1,66 @@
+"""Make a hub as large as that of an old company: rows that nothing else speaks of, copies of what is there under new ids.
+
+In: a hub that workers have written to. Out: more rows of `entity` and `match_key`, with their indexes. The topics know nothing of them, and
+`opshub verify` would say so: for load tests only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from benchmarks.site import Say
+
+CHUNK = 500_000
+"""Rows of one statement."""
+
+COPIED = {
+    "id": "md5(id::text || n)::uuid",
+    "aggregate_id": "md5(aggregate_id::text || n)::uuid",
+    "parent_id": "md5(parent_id::text || n)::uuid",
+    "customer_ref": "md5(customer_ref::text || n)::uuid",
+    "product_ref": "md5(product_ref::text || n)::uuid",
+    "holder": "md5(holder::text || n)::uuid",
+    "key": "key || '/' || n",
+}
+"""Column → its copy; the others are taken as they are."""
+
+
+def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
+    """Until `entity` has about `rows` rows; how many it has then. The connection must be in autocommit. Raises ValueError for an empty hub."""
+    there = _value(hub, "SELECT count(*) FROM entity WHERE merged_into IS NULL")
+    if not there:
+        raise ValueError("the hub is empty: there is nothing to make copies of")
+    copies = max(0, (rows - there) // there)
+    hub.execute("SET synchronous_commit = off")
+    for table, condition in (("entity", "merged_into IS NULL"), ("match_key", "true")):
+        indexes = hub.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = %s AND indexname NOT IN "
+            "(SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass)",
+            [table, table],
+        ).fetchall()
+        columns = [row[0] for row in hub.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+                                                 [table])]  # fmt: skip
+        hub.execute(f"CREATE TEMP TABLE seed_{table} AS SELECT * FROM {table} WHERE {condition}".encode())
+        for name, _ in indexes:
+            hub.execute(f"DROP INDEX {name}".encode())
+        step = max(1, CHUNK // there)
+        for first in range(1, copies + 1, step):
+            values = ", ".join(COPIED.get(column, column) for column in columns)
+            hub.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM seed_{table}, generate_series({first}, {min(copies, first + step - 1)}) n".encode()
+            )
+            say(f"{table}: {min(copies, first + step - 1) / copies:.0%} of {copies * there:,} rows more")
+        for _, definition in indexes:
+            hub.execute(definition.encode())
+        hub.execute(f"DROP TABLE seed_{table}".encode())
+        hub.execute(f"VACUUM ANALYZE {table}".encode())
+    hub.execute("CHECKPOINT")
+    return _value(hub, "SELECT count(*) FROM entity")
+
+
+def _value(hub: psycopg.Connection[Any], query: str) -> int:
+    row = hub.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
