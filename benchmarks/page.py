@@ -169,6 +169,7 @@ def _latency_table(latency: dict[str, dict[str, float]]) -> str:
 def run_page(result: dict[str, Any]) -> str:
     """The page of `opshub bench run`."""
     head = f"<p>{html.escape(result['date'])} · {result['rows']:,} row changes in {result['seconds']} s · {result['rows_per_second']:,}/s · {html.escape(str(result['machine']))}</p>"
+    head += "".join(f"<p><b>Note:</b> {html.escape(note)}</p>" for note in result.get("notes", ()))
     return _page(
         f"opshub bench: {result['workload']}", head + _latency_table(result["latency_ms"]) + run_charts(result)
     )

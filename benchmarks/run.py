@@ -1,7 +1,7 @@
 """Run a workload on a site: arrivals on a schedule, figures every second.
 
-In: a site and a workload. Out: a `Result`: throughput and lag over time, latency from the intended send to each place, CPU and memory by
-process. Lag is in records that the workers have still to read.
+In: a site or systems of your own, and a workload. Out: a `Result`: throughput and lag over time, latency from the intended send to each
+place, CPU and memory by process. Lag is in records that the workers have still to read.
 """
 
 from __future__ import annotations
@@ -11,26 +11,60 @@ import threading
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol, Self
 
 import msgspec
 import psutil
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.site import Say, Site
+from benchmarks.site import SERVERS, Say
 from benchmarks.watch import ProbeWatch, Usage, percentiles
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
 from streams.demo.watch import figures
-from streams.simulator.company import Company
+from streams.provision.systems import System
+from streams.settings import Settings
 from streams.stack.worker_stats import worker_stats
 
-PROBED = {
-    "raw.demo-crm.public.account": "raw topic",
-    "raw.demo-erp.erp.so_head": "raw topic",
-    "canonical.customer": "canonical topic",
-    "canonical.sales_order": "canonical topic",
-}
+
+class Writer(Protocol):
+    """Writes to the sources, open loop: the demo company, or what a profile says."""
+
+    def run(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Write so many row changes a second for `seconds`; what `stats` says."""
+
+    def stats(self) -> dict[str, Any]:
+        """`row_changes` committed, transactions that `failed`, the last `errors`, `behind_ms_max`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: Any) -> None: ...
+
+
+class Measured(Protocol):
+    """What a workload is run on: a `Site` with the demo company, or `OwnSystems` with a profile."""
+
+    settings: Settings
+    systems: list[System]
+    notes: list[str]
+    """What a reader of the result has to know of it."""
+    servers: dict[str, str]
+    """Versions, as far as they are known."""
+
+    @property
+    def probed(self) -> dict[str, str]:
+        """Topic in which marked rows are looked for → what it is called in the result."""
+
+    def start_workers(self, count: int = 1) -> list[int]:
+        """Have workers at work; their pids."""
+
+    def processes(self) -> dict[str, int]:
+        """name → pid of what is measured."""
+
+    def company(self, seed: int = 1, **options: Any) -> Writer: ...
+
+    def drain(self, seconds: float = 300) -> None:
+        """Wait until nothing is in flight."""
 
 
 class Sample(msgspec.Struct):
@@ -69,6 +103,12 @@ class Result(msgspec.Struct):
     lag_end: int = 0
     """Records still to read when the last arrival had been sent."""
     drain_s: float = 0.0
+    written: int = 0
+    """Row changes that were committed, as who wrote them counts; `rows` is what capture brought."""
+    failed: int = 0
+    """Transactions that were not committed."""
+    notes: list[str] = []
+    """What a reader has to know, such as what was not measured or not waited for."""
 
 
 def machine() -> dict[str, Any]:
@@ -86,21 +126,20 @@ def _model() -> str:
         return platform.processor()
 
 
-def versions() -> dict[str, str]:
+def versions(servers: dict[str, str] = SERVERS) -> dict[str, str]:
     names = ("opshub", "faust-streaming", "confluent-kafka", "fastavro", "msgspec", "psycopg")
-    return {"python": platform.python_version(), "kafka": "4.3.1", "debezium": "3.7.0.Final", "postgres": "18.6"} | {
-        n: version(n) for n in names
-    }
+    return {"python": platform.python_version()} | servers | {n: version(n) for n in names}
 
 
-def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> Result:
-    """Run it; workers are started if none are. What was there before has been worked off first."""
+def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) -> Result:
+    """Run it; workers are started if none are (on `OwnSystems`: refused). What was there before has been worked off first."""
     info = machine()
+    site.notes.clear()
     site.start_workers(workload.workers)
     say("catching up")
     site.drain(600)
     worker_stats(site.settings, reset=True)
-    watch = ProbeWatch(site.settings.kafka, PROBED)
+    watch = ProbeWatch(site.settings.kafka, site.probed)
     watch.start()
     watch.ready.wait(30)
     usage = Usage(site.processes())
@@ -134,6 +173,7 @@ def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> R
         with site.company(workload.seed, probe_every=workload.probe_every, habits=workload.habits) as company:
             for phase in workload.phases:
                 worst = max(worst, _phase(site, company, phase, watch, state, say))
+            written = company.stats()
         lag_end = figures(site.settings).lag
         waiting = time.monotonic()
         say("waiting until nothing is in flight")
@@ -151,14 +191,18 @@ def run_workload(site: Site, workload: Workload, say: Say = lambda _: None) -> R
     for worker in worker_stats(site.settings):
         hub.decode_and_add(worker["latency"]["hdr"])
     histograms = {**watch.places, "hub": hub}
+    notes = list(site.notes)
+    if written["failed"]:
+        notes.append(f"{written['failed']:,} transactions were not committed; the last: {written['errors'][-1]}")
     return Result(
-        workload.name, datetime.now(UTC).isoformat(timespec="seconds"), info, versions(), round(took, 1), rows, round(rows / took, 1), worst,
+        workload.name, datetime.now(UTC).isoformat(timespec="seconds"), info, versions(site.servers), round(took, 1), rows, round(rows / took, 1), worst,
         {place: percentiles(h) for place, h in histograms.items()}, {place: h.encode().decode() for place, h in histograms.items()},
         {name: round(seconds / max(1, rows) * 1e6, 1) for name, seconds in usage.since().items()}, usage.memory(), samples, lag_end, round(drained, 1),
+        written["row_changes"], written["failed"], notes,
     )  # fmt: skip
 
 
-def _phase(site: Site, company: Company, phase: Phase, watch: ProbeWatch, state: dict[str, Any], say: Say) -> float:
+def _phase(site: Measured, company: Writer, phase: Phase, watch: ProbeWatch, state: dict[str, Any], say: Say) -> float:
     """Live through one phase; the most that the company was behind its schedule, in ms."""
     say(f"{phase.name or 'phase'}: {phase.rate} row changes/s for {phase.seconds:g} s")
     watch.counting = phase.counted

@@ -29,6 +29,14 @@ from streams.stack.native import NativeStack
 from streams.stack.workers import start_worker, stop_all_workers, stop_worker
 
 OFFSET = 500
+PROBED = {
+    "raw.demo-crm.public.account": "raw topic",
+    "raw.demo-erp.erp.so_head": "raw topic",
+    "canonical.customer": "canonical topic",
+    "canonical.sales_order": "canonical topic",
+}
+"""Topics in which the company's probes are looked for."""
+SERVERS = {"kafka": "4.3.1", "debezium": "3.7.0.Final", "postgres": "18.6"}
 
 Say = Callable[[str], None]
 
@@ -51,6 +59,9 @@ class Site:
     env: dict[str, str]
     systems: list[System]
     workers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    probed: dict[str, str] = field(default_factory=lambda: PROBED)
+    servers: dict[str, str] = field(default_factory=lambda: SERVERS)
 
     def company(self, seed: int = 1, **options: Any) -> Company:
         return Company(seed, dsn_of(self.env, "DEMO_CRM", "APP"), dsn_of(self.env, "DEMO_ERP", "APP"), **options)

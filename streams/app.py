@@ -172,7 +172,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
             encode_change,
             output_maker(schema_ids),
             ownership,
-            settings.cache_aggregates,
+            settings.cache_entities,
             conflict_message,
             planner,
             frozenset(system for system, told in rules.items() if isinstance(told.target, HttpTarget)),
@@ -297,9 +297,9 @@ def calm_collector() -> None:
     """Let the cycle collector look at new objects every 50,000, not every 700: a batch makes many that live until its end, none of them in
     a cycle, and looking at them took a quarter of the CPU. What was built at the start is never looked at again.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 async def _run(settings: Settings, roles: tuple[str, ...]) -> None:

@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         default=6000, description="silence after which Kafka gives a worker's partitions away"
     )
-    cache_aggregates: int = Field(default=20_000, description="aggregates that a worker keeps in memory")
+    cache_entities: int = Field(
+        default=40_000, ge=1, description="entities that a worker keeps in memory, some 3 kB each"
+    )
 
     order_within: float = Field(
         default=300.0, description="seconds after which a won opportunity without an order is a conflict"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,23 +36,42 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, max=16, help="Worker processes; default: as the workload says.")
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to write to your own systems, which must be running with their workers, instead of a stack of the "
+            "benchmark's own; see benchmarks/profiles/."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the result goes, .json; the page lies beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result on stdout.")] = False,
 ) -> None:
-    """Run a workload on a stack of the benchmark's own, and write the result as JSON and as a page with charts.
+    """Run a workload on a stack of the benchmark's own, or on your own systems; write the result as JSON and as a page with charts.
 
-    Example: opshub bench run benchmarks/workloads/mixed.yaml --minutes 5
+    Examples: opshub bench run benchmarks/workloads/mixed.yaml --minutes 5
+
+    SHOP_DSN=postgresql://… opshub bench run benchmarks/workloads/steady.yaml --profile shop.yaml
     """
     import msgspec
 
-    loads, harness, sites, page = _part("workload"), _part("run"), _part("site"), _part("page")
+    loads, harness, page = _part("workload"), _part("run"), _part("page")
+    if profile is not None and workers is not None:
+        raise ConfigError(
+            "--workers is for a stack of the benchmark's own", remedy="with --profile the workers that run are measured"
+        )
     wanted = loads.load_workload(workload)
     if minutes is not None:
         wanted = loads.scaled(wanted, minutes)
     if workers is not None:
         wanted = msgspec.structs.replace(wanted, workers=workers)
-    history = {"customers": wanted.history.customers, "orders": wanted.history.orders}
-    with terminate_as_interrupt(), sites.site(load_settings(), _say, **history) as here:
+    settings = load_settings()
+    if profile is None:
+        history = {"customers": wanted.history.customers, "orders": wanted.history.orders, "habits": wanted.habits}
+        measured = _part("site").site(settings, _say, **history)
+    else:
+        wanted = msgspec.structs.replace(wanted, name=f"{wanted.name}-{profile.stem}")
+        measured = nullcontext(_part("profile").own_systems(settings, profile))
+    with terminate_as_interrupt(), measured as here:
         result = msgspec.to_builtins(harness.run_workload(here, wanted, _say))
     target = out or Path("benchmarks/results") / f"run-{wanted.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +83,9 @@ def run(
     typer.echo(f"{result['rows']:,} row changes in {result['seconds']} s: {result['rows_per_second']:,}/s")
     for place, told in result["latency_ms"].items():
         typer.echo(f"{place:16} " + "  ".join(f"{name} {value:,}" for name, value in told.items()))
+    typer.echo(f"sent {result['behind_ms_max']:,} ms behind its schedule at most")
+    for note in result["notes"]:
+        typer.echo(f"note: {note}")
     typer.echo(f"written: {target} and {target.with_suffix('.html')}")
 
 

@@ -98,6 +98,6 @@ def count_partitions(settings: Settings, systems: list[System]) -> int:
 
 
 def raw_records(settings: Settings, systems: list[System]) -> int:
-    """Records that capture has written to the raw topics (which have no transaction markers, so that offsets count them)."""
+    """Records that capture has ever written to the raw topics (which have no transaction markers, so that offsets count them)."""
     topics = [topic for system in systems for topic in system.topics]
-    return sum(high - low for low, high in offsets(settings, topics).values())
+    return sum(end for _, end in offsets(settings, topics).values())

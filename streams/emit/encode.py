@@ -178,7 +178,7 @@ def _kept(write: Encode, line: Told) -> bytes:
 
 
 def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[Any], bytes]:
-    kept = {n: head + varint(n) for n in range(32_768)}  # counts, line numbers, and days up to 2059
+    kept: dict[int, bytes] = {}  # counts, line numbers, and days up to 2059
 
     def write(value: Any) -> bytes:
         if value.__class__ is not int:
@@ -188,7 +188,10 @@ def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[A
             return made
         if not low <= value <= high:
             raise _Wrong
-        return head + varint(value)
+        made = head + varint(value)
+        if 0 <= value < 32_768:
+            kept[value] = made
+        return made
 
     return write
 

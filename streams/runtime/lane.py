@@ -188,7 +188,7 @@ class Lane:
                 "fetch.wait.max.ms": 100,
                 "fetch.queue.backoff.ms": 5,
                 "queued.min.messages": 20_000,
-                "queued.max.messages.kbytes": 32_768,
+                "queued.max.messages.kbytes": 8_192,
                 "topic.metadata.refresh.interval.ms": 30_000,
                 "log_level": 4,
                 "error_cb": self._broker_error,

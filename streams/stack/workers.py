@@ -55,7 +55,8 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     others = os.environ.get("PYTHONPATH", "")
     values["PYTHONPATH"] = f"{package}{os.pathsep}{others}" if others else package
-    return dict(os.environ) | values
+    # glibc gives each thread a heap of its own, and little of that back: a fifth of a worker's memory.
+    return {"MALLOC_ARENA_MAX": "1"} | dict(os.environ) | values
 
 
 def _as_text(value: object) -> str:

@@ -7,13 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from streams.model.state import AggregateState
 
-MEMBERS_EACH = 20
-"""Entities that may be kept for each aggregate that may: some flows have ten thousand lines, most have a dozen."""
-
 
 class Aggregates:
-    """At most so many aggregates and, since one can be large, so many entities; those that were used last stay. What is kept can be
-    dropped at any time.
+    """At most so many entities, since some flows have ten thousand lines and most have a dozen; the aggregates that were used last stay.
+    What is kept can be dropped at any time.
     """
 
     def __init__(self, most: int) -> None:
@@ -56,11 +53,9 @@ class Aggregates:
         for key in used:
             state = self._states.get(key)
             if state is not None:
-                held = len(state.members)
+                held = max(1, len(state.members))
                 self.members += held - self._members.get(key, 0)
                 self._members[key] = held
-        while len(self._states) > len(used) and (
-            len(self._states) > self._most or self.members > self._most * MEMBERS_EACH
-        ):
+        while len(self._states) > len(used) and self.members > self._most:
             key, _ = self._states.popitem(last=False)
             self.members -= self._members.pop(key, 0)

@@ -65,7 +65,7 @@ class Assemble:
         encode: Callable[[Change], bytes],
         message: Callable[[str, str, int, dict[str, Any] | None], tuple[Any, ...]],
         ownership: Ownership,
-        cache_aggregates: int,
+        cache_entities: int,
         conflict_message: Callable[[Conflict, int], tuple[Any, ...]],
         planner: Planner = NONE,
         over_http: frozenset[str] = frozenset(),
@@ -77,7 +77,7 @@ class Assemble:
         self._message = message
         self._ownership = ownership
         self._planner = planner
-        self._cache = Aggregates(cache_aggregates)
+        self._cache = Aggregates(cache_entities)
         self._settled: dict[str, float] = {}
         """Flows that were settled and not looked at since, with the time, the oldest first."""
         self._marks = Marks()

@@ -11,7 +11,7 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState, Told
 from streams.resolve.golden import Ownership
-from streams.walk.aggregates import MEMBERS_EACH, Aggregates
+from streams.walk.aggregates import Aggregates
 from streams.walk.settle import Settling
 
 ORDER = source_id("demo-erp", "sales_order", "S")
@@ -88,9 +88,9 @@ def test_the_cache_holds_so_many_entities_however_they_are_spread() -> None:
 
     for number in range(30):
         use(f"small-{number}", 3)
-    assert (len(cache), cache.members) == (10, 30)
+    assert (len(cache), cache.members) == (3, 9)
     use("small-29", 5)
-    use("large", 10 * MEMBERS_EACH + 1)
+    use("large", 11)
     assert len(cache) == 1, "what was just used stays, however large"
     use("small-0", 3)
     assert cache.get("large") is None
