@@ -17,8 +17,9 @@ Step = Callable[[Act], None]
 class CrmDesk:
     """Acts by chance. Rows of one statement share an LSN; there are COPY, primary-key updates, wide values, nulls and deletes."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, deletes: bool = True) -> None:
         self._rng = rng
+        self._deletes = deletes
         self.won: dict[str, float] = {}
         self.surely: set[str] = set()
         self._accounts: list[str] = []
@@ -34,7 +35,8 @@ class CrmDesk:
             (self.drop_estimate, 3), (self.complaint, 4), (self.change_good, 2),
         ]  # fmt: skip
         self._acts = [step for step, _ in acts]
-        self._weights = [weight for _, weight in acts]
+        gone = () if deletes else (self.move_person, self.drop_person, self.drop_estimate)
+        self._weights = [0 if step in gone else weight for step, weight in acts]
 
     def act(self, act: Act) -> None:
         if not self._goods:
@@ -115,7 +117,7 @@ class CrmDesk:
             item = self._rng.choice(items)[0]
             act.connection.execute("UPDATE opportunity_item SET quantity = %s, net_amount = %s * unit_price WHERE id = %s", [quantity, quantity, item])  # fmt: skip
             act.touch("public.opportunity_item", item)
-        elif what < 0.8 or len(items) < 2:
+        elif what < 0.8 or len(items) < 2 or not self._deletes:
             good, sku = self._rng.choice(self._goods)
             (item,) = act.one(
                 "INSERT INTO opportunity_item (opportunity_id, product_id, line_no, description, quantity, unit_price, net_amount) "

@@ -21,8 +21,9 @@ OPEN_LINES = """SELECT l.id, l.item_id, l.qty::int - coalesce((SELECT sum(p.qty)
 class ErpDesk:
     """Acts by chance, on what it finds in the database."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, deletes: bool = True) -> None:
         self._rng = rng
+        self._deletes = deletes
         self.won: dict[str, float] = {}
         self.surely: set[str] = set()
         self._customers: list[int] = []
@@ -33,7 +34,8 @@ class ErpDesk:
             (self.credit, 2), (self.drop_payment, 1), (self.stock, 4), (self.price, 1),
         ]  # fmt: skip
         self._acts = [step for step, _ in acts]
-        self._weights = [weight for _, weight in acts]
+        gone = () if deletes else (self.drop_order, self.drop_payment)
+        self._weights = [0 if step in gone else weight for step, weight in acts]
 
     def act(self, act: Act) -> None:
         if not self._items:
@@ -103,7 +105,7 @@ class ErpDesk:
             line = self._rng.choice(lines)[0]
             act.connection.execute("UPDATE erp.so_line SET qty = %s, disc = %s WHERE id = %s", [self._rng.randint(1, 20), self._rng.choice([None, 5]), line])  # fmt: skip
             act.touch("erp.so_line", line)
-        elif what < 0.7 and lines:
+        elif what < 0.7 and lines and self._deletes:
             act.connection.execute("DELETE FROM erp.so_line WHERE id = %s", [lines[-1][0]])
             act.touch("erp.so_line", lines[-1][0], is_row=False)
         else:

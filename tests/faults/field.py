@@ -203,12 +203,12 @@ class Field:
 
     # -- load
 
-    def load(self) -> None:
-        """Two clerks begin to work."""
+    def load(self, *, deletes: bool = True) -> None:
+        """Two clerks begin to work; without `deletes` they leave every row where it is."""
         self._loads += 1
         for system, (prefix, _) in MARKERS.items():
             rng = random.Random(f"{self._seed}/{self._loads}/{system}")
-            desk = CrmDesk(rng) if system == "demo-crm" else ErpDesk(rng)
+            desk = (CrmDesk if system == "demo-crm" else ErpDesk)(rng, deletes=deletes)
             clerk = Clerk(desk, dsn_of(self.env, prefix, "APP"), system, self._pause)
             self._clerks.append(clerk)
             clerk.start()

@@ -1,6 +1,7 @@
 """The hub itself goes back: an old backup of it is put in its place. It is told of, and `resync` brings back what it lacks.
 
-What it does not mend: what was deleted at a source in the lost time stays live in the canonical topics, where versions of that time come again.
+What it does not mend, the operating guide says, and is left out here: what was deleted at a source in the lost time stays live in the canonical
+topics, where versions of that time come again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def field(own_stack: NativeStack) -> Iterator[Field]:
     with Field(own_stack) as found:
         found.work("w0")
         assert wait_for(found.working, 90)
-        found.load()
+        found.load(deletes=False)
         assert wait_for(lambda: found.commits() > 100, 30)
         yield found
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.profile import Load, Operation, load_profile, own_systems
+from benchmarks.watch import ProbeWatch
 from streams.errors import ConfigError
 from tests.conftest import stack_settings
 
@@ -87,3 +89,15 @@ def test_a_dsn_that_is_not_there_or_is_none_is_told_without_its_password(tmp_pat
     with pytest.raises(ConfigError, match=r"CRM_DSN does not hold a DSN") as raised:
         Load(profile, path, {"CRM_DSN": "me hidden@host"}, seed=1)
     assert "hidden" not in str(raised.value)
+
+
+def test_markers_of_an_earlier_run_are_not_looked_at() -> None:
+    watch = ProbeWatch("127.0.0.1:1", {"canonical.customer": "canonical topic"})
+    try:
+        now = time.time_ns() // 1000
+        for marked in (now - 60_000_000, now, now):
+            watch._look("canonical topic", b"\x00probe:%d\x00" % marked)
+    finally:
+        watch._consumer.close()
+    assert watch.places["canonical topic"].get_total_count() == 1
+    assert watch.places["canonical topic"].get_max_value() < 10_000_000
