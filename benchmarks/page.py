@@ -147,6 +147,11 @@ def run_charts(result: dict[str, Any]) -> str:
                 "MB",
             ),
             bars("CPU of a row change, by process", result["cpu_us_per_row"], "us"),
+            *(
+                [bars("bytes of a row change, by place", told, "bytes")]
+                if (told := result.get("bytes_per_row"))
+                else []
+            ),
         )
     )
 

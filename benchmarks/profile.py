@@ -318,6 +318,9 @@ class OwnSystems:
             )
         return list(self.processes().values())
 
+    def bytes_written(self) -> dict[str, int]:
+        return {}
+
     def processes(self) -> dict[str, int]:
         """name → pid of the workers on this machine."""
         return {w["name"]: w["pid"] for w in worker_stats(self.settings) if psutil.pid_exists(w["pid"])}

@@ -61,6 +61,9 @@ class Measured(Protocol):
     def processes(self) -> dict[str, int]:
         """name → pid of what is measured."""
 
+    def bytes_written(self) -> dict[str, int]:
+        """place → bytes that were ever written there; empty where that cannot be seen."""
+
     def company(self, seed: int = 1, **options: Any) -> Writer: ...
 
     def drain(self, seconds: float = 300) -> None:
@@ -100,6 +103,8 @@ class Result(msgspec.Struct):
     cpu_us_per_row: dict[str, float]
     memory_mb: dict[str, float]
     samples: list[Sample]
+    bytes_per_row: dict[str, float] = {}
+    """By place: records as they stand in Kafka's logs, and WAL of the databases."""
     lag_end: int = 0
     """Records still to read when the last arrival had been sent."""
     drain_s: float = 0.0
@@ -143,6 +148,7 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     watch.start()
     watch.ready.wait(30)
     usage = Usage(site.processes())
+    bytes_before = site.bytes_written()
     rows_before = raw_records(site.settings, site.systems)
     samples: list[Sample] = []
     state: dict[str, Any] = {"phase": "", "rate": 0.0}
@@ -197,7 +203,8 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     return Result(
         workload.name, datetime.now(UTC).isoformat(timespec="seconds"), info, versions(site.servers), round(took, 1), rows, round(rows / took, 1), worst,
         {place: percentiles(h) for place, h in histograms.items()}, {place: h.encode().decode() for place, h in histograms.items()},
-        {name: round(seconds / max(1, rows) * 1e6, 1) for name, seconds in usage.since().items()}, usage.memory(), samples, lag_end, round(drained, 1),
+        {name: round(seconds / max(1, rows) * 1e6, 1) for name, seconds in usage.since().items()}, usage.memory(), samples,
+        {place: round((now - bytes_before[place]) / max(1, rows)) for place, now in site.bytes_written().items()}, lag_end, round(drained, 1),
         written["row_changes"], written["failed"], notes,
     )  # fmt: skip
 

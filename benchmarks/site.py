@@ -88,6 +88,24 @@ class Site:
     def hub(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.settings.hub, autocommit=True)
 
+    def bytes_written(self) -> dict[str, int]:
+        """Bytes in Kafka's logs of raw, change and canonical topics, and of WAL of each database."""
+        logs = self.settings.state_dir / "data" / "kafka" / "log"
+        found = {
+            f"{kind} topics": sum(file.stat().st_size for file in logs.glob(f"{pattern}.*/*.log"))
+            for kind, pattern in (("raw", "raw"), ("change", "changes"), ("canonical", "canonical"))
+        }
+        for name, dsn in (
+            ("CRM", dsn_of(self.env, "DEMO_CRM", "ADMIN")),
+            ("ERP", dsn_of(self.env, "DEMO_ERP", "ADMIN")),
+            ("hub", self.settings.hub),
+        ):
+            with psycopg.connect(dsn) as database:
+                row = database.execute("SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
+                assert row is not None
+                found[f"WAL of the {name}"] = row[0]
+        return found
+
     def processes(self) -> dict[str, int]:
         """name → pid of every server and worker."""
         found = {server.name: server.pid for server in self.stack.status() if server.pid is not None}

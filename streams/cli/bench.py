@@ -131,6 +131,9 @@ def capacity(
             "--like", help="A workload: its history, mix, skew and sizes; its phases and workers are not looked at."
         ),
     ] = None,
+    soak: Annotated[
+        float, typer.Option(min=0, help="Minutes at nine tenths of what was found, to see that it holds.")
+    ] = 0,
     hub_rows: Annotated[int, typer.Option(min=0, help="Rows that the hub is to have before, for large ones.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Capacity and trials on stdout as JSON.")] = False,
 ) -> None:
@@ -161,6 +164,7 @@ def capacity(
             within=within,
             say=_say,
             like=shape,
+            soak_seconds=soak * 60,
         )
     if as_json:
         told = {
@@ -173,5 +177,11 @@ def capacity(
         typer.echo(json.dumps(told | {"trials": msgspec.to_builtins(trials)}))
     else:
         typer.echo(f"capacity: {found:,.0f} row changes/s with {workers} worker(s) and {partitions} partitions")
-    if not found:
+        if soak and found:
+            last = trials[-1]
+            held = "holds" if last.holds else "does not hold"
+            typer.echo(
+                f"{last.rate:,.0f}/s for {soak:g} min {held}: p99 {last.p99_ms} ms, lag grows by {last.lag_slope}/s"
+            )
+    if not found or (soak and not trials[-1].holds):
         raise typer.Exit(1)

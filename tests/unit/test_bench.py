@@ -38,7 +38,7 @@ def result(rate: float, p50: float) -> dict[str, Any]:
     return {
         "workload": "steady", "date": "2026-01-01", "machine": {}, "versions": {}, "seconds": 30.0, "rows": 15000, "rows_per_second": rate, "samples": samples,
         "latency_ms": {"hub": {"count": 5000, "p50": p50, "p99": 90.0, "p99.9": 95.0}}, "hdr": {"hub": histogram.encode().decode()},
-        "cpu_us_per_row": {"w0": 100.0}, "memory_mb": {"w0": 90.0},
+        "cpu_us_per_row": {"w0": 100.0}, "memory_mb": {"w0": 90.0}, "bytes_per_row": {"raw topics": 700.0},
     }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_what_differs_by_less_than_the_noise_is_the_same() -> None:
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     page = run_page(result(500, 20))
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     assert "http" not in page and "src=" not in page
 
 
