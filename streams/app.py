@@ -60,7 +60,7 @@ from streams.writeback.work import Adapter
 
 logger = get_logger(__name__)
 
-STUCK_LEAVES_WITHIN = 8.0
+STUCK_LEAVES_WITHIN = 3.0
 """Seconds that a stuck worker may take to leave before it just ends."""
 
 MAX_TOLD = 200
