@@ -78,6 +78,14 @@ def test_habits_that_are_wrong_are_named(tmp_path: Path, written: str, said: str
         load_workload(path)
 
 
+@pytest.mark.parametrize("phase", ["{seconds: 5, rate: 0}", "{seconds: 0, rate: 5}", "{seconds: 5, rate: [-1, 5]}"])
+def test_a_phase_in_which_nothing_is_written_is_refused(tmp_path: Path, phase: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"name: x\nphases: [{phase}]\n")
+    with pytest.raises(ConfigError, match=r"wrong\.yaml.*(rate|seconds)"):
+        load_workload(path)
+
+
 def test_what_differs_by_less_than_the_noise_is_the_same() -> None:
     says = {one.name: one.says for one in compare(result(500, 20), result(505, 26))}
     assert says["rows per second"] == "same"
