@@ -51,7 +51,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"seconds: {self.seconds:g}, where a phase lasts")
         rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
         if min(rates) < 0 or max(rates) <= 0:
-            raise ValueError(f"rate: {self.rate}, where something is to be written; leave a phase out in which nothing is")
+            raise ValueError(
+                f"rate: {self.rate}, where something is to be written; leave a phase out in which nothing is"
+            )
 
     def steps(self) -> Iterator[tuple[float, float]]:
         """(rate, seconds) of pieces of a constant rate."""
