@@ -15,13 +15,15 @@ from typing import Any, Protocol, Self
 
 import msgspec
 import psutil
+import psycopg
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.site import SERVERS, Say
-from benchmarks.watch import ProbeWatch, Usage, percentiles
+from benchmarks.watch import HIGHEST_US, ProbeWatch, Usage, percentiles
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
 from streams.demo.watch import figures
+from streams.demo.writeback_check import wait_delivered
 from streams.provision.systems import System
 from streams.settings import Settings
 from streams.stack.worker_stats import worker_stats
@@ -98,7 +100,9 @@ class Result(msgspec.Struct):
     """From the first arrival until nothing was in flight."""
     behind_ms_max: float
     latency_ms: dict[str, dict[str, float]]
-    """By place. `hub` counts from the source's commit, the topics from the intended send."""
+    """By place. `hub` and `target` (written back, without those that waited for people) count from the source's commit, the topics from
+    the intended send.
+    """
     hdr: dict[str, str]
     cpu_us_per_row: dict[str, float]
     memory_mb: dict[str, float]
@@ -175,9 +179,12 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
     worst = 0.0
+    since = time.time_ns() // 1000
     try:
         with site.company(workload.seed, probe_every=workload.probe_every, habits=workload.habits) as company:
-            for phase in workload.phases:
+            for number, phase in enumerate(workload.phases):
+                if not any(one.counted for one in workload.phases[:number]):
+                    since = time.time_ns() // 1000
                 worst = max(worst, _phase(site, company, phase, watch, state, say))
             written = company.stats()
         lag_end = figures(site.settings).lag
@@ -197,6 +204,9 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     for worker in worker_stats(site.settings):
         hub.decode_and_add(worker["latency"]["hdr"])
     histograms = {**watch.places, "hub": hub}
+    target = written_back(site.settings.hub, since)
+    if target.get_total_count():
+        histograms["target"] = target
     notes = list(site.notes)
     if written["failed"]:
         notes.append(f"{written['failed']:,} transactions were not committed; the last: {written['errors'][-1]}")
@@ -207,6 +217,19 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
         {place: round((now - bytes_before[place]) / max(1, rows)) for place, now in site.bytes_written().items()}, lag_end, round(drained, 1),
         written["row_changes"], written["failed"], notes,
     )  # fmt: skip
+
+
+def written_back(dsn: str, since_us: int) -> HdrHistogram:
+    """From the source's commit until the target had what was to be written back, of changes since a time (microseconds since 1970)."""
+    wait_delivered(dsn, seconds=10.0)
+    histogram = HdrHistogram(1, HIGHEST_US, 3)
+    with psycopg.connect(dsn) as hub:
+        for (us,) in hub.execute(
+            "SELECT (extract(epoch FROM done_at) * 1e6)::bigint - cause_us FROM intent WHERE state = 'delivered' AND cause_us >= %s AND people = 0",
+            [since_us],
+        ):
+            histogram.record_value(min(HIGHEST_US, max(1, us)))
+    return histogram
 
 
 def _phase(site: Measured, company: Writer, phase: Phase, watch: ProbeWatch, state: dict[str, Any], say: Say) -> float:
