@@ -73,7 +73,12 @@ WHERE id IN (
     ORDER BY i.not_before, i.id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given,
           state, decisions, attempts, failures, extract(epoch FROM clock_timestamp() - created_at)::float8,
-          coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure;
+          coalesce(extract(epoch FROM clock_timestamp() - incomplete_since), 0)::float8, unsure, reasons;
+
+-- name: look_again
+-- What waits for a person only since it was not ready: it may be by now.
+UPDATE intent SET state = 'approved'
+WHERE target = %s AND state = 'waiting' AND incomplete_since IS NOT NULL AND not_before <= clock_timestamp() RETURNING id;
 
 -- name: keep_leases
 -- Longer leases for what is still leased by this deliverer; what is not named in the answer is not its own any more. What is about to be sent may have been
@@ -105,7 +110,8 @@ WITH told AS (
         not_before = now() + make_interval(secs => t.pause_s), reasons = coalesce(t.reasons, i.reasons), people = coalesce(t.people, i.people),
         expires_at = coalesce(now() + make_interval(secs => t.expires_s), i.expires_at), leased_by = NULL, lease_until = NULL,
         failures = i.failures + (t.state = 'failed')::int, unsure = coalesce(t.unsure, i.unsure),
-        incomplete_since = CASE WHEN t.what = 'incomplete' THEN coalesce(i.incomplete_since, clock_timestamp()) END,
+        -- A question with a pause is one that may answer itself.
+        incomplete_since = CASE WHEN t.what = 'incomplete' OR (t.state = 'waiting' AND t.pause_s > 0) THEN coalesce(i.incomplete_since, clock_timestamp()) END,
         done_at = CASE WHEN t.state IN ('delivered', 'dead', 'expired', 'superseded') THEN clock_timestamp() END
     FROM told t WHERE i.id = t.id AND i.state = 'delivering' AND i.leased_by = %(leased_by)s AND i.attempts = t.attempts
     RETURNING i.id, t.what, t.problem, t.follow, t.echo

@@ -82,6 +82,7 @@ class Deliverer:
             if rule.after is not None and rule.mode != "off":
                 self._follow.setdefault(rule.after, []).append((full, full.partition("/")[0], rule))
         self._wake: dict[str, asyncio.Event] = {target: asyncio.Event() for target in adapters}
+        self._looked_again: dict[str, float] = dict.fromkeys(adapters, 0.0)
         self.breakers: dict[str, Breaker] = {target: Breaker() for target in adapters}
         self.progress: dict[str, float] = dict.fromkeys(adapters, time.monotonic())
         """Target → when its loop last came round, or settled something, by the monotonic clock; for the watchdog."""
@@ -158,6 +159,10 @@ class Deliverer:
         """Decide on and deliver a batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing leased."""
         ((paused, undecided, due_s, leased),) = await store.rows("work_of", target)
         self.waiting.pop(target, None)
+        if target not in paused and time.monotonic() - self._looked_again[target] > POLL_S:
+            self._looked_again[target] = time.monotonic()
+            if await store.rows("look_again", target):
+                due_s = 0.0
         looked_at, read = await self._decide(target, store) if undecided else (0, {})
         if target not in paused and (looked_at or leased or (due_s is not None and due_s <= 0)):
             if await self._deliver(target, store, [scope for scope in paused if "/" in scope], read):

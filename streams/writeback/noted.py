@@ -15,6 +15,9 @@ INCOMPLETE = "incomplete"
 WITHIN_S = 60.0
 """Seconds for which delivery waits for the hub or the target, where the rule says nothing, before a person is asked."""
 
+LOOKED_AT_AFTER, LOOKED_AT_EVERY = 5.0, 300.0
+"""Seconds until what waits for a person, since it was not ready, is looked at again: at first, and at most."""
+
 
 def noted(work: Work, state: str, what: str, /, **more: Any) -> dict[str, Any]:
     """What became of it: its state, and the word of the log."""
@@ -41,14 +44,19 @@ def not_done(work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
 
 
 def _not_yet(work: Work, rule: Rule, wait: NotYet) -> dict[str, Any]:
-    """Again shortly; when it has stayed so while it was looked at, a person is asked, once."""
+    """Again shortly; when it has stayed so while it was looked at, a person is asked, once, and it is looked at again now and then: what
+    was late comes, and nobody needs to answer.
+    """
     within = rule.ready.within.total_seconds() if rule.ready is not None else WITHIN_S
     reason = {"reason": wait.ask, "people": 1}
     if work.incomplete_s < within:
         pause = pause_of(while_incomplete, work.attempts)
         return noted(work, "approved", INCOMPLETE, problem=str(wait), pause_s=pause, unsure=work.unsure)
     if open_questions([reason], work):
-        return noted(work, "waiting", "waiting", **waiting([reason], rule), unsure=work.unsure)
+        pause = min(LOOKED_AT_EVERY, max(LOOKED_AT_AFTER, work.incomplete_s / 2))
+        if work.reasons == [reason]:
+            return noted(work, "waiting", "put back", problem=wait.ask, pause_s=pause, unsure=work.unsure)
+        return noted(work, "waiting", "waiting", **waiting([reason], rule), pause_s=pause, unsure=work.unsure)
     return noted(work, "dead", "dead", problem=str(wait))
 
 

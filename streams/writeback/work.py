@@ -36,6 +36,8 @@ class Work(msgspec.Struct, frozen=True):
     """Seconds for which delivery has waited for the hub or the target."""
     unsure: bool = False
     """It may have been done."""
+    reasons: list[dict[str, Any]] = []
+    """Why people were last asked."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,7 +60,8 @@ class Clerk:
         self.errors: list[str] = []
         self.forgotten: set[str] = set()
         """Tables that somebody else emptied: nothing is known of their rows."""
-        self._unsure: set[tuple[str, str]] = set()
+        self._unsure: dict[tuple[str, str], bool] = {}
+        """Rows of commits that were not acknowledged, and whether those were to leave them there."""
 
     def start(self) -> None:
         self._thread.start()
@@ -81,8 +82,9 @@ class Clerk:
             for table in tables:
                 key = "item_id || '|' || whs" if table == "erp.stock" else "id::text"
                 there = {row[0] for row in connection.execute(f"SELECT {key} FROM {table}".encode()).fetchall()}
-                for name, key in self._unsure:
-                    if name == table:
+                for (name, key), to_stay in self._unsure.items():
+                    # One that was to stay, and is not there, never was.
+                    if name == table and (key in there or not to_stay):
                         self.journal[table, key] = key in there
 
     def _work(self) -> None:
@@ -100,7 +102,7 @@ class Clerk:
                 self.commits += 1
                 for table, key, is_row in act.touched:
                     self.journal[table, key] = is_row
-                    self._unsure.discard((table, key))
+                    self._unsure.pop((table, key), None)
                 for remember in act.after:
                     remember()
             except psycopg.Error as error:
@@ -108,7 +110,7 @@ class Clerk:
                 if len(self.errors) < 5:
                     self.errors.append(str(error))
                 if act is not None:
-                    self._unsure.update((table, key) for table, key, _ in act.touched)
+                    self._unsure.update({(table, key): is_row for table, key, is_row in act.touched})
                 if connection is not None:
                     connection.close()
                 connection = None

@@ -298,6 +298,41 @@ async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(p
     await priced.store.close()
 
 
+async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_when_it_is(
+    place: Place, shop: Shop
+) -> None:
+    told = rules(place, shop, price=PRICE)
+    priced = Priced(place)
+    shop.prices[priced.key] = {"price": 9}
+    await priced.tell(priced.says(9_0000, "1"))
+    shop.prices[priced.key] = {"price": 8}
+    await priced.erp(12_3450)
+
+    def looked_at_now(column: str = "not_before = now()") -> None:
+        place.db.execute(f"UPDATE intent SET {column} WHERE subject_id = %s".encode(), [priced.product])
+
+    async def waits() -> None:
+        query = (
+            "SELECT 1 FROM intent WHERE subject_id = %s AND state = 'waiting' AND not_before > now() + interval '3 s'"
+        )
+        await place.until(lambda: place.db.execute(query, [priced.product]).fetchone() is not None)
+
+    async with place.deliverer(told):
+        await place.until(lambda: "says {'list_price': 80000}" in priced.intents()[0][1])
+        looked_at_now("incomplete_since = now() - interval '61 s'")
+        await waits()
+        looked_at_now()
+        await waits()
+        assert shop.prices[priced.key] == {"price": 8}
+        log = "SELECT count(*) FROM intent_log l JOIN intent i ON i.id = l.intent_id WHERE i.subject_id = %s AND l.what = 'waiting'"
+        assert place.db.execute(log, [priced.product]).fetchone() == (1,), "a person is asked once"
+        shop.prices[priced.key] = {"price": 9}
+        looked_at_now()
+        await place.until(lambda: [state for state, _ in priced.intents()] == ["delivered"])
+    assert shop.prices[priced.key] == {"price": 12.35}
+    await priced.store.close()
+
+
 async def test_a_record_that_we_made_is_known_by_what_it_says(place: Place, shop: Shop) -> None:
     told = rules(place, shop, order=ORDER)
     (key,) = await won(place, 1)

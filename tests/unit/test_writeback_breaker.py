@@ -75,7 +75,19 @@ def test_people_are_asked_when_it_stays_so_and_not_because_the_intent_is_old() -
     ahead = Ahead("it says 8", ask="overwrite it?")
     first = not_done(work(age_s=3600.0), RULE, ahead)
     assert (first["state"], first["what"]) == ("approved", "incomplete")
-    assert not_done(work(age_s=3600.0, incomplete_s=61.0), RULE, ahead)["state"] == "waiting"
+    asked = not_done(work(age_s=3600.0, incomplete_s=61.0), RULE, ahead)
+    assert (asked["state"], asked["what"], asked["reasons"]) == (
+        "waiting",
+        "waiting",
+        [{"reason": "overwrite it?", "people": 1}],
+    )
+    # It is looked at again, less and less often, and nobody is asked the same once more.
+    again = not_done(work(incomplete_s=90.0, reasons=asked["reasons"]), RULE, ahead)
+    assert (again["state"], again["what"], again["reasons"], again["expires_s"]) == ("waiting", "put back", None, None)
+    later = not_done(work(incomplete_s=90_000.0, reasons=asked["reasons"]), RULE, ahead)
+    assert 5 <= asked["pause_s"] < again["pause_s"] < later["pause_s"] <= 300
+    other = not_done(work(incomplete_s=90.0, reasons=asked["reasons"]), RULE, Ahead("it says 7", ask="overwrite 7?"))
+    assert other["what"] == "waiting"
 
 
 def test_what_may_have_been_done_stays_so() -> None:
