@@ -55,7 +55,7 @@ class Work:
 
     def __call__(self, topic: str, key: bytes | None, value: bytes | None) -> list[tuple[bytes, bytes]]:
         if not self.seen:
-            self._begun = (time.perf_counter(), time.process_time())
+            self._begun = self.now()
         self.seen += 1
         name = topic.rsplit(".bench", 1)[0]
         decode, tables = self._routes[name]
@@ -78,7 +78,11 @@ class Work:
     def done(self) -> bool:
         return self.seen >= self.count
 
-    def took(self) -> None:
-        """Print what it took, as the last line."""
-        wall, cpu = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
+    def now(self) -> tuple[float, float]:
+        """Seconds of the clock and of this process's CPU."""
+        return time.perf_counter(), time.process_time()
+
+    def took(self, until: tuple[float, float] | None = None) -> None:
+        """Print what it took, up to now or to what `now` said, as the last line."""
+        wall, cpu = (end - begin for end, begin in zip(until or self.now(), self._begun, strict=True))
         print(json.dumps({"per_second": self.seen / wall, "us": cpu / self.seen * 1e6}), flush=True)
