@@ -119,7 +119,7 @@ def main() -> int:
             for way, python in ways.items():
                 if way in failed:
                     continue
-                out = f"peer.out.{time.time_ns()}"
+                out = f"out.{time.time_ns()}"  # not `peer.`: the JDBC sink reads all that begins so
                 lanes.make_topics(here.settings, [out])
                 try:
                     told = one_pass(way, python, here, topics, count, out)
