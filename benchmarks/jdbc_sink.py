@@ -23,6 +23,7 @@ import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from psycopg import sql
 
+from benchmarks.peers.result import note
 from benchmarks.run import machine
 from benchmarks.site import Say, Site, site
 from streams.cli.context import load_settings
@@ -299,6 +300,7 @@ def main() -> int:
         told = compare(here, given.rows, given.repeats, lambda text: print(text, file=sys.stderr, flush=True))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"machine": info, **told}, indent=1) + "\n", encoding="utf-8")
+    note(told["ways"])
     print(summary(told))
     return 0
 

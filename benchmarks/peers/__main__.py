@@ -2,7 +2,8 @@
 
 `python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the changes that it produced are,
 as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and commits in transactions; bare does the same
-without a framework. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`).
+without a framework. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`). With it, rows of the
+result that others measured stay, ours among them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rich.table import Table
 
 from benchmarks import jdbc_sink, lanes, recording
 from benchmarks.peers.install import PEERS, ROOT, install
+from benchmarks.peers.result import note
 from benchmarks.run import machine
 from benchmarks.site import Site, site
 from benchmarks.stages import schema_ids
@@ -34,7 +36,6 @@ from streams.cli.context import load_settings
 from streams.emit.change_codec import SUBJECT, change_decoder
 from streams.errors import EnvironmentFault
 
-RESULT = Path(__file__).parents[1] / "results" / "peers.json"
 WORK = "raw topic → decode, map, encode a change → topic"
 
 
@@ -124,8 +125,9 @@ def main() -> int:
                 try:
                     told = one_pass(way, python, here, topics, count, out)
                 except (RuntimeError, subprocess.TimeoutExpired, TimeoutError) as error:
-                    failed[way] = str(error)
-                    say(f"{way}: {error}")
+                    is_late = isinstance(error, subprocess.TimeoutExpired)
+                    failed[way] = "it had not ended after 300 s" if is_late else str(error)
+                    say(f"{way}: {failed[way]}")
                     continue
                 for pass_, figures, topic in passes(way, told, out):
                     runs.setdefault(pass_, []).append(figures)
@@ -149,8 +151,8 @@ def main() -> int:
         for way, text in failed.items()
     ]
     told_all += whole.get("ways", [])
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
+    kept = told_all if not given.only else [t for t in told_all if t["peer"].split(",")[0] in given.only.split(",")]
+    note(kept, anew=not given.only)
     table = Table(title=f"the same work, the same {count:,} records, load before {info['load_before']}")
     for head in ("peer", "events/s", "CPU us", "output equal"):
         table.add_column(head, justify="left" if head == "peer" else "right")

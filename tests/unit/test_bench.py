@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hdrh.histogram import HdrHistogram
 
 from benchmarks.compare import compare
 from benchmarks.page import run_page
+from benchmarks.peers.result import note
 from benchmarks.targets import targets
 from benchmarks.workload import Phase, load_workload, scaled
 from streams.errors import ConfigError
@@ -104,3 +106,15 @@ def test_a_target_that_was_not_measured_does_not_hold() -> None:
     half = {"half_load": {"latency_ms": {"hub": {"p50": 20.0, "p99": 250.0}}}}
     held = {target.name: target.holds for target in targets(half)}
     assert held["latency at half of capacity, p50"] and not held["latency at half of capacity, p99"]
+
+
+def test_peers_that_are_measured_again_take_the_place_of_their_rows(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    rows = [{"peer": peer, "work": "map", "events_per_s": 1} for peer in ("opshub", "faust")]
+    note(rows, anew=True, path=path)
+    note(
+        [{"peer": "faust", "work": "map", "events_per_s": 2}, {"peer": "opshub", "work": "whole", "events_per_s": 3}],
+        path=path,
+    )
+    told = [(row["peer"], row["work"], row["events_per_s"]) for row in json.loads(path.read_text(encoding="utf-8"))]
+    assert told == [("opshub", "map", 1), ("faust", "map", 2), ("opshub", "whole", 3)]
