@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
@@ -125,6 +126,7 @@ class Lane:
         transaction_timeout_ms: int = 8_000,
     ) -> None:
         self.name = name
+        self._bootstrap = bootstrap
         self._produced = f"{name}.produced"
         self.topics = topics
         self.group = group
@@ -405,11 +407,17 @@ class Lane:
             self.waiting = None
 
     def _broker_answers(self) -> bool:
-        try:
-            self._consumer.list_topics(self.topics[0], timeout=1.0)
-        except KafkaException:
-            return False
-        return True
+        """Told by this lane's consumer, or by a client that was made for it: one that lived through an outage may hear nothing any more."""
+        for client in (
+            lambda: self._consumer,
+            lambda: AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0}),
+        ):
+            try:
+                client().list_topics(self.topics[0], timeout=1.0)
+            except KafkaException:
+                continue
+            return True
+        return False
 
     def _usable(self, message: Any) -> bool:
         error = message.error()

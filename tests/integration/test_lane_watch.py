@@ -11,10 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from streams.errors import EnvironmentFault
 from streams.provision.topics import create_topics
-from streams.runtime import standstill
+from streams.runtime import lane, standstill
 from streams.runtime.health import Health
 from streams.runtime.lane import Batch, Lane
 from streams.stack.native import NativeStack
@@ -146,3 +147,32 @@ async def test_a_look_is_short_also_when_the_broker_is_silent(stack: NativeStack
             assert one.health.problem() is None
         finally:
             stack.kill("kafka", signal.SIGCONT)
+
+
+class Deaf:
+    """A client that lived through an outage and hears nothing any more."""
+
+    def list_topics(self, *_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+
+async def test_a_lane_whose_clients_hear_nothing_any_more_leaves_once_the_broker_answers_others(
+    stack: NativeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "SLEEPS_AFTER", 0.3)
+
+    def never(*_: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer", False, True, False))
+
+    async with Reader(stack) as one:
+        consumer = one.lane._consumer
+
+        def wait_for_ever() -> None:
+            one.lane._consumer = Deaf()
+            try:
+                with pytest.raises(EnvironmentFault, match="Kafka answers, and ingest can not end its transaction"):
+                    one.lane._patiently(never)
+            finally:
+                one.lane._consumer = consumer
+
+        await one.lane._call(wait_for_ever)
