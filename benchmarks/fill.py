@@ -56,7 +56,6 @@ def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
             hub.execute(definition.encode())
         hub.execute(f"DROP TABLE seed_{table}".encode())
         hub.execute(f"VACUUM ANALYZE {table}".encode())
-    hub.execute("CHECKPOINT")
     return _value(hub, "SELECT count(*) FROM entity")
 
 
