@@ -46,12 +46,12 @@ def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
         for name, _ in indexes:
             hub.execute(f"DROP INDEX {name}".encode())
         step = max(1, CHUNK // there)
+        values = ", ".join(COPIED.get(column, column) for column in columns)
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM seed_{table}"
         for first in range(1, copies + 1, step):
-            values = ", ".join(COPIED.get(column, column) for column in columns)
-            hub.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM seed_{table}, generate_series({first}, {min(copies, first + step - 1)}) n".encode()
-            )
-            say(f"{table}: {min(copies, first + step - 1) / copies:.0%} of {copies * there:,} rows more")
+            last = min(copies, first + step - 1)
+            hub.execute(f"{insert}, generate_series({first}, {last}) n".encode())
+            say(f"{table}: {last / copies:.0%} of {copies * there:,} rows more")
         for _, definition in indexes:
             hub.execute(definition.encode())
         hub.execute(f"DROP TABLE seed_{table}".encode())

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -88,6 +88,11 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             fewest, most = getattr(self, name)
             if fewest > most:
                 raise ValueError(f"{name}: the fewest, {fewest}, are more than the most, {most}")
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """What the company of a `site` is to have behind it, and how it came about."""
+        return {"customers": self.history.customers, "orders": self.history.orders, "habits": self.habits}
 
     @property
     def habits(self) -> Habits:

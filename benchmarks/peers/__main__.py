@@ -36,6 +36,8 @@ from streams.cli.context import load_settings
 from streams.emit.change_codec import SUBJECT, change_decoder
 from streams.errors import EnvironmentFault
 
+ENDS_WITHIN = 300
+"""Seconds for one start of a peer."""
 WORK = "raw topic → decode, map, encode a change → topic"
 
 
@@ -54,7 +56,7 @@ def run_peer(peer: str, python: Path, here: Site, topics: list[str], count: int,
     }
     name, *options = peer.split()
     done = subprocess.run(
-        [python, Path(__file__).parent / name / "run.py", json.dumps(given), *options], capture_output=True, text=True, timeout=300, cwd=ROOT,
+        [python, Path(__file__).parent / name / "run.py", json.dumps(given), *options], capture_output=True, text=True, timeout=ENDS_WITHIN, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
     try:
@@ -126,7 +128,7 @@ def main() -> int:
                     told = one_pass(way, python, here, topics, count, out)
                 except (RuntimeError, subprocess.TimeoutExpired, TimeoutError) as error:
                     is_late = isinstance(error, subprocess.TimeoutExpired)
-                    failed[way] = "it had not ended after 300 s" if is_late else str(error)
+                    failed[way] = f"it had not ended after {ENDS_WITHIN} s" if is_late else str(error)
                     say(f"{way}: {failed[way]}")
                     continue
                 for pass_, figures, topic in passes(way, told, out):

@@ -66,8 +66,7 @@ def run(
         wanted = msgspec.structs.replace(wanted, workers=workers)
     settings = load_settings()
     if profile is None:
-        history = {"customers": wanted.history.customers, "orders": wanted.history.orders, "habits": wanted.habits}
-        measured = _part("site").site(settings, _say, **history)
+        measured = _part("site").site(settings, _say, **wanted.start)
     else:
         wanted = msgspec.structs.replace(wanted, name=f"{wanted.name}-{profile.stem}")
         measured = nullcontext(_part("profile").own_systems(settings, profile))
@@ -145,10 +144,9 @@ def capacity(
 
     loads, search, sites, filling = _part("workload"), _part("capacity"), _part("site"), _part("fill")
     shape = loads.load_workload(like) if like is not None else loads.Workload("capacity", [])
-    history = {"customers": shape.history.customers, "orders": shape.history.orders, "habits": shape.habits}
     settings = load_settings(partitions=partitions)
     rows = 0
-    with terminate_as_interrupt(), sites.site(settings, _say, **history) as here:
+    with terminate_as_interrupt(), sites.site(settings, _say, **shape.start) as here:
         if hub_rows:
             here.start_workers(workers)
             here.drain()

@@ -61,8 +61,9 @@ class HangingTransactions:
     def look(self) -> dict[TP, int]:
         """Partitions that were held back for too long → where."""
         try:
+            asked = self._asked()
             seen, ends = (
-                self._ends(level) for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+                self._ends(asked, one) for one in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
             )
         except KafkaException:
             self._held.clear()  # a broker that is back is given its time
@@ -73,15 +74,17 @@ class HangingTransactions:
         self._held = {tp: before[tp] if before.get(tp, (-1,))[0] == at else (at, now) for tp, at in held.items()}
         return {tp: at for tp, (at, since) in self._held.items() if now - since >= self._after}
 
-    def _ends(self, level: IsolationLevel) -> dict[TP, int]:
+    def _asked(self) -> dict[TopicPartition, OffsetSpec]:
         there = self._admin.list_topics(timeout=5).topics
         wanted = [*change_topics(), *(entity.topic for entity in ENTITIES.values() if entity.topic)]
-        asked = {
+        return {
             TopicPartition(topic, partition): LATEST
             for topic in wanted
             if topic in there
             for partition in there[topic].partitions
         }
+
+    def _ends(self, asked: dict[TopicPartition, OffsetSpec], level: IsolationLevel) -> dict[TP, int]:
         told = self._admin.list_offsets(asked, isolation_level=level, request_timeout=5) if asked else {}
         return {(tp.topic, tp.partition): future.result(10).offset for tp, future in told.items()}
 

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
+PLACES = CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))
+"""Partitions by topic, in a request."""
+
 
 class Open(NamedTuple):
     """A producer's transaction in a partition, as the partition's leader knows it (KIP-664)."""
@@ -48,7 +51,7 @@ class DescribeProducersRequest_v0(RequestStruct):
     SCHEMA = Schema(
         (
             "topics",
-            CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields)),
+            PLACES,
         ),
         ("tags", TaggedFields),
     )
@@ -91,7 +94,7 @@ class WriteTxnMarkersRequest_v1(RequestStruct):
     SCHEMA = Schema(
         ("markers", CompactArray(
             ("producer_id", Int64), ("producer_epoch", Int16), ("committed", Boolean),
-            ("topics", CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))),
+            ("topics", PLACES),
             ("coordinator_epoch", Int32), ("tags", TaggedFields),
         )),
         ("tags", TaggedFields),

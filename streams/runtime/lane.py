@@ -54,6 +54,15 @@ def _comes_from(message: Any) -> bool:
     return error is None or error.code() == KafkaError._PARTITION_EOF
 
 
+def _answers(client: Consumer | AdminClient, topic: str) -> bool:
+    """Whether a broker tells this client of the topic."""
+    try:
+        client.list_topics(topic, timeout=1.0)
+    except KafkaException:
+        return False
+    return True
+
+
 GATHERS_FROM = 0.04
 """Seconds that a small batch takes where the cores are crowded: with cores to spare it takes a third of them."""
 GATHERS_MOST = 0.25
@@ -408,16 +417,9 @@ class Lane:
 
     def _broker_answers(self) -> bool:
         """Told by this lane's consumer, or by a client that was made for it: one that lived through an outage may hear nothing any more."""
-        for client in (
-            lambda: self._consumer,
-            lambda: AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0}),
-        ):
-            try:
-                client().list_topics(self.topics[0], timeout=1.0)
-            except KafkaException:
-                continue
-            return True
-        return False
+        return _answers(self._consumer, self.topics[0]) or _answers(
+            AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0}), self.topics[0]
+        )
 
     def _usable(self, message: Any) -> bool:
         error = message.error()

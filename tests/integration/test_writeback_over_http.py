@@ -270,13 +270,19 @@ async def test_what_we_wrote_comes_back_as_an_echo_and_a_persons_edit_does_not(p
     await priced.store.close()
 
 
-async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(place: Place, shop: Shop) -> None:
+async def edited_before_our_write(place: Place, shop: Shop) -> tuple[dict[str, Writeback], Priced]:
+    """The hub saw a price of 9 in the shop and is to write 12.35; somebody made it 8 meanwhile. The rules, and the product."""
     told = rules(place, shop, price=PRICE)
     priced = Priced(place)
     shop.prices[priced.key] = {"price": 9}
     await priced.tell(priced.says(9_0000, "1"))
     shop.prices[priced.key] = {"price": 8}
     await priced.erp(12_3450)
+    return told, priced
+
+
+async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(place: Place, shop: Shop) -> None:
+    told, priced = await edited_before_our_write(place, shop)
     key = "SELECT id FROM intent WHERE subject_id = %s"
     async with place.deliverer(told):
         await place.until(lambda: "says {'list_price': 80000}" in priced.intents()[0][1])
@@ -301,12 +307,7 @@ async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(p
 async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_when_it_is(
     place: Place, shop: Shop
 ) -> None:
-    told = rules(place, shop, price=PRICE)
-    priced = Priced(place)
-    shop.prices[priced.key] = {"price": 9}
-    await priced.tell(priced.says(9_0000, "1"))
-    shop.prices[priced.key] = {"price": 8}
-    await priced.erp(12_3450)
+    told, priced = await edited_before_our_write(place, shop)
 
     def looked_at_now(column: str = "not_before = now()") -> None:
         place.db.execute(f"UPDATE intent SET {column} WHERE subject_id = %s".encode(), [priced.product])
