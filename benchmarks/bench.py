@@ -19,7 +19,7 @@ import msgspec
 
 from benchmarks import lanes, recording, stages, whole
 from benchmarks.page import bench_page
-from benchmarks.run import machine, run_workload, versions
+from benchmarks.run import machine, run_workload, versions, warm_up
 from benchmarks.site import site
 from benchmarks.targets import targets
 from benchmarks.workload import Phase, Workload
@@ -30,6 +30,8 @@ from streams.paths import connectors_dir
 from streams.resolve.ownership import load_ownership
 
 RESULTS = Path(__file__).with_name("results")
+WARM_UP_S = 45.0
+"""As `opshub demo --warm-up 45`: what the JVMs compile in their first minute is not what they take later."""
 RATES = [1000.0, 2000.0, 3000.0, 5000.0, 8000.0, 12_000.0]
 
 
@@ -68,6 +70,8 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         figures["halves"] = [
             msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in ("ingest", "assemble")
         ]
+        if not quick:
+            warm_up(here, Workload("warm-up", []), 2000.0, WARM_UP_S, say)
         best, told = whole.rising(here, [200.0] if quick else rates or RATES, 5 if quick else 20, say)
         figures["rising"] = {"best": best, "runs": told, "raw_records": raw_records(here.settings, here.systems)}
         for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):

@@ -1,18 +1,22 @@
 """The highest rate at which nothing piles up and p99 stays under a limit, by search.
 
-In: a site, a limit, bounds. Out: every trial and the capacity. First the rate doubles until a trial does not hold, then the span between the
-last that held and the first that did not is halved. A soak at nine tenths of what was found, if asked for, says whether that is so for longer.
+In: a site, a limit, bounds. Out: every trial and the capacity. First the rate doubles until a trial does not hold, or is halved until one does, then
+the span between the last that held and the first that did not is halved. A soak at nine tenths of what was found, if asked for, says
+whether that is so for longer. Trials begin once the JVMs are warm: they compile for most of a minute, and what would be measured is that.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from benchmarks.run import run_workload
+from benchmarks.run import run_workload, warm_up
 from benchmarks.site import Say, Site
 from benchmarks.workload import Phase, Workload
 
 SOAK_AT = 0.9
+
+LEAST = 10.0
+"""No rate below this is tried."""
 
 
 class Trial(msgspec.Struct):
@@ -37,11 +41,12 @@ def capacity(
     within: float,
     say: Say,
     like: Workload | None = None,
+    warm_seconds: float = 0.0,
     soak_seconds: float = 0.0,
 ) -> tuple[float, list[Trial]]:
     """Capacity in row changes a second, to within a share of `within`. `like`: the workload whose mix, skew and sizes it is for.
 
-    With `soak_seconds` the last trial is the soak.
+    `warm_seconds` at `low` come before the first trial. With `soak_seconds` the last trial is the soak.
     """
     trials: list[Trial] = []
     shape = like or Workload("capacity", [])
@@ -66,12 +71,18 @@ def capacity(
         say(f"{rate:g}/s {'holds' if good else 'does not hold'}: p99 {p99} ms, lag grows by {slope:.0f}/s")
         return good
 
+    warm_up(site, msgspec.structs.replace(shape, workers=workers), low, warm_seconds, say)
     best, worst, rate = 0.0, high, low
     while rate < high:
         if not holds(rate):
             worst = rate
             break
         best, rate = rate, rate * 2
+    while not best and worst / 2 >= LEAST:
+        if holds(worst / 2):
+            best = worst / 2
+        else:
+            worst /= 2
     while best and worst - best > within * best:
         middle = round((best + worst) / 2)
         if holds(middle):

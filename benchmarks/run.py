@@ -219,6 +219,12 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     )  # fmt: skip
 
 
+def warm_up(site: Measured, workload: Workload, rate: float, seconds: float, say: Say = lambda _: None) -> None:
+    """Let `workload` run for so long at a rate, and measure nothing: JVMs compile for most of their first minute under load."""
+    if seconds:
+        run_workload(site, msgspec.structs.replace(workload, phases=[Phase(seconds, rate, "warm-up", False)]), say)
+
+
 def written_back(dsn: str, since_us: int) -> HdrHistogram:
     """From the source's commit until the target had what was to be written back, of changes since a time (microseconds since 1970)."""
     wait_delivered(dsn, seconds=10.0)

@@ -130,6 +130,7 @@ def capacity(
             "--like", help="A workload: its history, mix, skew and sizes; its phases and workers are not looked at."
         ),
     ] = None,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds at --low before the first trial, for the JVMs.")] = 45,
     soak: Annotated[
         float, typer.Option(min=0, help="Minutes at nine tenths of what was found, to see that it holds.")
     ] = 0,
@@ -162,6 +163,7 @@ def capacity(
             within=within,
             say=_say,
             like=shape,
+            warm_seconds=warm_up,
             soak_seconds=soak * 60,
         )
     if as_json:

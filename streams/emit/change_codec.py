@@ -78,14 +78,14 @@ def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
                 systems.get(change.system) or system_of(change),
                 length[len(key)], key,
                 ops[change.op],
-                varint(change.epoch), varint(change.major), varint(change.minor), varint(change.source_us),
+                length[change.epoch], varint(change.major), varint(change.minor), varint(change.source_us),
                 _NULL if tx is None else optional(tx),
                 _NULL if origin is None else optional(origin),
                 _NULL if parent is None else optional(parent),
                 _NULL if same_as is None else optional(same_as),
                 _NULL if target is None else optional(target),
                 b"\x01" if change.deleted else _NULL,
-                varint(change.hops),
+                length[change.hops],
                 length[len(fields)], fields,
             ))  # fmt: skip
         except Exception as error:

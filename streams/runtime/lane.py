@@ -200,6 +200,7 @@ class Lane:
                 "fetch.queue.backoff.ms": 5,
                 "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": 8_192,
+                "fetch.max.bytes": 4_000_000,  # compressed: a backlog of 64 partitions would come as 50 MB, and unpacked as far more
                 "topic.metadata.refresh.interval.ms": 30_000,
                 "log_level": 4,
                 "error_cb": self._broker_error,

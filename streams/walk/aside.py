@@ -197,11 +197,15 @@ async def _again(
 def accounts(records: Sequence[Any], reads: list[Read], upto: dict[tuple[str, int], int]) -> list[Account]:
     """How a batch counts, by partition, leaving out offsets before `upto`, which are counted."""
     found: dict[tuple[str, int], Account] = {}
+    account: Account | None = None
+    topic, partition, counted = "", -1, 0
     for record, one in zip(records, reads, strict=True):
-        topic, partition, offset = record.topic(), record.partition(), record.offset()
-        if offset < upto.get((topic, partition), 0):
+        offset = record.offset()
+        if record.partition() != partition or record.topic() != topic:
+            topic, partition = record.topic(), record.partition()
+            counted, account = upto.get((topic, partition), 0), found.get((topic, partition))
+        if offset < counted:
             continue
-        account = found.get((topic, partition))
         if account is None:
             account = found[topic, partition] = Account(topic, partition, offset, offset)
         account.upto = offset + 1

@@ -38,6 +38,9 @@ for _ in range(4):
     for _name, _entity in ENTITIES.items():
         if _entity.parent:
             _DEPTH[_name] = _DEPTH[_entity.parent] + 1
+_DEEPEST = max(_DEPTH.values())
+_new = tuple.__new__
+"""Of a named tuple that is made for each record: half of what its class takes."""
 
 
 class Route(Protocol):
@@ -184,17 +187,7 @@ class Ingest:
             self._noted = False
         taken.accounts = accounts(records, reads, self.upto)
         await self._learn_homes(rows, lookup)
-        outputs: list[Output] = []
-        every = [
-            (change, said, value)
-            for change, mapped, encoded in rows
-            for said, value in zip(mapped, encoded, strict=True)
-        ]
-        # A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
-        # would be, and from there back; what is said of one record stays in its order.
-        every.sort(key=lambda told: _DEPTH[told[1].entity])
-        for change, said, value in every:
-            self._emit(change, said, value, outputs, taken.linked)
+        outputs = self._routed(rows, taken.linked)
         for sweep in taken.sweeps:
             await self._sweep(sweep, outputs, lookup)
         outputs.extend(letter_output(letter) for letter in taken.letters if letter[8] == "dead")
@@ -265,7 +258,7 @@ class Ingest:
             if route.notes:
                 self._noted = True
                 return Read("passed", row, notes=route.noted(change))
-            return Read("passed", row)
+            return _new(Read, ("passed", row, None, None, ()))
         except Exception as error:
             if route is not None:
                 route.notes.clear()
@@ -338,7 +331,6 @@ class Ingest:
             self.counts["swept"] += 1
 
     async def _learn_homes(self, rows: list[Row], lookup: Lookup) -> None:
-        homes = self.homes
         here = {one.id for _, mapped, _ in rows for one in mapped}
         unknown: set[str] = set()
         for _, mapped, _ in rows:
@@ -350,38 +342,48 @@ class Ingest:
                         unknown.add(one.id)
                 elif one.parent not in here:
                     unknown.add(one.parent)
-        await homes.learn(unknown, lookup)
-        # Parents first, so that a child finds the parent that came in the same batch; children too, since a delete tells
-        # its key and not its parent: it goes where its row went.
-        told = (one for _, mapped, _ in rows for one in mapped if one.entity in _PARENTS or one.parent is not None)
-        for one in sorted((one for one in told if not one.deleted), key=lambda one: _DEPTH[one.entity]):
-            homes.set(one.id, self._home(one))
+        await self.homes.learn(unknown, lookup)
 
-    def _home(self, one: Mapped) -> str:
-        if one.same_as is not None:
-            return self.homes.of(one.same_as)
-        if one.parent is not None:
-            return self.homes.of(one.parent)
-        return self.homes.of(one.id)
+    def _routed(self, rows: list[Row], linked: dict[str, str]) -> list[Output]:
+        """Each change to where its record lives, parents first; what is said of one record stays in its order.
 
-    def _emit(self, row: RowChange, one: Mapped, encoded: bytes, outputs: list[Output], linked: dict[str, str]) -> None:
-        home = self._home(one)
-        topic = _AGGREGATE[one.entity]
-        outputs.append(Output(topic, home.encode(), encoded))
-        if home != one.id and (one.same_as is not None or (one.parent is not None and one.entity in _PARENTS)):
-            if linked.get(one.id, self._linked.get(one.id)) != home:
-                linked[one.id] = home
-                link = Change(
-                    "link",
-                    one.entity,
-                    one.id,
-                    row.system,
-                    one.key,
-                    source_us=row.source_us,
-                    same_as=one.same_as,
-                    target=home,
-                )
-                outputs.append(Output(topic, one.id.encode(), self._encode(link)))
+        A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
+        would be, and from there back.
+        """
+        levels: list[list[tuple[RowChange, Mapped, bytes]]] = [[] for _ in range(_DEEPEST + 1)]
+        for row, mapped, encoded in rows:
+            for one, value in zip(mapped, encoded, strict=True):
+                levels[_DEPTH[one.entity]].append((row, one, value))
+        outputs: list[Output] = []
+        homes = self.homes
+        home_of = homes.known.get
+        for level in levels:
+            for row, one, value in level:
+                own, parent, same_as, entity = one.id, one.parent, one.same_as, one.entity
+                at = same_as or parent or own
+                home = home_of(at, at)
+                topic = _AGGREGATE[entity]
+                outputs.append(_new(Output, (topic, home.encode(), value, None)))
+                may_have_children = entity in _PARENTS
+                # Children too: a delete tells its key and not its parent. It goes where its row went.
+                if (may_have_children or parent is not None) and not one.deleted:
+                    homes.set(own, home)
+                if home == own or not (same_as is not None or (parent is not None and may_have_children)):
+                    continue
+                if linked.get(own, self._linked.get(own)) != home:
+                    linked[own] = home
+                    link = Change(
+                        "link",
+                        entity,
+                        own,
+                        row.system,
+                        one.key,
+                        source_us=row.source_us,
+                        same_as=same_as,
+                        target=home,
+                    )
+                    outputs.append(Output(topic, own.encode(), self._encode(link)))
+        return outputs
 
 
 def now_us() -> int:

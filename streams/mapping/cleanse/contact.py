@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,18 +124,26 @@ def _plain(text: str) -> str:
 _NAME_LOCALES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "da", "cs", "zh", "ja", "ko", "tr", "ru")
 
 
+def _named(what: str) -> Iterator[tuple[str, str]]:
+    """(code, name as it is compared) of all `territories` or `languages`, in the languages that we know."""
+    from babel import Locale, localedata
+
+    for locale in _NAME_LOCALES:
+        for code, name in getattr(Locale(locale), what).items():
+            yield code, _plain(name)
+    localedata._cache.clear()  # it would keep all that it knows of 16 languages, 15 MB
+
+
 @cache
 def _countries() -> dict[str, str]:
     """Every code and name of a country, as it is compared → its alpha-2 code."""
     import pycountry
-    from babel import Locale
 
     found: dict[str, str] = {}
     codes = {c.alpha_2 for c in pycountry.countries}
-    for locale in _NAME_LOCALES:
-        for code, name in Locale(locale).territories.items():
-            if code in codes:
-                found.setdefault(_plain(name), code)
+    for code, named in _named("territories"):
+        if code in codes:
+            found.setdefault(named, code)
     for c in pycountry.countries:
         for name in (c.name, getattr(c, "official_name", None), getattr(c, "common_name", None)):
             if name:
@@ -172,14 +180,12 @@ def country_code() -> Convert:
 @cache
 def _languages() -> dict[str, str]:
     import pycountry
-    from babel import Locale
 
     two = {lang.alpha_2: lang for lang in pycountry.languages if hasattr(lang, "alpha_2")}
     found: dict[str, str] = {}
-    for locale in _NAME_LOCALES:
-        for code, name in Locale(locale).languages.items():
-            if code in two:
-                found.setdefault(_plain(name), code)
+    for code, named in _named("languages"):
+        if code in two:
+            found.setdefault(named, code)
     for code, lang in two.items():
         found[_plain(lang.name)] = found[lang.alpha_3] = found[code] = code
         if hasattr(lang, "bibliographic"):
