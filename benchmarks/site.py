@@ -26,7 +26,7 @@ from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.simulator.world import USUAL, Habits
 from streams.stack.native import NativeStack
-from streams.stack.workers import start_worker, stop_all_workers, stop_worker
+from streams.stack.workers import start_pair, stop_all_workers
 
 OFFSET = 500
 PROBED = {
@@ -58,7 +58,8 @@ class Site:
     settings: Settings
     env: dict[str, str]
     systems: list[System]
-    workers: list[str] = field(default_factory=list)
+    workers: dict[str, int] = field(default_factory=dict)
+    """Name of each worker's process → its pid."""
     notes: list[str] = field(default_factory=list)
     probed: dict[str, str] = field(default_factory=lambda: PROBED)
     servers: dict[str, str] = field(default_factory=lambda: SERVERS)
@@ -67,20 +68,13 @@ class Site:
         return Company(seed, dsn_of(self.env, "DEMO_CRM", "APP"), dsn_of(self.env, "DEMO_ERP", "APP"), **options)
 
     def start_workers(self, count: int = 1) -> list[int]:
-        """The pids of `count` workers, started if need be."""
-        pids = []
+        """The pids of `count` workers, each two processes as in the demo, started if need be."""
         for number in range(count):
             name = f"w{number}"
-            own = self.settings.model_copy(update={"metrics_port": self.settings.metrics_port + number})
-            pids.append(start_worker(own, name, supervised=False))
-            if name not in self.workers:
-                self.workers.append(name)
-        return pids
-
-    def stop_workers(self) -> None:
-        for name in self.workers:
-            stop_worker(self.settings, name)
-        self.workers.clear()
+            own = self.settings.model_copy(update={"metrics_port": self.settings.metrics_port + 2 * number})
+            ingest, assemble = start_pair(own, name, supervised=False)
+            self.workers |= {f"{name}-ingest": ingest, f"{name}-assemble": assemble}
+        return list(self.workers.values())
 
     def drain(self, seconds: float = 300) -> None:
         drain(self.settings, self.systems, self.env, seconds=seconds)
@@ -108,8 +102,7 @@ class Site:
 
     def processes(self) -> dict[str, int]:
         """name → pid of every server and worker."""
-        found = {server.name: server.pid for server in self.stack.status() if server.pid is not None}
-        return found | dict(zip(self.workers, self.start_workers(len(self.workers)), strict=True))
+        return {server.name: server.pid for server in self.stack.status() if server.pid is not None} | self.workers
 
 
 @contextmanager

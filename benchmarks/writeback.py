@@ -26,7 +26,6 @@ from streams.cli.context import load_settings, terminate_as_interrupt
 from streams.demo.watch import figures
 from streams.model.ids import source_id
 from streams.simulator.setup import dsn_of
-from streams.stack.workers import start_pair
 
 RESULT = Path(__file__).with_name("results") / "writeback.json"
 LOOK_S = 0.003
@@ -194,7 +193,7 @@ def main() -> int:
         "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "versions": versions(), "runs": []
     }  # fmt: skip
     with terminate_as_interrupt(), site(load_settings(), say, customers=300, orders=500) as here:
-        start_pair(here.settings, "w0", supervised=False)
+        here.start_workers(1)
         here.drain(300)
         trips(here, 200, args.won, 8, say)  # nothing is warm yet: not counted
         for around in args.around.split(","):
