@@ -49,6 +49,10 @@ check: $(READY) ## format, lint and types
 bench: $(READY) ## measure the stream step and the whole way (ARGS="--quick" for a smoke test)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
+.PHONY: bench-series
+bench-series: $(READY) ## workers, partitions, hubs of 10 million rows, lines of an order in series: 45 minutes (ARGS="--only growth")
+	@$(BIN)/python -m benchmarks.series $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: $(READY) ## the same work by other stream libraries, in venvs of their own under .tools
 	@$(BIN)/python -m benchmarks.peers $(ARGS)

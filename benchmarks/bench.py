@@ -32,6 +32,8 @@ from streams.resolve.ownership import load_ownership
 RESULTS = Path(__file__).with_name("results")
 WARM_UP_S = 45.0
 """As `opshub demo --warm-up 45`: what the JVMs compile in their first minute is not what they take later."""
+OTHER_RUNS = ("jdbc-sink", "series")
+"""Results that take longer than ten minutes to come by: their figures stand in the table with their dates."""
 RATES = [1000.0, 2000.0, 3000.0, 5000.0, 8000.0, 12_000.0]
 
 
@@ -77,6 +79,11 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):
             phases = [Phase(2 if quick else 5, rate, "warm", False), Phase(5 if quick else 25, rate, "steady")]
             figures[name] = {"rate": rate} | msgspec.to_builtins(run_workload(here, Workload(name, phases), say))
+    figures["other_runs"] = {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name in OTHER_RUNS
+        if (path := RESULTS / f"{name}.json").exists()
+    }
     figures["seconds"] = round(time.monotonic() - begun, 1)
     figures["targets"] = [msgspec.to_builtins(t) for t in targets(figures)]
     return figures
@@ -87,7 +94,7 @@ def show(figures: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=130)
+    console = Console(width=150)
     by_stage = Table(title="stages alone")
     for head in ("stage", "unit", "us", "per second", "limit", "limit us", "ratio"):
         by_stage.add_column(head, justify="left" if head in ("stage", "unit", "limit") else "right")
@@ -103,8 +110,8 @@ def show(figures: dict[str, Any]) -> None:
         )
     console.print(by_stage)
     table = Table(title=f"targets ({figures['date']}, load before {figures['machine']['load_before']})")
-    for head in ("target", "unit", "wanted", "reached", "holds"):
-        table.add_column(head, justify="left" if head in ("target", "unit") else "right")
+    for head in ("target", "unit", "wanted", "reached", "holds", "of"):
+        table.add_column(head, justify="left" if head in ("target", "unit", "of") else "right")
     for t in figures["targets"]:
         reached = (
             "not measured"
@@ -119,6 +126,7 @@ def show(figures: dict[str, Any]) -> None:
             f"{'≤' if t['at_most'] else '≥'} {t['target']:,g}",
             reached,
             "[green]yes[/]" if t["holds"] else "[red]no[/]",
+            t["run"],
         )
     console.print(table)
 

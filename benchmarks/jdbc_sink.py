@@ -14,6 +14,7 @@ import logging
 import statistics
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,7 @@ def differing(here: Site) -> list[str]:
 
 def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
     """Both ways over `repeats` backlogs of about `rows` changes each, after one that nobody counts."""
+    info = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
     with here.hub() as hub:
         hub.execute("CREATE SCHEMA IF NOT EXISTS peer")
     here.start_workers(1)
@@ -246,7 +248,14 @@ def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
             )
             if number:
                 passes.append(told)
-    return _told(passes) | {"differing": differing(here)}
+    return info | _told(passes) | {"differing": differing(here)}
+
+
+def keep(told: dict[str, Any]) -> None:
+    """Write what `compare` found to results/jdbc-sink.json, and its ways to results/peers.json."""
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    note(told["ways"])
 
 
 def _settled(way: Peer, seconds: float = 300) -> None:
@@ -295,12 +304,13 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    info = machine()
-    with site(load_settings(), lambda text: print(text, file=sys.stderr, flush=True), plugins=(PLUGIN,)) as here:
-        told = compare(here, given.rows, given.repeats, lambda text: print(text, file=sys.stderr, flush=True))
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps({"machine": info, **told}, indent=1) + "\n", encoding="utf-8")
-    note(told["ways"])
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with site(load_settings(), say, plugins=(PLUGIN,)) as here:
+        told = compare(here, given.rows, given.repeats, say)
+    keep(told)
     print(summary(told))
     return 0
 

@@ -185,10 +185,10 @@ def bench_page(figures: dict[str, Any]) -> str:
     head = f"<p>{html.escape(figures['date'])} · {html.escape(str(figures['machine']))} · {html.escape(str(figures['versions']))}</p>"
     rows = "".join(
         f"<tr><td>{html.escape(t['name'])}</td><td>{html.escape(t['unit'])}</td><td>{'≤' if t['at_most'] else '≥'} {t['target']:,g}</td><td>{'-' if t['reached'] is None else format(t['reached'], ',.4g')}</td>"
-        f'<td class="{"yes" if t["holds"] else "no"}">{"yes" if t["holds"] else "no"}</td></tr>'
+        f'<td class="{"yes" if t["holds"] else "no"}">{"yes" if t["holds"] else "no"}</td><td>{html.escape(t["run"])}</td></tr>'
         for t in figures["targets"]
     )
-    table = f"<h2>targets</h2><table><tr><th>target</th><th>unit</th><th>wanted</th><th>reached</th><th>holds</th></tr>{rows}</table>"
+    table = f"<h2>targets</h2><table><tr><th>target</th><th>unit</th><th>wanted</th><th>reached</th><th>holds</th><th>of</th></tr>{rows}</table>"
     stages = bars("stages alone", {s["name"]: s["us"] for s in figures["stages"]}, "us")
     lanes = bars(
         "ingest with Kafka in and out",

@@ -85,60 +85,65 @@ class Half(msgspec.Struct):
     role: str
     records: int
     per_second: float
+    """Of all its workers together, from when each of them had a record."""
     cpu_us: float
     memory_mb: float
+    """Of the largest worker."""
     start_s: float
     """From the start of the process to its first record."""
+    workers: int = 1
 
 
-def half(site: Site, role: str, expected: int | None, say: Say) -> Half:
-    """Start a worker of one role, let it work off what is there, stop it. `expected`: raw records (ingest)."""
-    say(f"{role} alone works off what is there")
-    name = f"half-{role}"
-    own = site.settings.model_copy(update={"worker_name": name})
-    log = own.state_dir.absolute() / "logs" / f"worker-{name}.log"
+def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1) -> Half:
+    """Start workers of one role, let them work off what is there, stop them. `expected`: raw records (ingest)."""
+    say(f"{role} alone works off what is there{f', {workers} workers' if workers > 1 else ''}")
     started = time.monotonic()
-    record = processes.spawn(
-        name,
-        [*worker_command(own, name), "--role", role],
-        log=log,
-        cwd=own.state_dir.absolute(),
-        env=worker_environment(own),
-    )
-    process = psutil.Process(record.pid)
-    first = last = started
-    cpu0 = 0.0
-    seen = quiet = 0
+    records = [_start_half(site, f"half-{role}-{number}", role, number) for number in range(workers)]
+    run = [psutil.Process(record.pid) for record in records]
+    first = last = begun = started
+    cpu0 = cpu1 = 0.0
+    seen = start = quiet = 0
     memory = 0.0
     try:
         while quiet < 12 and time.monotonic() - started < 240:
             time.sleep(0.1)
-            told = [w for w in worker_stats(own) if w["name"] == name]
-            if not told:
-                continue
-            lane = told[0]["lanes"][role]
-            now = lane["records_in"]
+            lanes = [w["lanes"][role] for w in worker_stats(site.settings) if w["name"].startswith(f"half-{role}-")]
+            now = sum(lane["records_in"] for lane in lanes)
             if now and not seen:
-                first, cpu0 = time.monotonic(), _cpu(process)
-                start = now
+                first = time.monotonic()
+            if not start and len(lanes) == workers and all(lane["records_in"] for lane in lanes):
+                start, begun, cpu0 = now, time.monotonic(), sum(map(_cpu, run))
             if now > seen:
                 last, quiet = time.monotonic(), 0
-                cpu1 = _cpu(process)
-                memory = process.memory_info().rss / 1e6
-            elif now and lane["lag"] == 0:
+                cpu1 = sum(map(_cpu, run))
+                memory = max(process.memory_info().rss / 1e6 for process in run)
+            elif now and not any(lane["lag"] for lane in lanes):
                 quiet += 1
             seen = now
     finally:
-        processes.stop(record, seconds=20)
-    done = seen - (start if seen else 0)
-    took = max(0.001, last - first)
+        for record in records:
+            processes.stop(record, seconds=20)
+    done = max(1, seen - start) if start else 0
     return Half(
         role,
         seen,
-        round(done / took, 1),
-        round((cpu1 - cpu0) / max(1, done) * 1e6, 1) if seen else 0.0,
+        round(done / max(0.001, last - begun), 1),
+        round((cpu1 - cpu0) / done * 1e6, 1) if done else 0.0,
         round(memory, 1),
         round(first - started, 2),
+        workers,
+    )
+
+
+def _start_half(site: Site, name: str, role: str, number: int) -> processes.Record:
+    own = site.settings.model_copy(update={"worker_name": name, "metrics_port": site.settings.metrics_port + number})
+    state = own.state_dir.absolute()
+    return processes.spawn(
+        name,
+        [*worker_command(own, name), "--role", role],
+        log=state / "logs" / f"worker-{name}.log",
+        cwd=state,
+        env=worker_environment(own),
     )
 
 

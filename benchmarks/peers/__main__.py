@@ -152,9 +152,10 @@ def main() -> int:
         {"peer": way, "work": WORK, "events_per_s": None, "cpu_us": None, "equal_output": False, "error": text}
         for way, text in failed.items()
     ]
-    told_all += whole.get("ways", [])
     kept = told_all if not given.only else [t for t in told_all if t["peer"].split(",")[0] in given.only.split(",")]
     note(kept, anew=not given.only)
+    if whole:
+        jdbc_sink.keep(whole)
     table = Table(title=f"the same work, the same {count:,} records, load before {info['load_before']}")
     for head in ("peer", "events/s", "CPU us", "output equal"):
         table.add_column(head, justify="left" if head == "peer" else "right")

@@ -108,6 +108,13 @@ def test_a_target_that_was_not_measured_does_not_hold() -> None:
     assert held["latency at half of capacity, p50"] and not held["latency at half of capacity, p99"]
 
 
+def test_what_another_run_measured_stands_in_the_table_with_its_date() -> None:
+    others = {"other_runs": {"jdbc-sink": {"date": "2026-01-02T03:04:05", "ratio": 3.5}}}
+    told = {target.name: target for target in targets(others)}
+    beside = told["end to end, beside Debezium + JDBC sink"]
+    assert (beside.reached, beside.holds, beside.run) == (3.5, True, "benchmarks.jdbc_sink, 2026-01-02")
+
+
 def test_peers_that_are_measured_again_take_the_place_of_their_rows(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
     rows = [{"peer": peer, "work": "map", "events_per_s": 1} for peer in ("opshub", "faust")]
