@@ -51,7 +51,9 @@ class ProbeWatch(threading.Thread):
         self._consumer.assign(parts)
         self.ready.set()
         while not self._ended.is_set():
-            for message in self._consumer.consume(1000, 0.05):
+            first = self._consumer.poll(0.05)
+            # To consume many would wait for many, and be part of what is measured.
+            for message in (first, *self._consumer.consume(1000, 0)) if first is not None else ():
                 if message.error() is None and message.value():
                     self._look(self._places[message.topic()], message.value())
         self._consumer.close()
