@@ -116,11 +116,15 @@ def site(
     keep: bool = False,
     plugins: tuple[str, ...] = (),
     habits: Habits = USUAL,
+    workers: int = 1,
 ) -> Iterator[Site]:
     """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases. `plugins`: archive sets
-    that Connect loads besides. `habits`: of the company that made the history.
+    that Connect loads besides. `habits`: of the company that made the history. Unless the settings say how many partitions topics have, it
+    is as many as `workers`, as in the demo.
     """
     own = bench_settings(settings)
+    if "partitions" not in settings.model_fields_set:
+        own = own.model_copy(update={"partitions": workers})
     stack = NativeStack(own, plugins=plugins)
     if fresh and own.state_dir.exists():
         stack.down()

@@ -38,7 +38,7 @@ class ProbeWatch(threading.Thread):
         self._since = time.time_ns() // 1000
         self._consumer = Consumer(
             {"bootstrap.servers": bootstrap, "group.id": f"probe-{time.time_ns()}", "enable.auto.commit": False, "auto.offset.reset": "latest",
-             "isolation.level": "read_committed", "fetch.wait.max.ms": 5, "fetch.queue.backoff.ms": 1, "log_level": 0}
+             "isolation.level": "read_committed", "fetch.queue.backoff.ms": 1, "log_level": 0}
         )  # fmt: skip
 
     def run(self) -> None:

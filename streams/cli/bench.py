@@ -66,7 +66,7 @@ def run(
         wanted = msgspec.structs.replace(wanted, workers=workers)
     settings = load_settings()
     if profile is None:
-        measured = _part("site").site(settings, _say, **wanted.start)
+        measured = _part("site").site(settings, _say, workers=wanted.workers, **wanted.start)
     else:
         wanted = msgspec.structs.replace(wanted, name=f"{wanted.name}-{profile.stem}")
         measured = nullcontext(_part("profile").own_systems(settings, profile))
@@ -122,7 +122,10 @@ def capacity(
     p99_ms: Annotated[float, typer.Option("--p99", min=1, help="The most that p99 to the hub may be, ms.")] = 500,
     seconds: Annotated[float, typer.Option(min=5, help="How long each trial lasts.")] = 30,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
-    partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of each topic.")] = 4,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Partitions of each topic; as many as workers, if nothing says otherwise."),
+    ] = None,
     within: Annotated[float, typer.Option(min=0.01, max=0.5, help="How closely to search, as a share.")] = 0.1,
     like: Annotated[
         Path | None,
@@ -147,7 +150,7 @@ def capacity(
     shape = loads.load_workload(like) if like is not None else loads.Workload("capacity", [])
     settings = load_settings(partitions=partitions)
     rows = 0
-    with terminate_as_interrupt(), sites.site(settings, _say, **shape.start) as here:
+    with terminate_as_interrupt(), sites.site(settings, _say, workers=workers, **shape.start) as here:
         if hub_rows:
             here.start_workers(workers)
             here.drain()
@@ -170,13 +173,15 @@ def capacity(
         told = {
             "capacity": found,
             "workers": workers,
-            "partitions": partitions,
+            "partitions": here.settings.partitions,
             "hub_rows_before": rows,
             "workload": shape.name,
         }
         typer.echo(json.dumps(told | {"trials": msgspec.to_builtins(trials)}))
     else:
-        typer.echo(f"capacity: {found:,.0f} row changes/s with {workers} worker(s) and {partitions} partitions")
+        typer.echo(
+            f"capacity: {found:,.0f} row changes/s with {workers} worker(s) and {here.settings.partitions} partitions"
+        )
         if soak and found:
             last = trials[-1]
             held = "holds" if last.holds else "does not hold"
