@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PEERS = (
     "faust", "quixstreams", "bytewax", "pathway", "kafka-streams", "kafka-streams exactly_once_v2", "flink", "flink exactly_once",
+    "flink-sql", "flink-sql exactly_once",
 )  # fmt: skip
 """Behind a blank stands what the peer is told besides the job."""
 
@@ -31,7 +32,7 @@ def install(peer: str) -> Path:
 
     Raises CalledProcessError, or EnvironmentFault when archives cannot be fetched.
     """
-    if peer.split()[0] in java.WANTED:
+    if peer.split()[0] in java.SETS:
         java.compiled(peer.split()[0])
         return Path(sys.executable)
     python, wanted = python_of(peer), HERE / peer / "requirements.txt"

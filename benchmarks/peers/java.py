@@ -1,6 +1,6 @@
 """Peers in Java: archives by a lock file of their own into .tools/peers, compiled by Eclipse's compiler, which is a jar and needs no JDK.
 
-The mapping is the same for all of them (`java-shared`).
+The mapping is the same for all of them (`java-shared`), and those of one set of archives share what lies in `<set>-shared`.
 
 `python -m benchmarks.peers.java` writes `java.lock` again.
 """
@@ -31,6 +31,7 @@ FLINK = "2.2.1"
 FLINK_PARTS = (
     "streaming-java", "clients", "runtime", "core", "core-api", "annotations", "connector-base", "datastream", "datastream-api",
     "file-sink-common", "hadoop-fs", "metrics-core", "queryable-state-client-java", "rpc-akka-loader", "rpc-core", "connector-datagen",
+    "table-api-java-bridge", "table-api-bridge-base", "table-api-java", "table-common", "table-runtime", "table-planner-loader",
 )  # fmt: skip
 
 WANTED: dict[str, list[str]] = {
@@ -49,6 +50,8 @@ WANTED: dict[str, list[str]] = {
     ],
     "ecj": ["org.eclipse.jdt:ecj:3.42.0:jar"],
 }
+SETS = {"kafka-streams": "kafka-streams", "flink": "flink", "flink-sql": "flink"}
+"""Each peer with its archives: as in what Flink is shipped as, SQL is there for both of its peers."""
 WITHOUT = {"rocksdbjni", "async-profiler"}
 """70 MB for stores that a stateless topology does not have, and a profiler that nobody calls."""
 
@@ -64,9 +67,12 @@ def compiled(peer: str) -> list[str]:
     Raises EnvironmentFault when the registry cannot be reached, CalledProcessError when the code does not compile.
     """
     store = ArtifactStore(CACHE, read_lock(LOCK_FILE))
-    jars, compiler = store.install(peer), store.install("ecj")
+    archives = SETS[peer]
+    jars, compiler = store.install(archives), store.install("ecj")
     here = Path(__file__).parent
-    sources = sorted([*(here / "java-shared").glob("*.java"), *(here / peer).glob("*.java")])
+    sources = sorted(
+        s for folder in ("java-shared", f"{archives}-shared", peer) for s in (here / folder).glob("*.java")
+    )
     known = "\n".join([str(jars), str(compiler), *(sha256_of(source) for source in sources)])
     classes = CACHE / peer / f"classes-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
     if not classes.is_dir():
@@ -77,7 +83,7 @@ def compiled(peer: str) -> list[str]:
             path = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")))
             subprocess.run([*ecj, *options, "-cp", path, *sources], check=True)
             Path(work, "classes").rename(classes)  # whole or not at all
-    return [str(JAVA), "-Xmx1g", *OPTIONS.get(peer, []), "-cp", f"{classes}:{jars}/*", "Peer"]
+    return [str(JAVA), "-Xmx1g", *OPTIONS.get(archives, []), "-cp", f"{classes}:{jars}/*", "Peer"]
 
 
 def run(peer: str) -> int:
@@ -94,7 +100,9 @@ def run(peer: str) -> int:
         file = Path(folder) / "plan.json"
         file.write_bytes(msgspec.json.encode(plan(one.schema_id)))
         given = msgspec.json.encode({**msgspec.to_builtins(one), "guarantee": guarantee, "state": folder}).decode()
-        return subprocess.run([*compiled(peer), given, file], check=False).returncode
+        java, *options = compiled(peer)
+        # The JVM is halted and leaves what it unpacked, of which Flink's planner is 46 MB.
+        return subprocess.run([java, f"-Djava.io.tmpdir={folder}", *options, given, file], check=False).returncode
 
 
 def main() -> None:

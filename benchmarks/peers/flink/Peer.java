@@ -1,17 +1,8 @@
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
-import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichFlatMapFunction;
-import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
-import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
@@ -21,14 +12,10 @@ import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDe
 import org.apache.flink.core.execution.JobClient;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.util.Collector;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
-/**
- * Flink's DataStream API in a cluster of this process: Kafka source, flat map, Kafka sink, chained, with a parallelism of two and objects that are
- * used again. Arguments and passes are as of Kafka Streams.
- */
+/** Flink's DataStream API: Kafka source, flat map, Kafka sink, chained. */
 public final class Peer {
     /** What goes from one function to the next: (topic, key, value), or (null, key, value) of a change. */
     public static final class Row {
@@ -62,9 +49,8 @@ public final class Peer {
     /** A raw record → its changes. */
     private static final class Ingest extends RichFlatMapFunction<Row, Row> {
         private static final long serialVersionUID = 1;
-        private static boolean begun;
         private final String plan;
-        private transient Mapper mapper;
+        private transient Flink.Ingest ingest;
 
         Ingest(String plan) {
             this.plan = plan;
@@ -72,24 +58,12 @@ public final class Peer {
 
         @Override
         public void open(OpenContext context) throws IOException {
-            mapper = new Mapper(new ObjectMapper().readTree(plan));
+            ingest = new Flink.Ingest(plan);
         }
 
         @Override
         public void flatMap(Row row, Collector<Row> out) {
-            if (!begun) {
-                begin();
-            }
-            mapper.map(row.topic, row.key, row.value, (key, value) -> out.collect(new Row(null, key, value)));
-            Progress.SEEN.incrementAndGet();
-        }
-
-        /** The clock starts with the first record, whichever of the two gets it. */
-        private static synchronized void begin() {
-            if (!begun) {
-                begun = true;
-                Progress.start();
-            }
+            ingest.map(row.topic, row.key, row.value, (key, value) -> out.collect(new Row(null, key, value)));
         }
     }
 
@@ -107,63 +81,25 @@ public final class Peer {
         }
     }
 
-    /** One pass over all records: {records a second, microseconds of CPU a record}. */
-    private static double[] pass(JsonNode job, String plan, String out, String name) throws Exception {
-        Progress.begin();
-        Ingest.begun = false;
-        List<String> topics = new ArrayList<>();
-        job.get("topics").forEach(topic -> topics.add(topic.asText()));
-        String bootstrap = job.get("bootstrap").asText();
-        var environment = StreamExecutionEnvironment.createLocalEnvironment(2, new Configuration());
-        environment.getConfig().enableObjectReuse();
-        // Offsets are committed, and with exactly once transactions too, by checkpoints: a second, as the other frameworks have it.
-        environment.enableCheckpointing(1000);
+    private static JobClient start(StreamExecutionEnvironment environment, Flink.Job job) throws Exception {
         var source = KafkaSource.<Row>builder()
-                .setBootstrapServers(bootstrap)
-                .setTopics(topics)
-                .setGroupId(name)
+                .setBootstrapServers(job.bootstrap())
+                .setTopics(job.topics())
+                .setGroupId(job.name())
                 .setStartingOffsets(OffsetsInitializer.earliest())
-                .setDeserializer(new Raw())
-                .setProperty("max.poll.records", "4000")
-                .build();
+                .setDeserializer(new Raw());
+        Flink.CONSUMER.forEach(source::setProperty);
         var sink = KafkaSink.<Row>builder()
-                .setBootstrapServers(bootstrap)
-                .setRecordSerializer(new Changes(out))
-                .setDeliveryGuarantee(DeliveryGuarantee.valueOf(job.get("guarantee").asText().toUpperCase()))
-                .setTransactionalIdPrefix(name)
-                .setProperty("transaction.timeout.ms", "600000")
-                .setProperty("linger.ms", "20")
-                .setProperty("batch.size", "262144")
-                .setProperty("compression.type", "lz4")
-                .setProperty("interceptor.classes", Progress.class.getName())
-                .build();
-        environment.fromSource(source, WatermarkStrategy.noWatermarks(), "in").flatMap(new Ingest(plan)).sinkTo(sink);
-        JobClient running = environment.executeAsync(name);
-        AtomicBoolean over = new AtomicBoolean();
-        running.getJobExecutionResult().whenComplete((result, error) -> {
-            if (!over.get()) {
-                Progress.FAILED.compareAndSet(null, error);
-            }
-        });
-        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap))) {
-            return Progress.finish(admin, job.get("count").asLong(), out);
-        } finally {
-            over.set(true);
-            running.cancel().get();
-        }
+                .setBootstrapServers(job.bootstrap())
+                .setRecordSerializer(new Changes(job.out()))
+                .setDeliveryGuarantee(DeliveryGuarantee.valueOf(job.guarantee().toUpperCase()))
+                .setTransactionalIdPrefix(job.name());
+        Flink.PRODUCER.forEach(sink::setProperty);
+        environment.fromSource(source.build(), WatermarkStrategy.noWatermarks(), "in").flatMap(new Ingest(job.plan())).sinkTo(sink.build());
+        return environment.executeAsync(job.name());
     }
 
     public static void main(String[] arguments) throws Exception {
-        ObjectMapper json = new ObjectMapper();
-        JsonNode job = json.readTree(arguments[0]);
-        String plan = Files.readString(Path.of(arguments[1]));
-        String name = "peer-flink-" + System.nanoTime();
-        String out = job.get("out").asText();
-        double[] cold = pass(job, plan, out, name);
-        double[] warm = pass(job, plan, out + ".again", name + "-again");
-        System.out.println(json.writeValueAsString(Map.of(
-                "per_second", cold[0], "us", cold[1], "again_per_second", warm[0], "again_us", warm[1])));
-        System.out.flush();
-        Runtime.getRuntime().halt(0);
+        Flink.run(Peer::start, arguments);
     }
 }
