@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.settings import Settings
-from streams.stack.kafka import JVM
+from streams.stack.kafka import JVM, ONE_COMPILER
 from streams.stack.server import Server, answers, java
 
 
@@ -30,7 +30,7 @@ class Registry(Server):
         return
 
     def command(self) -> list[str]:
-        return java("320m", *JVM, arguments=("-jar", str(self._home / "quarkus-run.jar")))
+        return java("320m", *JVM, ONE_COMPILER, arguments=("-jar", str(self._home / "quarkus-run.jar")))
 
     def healthy(self) -> bool:
         return answers(f"http://{self.host}:{self.port}/apis/ccompat/v7/subjects")
