@@ -2,7 +2,7 @@
 
 `python -m benchmarks.series [--only NAME,…]`, 45 minutes in all. Writes results/series.json after each case; cases that are not run stay as
 they are there. `capacity` searches for the highest rate that holds, each time on a stack that begins empty. `growth` works off backlogs, one role
-at a time, before and after the hub is filled, and ingest's again with two workers.
+at a time, before and after the hub is filled, and ingest's again with two workers; topics have two partitions there.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _filled(here: Site, rows: int, say: Say, workers: int) -> int:
 def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
     """Medians of `repeats` backlogs for each size of the hub; then ingest over all of them again, one worker and two in turns."""
     told: list[dict[str, Any]] = []
-    with site(load_settings(), say) as here:
+    with site(load_settings(partitions=2), say) as here:
         seed = 100
         for role in ("ingest", "assemble"):
             whole.half(here, role, None, say)  # the history; nothing is warm yet

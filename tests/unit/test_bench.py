@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from benchmarks import capacity
+from benchmarks import run as run_module
 from benchmarks.compare import compare
 from benchmarks.page import run_page
 from benchmarks.peers.result import note
@@ -113,6 +116,43 @@ def test_what_another_run_measured_stands_in_the_table_with_its_date() -> None:
     told = {target.name: target for target in targets(others)}
     beside = told["end to end, beside Debezium + JDBC sink"]
     assert (beside.reached, beside.holds, beside.run) == (3.5, True, "benchmarks.jdbc_sink, 2026-01-02")
+
+
+@pytest.mark.parametrize(("holds_up_to", "low"), [(5000, 1000), (700, 4000), (8, 2000)])
+def test_capacity_is_searched_for_upwards_and_downwards_once_it_is_warm(
+    monkeypatch: pytest.MonkeyPatch, holds_up_to: float, low: float
+) -> None:
+    tried: list[tuple[str, float]] = []
+
+    def run(site: Any, workload: Any, say: Any) -> Any:
+        last = workload.phases[-1]
+        tried.append((last.name, last.rate))
+        held = last.rate <= holds_up_to
+        latency = {"hub": {"p99": 90.0 if held else 2000.0}}
+        return SimpleNamespace(samples=[], lag_end=0, latency_ms=latency, behind_ms_max=0.0, drain_s=1.0)
+
+    monkeypatch.setattr(capacity, "run_workload", run)
+    monkeypatch.setattr(run_module, "run_workload", run)
+    site: Any = None
+    found, trials = capacity.capacity(
+        site,
+        low=low,
+        high=32_000,
+        p99_ms=500,
+        seconds=10,
+        workers=1,
+        within=0.1,
+        say=lambda _: None,
+        warm_seconds=5,
+        soak_seconds=60,
+    )
+    assert tried[0] == ("warm-up", low)
+    assert [trial.rate for trial in trials] == [rate for _, rate in tried[1:]]
+    if holds_up_to < capacity.LEAST:
+        assert found == 0
+    else:
+        assert holds_up_to / 1.1 <= found <= holds_up_to
+        assert (trials[-1].rate, trials[-1].seconds) == (round(found * capacity.SOAK_AT), 60)
 
 
 def test_peers_that_are_measured_again_take_the_place_of_their_rows(tmp_path: Path) -> None:
