@@ -28,6 +28,8 @@ class Trial(msgspec.Struct):
     lag_slope: float
     """Records by which the lag grew each second."""
     behind_ms: float
+    memory_mb: dict[str, float] = {}
+    """Resident, at the end, by process."""
 
 
 def capacity(
@@ -67,7 +69,9 @@ def capacity(
             and p99 <= p99_ms
             and result.behind_ms_max < 1000
         )
-        trials.append(Trial(rate, seconds, good, p99, result.drain_s, round(slope, 1), result.behind_ms_max))
+        trials.append(
+            Trial(rate, seconds, good, p99, result.drain_s, round(slope, 1), result.behind_ms_max, result.memory_mb)
+        )
         say(f"{rate:g}/s {'holds' if good else 'does not hold'}: p99 {p99} ms, lag grows by {slope:.0f}/s")
         return good
 

@@ -129,7 +129,7 @@ def test_capacity_is_searched_for_upwards_and_downwards_once_it_is_warm(
         tried.append((last.name, last.rate))
         held = last.rate <= holds_up_to
         latency = {"hub": {"p99": 90.0 if held else 2000.0}}
-        return SimpleNamespace(samples=[], lag_end=0, latency_ms=latency, behind_ms_max=0.0, drain_s=1.0)
+        return SimpleNamespace(samples=[], lag_end=0, latency_ms=latency, behind_ms_max=0.0, drain_s=1.0, memory_mb={})
 
     monkeypatch.setattr(capacity, "run_workload", run)
     monkeypatch.setattr(run_module, "run_workload", run)
