@@ -77,7 +77,7 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         best, told = whole.rising(here, [200.0] if quick else rates or RATES, 5 if quick else 20, say)
         figures["rising"] = {"best": best, "runs": told, "raw_records": raw_records(here.settings, here.systems)}
         for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):
-            phases = [Phase(2 if quick else 5, rate, "warm", False), Phase(5 if quick else 25, rate, "steady")]
+            phases = [Phase(2 if quick else 20, rate, "warm", False), Phase(5 if quick else 25, rate, "steady")]
             figures[name] = {"rate": rate} | msgspec.to_builtins(run_workload(here, Workload(name, phases), say))
     figures["other_runs"] = {
         name: json.loads(path.read_text(encoding="utf-8"))
