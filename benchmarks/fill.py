@@ -50,7 +50,8 @@ def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
         insert = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM seed_{table}"
         for first in range(1, copies + 1, step):
             last = min(copies, first + step - 1)
-            hub.execute(f"{insert}, generate_series({first}, {last}) n".encode())
+            # Counted from what is there: copies of copies are others than those of a fill before.
+            hub.execute(f"{insert}, generate_series({there + first}, {there + last}) n".encode())
             say(f"{table}: {last / copies:.0%} of {copies * there:,} rows more")
         for _, definition in indexes:
             hub.execute(definition.encode())

@@ -111,16 +111,24 @@ class HubStore:
         except psycopg.Error as error:
             raise await self.failed(error) from error
 
-    async def load(self, kind: str, ids: Iterable[str]) -> dict[str, AggregateState]:
-        """These aggregates as the hub has them; one that it does not know is empty."""
-        wanted = list(ids)
-        states = {one: AggregateState(one, kind, members={}, sources={}) for one in wanted}
-        for source, target in await self.rows("forwards", wanted):
-            if target != source:
-                states[source].forward = target
-            else:
-                states[source].apart = True
-        for row in await self.rows("load_aggregates", wanted):
+    async def load(self, kinds: Mapping[str, str]) -> dict[str, AggregateState]:
+        """These aggregates, id → kind, as the hub has them; one that it does not know is empty."""
+        states = {one: AggregateState(one, kind, members={}, sources={}) for one, kind in kinds.items()}
+        wanted = [list(states)]
+        connection = await self.connection()
+        try:
+            async with connection.pipeline():
+                forwards = await connection.execute(SQL["forwards"], wanted)
+                members = await connection.execute(SQL["load_aggregates"], wanted)
+            for source, target in await forwards.fetchall():
+                if target != source:
+                    states[source].forward = target
+                else:
+                    states[source].apart = True
+            rows = await members.fetchall()
+        except psycopg.Error as error:
+            raise await self.failed(error) from error
+        for row in rows:
             entity = entity_of_row(row)
             state = states[row[2]]
             state.members[entity.id] = entity

@@ -364,17 +364,17 @@ class Assemble:
 
     async def _states(self, groups: dict[str, Group]) -> dict[str, AggregateState]:
         states: dict[str, AggregateState] = {}
-        missing: dict[str, list[str]] = {}
+        missing: dict[str, str] = {}
         for key, (kind, changes) in groups.items():
             state = None if any(change.kind == "refresh" for change, _ in changes) else self._cache.get(key)
             if state is None:
-                missing.setdefault(kind, []).append(key)
+                missing[key] = kind
             else:
                 states[key] = state
         self.counts["cache_hits"] += len(states)
-        for kind, keys in missing.items():
-            self.counts["cache_misses"] += len(keys)
-            loaded = await self._store.load(kind, keys)
+        if missing:
+            self.counts["cache_misses"] += len(missing)
+            loaded = await self._store.load(missing)
             states.update(loaded)
             self._cache.put(loaded)
         return states

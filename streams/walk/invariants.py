@@ -93,7 +93,7 @@ class Checking:
             return 0
         self._again |= dict.fromkeys(keys, 0)
         missing = [key for key in keys if self._assemble.cached(key) is None]
-        loaded = await self._store.load("order_flow", missing) if missing else {}
+        loaded = await self._store.load(dict.fromkeys(missing, "order_flow")) if missing else {}
         found: list[Conflict] = []
         looked_at: dict[str, int | None] = {}
         for key in keys:

@@ -63,7 +63,7 @@ class Place:
 
     async def tell(self, kind: str, aggregate: str, *changes: Change) -> None:
         store = HubStore(self.hub, "test")
-        state: AggregateState = (await store.load(kind, [aggregate]))[aggregate]
+        state: AggregateState = (await store.load({aggregate: kind}))[aggregate]
         settling = Settling(Ownership(), {}, Planner(self.rules))
         settling.apply(state, [(change, None) for change in changes])
         settling.references()

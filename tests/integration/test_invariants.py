@@ -273,7 +273,7 @@ async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced
     for _ in range(40):
         deal, changes = flow(place, draw)
         await place.tell("order_flow", deal, *changes)
-        state = (await store.load("order_flow", [deal]))[deal]
+        state = (await store.load({deal: "order_flow"}))[deal]
         ids |= set(state.members)
         found, _ = broken(
             state.members.values(), Policy(invoiced, order_within_us=-(10**12), header_charges=10), now_us()

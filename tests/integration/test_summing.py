@@ -138,9 +138,9 @@ async def test_what_a_customer_owes_is_summed_by_currency_and_due_date(place: Pl
     assert (told["oldest_due_date"], told["next_due_date"]) == (TODAY - 9, TODAY + 5)
     assert (told["open_invoice_count"], told["overdue_invoice_count"]) == (5, 3)
     assert told["other_open_amounts"] == {"USD": "7"}
-    states = await worker.store.load("customer", [books.id])
+    states = await worker.store.load({books.id: "customer"})
     orders = [books.bill(str(number), 0, None)[1] for number in range(1, 10)]
-    states |= await worker.store.load("order_flow", orders)
+    states |= await worker.store.load(dict.fromkeys(orders, "order_flow"))
     assert list(wrong_sums(states.values())) == []
     of_it = states[books.id].members[source_id(HUB, "receivables", books.id)]
     of_it.record = of_it.record | {"open_amount": 219 * EURO}
