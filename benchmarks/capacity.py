@@ -2,7 +2,7 @@
 
 In: a site, a limit, bounds. Out: every trial and the capacity. First the rate doubles until a trial does not hold, or is halved until one does, then
 the span between the last that held and the first that did not is halved. A soak at nine tenths of what was found, if asked for, says
-whether that is so for longer. Trials begin once the JVMs are warm: they compile for most of a minute, and what would be measured is that.
+whether that is so for longer; where it is not, the capacity is taken for so much less and soaked again. Trials begin once the JVMs are warm: they compile for most of a minute, and what would be measured is that.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def capacity(
 ) -> tuple[float, list[Trial]]:
     """Capacity in row changes a second, to within a share of `within`. `like`: the workload whose mix, skew and sizes it is for.
 
-    `warm_seconds` at `low` come before the first trial. With `soak_seconds` the last trial is the soak.
+    `warm_seconds` at `low` come before the first trial. With `soak_seconds` the last trial is the soak
+    that held.
     """
     trials: list[Trial] = []
     shape = like or Workload("capacity", [])
@@ -93,8 +94,8 @@ def capacity(
             best = middle
         else:
             worst = middle
-    if best and soak_seconds:
-        holds(round(best * SOAK_AT), soak_seconds)
+    while soak_seconds and best >= LEAST and not holds(round(best * SOAK_AT), soak_seconds):
+        best = round(best * SOAK_AT)
     return best, trials
 
 

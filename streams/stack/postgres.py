@@ -201,7 +201,7 @@ class Postgres(Server):
             "wal_compression": "on",
             "max_wal_senders": "10",
             "max_replication_slots": "20",
-            "autovacuum_naptime": "15s",
+            "autovacuum_naptime": "30s",
             "autovacuum_vacuum_cost_limit": "1000",
             "max_worker_processes": "4",
             "io_method": "sync",  # three helper processes less, on a machine of two cores

@@ -127,7 +127,7 @@ def test_capacity_is_searched_for_upwards_and_downwards_once_it_is_warm(
     def run(site: Any, workload: Any, say: Any) -> Any:
         last = workload.phases[-1]
         tried.append((last.name, last.rate))
-        held = last.rate <= holds_up_to
+        held = last.rate <= holds_up_to * (0.8 if last.seconds == 60 else 1)  # not so much for long
         latency = {"hub": {"p99": 90.0 if held else 2000.0}}
         return SimpleNamespace(samples=[], lag_end=0, latency_ms=latency, behind_ms_max=0.0, drain_s=1.0, memory_mb={})
 
@@ -151,7 +151,7 @@ def test_capacity_is_searched_for_upwards_and_downwards_once_it_is_warm(
     if holds_up_to < capacity.LEAST:
         assert found == 0
     else:
-        assert holds_up_to / 1.1 <= found <= holds_up_to
+        assert holds_up_to / 1.1 * 0.8 <= found <= holds_up_to * 0.9
         assert (trials[-1].rate, trials[-1].seconds) == (round(found * capacity.SOAK_AT), 60)
 
 
