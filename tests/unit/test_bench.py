@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from benchmarks import capacity
+from benchmarks import capacity, series
 from benchmarks import run as run_module
 from benchmarks.compare import compare
 from benchmarks.page import run_page
@@ -153,6 +153,21 @@ def test_capacity_is_searched_for_upwards_and_downwards_once_it_is_warm(
     else:
         assert holds_up_to / 1.1 * 0.8 <= found <= holds_up_to * 0.9
         assert (trials[-1].rate, trials[-1].seconds) == (round(found * capacity.SOAK_AT), 60)
+
+
+def test_a_series_tells_what_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    half = {"per_second": 30_000.0, "cpu_us": 25.0, "memory_mb": 200.0}
+    growth = {
+        "sizes": [{"hub_rows": rows, "ingest": half, "assemble": half} for rows in series.SIZES],
+        "share_at_largest": 0.9,
+        "second_worker": 1.6,
+    }
+    told = series.summary({"32 partitions": {"capacity": 1500.0}, series.GROWTH: growth})
+    assert [line.split()[0] for line in told.splitlines()] == ["32", "hub", "hub", "hub", "assemble,", "ingest,"]
+    monkeypatch.setattr("sys.argv", ["series", "--only", "growth,nothing such"])
+    with pytest.raises(SystemExit):
+        series.main()
+    assert "no case 'nothing such'" in capsys.readouterr().err
 
 
 def test_peers_that_are_measured_again_take_the_place_of_their_rows(tmp_path: Path) -> None:
