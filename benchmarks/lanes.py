@@ -87,7 +87,7 @@ class _Renamed:
 
     def __init__(self, route: Any, topic: str) -> None:
         self._decode, self._topic, self.map = route.decode, topic, route.map
-        self.at_epoch, self.notes, self.noted = route.at_epoch, route.notes, route.noted
+        self.at_epoch, self.begin, self.notes, self.noted = route.at_epoch, route.begin, route.notes, route.noted
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
         return self._decode(self._topic, key, value)

@@ -92,6 +92,7 @@ class SystemRoute:
         looked_into = [topic for topic, name in self._topics.items() if name in system.dictionary.lookup_tables]
         self._codes = CodeTables(bootstrap, looked_into, self._learn) if looked_into else None
         self._read_codes = False
+        self._begins = True
         self._learned = 0
 
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
@@ -113,6 +114,10 @@ class SystemRoute:
         """The records that come next are of this epoch of the source."""
         self.decoder.epoch = epoch
 
+    def begin(self) -> None:
+        """Rows of another batch come: whoever wrote one may have written just before what it looks up."""
+        self._begins = True
+
     def map(self, change: RowChange) -> list[Mapped]:
         """What the row says. Raises MappingError, or RetryLater while the tables that it looks into cannot be read."""
         table = self._tables[change.table]
@@ -121,7 +126,8 @@ class SystemRoute:
         if not self._read_codes:
             self._codes.catch_up()
             self._read_codes = True
-        self._codes.follow()
+        self._codes.follow(at_once=self._begins)
+        self._begins = False
         try:
             return table.map_change(change)
         except LookupMissing:

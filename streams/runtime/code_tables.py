@@ -17,7 +17,7 @@ from streams.errors import RetryLater
 Learn = Callable[[str, bytes | None, bytes | None], object]
 
 EVERY_SECONDS = 0.05
-"""How old what is known may be; a lookup that finds nothing looks again at once."""
+"""How old what is known may be within a batch; the first lookup of one, and one that finds nothing, look again at once."""
 
 _REMEDY = "is Kafka healthy? `opshub status` says"
 _LOOK_FOR_TOPICS_SECONDS = 1.0

@@ -63,6 +63,10 @@ class Route(Protocol):
         """The records that come next are of this epoch of the source."""
         ...
 
+    def begin(self) -> None:
+        """The records that come next are of another batch."""
+        ...
+
 
 class DeadLetter(Exception):
     """A record that can not pass, with where it came from and why; an output, not a fault."""
@@ -120,6 +124,7 @@ class Ingest:
 
     def __init__(self, routes: Mapping[str, Route], encode: Any) -> None:
         self._routes = routes
+        self._systems = list({id(route): route for route in routes.values()}.values())
         self._encode = encode
         self.homes = Homes()
         self._linked = Bounded(200_000)
@@ -158,6 +163,8 @@ class Ingest:
         """What this batch gives rise to. Raises RetryLater while the hub is away. Once all of it is committed, call `committed`."""
         if not self._started:
             await self._start(lookup)
+        for route in self._systems:
+            route.begin()
         reads: list[Read] = []
         rows: list[Row] = []
         trouble = bool(self.waiting)

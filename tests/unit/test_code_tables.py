@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from streams.app import SystemRoute
 from streams.errors import MappingError
 from streams.mapping.compile import CompiledDictionary
 from streams.mapping.explain import origins
@@ -127,3 +129,20 @@ def test_a_type_points_where_the_reference_goes(right: str, wrong: str, says: st
 def test_match_keys_are_not_said_by_a_dictionary() -> None:
     (problem,) = problems(one_table("- {entity: customer, match: [tax_id], fields: {name: n}}"))
     assert problem.field.endswith(".match") and "ownership.yaml" in problem.right
+
+
+def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
+    asked: list[bool] = []
+
+    class Codes:
+        def follow(self, *, at_once: bool = False) -> None:
+            asked.append(at_once)
+
+    route: Any = SystemRoute.__new__(SystemRoute)
+    route._tables = {"t": SimpleNamespace(map_change=lambda change: [])}
+    route._codes, route._read_codes = Codes(), True
+    for _ in range(2):
+        route.begin()
+        for _ in range(3):
+            route.map(SimpleNamespace(table="t"))
+    assert asked == [True, False, False] * 2

@@ -21,6 +21,8 @@ class Shipments:
 
     def at_epoch(self, epoch: int) -> None: ...
 
+    def begin(self) -> None: ...
+
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange:
         return RowChange("demo-erp", "erp.dlv_head", "c", key, None, {}, Position(0, 1, 1), 1, None, None)
 
