@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.site import Say
+from benchmarks.site import Say, Site
 
 CHUNK = 500_000
 """Rows of one statement."""
@@ -58,6 +58,14 @@ def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
         hub.execute(f"DROP TABLE seed_{table}".encode())
         hub.execute(f"VACUUM ANALYZE {table}".encode())
     return _value(hub, "SELECT count(*) FROM entity")
+
+
+def fill_site(here: Site, rows: int, workers: int, say: Say) -> int:
+    """As `fill`, once `workers` have written to the site's hub what there is."""
+    here.start_workers(workers)
+    here.drain()
+    with here.hub() as hub:
+        return fill(hub, rows, say)
 
 
 def _value(hub: psycopg.Connection[Any], query: str) -> int:

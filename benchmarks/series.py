@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks import whole
 from benchmarks.capacity import capacity
-from benchmarks.fill import fill
+from benchmarks.fill import fill, fill_site
 from benchmarks.run import machine
 from benchmarks.site import Say, Site, site
 from benchmarks.workload import Workload
@@ -65,7 +65,7 @@ def search(case: Case, say: Say) -> dict[str, Any]:
     """The capacity of one case."""
     shape = Workload("series", [], order_lines=case.order_lines)
     with site(load_settings(partitions=case.partitions), say, **shape.start) as here:
-        rows = _filled(here, case.hub_rows, say, case.workers) if case.hub_rows else 0
+        rows = fill_site(here, case.hub_rows, case.workers, say) if case.hub_rows else 0
         found, trials = capacity(
             here,
             low=2000,
@@ -79,13 +79,6 @@ def search(case: Case, say: Say) -> dict[str, Any]:
             warm_seconds=WARM_UP_S,
         )
     return {"capacity": found, "hub_rows": rows, **msgspec.to_builtins(case), "trials": msgspec.to_builtins(trials)}
-
-
-def _filled(here: Site, rows: int, say: Say, workers: int) -> int:
-    here.start_workers(workers)
-    here.drain()
-    with here.hub() as hub:
-        return fill(hub, rows, say)
 
 
 def growth(say: Say, repeats: int = 3) -> dict[str, Any]:

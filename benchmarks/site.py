@@ -6,7 +6,6 @@ configured ones), so that it neither meets nor changes the stack that a person w
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -179,8 +178,3 @@ def _empty(here: Site) -> bool:
     with psycopg.connect(dsn_of(here.env, "DEMO_CRM", "APP")) as connection:
         row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
     return bool(row and row[0])
-
-
-def run_async(work: Any) -> Any:
-    """`asyncio.run` on the event loop that workers use."""
-    return asyncio.run(work)

@@ -149,13 +149,8 @@ def capacity(
     loads, search, sites, filling = _part("workload"), _part("capacity"), _part("site"), _part("fill")
     shape = loads.load_workload(like) if like is not None else loads.Workload("capacity", [])
     settings = load_settings(partitions=partitions)
-    rows = 0
     with terminate_as_interrupt(), sites.site(settings, _say, workers=workers, **shape.start) as here:
-        if hub_rows:
-            here.start_workers(workers)
-            here.drain()
-            with here.hub() as hub:
-                rows = filling.fill(hub, hub_rows, _say)
+        rows = filling.fill_site(here, hub_rows, workers, _say) if hub_rows else 0
         found, trials = search.capacity(
             here,
             low=low,
