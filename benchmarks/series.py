@@ -49,8 +49,8 @@ class Case(msgspec.Struct, frozen=True):
 
 CASES = {
     "as usual": Case(),
-    "2 workers, 2 partitions": Case(workers=2, partitions=2),
-    "4 workers, 4 partitions": Case(workers=4, partitions=4),
+    "2 workers on 2 partitions": Case(workers=2, partitions=2),
+    "4 workers on 4 partitions": Case(workers=4, partitions=4),
     "4 partitions": Case(partitions=4),
     "32 partitions": Case(partitions=32),
     "hub of 1 million rows": Case(hub_rows=1_000_000),

@@ -111,21 +111,18 @@ def site(
     *,
     customers: int = 500,
     orders: int = 1000,
-    fresh: bool = True,
-    keep: bool = False,
     plugins: tuple[str, ...] = (),
     habits: Habits = USUAL,
     workers: int = 1,
 ) -> Iterator[Site]:
-    """A site that is stopped at the end, but for `keep`; with `fresh` it begins with empty databases. `plugins`: archive sets
-    that Connect loads besides. `habits`: of the company that made the history. Unless the settings say how many partitions topics have, it
-    is as many as `workers`, as in the demo.
+    """A site that begins with empty databases and is stopped at the end. `plugins`: archive sets that Connect loads besides. `habits`: of
+    the company that made the history. Unless the settings say how many partitions topics have, it is as many as `workers`, as in the demo.
     """
     own = bench_settings(settings)
     if "partitions" not in settings.model_fields_set:
         own = own.model_copy(update={"partitions": workers})
     stack = NativeStack(own, plugins=plugins)
-    if fresh and own.state_dir.exists():
+    if own.state_dir.exists():
         stack.down()
         shutil.rmtree(own.state_dir)
     say("starting the benchmark's own stack")
@@ -140,18 +137,16 @@ def site(
         say("making the demo databases")
         setup_demo(env, connectors_dir(full))
         here = Site(stack, full, env, load_systems(full))
-        if _empty(here):
-            say(f"loading history: {customers} customers, {orders} orders")
-            with here.company(habits=habits) as company:
-                company.load_history(customers=customers, orders=orders)
+        say(f"loading history: {customers} customers, {orders} orders")
+        with here.company(habits=habits) as company:
+            company.load_history(customers=customers, orders=orders)
         say("topics, schemas, connectors")
         apply(full, here.systems)
         _topics_led(here)
         yield here
     finally:
-        if not keep:
-            stop_all_workers(own)
-            stack.down()
+        stop_all_workers(own)
+        stack.down()
 
 
 def _topics_led(here: Site, seconds: float = 60) -> None:
@@ -172,9 +167,3 @@ def _file_values(settings: Settings) -> dict[str, str]:
     from streams.stack.environment import read_environment
 
     return read_environment(settings)
-
-
-def _empty(here: Site) -> bool:
-    with psycopg.connect(dsn_of(here.env, "DEMO_CRM", "APP")) as connection:
-        row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
-    return bool(row and row[0])

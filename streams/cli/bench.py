@@ -120,7 +120,9 @@ def capacity(
     low: Annotated[float, typer.Option(min=1, help="The rate to begin with, row changes a second.")] = 500,
     high: Annotated[float, typer.Option(min=1, help="No rate above this is tried.")] = 32_000,
     p99_ms: Annotated[float, typer.Option("--p99", min=1, help="The most that p99 to the hub may be, ms.")] = 500,
-    seconds: Annotated[float, typer.Option(min=5, help="How long each trial lasts.")] = 30,
+    seconds: Annotated[
+        float, typer.Option(min=5, help="How long each trial lasts: a minute has one round of autovacuum.")
+    ] = 60,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     partitions: Annotated[
         int | None,

@@ -195,14 +195,12 @@ class Postgres(Server):
             "random_page_cost": "1.1",
             "synchronous_commit": "on",
             "fsync": "on",
-            "max_wal_size": "2GB",
+            "max_wal_size": "4GB",  # each checkpoint is followed by a burst of whole pages
             "min_wal_size": "256MB",
             "checkpoint_timeout": "15min",
-            "wal_compression": "on",
             "max_wal_senders": "10",
             "max_replication_slots": "20",
-            "autovacuum_naptime": "30s",
-            "autovacuum_vacuum_cost_limit": "1000",
+            "default_statistics_target": "10",  # by default 30,000 rows of every table that grew are read, all tables at once
             "max_worker_processes": "4",
             "io_method": "sync",  # three helper processes less, on a machine of two cores
             "jit": "off",
