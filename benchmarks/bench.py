@@ -69,9 +69,9 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         figures["lanes"] = lanes.compare(
             here.settings, here.systems, raws[-30_000:], copies=1 if quick else 3, repeats=repeats
         )
-        figures["halves"] = [
-            msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in ("ingest", "assemble")
-        ]
+        figures["first_load"] = [msgspec.to_builtins(whole.half(here, role, backlog, say)) for role in whole.ROLES]
+        rows, seeds = (2_000, range(21, 22)) if quick else (60_000, range(21, 24))
+        figures["halves"] = whole.backlogs(here, rows, seeds, say)
         if not quick:
             warm_up(here, Workload("warm-up", []), 2000.0, WARM_UP_S, say)
         best, told = whole.rising(here, [200.0] if quick else rates or RATES, 5 if quick else 20, say)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import statistics
 import sys
 import time
 from datetime import UTC, datetime
@@ -85,24 +84,16 @@ def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
     """Medians of `repeats` backlogs for each size of the hub; then ingest over all of them again, one worker and two in turns."""
     told: list[dict[str, Any]] = []
     with site(load_settings(partitions=2), say) as here:
-        seed = 100
-        for role in ("ingest", "assemble"):
+        for role in whole.ROLES:
             whole.half(here, role, None, say)  # the history; nothing is warm yet
-        for size in SIZES:
+        for number, size in enumerate(SIZES):
             rows = 0
             if size:
                 with here.hub() as hub:
                     rows = fill(hub, size, say)
-            passes = []
-            for _ in range(repeats):
-                seed += 1
-                there = whole.make_backlog(here, BACKLOG, say, seed)
-                passes.append([whole.half(here, role, there, say) for role in ("ingest", "assemble")])
+            seeds = range(100 + number * repeats, 100 + (number + 1) * repeats)
             told.append(
-                {
-                    "hub_rows": rows,
-                    **{half.role: _median([one[n] for one in passes]) for n, half in enumerate(passes[0])},
-                }
+                {"hub_rows": rows, **{half.pop("role"): half for half in whole.backlogs(here, BACKLOG, seeds, say)}}
             )
             say(json.dumps(told[-1]))
         turns: dict[int, list[whole.Half]] = {1: [], 2: []}
@@ -110,7 +101,7 @@ def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
             for workers, halves in turns.items():
                 _read_again(here, "ingest")
                 halves.append(whole.half(here, "ingest", None, say, workers))
-    one, two = (_median(halves) for halves in turns.values())
+    one, two = (whole.median(halves) for halves in turns.values())
     empty, full = told[0]["assemble"]["per_second"], told[-1]["assemble"]["per_second"]
     return {
         "sizes": told,
@@ -120,17 +111,11 @@ def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
     }
 
 
-def _median(halves: list[whole.Half]) -> dict[str, float]:
-    return {
-        name: round(statistics.median(getattr(half, name) for half in halves), 1)
-        for name in ("per_second", "cpu_us", "memory_mb")
-    }
-
-
 def _read_again(here: Site, role: str) -> None:
     """Have the next worker of a role begin where its topics begin."""
     group = f"{here.settings.app_id}-{role}"
-    AdminClient({"bootstrap.servers": here.settings.kafka}).delete_consumer_groups([group])[group].result(30)
+    admin = AdminClient({"bootstrap.servers": here.settings.kafka})  # as long as it is held, its answer comes
+    admin.delete_consumer_groups([group])[group].result(30)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -79,6 +80,9 @@ async def _hub_upsert(site: Site, work: list[list[Any]], count: int, repeats: in
                  round(statistics.median(least) / count * 1e6, 2))  # fmt: skip
 
 
+ROLES = ("ingest", "assemble")
+
+
 class Half(msgspec.Struct):
     """One role over a backlog."""
 
@@ -91,6 +95,8 @@ class Half(msgspec.Struct):
     """Of the largest worker."""
     start_s: float
     """From the start of the process to its first record."""
+    emitted: float
+    """Records that were produced for each that was read."""
     workers: int = 1
 
 
@@ -102,7 +108,7 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
     run = [psutil.Process(record.pid) for record in records]
     first = last = begun = started
     cpu0 = cpu1 = 0.0
-    seen = start = quiet = 0
+    seen = start = quiet = produced = 0
     memory = 0.0
     try:
         while quiet < 12 and time.monotonic() - started < 240:
@@ -115,6 +121,7 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
                 start, begun, cpu0 = now, time.monotonic(), sum(map(_cpu, run))
             if now > seen:
                 last, quiet = time.monotonic(), 0
+                produced = sum(lane["records_out"] for lane in lanes)
                 cpu1 = sum(map(_cpu, run))
                 memory = max(process.memory_info().rss / 1e6 for process in run)
             elif now and not any(lane["lag"] for lane in lanes):
@@ -131,6 +138,7 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
         round((cpu1 - cpu0) / done * 1e6, 1) if done else 0.0,
         round(memory, 1),
         round(first - started, 2),
+        round(produced / seen, 2) if seen else 0.0,
         workers,
     )
 
@@ -162,6 +170,23 @@ def make_backlog(site: Site, rows: int, say: Say, seed: int = 11) -> int:
     while time.monotonic() < deadline and raw_records(site.settings, site.systems) < before + made:
         time.sleep(0.5)
     return raw_records(site.settings, site.systems)
+
+
+def backlogs(site: Site, rows: int, seeds: Iterable[int], say: Say) -> list[dict[str, Any]]:
+    """By role, medians over one backlog for each seed; the hub has what came before them."""
+    passes = []
+    for seed in seeds:
+        there = make_backlog(site, rows, say, seed)
+        passes.append([half(site, role, there, say) for role in ROLES])
+    return [{"role": role} | median(halves) for role, halves in zip(ROLES, zip(*passes, strict=True), strict=True)]
+
+
+def median(halves: Sequence[Half]) -> dict[str, float]:
+    """Of each figure."""
+    return {
+        name: round(statistics.median(getattr(half, name) for half in halves), 2)
+        for name in ("per_second", "cpu_us", "memory_mb", "start_s", "emitted")
+    }
 
 
 def rising(site: Site, rates: list[float], seconds: float, say: Say) -> tuple[float, list[dict[str, Any]]]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import threading
+import time
 from typing import Any
 
 import msgspec
@@ -42,6 +44,9 @@ LONG_AGO = dt.date(1950, 1, 1)
 AHEAD_YEARS = 30
 """What is planned or due may be so far ahead; what has happened (a time) may not be past tomorrow."""
 
+RESTS = 4.0
+"""Seconds that a worker rests for each that it measured: the hub has other work, and large ones are read for minutes."""
+
 _ONE_AT_A_TIME = 0x6F707175
 """Key of the hub's advisory lock under which one worker measures."""
 
@@ -59,11 +64,35 @@ class Quality(msgspec.Struct, frozen=True):
     orphans: int
 
 
-def measure(connection: psycopg.Connection[Any], entities: list[str] | None = None) -> list[Quality]:
-    """Measure now, and keep the figures in the table `quality`."""
+class Stopped(Exception):
+    """A measuring was told to end."""
+
+
+class Stop:
+    """Ends a measuring that another thread is at, in the middle of a statement or of a rest."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+        self.connection: psycopg.Connection[Any] | None = None
+
+    def __call__(self) -> None:
+        self._told.set()
+        if self.connection is not None and not self.connection.closed:
+            self.connection.cancel()
+
+    def rest(self, seconds: float) -> None:
+        if self._told.wait(seconds):
+            raise Stopped
+
+
+def measure(
+    connection: psycopg.Connection[Any], entities: list[str] | None = None, stop: Stop | None = None
+) -> list[Quality]:
+    """Measure now, and keep the figures in the table `quality`. With `stop` it rests in between, and others have the hub."""
     at = dt.datetime.now(dt.UTC)
     found: list[Quality] = []
     for name in entities or [name for name, entity in ENTITIES.items() if not entity.computed]:
+        begun = time.monotonic()
         fields = ENTITIES[name].fields
         unique = [field for field in UNIQUE if field in fields]
         values = {field: list(kind.values) for field, kind in fields.items() if kind.values}
@@ -85,6 +114,8 @@ def measure(connection: psycopg.Connection[Any], entities: list[str] | None = No
             },
         )
         found += [Quality(*row) for row in rows]
+        if stop is not None:
+            stop.rest((time.monotonic() - begun) * RESTS)
     return sorted(found, key=lambda one: (one.entity, one.field))
 
 
@@ -137,16 +168,19 @@ def _passes(convert: Any, *value: Any) -> bool:
     return True
 
 
-def measure_if_due(dsn: str, every_s: float) -> bool:
+def measure_if_due(dsn: str, every_s: float, stop: Stop) -> bool:
     """Measure where the last time is so long ago, and no other worker does; whether it was done. Raises RetryLater without a hub."""
     try:
         with psycopg.connect(dsn, application_name="opshub-quality", autocommit=True, **LIVELY) as connection:
+            stop.connection = connection
             connection.execute(MORTAL)
+            connection.execute("SET max_parallel_workers_per_gather = 0")
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ONE_AT_A_TIME]).fetchone()
             due = connection.execute(SQL["quality_due"], [every_s]).fetchone()
             if not (taken and taken[0] and due and due[0]):
                 return False
-            measure(connection)
+            stop.rest(0)
+            measure(connection, stop=stop)
             connection.execute(SQL["thin_quality"])
             return True
     except psycopg.Error as error:
@@ -154,13 +188,18 @@ def measure_if_due(dsn: str, every_s: float) -> bool:
 
 
 async def measuring(dsn: str, every_s: float) -> None:
-    """Measure every so many seconds, in a thread, until cancelled; whichever worker comes first does it. 0 seconds: never."""
+    """Measure every so many seconds, in a thread, until cancelled; whichever worker comes first does it, once it has been up for a while. 0
+    seconds: never.
+    """
     while every_s > 0:
+        await asyncio.sleep(min(60.0, every_s / 4))
+        stop = Stop()
         try:
-            await asyncio.to_thread(measure_if_due, dsn, every_s)
+            await asyncio.to_thread(measure_if_due, dsn, every_s, stop)
         except RetryLater as later:
             logger.info("%s", later)
-        await asyncio.sleep(min(60.0, every_s / 4))
+        finally:
+            stop()
 
 
 def history(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -309,6 +310,30 @@ async def test_a_pair_that_was_declined_is_not_proposed_again(
         assert inbox.proposals(hub, least=99).found == []
 
 
+async def test_a_worker_that_leaves_does_not_wait_for_what_quality_reads(writers: Writers) -> None:
+    dsn = writers.stores[0]._dsn
+    with connected(writers) as holding, connected(writers) as hub:
+
+        def sessions(event: str) -> int:
+            row = hub.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opshub-quality' AND coalesce(wait_event_type, '') ~ %s",
+                [event],
+            ).fetchone()
+            return int(row[0]) if row else 0
+
+        with holding.transaction():
+            holding.execute("LOCK TABLE quality")
+            task = asyncio.ensure_future(quality.measuring(dsn, 0.04))
+            async with asyncio.timeout(20):
+                while not sessions("^Lock$"):
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            async with asyncio.timeout(5):
+                while sessions(""):
+                    await asyncio.sleep(0.01)
+        assert task.done()
+
+
 async def test_quality_sees_what_can_not_be_meant_and_is_kept_over_time(
     writers: Writers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -332,9 +357,9 @@ async def test_quality_sees_what_can_not_be_meant_and_is_kept_over_time(
             assert (found[field].complete, found[field].invalid) == (3, 1), field
         assert found["name"].invalid == 0
         assert [found[field].disagreeing for field in ("tax_id", "email", "name", "phone")] == [1, 1, 1, 0]
-        assert not quality.measure_if_due(writers.stores[0]._dsn, 3600)
+        assert not quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Stop())
         hub.execute("UPDATE quality SET at = at - interval '2 hours'")
-        assert quality.measure_if_due(writers.stores[0]._dsn, 3600)
+        assert quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Stop())
         writers.say(customer("crm", "bad", 2, **(bad | {"phone": None})))
         await writers.run()
         quality.measure(hub, ["customer"])
