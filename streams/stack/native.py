@@ -199,7 +199,7 @@ class NativeStack:
                 "registry": ("registry", values.get("OPSHUB_REGISTRY_PASSWORD", "")),
             },
             logical=False,
-            buffers="256MB",
+            buffers="512MB",
         )
         registry = Registry(settings, store.path("registry"), values.get("OPSHUB_REGISTRY_PASSWORD", ""))
         return [demo("crm"), demo("erp"), hub, Kafka(settings, lib), Connect(settings, lib, plugins), registry]
