@@ -13,7 +13,7 @@ from hdrh.histogram import HdrHistogram
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1c2430;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-td,th{padding:.25rem .6rem;border-bottom:1px solid #dde2e8;text-align:right}td:first-child,th:first-child{text-align:left}
+td,th{padding:.25rem .6rem;border-bottom:1px solid #dde2e8;text-align:right}td:first-child,th:first-child{text-align:left}td{white-space:nowrap}td:first-child{white-space:normal}
 .yes{color:#0a6b3d}.no{color:#a32015}svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#4a5563}
 @media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe4ea}td,th{border-color:#2c343d}svg text{fill:#9aa6b2}.yes{color:#4cc38a}.no{color:#f0776c}}
 """
@@ -49,22 +49,21 @@ def chart(
         return _HIGH - _BOTTOM - (sy(y) - y0) / (y1 - y0) * (_HIGH - _BOTTOM - 12)
 
     parts = [
-        f'<h2>{html.escape(title)}</h2><svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{html.escape(title)}">'
+        f'<h2>{html.escape(title)}, {html.escape(y_unit)}</h2><svg viewBox="0 0 {_WIDE} {_HIGH + 6}" role="img" aria-label="{html.escape(title)}">'
     ]
     for step in range(5):
         value = y0 + (y1 - y0) * step / 4
         shown = 10**value if log_y else value
         y = _HIGH - _BOTTOM - (_HIGH - _BOTTOM - 12) * step / 4
         parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{shown:,.4g}</text>'
+            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(shown)}</text>'
         )
     labels = x_labels or {(10 ** (x0 + (x1 - x0) * n / 4) if log_x else x0 + (x1 - x0) * n / 4): "" for n in range(5)}
     for x, label in labels.items():
         if x0 - 1e-9 <= sx(x) <= x1 + 1e-9:
-            parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="middle">{label or f"{x:,.4g}"}</text>')
-    parts.append(
-        f'<text x="4" y="11">{html.escape(y_unit)}</text><text x="{_WIDE - 10}" y="{_HIGH}" text-anchor="end">{html.escape(x_unit)}</text>'
-    )
+            anchor = "middle" if px(x) < _WIDE - 30 else "end"
+            parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="{anchor}">{label or _tick(x)}</text>')
+    parts.append(f'<text x="{_WIDE - 10}" y="{_HIGH + 3}" text-anchor="end">{html.escape(x_unit)}</text>')
     for number, (_, line) in enumerate(lines):
         path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in line)
         parts.append(
@@ -77,16 +76,28 @@ def chart(
     return "".join(parts) + f"</svg><div>{keys}</div>"
 
 
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+def _told(facts: dict[str, Any]) -> str:
+    return html.escape(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items()))
+
+
 def bars(title: str, values: dict[str, float], unit: str) -> str:
     """Horizontal bars, greatest first."""
     most = max(values.values(), default=0.0) or 1.0
     rows = "".join(
-        f'<text x="130" y="{22 * n + 16}" text-anchor="end">{html.escape(name)}</text><rect x="138" y="{22 * n + 4}" height="15" width="{value / most * 520:.1f}" fill="{_COLOURS[0]}" />'
-        f'<text x="{144 + value / most * 520:.1f}" y="{22 * n + 16}">{value:,.4g}</text>'
+        f'<text x="246" y="{22 * n + 16}" text-anchor="end">{html.escape(name)}</text><rect x="254" y="{22 * n + 4}" height="15" width="{value / most * 424:.1f}" fill="{_COLOURS[0]}" />'
+        f'<text x="{260 + value / most * 424:.1f}" y="{22 * n + 16}">{_figure(value)}</text>'
         for n, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1]))
     )
     return (
-        f'<h2>{html.escape(title)} ({html.escape(unit)})</h2><svg viewBox="0 0 760 {22 * len(values) + 6}">{rows}</svg>'
+        f'<h2>{html.escape(title)}, {html.escape(unit)}</h2><svg viewBox="0 0 760 {22 * len(values) + 6}">{rows}</svg>'
     )
 
 
@@ -173,7 +184,7 @@ def _latency_table(latency: dict[str, dict[str, float]]) -> str:
 
 def run_page(result: dict[str, Any]) -> str:
     """The page of `opshub bench run`."""
-    head = f"<p>{html.escape(result['date'])} · {result['rows']:,} row changes in {result['seconds']} s · {result['rows_per_second']:,}/s · {html.escape(str(result['machine']))}</p>"
+    head = f"<p>{html.escape(result['date'])} · {result['rows']:,} row changes in {result['seconds']} s · {result['rows_per_second']:,}/s · {_told(result['machine'])}</p>"
     head += "".join(f"<p><b>Note:</b> {html.escape(note)}</p>" for note in result.get("notes", ()))
     return _page(
         f"opshub bench: {result['workload']}", head + _latency_table(result["latency_ms"]) + run_charts(result)
@@ -182,9 +193,9 @@ def run_page(result: dict[str, Any]) -> str:
 
 def bench_page(figures: dict[str, Any]) -> str:
     """The page of `make bench`."""
-    head = f"<p>{html.escape(figures['date'])} · {html.escape(str(figures['machine']))} · {html.escape(str(figures['versions']))}</p>"
+    head = f"<p>{html.escape(figures['date'])} · {_told(figures['machine'])} · {_told(figures['versions'])}</p>"
     rows = "".join(
-        f"<tr><td>{html.escape(t['name'])}</td><td>{html.escape(t['unit'])}</td><td>{'≤' if t['at_most'] else '≥'} {t['target']:,g}</td><td>{'-' if t['reached'] is None else format(t['reached'], ',.4g')}</td>"
+        f"<tr><td>{html.escape(t['name'])}</td><td>{html.escape(t['unit'])}</td><td>{'≤' if t['at_most'] else '≥'} {t['target']:,g}</td><td>{'-' if t['reached'] is None else _figure(t['reached'])}</td>"
         f'<td class="{"yes" if t["holds"] else "no"}">{"yes" if t["holds"] else "no"}</td><td>{html.escape(t["run"])}</td></tr>'
         for t in figures["targets"]
     )
