@@ -86,6 +86,7 @@ def sink_of(here: Site) -> dict[str, Any]:
         "connection.url": f"jdbc:postgresql://{at['host']}:{at['port']}/{at['dbname']}?currentSchema=peer&reWriteBatchedInserts=true",
         "connection.username": at["user"],
         "connection.password": at["password"],
+        "connection.pool.acquire_increment": "1",  # by default 32 at once: two sinks use up the hub's hundred
         "insert.mode": "upsert",
         "delete.enabled": "true",
         "primary.key.mode": "record_key",
