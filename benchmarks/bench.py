@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from benchmarks import lanes, recording, stages, whole
-from benchmarks.page import bench_page
+from benchmarks.page import bench_page, figure
 from benchmarks.run import machine, run_workload, versions, warm_up
 from benchmarks.site import site
 from benchmarks.targets import targets
@@ -113,18 +113,11 @@ def show(figures: dict[str, Any]) -> None:
     for head in ("target", "unit", "wanted", "reached", "holds", "of"):
         table.add_column(head, justify="left" if head in ("target", "unit", "of") else "right")
     for t in figures["targets"]:
-        reached = (
-            "not measured"
-            if t["reached"] is None
-            else f"{t['reached']:,.4g}"
-            if t["reached"] < 1000
-            else f"{t['reached']:,.0f}"
-        )
         table.add_row(
             t["name"],
             t["unit"],
             f"{'≤' if t['at_most'] else '≥'} {t['target']:,g}",
-            reached,
+            "not measured" if t["reached"] is None else figure(t["reached"]),
             "[green]yes[/]" if t["holds"] else "[red]no[/]",
             t["run"],
         )

@@ -56,13 +56,13 @@ def chart(
         shown = 10**value if log_y else value
         y = _HIGH - _BOTTOM - (_HIGH - _BOTTOM - 12) * step / 4
         parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(shown)}</text>'
+            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{figure(shown)}</text>'
         )
     labels = x_labels or {(10 ** (x0 + (x1 - x0) * n / 4) if log_x else x0 + (x1 - x0) * n / 4): "" for n in range(5)}
     for x, label in labels.items():
         if x0 - 1e-9 <= sx(x) <= x1 + 1e-9:
             anchor = "middle" if px(x) < _WIDE - 30 else "end"
-            parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="{anchor}">{label or _tick(x)}</text>')
+            parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="{anchor}">{label or figure(x)}</text>')
     parts.append(f'<text x="{_WIDE - 10}" y="{_HIGH + 3}" text-anchor="end">{html.escape(x_unit)}</text>')
     for number, (_, line) in enumerate(lines):
         path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in line)
@@ -76,11 +76,8 @@ def chart(
     return "".join(parts) + f"</svg><div>{keys}</div>"
 
 
-def _tick(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
-
-
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Four digits, as people write them."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
 
 
@@ -93,7 +90,7 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
     most = max(values.values(), default=0.0) or 1.0
     rows = "".join(
         f'<text x="246" y="{22 * n + 16}" text-anchor="end">{html.escape(name)}</text><rect x="254" y="{22 * n + 4}" height="15" width="{value / most * 424:.1f}" fill="{_COLOURS[0]}" />'
-        f'<text x="{260 + value / most * 424:.1f}" y="{22 * n + 16}">{_figure(value)}</text>'
+        f'<text x="{260 + value / most * 424:.1f}" y="{22 * n + 16}">{figure(value)}</text>'
         for n, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1]))
     )
     return (
@@ -195,7 +192,7 @@ def bench_page(figures: dict[str, Any]) -> str:
     """The page of `make bench`."""
     head = f"<p>{html.escape(figures['date'])} · {_told(figures['machine'])} · {_told(figures['versions'])}</p>"
     rows = "".join(
-        f"<tr><td>{html.escape(t['name'])}</td><td>{html.escape(t['unit'])}</td><td>{'≤' if t['at_most'] else '≥'} {t['target']:,g}</td><td>{'-' if t['reached'] is None else _figure(t['reached'])}</td>"
+        f"<tr><td>{html.escape(t['name'])}</td><td>{html.escape(t['unit'])}</td><td>{'≤' if t['at_most'] else '≥'} {t['target']:,g}</td><td>{'-' if t['reached'] is None else figure(t['reached'])}</td>"
         f'<td class="{"yes" if t["holds"] else "no"}">{"yes" if t["holds"] else "no"}</td><td>{html.escape(t["run"])}</td></tr>'
         for t in figures["targets"]
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -92,7 +91,6 @@ def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
             if size:
                 with here.hub() as hub:
                     rows = fill(hub, size, say)
-                os.sync()  # ten gigabytes are still on their way to the disk, which every commit waits for
             seeds = range(100 + number * repeats, 100 + (number + 1) * repeats)
             told.append(
                 {"hub_rows": rows, **{half.pop("role"): half for half in whole.backlogs(here, BACKLOG, seeds, say)}}
