@@ -1,8 +1,8 @@
 """Ingest with Kafka in and out, beside bare confluent-kafka doing the same, in turns, in one process each.
 
-In: raw records of a recording, produced again to topics of one run. `ours` is a Faust app with a lane and an agent, as a worker has it:
-transactions, offsets with them. `bare` polls, calls the same step, produces through a transaction and commits: the least that does the
-same work with the same promise. `plain` is bare without a transaction, as most of those programs are written.
+In: raw records of a recording, produced again to topics of one run. `ours` is a Faust app with a lane and an agent, as a worker has it: what a
+batch gave rise to is acknowledged, then offsets are committed, ten times a second. `bare` polls, calls the same step, produces, waits for
+every ack and commits: the least that does the same work with the same promise. `fenced` is bare with a transaction for each batch.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.recording import Raw
 from benchmarks.stages import nothing, routes_of, schema_ids
-from streams.emit.change_codec import change_encoder
+from streams.emit.change_codec import change_writer
 from streams.provision.systems import System
+from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
 from streams.runtime.faust_app import LaneApp, each_batch
 from streams.settings import Settings
 from streams.walk.ingest import Ingest
@@ -79,7 +80,7 @@ def step_for(systems: list[System], topics: list[str]) -> Ingest:
     """An ingest step whose raw topics have other names."""
     routes = routes_of(systems)
     named = {t: _Renamed(routes[t.rsplit(".bench", 1)[0]], t.rsplit(".bench", 1)[0]) for t in topics}
-    return Ingest(named, change_encoder(schema_ids()))
+    return Ingest(named, change_writer(schema_ids()))
 
 
 class _Renamed:
@@ -103,13 +104,18 @@ async def _ours(settings: Settings, systems: list[System], topics: list[str], co
     app = LaneApp(own)
     app.loop = asyncio.get_running_loop()
     step = step_for(systems, topics)
-    channel = app.lane("ingest", topics)
+    channel = app.lane("ingest", topics, kind=AckedLane)
+    lane: Any = app.lanes["ingest"]
     begun: list[tuple[float, float]] = []
     done = asyncio.Event()
     seen = 0
 
     async def work(batch: Any) -> None:
         nonlocal seen
+        if lane.due:
+            await lane.checkpoint()
+        if not batch.records:
+            return
         if not begun:
             begun.append((time.perf_counter(), time.process_time()))
         outputs, taken = await step.step(batch.records, nothing)
@@ -133,7 +139,7 @@ async def _ours(settings: Settings, systems: list[System], topics: list[str], co
 
 
 def bare(
-    settings: Settings, systems: list[System], topics: list[str], count: int, out: str, *, transactions: bool = True
+    settings: Settings, systems: list[System], topics: list[str], count: int, out: str, *, transactions: bool = False
 ) -> Run:
     """A loop over confluent-kafka; no framework."""
     from benchmarks.stages import now
@@ -146,13 +152,12 @@ def bare(
     )  # fmt: skip
     config: dict[str, Any] = {"bootstrap.servers": settings.kafka, "compression.type": "lz4", "linger.ms": 2, "batch.num.messages": 10_000,
                               "queue.buffering.max.messages": 500_000, "log_level": 0}  # fmt: skip
-    if transactions:
-        config["transactional.id"] = group
+    config |= {"transactional.id": group} if transactions else {"enable.idempotence": True}
     producer = Producer(config)
     if transactions:
         producer.init_transactions(30)
     consumer.subscribe(topics)
-    seen, begun = 0, (0.0, 0.0)
+    seen, begun, settled = 0, (0.0, 0.0), time.monotonic()
     while seen < count:
         batch = [m for m in consumer.consume(settings.batch_size, 0.1) if m.error() is None]
         if not batch:
@@ -171,12 +176,14 @@ def bare(
             producer.commit_transaction(30)
         else:
             producer.flush()
-            consumer.commit(asynchronous=False)
+            if time.monotonic() > settled + CHECKPOINT_EVERY:
+                consumer.commit(asynchronous=True)
+                settled = time.monotonic()
         step.committed(taken)
         seen += len(batch)
     wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
     consumer.close()
-    return Run("bare" if transactions else "plain", count, count / wall, cpu / count * 1e6)
+    return Run("fenced" if transactions else "bare", count, count / wall, cpu / count * 1e6)
 
 
 def compare(
@@ -191,7 +198,7 @@ def compare(
         for run in (
             ours(settings, systems, topics, count, out),
             bare(settings, systems, topics, count, out),
-            bare(settings, systems, topics, count, out, transactions=False),
+            bare(settings, systems, topics, count, out, transactions=True),
         ):
             if number:
                 runs.setdefault(run.way, []).append(run)

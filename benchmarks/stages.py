@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks.recording import Raw
 from streams.app import SystemRoute
-from streams.emit.change_codec import change_decoder, change_encoder
+from streams.emit.change_codec import change_decoder, change_encoder, change_writer
 from streams.emit.encode import encoder
 from streams.emit.wire import output_maker
 from streams.model.change import Change
@@ -132,7 +132,7 @@ class Corpus:
         self.encode = change_encoder(self.ids)
         self.decode = change_decoder()
         self.decoded = [self.routes[r.topic()].decode(r.topic(), r.key(), r.value()) for r in self.rows]
-        step = Ingest(self.routes, self.encode)
+        step = Ingest(self.routes, change_writer(self.ids))
         self.outputs: list[Any] = []
         for batch in batches(raws, 2000):
             outputs, taken = now(step.step(batch, nothing))
@@ -211,7 +211,7 @@ def pure_stages(corpus: Corpus, repeats: int = 5) -> list[Stage]:
 
 
 def _ingest(corpus: Corpus, repeats: int) -> Stage:
-    step = Ingest(corpus.routes, corpus.encode)
+    step = Ingest(corpus.routes, change_writer(corpus.ids))
     parts = batches(corpus.raws, 2000)
 
     def work() -> None:

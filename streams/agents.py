@@ -8,9 +8,10 @@ from typing import Any
 
 from mode.utils.logging import get_logger
 
-from streams.errors import RetryLater
-from streams.hub.letters import CountedElsewhere, put_aside
+from streams.errors import Fenced
+from streams.hub.letters import CountedElsewhere, Unsettled, put_aside
 from streams.hub.store import HubStore
+from streams.runtime.acked_lane import AckedLane
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp, each_batch
 from streams.runtime.lane import Batch
@@ -32,24 +33,32 @@ def _on_wait(app: LaneApp, lane: str) -> Callable[[float, Exception], None]:
 def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], **options: Any) -> None:
     """raw topics → changes.<aggregate>."""
     # assemble is the slower one: what ingest saves where the cores are crowded is its gain.
-    channel = app.lane("ingest", topics, gather=1.5, **options)
+    channel = app.lane("ingest", topics, kind=AckedLane, gather=1.5, **options)
+    lane: Any = app.lanes["ingest"]
+    unsettled = Unsettled()
 
     async def work(batch: Batch) -> None:
-        fault_point("ingest.read")
-        outputs, taken = await step.step(batch.records, store.rows)
-        fault_point("ingest.pure")
-        sweeps = [(one.topic, *one.position) for one in taken.sweeps if one.note]
+        if batch.records and not batch.emitted:
+            fault_point("ingest.read")
+            outputs, taken = await step.step(batch.records, store.rows)
+            fault_point("ingest.pure")
+            await batch.commit(outputs)
+            unsettled.add(taken)
+            step.committed(taken)
+        if not (lane.due or unsettled.is_pressing):
+            return
         try:
-            await put_aside(store, taken.letters, taken.failed, taken.accounts, sweeps, taken.notes)
+            await put_aside(store, unsettled)
         except CountedElsewhere as elsewhere:
-            step.recount()
-            raise RetryLater("records were counted by an earlier try of this batch") from elsewhere
+            raise Fenced("records were counted by another worker, or by an earlier try") from elsewhere
         fault_point("ingest.hub")
-        await batch.commit(outputs)
+        await lane.checkpoint()
+        unsettled.clear()
         fault_point("ingest.committed")
-        step.committed(taken)
-        if taken.done:
-            await store.rows("letters_done", *(list(column) for column in zip(*taken.done, strict=True)))
+
+    def forget() -> None:
+        unsettled.clear()
+        step.forget()
 
     @app.agent(channel, name="ingest")
     async def ingest(stream: Any) -> None:
@@ -57,7 +66,7 @@ def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], *
             stream, work, on_wait=_on_wait(app, "ingest"), on_pass=partial(app.waiting.pop, "ingest", None)
         )
 
-    app.forget["ingest"] = step.forget
+    app.forget["ingest"] = forget
 
 
 def add_assemble(app: LaneApp, step: Assemble, topics: list[str], **options: Any) -> None:

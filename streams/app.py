@@ -22,7 +22,7 @@ from mode.utils.logging import get_logger
 
 from streams.agents import add_assemble, add_ingest
 from streams.decode.envelope import Decoder
-from streams.emit.change_codec import change_decoder, change_encoder
+from streams.emit.change_codec import change_decoder, change_encoder, change_writer
 from streams.emit.conflict_codec import conflict_maker
 from streams.emit.registry import register_all
 from streams.emit.wire import output_maker
@@ -121,7 +121,7 @@ class SystemRoute:
     def map(self, change: RowChange) -> list[Mapped]:
         """What the row says. Raises MappingError, or RetryLater while the tables that it looks into cannot be read."""
         table = self._tables[change.table]
-        if self._codes is None:
+        if self._codes is None or not table.looks:
             return table.map_change(change)
         if not self._read_codes:
             self._codes.catch_up()
@@ -160,7 +160,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         for system in load_systems(settings):
             route = SystemRoute(system, settings.kafka)
             routes |= dict.fromkeys(route.decoder.topics, route)
-        ingest = Ingest(routes, encode_change)
+        ingest = Ingest(routes, change_writer(schema_ids))
         add_ingest(app, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), list(routes))
         counts["ingest"] = ingest.counts
         notes = ingest.notes

@@ -28,8 +28,12 @@ _CACHED = 4096
 """Most distinct names (systems, entities) that are kept encoded."""
 
 
-def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
-    """A function Change → value of a record on `changes.<aggregate>`. `schema_ids` are those of `register_all`.
+Write = Callable[..., bytes]
+"""The fields of a Change, all of them, in the order of the class → value of a record."""
+
+
+def change_writer(schema_ids: Mapping[str, int]) -> Write:
+    """A function that writes a change on `changes.<aggregate>` from its fields. `schema_ids` are those of `register_all`.
 
     The function raises EncodeError for what the schema can not hold, and never writes half of it.
     """
@@ -39,59 +43,72 @@ def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
         raise ConfigError(
             f"the registry gave no id for {SUBJECT}", remedy="`opshub apply` registers the schemas"
         ) from None
-    kinds = {kind: header + bytes((2 * number,)) for number, kind in enumerate(_KINDS)}
+    kinds: dict[str, bytes] = {kind: header + bytes((2 * number,)) for number, kind in enumerate(_KINDS)}
     ops: dict[str, bytes] = {op: bytes((2 * number,)) for number, op in enumerate(_OPS)}
     heads: dict[tuple[str, str], bytes] = {}
     systems: dict[str, bytes] = {}
+    commits: dict[tuple[int, int], bytes] = {}
+    transactions: dict[tuple[int, str | None, str | None], bytes] = {}
     to_json = msgspec.json.Encoder().encode
     length, some = LENGTH, SOME_LENGTH
 
-    def head_of(change: Change) -> bytes:
-        if len(heads) >= _CACHED:
-            heads.clear()
-        entity = change.entity.encode()
-        made = heads[change.kind, change.entity] = kinds[change.kind] + length[len(entity)] + entity
+    def kept(cache: dict[Any, bytes], key: Any, made: bytes) -> bytes:
+        if len(cache) >= _CACHED:
+            cache.clear()
+        cache[key] = made
         return made
 
-    def system_of(change: Change) -> bytes:
-        if len(systems) >= _CACHED:
-            systems.clear()
-        name = change.system.encode()
-        made = systems[change.system] = length[len(name)] + name
-        return made
+    def text(value: str) -> bytes:
+        raw = value.encode()
+        return length[len(raw)] + raw
 
-    def optional(text: str | None) -> bytes:
-        if text is None:
+    def optional(value: str | None) -> bytes:
+        if value is None:
             return _NULL
-        raw = text.encode()
+        raw = value.encode()
         return some[len(raw)] + raw
 
-    def encode(change: Change) -> bytes:
+    def write(
+        kind: str, entity: str, id_: str, system: str, key: str, op: str, epoch: int, major: int, minor: int, source_us: int,
+        tx: str | None, origin: str | None, parent: str | None, same_as: str | None, target: str | None, deleted: bool, hops: int,
+        fields: dict[str, Any],
+    ) -> bytes:  # fmt: skip
         try:
-            id_ = change.id.encode()
-            key = change.key.encode()
-            tx, origin, parent, same_as, target = change.tx, change.origin, change.parent, change.same_as, change.target
-            fields = to_json(change.fields)
+            raw_id, raw_key, body = id_.encode(), key.encode(), to_json(fields)
+            # Rows of one transaction share where it was committed, when, and by whom.
             return b"".join((
-                heads.get((change.kind, change.entity)) or head_of(change),
-                length[len(id_)], id_,
-                systems.get(change.system) or system_of(change),
-                length[len(key)], key,
-                ops[change.op],
-                length[change.epoch], varint(change.major), varint(change.minor), varint(change.source_us),
-                _NULL if tx is None else optional(tx),
-                _NULL if origin is None else optional(origin),
+                heads.get((kind, entity)) or kept(heads, (kind, entity), kinds[kind] + text(entity)),
+                length[len(raw_id)], raw_id,
+                systems.get(system) or kept(systems, system, text(system)),
+                length[len(raw_key)], raw_key,
+                ops[op],
+                commits.get((epoch, major)) or kept(commits, (epoch, major), length[epoch] + varint(major)),
+                varint(minor),
+                transactions.get((source_us, tx, origin))
+                or kept(transactions, (source_us, tx, origin), varint(source_us) + optional(tx) + optional(origin)),
                 _NULL if parent is None else optional(parent),
                 _NULL if same_as is None else optional(same_as),
                 _NULL if target is None else optional(target),
-                b"\x01" if change.deleted else _NULL,
-                length[change.hops],
-                length[len(fields)], fields,
+                b"\x01" if deleted else _NULL,
+                length[hops],
+                length[len(body)], body,
             ))  # fmt: skip
         except Exception as error:
-            raise EncodeError(
-                f"the change of {change.entity} {change.key!r} of {change.system} can not be written: {error!r}"
-            ) from error
+            raise EncodeError(f"the change of {entity} {key!r} of {system} can not be written: {error!r}") from error
+
+    return write
+
+
+def change_encoder(schema_ids: Mapping[str, int]) -> Callable[[Change], bytes]:
+    """As `change_writer`, from a Change."""
+    write = change_writer(schema_ids)
+
+    def encode(change: Change) -> bytes:
+        return write(
+            change.kind, change.entity, change.id, change.system, change.key, change.op, change.epoch, change.major, change.minor,
+            change.source_us, change.tx, change.origin, change.parent, change.same_as, change.target, change.deleted, change.hops,
+            change.fields,
+        )  # fmt: skip
 
     return encode
 

@@ -1,12 +1,13 @@
-"""Dead letters, parked records, the account of raw records and what was mended in them, in one hub transaction for each batch of ingest.
+"""Dead letters, parked records, the account of raw records and what was mended in them, in one hub transaction for each
+checkpoint of ingest.
 
-In: what a batch put aside and how it counts. Promised: every record is kept once, by topic, partition and offset, and counted once,
+In: what batches put aside and how they count. Promised: every record is kept once, by topic, partition and offset, and counted once,
 also when the batch comes again; a row that a person dealt with meanwhile stays as they left it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 import psycopg
@@ -50,33 +51,84 @@ class Noted(msgspec.Struct):
     count: int = 1
 
 
+_COUNTED = ("passed", "filtered", "tombstones", "dead", "parked", "control")
+
+
 class CountedElsewhere(OpshubError):
     """Some of these records were counted by another worker, or by an earlier try: ask again from where to count."""
 
 
-async def put_aside(
-    store: HubStore,
-    letters: Sequence[Letter],
-    failed: Sequence[Failed],
-    accounts: Sequence[Account],
-    sweeps: Sequence[tuple[str, int, int, int]],
-    notes: Sequence[Noted] = (),
-) -> None:
+class Taken(Protocol):
+    """What `Unsettled` reads of a batch; `streams.walk.aside.Taken` is one."""
+
+    letters: list[Letter]
+    failed: list[Failed]
+    done: list[tuple[str, int, int]]
+    sweeps: list[Any]
+    accounts: list[Account]
+    notes: list[Noted]
+
+
+class Unsettled:
+    """What the batches since the last checkpoint put aside, and how their records count."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.letters: list[Letter] = []
+        self.failed: list[Failed] = []
+        self.done: list[tuple[str, int, int]] = []
+        """Letters that passed; what came of them is acknowledged."""
+        self.sweeps: list[tuple[str, int, int, int]] = []
+        self.accounts: dict[TP, Account] = {}
+        self.notes: dict[tuple[str, str, str, str], Noted] = {}
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether it holds more than counts: what comes next of a key must find what is put aside of it."""
+        return bool(self.letters or self.failed or self.done or self.sweeps)
+
+    def add(self, taken: Taken) -> None:
+        """Take in a batch that is acknowledged."""
+        self.letters += taken.letters
+        self.failed += taken.failed
+        self.done += taken.done
+        self.sweeps += [(one.topic, *one.position) for one in taken.sweeps if one.note]
+        for account in taken.accounts:
+            known = self.accounts.setdefault((account.topic, account.partition), account)
+            if known is not account:
+                known.upto = account.upto
+                for kind in _COUNTED:
+                    setattr(known, kind, getattr(known, kind) + getattr(account, kind))
+        for note in taken.notes:
+            before = self.notes.get(where := (note.system, note.tbl, note.field, note.kind))
+            if before is not None:
+                note.count += before.count
+            self.notes[where] = note
+
+
+async def put_aside(store: HubStore, unsettled: Unsettled) -> None:
     """Keep letters and counts. Raises CountedElsewhere with nothing written, RetryLater while the hub is away."""
     connection = await store.connection()
+    letters, accounts = unsettled.letters, list(unsettled.accounts.values())
     try:
         async with connection.transaction(), connection.pipeline():
             if letters:
                 await connection.execute(SQL["put_aside"], [list(column) for column in zip(*letters, strict=True)])
-            for one in failed:
+            for one in unsettled.failed:
                 await connection.execute(SQL["letter_failed"], one)
-            for sweep in sweeps:
+            for sweep in unsettled.sweeps:
                 await connection.execute(SQL["note_sweep"], sweep)
+            if unsettled.done:
+                await connection.execute(
+                    SQL["letters_done"], [list(column) for column in zip(*unsettled.done, strict=True)]
+                )
             if accounts:
                 counted = await connection.execute(SQL["count_records"], [msgspec.json.encode(accounts)])
                 if len(await counted.fetchall()) != len(accounts):
                     raise CountedElsewhere
-            if notes:
-                await connection.execute(SQL["count_notes"], [msgspec.json.encode(notes)])
+            if unsettled.notes:
+                await connection.execute(SQL["count_notes"], [msgspec.json.encode(list(unsettled.notes.values()))])
     except psycopg.Error as error:
         raise await store.failed(error) from error

@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
 from streams.hub.queries import queries
 from streams.hub.session import LIVELY, MORTAL, is_at_rest
+from streams.model.change import Position
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 
 _contributions = msgspec.json.Decoder(dict[str, Contribution])
@@ -120,9 +121,9 @@ class HubStore:
             async with connection.pipeline():
                 forwards = await connection.execute(SQL["forwards"], wanted)
                 members = await connection.execute(SQL["load_aggregates"], wanted)
-            for source, target in await forwards.fetchall():
+            for source, target, said_at in await forwards.fetchall():
                 if target != source:
-                    states[source].forward = target
+                    states[source].forward, states[source].forward_at = target, Position(*said_at)
                 else:
                     states[source].apart = True
             rows = await members.fetchall()

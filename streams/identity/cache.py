@@ -32,30 +32,14 @@ class Homes:
 
     def __init__(self, size: int = 200_000) -> None:
         self.known = Bounded(size)
-        self.hits = 0
-        self.misses = 0
 
-    async def learn(self, ids: Iterable[str], lookup: Lookup) -> None:
-        """Look up what is not known of `ids`, in one go. An id that the hub does not know is taken to be its own home."""
-        missing = []
-        for one in ids:
-            if one in self.known:
-                self.hits += 1
-            else:
-                missing.append(one)
-        if not missing:
-            return
-        self.misses += len(missing)
-        found = dict(await lookup("whereabouts", missing))
-        for one in missing:
-            self.known.put(one, found.get(one, one))
-
-    def of(self, entity_id: str) -> str:
-        return self.known.get(entity_id, entity_id)
-
-    def set(self, entity_id: str, aggregate_id: str) -> None:
-        if self.known.get(entity_id) != aggregate_id:
-            self.known.put(entity_id, aggregate_id)
+    async def learn(self, strangers: Iterable[str], lookup: Lookup) -> None:
+        """Look up ids that are not known, in one go. One that the hub does not know is taken to be its own home."""
+        missing = list(strangers)
+        if missing:
+            found = dict(await lookup("whereabouts", missing))
+            for one in missing:
+                self.known.put(one, found.get(one, one))
 
 
 class Sameness:

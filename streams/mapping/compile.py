@@ -73,6 +73,7 @@ class CompiledTable:
         self.required: tuple[str, ...] = plan.required
         self.optional: tuple[str, ...] = optional
         self.before_full = plan.before_full
+        self.looks = plan.looks
         self.entities: tuple[str, ...] = tuple(dict.fromkeys(t.entity for t in plan.targets))
         self.makes: tuple[str, ...] = tuple(dict.fromkeys(t.entity for t in plan.targets if not t.part_of))
         """Entities of which a row is a record, and does not only add to one."""

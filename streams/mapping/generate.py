@@ -60,6 +60,8 @@ class TablePlan:
     required: tuple[str, ...]
     """Columns whose absence from the source stops the table."""
     before_full: bool
+    looks: bool
+    """Whether its rows look into other tables."""
     targets: list[TargetPlan]
     constants: dict[str, Any] = field(default_factory=dict)
     """What the expressions call, by the name that they use."""

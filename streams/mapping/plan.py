@@ -150,6 +150,7 @@ class _TablePlanner(FieldPlanner):
                 c for c in dict.fromkeys((*self.structural, *self.required)) if c not in self.table.optional
             ),
             before_full=self.table.before == "full",
+            looks=self.looks,
             targets=[t for t in targets if t is not None],
             constants=self.constants,
         )

@@ -73,6 +73,8 @@ class SourcePlanner:
         self.structural: dict[str, None] = {}
         self.required: dict[str, None] = {}
         self.constants: dict[str, Any] = {}
+        self.looks = False
+        """Whether it looks into other tables."""
         self.temporaries = 0
         self.kept: list[FieldMade] = []
 
@@ -193,6 +195,7 @@ class SourcePlanner:
                     "the value is looked up by one column: say `by:`, and what the others must be in `where:`",
                 )
                 return extra
+            self.looks = True
             held = self.all.lookups[lookup_name(seen, (*by, *seen.where))]
             getter = self._constant("lookup", held.getter(seen.column, seen.unknown))
             more = [repr(e.const) if e.column is None else self.names.local(e.column) for e in seen.where.values()]
@@ -221,6 +224,7 @@ class SourcePlanner:
         if rule.column is None:
             self.all.wrong(path, "only a `column` is converted", "put the amount in one column")
             return ()
+        self.looks = True
         extra = (exchange.currency, exchange.on)
         given = ", ".join(self.names.local(c) for c in extra)
         call = self._constant("convert", rates.converter(exchange.to))

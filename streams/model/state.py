@@ -14,6 +14,9 @@ from streams.model.ids import source_id
 
 UNBORN = (-1, 0, 0)
 
+NOWHERE = Position(0, 0, 0)
+"""Of what no source said: people, or a match."""
+
 
 class Contribution(msgspec.Struct, array_like=True, gc=False):
     """What one source record currently says of one entity, with its position."""
@@ -91,6 +94,8 @@ class AggregateState(msgspec.Struct, gc=False):
     kind: str
     forward: str | None = None
     """The aggregate that took this one over: whatever is sent here goes there."""
+    forward_at: Position = NOWHERE
+    """Where its source said so: what it said before does not count any more."""
     members: dict[str, EntityState] = {}
     sources: dict[str, str] = {}
     """source id -> entity id, for sources that contribute to an entity of another id."""

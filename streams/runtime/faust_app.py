@@ -23,6 +23,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from streams.errors import Fenced, RetryLater
+from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.lane import Batch, Lane
 from streams.settings import Settings
 
@@ -78,12 +79,13 @@ class LaneConsumer(FaustConsumer):
             await self.app.on_partitions_assigned.send(self.assignment())
 
         async def deliver(batch: Batch) -> None:
-            first, last = batch.records[0], batch.records[-1]
             value: Any = batch
-            tp = TP(first.topic(), first.partition())
+            tp, offset = TP(*next(iter(lane.assigned))), 0
+            if batch.records:
+                tp, offset = TP(batch.records[0].topic(), batch.records[0].partition()), batch.records[-1].offset()
             await self.callback(
                 ConsumerMessage(
-                    tp.topic, tp.partition, last.offset(), time.time(), 0, {}, None, value, None, 0, 0, tp,
+                    tp.topic, tp.partition, offset, time.time(), 0, {}, None, value, None, 0, 0, tp,
                     generation_id=self.app.consumer_generation_id,
                 )
             )  # fmt: skip
@@ -220,15 +222,15 @@ class LaneApp(faust.App):
         )
         self.transport = LaneTransport(self.conf.broker, self)
 
-    def lane(self, name: str, topics: list[str], **options: Any) -> Any:
+    def lane(self, name: str, topics: list[str], kind: type[Lane] = FencedLane, **options: Any) -> Any:
         """The channel of an agent that reads `topics` in consumer group `<app_id>-<name>`; its events' values are batches."""
         settings = self.settings
-        self.lanes[name] = Lane(
+        self.lanes[name] = kind(
             name,
             topics,
             bootstrap=settings.kafka,
             group=f"{settings.app_id}-{name}",
-            transactional_id=f"{settings.app_id}-{name}-{settings.worker_name}",
+            client_id=f"{settings.app_id}-{name}-{settings.worker_name}",
             batch_size=options.pop("batch_size", settings.batch_size),
             session_timeout_ms=settings.session_timeout_ms,
             **options,

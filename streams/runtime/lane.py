@@ -1,13 +1,10 @@
-"""One agent's own path through Kafka: a consumer group, and producers whose transactions are fenced by it.
+"""One agent's own path through Kafka: a consumer group, and producers.
 
-In: topics. Out: batches in offset order, one in flight at a time, each followed by one transaction that holds
-everything the batch gave rise to together with the offsets it consumed.
+In: topics. Out: batches in offset order, one in flight at a time. How what a batch gave rise to is emitted, and when its offsets are
+committed, is the kind of lane: `FencedLane` does both in one transaction, `AckedLane` emits at once and commits offsets later.
 
-Promises. A batch is delivered again until its transaction commits. Kafka gives partitions away only
-between two batches, since rebalances are served by the same thread that polls. A worker that lost its partitions without knowing
-(it stood still for longer than the session) is refused by the group coordinator when it sends its offsets
-(KIP-447: member and generation travel with the transaction), so nothing that it emits late is ever read.
-Readers need `isolation.level=read_committed`.
+Promises. A batch is delivered again until it is done. Kafka gives partitions away only between two batches, since rebalances are served by
+the same thread that polls. Readers need `isolation.level=read_committed`.
 """
 
 from __future__ import annotations
@@ -22,15 +19,14 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Pr
 from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
 
-from streams.errors import EnvironmentFault, Fenced, RetryLater
+from streams.errors import EnvironmentFault, Fenced
 from streams.runtime import standstill
-from streams.runtime.fault_points import fault_point
 
 logger = get_logger(__name__)
 
 TP = tuple[str, int]
 
-_GONE = {
+GONE = {
     KafkaError._FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.PRODUCER_FENCED,
@@ -42,10 +38,15 @@ _GONE = {
 }
 
 
-PRODUCERS = 3
-"""They take turns: after a commit the broker still marks the partitions of that transaction, and lets the same producer not begin
-another before it is done, which takes longer than a small batch does.
-"""
+PRODUCER: dict[str, Any] = {
+    "compression.type": "lz4",
+    "batch.num.messages": 10_000,
+    "queue.buffering.max.messages": 500_000,
+    "message.max.bytes": 8_000_000,
+    "partitioner": "murmur2_random",
+    "log_level": 4,
+}
+"""What the producers of every lane have in common."""
 
 
 def _comes_from(message: Any) -> bool:
@@ -69,7 +70,9 @@ GATHERS_MOST = 0.25
 """Seconds that a batch gathers at most."""
 
 SLEEPS_AFTER = 10.0
-"""Seconds from which on a transaction that does not end, though the broker answers, is not going to."""
+"""Seconds from which on what Kafka was asked to take, and does not answer though it answers others, is not going to be taken."""
+ASKS_FOR = 5
+"""Seconds that a producer is asked for something at a time."""
 
 
 class Output(NamedTuple):
@@ -84,7 +87,7 @@ class Output(NamedTuple):
 class Batch:
     """What one poll returned, over all partitions of the lane; each partition's records in offset order."""
 
-    __slots__ = ("consumed", "done", "lane", "records")
+    __slots__ = ("consumed", "done", "emitted", "lane", "records")
 
     def __init__(self, lane: Lane, records: list[Any], consumed: dict[TP, int], done: asyncio.Future[None]) -> None:
         self.lane = lane
@@ -92,13 +95,16 @@ class Batch:
         self.consumed = consumed
         """The next offset to read of each partition, once this batch is done."""
         self.done = done
+        self.emitted = False
+        """Whether all that it gave rise to is acknowledged."""
 
     async def commit(self, outputs: Iterable[Output]) -> None:
-        """Produce `outputs`, wait for every ack and commit the offsets, in one transaction.
+        """Produce `outputs` and wait for every ack; what becomes of the offsets is the lane's.
 
-        Raises Fenced when another worker owns these partitions by now: drop the batch, nothing of it was emitted.
+        Raises Fenced when another worker owns these partitions by now: drop the batch.
         """
         await self.lane.commit(outputs, self.consumed)
+        self.emitted = True
 
     def finish(self, error: BaseException | None = None) -> None:
         """Say that the work on this batch ended: the lane polls again, or stops with `error`."""
@@ -114,11 +120,10 @@ Rebalanced = Callable[[set[TP]], Awaitable[None]]
 
 
 class Lane:
-    """A consumer group and transactional producers, driven by one thread.
+    """A consumer group, driven by one thread; the kinds of lane add the producers. `client_id` is unique to the lane and its worker.
 
-    `transaction_timeout_ms` is how long a transaction that a killed worker left open holds up whoever takes over.
     `gather` is how long a batch may gather after its first record when a small one before took long: a multiple of that time.
-    A transaction costs the same for one record as for a thousand; where the cores are crowded, fuller batches leave more of them to others.
+    A batch costs the same for one record as for a thousand; where the cores are crowded, fuller batches leave more of them to others.
     """
 
     def __init__(
@@ -128,11 +133,10 @@ class Lane:
         *,
         bootstrap: str,
         group: str,
-        transactional_id: str,
+        client_id: str,
         batch_size: int = 10_000,
         gather: float = 0.0,
         session_timeout_ms: int = 6000,
-        transaction_timeout_ms: int = 8_000,
     ) -> None:
         self.name = name
         self._bootstrap = bootstrap
@@ -165,7 +169,7 @@ class Lane:
         self.committing_since: float | None = None
         """Since when a commit is under way."""
         self.asking_since: float | None = None
-        """Since when the transactional producer was asked for something that it answers, or not, within five seconds."""
+        """Since when a producer was asked for something that it answers, or not, within five seconds."""
         self.waiting: str | None = None
         """Why no broker can be read from, while that is so."""
         self._next_probe = 0.0
@@ -186,7 +190,7 @@ class Lane:
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
-                "client.id": transactional_id,
+                "client.id": client_id,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -204,32 +208,10 @@ class Lane:
                 "topic.metadata.refresh.interval.ms": 30_000,
                 "log_level": 4,
                 "error_cb": self._broker_error,
+                "on_commit": self._committed,
             },
             logger=logger,
         )
-        self._producers = [
-            Producer(
-                {
-                    "bootstrap.servers": bootstrap,
-                    "client.id": transactional_id,
-                    "transactional.id": f"{transactional_id}-{turn}",
-                    "transaction.timeout.ms": transaction_timeout_ms,
-                    "compression.type": "lz4",
-                    "linger.ms": 0.5,
-                    # A transaction that begins while this producer's last one is still being marked is told to wait.
-                    "retry.backoff.ms": 5,
-                    "retry.backoff.max.ms": 50,
-                    "batch.num.messages": 10_000,
-                    "queue.buffering.max.messages": 500_000,
-                    "message.max.bytes": 8_000_000,
-                    "partitioner": "murmur2_random",
-                    "log_level": 4,
-                },
-                logger=logger,
-            )
-            for turn in range(PRODUCERS)
-        ]
-        self._turn = 0
 
     # -- the asyncio side
 
@@ -238,34 +220,54 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._on_rebalance = on_rebalance
         await self._call(self._open)
+        await self._call(self._subscribe)
         while not self._stopping:
-            records = await self._call(self._poll)
-            self.last_progress = time.monotonic()
-            if not records:
-                self._idle = True
-                self._pause = 0.0
-                continue
-            self._idle = False
-            consumed: dict[TP, int] = {}
-            for record in records:
-                consumed[record.topic(), record.partition()] = record.offset() + 1
-            batch = Batch(self, records, consumed, self._loop.create_future())
             try:
-                await deliver(batch)
-                await batch.done
-                took = time.monotonic() - self.last_progress
-                crowded = took > GATHERS_FROM and len(records) <= self.batch_size // 2
-                self._pause = min(took * self._gather, GATHERS_MOST) if crowded else 0.0
-                self.work_s += took
-                self.batches += 1
-                self.records_in += len(records)
-                self.consumed.update(consumed)
-                self._idle = True
+                await self._once(deliver)
             except Fenced as gone:
                 if self._stopping:
                     return
                 logger.warning("%s: another worker owns these partitions now (%s); rejoining", self.name, gone)
                 await self._call(self._rejoin)
+
+    async def _once(self, deliver: Deliver) -> None:
+        records = await self._call(self._poll)
+        self.last_progress = time.monotonic()
+        if not records:
+            self._idle = not self._unsettled()
+            self._pause = 0.0
+            if not self.due:
+                return
+        else:
+            self._idle = False
+        consumed: dict[TP, int] = {}
+        for record in records:
+            consumed[record.topic(), record.partition()] = record.offset() + 1
+        batch = Batch(self, records, consumed, asyncio.get_running_loop().create_future())
+        await deliver(batch)
+        await batch.done
+        took = time.monotonic() - self.last_progress
+        crowded = took > GATHERS_FROM and len(records) <= self.batch_size // 2
+        self._pause = min(took * self._gather, GATHERS_MOST) if crowded else 0.0
+        self.work_s += took
+        if records:
+            self.batches += 1
+            self.records_in += len(records)
+        self._worked(consumed)
+        self._idle = not self._unsettled()
+
+    @property
+    def due(self) -> bool:
+        """Whether an empty batch is to be delivered when nothing comes, so that what waits to be settled is."""
+        return False
+
+    def _unsettled(self) -> bool:
+        """Whether offsets of what was worked on wait to be committed."""
+        return False
+
+    def _worked(self, consumed: dict[TP, int]) -> None:
+        """A batch is done."""
+        self.consumed.update(consumed)
 
     async def commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
         """See Batch.commit."""
@@ -315,42 +317,22 @@ class Lane:
     # -- the thread's side
 
     def _open(self) -> None:
-        granted = 0
-        while not self._stopping and granted < len(self._producers):
-            try:
-                self._producers[granted].init_transactions(10)
-                self._forget_old(self._producers[granted])
-                granted += 1
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if not error.retriable():
-                    raise EnvironmentFault(
-                        f"Kafka did not grant the transactional id of {self.name}: {error.str()}",
-                        remedy="check that transactions are allowed to this user",
-                    ) from raised
-                self.waiting = f"{self.name} waits: Kafka does not answer ({error.str()})"
-                logger.warning("%s", self.waiting)
-        self.waiting = None
+        """Get the producers ready."""
+
+    def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
+        raise NotImplementedError
+
+    def _patience(self) -> float:
+        """Seconds that a poll waits for something to come."""
+        return 0.25
+
+    def _subscribe(self) -> None:
         self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
-
-    def _forget_old(self, producer: Producer) -> None:
-        """End what an earlier life of this producer may have left open in the group's offsets.
-
-        A broker that crashed (a full disk) can forget a transaction, and keep the offsets that it was to commit: until this producer's next
-        transaction with offsets ends, nobody may read those partitions, and if that one commits, so do they. So one is aborted first.
-        """
-        try:
-            producer.begin_transaction()
-            somewhere = [TopicPartition(self.topics[0], 0, 0)]
-            self._patiently(producer.send_offsets_to_transaction, somewhere, self._consumer.consumer_group_metadata())
-        except KafkaException as raised:
-            logger.warning("%s: what was left open is not ended: %s", self.name, raised.args[0].str())
-        self._abort(producer)
 
     def _poll(self) -> list[Any]:
         if self._ran_dry and time.monotonic() >= self._next_look:
             self._look_at_ends()
-        first = self._consumer.poll(0.25)
+        first = self._consumer.poll(self._patience())
         read_under = self.generation
         self._note_watermarks()
         if self.waiting is not None:
@@ -422,6 +404,9 @@ class Lane:
             AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0}), self.topics[0]
         )
 
+    def _committed(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """The coordinator's answer to offsets that were committed without waiting for it."""
+
     def _usable(self, message: Any) -> bool:
         error = message.error()
         if error is None:
@@ -436,48 +421,6 @@ class Lane:
         else:
             logger.warning("%s: %s", self.name, error.str())
         return False
-
-    def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in consumed.items()]
-        pause = 0.05
-        outputs = list(outputs)
-        producer = self._producers[self._turn]
-        self._turn = (self._turn + 1) % len(self._producers)
-        while True:
-            try:
-                producer.begin_transaction()
-                self._produce(producer, outputs)
-                fault_point(self._produced)
-                self._patiently(producer.send_offsets_to_transaction, offsets, self._consumer.consumer_group_metadata())
-                self._patiently(producer.commit_transaction)
-                self.records_out += len(outputs)
-                self.waiting = None
-                return
-            except RetryLater:
-                self._abort(producer)
-                raise
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if error.code() in _GONE or error.fatal():
-                    if error.fatal() or error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):
-                        raise EnvironmentFault(
-                            f"{self.name} may not end its transaction, which the broker ended after a silence, or another worker has the "
-                            f"same name: {error.str()}",
-                            remedy="nothing, the supervisor starts it again; if it goes on, give each worker a name of its own "
-                            "(--worker-name, OPSHUB_WORKER_NAME)",
-                        ) from raised
-                    self._abort(producer)
-                    raise Fenced(error.str()) from raised
-                self._abort(producer)
-                if self._stopping:
-                    raise Fenced("it leaves") from raised
-                if not (error.retriable() or error.txn_requires_abort()):
-                    raise RetryLater(f"Kafka refused what {self.name} emits: {error.str()}") from raised
-                if pause > 0.3:
-                    self.waiting = f"{self.name} waits: Kafka does not take what it emits ({error.str()})"
-                logger.warning("%s: transaction aborted (%s), again in %.2f s", self.name, error.str(), pause)
-                time.sleep(pause)
-                pause = min(pause * 2, 2.0)
 
     def _produce(self, producer: Producer, outputs: list[Output]) -> None:
         plain: dict[str, list[dict[str, Any]]] = {}
@@ -502,46 +445,25 @@ class Lane:
             except BufferError:
                 producer.poll(0.05)
 
-    def _patiently(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Make a call of a transactional producer, again and again while the broker is away: one that ran out of time goes on behind,
-        and until it was asked for its outcome the producer takes no other call, not even to abort. Raises EnvironmentFault when the
-        broker has answered others for a while: a producer that slept through an outage may never wake; a new one does.
+    def _is_not_taken(self, what: str, why: str, back: float | None) -> float | None:
+        """Say that Kafka does not take what is emitted. In and out: since when a broker answers all the same. Raises EnvironmentFault when
+        that is long: a producer that slept through an outage may never wake; a new one does.
         """
-        back: float | None = None
-        while True:
-            self.asking_since = time.monotonic()
-            try:
-                call(*arguments, 5)
-                return
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if error.code() != KafkaError._TIMED_OUT or not error.retriable() or self._stopping:
-                    raise
-                if self.waiting is None:
-                    logger.warning("%s: Kafka does not take what it emits (%s)", self.name, error.str())
-                self.waiting = f"{self.name} waits: Kafka does not take what it emits ({error.str()})"
-                back = (back or time.monotonic()) if self._broker_answers() else None
-                if back is not None and time.monotonic() - back > SLEEPS_AFTER:
-                    raise EnvironmentFault(
-                        f"Kafka answers, and {self.name} can not end its transaction: {error.str()}",
-                        remedy="nothing, the supervisor starts this worker again",
-                    ) from raised
-            finally:
-                self.asking_since = None
-
-    def _abort(self, producer: Producer) -> None:
-        try:
-            self._patiently(producer.abort_transaction)
-        except KafkaException as raised:
-            error: KafkaError = raised.args[0]
-            if error.fatal():
-                raise EnvironmentFault(f"{self.name}: {error.str()}", remedy="restart this worker") from raised
-            logger.warning("%s: abort: %s", self.name, error.str())
+        if self.waiting is None:
+            logger.warning("%s: Kafka does not take what it emits (%s)", self.name, why)
+        self.waiting = f"{self.name} waits: Kafka does not take what it emits ({why})"
+        back = (back or time.monotonic()) if self._broker_answers() else None
+        if back is not None and time.monotonic() - back > SLEEPS_AFTER:
+            raise EnvironmentFault(
+                f"Kafka answers, and {self.name} can not {what}: {why}",
+                remedy="nothing, the supervisor starts this worker again",
+            )
+        return back
 
     def _rejoin(self) -> None:
         self._consumer.unsubscribe()
         self._set_assigned(set())
-        self._consumer.subscribe(self.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+        self._subscribe()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._reached, self.ends = set(), {}

@@ -2,9 +2,12 @@
 
     (1) a batch was read
     (2) pure work: decode, map, route
-    (3) a hub transaction for what is put aside and for the account of all records (`put_aside`, by the caller)
-    (4) produce the changes and wait for every ack        } one Kafka transaction, by the caller
-    (5) commit the offsets                                }
+    (3) produce the changes and wait for every ack
+    (4) a hub transaction for what is put aside and for the account of all records   } of several batches together, at once where a record
+    (5) commit the offsets                                                           } is put aside; all three by the caller
+
+A crash between (3) and (5), and a worker that stands still before (3) and wakes when others have its partitions, tell again what is told:
+positions put it in its place, those of links too.
 
 Routing. A record that is the root of its aggregate goes to its own id. A child goes where its parent is believed to live, or to the
 parent's own id where that is unknown. A record that may have children says once where it lives (`link`), so that those
@@ -15,14 +18,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from streams.errors import BadRecord, DecodeError, EncodeError
 from streams.hub.letters import Letter, Noted
 from streams.identity.cache import Bounded, Homes, Lookup
 from streams.model import limits
-from streams.model.change import Change, Mapped, RowChange
+from streams.model.change import Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
@@ -31,14 +34,18 @@ from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, 
 _TOMBSTONE = Read("tombstones")
 _FILTERED = Read("filtered")
 
+
+def _depth(entity: str) -> int:
+    parent = ENTITIES[entity].parent
+    return _depth(parent) + 1 if parent else 0
+
+
 _AGGREGATE = {name: f"changes.{entity.aggregate}" for name, entity in ENTITIES.items()}
 _PARENTS = {entity.parent for entity in ENTITIES.values() if entity.parent}
-_DEPTH = {name: 0 for name in ENTITIES}
-for _ in range(4):
-    for _name, _entity in ENTITIES.items():
-        if _entity.parent:
-            _DEPTH[_name] = _DEPTH[_entity.parent] + 1
+_DEPTH = {name: _depth(name) for name in ENTITIES}
 _DEEPEST = max(_DEPTH.values())
+_LINKED = {name for name, depth in _DEPTH.items() if depth or name in ("customer", "product")}
+"""Entities that may live in another aggregate than their own though they name no parent and nothing that they are the same as."""
 _new = tuple.__new__
 """Of a named tuple that is made for each record: half of what its class takes."""
 
@@ -120,12 +127,12 @@ def letter_output(letter: Letter) -> Output:
 
 
 class Ingest:
-    """The step, with its caches. `routes` has, for each raw topic, how to read it."""
+    """The step, with its caches. `routes` has, for each raw topic, how to read it; `write` is a `change_writer`."""
 
-    def __init__(self, routes: Mapping[str, Route], encode: Any) -> None:
+    def __init__(self, routes: Mapping[str, Route], write: Callable[..., bytes]) -> None:
         self._routes = routes
         self._systems = list({id(route): route for route in routes.values()}.values())
-        self._encode = encode
+        self._write = write
         self.homes = Homes()
         self._linked = Bounded(200_000)
         self.waiting: dict[Key, int] = {}
@@ -160,7 +167,7 @@ class Ingest:
         self._started = True
 
     async def step(self, records: Sequence[Any], lookup: Lookup) -> tuple[list[Output], Taken]:
-        """What this batch gives rise to. Raises RetryLater while the hub is away. Once all of it is committed, call `committed`."""
+        """What this batch gives rise to. Raises RetryLater while the hub is away. Once all of it is acknowledged, call `committed`."""
         if not self._started:
             await self._start(lookup)
         for route in self._systems:
@@ -193,8 +200,9 @@ class Ingest:
             taken.notes = noted(records, reads, self.upto, taken.notes)
             self._noted = False
         taken.accounts = accounts(records, reads, self.upto)
-        await self._learn_homes(rows, lookup)
-        outputs = self._routed(rows, taken.linked)
+        levels = self._levels(rows)
+        await self.homes.learn(self._strangers(levels), lookup)
+        outputs = self._routed(levels, taken.linked)
         for sweep in taken.sweeps:
             await self._sweep(sweep, outputs, lookup)
         outputs.extend(letter_output(letter) for letter in taken.letters if letter[8] == "dead")
@@ -210,7 +218,7 @@ class Ingest:
         return outputs, taken
 
     def committed(self, taken: Taken) -> None:
-        """The batch's changes are committed: keys that it parked or released are so from now on, and who was linked need not be again."""
+        """The batch's changes are acknowledged: keys that it parked or released are so now, and who was linked need not be again."""
         for one, home in taken.linked.items():
             self._linked.put(one, home)
         for key, first in taken.waiting.items():
@@ -223,10 +231,6 @@ class Ingest:
         self.counts["retried"] += len(taken.done)
         for note in taken.notes:
             self.notes[note.system, note.tbl, note.field, note.kind] += note.count
-
-    def recount(self) -> None:
-        """Where records are counted from is not as it was read: read it again."""
-        self._started = False
 
     def _is_new_epoch(self, control: Control, topic: str, partition: int) -> bool:
         epoch = control.position[0]
@@ -261,7 +265,12 @@ class Ingest:
             mapped = route.map(change)
             if not mapped:
                 return _FILTERED
-            row = (change, mapped, [self._encoded(change, one) for one in mapped])
+            encoded = self._encoded
+            row = (
+                change,
+                mapped,
+                [encoded(change, mapped[0])] if len(mapped) == 1 else [encoded(change, one) for one in mapped],
+            )
             if route.notes:
                 self._noted = True
                 return Read("passed", row, notes=route.noted(change))
@@ -282,29 +291,11 @@ class Ingest:
         return self._read(topic, key, value)
 
     def _encoded(self, row: RowChange, one: Mapped) -> bytes:
-        position = row.position
-        value: bytes = self._encode(
-            Change(
-                "change",
-                one.entity,
-                one.id,
-                row.system,
-                one.key,
-                row.op if not one.part else "part_read" if row.op == "r" else "part",
-                position[0],
-                position[1],
-                position[2],
-                row.source_us,
-                row.tx,
-                row.origin,
-                one.parent,
-                one.same_as,
-                None,
-                one.deleted,
-                0,
-                one.fields,
-            )
-        )
+        epoch, major, minor = row.position
+        value: bytes = self._write(
+            "change", one.entity, one.id, row.system, one.key, row.op if not one.part else "part_read" if row.op == "r" else "part",
+            epoch, major, minor, row.source_us, row.tx, row.origin, one.parent, one.same_as, None, one.deleted, 0, one.fields,
+        )  # fmt: skip
         if len(value) > limits.RECORD:
             raise EncodeError(
                 f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
@@ -333,34 +324,49 @@ class Ingest:
         # What a new epoch did not bring again is deleted at the end of the one before, so that a late row of the new one wins.
         at = sweep.position if (major, minor) != (0, 0) else (epoch - 1, 2**62, 0)
         for source, entity, key, aggregate in await lookup("contributed", entities, system, epoch, major, minor):
-            gone = Change("change", entity, source, system, key, "d", *at, sweep.source_us or now_us(), deleted=True)
-            outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), self._encode(gone)))
+            gone = self._write(
+                "change", entity, source, system, key, "d", *at, sweep.source_us or now_us(), None, None, None, None, None, True, 0, {}
+            )  # fmt: skip
+            outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), gone))
             self.counts["swept"] += 1
 
-    async def _learn_homes(self, rows: list[Row], lookup: Lookup) -> None:
-        here = {one.id for _, mapped, _ in rows for one in mapped}
-        unknown: set[str] = set()
-        for _, mapped, _ in rows:
-            for one in mapped:
-                if one.same_as is not None:
-                    unknown.add(one.same_as)
-                elif one.parent is None:
-                    if one.deleted or _DEPTH[one.entity] or one.entity in ("customer", "product"):
-                        unknown.add(one.id)
-                elif one.parent not in here:
-                    unknown.add(one.parent)
-        await self.homes.learn(unknown, lookup)
-
-    def _routed(self, rows: list[Row], linked: dict[str, str]) -> list[Output]:
-        """Each change to where its record lives, parents first; what is said of one record stays in its order.
+    def _levels(self, rows: list[Row]) -> list[list[tuple[RowChange, Mapped, bytes]]]:
+        """What the rows say, by depth: parents first, in order within a level.
 
         A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
         would be, and from there back.
         """
         levels: list[list[tuple[RowChange, Mapped, bytes]]] = [[] for _ in range(_DEEPEST + 1)]
+        depth = _DEPTH
         for row, mapped, encoded in rows:
             for one, value in zip(mapped, encoded, strict=True):
-                levels[_DEPTH[one.entity]].append((row, one, value))
+                levels[depth[one.entity]].append((row, one, value))
+        return levels
+
+    def _strangers(self, levels: list[list[tuple[RowChange, Mapped, bytes]]]) -> set[str]:
+        """Ids of which it must be known where they live, and is not."""
+        known, unknown, parents = self.homes.known, set(), set()
+        for level in levels:
+            for _, one, _ in level:
+                at = one.same_as
+                if at is None:
+                    at = one.parent
+                    if at is not None:
+                        if at not in known:
+                            parents.add(at)
+                        continue
+                    if not (one.deleted or one.entity in _LINKED):
+                        continue
+                    at = one.id
+                if at not in known:
+                    unknown.add(at)
+        if parents:
+            # Those that this batch brings are placed before their children.
+            unknown |= parents.difference(one.id for level in levels for _, one, _ in level)
+        return unknown
+
+    def _routed(self, levels: list[list[tuple[RowChange, Mapped, bytes]]], linked: dict[str, str]) -> list[Output]:
+        """Each change to where its record lives, and links of what may have children and lives elsewhere."""
         outputs: list[Output] = []
         homes = self.homes
         home_of = homes.known.get
@@ -373,24 +379,21 @@ class Ingest:
                 outputs.append(_new(Output, (topic, home.encode(), value, None)))
                 may_have_children = entity in _PARENTS
                 # Children too: a delete tells its key and not its parent. It goes where its row went.
-                if (may_have_children or parent is not None) and not one.deleted:
-                    homes.set(own, home)
+                if (may_have_children or parent is not None) and not one.deleted and home_of(own) != home:
+                    homes.known.put(own, home)
                 if home == own or not (same_as is not None or (parent is not None and may_have_children)):
                     continue
                 if linked.get(own, self._linked.get(own)) != home:
                     linked[own] = home
-                    link = Change(
-                        "link",
-                        entity,
-                        own,
-                        row.system,
-                        one.key,
-                        source_us=row.source_us,
-                        same_as=same_as,
-                        target=home,
-                    )
-                    outputs.append(Output(topic, own.encode(), self._encode(link)))
+                    outputs.append(Output(topic, own.encode(), self._link(row, one, home)))
         return outputs
+
+    def _link(self, row: RowChange, one: Mapped, home: str) -> bytes:
+        epoch, major, minor = row.position
+        return self._write(
+            "link", one.entity, one.id, row.system, one.key, "u",
+            epoch, major, minor, row.source_us, None, None, None, one.same_as, home, False, 0, {},
+        )  # fmt: skip
 
 
 def now_us() -> int:

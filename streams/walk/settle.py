@@ -16,7 +16,7 @@ from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
-from streams.model.state import AggregateState, Conflict, EntityState, Turn
+from streams.model.state import NOWHERE, AggregateState, Conflict, EntityState, Turn
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.resolve.rules import PEOPLE
@@ -219,11 +219,14 @@ class Settling:
         if target is None or target == state.id:
             return
         same = change.same_as is not None
+        at = _at(change)
+        if NOWHERE < at < state.forward_at:
+            return  # ingest stood still for long, and told it after others had told what came later
         if state.forward == target:
             self._doubted(state, target)
             if same and state.id in self.doubtful:
                 # Nor what refers to it: once more, the same link changes nothing, and finds them.
-                self._lives(state.id, target, same=True)
+                self._lives(state.id, target, same=True, at=state.forward_at)
             return
         if same and (state.id in self.refused or self._links.get(target, {}).get("same")):
             return
@@ -233,8 +236,8 @@ class Settling:
             return
         if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
             return
-        state.forward, state.apart = target, False
-        self._lives(state.id, target, same=same)
+        state.forward, state.apart, state.forward_at = target, False, at
+        self._lives(state.id, target, same=same, at=at)
         self._move(state, list(state.members.values()), target, same=same)
 
     def _part(self, state: AggregateState, change: Change) -> None:
@@ -337,9 +340,9 @@ class Settling:
             self._mark(self._dirty, state, "")
             self._tell_home(state, target)
 
-    def _lives(self, source: str, target: str, *, same: bool) -> None:
-        """Note where an id lives from now on."""
-        self._links[source] = {"source_id": source, "target": target, "same": same}
+    def _lives(self, source: str, target: str, *, same: bool, at: Position = NOWHERE) -> None:
+        """Note where an id lives from now on, and where its source said so."""
+        self._links[source] = {"source_id": source, "target": target, "same": same, "said_at": at}
 
     def _tell_home(self, state: AggregateState, target: str) -> None:
         """Have the writer of `target` read what moved there."""

@@ -17,7 +17,8 @@ import streams.walk.settle
 from streams.app import ROLES, run_worker
 from streams.decode.envelope import Decoder
 from streams.model.change import Position, RowChange
-from streams.runtime.lane import Batch, Lane, Output
+from streams.runtime.fenced_lane import FencedLane
+from streams.runtime.lane import Batch, Output
 from streams.settings import Settings
 from streams.walk.ingest import Ingest
 
@@ -67,7 +68,7 @@ def acknowledge_early() -> None:
     batches = [0]
 
     def make(run: Any) -> Any:
-        async def hasty(self: Lane, deliver: Any, on_rebalance: Any) -> None:
+        async def hasty(self: FencedLane, deliver: Any, on_rebalance: Any) -> None:
             async def early(batch: Batch) -> None:
                 await batch.commit([])
                 batches[0] += self.name == "assemble"
@@ -79,19 +80,19 @@ def acknowledge_early() -> None:
 
         return hasty
 
-    _replace(Lane, "run", make)
+    _replace(FencedLane, "run", make)
 
 
 def forget_a_tombstone() -> None:
     """The hub deletes a record, and nobody downstream is told."""
 
     def make(produce: Any) -> Any:
-        def quiet(self: Lane, producer: Any, outputs: list[Output]) -> None:
+        def quiet(self: FencedLane, producer: Any, outputs: list[Output]) -> None:
             produce(self, producer, [one for one in outputs if one.value is not None])
 
         return quiet
 
-    _replace(Lane, "_produce", make)
+    _replace(FencedLane, "_produce", make)
 
 
 def emit_what_is_old() -> None:
@@ -99,14 +100,14 @@ def emit_what_is_old() -> None:
     emitted: list[Output] = []
 
     def make(produce: Any) -> Any:
-        def late(self: Lane, producer: Any, outputs: list[Output]) -> None:
+        def late(self: FencedLane, producer: Any, outputs: list[Output]) -> None:
             canonical = [one for one in outputs if one.topic.startswith("canonical.")]
             emitted.extend(canonical)
             produce(self, producer, [*outputs, *(emitted[-100:-99] if canonical else [])])
 
         return late
 
-    _replace(Lane, "_produce", make)
+    _replace(FencedLane, "_produce", make)
 
 
 def apply_an_echo() -> None:

@@ -16,8 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from streams.errors import EnvironmentFault
 from streams.provision.topics import create_topics
 from streams.runtime import lane, standstill
+from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
-from streams.runtime.lane import Batch, Lane
+from streams.runtime.lane import Batch
 from streams.stack.native import NativeStack
 
 PARTITIONS = 4
@@ -38,7 +39,7 @@ class Reader:
         settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
         create_topics(settings, {self.topic: {}})
         self.kafka = settings.kafka
-        self.lane = Lane("ingest", [self.topic], bootstrap=self.kafka, group=self.topic, transactional_id=self.topic)
+        self.lane = FencedLane("ingest", [self.topic], bootstrap=self.kafka, group=self.topic, client_id=self.topic)
         app: Any = SimpleNamespace(lanes={"ingest": self.lane}, waiting={}, stopped={})
         self.health = Health(app, {}, [], lambda _: (0, ""))
         self.read = 0

@@ -10,14 +10,24 @@ import uuid
 import psycopg
 import pytest
 
-from streams.hub.letters import Account, CountedElsewhere, Noted, put_aside
+from streams.hub.letters import Account, CountedElsewhere, Noted, Unsettled, put_aside
 from streams.hub.store import HubStore
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
+from streams.walk.aside import Taken
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
 from tests.writers import hub_of_its_own
+
+
+def said(accounts: list[Account], notes: list[Noted]) -> Unsettled:
+    """As many batches as there are accounts, each with a note."""
+    unsettled = Unsettled()
+    for account, one in zip(accounts, notes, strict=True):
+        unsettled.add(Taken(accounts=[account], notes=[one]))
+    assert not unsettled.is_pressing
+    return unsettled
 
 
 async def test_notes_are_counted_with_the_account_or_not_at_all(stack: NativeStack) -> None:
@@ -32,11 +42,11 @@ async def test_notes_are_counted_with_the_account_or_not_at_all(stack: NativeSta
             return connection.execute("SELECT field, kind, count, example FROM mapping_note").fetchall()
 
     try:
-        await put_aside(store, [], [], [Account("t", 0, 0, 5, 5)], [], [note("7", 2)])
+        await put_aside(store, said([Account("t", 0, 0, 3, 3), Account("t", 0, 3, 5, 2)], [note("6", 1), note("7", 1)]))
         with pytest.raises(CountedElsewhere):
-            await put_aside(store, [], [], [Account("t", 0, 3, 8, 5)], [], [note("8", 3)])
+            await put_aside(store, said([Account("t", 0, 3, 8, 5)], [note("8", 3)]))
         assert kept() == [("customer.tax_id", "taken as null", 2, "7")]
-        await put_aside(store, [], [], [Account("t", 0, 5, 8, 3)], [], [note("9", 3)])
+        await put_aside(store, said([Account("t", 0, 5, 8, 3)], [note("9", 3)]))
         assert kept() == [("customer.tax_id", "taken as null", 5, "9")]
     finally:
         await store.close()

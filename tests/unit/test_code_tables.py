@@ -139,10 +139,16 @@ def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
             asked.append(at_once)
 
     route: Any = SystemRoute.__new__(SystemRoute)
-    route._tables = {"t": SimpleNamespace(map_change=lambda change: [])}
+    route._tables = {
+        "t": SimpleNamespace(map_change=lambda change: [], looks=True),
+        "plain": SimpleNamespace(map_change=lambda change: [], looks=False),
+    }
     route._codes, route._read_codes = Codes(), True
     for _ in range(2):
         route.begin()
+        route.map(SimpleNamespace(table="plain"))
         for _ in range(3):
             route.map(SimpleNamespace(table="t"))
     assert asked == [True, False, False] * 2
+    looks = {name: table.looks for name, table in learned(MOVES, "public.move").tables.items()}
+    assert looks == {"public.move": False, "public.t": True}

@@ -12,24 +12,25 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from prometheus_client import generate_latest
 
 from streams.runtime import standstill
+from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
 from streams.runtime.lane import Lane
 
 
 @pytest.fixture
-def lane() -> Iterator[Lane]:
-    made = Lane("ingest", ["t"], bootstrap="", group="g", transactional_id="x")
+def lane() -> Iterator[FencedLane]:
+    made = FencedLane("ingest", ["t"], bootstrap="", group="g", client_id="x")
     made.assigned = {("t", 0), ("t", 1)}
     yield made
     made._thread.shutdown(wait=False)
 
 
-def health(lane: Lane) -> Health:
+def health(lane: FencedLane) -> Health:
     app: Any = SimpleNamespace(lanes={"ingest": lane}, waiting={}, stopped={})
     return Health(app, {}, [], lambda _: (0, ""))
 
 
-def test_a_partition_of_which_nothing_comes_is_neither_read_nor_ready(lane: Lane) -> None:
+def test_a_partition_of_which_nothing_comes_is_neither_read_nor_ready(lane: FencedLane) -> None:
     lane._reached, lane._watermarks = {("t", 0)}, {("t", 0): (0, 7), ("t", 1): (-1001, -1001)}
     lane.consumed = {("t", 0): 7}
     assert lane.lag() == {("t", 0): 0, ("t", 1): 1}
@@ -46,7 +47,7 @@ def test_a_partition_of_which_nothing_comes_is_neither_read_nor_ready(lane: Lane
     assert health(lane).problem(ready=True) is None
 
 
-def test_a_commit_that_says_nothing_is_stuck(lane: Lane) -> None:
+def test_a_commit_that_says_nothing_is_stuck(lane: FencedLane) -> None:
     lane._reached = set(lane.assigned)
     lane.committing_since = lane.last_progress - 50
     assert "waited for the end of a transaction" in (health(lane).problem() or "")
@@ -54,7 +55,7 @@ def test_a_commit_that_says_nothing_is_stuck(lane: Lane) -> None:
     assert health(lane).problem() is None
 
 
-def test_a_call_that_never_comes_back_is_stuck_though_the_lane_waits(lane: Lane) -> None:
+def test_a_call_that_never_comes_back_is_stuck_though_the_lane_waits(lane: FencedLane) -> None:
     """librdkafka #5456, after the broker was away for longer than one call."""
     lane._reached, lane.waiting = set(lane.assigned), "ingest waits"
     problems: list[str | None] = []
@@ -70,7 +71,9 @@ def test_a_call_that_never_comes_back_is_stuck_though_the_lane_waits(lane: Lane)
     assert health(lane).problem() is None
 
 
-def test_a_lane_that_polls_nothing_though_there_is_more_is_stuck(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_that_polls_nothing_though_there_is_more_is_stuck(
+    lane: FencedLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Faust #175, aiokafka #1154: alive, and every partition was reached once."""
     monkeypatch.setattr(standstill, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(standstill, "STILL_AFTER", 0.0)
@@ -129,7 +132,7 @@ def test_a_deliverer_that_does_not_come_back_is_stuck() -> None:
     assert "the deliverer of erp has made no progress" in (alone.problem() or "")
 
 
-async def test_a_partition_that_went_has_no_lag_any_more(lane: Lane) -> None:
+async def test_a_partition_that_went_has_no_lag_any_more(lane: FencedLane) -> None:
     lane._reached, lane._watermarks = set(lane.assigned), {("t", 0): (0, 50_000), ("t", 1): (0, 0)}
     one = health(lane)
     one._app.settings = SimpleNamespace(worker_name="w")  # type: ignore[assignment]
@@ -140,7 +143,7 @@ async def test_a_partition_that_went_has_no_lag_any_more(lane: Lane) -> None:
     assert 'partition="0"' not in generate_latest(one.registry).decode()
 
 
-def test_a_call_that_ran_out_of_time_is_asked_for_its_outcome(lane: Lane) -> None:
+def test_a_call_that_ran_out_of_time_is_asked_for_its_outcome(lane: FencedLane) -> None:
     told: list[tuple[Any, ...]] = []
 
     def commit(*arguments: Any) -> None:
@@ -160,7 +163,7 @@ def test_a_call_that_ran_out_of_time_is_asked_for_its_outcome(lane: Lane) -> Non
         lane._patiently(refuse)
 
 
-def test_a_record_that_was_read_before_partitions_went_is_not_worked_on(lane: Lane) -> None:
+def test_a_record_that_was_read_before_partitions_went_is_not_worked_on(lane: FencedLane) -> None:
     """A rebalance is served by any call of the consumer, so also between the two that make one batch."""
 
     def record(partition: int) -> Any:

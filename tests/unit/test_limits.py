@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streams.decode.envelope import Decoder
-from streams.emit.change_codec import change_decoder, change_encoder
+from streams.emit.change_codec import change_decoder, change_writer
 from streams.errors import DecodeError, EncodeError
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue, FieldError
@@ -22,14 +22,14 @@ from streams.stack.kafka import MAX_MESSAGE_BYTES
 from streams.walk.ingest import Ingest
 from tests.unit.rows import compiled, field, mapped, value
 
-ENCODE = change_encoder(defaultdict(int))
+WRITE = change_writer(defaultdict(int))
 SCRIPTS = {"ascii": "x", "chinese": "中", "emoji": "😀", "quotes": '"', "bells": "\x07"}
 
 
 def encoded(fields: dict[str, Any]) -> bytes:
     one = Mapped("customer", "1", "0" * 36, fields, False, None, None)
     row = RowChange("s", "t", "c", None, None, None, Position(0, 1, 1), 0, None, None)
-    return Ingest({}, ENCODE)._encoded(row, one)
+    return Ingest({}, WRITE)._encoded(row, one)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from streams.app import SystemRoute, readable
-from streams.emit.change_codec import change_encoder
+from streams.emit.change_codec import change_writer
 from streams.hub.letters import Noted
 from streams.mapping.compile import Notes
 from streams.provision.systems import System
@@ -73,7 +73,7 @@ async def nothing(name: str, *parameters: Any) -> list[Any]:
 @pytest.fixture
 def ingest() -> Ingest:
     system = System("crm", Path("crm"), {"name": "crm", "config": {"topic.prefix": "raw.crm"}}, compiled(DICTIONARY))
-    return Ingest({TOPIC: SystemRoute(system)}, change_encoder(defaultdict(int)))
+    return Ingest({TOPIC: SystemRoute(system)}, change_writer(defaultdict(int)))
 
 
 MENDED = {
