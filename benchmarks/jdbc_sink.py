@@ -21,14 +21,15 @@ from typing import Any
 import msgspec
 import psutil
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from psycopg import sql
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from benchmarks.peers.result import note
 from benchmarks.run import machine
 from benchmarks.site import Say, Site, site
 from streams.cli.context import load_settings
-from streams.demo.drain import count_partitions, raw_records
+from streams.demo.drain import MARKERS, count_partitions, raw_records
 from streams.demo.watch import figures
 from streams.provision import connectors
 from streams.provision.systems import System
@@ -112,6 +113,7 @@ class Ours:
         self._here = here
         self._partitions = count_partitions(here.settings, here.systems)
         self.connectors = [system.source["name"] for system in here.systems]
+        self.slots = {system.name: system.source["config"]["slot.name"] for system in here.systems}
 
     def raw(self) -> int:
         return raw_records(self._here.settings, self._here.systems)
@@ -133,6 +135,7 @@ class Peer:
     def __init__(self, here: Site) -> None:
         self._here = here
         self.connectors = [f"peer-{system.name}" for system in here.systems]
+        self.slots = {system.name: source_of(system)["slot.name"] for system in here.systems}
         self._consumer = Consumer(
             {"bootstrap.servers": here.settings.kafka, "group.id": f"connect-{SINK}", "log_level": 0}
         )
@@ -140,7 +143,9 @@ class Peer:
     def raw(self) -> int:
         return sum(high for _, high in self._ends())
 
+    @retry(retry=retry_if_exception_type(KafkaException), wait=wait_fixed(0.5), stop=stop_after_delay(60), reraise=True)
     def _ends(self) -> list[tuple[TopicPartition, int]]:
+        """Where each of its topics ends; one that was just made has no leader for a moment."""
         topics = self._consumer.list_topics(timeout=10).topics
         parts = [TopicPartition(t, p) for t in topics if t.startswith("peer.") for p in topics[t].partitions]
         return [(part, self._consumer.get_watermark_offsets(part, timeout=10)[1]) for part in parts]
@@ -162,8 +167,38 @@ class Peer:
         return float(row[0]) if row and row[0] is not None else None
 
 
-def work_off(here: Site, way: Ours | Peer, before: int, rows: int, seconds: float = 300) -> Pass:
-    """Let `way` run until it has brought `rows` more. Raises TimeoutError."""
+Marks = dict[str, str]
+"""System → a place in its WAL that a change follows which is captured."""
+
+
+def mark(here: Site) -> Marks:
+    """Write a change that says nothing new behind all that was committed in each source."""
+    marks = {}
+    for name, (prefix, marker) in MARKERS.items():
+        with psycopg.connect(dsn_of(here.env, prefix, "APP"), autocommit=True) as source:
+            row = source.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+            assert row is not None
+            marks[name] = row[0]
+            source.execute(marker)
+    return marks
+
+
+def captured(here: Site, way: Ours | Peer, marks: Marks) -> bool:
+    """Whether the connectors of `way` have confirmed what was marked. They do so every few seconds; counting records would not tell, since
+    deletes make two."""
+    for name, (prefix, _) in MARKERS.items():
+        with psycopg.connect(dsn_of(here.env, prefix, "APP")) as source:
+            row = source.execute(
+                "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
+                [marks[name], way.slots[name]],
+            ).fetchone()
+        if row is None or not row[0]:
+            return False
+    return True
+
+
+def work_off(here: Site, way: Ours | Peer, before: int, marks: Marks, seconds: float = 300) -> Pass:
+    """Let `way` run until it has brought all that was committed before `marks`. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     for name in way.connectors:
         connectors.resume(here.settings, name)
@@ -177,7 +212,7 @@ def work_off(here: Site, way: Ours | Peer, before: int, rows: int, seconds: floa
         empty, done = way.state()
         if done != last:
             last, changed, quiet_busy = done, time.time(), _busy()
-        if empty and way.raw() >= before + rows and time.time() - changed > 1.5:
+        if empty and time.time() - changed > 1.5 and captured(here, way, marks):
             break
         time.sleep(0.1)
     for name in way.connectors:
@@ -233,7 +268,6 @@ def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
     connectors.put_config(here.settings, SINK, sink_of(here))
     ours, peer = Ours(here), Peer(here)
     passes: list[Pass] = []
-    made = 0
     for number in range(repeats + 1):
         if number == 0:
             _settled(peer)
@@ -241,14 +275,17 @@ def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
             connectors.stop(here.settings, name)
         before = {way.name: way.raw() for way in (ours, peer)}
         with here.company(100 + number, slow_every=None) as company:
-            made = int(company.run(rate=rows / 10, seconds=10)["row_changes"])
+            company.run(rate=rows / 10, seconds=10)
+        marks = mark(here)
         for way in (ours, peer) if number % 2 else (peer, ours):
-            told = work_off(here, way, before[way.name], made)
+            told = work_off(here, way, before[way.name], marks)
             say(
                 f"{'warming up' if not number else number}: {way.name} {told.per_second:,.0f}/s, {told.machine_cpu_us:.0f} us of the machine's CPU a row"
             )
             if number:
                 passes.append(told)
+    # Ours writes back: what it added to the sources after the peer's last pass is copied before both are compared.
+    work_off(here, peer, peer.raw(), mark(here))
     return info | _told(passes) | {"differing": differing(here)}
 
 

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         default=6000, description="silence after which Kafka gives a worker's partitions away"
     )
     cache_entities: int = Field(
-        default=40_000, ge=1, description="entities that a worker keeps in memory, some 3 kB each"
+        default=15_000, ge=1, description="entities that a worker keeps in memory, some 3 kB each"
     )
 
     order_within: float = Field(

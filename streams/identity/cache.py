@@ -30,7 +30,7 @@ class Bounded(dict[str, str]):
 class Homes:
     """entity id → aggregate id, as far as is known here."""
 
-    def __init__(self, size: int = 200_000) -> None:
+    def __init__(self, size: int = 60_000) -> None:
         self.known = Bounded(size)
 
     async def learn(self, strangers: Iterable[str], lookup: Lookup) -> None:
@@ -48,7 +48,7 @@ class Sameness:
     Kept link by link, not as where a chain of them ends: a link in the middle may be taken back.
     """
 
-    def __init__(self, size: int = 200_000) -> None:
+    def __init__(self, size: int = 60_000) -> None:
         self.known = Bounded(size)
         self.generation = 0
         self.hits = 0

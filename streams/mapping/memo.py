@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_KEPT = 8_192
+_KEPT = 4_096
 _LONGEST = 200
 
 

@@ -65,6 +65,10 @@ class AckedLane(Lane):
             await self._call(self._commit_offsets, acked)
             self.consumed.update(acked)
 
+    def lag(self) -> dict[TP, int]:
+        lags = super().lag()
+        return lags | {tp: max(1, lags.get(tp, 0)) for tp in self._acked}
+
     def _unsettled(self) -> bool:
         return bool(self._acked)
 

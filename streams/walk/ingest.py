@@ -134,7 +134,7 @@ class Ingest:
         self._systems = list({id(route): route for route in routes.values()}.values())
         self._write = write
         self.homes = Homes()
-        self._linked = Bounded(200_000)
+        self._linked = Bounded(20_000)
         self.waiting: dict[Key, int] = {}
         """The offset of the first record of each key that others of it wait for."""
         self.upto: dict[tuple[str, int], int] = {}

@@ -99,7 +99,7 @@ def _letters(value: Any) -> str:
 class Matching:
     """Claims with a cache: a record whose keys did not change since it was seen here costs no look-up."""
 
-    def __init__(self, ownership: Ownership, size: int = 200_000) -> None:
+    def __init__(self, ownership: Ownership, size: int = 60_000) -> None:
         self._ownership = ownership
         self._rules = {entity for entity in ENTITIES if ownership.entity(entity).match}
         self._seen = Bounded(size)

@@ -1,0 +1,155 @@
+"""A lane that acknowledges at once and commits offsets later, on a real broker: what comes again, what does not, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from streams.errors import Fenced
+from streams.provision.topics import create_topics
+from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
+from streams.runtime.lane import Batch, Output
+from streams.stack.native import NativeStack
+
+
+class Copier:
+    """Copies one topic to another; `settles` says whether it makes checkpoints when they are due."""
+
+    def __init__(self, stack: NativeStack, topic: str) -> None:
+        self.source, self.target = f"{topic}-in", f"{topic}-out"
+        self.kafka = stack.settings.kafka
+        self.settles = True
+        self.read: list[bytes] = []
+        self.empty = 0
+        self.assignments = 0
+        self.lane = AckedLane("ingest", [self.source], bootstrap=self.kafka, group=topic, client_id=topic)
+
+    async def __aenter__(self) -> Copier:
+        async def deliver(batch: Batch) -> None:
+            if batch.records:
+                await batch.commit([Output(self.target, None, record.value()) for record in batch.records])
+                self.read += [record.value() for record in batch.records]
+            self.empty += not batch.records
+            if self.settles and self.lane.due:
+                await self.lane.checkpoint()
+            batch.finish()
+
+        async def rebalanced(assigned: set[tuple[str, int]]) -> None:
+            self.assignments += bool(assigned)
+
+        self._task = asyncio.ensure_future(self.lane.run(deliver, rebalanced))
+        await self.until(lambda: self.lane.assigned and not self.lane.unreached())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.lane.stop()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, "it did not come"
+            await asyncio.sleep(0.02)
+
+    def say(self, *values: bytes) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka, "log_level": 0})
+        for value in values:
+            producer.produce(self.source, value=value)
+        assert producer.flush(20) == 0
+
+    def committed(self) -> int:
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.lane.group, "log_level": 0})
+        try:
+            return int(consumer.committed([TopicPartition(self.source, 0)], timeout=10)[0].offset)
+        finally:
+            consumer.close()
+
+    def copied(self) -> int:
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "none", "log_level": 0})
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(self.target, 0), timeout=10)[1])
+        finally:
+            consumer.close()
+
+
+def topics(stack: NativeStack) -> str:
+    name = f"acked-{uuid.uuid4().hex[:8]}"
+    settings = stack.settings.model_copy(update={"partitions": 1})
+    create_topics(settings, {f"{name}-in": {}, f"{name}-out": {}})
+    return name
+
+
+async def test_offsets_follow_what_is_acknowledged_also_when_nothing_more_comes(stack: NativeStack) -> None:
+    async with Copier(stack, topics(stack)) as one:
+        one.say(b"a", b"b")
+        await one.until(lambda: len(one.read) == 2)
+        assert one.copied() == 2, "it is acknowledged before the batch is done"
+        await one.until(lambda: one.empty and not sum(one.lane.lag().values()))
+        await one.until(lambda: one.committed() == 2, 5)
+        empty = one.empty
+        await asyncio.sleep(5 * CHECKPOINT_EVERY)
+        assert one.empty == empty, "nothing is due where nothing waits"
+
+
+async def test_what_was_not_settled_comes_again_and_counts_as_lag_until_then(stack: NativeStack) -> None:
+    name = topics(stack)
+    async with Copier(stack, name) as one:
+        one.settles = False
+        one.say(b"a", b"b", b"c")
+        await one.until(lambda: one.empty)
+        assert sum(one.lane.lag().values()) > 0
+    async with Copier(stack, name) as two:
+        await two.until(lambda: len(two.read) == 3)
+        await two.until(lambda: two.committed() == 3, 5)
+    assert two.copied() == 6
+
+
+async def test_a_worker_that_the_group_gave_up_reads_again_from_what_is_committed(stack: NativeStack) -> None:
+    async with Copier(stack, topics(stack)) as one:
+        one.say(b"a")
+        await one.until(lambda: one.committed() == 1, 10)
+        one.settles = False
+        one.say(b"b")
+        await one.until(lambda: len(one.read) == 2)
+        before = one.assignments
+        # As the coordinator answers one that was away for longer than its session.
+        one.lane._committed(KafkaError(KafkaError.ILLEGAL_GENERATION, "gone"), [])
+        await one.until(lambda: one.assignments > before)
+        one.settles = True
+        await one.until(lambda: one.read == [b"a", b"b", b"b"])
+        await one.until(lambda: one.committed() == 2, 10)
+
+
+async def test_a_record_that_kafka_refuses_is_told_and_nothing_of_it_is_settled(stack: NativeStack) -> None:
+    async with Copier(stack, topics(stack)) as one:
+        refused: list[Exception] = []
+
+        async def emit() -> None:
+            try:
+                await one.lane.commit([Output(one.target, None, b"x" * 9_000_000)], {(one.source, 0): 1})
+            except Exception as error:
+                refused.append(error)
+
+        await emit()
+        assert refused and "Kafka refused what ingest emits" in str(refused[0])
+        assert not isinstance(refused[0], Fenced)
+        assert not one.lane.due and one.committed() < 0
+        one.say(b"a")
+        await one.until(lambda: one.committed() == 1, 10)
+
+
+def test_a_lane_that_waits_for_acks_says_so(stack: NativeStack) -> None:
+    lane: Any = AckedLane("ingest", ["t"], bootstrap=stack.settings.kafka, group="g", client_id="x")
+    left = [2, 2, 0]
+    lane._producer = type("P", (), {"flush": lambda self, seconds: left.pop(0)})()
+    told: list[str | None] = []
+    lane._broker_answers = lambda: told.append(lane.waiting)
+    lane._flush()
+    assert told == ["ingest waits: Kafka does not take what it emits (2 records wait)"] * 2
+    assert lane.waiting is None
+    lane._thread.shutdown(wait=False)
