@@ -89,6 +89,8 @@ class CodeTables:
     def _reach(self, deadline: float) -> None:
         """Learn up to where the topics end, as one question to the brokers tells."""
         asked = [TopicPartition(*place, OFFSET_END) for place in self._assigned]
+        if not asked:
+            return
         ends = {(end.topic, end.partition): end.offset for end in self._asking.offsets_for_times(asked, timeout=5.0)}
         while any(self._assigned[place] < end for place, end in ends.items()):
             if time.monotonic() > deadline:

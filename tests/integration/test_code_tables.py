@@ -107,6 +107,7 @@ def test_topics_that_are_not_there_yet_are_empty_until_they_come(stack: NativeSt
     learned: list[bytes | None] = []
     codes = CodeTables(stack.settings.kafka, [topic], lambda _, key, value: learned.append(value))
     codes.catch_up()
+    codes.follow(at_once=True)
     make_topics(stack, [topic])
     produce(stack, topic, (1, b"x"))
     deadline = time.monotonic() + 20
