@@ -22,7 +22,7 @@ from benchmarks.page import bench_page, figure
 from benchmarks.run import machine, run_workload, versions, warm_up
 from benchmarks.site import site
 from benchmarks.targets import targets
-from benchmarks.workload import Phase, Workload
+from benchmarks.workload import Phase, Workload, load_workload
 from streams.app import calm_collector
 from streams.cli.context import load_settings
 from streams.demo.drain import raw_records
@@ -34,6 +34,7 @@ WARM_UP_S = 45.0
 """As `opshub demo --warm-up 45`: what the JVMs compile in their first minute is not what they take later."""
 OTHER_RUNS = ("jdbc-sink", "series")
 """Results that take longer than ten minutes to come by: their figures stand in the table with their dates."""
+JOB_RATES = [8000.0, 12_000.0]
 RATES = [1000.0, 2000.0, 3000.0, 5000.0, 8000.0, 12_000.0]
 
 
@@ -79,6 +80,9 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         for name, rate in (("half_load", max(100.0, best / 2)), ("at_500", 100.0 if quick else 500.0)):
             phases = [Phase(2 if quick else 20, rate, "warm", False), Phase(5 if quick else 25, rate, "steady")]
             figures[name] = {"rate": rate} | msgspec.to_builtins(run_workload(here, Workload(name, phases), say))
+        jobs = load_workload(Path(__file__).with_name("workloads") / "jobs.yaml")
+        best, told = whole.rising(here, [200.0] if quick else JOB_RATES, 5 if quick else 20, say, jobs)
+        figures["jobs"] = {"best": best, "runs": told}
     figures["other_runs"] = {
         name: json.loads(path.read_text(encoding="utf-8"))
         for name in OTHER_RUNS

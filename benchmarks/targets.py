@@ -55,6 +55,12 @@ def targets(figures: dict[str, Any]) -> list[Target]:
         Target("assemble, history and backlog into an empty hub", "changes/s", 25_000, load.get("per_second")),
         Target("assemble, into an empty hub: CPU of a change", "us", 25, load.get("cpu_us"), True),
         Target("end to end, sustained", "row changes/s", 12_000, rising.get("best")),
+        Target(
+            "end to end, jobs (transactions of hundreds of rows)",
+            "row changes/s",
+            12_000,
+            figures.get("jobs", {}).get("best"),
+        ),
         Target("end to end, first goal", "row changes/s", 5_000, rising.get("best")),
         Target(
             "end to end, beside Debezium + JDBC sink", "ratio", 3, beside.get("ratio"), run=_of(beside, "jdbc_sink")

@@ -189,16 +189,19 @@ def median(halves: Sequence[Half]) -> dict[str, float]:
     }
 
 
-def rising(site: Site, rates: list[float], seconds: float, say: Say) -> tuple[float, list[dict[str, Any]]]:
-    """The highest of `rates` at which nothing piled up, and what each gave.
+def rising(
+    site: Site, rates: list[float], seconds: float, say: Say, like: Workload | None = None
+) -> tuple[float, list[dict[str, Any]]]:
+    """The highest of `rates` at which nothing piled up, and what each gave; the work is that of `like`, else the usual.
 
     Holds: the company was on schedule, and at the end less than a second's worth of records was left to read.
     """
     best, told = 0.0, []
     for rate in rates:
-        result = run_workload(
-            site, Workload(f"rate {rate:g}", [Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1), say
+        work = msgspec.structs.replace(
+            like or Workload("rate", []), phases=[Phase(seconds, rate, f"{rate:g}/s")], probe_every=0.1
         )
+        result = run_workload(site, msgspec.structs.replace(work, name=f"{work.name} {rate:g}"), say)
         holds = result.lag_end < rate and result.behind_ms_max < 1000
         told.append({"rate": rate, "rows_per_second": result.rows_per_second, "drain_s": result.drain_s, "lag_end": result.lag_end, "holds": holds,
                      "behind_ms": result.behind_ms_max, "latency_ms": result.latency_ms, "cpu_us_per_row": result.cpu_us_per_row, "memory_mb": result.memory_mb})  # fmt: skip
