@@ -108,7 +108,8 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
     run = [psutil.Process(record.pid) for record in records]
     first = last = begun = started
     cpu0 = cpu1 = 0.0
-    seen = start = quiet = produced = 0
+    seen = done = start = quiet = produced = 0
+    emptied = False
     memory = 0.0
     try:
         while quiet < 12 and time.monotonic() - started < 240:
@@ -120,25 +121,28 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
             if not start and len(lanes) == workers and all(lane["records_in"] for lane in lanes):
                 start, begun, cpu0 = now, time.monotonic(), sum(map(_cpu, run))
             if now > seen:
-                last, quiet = time.monotonic(), 0
-                produced = sum(lane["records_out"] for lane in lanes)
-                cpu1 = sum(map(_cpu, run))
+                quiet = 0
                 memory = max(process.memory_info().rss / 1e6 for process in run)
+                if not emptied:  # what comes later is what was put off, such as sums
+                    last, done = time.monotonic(), now
+                    produced = sum(lane["records_out"] for lane in lanes)
+                    cpu1 = sum(map(_cpu, run))
             elif now and not any(lane["lag"] for lane in lanes):
                 quiet += 1
+            emptied = emptied or (start > 0 and not any(lane["lag"] for lane in lanes))
             seen = now
     finally:
         for record in records:
             processes.stop(record, seconds=20)
-    done = max(1, seen - start) if start else 0
+    counted = max(1, done - start) if start else 0
     return Half(
         role,
-        seen,
-        round(done / max(0.001, last - begun), 1),
-        round((cpu1 - cpu0) / done * 1e6, 1) if done else 0.0,
+        done,
+        round(counted / max(0.001, last - begun), 1),
+        round((cpu1 - cpu0) / counted * 1e6, 1) if counted else 0.0,
         round(memory, 1),
         round(first - started, 2),
-        round(produced / seen, 2) if seen else 0.0,
+        round(produced / done, 2) if done else 0.0,
         workers,
     )
 

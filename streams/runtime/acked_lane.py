@@ -89,8 +89,9 @@ class AckedLane(Lane):
 
     def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
         self._refused = None
+        emitted = list(outputs)
         try:
-            self._produce(self._producer, list(outputs))
+            self._produce(self._producer, emitted)
         except KafkaException as raised:
             self._refused = raised.args[0]
         self._flush()
@@ -103,6 +104,7 @@ class AckedLane(Lane):
                 )
             raise RetryLater(f"Kafka refused what {self.name} emits: {refused.str()}")
         fault_point(self._produced)
+        self.records_out += len(emitted)
         if not self._acked:
             self._due_at = time.monotonic() + CHECKPOINT_EVERY
         self._acked |= consumed

@@ -88,6 +88,7 @@ async def test_offsets_follow_what_is_acknowledged_also_when_nothing_more_comes(
     async with Copier(stack, topics(stack)) as one:
         one.say(b"a", b"b")
         await one.until(lambda: len(one.read) == 2)
+        assert one.lane.records_out == 2
         assert one.copied() == 2, "it is acknowledged before the batch is done"
         await one.until(lambda: one.empty and not sum(one.lane.lag().values()))
         await one.until(lambda: one.committed() == 2, 5)
