@@ -1,8 +1,8 @@
 """`make bench-peers`: every peer and ours on the same records, in turns; medians; whether the output is equal. Writes results/peers.json.
 
 `python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the changes that it produced are,
-as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and commits in transactions; bare does the same
-without a framework. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`). With it, rows of the
+as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and accounts for records; bare does the same
+without a framework. Each pass is a process of its own. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`). With it, rows of the
 result that others measured stay, ours among them.
 """
 
@@ -87,8 +87,8 @@ def passes(way: str, told: dict[str, float], out: str) -> list[tuple[str, dict[s
 def one_pass(way: str, python: Path | None, here: Site, topics: list[str], count: int, out: str) -> dict[str, float]:
     if python is not None:
         return run_peer(way, python, here, topics, count, out)
-    run = lanes.ours if way == "opshub" else lanes.bare
-    return dict(msgspec.to_builtins(run(here.settings, here.systems, topics, count, out)))
+    name = "opshub" if way == "opshub" else "bare"
+    return dict(msgspec.to_builtins(lanes.in_its_own_process(name, here.settings, topics, count, out)))
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -47,6 +48,9 @@ PRODUCER: dict[str, Any] = {
     "log_level": 4,
 }
 """What the producers of every lane have in common."""
+
+
+_error_of = methodcaller("error")
 
 
 def _comes_from(message: Any) -> bool:
@@ -202,9 +206,9 @@ class Lane:
                 "max.poll.interval.ms": max(300_000, session_timeout_ms),
                 "fetch.wait.max.ms": 100,
                 "fetch.queue.backoff.ms": 5,
-                "queued.min.messages": 20_000,
-                "queued.max.messages.kbytes": 8_192,
-                "fetch.max.bytes": 4_000_000,  # compressed: a backlog of 64 partitions would come as 50 MB, and unpacked as far more
+                "queued.min.messages": 10_000,
+                "queued.max.messages.kbytes": 4_096,
+                "fetch.max.bytes": 2_000_000,  # compressed, and eight times as much unpacked
                 "topic.metadata.refresh.interval.ms": 30_000,
                 "log_level": 4,
                 "error_cb": self._broker_error,
@@ -353,7 +357,7 @@ class Lane:
             messages.insert(0, first)  # else its partition went, or comes again from what is committed
         if self.unreached():
             self._reached.update((message.topic(), message.partition()) for message in messages if _comes_from(message))
-        if all(message.error() is None for message in messages):
+        if not any(map(_error_of, messages)):
             return messages
         return [message for message in messages if self._usable(message)]
 

@@ -330,24 +330,28 @@ class Ingest:
             outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), gone))
             self.counts["swept"] += 1
 
-    def _levels(self, rows: list[Row]) -> list[list[tuple[RowChange, Mapped, bytes]]]:
-        """What the rows say, by depth: parents first, in order within a level.
+    def _levels(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows by the depth of what they say, parents first, each with one record; in order within a level.
 
         A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
         would be, and from there back.
         """
-        levels: list[list[tuple[RowChange, Mapped, bytes]]] = [[] for _ in range(_DEEPEST + 1)]
+        levels: list[list[Row]] = [[] for _ in range(_DEEPEST + 1)]
         depth = _DEPTH
-        for row, mapped, encoded in rows:
-            for one, value in zip(mapped, encoded, strict=True):
-                levels[depth[one.entity]].append((row, one, value))
+        for row in rows:
+            mapped = row[1]
+            if len(mapped) == 1:
+                levels[depth[mapped[0].entity]].append(row)
+            else:
+                for one, value in zip(mapped, row[2], strict=True):
+                    levels[depth[one.entity]].append((row[0], [one], [value]))
         return levels
 
-    def _strangers(self, levels: list[list[tuple[RowChange, Mapped, bytes]]]) -> set[str]:
+    def _strangers(self, levels: list[list[Row]]) -> set[str]:
         """Ids of which it must be known where they live, and is not."""
         known, unknown, parents = self.homes.known, set(), set()
         for level in levels:
-            for _, one, _ in level:
+            for _, (one,), _ in level:
                 at = one.same_as
                 if at is None:
                     at = one.parent
@@ -362,30 +366,30 @@ class Ingest:
                     unknown.add(at)
         if parents:
             # Those that this batch brings are placed before their children.
-            unknown |= parents.difference(one.id for level in levels for _, one, _ in level)
+            unknown |= parents.difference(one.id for level in levels for _, (one,), _ in level)
         return unknown
 
-    def _routed(self, levels: list[list[tuple[RowChange, Mapped, bytes]]], linked: dict[str, str]) -> list[Output]:
+    def _routed(self, levels: list[list[Row]], linked: dict[str, str]) -> list[Output]:
         """Each change to where its record lives, and links of what may have children and lives elsewhere."""
         outputs: list[Output] = []
-        homes = self.homes
-        home_of = homes.known.get
+        emit = outputs.append
+        known = self.homes.known
+        home_of = known.get
         for level in levels:
-            for row, one, value in level:
+            for row, (one,), (value,) in level:
                 own, parent, same_as, entity = one.id, one.parent, one.same_as, one.entity
                 at = same_as or parent or own
                 home = home_of(at, at)
-                topic = _AGGREGATE[entity]
-                outputs.append(_new(Output, (topic, home.encode(), value, None)))
+                emit(_new(Output, (_AGGREGATE[entity], home.encode(), value, None)))
                 may_have_children = entity in _PARENTS
                 # Children too: a delete tells its key and not its parent. It goes where its row went.
                 if (may_have_children or parent is not None) and not one.deleted and home_of(own) != home:
-                    homes.known.put(own, home)
+                    known.put(own, home)
                 if home == own or not (same_as is not None or (parent is not None and may_have_children)):
                     continue
                 if linked.get(own, self._linked.get(own)) != home:
                     linked[own] = home
-                    outputs.append(Output(topic, own.encode(), self._link(row, one, home)))
+                    emit(Output(_AGGREGATE[entity], own.encode(), self._link(row, one, home)))
         return outputs
 
     def _link(self, row: RowChange, one: Mapped, home: str) -> bytes:
