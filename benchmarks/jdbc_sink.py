@@ -277,15 +277,14 @@ def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
         with here.company(100 + number, slow_every=None) as company:
             company.run(rate=rows / 10, seconds=10)
         marks = mark(here)
-        for way in (ours, peer) if number % 2 else (peer, ours):
+        # Ours writes back to the sources: the peer's pass is the last of all, so that its copy has what ours added when they are compared.
+        for way in (peer, ours) if (repeats - number) % 2 else (ours, peer):
             told = work_off(here, way, before[way.name], marks)
             say(
                 f"{'warming up' if not number else number}: {way.name} {told.per_second:,.0f}/s, {told.machine_cpu_us:.0f} us of the machine's CPU a row"
             )
             if number:
                 passes.append(told)
-    # Ours writes back: what it added to the sources after the peer's last pass is copied before both are compared.
-    work_off(here, peer, peer.raw(), mark(here))
     return info | _told(passes) | {"differing": differing(here)}
 
 
