@@ -29,7 +29,7 @@ from benchmarks.peers.result import note
 from benchmarks.run import machine
 from benchmarks.site import Say, Site, site
 from streams.cli.context import load_settings
-from streams.demo.drain import MARKERS, count_partitions, raw_records
+from streams.demo.drain import MARKERS, count_partitions, insert_lsn, is_confirmed, raw_records
 from streams.demo.watch import figures
 from streams.provision import connectors
 from streams.provision.systems import System
@@ -175,26 +175,18 @@ def mark(here: Site) -> Marks:
     """Write a change that says nothing new behind all that was committed in each source."""
     marks = {}
     for name, (prefix, marker) in MARKERS.items():
-        with psycopg.connect(dsn_of(here.env, prefix, "APP"), autocommit=True) as source:
-            row = source.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
-            assert row is not None
-            marks[name] = row[0]
+        marks[name] = insert_lsn(dsn_of(here.env, prefix, "APP"))
+        with psycopg.connect(dsn_of(here.env, prefix, "APP")) as source:
             source.execute(marker)
     return marks
 
 
 def captured(here: Site, way: Ours | Peer, marks: Marks) -> bool:
-    """Whether the connectors of `way` have confirmed what was marked. They do so every few seconds; counting records would not tell, since
-    deletes make two."""
-    for name, (prefix, _) in MARKERS.items():
-        with psycopg.connect(dsn_of(here.env, prefix, "APP")) as source:
-            row = source.execute(
-                "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
-                [marks[name], way.slots[name]],
-            ).fetchone()
-        if row is None or not row[0]:
-            return False
-    return True
+    """Whether the connectors of `way` have confirmed what was marked; counting records would not tell, since deletes make two."""
+    return all(
+        is_confirmed(dsn_of(here.env, prefix, "APP"), way.slots[name], marks[name])
+        for name, (prefix, _) in MARKERS.items()
+    )
 
 
 def work_off(here: Site, way: Ours | Peer, before: int, marks: Marks, seconds: float = 300) -> Pass:

@@ -101,3 +101,20 @@ def raw_records(settings: Settings, systems: list[System]) -> int:
     """Records that capture has ever written to the raw topics (which have no transaction markers, so that offsets count them)."""
     topics = [topic for system in systems for topic in system.topics]
     return sum(end for _, end in offsets(settings, topics).values())
+
+
+def insert_lsn(dsn: str) -> str:
+    """Up to where a source's WAL is written."""
+    with psycopg.connect(dsn) as source:
+        row = source.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def is_confirmed(dsn: str, slot: str, lsn: str) -> bool | None:
+    """Whether who reads a slot of this source has confirmed so much, which connectors do every few seconds; None where no such slot is."""
+    with psycopg.connect(dsn) as source:
+        row = source.execute(
+            "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s", [lsn, slot]
+        ).fetchone()
+    return bool(row[0]) if row is not None else None

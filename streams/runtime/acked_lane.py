@@ -28,10 +28,8 @@ CHECKPOINT_EVERY = 0.1
 class AckedLane(Lane):
     """An idempotent producer; `checkpoint` when `due`, or sooner."""
 
-    def __init__(
-        self, name: str, topics: list[str], *, bootstrap: str, group: str, client_id: str, **options: Any
-    ) -> None:
-        super().__init__(name, topics, bootstrap=bootstrap, group=group, client_id=client_id, **options)
+    def __init__(self, name: str, topics: list[str], *, bootstrap: str, client_id: str, **options: Any) -> None:
+        super().__init__(name, topics, bootstrap=bootstrap, client_id=client_id, **options)
         self._acked: dict[TP, int] = {}
         """By partition, up to where all that was read is acknowledged, and not committed."""
         self._due_at = 0.0

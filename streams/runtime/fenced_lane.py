@@ -37,12 +37,11 @@ class FencedLane(Lane):
         topics: list[str],
         *,
         bootstrap: str,
-        group: str,
         client_id: str,
         transaction_timeout_ms: int = 8_000,
         **options: Any,
     ) -> None:
-        super().__init__(name, topics, bootstrap=bootstrap, group=group, client_id=client_id, **options)
+        super().__init__(name, topics, bootstrap=bootstrap, client_id=client_id, **options)
         self._producers = [
             Producer(
                 PRODUCER

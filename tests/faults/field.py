@@ -14,7 +14,7 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.demo.drain import MARKERS, drain, raw_records
+from streams.demo.drain import MARKERS, drain, insert_lsn, is_confirmed, raw_records
 from streams.demo.writeback_check import wait_delivered
 from streams.errors import EnvironmentFault
 from streams.provision.plan import apply
@@ -256,7 +256,10 @@ class Field:
 
     def admin(self, system: str) -> psycopg.Connection[Any]:
         """The database of a system, as its superuser; autocommit."""
-        return psycopg.connect(dsn_of(self.env, MARKERS[system][0], "ADMIN"), autocommit=True)
+        return psycopg.connect(self._dsn(system), autocommit=True)
+
+    def _dsn(self, system: str) -> str:
+        return dsn_of(self.env, MARKERS[system][0], "ADMIN")
 
     def drop_slot(self, system: str) -> None:
         """Nobody may read it any more: Connect is down, or its connector stopped."""
@@ -361,7 +364,7 @@ class Field:
         """As the demo does, until each connector has confirmed what was committed before. The demo counts the raw records of all systems:
         after an outage of Kafka late records of one make up for what has not come of another.
         """
-        marks = {system.name: self._insert_lsn(system.name) for system in self.systems}
+        marks = {system.name: insert_lsn(self._dsn(system.name)) for system in self.systems}
         self._drain(seconds)
         if not self._confirmed(marks):
             assert wait_for(lambda: self._confirmed(marks), seconds, 0.5), "what was committed is not captured"
@@ -371,23 +374,12 @@ class Field:
         # A worker whose producer does not come back from an outage leaves, some 12 s after it, and is started again.
         drain(self.settings, self.systems, self.env, seconds=seconds, tick=lambda _: self.tend())
 
-    def _insert_lsn(self, system: str) -> str:
-        with self.admin(system) as source:
-            row = source.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
-        assert row is not None
-        return str(row[0])
-
     def _confirmed(self, marks: dict[str, str]) -> bool:
-        """Whether the slots that are there have come so far; connectors say so every few seconds."""
-        for system in self.systems:
-            with self.admin(system.name) as source:
-                row = source.execute(
-                    "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
-                    [marks[system.name], system.source["config"]["slot.name"]],
-                ).fetchone()
-            if row is not None and not row[0]:
-                return False
-        return True
+        """Whether the slots that are there have come so far."""
+        return all(
+            is_confirmed(self._dsn(system.name), system.source["config"]["slot.name"], marks[system.name]) is not False
+            for system in self.systems
+        )
 
     def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
