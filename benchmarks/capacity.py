@@ -30,6 +30,8 @@ class Trial(msgspec.Struct):
     behind_ms: float
     memory_mb: dict[str, float] = {}
     """Resident, at the end, by process."""
+    against: list[str] = []
+    """Why it does not hold."""
 
 
 def capacity(
@@ -61,20 +63,22 @@ def capacity(
         )
         result = run_workload(site, wanted, say)
         lags = [(s.at, float(s.lag)) for s in result.samples if s.phase == "steady"]
-        slope = _slope(lags)
-        p99 = result.latency_ms.get("hub", {}).get("p99")
-        good = (
-            slope < rate * min(0.02, 1 / seconds)  # over all of it by less than a second's worth
-            and result.lag_end < rate
-            and p99 is not None
-            and p99 <= p99_ms
-            and result.behind_ms_max < 1000
-        )
+        slope, p99, behind = _slope(lags), result.latency_ms.get("hub", {}).get("p99"), result.behind_ms_max
+        against = []
+        if p99 is None or p99 > p99_ms:
+            against.append(f"p99 is over {p99_ms:g} ms")
+        if slope >= (most := rate * min(0.02, 1 / seconds)):  # over all of it by a second's worth
+            against.append(f"lag may grow by {most:.0f}/s")
+        if result.lag_end >= rate:
+            against.append(f"{result.lag_end:,} records were left at the end")
+        if behind >= 1000:
+            against.append(f"writers were {behind:,.0f} ms behind their schedule, so the sources did not take it")
         trials.append(
-            Trial(rate, seconds, good, p99, result.drain_s, round(slope, 1), result.behind_ms_max, result.memory_mb)
+            Trial(rate, seconds, not against, p99, result.drain_s, round(slope, 1), behind, result.memory_mb, against)
         )
-        say(f"{rate:g}/s {'holds' if good else 'does not hold'}: p99 {p99} ms, lag grows by {slope:.0f}/s")
-        return good
+        outcome = f"does not hold ({'; '.join(against)})" if against else "holds"
+        say(f"{rate:g}/s {outcome}: p99 {p99} ms, lag grows by {slope:.0f}/s")
+        return not against
 
     warm_up(site, msgspec.structs.replace(shape, workers=workers), low, warm_seconds, say)
     best, worst, rate = 0.0, high, low

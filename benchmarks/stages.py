@@ -293,6 +293,7 @@ def main() -> None:
     from pathlib import Path
 
     from benchmarks.recording import load
+    from streams.app import calm_collector
     from streams.paths import connectors_dir
     from streams.provision.systems import load_systems
     from streams.resolve.ownership import load_ownership
@@ -302,6 +303,7 @@ def main() -> None:
     corpus = Corpus(
         load(Path(sys.argv[1])), load_systems(settings), load_ownership(connectors_dir(settings) / "ownership.yaml")
     )
+    calm_collector()
     print(f"{len(corpus.raws)} raw records, {len(corpus.changes)} changes")
     for line in as_json(pure_stages(corpus, int(sys.argv[2]) if len(sys.argv) > 2 else 3)):
         print(json.dumps(line))

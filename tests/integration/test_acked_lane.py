@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -15,9 +13,10 @@ from streams.provision.topics import create_topics
 from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
 from streams.runtime.lane import Batch, Output
 from streams.stack.native import NativeStack
+from tests.integration.lane_driver import LaneDriver
 
 
-class Copier:
+class Copier(LaneDriver):
     """Copies one topic to another; `settles` says whether it makes checkpoints when they are due."""
 
     def __init__(self, stack: NativeStack, topic: str) -> None:
@@ -26,35 +25,16 @@ class Copier:
         self.settles = True
         self.read: list[bytes] = []
         self.empty = 0
-        self.assignments = 0
         self.lane = AckedLane("ingest", [self.source], bootstrap=self.kafka, group=topic, client_id=topic)
 
-    async def __aenter__(self) -> Copier:
-        async def deliver(batch: Batch) -> None:
-            if batch.records:
-                await batch.commit([Output(self.target, None, record.value()) for record in batch.records])
-                self.read += [record.value() for record in batch.records]
-            self.empty += not batch.records
-            if self.settles and self.lane.due:
-                await self.lane.checkpoint()
-            batch.finish()
-
-        async def rebalanced(assigned: set[tuple[str, int]]) -> None:
-            self.assignments += bool(assigned)
-
-        self._task = asyncio.ensure_future(self.lane.run(deliver, rebalanced))
-        await self.until(lambda: self.lane.assigned and not self.lane.unreached())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.lane.stop()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, "it did not come"
-            await asyncio.sleep(0.02)
+    async def deliver(self, batch: Batch) -> None:
+        if batch.records:
+            await batch.commit([Output(self.target, None, record.value()) for record in batch.records])
+            self.read += [record.value() for record in batch.records]
+        self.empty += not batch.records
+        if self.settles and self.lane.due:
+            await self.lane.checkpoint()
+        batch.finish()
 
     def say(self, *values: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.kafka, "log_level": 0})

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +19,7 @@ from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
 from streams.runtime.lane import Batch
 from streams.stack.native import NativeStack
+from tests.integration.lane_driver import LaneDriver
 
 PARTITIONS = 4
 
@@ -31,7 +31,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standstill, "STILL_AFTER", 0.6)
 
 
-class Reader:
+class Reader(LaneDriver):
     """A lane of its own over a topic of its own; it reads until it is stopped."""
 
     def __init__(self, stack: NativeStack) -> None:
@@ -44,28 +44,10 @@ class Reader:
         self.health = Health(app, {}, [], lambda _: (0, ""))
         self.read = 0
 
-    async def __aenter__(self) -> Reader:
-        async def deliver(batch: Batch) -> None:
-            await batch.commit([])
-            self.read += len(batch.records)
-            batch.finish()
-
-        async def rebalanced(_: set[tuple[str, int]]) -> None:
-            return
-
-        self._task = asyncio.ensure_future(self.lane.run(deliver, rebalanced))
-        await self.until(lambda: len(self.lane.assigned) == PARTITIONS and not self.lane.unreached())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.lane.stop()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, "it did not come"
-            await asyncio.sleep(0.02)
+    async def deliver(self, batch: Batch) -> None:
+        await batch.commit([])
+        self.read += len(batch.records)
+        batch.finish()
 
     def say(self, count: int, *, transactional: bool = False, abort: bool = False) -> None:
         options: dict[str, Any] = {"transactional.id": uuid.uuid4().hex} if transactional else {}

@@ -1,0 +1,38 @@
+"""A lane that runs while a test looks on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from streams.runtime.lane import Batch
+
+
+class LaneDriver:
+    """Enter it to have `lane` read, until it is left; what becomes of a batch is the subclass's `deliver`."""
+
+    lane: Any
+    assignments = 0
+
+    async def deliver(self, batch: Batch) -> None:
+        raise NotImplementedError
+
+    async def _rebalanced(self, assigned: set[tuple[str, int]]) -> None:
+        self.assignments += bool(assigned)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.ensure_future(self.lane.run(self.deliver, self._rebalanced))
+        await self.until(lambda: self.lane.assigned and not self.lane.unreached())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.lane.stop()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, "it did not come"
+            await asyncio.sleep(0.02)
