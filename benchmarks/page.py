@@ -1,79 +1,72 @@
-"""One HTML page for a result, with charts as inline SVG: it opens from a file and loads nothing from anywhere."""
+"""One HTML page for a result, with charts as inline SVG (pygal): it opens from a file and loads nothing from anywhere."""
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+from xml.etree import ElementTree
 
+import pygal
 from hdrh.histogram import HdrHistogram
+from pygal.style import Style
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1c2430;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 td,th{padding:.25rem .6rem;border-bottom:1px solid #dde2e8;text-align:right}td:first-child,th:first-child{text-align:left}td{white-space:nowrap}td:first-child{white-space:normal}
-.yes{color:#0a6b3d}.no{color:#a32015}svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#4a5563}
-@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe4ea}td,th{border-color:#2c343d}svg text{fill:#9aa6b2}.yes{color:#4cc38a}.no{color:#f0776c}}
+.yes{color:#0a6b3d}.no{color:#a32015}svg{width:100%;height:auto}
+@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe4ea}td,th{border-color:#2c343d}.yes{color:#4cc38a}.no{color:#f0776c}}
 """
-_COLOURS = ("#2f6fde", "#c2571a", "#138a6b", "#8a4bc4", "#b0305c", "#6b7280", "#9a7b0a", "#0f7f96")
-_WIDE, _HIGH, _LEFT, _BOTTOM = 760, 240, 62, 28
+_LOOK: dict[str, Any] = {
+    "width": 760,
+    "style": Style(
+        background="transparent", plot_background="transparent", font_family="system-ui,sans-serif", opacity="1",
+        foreground="#4a5563", foreground_strong="#4a5563", foreground_subtle="#4a5563", guide_stroke_dasharray="1,3", major_guide_stroke_dasharray="1,3",
+        label_font_size=11, major_label_font_size=11, legend_font_size=11,
+        colors=("#2f6fde", "#c2571a", "#138a6b", "#8a4bc4", "#b0305c", "#6b7280", "#9a7b0a", "#0f7f96"),
+    ),
+    "js": [], "margin": 4, "margin_right": 24, "truncate_legend": -1, "truncate_label": -1, "legend_at_bottom": True, "legend_box_size": 8,
+}  # fmt: skip
+"""Of all charts; without `js` nothing is loaded."""
+_ROUND = [figure * 10**power for power in range(-1, 8) for figure in (1, 2, 5)]
 
 Line = tuple[str, Sequence[tuple[float, float]]]
 
 
 def chart(
-    title: str,
-    lines: Sequence[Line],
-    x_unit: str,
-    y_unit: str,
-    *,
-    log_x: bool = False,
-    log_y: bool = False,
-    x_labels: dict[float, str] | None = None,
-) -> str:
-    """A line chart. Points are (x, y) in the units named."""
-    points = [(x, y) for _, line in lines for x, y in line]
-    if not points:
+    title: str, lines: Sequence[Line], x_unit: str, y_unit: str, *, log: bool = False, x_labels: dict[float, str] | None = None
+) -> str:  # fmt: skip
+    """A line chart. Points are (x, y) in the units named; `log`: both axes are logarithmic."""
+    lines = [(name, points) for name, points in lines if points]
+    if not lines:
         return ""
-    sx, sy = (math.log10 if log_x else float), (lambda v: math.log10(max(v, 1e-3))) if log_y else float
-    x0, x1 = min(sx(x) for x, _ in points), max(sx(x) for x, _ in points)
-    y0, y1 = min([sy(y) for _, y in points] + ([] if log_y else [0.0])), max(sy(y) for _, y in points)
-    x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
+    drawn = pygal.XY(
+        **_LOOK, height=290, show_dots=False, stroke_style={"width": 2}, logarithmic=log, legend_at_bottom_columns=len(lines),
+        include_x_axis=not log, value_formatter=figure, x_value_formatter=lambda x: f"{figure(x)} {x_unit}",
+    )  # fmt: skip
+    ys = [y for _, points in lines for _, y in points]
+    if log:
+        low = max((one for one in _ROUND if one <= min(ys)), default=_ROUND[0])
+        high = min((one for one in _ROUND if one >= max(ys)), default=_ROUND[-1])
+        drawn.y_labels = [one for one in _ROUND if low <= one <= high]
+    if x_labels:
+        most = max(x for _, points in lines for x, _ in points)
+        drawn.x_labels = [{"value": x, "label": label} for x, label in x_labels.items() if x <= most]
+    for name, points in lines:
+        drawn.add(name, list(points))
+    return _headed(title, y_unit, drawn)
 
-    def px(x: float) -> float:
-        return _LEFT + (sx(x) - x0) / (x1 - x0) * (_WIDE - _LEFT - 10)
 
-    def py(y: float) -> float:
-        return _HIGH - _BOTTOM - (sy(y) - y0) / (y1 - y0) * (_HIGH - _BOTTOM - 12)
-
-    parts = [
-        f'<h2>{html.escape(title)}, {html.escape(y_unit)}</h2><svg viewBox="0 0 {_WIDE} {_HIGH + 6}" role="img" aria-label="{html.escape(title)}">'
-    ]
-    for step in range(5):
-        value = y0 + (y1 - y0) * step / 4
-        shown = 10**value if log_y else value
-        y = _HIGH - _BOTTOM - (_HIGH - _BOTTOM - 12) * step / 4
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884" /><text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{figure(shown)}</text>'
-        )
-    labels = x_labels or {(10 ** (x0 + (x1 - x0) * n / 4) if log_x else x0 + (x1 - x0) * n / 4): "" for n in range(5)}
-    for x, label in labels.items():
-        if x0 - 1e-9 <= sx(x) <= x1 + 1e-9:
-            anchor = "middle" if px(x) < _WIDE - 30 else "end"
-            parts.append(f'<text x="{px(x):.1f}" y="{_HIGH - 10}" text-anchor="{anchor}">{label or figure(x)}</text>')
-    parts.append(f'<text x="{_WIDE - 10}" y="{_HIGH + 3}" text-anchor="end">{html.escape(x_unit)}</text>')
-    for number, (_, line) in enumerate(lines):
-        path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in line)
-        parts.append(
-            f'<polyline fill="none" stroke="{_COLOURS[number % len(_COLOURS)]}" stroke-width="1.8" points="{path}" />'
-        )
-    keys = " ".join(
-        f'<span style="color:{_COLOURS[n % len(_COLOURS)]}">■</span> {html.escape(name)} '
-        for n, (name, _) in enumerate(lines)
-    )
-    return "".join(parts) + f"</svg><div>{keys}</div>"
+def _headed(title: str, unit: str, drawn: Any) -> str:
+    """With neither scripts nor comments, which would name other places."""
+    svg = drawn.render_tree()
+    for parent in list(svg.iter()):
+        for child in list(parent):
+            if child.tag in (ElementTree.Comment, "script"):
+                parent.remove(child)
+    return f"<h2>{html.escape(title)}, {html.escape(unit)}</h2>{ElementTree.tostring(svg, encoding='unicode')}"
 
 
 def figure(value: float) -> str:
@@ -87,15 +80,18 @@ def _told(facts: dict[str, Any]) -> str:
 
 def bars(title: str, values: dict[str, float], unit: str) -> str:
     """Horizontal bars, greatest first."""
-    most = max(values.values(), default=0.0) or 1.0
-    rows = "".join(
-        f'<text x="246" y="{22 * n + 16}" text-anchor="end">{html.escape(name)}</text><rect x="254" y="{22 * n + 4}" height="15" width="{value / most * 424:.1f}" fill="{_COLOURS[0]}" />'
-        f'<text x="{260 + value / most * 424:.1f}" y="{22 * n + 16}">{figure(value)}</text>'
-        for n, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1]))
+    upwards = sorted(values.items(), key=lambda item: item[1])
+    drawn = pygal.HorizontalBar(
+        **_LOOK,
+        height=24 * len(values) + 12,
+        show_legend=False,
+        show_x_labels=False,
+        show_x_guides=False,
+        show_y_guides=False,
     )
-    return (
-        f'<h2>{html.escape(title)}, {html.escape(unit)}</h2><svg viewBox="0 0 760 {22 * len(values) + 6}">{rows}</svg>'
-    )
+    drawn.x_labels = [f"{name}  {figure(value)}" for name, value in upwards]
+    drawn.add(unit, [value for _, value in upwards])
+    return _headed(title, unit, drawn)
 
 
 def percentile_line(hdr: str) -> list[tuple[float, float]]:
@@ -128,8 +124,7 @@ def run_charts(result: dict[str, Any]) -> str:
                 [(place, percentile_line(hdr)) for place, hdr in result["hdr"].items()],
                 "percentile",
                 "ms",
-                log_x=True,
-                log_y=True,
+                log=True,
                 x_labels=_MARKS,
             ),
             chart(

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 from hdrh.histogram import HdrHistogram
+
+T = TypeVar("T")
 
 _PROBE = re.compile(rb"probe:(\d{16})", re.IGNORECASE)
 HIGHEST_US = 3_600_000_000
@@ -81,28 +84,33 @@ class Usage:
         self._before = self.cpu()
 
     def cpu(self) -> dict[str, float]:
-        return {name: _family(process, _seconds) for name, process in self._processes.items()}
+        return {name: sum(_family(process, _seconds)) for name, process in self._processes.items()}
 
     def since(self) -> dict[str, float]:
         """CPU seconds since this was made, by process."""
         return {name: round(now - self._before.get(name, 0.0), 3) for name, now in self.cpu().items()}
 
     def memory(self) -> dict[str, float]:
-        """Resident megabytes."""
-        return {name: round(_family(process, _resident), 1) for name, process in self._processes.items()}
+        """Resident megabytes; pages that a family shares, such as Postgres' buffers, count once."""
+        return {
+            name: round((sum(own for own, _ in used) + max((shared for _, shared in used), default=0)) / 1e6, 1)
+            for name, process in self._processes.items()
+            for used in [_family(process, _resident)]
+        }
 
 
-def _family(process: psutil.Process, figure: Any) -> float:
-    total = 0.0
+def _family(process: psutil.Process, figure: Callable[[psutil.Process], T]) -> list[T]:
+    """The figure of a process and of each that came of it and is still there."""
+    found = []
     try:
         for one in [process, *process.children(recursive=True)]:
             try:
-                total += figure(one)
+                found.append(figure(one))
             except psutil.Error:
                 continue
     except psutil.Error:
-        return total
-    return total
+        return found
+    return found
 
 
 def _seconds(process: psutil.Process) -> float:
@@ -113,8 +121,11 @@ def _seconds(process: psutil.Process) -> float:
     )
 
 
-def _resident(process: psutil.Process) -> float:
-    return float(process.memory_info().rss) / 1e6
+def _resident(process: psutil.Process) -> tuple[int, int]:
+    """Bytes: (its own, shared with others; 0 where the system does not tell)."""
+    memory = process.memory_info()
+    shared = getattr(memory, "shared", 0)
+    return memory.rss - shared, shared
 
 
 def percentiles(h: HdrHistogram) -> dict[str, float]:
