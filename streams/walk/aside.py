@@ -1,6 +1,6 @@
 """What ingest puts aside, in order: dead letters, the records of a key that wait behind one, and how every record counts.
 
-In: what became of each record of a batch by itself (`Read`). Out: a `Taken`: rows that flow on, letters to store, letters that were tried
+In: what became of each record of a batch by itself (`Read`). Out: a `Taken`: what flows on, letters to store, letters that were tried
 again, keys that wait or no longer wait. Pure but for the look-ups that only a batch with trouble in it needs.
 
 Promises. A record that fails stops its own key only. A record of a key that waits is never mapped before those in front
@@ -18,15 +18,13 @@ import msgspec
 from streams.errors import BadRecord, OpshubError
 from streams.hub.letters import Account, Failed, Letter, Noted
 from streams.identity.cache import Lookup
-from streams.model.change import Mapped, Position, RowChange
+from streams.model.change import Position
 
 CONTROL = "opshub.control"
 """Header of a record that opshub wrote to a raw topic for its own workers; its value is null, so that others see a tombstone."""
 
 MAX_REASON = 2000
 
-Row = tuple[RowChange, list[Mapped], list[bytes]]
-"""(change, what the dictionary made of it, each of that as a message to assemble)."""
 Key = tuple[str, bytes]
 
 
@@ -43,14 +41,20 @@ class Control(msgspec.Struct, frozen=True):
     position: tuple[int, int, int] = (0, 0, 0)
 
 
-class Read(NamedTuple):
-    """What became of one record by itself. kind: passed, filtered, tombstones, dead, parked or control."""
+class Told(NamedTuple):
+    """One record that a row tells, with what is to be known to send it on. The row is not kept: a batch of rows takes many times that."""
 
-    kind: str
-    row: Row | None = None
-    error: Exception | None = None
-    control: Control | None = None
-    notes: Sequence[Noted] = ()
+    entity: str
+    id: str
+    parent: str | None
+    same_as: str | None
+    deleted: bool
+    value: bytes
+    """The change, as a message to assemble."""
+    key: str
+    system: str
+    position: Position
+    source_us: int
 
 
 class Sweep(NamedTuple):
@@ -63,10 +67,22 @@ class Sweep(NamedTuple):
     """Whether it is to be done again later, for what was still under way."""
 
 
+class Read(NamedTuple):
+    """What became of one record by itself. kind: passed, filtered, tombstones, dead, parked or control."""
+
+    kind: str
+    told: Sequence[Told] = ()
+    error: Exception | None = None
+    control: Control | None = None
+    notes: Sequence[Noted] = ()
+    sweep: Sweep | None = None
+    """What a table that was emptied asks for."""
+
+
 class Taken(msgspec.Struct):
     """What a batch comes to."""
 
-    rows: list[Row] = []
+    told: list[Told] = []
     letters: list[Letter] = []
     failed: list[Failed] = []
     done: list[tuple[str, int, int]] = []
@@ -149,11 +165,10 @@ async def in_order(
             taken.letters.append((topic, partition, offset, raw, record.value(), *explained(one.error), "dead"))
             if key is not None:
                 now[key] = offset
-        elif one.row is not None:
-            if one.row[0].op == "t":
-                taken.sweeps.append(Sweep(topic, one.row[0].position, one.row[0].source_us, True))
-            else:
-                taken.rows.append(one.row)
+        elif one.sweep is not None:
+            taken.sweeps.append(one.sweep)
+        else:
+            taken.told += one.told
     for key in now.keys() | waiting.keys():
         if now.get(key) != waiting.get(key):
             taken.waiting[key] = now.get(key)
@@ -183,9 +198,8 @@ async def _again(
                 continue
             blocked = offset
             break
-        if one.row is not None:
-            taken.rows.append(one.row)
-            taken.notes += one.notes
+        taken.told += one.told
+        taken.notes += one.notes
         taken.done.append((topic, partition, offset))
     if raw is not None:
         if blocked is None:

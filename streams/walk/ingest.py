@@ -29,7 +29,7 @@ from streams.model.change import Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.repair.policy import Policy, rule_for
 from streams.runtime.lane import Output
-from streams.walk.aside import Control, Key, Read, Row, Sweep, Taken, accounts, control_of, explained, in_order, noted
+from streams.walk.aside import Control, Key, Read, Sweep, Taken, Told, accounts, control_of, explained, in_order, noted
 
 _TOMBSTONE = Read("tombstones")
 _FILTERED = Read("filtered")
@@ -173,7 +173,7 @@ class Ingest:
         for route in self._systems:
             route.begin()
         reads: list[Read] = []
-        rows: list[Row] = []
+        told: list[Told] = []
         trouble = bool(self.waiting)
         for record in records:
             topic, value = record.topic(), record.value()
@@ -181,11 +181,10 @@ class Ingest:
                 self._set_epoch(topic, record.partition(), record.offset())
             one = self._read(topic, record.key(), value, record if value is None else None)
             reads.append(one)
-            row = one.row
-            if row is not None:
-                rows.append(row)
-                trouble = trouble or row[0].op == "t"
-            elif one.kind in ("dead", "control"):
+            said = one.told
+            if said:
+                told.append(said[0]) if len(said) == 1 else told.extend(said)
+            elif one.sweep is not None or one.kind in ("dead", "control"):
                 trouble = True
                 if one.control is not None and self._is_new_epoch(one.control, topic, record.partition()):
                     # What comes behind it in this batch has to be read as of the new epoch.
@@ -193,14 +192,14 @@ class Ingest:
                     return await self.step(records, lookup)
         if trouble:
             taken = await in_order(records, reads, self.waiting, self._read_letter, lookup)
-            rows = taken.rows
+            told = taken.told
         else:
-            taken = Taken(rows=rows)
+            taken = Taken(told=told)
         if self._noted:
             taken.notes = noted(records, reads, self.upto, taken.notes)
             self._noted = False
         taken.accounts = accounts(records, reads, self.upto)
-        levels = self._levels(rows)
+        levels = self._levels(told)
         await self.homes.learn(self._strangers(levels), lookup)
         outputs = self._routed(levels, taken.linked)
         for sweep in taken.sweeps:
@@ -213,8 +212,8 @@ class Ingest:
         for account in taken.accounts:
             self.counts["filtered"] += account.filtered
             self.counts["tombstones"] += account.tombstones
-        if rows:
-            self.newest_source_us = max(self.newest_source_us, rows[-1][0].source_us)
+        if told:
+            self.newest_source_us = max(self.newest_source_us, told[-1].source_us)
         return outputs, taken
 
     def committed(self, taken: Taken) -> None:
@@ -261,20 +260,16 @@ class Ingest:
                 return _TOMBSTONE
             if change.op == "t":
                 self._truncated(topic)
-                return Read("passed", (change, [], []))
+                return Read("passed", sweep=Sweep(topic, change.position, change.source_us, True))
             mapped = route.map(change)
             if not mapped:
                 return _FILTERED
-            encoded = self._encoded
-            row = (
-                change,
-                mapped,
-                [encoded(change, mapped[0])] if len(mapped) == 1 else [encoded(change, one) for one in mapped],
-            )
+            tell = self._tell
+            told = (tell(change, mapped[0]),) if len(mapped) == 1 else tuple([tell(change, one) for one in mapped])
             if route.notes:
                 self._noted = True
-                return Read("passed", row, notes=route.noted(change))
-            return _new(Read, ("passed", row, None, None, ()))
+                return Read("passed", told, notes=route.noted(change))
+            return _new(Read, ("passed", told, None, None, (), None))
         except Exception as error:
             if route is not None:
                 route.notes.clear()
@@ -290,18 +285,20 @@ class Ingest:
             self._set_epoch(topic, partition, offset)
         return self._read(topic, key, value)
 
-    def _encoded(self, row: RowChange, one: Mapped) -> bytes:
-        epoch, major, minor = row.position
-        value: bytes = self._write(
-            "change", one.entity, one.id, row.system, one.key, row.op if not one.part else "part_read" if row.op == "r" else "part",
-            epoch, major, minor, row.source_us, row.tx, row.origin, one.parent, one.same_as, None, one.deleted, 0, one.fields,
+    def _tell(self, row: RowChange, one: Mapped) -> Told:
+        entity, source, key, position = one.entity, one.id, one.key, row.position
+        epoch, major, minor = position
+        system, source_us, parent, same_as, deleted = row.system, row.source_us, one.parent, one.same_as, one.deleted
+        value = self._write(
+            "change", entity, source, system, key, row.op if not one.part else "part_read" if row.op == "r" else "part",
+            epoch, major, minor, source_us, row.tx, row.origin, parent, same_as, None, deleted, 0, one.fields,
         )  # fmt: skip
         if len(value) > limits.RECORD:
             raise EncodeError(
-                f"{one.entity} {one.key} of {row.system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
+                f"{entity} {key} of {system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
                 remedy="map fewer or shorter columns of it; nothing is cut",
             )
-        return value
+        return _new(Told, (entity, source, parent, same_as, deleted, value, key, system, position, source_us))
 
     def _truncated(self, topic: str) -> None:
         """BadRecord where other tables make what the table of a topic gives: its rows are not told from theirs."""
@@ -330,73 +327,68 @@ class Ingest:
             outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), gone))
             self.counts["swept"] += 1
 
-    def _levels(self, rows: list[Row]) -> list[list[Row]]:
-        """The rows by the depth of what they say, parents first, each with one record; in order within a level.
+    def _levels(self, told: list[Told]) -> list[list[Told]]:
+        """What is told by depth, parents first; in order within a level.
 
         A topic of lines may have been read before that of their documents. A line whose document has not come is sent on to where that
         would be, and from there back.
         """
-        levels: list[list[Row]] = [[] for _ in range(_DEEPEST + 1)]
+        levels: list[list[Told]] = [[] for _ in range(_DEEPEST + 1)]
         depth = _DEPTH
-        for row in rows:
-            mapped = row[1]
-            if len(mapped) == 1:
-                levels[depth[mapped[0].entity]].append(row)
-            else:
-                for one, value in zip(mapped, row[2], strict=True):
-                    levels[depth[one.entity]].append((row[0], [one], [value]))
+        for one in told:
+            levels[depth[one[0]]].append(one)
         return levels
 
-    def _strangers(self, levels: list[list[Row]]) -> set[str]:
+    def _strangers(self, levels: list[list[Told]]) -> set[str]:
         """Ids of which it must be known where they live, and is not."""
         known, unknown, parents = self.homes.known, set(), set()
         for level in levels:
-            for _, (one,), _ in level:
-                at = one.same_as
+            for one in level:
+                entity, own, parent, same_as, deleted = one[:5]
+                at = same_as
                 if at is None:
-                    at = one.parent
-                    if at is not None:
-                        if at not in known:
-                            parents.add(at)
+                    if parent is not None:
+                        if parent not in known:
+                            parents.add(parent)
                         continue
-                    if not (one.deleted or one.entity in _LINKED):
+                    if not (deleted or entity in _LINKED):
                         continue
-                    at = one.id
+                    at = own
                 if at not in known:
                     unknown.add(at)
         if parents:
             # Those that this batch brings are placed before their children.
-            unknown |= parents.difference(one.id for level in levels for _, (one,), _ in level)
+            unknown |= parents.difference(one.id for level in levels for one in level)
         return unknown
 
-    def _routed(self, levels: list[list[Row]], linked: dict[str, str]) -> list[Output]:
+    def _routed(self, levels: list[list[Told]], linked: dict[str, str]) -> list[Output]:
         """Each change to where its record lives, and links of what may have children and lives elsewhere."""
         outputs: list[Output] = []
         emit = outputs.append
         known = self.homes.known
         home_of = known.get
         for level in levels:
-            for row, (one,), (value,) in level:
-                own, parent, same_as, entity = one.id, one.parent, one.same_as, one.entity
+            for one in level:
+                entity, own, parent, same_as, deleted, value = one[:6]
                 at = same_as or parent or own
                 home = home_of(at, at)
                 emit(_new(Output, (_AGGREGATE[entity], home.encode(), value, None)))
                 may_have_children = entity in _PARENTS
                 # Children too: a delete tells its key and not its parent. It goes where its row went.
-                if (may_have_children or parent is not None) and not one.deleted and home_of(own) != home:
+                if (may_have_children or parent is not None) and not deleted and home_of(own) != home:
                     known.put(own, home)
                 if home == own or not (same_as is not None or (parent is not None and may_have_children)):
                     continue
                 if linked.get(own, self._linked.get(own)) != home:
                     linked[own] = home
-                    emit(Output(_AGGREGATE[entity], own.encode(), self._link(row, one, home)))
+                    emit(Output(_AGGREGATE[entity], own.encode(), self._link(one, home)))
         return outputs
 
-    def _link(self, row: RowChange, one: Mapped, home: str) -> bytes:
-        epoch, major, minor = row.position
+    def _link(self, one: Told, home: str) -> bytes:
+        epoch, major, minor = one.position
         return self._write(
-            "link", one.entity, one.id, row.system, one.key, "u",
-            epoch, major, minor, row.source_us, None, None, None, one.same_as, home, False, 0, {},
+            "link", one.entity, one.id, one.system, one.key, "u",
+            epoch, major, minor, one.source_us, None, None, None, one.same_as, home, False, 0, {},
         )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from streams.errors import MappingError
-from streams.model.change import Position, RowChange
-from streams.walk.aside import CONTROL, Read, accounts, control_of, in_order
+from streams.model.change import Position
+from streams.walk.aside import CONTROL, Read, Told, accounts, control_of, in_order
 
 TOPIC = "raw.crm.public.account"
 
@@ -34,12 +34,12 @@ class Record:
         return self._headers
 
 
-def row(offset: int) -> Any:
-    return (RowChange("crm", "public.account", "u", None, None, None, Position(0, 1, offset), 0, None, None), [], [])
+def told(offset: int) -> Told:
+    return Told("customer", "id", None, None, False, b"", "a", "crm", Position(0, 1, offset), 0)
 
 
 def read(topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> Read:
-    return Read("dead", error=MappingError("bad")) if value == b"bad" else Read("passed", row(offset))
+    return Read("dead", error=MappingError("bad")) if value == b"bad" else Read("passed", (told(offset),))
 
 
 def reads_of(records: list[Record]) -> list[Read]:
@@ -81,7 +81,7 @@ async def test_a_bad_record_stops_its_own_key_and_nothing_else() -> None:
     ]
     reads = reads_of(records)
     taken = await in_order(records, reads, {}, read, Hub())
-    assert [change.position.minor for change, _, _ in taken.rows] == [1, 3, 6]
+    assert [one.position.minor for one in taken.told] == [1, 3, 6]
     assert [(letter[2], letter[8]) for letter in taken.letters] == [(2, "dead"), (4, "parked"), (5, "dead")]
     assert taken.waiting == {(TOPIC, b"b"): 2}
     (account,) = accounts(records, reads, {})
@@ -91,7 +91,7 @@ async def test_a_bad_record_stops_its_own_key_and_nothing_else() -> None:
 async def test_records_in_front_of_the_dead_one_flow_when_they_are_delivered_again() -> None:
     records = [Record(1, "b"), Record(2, "b", "bad"), Record(3, "b")]
     taken = await in_order(records, reads_of(records), {(TOPIC, b"b"): 2}, read, Hub({2: "dead"}))
-    assert [change.position.minor for change, _, _ in taken.rows] == [1]
+    assert [one.position.minor for one in taken.told] == [1]
     assert taken.waiting == {}
 
 
@@ -99,14 +99,14 @@ async def test_what_a_person_dealt_with_does_not_park_its_key_again() -> None:
     records = [Record(2, "b", "bad"), Record(3, "b")]
     taken = await in_order(records, reads_of(records), {}, read, Hub({2: "dropped"}))
     assert taken.letters == []
-    assert [change.position.minor for change, _, _ in taken.rows] == [3]
+    assert [one.position.minor for one in taken.told] == [3]
 
 
 async def test_a_retry_takes_all_that_waits_in_order_and_what_comes_behind_flows() -> None:
     records = [Record(8, "b"), Record(9, "b", None, RETRY), Record(10, "b")]
     hub = Hub(letters=[(2, "retry", b"mended"), (4, "parked", b"x")])
     taken = await in_order(records, reads_of(records), {(TOPIC, b"b"): 2}, read, hub)
-    assert [change.position.minor for change, _, _ in taken.rows] == [2, 4, 10]
+    assert [one.position.minor for one in taken.told] == [2, 4, 10]
     assert [letter[2] for letter in taken.letters] == [8]
     assert taken.done == [(TOPIC, 0, 2), (TOPIC, 0, 4)]
 
@@ -124,7 +124,7 @@ async def test_a_retry_stops_at_what_fails_again() -> None:
 async def test_what_was_not_asked_for_keeps_its_key() -> None:
     records = [Record(9, "b", None, RETRY)]
     taken = await in_order(records, reads_of(records), {(TOPIC, b"b"): 2}, read, Hub(letters=[(2, "dead", b"x")]))
-    assert taken.rows == [] and taken.waiting == {}
+    assert taken.told == [] and taken.waiting == {}
 
 
 def test_what_was_counted_is_not_counted_again() -> None:
