@@ -30,7 +30,7 @@ _LOOK: dict[str, Any] = {
     "js": [], "margin": 4, "margin_right": 24, "truncate_legend": -1, "truncate_label": -1, "legend_at_bottom": True, "legend_box_size": 8,
 }  # fmt: skip
 """Of all charts; without `js` nothing is loaded."""
-_ROUND = [figure * 10**power for power in range(-1, 8) for figure in (1, 2, 5)]
+_ROUND = [digit * 10**power for power in range(-1, 8) for digit in (1, 2, 5)]
 
 Line = tuple[str, Sequence[tuple[float, float]]]
 
@@ -46,8 +46,8 @@ def chart(
         **_LOOK, height=290, show_dots=False, stroke_style={"width": 2}, logarithmic=log, legend_at_bottom_columns=len(lines),
         include_x_axis=not log, value_formatter=figure, x_value_formatter=lambda x: f"{figure(x)} {x_unit}",
     )  # fmt: skip
-    ys = [y for _, points in lines for _, y in points]
     if log:
+        ys = [y for _, points in lines for _, y in points]
         low = max((one for one in _ROUND if one <= min(ys)), default=_ROUND[0])
         high = min((one for one in _ROUND if one >= max(ys)), default=_ROUND[-1])
         drawn.y_labels = [one for one in _ROUND if low <= one <= high]

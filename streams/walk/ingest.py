@@ -183,7 +183,7 @@ class Ingest:
             reads.append(one)
             said = one.told
             if said:
-                told.append(said[0]) if len(said) == 1 else told.extend(said)
+                told += said
             elif one.sweep is not None or one.kind in ("dead", "control"):
                 trouble = True
                 if one.control is not None and self._is_new_epoch(one.control, topic, record.partition()):
