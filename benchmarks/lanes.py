@@ -26,13 +26,13 @@ from benchmarks.recording import Raw
 from benchmarks.stages import nothing, routes_of, schema_ids
 from streams.app import calm_collector
 from streams.emit.change_codec import change_writer
+from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System, load_systems
 from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
 from streams.runtime.faust_app import LaneApp, each_batch
 from streams.runtime.lane import Output
 from streams.settings import Settings
 from streams.stack.workers import worker_environment
-from streams.walk.ingest import Ingest
 
 PARTITIONS = 4
 

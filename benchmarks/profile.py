@@ -54,8 +54,9 @@ import yaml
 from streams.demo.drain import count_partitions, raw_records
 from streams.demo.watch import figures
 from streams.errors import ConfigError, EnvironmentFault
+from streams.kafka.offsets import topic_offsets
 from streams.provision.systems import System, load_systems
-from streams.provision.topics import missing_topics, offsets
+from streams.provision.topics import missing_topics
 from streams.settings import Settings
 from streams.simulator.session import Session, pump
 from streams.stack.environment import load_env
@@ -375,7 +376,7 @@ def own_systems(settings: Settings, path: Path) -> OwnSystems:
             f"Kafka at {settings.kafka} lacks {len(missing)} topics: {min(missing)}, for one",
             remedy="`opshub apply`; if these are not your servers, set OPSHUB_BOOTSTRAP_SERVERS",
         )
-    there = {topic for topic, _ in offsets(settings, list(profile.watch))}
+    there = {topic for topic, _ in topic_offsets(settings.kafka, list(profile.watch))}
     for topic in profile.watch:
         if topic not in there:
             raise ConfigError(

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from streams.demo.drain import drain, raw_records
 from streams.paths import connectors_dir
-from streams.provision.plan import apply
+from streams.provision.differences import apply
 from streams.provision.systems import System, load_systems
 from streams.settings import PORTS, Settings
 from streams.simulator.company import Company

@@ -14,12 +14,12 @@ from streams.hub.store import Claims
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import EntityState
+from streams.pipeline.matching import Claimant, Matching
 from streams.resolve.contribution import merge
 from streams.resolve.golden import golden
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import Ownership
 from streams.settings import Settings
-from streams.walk.matching import Claimant, Matching
 
 
 def customer(number: int, systems: tuple[str, ...]) -> EntityState:

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 
 from streams.decode.envelope import Decoder
-from streams.mapping.compile import compile_dictionary
-from streams.mapping.language import Source, parse_dictionary
-from streams.mapping.lines import loads
+from streams.dictionary.compile import compile_dictionary
+from streams.dictionary.language import Source, parse_dictionary
+from streams.dictionary.lines import loads
 from streams.model.change import Mapped
 from streams.model.ids import ids
 

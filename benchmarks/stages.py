@@ -24,10 +24,10 @@ from streams.emit.wire import output_maker
 from streams.model.change import Change
 from streams.model.entities import ENTITIES, avro_schema
 from streams.model.state import AggregateState
+from streams.pipeline.ingest import Ingest
+from streams.pipeline.settle import Settling
 from streams.provision.systems import System
 from streams.resolve.golden import Ownership
-from streams.walk.ingest import Ingest
-from streams.walk.settle import Settling
 
 T = TypeVar("T")
 

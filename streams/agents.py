@@ -9,14 +9,14 @@ from typing import Any
 from mode.utils.logging import get_logger
 
 from streams.errors import Fenced
-from streams.hub.letters import CountedElsewhere, Unsettled, put_aside
+from streams.hub.ingest_checkpoint import CountedElsewhere, Unsettled, put_aside
 from streams.hub.store import HubStore
+from streams.pipeline.assemble import Assemble
+from streams.pipeline.ingest import Ingest
 from streams.runtime.acked_lane import AckedLane
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp, each_batch
 from streams.runtime.lane import Batch
-from streams.walk.assemble import Assemble
-from streams.walk.ingest import Ingest
 
 logger = get_logger(__name__)
 

@@ -17,43 +17,43 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.agents import add_assemble, add_ingest
 from streams.decode.envelope import Decoder
 from streams.emit.change_codec import change_decoder, change_encoder, change_writer
 from streams.emit.conflict_codec import conflict_maker
-from streams.emit.registry import register_all
+from streams.emit.schema_registry import register_all
 from streams.emit.wire import output_maker
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
 from streams.flow.invariants import Policy
-from streams.hub.letters import Noted
+from streams.hub.ingest_checkpoint import Noted
 from streams.hub.store import HubStore
+from streams.kafka.clients import idempotent_producer
+from streams.maintenance.periodic import tend
 from streams.mapping.problems import LookupMissing
 from streams.model.change import Change, Mapped, Position, RowChange
 from streams.model.state import Conflict
+from streams.monitor.watcher import Watch
 from streams.paths import connectors_dir
+from streams.pipeline.assemble import Assemble
+from streams.pipeline.ingest import Ingest
+from streams.pipeline.invariant_checks import Checking
+from streams.pipeline.refreshes import Refreshing
+from streams.pipeline.sums import Summing
 from streams.provision.systems import System, capture_dsn, load_systems
 from streams.provision.topics import change_topics
-from streams.repair.tend import tend
-from streams.repair.watch import Watch
 from streams.resolve.ownership import load_ownership
-from streams.runtime.apart import run_apart
 from streams.runtime.code_tables import CodeTables
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_app import LaneApp
 from streams.runtime.health import Health, Slowest, serve_waiting
+from streams.runtime.thread_loop import run_apart
 from streams.settings import Settings
 from streams.stack.environment import load_env, resolve_placeholders
-from streams.walk.assemble import Assemble
-from streams.walk.ingest import Ingest
-from streams.walk.invariants import Checking
-from streams.walk.refreshing import Refreshing
-from streams.walk.summing import Summing
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
-from streams.writeback.plan import Planner
+from streams.writeback.planner import Planner
 from streams.writeback.rules import HttpTarget, SqlTarget, load_rules
 from streams.writeback.sql import SqlAdapter
 from streams.writeback.work import Adapter
@@ -202,14 +202,7 @@ def _beside_assemble(
 ) -> list[Any]:
     """What looks at flows that came to rest, what tells aggregates later that something they refer to was linked, and what sums."""
     name = settings.worker_name
-    producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "log_level": 0,
-        }
-    )
+    producer = idempotent_producer(settings.kafka)
     policy = Policy(settings.invoice_policy, int(settings.order_within * 1_000_000), settings.header_charges)
     looking = HubStore(settings.hub, f"opshub-invariants-{name}")
     return [

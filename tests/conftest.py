@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from streams.repair.verify import Verdict
 from streams.settings import PORTS, Settings
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
+from streams.verify.compare import Verdict
 
 METRICS_PORTS = 20
 
@@ -80,7 +80,7 @@ class Pipeline:
 
     def __init__(self, stack: NativeStack, settings: Settings) -> None:
         from streams.paths import connectors_dir
-        from streams.provision.plan import apply
+        from streams.provision.differences import apply
         from streams.provision.systems import load_systems
         from streams.simulator.setup import setup_demo
 
@@ -115,8 +115,8 @@ class Pipeline:
     def verify(self) -> Verdict:
         from streams.paths import connectors_dir
         from streams.provision.systems import capture_dsn
-        from streams.repair.verify import verify
         from streams.resolve.ownership import load_ownership
+        from streams.verify.compare import verify
 
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
         ownership = load_ownership(connectors_dir(self.settings) / "ownership.yaml")

@@ -21,11 +21,11 @@ from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import Conflict
+from streams.pipeline.assemble import Assemble
 from streams.resolve.rules import Ownership
 from streams.runtime.lane import Output
 from streams.stack.native import NativeStack
-from streams.walk.assemble import Assemble
-from streams.writeback.plan import NONE, Planner
+from streams.writeback.planner import NONE, Planner
 
 
 def partition_of(aggregate: str) -> int:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.mapping.canon import EntityType, FieldType, entity_type
+from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type
+from streams.dictionary.language import Dictionary, Reference, Rule, Table
 from streams.mapping.cleanse import amounts, contact, words
 from streams.mapping.cleanse.numbers import unscaled
-from streams.mapping.language import Dictionary, Reference, Rule, Table
 from streams.model.ids import NAMESPACE
 from streams.provision.systems import load_systems
 from streams.settings import Settings

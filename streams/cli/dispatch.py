@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from streams.cli.registry import GROUPS, VERBS, Verb
+from streams.cli.verbs import GROUPS, VERBS, Verb
 from streams.errors import OpshubError
 
 INTERRUPTED = 130

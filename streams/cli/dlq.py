@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.context import load_settings, who
+from streams.dead_letters.store import DeadLetters, Filter, Letter
 from streams.errors import ConfigError
-from streams.repair.dlq import STATES, DeadLetters, Filter, Letter
+from streams.model.dead_letter import STATES
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Topic = Annotated[str | None, typer.Option(help="Topic; * stands for any text.")]
@@ -45,7 +46,7 @@ def show(letter: Annotated[int, typer.Argument(help="Its number.")], as_json: Js
     """Show one letter whole: bytes, edit, reason, what waits behind it, what was done to it."""
     from rich.console import Console
 
-    from streams.repair.policy import TABLE
+    from streams.error_policy import TABLE
 
     told = _letters().show(letter)
     advice = {kind.__name__: rule.advice for kind, rule in TABLE.items()}

@@ -16,8 +16,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     Example: opshub doctor --json
     """
+    from streams.monitor.preflight import examine, exit_code
     from streams.provision.systems import capture_dsn, load_systems
-    from streams.repair.doctor import examine, exit_code
     from streams.stack.environment import load_env
 
     settings = load_settings()
@@ -51,10 +51,10 @@ def resync(
 
     Example: opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
+    from streams.capture.guard import begin_epoch
+    from streams.capture.incremental_snapshot import reread
     from streams.errors import ConfigError
     from streams.provision.systems import capture_dsn, load_systems
-    from streams.repair.capture_guard import begin_epoch
-    from streams.repair.reread import reread
     from streams.stack.environment import load_env
 
     if where is not None and not tables:

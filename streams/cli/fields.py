@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from streams.dictionary.canonical_fields import entity_type
+from streams.dictionary.readable import canonical, readable
+from streams.dictionary.standards import standard_of
 from streams.errors import ConfigError
-from streams.mapping.canon import entity_type
-from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.conversions import make
 from streams.mapping.problems import BadValue
-from streams.mapping.shown import canonical, readable
-from streams.mapping.standards import standard_of
 
 _FORMS = {
     "phone": "as in +49 30 901820",

@@ -50,7 +50,7 @@ def check(
 
     Example: opshub map check demo-erp --live
     """
-    from streams.mapping.faults import look
+    from streams.dictionary.checks import look
     from streams.paths import connectors_dir
     from streams.resolve import ownership
 
@@ -102,10 +102,10 @@ def explain(
 
     Example: opshub map explain customer.tax_id
     """
-    from streams.mapping.canon import entity_type, entity_types
-    from streams.mapping.compile import compile_dictionary
-    from streams.mapping.explain import origins
-    from streams.mapping.language import load_dictionary
+    from streams.dictionary.canonical_fields import entity_type, entity_types
+    from streams.dictionary.compile import compile_dictionary
+    from streams.dictionary.explain import origins
+    from streams.dictionary.language import load_dictionary
 
     entity_name, _, name = field.partition(".")
     entity = entity_type(entity_name)
@@ -167,8 +167,8 @@ def try_rows(
 
     Example: opshub map try demo-erp --table erp.cust
     """
-    from streams.mapping.compile import compile_dictionary
-    from streams.mapping.language import load_dictionary
+    from streams.dictionary.compile import compile_dictionary
+    from streams.dictionary.language import load_dictionary
 
     settings = load_settings(state_dir=state_dir)
     (folder,) = folders_of(settings, [system])
@@ -208,7 +208,7 @@ def draft(
 
     Example: opshub map draft postgresql://me@db:5432/erp --system erp > connectors/erp/dictionary.yaml
     """
-    from streams.mapping.draft import draft_text, propose
+    from streams.dictionary.draft import draft_text, propose
 
     if out is not None and out.exists():
         raise ConfigError(f"{out} exists", remedy="name another file, or move this one away")

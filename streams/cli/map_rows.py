@@ -12,10 +12,10 @@ from streams.errors import ConfigError, EnvironmentFault, MappingError
 if TYPE_CHECKING:
     import psycopg
 
-    from streams.mapping.catalog import LiveTable
-    from streams.mapping.compile import CompiledDictionary
-    from streams.mapping.draft import Samples
-    from streams.mapping.faults import Looked
+    from streams.dictionary.catalog import LiveTable
+    from streams.dictionary.checks import Looked
+    from streams.dictionary.compile import CompiledDictionary
+    from streams.dictionary.draft import Samples
     from streams.settings import Settings
 
 
@@ -78,15 +78,15 @@ def connect_to(dsn: str) -> psycopg.Connection[Any]:
 
 
 def catalog_of(connection: psycopg.Connection[Any]) -> dict[str, LiveTable]:
-    from streams.mapping.catalog import read_catalog
+    from streams.dictionary.catalog import read_catalog
 
     return read_catalog(connection)
 
 
 def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, dsn: str | None) -> list[dict[str, Any]]:
     """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
-    from streams.mapping.examples import check_examples
-    from streams.mapping.live import check_live
+    from streams.dictionary.examples import check_examples
+    from streams.dictionary.live import check_live
     from streams.mapping.problems import DictionaryError
 
     found = [finding_of("error", problem) for problem in looked.problems]
@@ -126,21 +126,21 @@ def finding_of(level: str, problem: Any) -> dict[str, Any]:
 
 
 def live_rows(settings: Settings, folder: Path, compiled: CompiledDictionary, table: str, dsn: str | None) -> Any:
-    from streams.repair.source_rows import source_rows
+    from streams.verify.source_rows import source_rows
 
     return source_rows(dsn_of(settings, folder, compiled, dsn), compiled.tables[table])
 
 
 def learn_codes(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> None:
     """Read the tables that are looked into."""
-    from streams.repair.source_rows import learn_codes as learn
+    from streams.verify.source_rows import learn_codes as learn
 
     if compiled.lookup_tables:
         learn(dsn_of(settings, folder, compiled, dsn), compiled)
 
 
 def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
-    from streams.mapping.examples import row_change
+    from streams.dictionary.examples import row_change
 
     try:
         lines = file.read_text("utf-8").splitlines()
@@ -168,7 +168,7 @@ def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
 def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> dict[str, Any]:
     from msgspec import UNSET
 
-    from streams.mapping.shown import fields_shown
+    from streams.dictionary.readable import fields_shown
 
     table = compiled.tables[name]
     before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
@@ -216,7 +216,7 @@ def notes_of(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def mended(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
     """What workers mended or forgave in a field so far, or why the hub does not tell."""
-    from streams.repair.notes import told
+    from streams.monitor.mapping_notes import told
 
     try:
         return told(settings, field), ""

@@ -14,7 +14,7 @@ from rich.table import Table
 from streams.cli.context import load_settings
 
 if TYPE_CHECKING:
-    from streams.provision.plan import Step
+    from streams.provision.differences import Step
     from streams.provision.systems import System
     from streams.settings import Settings
 
@@ -26,7 +26,7 @@ def plan(as_json: JsonOption = False) -> None:
 
     Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be captured as it is.
     """
-    from streams.provision.plan import plan as make_plan
+    from streams.provision.differences import plan as make_plan
 
     settings = load_settings()
     steps = make_plan(settings, _capturable(settings))
@@ -37,7 +37,7 @@ def plan(as_json: JsonOption = False) -> None:
 
 def apply(as_json: JsonOption = False) -> None:
     """Create what is missing and change what differs; safe to run again. Nothing is done where `plan` finds a fault."""
-    from streams.provision.plan import apply as make_it_so
+    from streams.provision.differences import apply as make_it_so
 
     settings = load_settings()
     systems = _capturable(settings)
@@ -49,9 +49,9 @@ def apply(as_json: JsonOption = False) -> None:
 
 def _capturable(settings: Settings) -> list[System]:
     """The systems, once each database answers, lets itself be captured, and has what its dictionary reads."""
+    from streams.monitor.preflight import exit_code, source
     from streams.paths import connectors_dir
     from streams.provision.systems import capture_dsn, load_systems
-    from streams.repair.doctor import exit_code, source
     from streams.resolve.ownership import load_ownership
     from streams.stack.environment import load_env
 

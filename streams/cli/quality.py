@@ -15,7 +15,7 @@ from streams.cli.identity import hub
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streams.repair.quality import Quality
+    from streams.maintenance.quality import Quality
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
@@ -33,9 +33,9 @@ def quality(
 
     Example: opshub quality --history --entity customer --field email
     """
+    from streams.maintenance.quality import history as measured_before
+    from streams.maintenance.quality import measure
     from streams.model.entities import ENTITIES
-    from streams.repair.quality import history as measured_before
-    from streams.repair.quality import measure
 
     for name in entity or ():
         if name not in ENTITIES:
@@ -107,8 +107,8 @@ def resolve(
     from streams.cli.send import send
     from streams.identity.people import Message
     from streams.paths import connectors_dir
-    from streams.repair.again import differences, refreshes
     from streams.resolve.ownership import load_ownership
+    from streams.verify.reresolve import differences, refreshes
 
     if not again:
         raise ConfigError(

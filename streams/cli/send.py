@@ -12,22 +12,14 @@ from streams.settings import Settings
 
 def send(settings: Settings, messages: list[Message]) -> None:
     """Produce these and wait for every ack. Raises EnvironmentFault when Kafka or the registry does not answer."""
-    from confluent_kafka import Producer
 
     from streams.emit.change_codec import change_encoder
-    from streams.emit.registry import register_all
+    from streams.emit.schema_registry import register_all
+    from streams.kafka.clients import idempotent_producer
 
     encode = change_encoder(register_all(settings.registry))
     failed: list[str] = []
-    # As the workers do: murmur2, so that a key goes to the partition of its aggregate.
-    producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "log_level": 0,
-        }
-    )
+    producer = idempotent_producer(settings.kafka)
     for message in messages:
         producer.produce(
             message.topic,

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SECTIONS: list[tuple[str, str]] = [
-    ("systems", "streams.repair.captured:captured"),
-    ("records", "streams.repair.account:accounting"),
-    ("source_changes", "streams.repair.source_shape:told"),
-    ("notes", "streams.repair.notes:told"),
+    ("systems", "streams.capture.progress:captured"),
+    ("records", "streams.capture.accounting:accounting"),
+    ("source_changes", "streams.capture.schema_drift:told"),
+    ("notes", "streams.monitor.mapping_notes:told"),
 ]
 
 

@@ -20,9 +20,9 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     from streams.paths import connectors_dir
     from streams.provision.systems import capture_dsn, load_systems
-    from streams.repair.verify import verify as compare
     from streams.resolve.ownership import load_ownership
     from streams.stack.environment import load_env
+    from streams.verify.compare import verify as compare
 
     settings = load_settings()
     systems = load_systems(settings)

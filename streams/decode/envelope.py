@@ -29,7 +29,7 @@ _OPS = frozenset("curdt")
 
 
 class TableReader(Protocol):
-    """What the decoder must know of a table; `streams.mapping.compile.CompiledTable` is one."""
+    """What the decoder must know of a table; `streams.dictionary.compile.CompiledTable` is one."""
 
     name: str
     columns: tuple[str, ...]

@@ -10,12 +10,13 @@ from confluent_kafka import Consumer
 
 from streams.demo.watch import Figures, figures, wait_quiet
 from streams.errors import EnvironmentFault
-from streams.hub.queries import queries
+from streams.hub.statements import SQL
+from streams.kafka.offsets import topic_offsets
+from streams.pipeline.due import WITHIN
 from streams.provision.systems import System
-from streams.provision.topics import change_topics, offsets
+from streams.provision.topics import change_topics
 from streams.settings import Settings
 from streams.simulator.setup import dsn_of
-from streams.walk.marks import WITHIN
 
 MARKERS = {
     "demo-crm": (
@@ -74,12 +75,12 @@ def _sum_now(dsn: str, end: float) -> bool:
     any_left = False
     with psycopg.connect(dsn, autocommit=True) as hub:
         while time.monotonic() < end:
-            row = hub.execute(queries()["sums_left"]).fetchone()
+            row = hub.execute(SQL["sums_left"]).fetchone()
             if row is None or not row[0]:
                 return any_left
             any_left = True
             if time.monotonic() > hurried + HURRY_SECONDS:
-                hub.execute(queries()["hurry_sums"], {"within": WITHIN["customer"]})
+                hub.execute(SQL["hurry_sums"], {"within": WITHIN["customer"]})
                 hurried = time.monotonic()
             time.sleep(0.1)
     return any_left
@@ -100,7 +101,7 @@ def count_partitions(settings: Settings, systems: list[System]) -> int:
 def raw_records(settings: Settings, systems: list[System]) -> int:
     """Records that capture has ever written to the raw topics (which have no transaction markers, so that offsets count them)."""
     topics = [topic for system in systems for topic in system.topics]
-    return sum(end for _, end in offsets(settings, topics).values())
+    return sum(end for _, end in topic_offsets(settings.kafka, topics).values())
 
 
 def insert_lsn(dsn: str) -> str:

@@ -16,9 +16,8 @@ from streams.demo.identity_check import check_identity
 from streams.demo.watch import Figures, figures
 from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
-from streams.provision.plan import apply
+from streams.provision.differences import apply
 from streams.provision.systems import capture_dsn, load_systems
-from streams.repair.verify import Verdict, verify
 from streams.resolve.ownership import load_ownership
 from streams.settings import Settings
 from streams.simulator.company import Company
@@ -28,6 +27,7 @@ from streams.stack.launch import Report
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import start_pair, stop_all_workers
+from streams.verify.compare import Verdict, verify
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import fastavro
 import httpx
 import msgspec
 
-from streams.emit.registry import fetch_schema
+from streams.emit.schema_registry import fetch_schema
 from streams.errors import DecodeError
 from streams.model.entities import ENTITIES, avro_schema
 from streams.model.record import Record

@@ -16,8 +16,8 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
-from streams.hub.queries import queries
 from streams.hub.session import LIVELY, MORTAL, is_at_rest
+from streams.hub.statements import SQL
 from streams.model.change import Position
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 
@@ -25,13 +25,12 @@ _contributions = msgspec.json.Decoder(dict[str, Contribution])
 _record = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
 
-SQL = queries()
 
 PART = 500
 """Entities in one statement: the hub works on one part while the next is made."""
 
 REFRESHES_AT_ONCE = 1000
-"""Aggregates that a batch which links records tells by itself to read themselves again; see streams/walk/refreshing.py."""
+"""Aggregates that a batch which links records tells by itself to read themselves again; see streams/pipeline/refreshes.py."""
 
 
 class Stale(OpshubError):

@@ -13,10 +13,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from streams.dictionary.language import Rates
 from streams.mapping.cleanse.numbers import EXACT, decimal_of, exactly
 from streams.mapping.cleanse.text import key_text, text_of
 from streams.mapping.cleanse.times import DAY, FIRST_DAY, LAST_DAY, day
-from streams.mapping.language import Rates
 from streams.mapping.lookups import LookupPending, identity_of
 from streams.mapping.problems import BadValue
 from streams.model.change import UNCHANGED, Position, RowChange

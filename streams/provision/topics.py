@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from streams.errors import EnvironmentFault
+from streams.kafka.clients import admin_client
 from streams.model import limits
 from streams.model.entities import ENTITIES
 from streams.provision.systems import System
@@ -44,7 +44,7 @@ def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
 
 def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[str, str]]:
     """What of `wanted_topics` Kafka does not have. Raises EnvironmentFault when no broker answers."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    admin = admin_client(settings.kafka)
     try:
         there = admin.list_topics(timeout=10).topics
     except KafkaException as error:
@@ -59,7 +59,7 @@ def narrow_topics(settings: Settings, systems: list[System]) -> dict[str, dict[s
     """Those of `wanted_topics` that are there and refuse a record which our workers may produce, so that a lane could not go on; and by
     which settings they would take it.
     """
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    admin = admin_client(settings.kafka)
     wanted = wanted_topics(systems)
     try:
         there = admin.list_topics(timeout=10).topics
@@ -81,7 +81,7 @@ def widen_topics(settings: Settings, topics: dict[str, dict[str, int]]) -> None:
     """Let these topics take what `narrow_topics` says that they refuse."""
     if not topics:
         return
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    admin = admin_client(settings.kafka)
     wider = {
         name: [ConfigEntry(*one, incremental_operation=AlterConfigOpType.SET) for one in _written(lacking)]
         for name, lacking in topics.items()
@@ -102,29 +102,11 @@ def _written(config: dict[str, int]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in config.items()]
 
 
-def offsets(settings: Settings, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
-    """(first, next) offset of each partition of those of `topics` that are there. Raises KafkaException while nobody answers.
-
-    By a consumer that never joins: an AdminClient whose answer does not come in time can take the whole process with it.
-    """
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": "opshub-offsets", "log_level": 0})
-    try:
-        there = consumer.list_topics(timeout=5).topics
-        return {
-            (topic, one): consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)
-            for topic in topics
-            if topic in there
-            for one in there[topic].partitions
-        }
-    finally:
-        consumer.close()
-
-
 def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None:
     """Make these topics, with the partitions and replication of the settings."""
     if not topics:
         return
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    admin = admin_client(settings.kafka)
     made = admin.create_topics(
         [
             NewTopic(topic, settings.partitions, settings.replication_factor, config=config)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from streams.mapping.lines import Lines, Path_, dotted, load
+from streams.dictionary.lines import Lines, Path_, dotted, load
 from streams.mapping.problems import DictionaryError, Problem
 from streams.model.entities import ENTITIES, FieldType
 from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy

@@ -16,8 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
+from streams.model.partition import Partition
 from streams.runtime.fault_points import fault_point
-from streams.runtime.lane import ASKS_FOR, GONE, PRODUCER, TP, Lane, Output
+from streams.runtime.lane import ASKS_FOR, GONE, PRODUCER, Lane, Output
 
 logger = get_logger(__name__)
 
@@ -30,7 +31,7 @@ class AckedLane(Lane):
 
     def __init__(self, name: str, topics: list[str], *, bootstrap: str, client_id: str, **options: Any) -> None:
         super().__init__(name, topics, bootstrap=bootstrap, client_id=client_id, **options)
-        self._acked: dict[TP, int] = {}
+        self._acked: dict[Partition, int] = {}
         """By partition, up to where all that was read is acknowledged, and not committed."""
         self._due_at = 0.0
         self._gone: KafkaError | None = None
@@ -63,14 +64,14 @@ class AckedLane(Lane):
             await self._call(self._commit_offsets, acked)
             self.consumed.update(acked)
 
-    def lag(self) -> dict[TP, int]:
+    def lag(self) -> dict[Partition, int]:
         lags = super().lag()
         return lags | {tp: max(1, lags.get(tp, 0)) for tp in self._acked}
 
     def _unsettled(self) -> bool:
         return bool(self._acked)
 
-    def _worked(self, consumed: dict[TP, int]) -> None:
+    def _worked(self, consumed: dict[Partition, int]) -> None:
         """`checkpoint` tells how far it is."""
 
     # -- the thread's side
@@ -85,7 +86,7 @@ class AckedLane(Lane):
             raise Fenced(gone.str())
         return records
 
-    def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
+    def _commit(self, outputs: Iterable[Output], consumed: dict[Partition, int]) -> None:
         self._refused = None
         emitted = list(outputs)
         try:
@@ -125,7 +126,7 @@ class AckedLane(Lane):
         if error is not None:
             self._refused = error
 
-    def _commit_offsets(self, acked: dict[TP, int]) -> None:
+    def _commit_offsets(self, acked: dict[Partition, int]) -> None:
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in acked.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
@@ -141,6 +142,6 @@ class AckedLane(Lane):
         else:
             logger.warning("%s: offsets are not committed: %s", self.name, error.str())
 
-    def _set_assigned(self, partitions: set[TP]) -> None:
+    def _set_assigned(self, partitions: set[Partition]) -> None:
         self._acked = {}
         super()._set_assigned(partitions)

@@ -15,8 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced, RetryLater
+from streams.model.partition import Partition
 from streams.runtime.fault_points import fault_point
-from streams.runtime.lane import ASKS_FOR, GONE, PRODUCER, TP, Lane, Output
+from streams.runtime.lane import ASKS_FOR, GONE, PRODUCER, Lane, Output
 
 logger = get_logger(__name__)
 
@@ -93,7 +94,7 @@ class FencedLane(Lane):
             logger.warning("%s: what was left open is not ended: %s", self.name, raised.args[0].str())
         self._abort(producer)
 
-    def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
+    def _commit(self, outputs: Iterable[Output], consumed: dict[Partition, int]) -> None:
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in consumed.items()]
         pause = 0.05
         outputs = list(outputs)

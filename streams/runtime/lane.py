@@ -21,11 +21,11 @@ from confluent_kafka.admin import AdminClient
 from mode.utils.logging import get_logger
 
 from streams.errors import EnvironmentFault, Fenced
-from streams.runtime import standstill
+from streams.kafka.clients import PARTITIONER, admin_client
+from streams.model.partition import Partition
+from streams.runtime import stall as standstill
 
 logger = get_logger(__name__)
-
-TP = tuple[str, int]
 
 GONE = {
     KafkaError._FENCED,
@@ -44,7 +44,7 @@ PRODUCER: dict[str, Any] = {
     "batch.num.messages": 10_000,
     "queue.buffering.max.messages": 500_000,
     "message.max.bytes": 8_000_000,
-    "partitioner": "murmur2_random",
+    "partitioner": PARTITIONER,
     "log_level": 4,
 }
 """What the producers of every lane have in common."""
@@ -93,7 +93,9 @@ class Batch:
 
     __slots__ = ("consumed", "done", "emitted", "lane", "records")
 
-    def __init__(self, lane: Lane, records: list[Any], consumed: dict[TP, int], done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, lane: Lane, records: list[Any], consumed: dict[Partition, int], done: asyncio.Future[None]
+    ) -> None:
         self.lane = lane
         self.records = records
         self.consumed = consumed
@@ -120,7 +122,7 @@ class Batch:
 
 
 Deliver = Callable[[Batch], Awaitable[None]]
-Rebalanced = Callable[[set[TP]], Awaitable[None]]
+Rebalanced = Callable[[set[Partition]], Awaitable[None]]
 
 
 class Lane:
@@ -151,7 +153,7 @@ class Lane:
         self._gather = gather
         self._pause = 0.0
         """Seconds that the next poll waits for a fuller batch after its first record."""
-        self.assigned: set[TP] = set()
+        self.assigned: set[Partition] = set()
         self.generation = 0
         """Grows with each assignment: what was cached under an older one may be stale."""
         self.last_progress = time.monotonic()
@@ -162,11 +164,11 @@ class Lane:
         """Seconds that batches were worked on, their commits included."""
         self.commit_s = 0.0
         """Seconds of those that were spent on commits."""
-        self.consumed: dict[TP, int] = {}
+        self.consumed: dict[Partition, int] = {}
         """Next offset to read, by partition, of what is committed."""
-        self.ends: dict[TP, int] = {}
+        self.ends: dict[Partition, int] = {}
         """Where a poll last found a partition's end."""
-        self._reached: set[TP] = set()
+        self._reached: set[Partition] = set()
         """Partitions of which a record, or the end, was seen since they were assigned."""
         self._missed_since: float | None = None
         """Since when nothing comes although there are partitions that were not reached."""
@@ -177,10 +179,10 @@ class Lane:
         self.waiting: str | None = None
         """Why no broker can be read from, while that is so."""
         self._next_probe = 0.0
-        self._watermarks: dict[TP, tuple[int, int]] = {}
+        self._watermarks: dict[Partition, tuple[int, int]] = {}
         self._next_watermarks = 0.0
-        self._still: dict[TP, standstill.Still] = {}
-        self._read_then: dict[TP, int] = {}
+        self._still: dict[Partition, standstill.Still] = {}
+        self._read_then: dict[Partition, int] = {}
         """Up to where each partition was read at the last look."""
         self._next_look = 0.0
         self._ran_dry = False
@@ -244,7 +246,7 @@ class Lane:
                 return
         else:
             self._idle = False
-        consumed: dict[TP, int] = {}
+        consumed: dict[Partition, int] = {}
         for record in records:
             consumed[record.topic(), record.partition()] = record.offset() + 1
         batch = Batch(self, records, consumed, asyncio.get_running_loop().create_future())
@@ -269,11 +271,11 @@ class Lane:
         """Whether offsets of what was worked on wait to be committed."""
         return False
 
-    def _worked(self, consumed: dict[TP, int]) -> None:
+    def _worked(self, consumed: dict[Partition, int]) -> None:
         """A batch is done."""
         self.consumed.update(consumed)
 
-    async def commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
+    async def commit(self, outputs: Iterable[Output], consumed: dict[Partition, int]) -> None:
         """See Batch.commit."""
         self.committing_since = started = time.monotonic()
         try:
@@ -288,9 +290,9 @@ class Lane:
         await self._call(self._close)
         self._thread.shutdown(wait=False)
 
-    def lag(self) -> dict[TP, int]:
+    def lag(self) -> dict[Partition, int]:
         """Records still to read, by partition, as far as the last fetch told."""
-        lags: dict[TP, int] = {}
+        lags: dict[Partition, int] = {}
         if self._stopping:
             return lags
         for tp in self.assigned:
@@ -303,7 +305,7 @@ class Lane:
                 lags[tp] = max(0, high - (max(read, end) if self._idle else read))
         return lags
 
-    def unreached(self) -> set[TP]:
+    def unreached(self) -> set[Partition]:
         """Partitions that are assigned, and of which nothing has come yet, not even that they are empty."""
         return self.assigned - self._reached
 
@@ -311,7 +313,7 @@ class Lane:
         """Seconds since which nothing comes although there are partitions that were not reached: their offsets are not to be had."""
         return 0.0 if self._missed_since is None else time.monotonic() - self._missed_since
 
-    def standing_still(self) -> dict[TP, standstill.Still]:
+    def standing_still(self) -> dict[Partition, standstill.Still]:
         """Partitions that have more to read, and of which nothing has come for too long."""
         return standstill.stuck(self._still, time.monotonic())
 
@@ -323,7 +325,7 @@ class Lane:
     def _open(self) -> None:
         """Get the producers ready."""
 
-    def _commit(self, outputs: Iterable[Output], consumed: dict[TP, int]) -> None:
+    def _commit(self, outputs: Iterable[Output], consumed: dict[Partition, int]) -> None:
         raise NotImplementedError
 
     def _patience(self) -> float:
@@ -404,9 +406,7 @@ class Lane:
 
     def _broker_answers(self) -> bool:
         """Told by this lane's consumer, or by a client that was made for it: one that lived through an outage may hear nothing any more."""
-        return _answers(self._consumer, self.topics[0]) or _answers(
-            AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0}), self.topics[0]
-        )
+        return _answers(self._consumer, self.topics[0]) or _answers(admin_client(self._bootstrap), self.topics[0])
 
     def _committed(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """The coordinator's answer to offsets that were committed without waiting for it."""
@@ -476,7 +476,7 @@ class Lane:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._set_assigned(self.assigned - {(tp.topic, tp.partition) for tp in partitions})
 
-    def _set_assigned(self, partitions: set[TP]) -> None:
+    def _set_assigned(self, partitions: set[Partition]) -> None:
         self.assigned = partitions
         self.generation += 1
         self._next_watermarks = 0.0
@@ -485,7 +485,7 @@ class Lane:
         if self._loop is not None and self._on_rebalance is not None and not self._stopping:
             asyncio.run_coroutine_threadsafe(self._tell(partitions), self._loop).result(30)
 
-    async def _tell(self, partitions: set[TP]) -> None:
+    async def _tell(self, partitions: set[Partition]) -> None:
         if self._on_rebalance is not None:
             await self._on_rebalance(partitions)
 

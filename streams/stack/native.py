@@ -22,13 +22,13 @@ from streams.errors import EnvironmentFault
 from streams.paths import cache_dir
 from streams.settings import Settings
 from streams.stack import processes
+from streams.stack.apicurio import Registry
 from streams.stack.artifacts import ArtifactStore
 from streams.stack.connect import Connect
 from streams.stack.environment import load_env, read_environment, write_environment
 from streams.stack.kafka import Kafka
 from streams.stack.launch import Launcher, Report, silent
 from streams.stack.postgres import Postgres
-from streams.stack.registry import Registry
 from streams.stack.server import Server, port_is_free
 from streams.stack.watchdog import WATCHDOG, start_watchdog
 from streams.stack.workers import stop_all_workers

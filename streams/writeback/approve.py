@@ -6,7 +6,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from streams.writeback.plan import holds
+from streams.writeback.planner import holds
 from streams.writeback.rules import Approval, Rule
 from streams.writeback.values import reach
 from streams.writeback.work import Work

@@ -12,7 +12,7 @@ import msgspec
 
 from streams.model.entities import ENTITIES
 from streams.model.state import EntityState
-from streams.writeback.plan import desired, is_live, said_of
+from streams.writeback.planner import desired, is_live, said_of
 from streams.writeback.rules import Rule
 from streams.writeback.values import value_of
 from streams.writeback.work import Work

@@ -37,7 +37,7 @@ from streams.writeback.context import gather
 from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown, Unasked
 from streams.writeback.lease import Leased, nested
 from streams.writeback.noted import INCOMPLETE, not_done, noted, said_yes, waiting
-from streams.writeback.plan import holds
+from streams.writeback.planner import holds
 from streams.writeback.prepare import check_whole, no_more, prepare
 from streams.writeback.rules import HttpTarget, Rule, Writeback
 from streams.writeback.triage import Documents, Last, decided, found

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row, tuple_row
 
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
-from streams.hub.queries import queries
+from streams.hub.statements import SQL
 from streams.hub.store import entity_of_row
 from streams.model.state import EntityState
 from streams.writeback.compare import Compared, compare
@@ -77,7 +77,7 @@ class Desk:
     def rows(self, name: str, parameters: Any = ()) -> list[dict[str, Any]]:
         """The rows of one named statement, with times as ISO text."""
         try:
-            cursor = self._hub.execute(queries()[name], parameters)
+            cursor = self._hub.execute(SQL[name], parameters)
             found = cursor.fetchall() if cursor.description else []
         except psycopg.errors.UndefinedTable as error:
             raise EnvironmentFault("the hub's tables are not of this version", remedy="run `opshub apply`") from error
@@ -119,7 +119,7 @@ class Desk:
 
     async def _tuples(self, name: str, *parameters: Any) -> list[Any]:
         cursor = self._hub.cursor(row_factory=tuple_row)
-        return cursor.execute(queries()[name], parameters).fetchall()
+        return cursor.execute(SQL[name], parameters).fetchall()
 
     def decide(self, what: str, who: str, verdict: str, why: str, *, account: str | None = None) -> dict[str, Any]:
         """Say `approve` or `reject`; the intent as it is then. `account`: whose account said so, where that is not `who`'s own.

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.model.entities import ENTITIES
 from streams.writeback.failures import NotYet, Refused
-from streams.writeback.plan import desired, holds, said_of
+from streams.writeback.planner import desired, holds, said_of
 from streams.writeback.rules import Rule
 from streams.writeback.values import Value, value_of
 from streams.writeback.work import Job, Work

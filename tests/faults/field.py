@@ -14,14 +14,14 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streams.capture.guard import begin_epoch, restart_failed
 from streams.demo.drain import MARKERS, drain, insert_lsn, is_confirmed, raw_records
 from streams.demo.writeback_check import wait_delivered
 from streams.errors import EnvironmentFault
-from streams.provision.plan import apply
+from streams.kafka.offsets import committed_offsets, topic_offsets
+from streams.provision.differences import apply
 from streams.provision.systems import System, capture_dsn, load_systems
-from streams.provision.topics import change_topics, offsets
-from streams.repair.account import committed
-from streams.repair.capture_guard import begin_epoch, restart_failed
+from streams.provision.topics import change_topics
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack import processes
 from streams.stack.native import NativeStack
@@ -177,8 +177,10 @@ class Field:
         raw = [topic for system in self.systems for topic in system.topics]
         told: dict[str, dict[tuple[str, int], tuple[int, int]]] = {}
         for lane, topics in (("ingest", raw), ("assemble", change_topics())):
-            read = committed(self.settings, f"{self.settings.app_id}-{lane}")
-            told[lane] = {tp: (read.get(tp, 0), end) for tp, (_, end) in offsets(self.settings, topics).items()}
+            read = committed_offsets(self.settings.kafka, f"{self.settings.app_id}-{lane}")
+            told[lane] = {
+                tp: (read.get(tp, 0), end) for tp, (_, end) in topic_offsets(self.settings.kafka, topics).items()
+            }
         return told
 
     def lag(self) -> int:

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-import streams.walk.settle
+import streams.pipeline.settle
 from streams.app import ROLES, run_worker
 from streams.decode.envelope import Decoder
 from streams.model.change import Position, RowChange
+from streams.pipeline.ingest import Ingest
 from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.lane import Batch, Output
 from streams.settings import Settings
-from streams.walk.ingest import Ingest
 
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -112,7 +112,7 @@ def emit_what_is_old() -> None:
 
 def apply_an_echo() -> None:
     """What write-back wrote is taken for what people said."""
-    streams.walk.settle.is_echo = lambda origin: False
+    streams.pipeline.settle.is_echo = lambda origin: False
 
 
 MUTATIONS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {

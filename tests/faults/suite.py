@@ -28,8 +28,8 @@ import psutil
 import psycopg
 from confluent_kafka import Producer
 
+from streams.capture.incremental_snapshot import reread
 from streams.errors import OpshubError
-from streams.repair.reread import reread
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.conftest import stack_settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.repair.dlq import DeadLetters, Filter
+from streams.dead_letters.store import DeadLetters, Filter
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.faults.clerk import wait_for

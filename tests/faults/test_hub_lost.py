@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.repair.hub_guard import hub_is_behind
+from streams.monitor.hub_guard import hub_is_behind
 from streams.stack.native import NativeStack
 from tests.faults.clerk import wait_for
 from tests.faults.field import Field

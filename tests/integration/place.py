@@ -17,15 +17,15 @@ from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState
+from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.environment import resolve_placeholders
 from streams.stack.native import NativeStack
-from streams.walk.settle import Settling
 from streams.writeback.deliver import Deliverer
 from streams.writeback.desk import Desk
 from streams.writeback.http import HttpAdapter
-from streams.writeback.plan import Planner
+from streams.writeback.planner import Planner
 from streams.writeback.rules import SqlTarget, Writeback, load_rules
 from streams.writeback.sql import SqlAdapter
 from streams.writeback.work import Adapter

@@ -17,8 +17,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr, ValidationError
 
-from streams.repair.alerts import Alerts, Problem, email, slack, webhook
-from streams.repair.watch import sinks
+from streams.monitor.alerts import Alerts, Problem, email, slack, webhook
+from streams.monitor.watcher import sinks
 from streams.settings import Settings
 from tests.conftest import free_ports
 

@@ -15,14 +15,14 @@ from streams.cli import conflicts as verbs
 from streams.cli import identity as identity_verbs
 from streams.cli import quality as quality_verb
 from streams.errors import ConfigError
-from streams.hub.store import SQL
+from streams.hub.statements import SQL
 from streams.identity import inbox, people
+from streams.maintenance import quality
 from streams.model.change import Change
 from streams.model.ids import source_id
-from streams.repair import quality
-from streams.repair.again import differences, refreshes
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.stack.native import NativeStack
+from streams.verify.reresolve import differences, refreshes
 from tests.property.test_conflicts_in_batches import planner
 from tests.writers import Writers, customer, hub_of_its_own, live_customers
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from streams.repair.dlq import MOST_TRIES
-from streams.repair.verify import Verdict, _balance
+from streams.dead_letters.store import MOST_TRIES
 from streams.stack.workers import worker_environment
+from streams.verify.compare import Verdict, _balance
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
 

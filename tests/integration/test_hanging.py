@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from streams.maintenance.hanging_transactions import HangingTransactions
 from streams.provision.topics import create_topics
-from streams.repair.hanging import HangingTransactions
 from streams.stack.native import NativeStack
 
 TOPIC = "changes.product"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streams.hub.store import HubStore
-from streams.repair.tend import HubClock
+from streams.maintenance.periodic import HubClock
 from streams.stack.native import NativeStack
 from tests.integration.place import Place
 

@@ -17,8 +17,8 @@ from streams.emit.consume import consume
 from streams.identity import inbox, people
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
-from streams.repair.verify import read_canonical
 from streams.stack.workers import worker_environment
+from streams.verify.compare import read_canonical
 from tests.conftest import Pipeline
 
 pytestmark = pytest.mark.timeout(600)

@@ -17,12 +17,12 @@ from streams.hub.store import HubStore
 from streams.identity import inbox
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.pipeline.assemble import Assemble
+from streams.pipeline.ingest import now_us
+from streams.pipeline.invariant_checks import Checking
+from streams.pipeline.refreshes import refreshes
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
-from streams.walk.assemble import Assemble
-from streams.walk.ingest import now_us
-from streams.walk.invariants import Checking
-from streams.walk.refreshing import refreshes
 from streams.writeback.desk import Desk
 from tests.integration.place import Place
 from tests.writers import Sent

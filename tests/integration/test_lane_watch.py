@@ -14,7 +14,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.errors import EnvironmentFault
 from streams.provision.topics import create_topics
-from streams.runtime import lane, standstill
+from streams.runtime import lane
+from streams.runtime import stall as standstill
 from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
 from streams.runtime.lane import Batch

@@ -17,7 +17,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 
 from streams.model import limits
 from streams.model.ids import source_id
-from streams.provision.plan import Step, apply, plan
+from streams.provision.differences import Step, apply, plan
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for

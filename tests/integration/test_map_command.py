@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from streams.mapping.catalog import LiveTable, read_catalog
-from streams.mapping.compile import compile_dictionary
-from streams.mapping.faults import look
-from streams.mapping.language import load_dictionary
-from streams.mapping.lines import load
-from streams.mapping.live import check_live
+from streams.dictionary.catalog import LiveTable, read_catalog
+from streams.dictionary.checks import look
+from streams.dictionary.compile import compile_dictionary
+from streams.dictionary.language import load_dictionary
+from streams.dictionary.lines import load
+from streams.dictionary.live import check_live
 
 ROOT = Path(__file__).parents[2]
 DOLIBARR = ROOT / "tests/fixtures/connectors/dolibarr"

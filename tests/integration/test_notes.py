@@ -10,12 +10,12 @@ import uuid
 import psycopg
 import pytest
 
-from streams.hub.letters import Account, CountedElsewhere, Noted, Unsettled, put_aside
+from streams.hub.ingest_checkpoint import Account, CountedElsewhere, Noted, Unsettled, put_aside
 from streams.hub.store import HubStore
+from streams.pipeline.parking import Taken
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
-from streams.walk.aside import Taken
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
 from tests.writers import hub_of_its_own

@@ -21,11 +21,11 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.emit import registry
+from streams.emit import schema_registry as registry
 from streams.emit.change_codec import change_encoder
 from streams.emit.consume import Consumed, consume
 from streams.emit.read import TopicReader
-from streams.emit.registry import pending_schemas, register_all, subjects
+from streams.emit.schema_registry import pending_schemas, register_all, subjects
 from streams.emit.wire import output_maker
 from streams.errors import ConfigError, DecodeError, EnvironmentFault
 from streams.model import SalesOrder

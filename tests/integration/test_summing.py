@@ -12,12 +12,12 @@ import pytest
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import HUB, source_id
-from streams.repair.sums import wrong_sums
+from streams.pipeline.assemble import Assemble
+from streams.pipeline.sums import Summing
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
-from streams.walk.assemble import Assemble
-from streams.walk.summing import Summing
-from streams.writeback.plan import Planner
+from streams.verify.sum_check import wrong_sums
+from streams.writeback.planner import Planner
 from tests.integration.place import Place
 from tests.writers import Sent
 

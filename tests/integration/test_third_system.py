@@ -11,16 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from streams.capture.guard import begin_epoch
+from streams.capture.progress import captured
 from streams.model.ids import source_id
 from streams.paths import connectors_dir
-from streams.provision.plan import apply
+from streams.provision.differences import apply
 from streams.provision.systems import capture_dsn, load_systems
-from streams.repair.capture_guard import begin_epoch
-from streams.repair.captured import captured
-from streams.repair.verify import verify
 from streams.resolve.ownership import load_ownership
 from streams.simulator.setup import dsn_of
 from streams.stack.environment import resolve_placeholders
+from streams.verify.compare import verify
 from tests.conftest import Pipeline
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/connectors/suitecrm"

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from streams.capture.guard import guard
+from streams.monitor.alerts import Problem
+from streams.monitor.watcher import Watch
 from streams.provision.systems import capture_dsn
 from streams.provision.topics import create_topics, missing_topics
-from streams.repair.alerts import Problem
-from streams.repair.capture_guard import guard
-from streams.repair.watch import Watch
 from streams.settings import Settings
 from streams.stack.native import NativeStack
 from tests.conftest import Pipeline

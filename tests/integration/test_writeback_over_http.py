@@ -16,11 +16,11 @@ import pytest
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.pipeline.assemble import Assemble
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
-from streams.walk.assemble import Assemble
 from streams.writeback.desk import Desk
-from streams.writeback.plan import Planner
+from streams.writeback.planner import Planner
 from streams.writeback.rules import Writeback
 from tests.integration.place import Place
 from tests.integration.shop import Shop, open_shop

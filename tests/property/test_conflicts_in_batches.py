@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict
+from streams.pipeline.settle import Settling
 from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy
-from streams.walk.settle import Settling
-from streams.writeback.plan import Intent, Planner
+from streams.writeback.planner import Intent, Planner
 from streams.writeback.rules import Rule, Writeback
 
 CRM = source_id("crm", "customer", "1")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from streams.mapping.cleanse.amounts import decimal
 from streams.mapping.cleanse.builtin import BUILTIN
+from streams.mapping.cleanse.conversions import make
 from streams.mapping.cleanse.numbers import truth, unscaled, whole_number
-from streams.mapping.cleanse.registry import make
 from streams.mapping.cleanse.text import key_part, key_text, tags_of, text_of
 from streams.mapping.cleanse.times import EPOCH, day, instant, local_to_utc
 from streams.mapping.problems import BadValue

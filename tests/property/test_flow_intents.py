@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streams.flow.invariants import Broken, Policy, broken
 from streams.model.change import Change
 from streams.model.ids import source_id
-from streams.writeback.plan import Planner, desired, document_of
+from streams.writeback.planner import Planner, desired, document_of
 from streams.writeback.rules import load_rules
 from tests.property.test_settling import UNSHRUNK, World, say
 

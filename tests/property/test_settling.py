@@ -17,10 +17,10 @@ from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState
+from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
 from streams.resolve.rules import PEOPLE
-from streams.walk.settle import Settling
-from streams.writeback.plan import NONE, Intent, Planner
+from streams.writeback.planner import NONE, Intent, Planner
 
 UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
 """Making a failure smaller takes minutes, and the stories are short anyway."""

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.dictionary.expression import RUNTIME
 from streams.mapping.cleanse.builtin import BUILTIN
-from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.conversions import make
 from streams.mapping.cleanse.text import text_of
-from streams.mapping.expression import RUNTIME
 from streams.mapping.problems import BadValue
 from tests.property.test_conversions import ALL, ANYTHING
 

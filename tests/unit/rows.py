@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import UNSET
 
-from streams.mapping.compile import CompiledDictionary, compile_dictionary
-from streams.mapping.language import Source, parse_dictionary
-from streams.mapping.lines import loads
+from streams.dictionary.compile import CompiledDictionary, compile_dictionary
+from streams.dictionary.language import Source, parse_dictionary
+from streams.dictionary.lines import loads
 from streams.mapping.problems import DictionaryError, Problem
 from streams.model.change import Mapped, Op, Position, RowChange
 

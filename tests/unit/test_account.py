@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.repair.account import KINDS, TP, balance
+from streams.capture.accounting import KINDS, balance
+from streams.model.partition import Partition
 
 A, B = ("raw.crm.a", 0), ("raw.crm.b", 0)
 
@@ -30,7 +31,9 @@ def account(since: int, upto: int, **counts: int) -> tuple[int, ...]:
         ({}, {A: 7}, 7, 7),
     ],
 )
-def test_a_gap_is_seen(counted: dict[TP, tuple[int, ...]], read: dict[TP, int], came: int, unaccounted: int) -> None:
+def test_a_gap_is_seen(
+    counted: dict[Partition, tuple[int, ...]], read: dict[Partition, int], came: int, unaccounted: int
+) -> None:
     told = balance(counted, read)
     assert (told["in"], told["unaccounted"]) == (came, unaccounted)
     assert sum(told[kind] for kind in KINDS) == sum(sum(one[2:]) for one in counted.values())

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from prometheus_client import generate_latest
 
-from streams.repair.thresholds import Figures, past
+from streams.monitor.thresholds import Figures, past
 from streams.runtime.health import Health
 from streams.settings import Settings
 
@@ -23,8 +23,8 @@ RULES: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 GUIDE = (ROOT / "docs/guides/operating.md").read_text()
-WATCHED = ("capture_guard", "slot", "disk", "watch")
-"""Modules of streams/repair whose severe findings people are told of."""
+WATCHED = ("capture/guard", "capture/slot", "monitor/disk", "monitor/watcher")
+"""Modules whose severe findings people are told of."""
 
 
 def codes() -> set[str]:
@@ -32,7 +32,7 @@ def codes() -> set[str]:
     found = {one.name for one in past(figures, Settings(_env_file=None))}  # type: ignore[call-arg]
     found |= {"lag", "watch", "hub-went-back"}
     for module in WATCHED:
-        for node in ast.walk(ast.parse((ROOT / f"streams/repair/{module}.py").read_text())):
+        for node in ast.walk(ast.parse((ROOT / f"streams/{module}.py").read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
                 if not any(one.arg == "severe" for one in node.keywords):
                     (code, *_) = node.args

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from streams.runtime.apart import run_apart
+from streams.runtime.thread_loop import run_apart
 
 
 async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:

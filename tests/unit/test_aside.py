@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from streams.errors import MappingError
+from streams.kafka.control import CONTROL_HEADER
 from streams.model.change import Position
-from streams.walk.aside import CONTROL, Read, Told, accounts, control_of, in_order
+from streams.pipeline.parking import Read, Told, accounts, control_of, in_order
 
 TOPIC = "raw.crm.public.account"
 
@@ -67,7 +68,7 @@ class Hub:
         return [(0, offset, state, value, parameters[1]) for offset, state, value in self.letters]
 
 
-RETRY = [(CONTROL, b'{"kind":"retry"}')]
+RETRY = [(CONTROL_HEADER, b'{"kind":"retry"}')]
 
 
 async def test_a_bad_record_stops_its_own_key_and_nothing_else() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streams.repair.capture_guard import Seen, judge, missed
-from streams.repair.disk import disk_left
-from streams.repair.slot import Slot, judge_slot
+from streams.capture.guard import Seen, judge, missed
+from streams.capture.slot import Slot, judge_slot
+from streams.monitor.disk import disk_left
 from streams.settings import Settings
 
 BEFORE = Seen("7", 1, 1000)

@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 from streams.cli import dispatch
-from streams.cli.registry import GROUPS, VERBS, Verb
+from streams.cli.verbs import GROUPS, VERBS, Verb
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
 
 

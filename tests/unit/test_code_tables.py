@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from streams.app import SystemRoute
+from streams.dictionary.compile import CompiledDictionary
+from streams.dictionary.explain import origins
 from streams.errors import MappingError
-from streams.mapping.compile import CompiledDictionary
-from streams.mapping.explain import origins
 from streams.model.ids import source_id
 from tests.unit.rows import change, compiled, mapped, one_table, problems
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streams.mapping.cleanse.registry import conversions, make
+from streams.dictionary.reference import page
+from streams.mapping.cleanse.conversions import conversions, make
 from streams.mapping.problems import BadValue, FieldError
-from streams.mapping.reference import page
 from tests.unit.rows import value
 
 D = Decimal
@@ -147,7 +147,7 @@ def test_notes_are_taken_of_what_is_mended() -> None:
 
 def test_the_page_of_conversions_is_current() -> None:
     file = Path(__file__).parents[2] / "docs/guides/conversions.md"
-    assert file.read_text("utf-8") == page(), "run: python -m streams.mapping.reference docs/guides/conversions.md"
+    assert file.read_text("utf-8") == page(), "run: python -m streams.dictionary.reference docs/guides/conversions.md"
 
 
 SHELVES = """

@@ -11,10 +11,10 @@ from msgspec import UNSET
 
 from streams.decode.envelope import Decoder
 from streams.decode.position import mysql_position, postgres_position
+from streams.dictionary.compile import compile_dictionary
+from streams.dictionary.language import Source, parse_dictionary
+from streams.dictionary.lines import loads
 from streams.errors import DecodeError
-from streams.mapping.compile import compile_dictionary
-from streams.mapping.language import Source, parse_dictionary
-from streams.mapping.lines import loads
 from streams.mapping.problems import ColumnMissing
 from streams.model.change import Position, RowChange
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.mapping.cleanse.amounts import currency_digits
-from streams.mapping.cleanse.registry import make
+from streams.mapping.cleanse.conversions import make
 from streams.mapping.cleanse.times import instant
 from streams.mapping.problems import BadValue, FieldError
 from tests.unit.rows import compiled, field, mapped, one_table, value

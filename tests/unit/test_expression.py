@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.mapping.expression import RUNTIME, ExpressionError, compile_expression
+from streams.dictionary.expression import RUNTIME, ExpressionError, compile_expression
 from streams.mapping.problems import BadValue
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.model.change import Change, Mapped, Position, RowChange
 from streams.model.ids import source_id
-from streams.walk.ingest import Ingest
+from streams.pipeline.ingest import Ingest
 
 TOPIC = "raw.demo-erp.erp.dlv_head"
 ORDER, SHIPMENT = source_id("demo-erp", "sales_order", "1"), source_id("demo-erp", "shipment", "7")

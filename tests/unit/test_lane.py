@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from prometheus_client import generate_latest
 
-from streams.runtime import standstill
+from streams.runtime import stall as standstill
 from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
 from streams.runtime.lane import Lane

@@ -15,11 +15,11 @@ from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue, FieldError
 from streams.model import limits
 from streams.model.change import Mapped, Position, RowChange
+from streams.pipeline.ingest import Ingest
 from streams.provision import topics
 from streams.provision.topics import wanted_topics
 from streams.stack import kafka
 from streams.stack.kafka import MAX_MESSAGE_BYTES
-from streams.walk.ingest import Ingest
 from tests.unit.rows import compiled, field, mapped, value
 
 WRITE = change_writer(defaultdict(int))

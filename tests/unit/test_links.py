@@ -5,8 +5,8 @@ from __future__ import annotations
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState
+from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
-from streams.walk.settle import Settling
 
 ORDER = source_id("demo-erp", "sales_order", "1")
 DEAL = source_id("demo-crm", "opportunity", "1")

@@ -10,9 +10,9 @@ from streams.emit.encode import encoder
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState, Told
+from streams.pipeline.aggregate_cache import Aggregates
+from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
-from streams.walk.aggregates import Aggregates
-from streams.walk.settle import Settling
 
 ORDER = source_id("demo-erp", "sales_order", "S")
 LINES = 10_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.mapping.faults import look
+from streams.dictionary.checks import look
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "connectors/demo-erp"

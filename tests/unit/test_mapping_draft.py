@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from streams.mapping.catalog import ForeignKey, LiveColumn, LiveTable
-from streams.mapping.draft import draft_text, propose
-from streams.mapping.faults import look
-from streams.mapping.lines import load
+from streams.dictionary.catalog import ForeignKey, LiveColumn, LiveTable
+from streams.dictionary.checks import look
+from streams.dictionary.draft import draft_text, propose
+from streams.dictionary.lines import load
 from tests.unit.rows import one_table, problems
 
 INT, TEXT, NUM, AT, DAY, BOOL = (

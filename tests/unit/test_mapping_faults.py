@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.mapping.faults import Looked, look
+from streams.dictionary.checks import Looked, look
 
 SUITECRM = Path(__file__).parents[1] / "fixtures/connectors/suitecrm/dictionary.yaml"
 PLANTED = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.mapping.language import load_dictionary
+from streams.dictionary.language import load_dictionary
 from streams.mapping.problems import DictionaryError
 from tests.unit.rows import FILE, field, one_table, problems
 
@@ -192,7 +192,7 @@ def test_lookups_that_run_in_a_circle_end() -> None:
 
 
 def test_the_demo_dictionaries_are_right() -> None:
-    from streams.mapping.compile import compile_dictionary
+    from streams.dictionary.compile import compile_dictionary
 
     root = Path(__file__).parents[2] / "connectors"
     for system in ("demo-crm", "demo-erp"):

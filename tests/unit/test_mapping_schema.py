@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.mapping.lines import load, loads
-from streams.mapping.schema import dictionary_schema, schema_text
+from streams.dictionary.lines import load, loads
+from streams.dictionary.schema import dictionary_schema, schema_text
 from tests.unit.rows import FILE
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def refused(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> str | N
 def test_the_exported_schema_is_current() -> None:
     file = ROOT / "connectors" / "dictionary.schema.json"
     assert file.read_text("utf-8") == schema_text(), (
-        "run: python -m streams.mapping.schema connectors/dictionary.schema.json"
+        "run: python -m streams.dictionary.schema connectors/dictionary.schema.json"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.walk.marks import MARK_AGAIN, WITHIN, Marked, Marks, due_rows
+from streams.pipeline.due import MARK_AGAIN, WITHIN, Marked, Marks, due_rows
 
 ADA: Marked = ("customer", "ada")
 

@@ -12,12 +12,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from streams.app import SystemRoute, readable
+from streams.dictionary.compile import Notes
 from streams.emit.change_codec import change_writer
-from streams.hub.letters import Noted
-from streams.mapping.compile import Notes
+from streams.hub.ingest_checkpoint import Noted
+from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System
 from streams.runtime.health import Health
-from streams.walk.ingest import Ingest
 from tests.unit.rows import compiled
 
 DICTIONARY = """\

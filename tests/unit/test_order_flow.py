@@ -12,7 +12,7 @@ from streams.model.entities import ENTITIES
 from streams.model.state import Contribution, EntityState
 from streams.settings import Settings, StageDays
 from streams.stack.workers import worker_environment
-from streams.writeback.plan import document_of
+from streams.writeback.planner import document_of
 
 EURO, PIECE, DAY_US = 10_000, 1_000_000, 86_400_000_000
 NOW = 10**15

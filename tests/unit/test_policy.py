@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 import streams
+from streams.error_policy import TABLE, Policy, is_bad_record, rule_for
 from streams.errors import (
     BadRecord,
     ConfigError,
@@ -20,7 +21,6 @@ from streams.errors import (
     SkipRecord,
 )
 from streams.hub.store import translated
-from streams.repair.policy import TABLE, Policy, is_bad_record, rule_for
 from streams.runtime.fault_points import POINTS, armed, fault_point, parse
 
 

@@ -11,7 +11,7 @@ import fastavro
 import pytest
 
 import streams.model
-from streams.emit.registry import subjects
+from streams.emit.schema_registry import subjects
 from streams.model import document, generate
 from streams.model import records as records_module
 from streams.model.change import Change

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from streams.capture.connector_config import source_file
 from streams.errors import ConfigError
 from streams.provision.systems import load_systems
-from streams.repair.source_file import source_file
 from streams.settings import Settings
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"

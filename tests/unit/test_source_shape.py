@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.repair.source_shape import Shape, changes
+from streams.capture.schema_drift import Shape, changes
 from tests.unit.rows import compiled
 
 TABLE = compiled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.runtime.standstill import LEAST_LOOKS, LOOK_EVERY, STILL_AFTER, Still, look, stuck
+from streams.runtime.stall import LEAST_LOOKS, LOOK_EVERY, STILL_AFTER, Still, look, stuck
 
 A, B = ("t", 0), ("t", 1)
 

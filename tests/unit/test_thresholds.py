@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from streams.repair.alerts import Alerts, Notice, Problem
-from streams.repair.finding import Finding
-from streams.repair.hub_guard import waiting
-from streams.repair.thresholds import Figures, behind_since, is_seen, late, past
+from streams.capture.finding import Finding
+from streams.monitor.alerts import Alerts, Notice, Problem
+from streams.monitor.hub_guard import waiting
+from streams.monitor.thresholds import Figures, behind_since, is_seen, late, past
 from streams.settings import Settings
 
 SETTINGS = Settings(

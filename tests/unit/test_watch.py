@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from streams.capture.finding import Finding
 from streams.errors import EnvironmentFault
-from streams.repair import watch
-from streams.repair.alerts import Alerts, Problem
-from streams.repair.finding import Finding
-from streams.repair.watch import Watch
+from streams.monitor import watcher as watch
+from streams.monitor.alerts import Alerts, Problem
+from streams.monitor.watcher import Watch
 from streams.settings import Settings
 
 

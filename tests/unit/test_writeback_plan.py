@@ -16,12 +16,12 @@ from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Contribution, EntityState
+from streams.pipeline.settle import Settling
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
-from streams.walk.settle import Settling
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.failures import NotYet
-from streams.writeback.plan import Intent, Planner
+from streams.writeback.planner import Intent, Planner
 from streams.writeback.prepare import check_whole
 from streams.writeback.rules import Approval, Writeback, duration, load_rules
 from streams.writeback.values import Value, inward, kind_of, outward, plain, value_of

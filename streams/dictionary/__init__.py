@@ -1,0 +1,1 @@
+"""The dictionary language: read, check, compile and draft `dictionary.yaml`."""

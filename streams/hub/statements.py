@@ -1,0 +1,36 @@
+"""The hub's statements, and how they are run: a class for each row that comes back.
+
+`SQL[name]` is a statement of `hub/sql/`. `fetch` and `fetch_async` run it and build one `row` for each row of the
+result, by column name: a column without a field of that name, or a field without a column, is a TypeError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import class_row
+
+from streams.named_sql import load_statements
+
+SQL = load_statements(Path(__file__).with_name("sql"))
+
+Row = TypeVar("Row")
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+def fetch(connection: Connection[Any], row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
+    """All rows of one statement. Raises psycopg.Error as the connection does."""
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(SQL[name], parameters).fetchall()
+
+
+async def fetch_async(
+    connection: AsyncConnection[Any], row: type[Row], name: str, parameters: Parameters = ()
+) -> list[Row]:
+    """As `fetch`, over an asynchronous connection."""
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(SQL[name], parameters)
+        return await cursor.fetchall()

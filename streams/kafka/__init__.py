@@ -1,0 +1,1 @@
+"""Kafka clients, and the control records that opshub sends to its own workers."""

@@ -1,0 +1,1 @@
+"""Periodic upkeep of hub and Kafka: sweeps, hanging transactions, quality figures."""

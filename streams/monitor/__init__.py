@@ -1,0 +1,1 @@
+"""Watching: preflight checks, thresholds, alerts, and where their state is kept."""

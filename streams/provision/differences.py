@@ -1,0 +1,60 @@
+"""`plan`: compare what there is with what there should be. `apply`: bring it about, in the order that data needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from streams.emit.schema_registry import pending_schemas, register_all
+from streams.hub.migrate import migrate, pending
+from streams.provision import connectors, topics
+from streams.provision.systems import System, load_systems
+from streams.settings import Settings
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing that would change: (`hub`, `topic`, `schema` or `connector`), its name, and what is done to it."""
+
+    kind: str
+    name: str
+    action: str
+
+
+def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
+    """What `apply` would do; empty when all is as it should be. Changes nothing."""
+    systems = load_systems(settings) if systems is None else systems
+    steps = [Step("hub", name, "migrate") for name in pending(settings.hub)]
+    steps += [Step("topic", name, "create") for name in topics.missing_topics(settings, systems)]
+    steps += [Step("topic", name, "widen") for name in topics.narrow_topics(settings, systems)]
+    steps += [Step("schema", subject, action) for subject, action in pending_schemas(settings.registry)]
+    for system in systems:
+        action = connectors.differs(settings, system)
+        if action is not None:
+            steps.append(Step("connector", system.source["name"], action))
+    return steps
+
+
+def apply(
+    settings: Settings, systems: list[System] | None = None, *, progress: Callable[[str], None] = lambda _: None
+) -> list[Step]:
+    """Do what `plan` says; what was done. Safe to run again after it failed half way: each part is there or not."""
+    systems = load_systems(settings) if systems is None else systems
+    steps = plan(settings, systems)
+    kinds = {step.kind for step in steps}
+    if "hub" in kinds:
+        progress("hub tables")
+        migrate(settings.hub)
+    if "schema" in kinds:
+        progress("schemas")
+        register_all(settings.registry)
+    if "topic" in kinds:
+        progress("topics")
+        topics.create_topics(settings, topics.missing_topics(settings, systems))
+        topics.widen_topics(settings, topics.narrow_topics(settings, systems))
+    changed = {step.name for step in steps if step.kind == "connector"}
+    for system in systems:
+        if system.source["name"] in changed:
+            progress(f"connector {system.source['name']}")
+            connectors.put(settings, system)
+    return steps

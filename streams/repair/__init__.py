@@ -1,1 +1,0 @@
-"""Dead letters, and the comparison of systems, hub and topics in both directions."""

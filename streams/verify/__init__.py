@@ -1,0 +1,1 @@
+"""Comparison of source tables, hub and topics, and re-resolving with new ownership rules."""

@@ -1,0 +1,74 @@
+"""Read a captured table as it is now, each row in the form in which Debezium would send it.
+
+Source of the forms: Debezium's PostgreSQL connector documentation, "Data type mappings", for
+decimal.handling.mode=string and time.precision.mode=microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from streams.dictionary.compile import CompiledDictionary, CompiledTable
+from streams.errors import EnvironmentFault
+from streams.model.change import Position, RowChange
+
+_FORMS = {
+    "numeric": "{c}::text",
+    "timestamp with time zone": """to_char({c} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "timestamp without time zone": "(extract(epoch FROM {c}) * 1000000)::bigint",
+    "date": "({c} - DATE '1970-01-01')",
+    "json": "{c}::text",
+    "jsonb": "{c}::text",
+    "uuid": "{c}::text",
+}
+
+
+def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
+    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault while the database does not serve."""
+    schema, name = table.name.split(".", 1)
+    decode_row = msgspec.json.Decoder(table.row_type).decode
+    decode_key = msgspec.json.Decoder(table.key_type).decode
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as connection:
+            types: dict[str, str] = dict(
+                connection.execute(
+                    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+                    [schema, name],
+                ).fetchall()
+            )
+            row = _json_object(table.columns, types)
+            key = _json_object(table.key_columns, types)
+            query = sql.SQL("SELECT {}::text, {}::text FROM {}").format(row, key, sql.Identifier(schema, name))
+            with connection.cursor(name="opshub_rows") as cursor:
+                cursor.itersize = 5000
+                for row_text, key_text in cursor.execute(query):
+                    yield decode_row(row_text), decode_key(key_text)
+    except psycopg.Error as error:
+        raise EnvironmentFault(
+            f"{table.name} of {table.system} can not be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
+        ) from error
+
+
+def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
+    """Read the tables that the dictionary looks into, as they are now: without them rows that look something up are rejected."""
+    for name in dictionary.lookup_tables:
+        for row, key in source_rows(dsn, dictionary.tables[name]):
+            dictionary.learn(RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None))
+
+
+def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:
+    parts: list[sql.Composable] = []
+    for column in columns:
+        if column not in types:
+            continue
+        form = _FORMS.get(types[column], "{c}")
+        parts.append(sql.Literal(column) + sql.SQL(", ") + sql.SQL(form).format(c=sql.Identifier(column)))
+    # json_build_object takes at most a hundred arguments.
+    chunks = [sql.SQL(", ").join(parts[i : i + 40]) for i in range(0, len(parts), 40)] or [sql.Composed([])]
+    objects = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
+    return sql.SQL(" || ").join(objects)
