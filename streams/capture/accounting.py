@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import KafkaException
 
-from streams.hub.session import asking
+from streams.hub.session import hub_session
 from streams.kafka.offsets import committed_offsets
 from streams.model.dead_letter import OPEN
 from streams.model.partition import Partition
@@ -53,7 +53,7 @@ def accounting(settings: Settings) -> dict[str, Any]:
         read = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
     except (KafkaException, TimeoutError):
         read = {}
-    with asking(settings.hub) as connection:
+    with hub_session(settings.hub) as connection:
         # One look at both: a letter and its count are written together.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         rows = connection.execute(

@@ -21,7 +21,7 @@ from streams.capture.accounting import start_again
 from streams.capture.finding import Finding
 from streams.capture.slot import look_at_slot
 from streams.errors import EnvironmentFault
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
 from streams.kafka.offsets import committed_offsets
@@ -92,7 +92,7 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
     now: Seen | None = None
     is_silent = False
     try:
-        with psycopg.connect(dsn, autocommit=True, **LIVELY) as connection:
+        with psycopg.connect(dsn, autocommit=True, **KEEPALIVE) as connection:
             now = look(connection, slot)
             found += look_at_slot(settings, system, connection, slot)
             is_silent = _is_silent(connection, slot)
@@ -107,7 +107,7 @@ def guard(settings: Settings, system: System, dsn: str) -> list[Finding]:
         ]
     connector = _connector(settings, system, is_silent=is_silent)
     cause = next((missed(one.what) for one in connector if one.code == "connector-failed"), None)
-    with psycopg.connect(settings.hub, **LIVELY) as hub:
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         row = hub.execute(
             "SELECT system_identifier, timeline, slot_lsn - '0/0'::pg_lsn, alarm FROM source_seen WHERE system = %s FOR UPDATE",
             [system.name],
@@ -208,7 +208,7 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
         )
         ends = _ends(settings, list(system.topics))
         offsets = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
-        with psycopg.connect(settings.hub, **LIVELY) as hub:
+        with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             start_again(hub, offsets, system.topics)
             row = hub.execute(
                 "INSERT INTO source_seen (system, epoch) VALUES (%s, 1) ON CONFLICT (system) DO UPDATE SET epoch = source_seen.epoch + 1, "
@@ -235,7 +235,7 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
                 remedy="start it, then `opshub resync` again",
             )
         connect.delete(f"/connectors/{name}/offsets").raise_for_status()
-        with psycopg.connect(dsn, autocommit=True, **LIVELY) as source:
+        with psycopg.connect(dsn, autocommit=True, **KEEPALIVE) as source:
             source.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
                 [slot],

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from streams.errors import EnvironmentFault
-from streams.hub.session import asking
+from streams.hub.session import hub_session
 from streams.kafka.offsets import topic_offsets
 from streams.provision import connectors
 from streams.provision.systems import System, load_systems
@@ -68,7 +68,7 @@ def _amiss(system: System, state: str, cause: str, taken: int, waits: int, witho
 def _counted(settings: Settings, topics: list[str]) -> dict[str, dict[int, tuple[int, ...]]]:
     """topic → partition → (offset that comes next, counts)."""
     found: dict[str, dict[int, tuple[int, ...]]] = {}
-    with asking(settings.hub) as connection:
+    with hub_session(settings.hub) as connection:
         for topic, partition, *numbers in connection.execute(
             "SELECT topic, partition, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account "
             "WHERE topic = ANY(%s)",

@@ -13,7 +13,7 @@ import psycopg
 
 from streams.dictionary.compile import CompiledTable
 from streams.errors import EnvironmentFault
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -107,7 +107,7 @@ def look(hub: psycopg.Connection[Any], source: psycopg.Connection[Any], system: 
 def told(settings: Settings) -> list[dict[str, Any]]:
     """What became of captured tables in the last thirty days, the newest first: for `opshub status`."""
     try:
-        with psycopg.connect(settings.hub, **LIVELY) as hub:
+        with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             rows = hub.execute(
                 "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), system, tbl, kind, what, effect"
                 " FROM source_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50"

@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from streams.errors import ConfigError, EnvironmentFault
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import send_control
 from streams.model.dead_letter import OPEN
@@ -252,7 +252,7 @@ class DeadLetters:
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(self._settings.hub, **LIVELY)
+            return psycopg.connect(self._settings.hub, **KEEPALIVE)
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
                 f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"

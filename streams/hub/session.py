@@ -1,42 +1,56 @@
-"""How a session with a database is to end when one of its ends has vanished without a word: a host without power, a link that swallows all.
+"""Database sessions that end soon after one of their ends has vanished: a host without power, a link that drops everything.
 
-Without this, a client waits for some fifteen minutes for the answer to what it sent, and a server keeps the locks of a client that is
-gone for two hours: rows that a successor must write, and the right to watch.
+Without these options a client waits for some fifteen minutes for the answer to what it sent (Linux, `tcp_retries2`), and a
+server keeps the locks of a vanished client for two hours (Linux, `tcp_keepalive_time`): rows that a successor must write,
+and the lock that makes a worker the watcher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypedDict
 
 import psycopg
 from psycopg.pq import PipelineStatus, TransactionStatus
 
 from streams.errors import EnvironmentFault
 
-LIVELY: dict[str, Any] = {
+
+class KeepaliveOptions(TypedDict):
+    """Options of libpq, in seconds; `tcp_user_timeout` in milliseconds."""
+
+    connect_timeout: int
+    keepalives_idle: int
+    keepalives_interval: int
+    keepalives_count: int
+    tcp_user_timeout: int
+
+
+KEEPALIVE: KeepaliveOptions = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""What a client asks of its own side of a connection."""
+"""Options for each connection: the client notices a vanished server within about 15 s."""
 
 IDLE_IN_TRANSACTION_MS = 10_000
-"""A worker that stands still in the middle of a transaction holds up its successor no longer than this."""
+"""A worker that stalls in the middle of a transaction blocks its successor no longer than this."""
 
-MORTAL = (
+SERVER_SESSION_LIMITS = (
     f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}; SET tcp_keepalives_idle = 10; "
     "SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000"
 )
-"""What it asks of the server's side, said first in a session that holds locks."""
+"""The first statement of each session that holds locks: the server notices a vanished client within about 25 s."""
 
 
-def is_at_rest(connection: psycopg.AsyncConnection[Any]) -> bool:
-    """Whether a session is open and ready for the next statement. One that broke in the middle of a pipeline can be neither: it is open,
-    and refuses for ever what it is given ("not allowed in pipeline mode").
+def is_usable(connection: psycopg.AsyncConnection[object]) -> bool:
+    """Whether a session is open and ready for the next statement.
+
+    A session that broke in the middle of a pipeline can be open and not usable: it refuses each further statement
+    ("not allowed in pipeline mode").
     """
     return (
         not connection.closed
@@ -46,10 +60,10 @@ def is_at_rest(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 
 @contextmanager
-def asking(dsn: str) -> Iterator[psycopg.Connection[Any]]:
-    """A session in which people's questions are answered. Raises EnvironmentFault while the hub is away, or has no tables yet."""
+def hub_session(dsn: str) -> Iterator[psycopg.Connection]:
+    """A session with the hub for a command. Raises EnvironmentFault while the hub is away, or has no tables yet."""
     try:
-        with psycopg.connect(dsn, **LIVELY) as connection:
+        with psycopg.connect(dsn, **KEEPALIVE) as connection:
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error

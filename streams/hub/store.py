@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
-from streams.hub.session import LIVELY, MORTAL, is_at_rest
+from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS, is_usable
 from streams.hub.statements import SQL
 from streams.model.change import Position
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
@@ -84,9 +84,9 @@ class HubStore:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = await AsyncConnection.connect(
-                    self._dsn, autocommit=True, application_name=self._name, prepare_threshold=1, **LIVELY
+                    self._dsn, autocommit=True, application_name=self._name, prepare_threshold=1, **KEEPALIVE
                 )
-                await self._connection.execute(MORTAL)
+                await self._connection.execute(SERVER_SESSION_LIMITS)
             except psycopg.OperationalError as error:
                 raise RetryLater(f"the hub does not answer: {str(error).strip()}") from error
         return self._connection
@@ -97,7 +97,7 @@ class HubStore:
 
     async def failed(self, error: psycopg.Error) -> OpshubError:
         """The error as `translated` tells it; a session that it left in no state to go on is closed."""
-        if self._connection is not None and not is_at_rest(self._connection):
+        if self._connection is not None and not is_usable(self._connection):
             await self._connection.close()
         return translated(error)
 

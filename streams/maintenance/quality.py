@@ -20,7 +20,7 @@ import psycopg
 from mode.utils.logging import get_logger
 
 from streams.errors import RetryLater
-from streams.hub.session import LIVELY, MORTAL
+from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.statements import SQL
 from streams.hub.store import translated
 from streams.mapping.cleanse.contact import country_code
@@ -172,9 +172,9 @@ def _passes(convert: Any, *value: Any) -> bool:
 def measure_if_due(dsn: str, every_s: float, stop: Stop) -> bool:
     """Measure where the last time is so long ago, and no other worker does; whether it was done. Raises RetryLater without a hub."""
     try:
-        with psycopg.connect(dsn, application_name="opshub-quality", autocommit=True, **LIVELY) as connection:
+        with psycopg.connect(dsn, application_name="opshub-quality", autocommit=True, **KEEPALIVE) as connection:
             stop.connection = connection
-            connection.execute(MORTAL)
+            connection.execute(SERVER_SESSION_LIMITS)
             connection.execute("SET max_parallel_workers_per_gather = 0")
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ONE_AT_A_TIME]).fetchone()
             due = connection.execute(SQL["quality_due"], [every_s]).fetchone()

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 
 from streams.capture.accounting import lacking
 from streams.capture.finding import Finding
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.kafka.clients import admin_client
 from streams.kafka.offsets import committed_offsets, topic_offsets
 from streams.model.partition import Partition
@@ -28,7 +28,7 @@ def hub_is_behind(settings: Settings) -> list[Finding]:
         read = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
     except (KafkaException, TimeoutError):
         return []
-    with psycopg.connect(settings.hub, **LIVELY) as hub:
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         lost = lacking(hub, read)
     if not lost:
         return []

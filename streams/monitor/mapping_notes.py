@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from streams.errors import EnvironmentFault
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.settings import Settings
 
 _NAMES = ("system", "table", "field", "kind", "count", "reason", "example", "since", "last")
@@ -23,7 +23,7 @@ def told(settings: Settings, field: str = "") -> list[dict[str, Any]]:
     Raises EnvironmentFault while the hub does not answer.
     """
     try:
-        with psycopg.connect(settings.hub, **LIVELY) as hub:
+        with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             rows = hub.execute(_TOLD, {"field": field}).fetchall()
     except psycopg.errors.UndefinedTable:
         return []

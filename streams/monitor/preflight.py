@@ -17,7 +17,7 @@ from streams.capture.finding import Finding
 from streams.capture.guard import guard
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.migrate import pending
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.kafka.clients import admin_client
 from streams.monitor.disk import disk_left
 from streams.monitor.hub_guard import hub_is_behind, nobody_works
@@ -101,7 +101,7 @@ def source(system: System, dsn: str) -> list[Finding]:
     if system.dictionary.kind != "postgres":
         return found
     try:
-        with psycopg.connect(dsn, **LIVELY) as connection:
+        with psycopg.connect(dsn, **KEEPALIVE) as connection:
             return found + _postgres(system, connection)
     except psycopg.Error as error:
         return [

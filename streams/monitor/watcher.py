@@ -26,7 +26,7 @@ from streams.capture.accounting import accounting
 from streams.capture.finding import Finding
 from streams.capture.guard import guard, restart_failed
 from streams.errors import EnvironmentFault, OpshubError
-from streams.hub.session import LIVELY, MORTAL
+from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.statements import SQL
 from streams.monitor import alert_state as notices
 from streams.monitor.alerts import Alerts, Notice, Problem, Sink, Told, email, slack, webhook
@@ -218,8 +218,8 @@ class Watch:
             except psycopg.OperationalError:  # the hub was started again; it is asked anew
                 self._lock.close()
         self._lock = None
-        connection = psycopg.connect(self._settings.hub, autocommit=True, **LIVELY)
-        connection.execute(MORTAL.encode())
+        connection = psycopg.connect(self._settings.hub, autocommit=True, **KEEPALIVE)
+        connection.execute(SERVER_SESSION_LIMITS.encode())
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
         self._watching = row is not None and bool(row[0])
         if not self._watching:
@@ -235,10 +235,10 @@ class Watch:
 
     def _look_at_columns(self) -> None:
         """Note what ALTER TABLE did to captured tables; a source that is away is told of by its guard."""
-        with psycopg.connect(self._settings.hub, autocommit=True, **LIVELY) as hub:
+        with psycopg.connect(self._settings.hub, autocommit=True, **KEEPALIVE) as hub:
             for system in self._systems:
                 try:
-                    with psycopg.connect(self._dsns[system.name], autocommit=True, **LIVELY) as source:
+                    with psycopg.connect(self._dsns[system.name], autocommit=True, **KEEPALIVE) as source:
                         notes = source_shape.look(hub, source, system)
                 except psycopg.OperationalError:
                     continue
@@ -246,7 +246,7 @@ class Watch:
                     logger.warning("%s of %s: %s; %s", note.table, system.name, note.what, note.effect)
 
     def _note_stopped(self) -> None:
-        with psycopg.connect(self._settings.hub, **LIVELY) as hub:
+        with psycopg.connect(self._settings.hub, **KEEPALIVE) as hub:
             alarms: dict[str, str] = dict(
                 hub.execute("SELECT system, alarm FROM source_seen WHERE alarm IS NOT NULL").fetchall()
             )

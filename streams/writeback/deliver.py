@@ -29,7 +29,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import OpshubError, RetryLater
-from streams.hub.session import LIVELY
+from streams.hub.session import KEEPALIVE
 from streams.hub.store import HubStore
 from streams.writeback.approve import is_live_for, open_questions, questions
 from streams.writeback.breaker import IN_A_ROW, Breaker
@@ -108,7 +108,7 @@ class Deliverer:
         while True:
             try:
                 async with await AsyncConnection.connect(
-                    self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen", **LIVELY
+                    self._dsn, autocommit=True, application_name=f"opshub-deliver-{self._name}-listen", **KEEPALIVE
                 ) as hub:
                     await hub.execute("LISTEN opshub_intent")
                     async for told in hub.notifies():

@@ -18,7 +18,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from streams.hub.session import is_at_rest
+from streams.hub.session import is_usable
 from streams.writeback.failures import Refused, TargetBusy, TargetDown
 from streams.writeback.rules import ReadBack, SqlTarget, Update
 from streams.writeback.values import inward, kind_of, outward, plain
@@ -57,7 +57,7 @@ class SqlAdapter:
         self._used = 0.0
 
     async def open(self) -> bool:
-        if self._connection is not None and is_at_rest(self._connection):
+        if self._connection is not None and is_usable(self._connection):
             if time.monotonic() - self._used < IDLE_MS / 2000:
                 return False
             try:
@@ -130,7 +130,7 @@ class SqlAdapter:
         try:
             rows = await _rows(self._connection, asked)
         except psycopg.Error as error:
-            raise _translated(error, jobs, is_at_rest(self._connection)) from error
+            raise _translated(error, jobs, is_usable(self._connection)) from error
         self._used = time.monotonic()
         return [_plain(row) if row is not None else {} for row in rows]
 
@@ -150,7 +150,7 @@ class SqlAdapter:
                 self._fault("deliver.statements")
         except psycopg.Error as error:
             self._types.clear()
-            raise _translated(error, jobs, is_at_rest(connection)) from error
+            raise _translated(error, jobs, is_usable(connection)) from error
         self._used = time.monotonic()
         self._fault("deliver.target")
         return settled

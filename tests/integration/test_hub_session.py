@@ -18,9 +18,9 @@ ASKED = 1_500
 
 
 def test_locks_of_a_worker_that_stands_still_are_given_up(stack: NativeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    quicker = session.MORTAL.replace(f"= {session.IDLE_IN_TRANSACTION_MS};", f"= {ASKED};")
-    assert quicker != session.MORTAL
-    monkeypatch.setattr(store, "MORTAL", quicker)
+    quicker = session.SERVER_SESSION_LIMITS.replace(f"= {session.IDLE_IN_TRANSACTION_MS};", f"= {ASKED};")
+    assert quicker != session.SERVER_SESSION_LIMITS
+    monkeypatch.setattr(store, "SERVER_SESSION_LIMITS", quicker)
 
     async def work() -> None:
         still = HubStore(stack.settings.hub, "test-still")
