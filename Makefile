@@ -75,6 +75,10 @@ lock: $(READY) ## write the lock files again after a version was changed
 	@rm bootstrap.in
 	@$(BIN)/python -m streams.stack.lock_artifacts
 
+.PHONY: settings
+settings: $(READY) ## write docs/settings.md from the settings' declarations
+	@$(BIN)/python -m streams.settings docs/settings.md
+
 .PHONY: wheel
 wheel: $(READY) ## build dist/opshub-*.whl
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python

@@ -203,7 +203,9 @@ def _beside_assemble(
     """What looks at flows that came to rest, what tells aggregates later that something they refer to was linked, and what sums."""
     name = settings.worker_name
     producer = idempotent_producer(settings.kafka)
-    policy = Policy(settings.invoice_policy, int(settings.order_within * 1_000_000), settings.header_charges)
+    policy = Policy(
+        settings.invoice_policy, int(settings.order_within_seconds * 1_000_000), settings.header_charge_percent
+    )
     looking = HubStore(settings.hub, f"opshub-invariants-{name}")
     return [
         Checking(looking, assemble, policy, conflict_message, producer),

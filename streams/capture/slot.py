@@ -72,7 +72,7 @@ def _beat_age(system: System, connection: psycopg.Connection[Any]) -> float | No
 def judge_slot(settings: Settings, system: System, name: str, slot: Slot) -> list[Finding]:
     """What is wrong with a slot that is so."""
     found = []
-    ends = slot.left is not None and slot.limit > 0 and slot.left < settings.alert_wal_left * slot.limit
+    ends = slot.left is not None and slot.limit > 0 and slot.left < settings.alert_wal_left_fraction * slot.limit
     if slot.wal_status == "unreserved" or ends:
         left = "" if slot.left is None else f" ({max(slot.left, 0) / 1e9:.2f} GB from now)"
         found.append(

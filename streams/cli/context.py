@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def load_settings(**flags: Any) -> Settings:
     """Settings of this command: flags that were given (not None), then the environment, the files, the defaults.
 
-    An address that is nowhere set is the native stack's of the state folder, as `opshub up` noted it there.
-    Raises ConfigError that names each setting that is wrong.
+    An address that is set nowhere is the native stack's, as `opshub up` wrote it into the state folder.
+    Raises ConfigError that names each wrong setting, and each OPSHUB_… name that is no setting.
     """
     from pydantic import ValidationError
 
-    from streams.stack.environment import read_environment
+    from streams.paths import connectors_dir
+    from streams.settings.variables import refuse_unknown_variables
+    from streams.stack.environment import placeholder_names, read_environment
 
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -35,8 +37,10 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
         raise ConfigError(
-            "settings are wrong: " + "; ".join(lines), remedy="mend the flag, OPSHUB_… variable or opshub.env"
+            "settings are wrong: " + "; ".join(lines),
+            remedy="correct the flag, the OPSHUB_… variable or the line of opshub.env",
         ) from error
+    refuse_unknown_variables(os.environ, lambda: placeholder_names(connectors_dir(settings)))
     known = read_environment(settings)
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
     missing = {name: known.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}

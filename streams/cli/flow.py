@@ -43,11 +43,12 @@ def show(
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     grace: Annotated[
-        float | None, typer.Option(help="Seconds that a won opportunity may be without an order; OPSHUB_ORDER_WITHIN.")
-    ] = None,
-    stuck_after: Annotated[
         float | None,
-        typer.Option(help="Days that a flow may be in any stage; OPSHUB_STUCK_AFTER says it for each stage."),
+        typer.Option(help="Seconds that a won opportunity may be without an order; OPSHUB_ORDER_WITHIN_SECONDS."),
+    ] = None,
+    stuck_after_days: Annotated[
+        float | None,
+        typer.Option(help="Days that a flow may be in any stage; OPSHUB_STUCK_AFTER_DAYS says it for each stage."),
     ] = None,
 ) -> None:
     """List what can not be so (totals, shipments, invoices, payments, orders) and flows that are stuck. Exit code 1 when there is any.
@@ -61,15 +62,15 @@ def check(
     day = 86_400
     settings = load_settings()
     limits = {
-        stage: (days if stuck_after is None else stuck_after) * day
-        for stage, days in settings.stuck_after.model_dump().items()
+        stage: (days if stuck_after_days is None else stuck_after_days) * day
+        for stage, days in settings.stuck_after_days.model_dump().items()
         if days is not None
     }
     with Desk(settings.hub) as desk:
         broken = desk.broken(
-            grace_s=settings.order_within if grace is None else grace,
+            grace_s=settings.order_within_seconds if grace is None else grace,
             invoiced=settings.invoice_policy,
-            header_charges=settings.header_charges,
+            header_charges=settings.header_charge_percent,
         )
         stuck = desk.stuck(limits)
     if as_json:

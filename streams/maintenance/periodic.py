@@ -35,7 +35,7 @@ async def tend(settings: Settings) -> None:
     producer = idempotent_producer(settings.kafka)
     clock = HubClock(store)
     hanging = HangingTransactions(settings.kafka)
-    quality = asyncio.ensure_future(measuring(settings.hub, settings.quality_every))
+    quality = asyncio.ensure_future(measuring(settings.hub, settings.quality_interval_seconds))
     try:
         while True:
             await asyncio.sleep(EVERY_SECONDS)

@@ -38,7 +38,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 def stuck_limits(settings: Settings) -> dict[str, float]:
     """Stage → seconds that a flow may be in it."""
-    return {stage: days * 86_400 for stage, days in settings.stuck_after.model_dump().items() if days is not None}
+    return {stage: days * 86_400 for stage, days in settings.stuck_after_days.model_dump().items() if days is not None}
 
 
 def past(found: Figures, settings: Settings) -> list[Problem]:
@@ -65,7 +65,7 @@ def past(found: Figures, settings: Settings) -> list[Problem]:
         ),
         (
             "invariants",
-            found.broken >= settings.alert_invariants,
+            found.broken >= settings.alert_broken_invariants,
             f"{found.broken:,} rules of the business do not hold",
             "`opshub flow check` lists them",
         ),
@@ -78,7 +78,7 @@ def past(found: Figures, settings: Settings) -> list[Problem]:
         (
             "intents-waiting",
             found.intents_waiting > 0,
-            f"{found.intents_waiting:,} intents have waited for people for more than {settings.alert_waiting_hours:g} hours",
+            f"{found.intents_waiting:,} intents have waited for people for more than {settings.alert_approval_hours:g} hours",
             "`opshub approvals list`",
         ),
         (

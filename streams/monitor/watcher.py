@@ -53,17 +53,17 @@ LOCK = 7365710004
 def sinks(settings: Settings) -> dict[str, Sink]:
     """What the settings name."""
     found: dict[str, Sink] = {}
-    if settings.alert_webhook:
-        found["webhook"] = webhook(settings.alert_webhook)
-    if settings.alert_slack:
-        found["slack"] = slack(settings.alert_slack)
-    if settings.alert_email:
-        host, _, port = settings.alert_smtp.partition(":")
+    if settings.alert_webhook_url:
+        found["webhook"] = webhook(settings.alert_webhook_url)
+    if settings.alert_slack_url:
+        found["slack"] = slack(settings.alert_slack_url)
+    if settings.alert_email_to:
+        host, _, port = settings.alert_smtp_server.partition(":")
         found["email"] = email(
             host,
             int(port or "25"),
-            settings.alert_sender,
-            settings.alert_email,
+            settings.alert_email_from,
+            settings.alert_email_to,
             user=settings.alert_smtp_user,
             password=settings.alert_smtp_password.get_secret_value(),
             tls=settings.alert_smtp_tls,
@@ -199,7 +199,7 @@ class Watch:
         settings, sql = self._settings, SQL
         told = accounting(settings)
         limits = {
-            "waiting_s": settings.alert_waiting_hours * 3600,
+            "waiting_s": settings.alert_approval_hours * 3600,
             "undelivered_s": settings.alert_undelivered_minutes * 60,
         }
         with hub.cursor(row_factory=dict_row) as cursor:

@@ -75,6 +75,12 @@ def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") 
     return _PLACEHOLDER.sub(value_of, text)
 
 
+def placeholder_names(folder: Path) -> set[str]:
+    """Every NAME that a `${env:NAME}` in the files of the systems below `folder` stands for."""
+    files = [file for file in folder.glob("*/*") if file.is_file()]
+    return {name for file in files for name in _PLACEHOLDER.findall(file.read_text(encoding="utf-8", errors="replace"))}
+
+
 def write_environment(settings: Settings) -> dict[str, str]:
     """Write the file for these settings and return its values; passwords that are there are kept."""
     old = read_environment(settings)
@@ -96,8 +102,8 @@ def write_environment(settings: Settings) -> dict[str, str]:
         "OPSHUB_CONNECT_URL": f"http://{host}:{settings.connect_port}",
     }
     for prefix, port, database in (
-        ("DEMO_CRM", settings.crm_port, "crm"),
-        ("DEMO_ERP", settings.erp_port, "erp"),
+        ("DEMO_CRM", settings.demo_crm_port, "crm"),
+        ("DEMO_ERP", settings.demo_erp_port, "erp"),
     ):
         values |= {f"{prefix}_HOST": host, f"{prefix}_PORT": str(port), f"{prefix}_DATABASE": database}
         for role, user in _DEMO_ROLES[prefix].items():

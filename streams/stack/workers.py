@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from streams.errors import EnvironmentFault
 from streams.settings import Settings
@@ -64,6 +64,8 @@ def _as_text(value: object) -> str:
         return json.dumps(value)
     if isinstance(value, BaseModel):
         return value.model_dump_json()
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()  # str() of it is a row of asterisks
     return str(value)
 
 

@@ -77,7 +77,7 @@ def test_each_problem_is_told_once_and_when_it_is_over(posted: tuple[str, list[A
 
 def test_a_mail_arrives(posted: tuple[str, list[Any]]) -> None:
     mailbox = Mailbox()
-    port = free_ports()["console_port"]
+    port = free_ports()["metrics_port"]
     controller = Controller(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
@@ -112,7 +112,7 @@ def certificate(folder: Path) -> ssl.SSLContext:
 def test_a_mail_arrives_where_one_must_log_in_and_nowhere_else(
     tls: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mailbox, port = Mailbox(), free_ports()["console_port"]
+    mailbox, port = Mailbox(), free_ports()["metrics_port"]
 
     def who(server: Any, session: Any, envelope: Any, mechanism: str, said: LoginPassword) -> AuthResult:
         return AuthResult(success=(said.login, said.password) == (b"ops", b"s3cret"), handled=False)
@@ -126,7 +126,7 @@ def test_a_mail_arrives_where_one_must_log_in_and_nowhere_else(
 
     def told(password: str) -> dict[str, str]:
         settings = Settings(
-            _env_file=None, alert_email=["ops@example.com"], alert_smtp=f"127.0.0.1:{port}", alert_smtp_tls=tls,
+            _env_file=None, alert_email_to=["ops@example.com"], alert_smtp_server=f"127.0.0.1:{port}", alert_smtp_tls=tls,
             alert_smtp_user="ops", alert_smtp_password=SecretStr(password),
         )  # type: ignore[call-arg]  # fmt: skip
         assert password not in repr(settings)
@@ -150,8 +150,8 @@ def test_a_mail_arrives_where_one_must_log_in_and_nowhere_else(
 
 @pytest.mark.parametrize("wrong", ["mail:twentyfive", "a:b:c", ":25", "mail:"])
 def test_an_address_of_a_mail_server_that_is_none_is_refused(wrong: str) -> None:
-    with pytest.raises(ValidationError, match="alert_smtp"):
-        Settings(_env_file=None, alert_smtp=wrong)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match="alert_smtp_server"):
+        Settings(_env_file=None, alert_smtp_server=wrong)  # type: ignore[call-arg]
 
 
 def test_a_sink_that_is_away_is_told_later(posted: tuple[str, list[Any]]) -> None:

@@ -68,7 +68,7 @@ def settings(stack: NativeStack, posted: tuple[str, Any], link: Link) -> Setting
     """A hub and groups of its own."""
     name = f"watch_{uuid.uuid4().hex[:8]}"
     hub = hub_of_its_own(stack, name).replace(f":{stack.settings.hub_port}/", f":{link.port}/")
-    told: dict[str, Any] = {"hub_dsn": hub, "app_id": name, "alert_webhook": posted[0]}
+    told: dict[str, Any] = {"hub_dsn": hub, "app_id": name, "alert_webhook_url": posted[0]}
     return stack.settings.model_copy(update=told | {"alert_lag_records": OUTSIDE, "alert_disk_left_gb": 0})
 
 
@@ -263,7 +263,7 @@ def test_a_connector_whose_heart_stands_still_is_told_of_and_so_is_a_source_that
     assert wait_for(lambda: not codes(), 60), codes()
     say(running.settings, "UPDATE source_seen SET alarm = 'the slot is gone' WHERE system = %s", crm.name)
     try:
-        away = guard(settings, system, dsn.replace(f"port={running.settings.crm_port}", "port=9"))
+        away = guard(settings, system, dsn.replace(f"port={running.settings.demo_crm_port}", "port=9"))
         assert {one.code for one in away} == {"source-away", "capture-lost"}
     finally:
         say(running.settings, "UPDATE source_seen SET alarm = NULL WHERE system = %s", crm.name)

@@ -289,8 +289,8 @@ def test_a_lost_deal_has_no_live_order_after_a_while() -> None:
 
 
 def test_limits_of_stages_reach_the_workers_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Settings(stuck_after=StageDays(won=0.5, invoiced=None), header_charges=3)
+    told = Settings(stuck_after_days=StageDays(won=0.5, invoiced=None), header_charge_percent=3)
     for name, value in worker_environment(told).items():
         if name.startswith("OPSHUB_"):
             monkeypatch.setenv(name, value)
-    assert (Settings().stuck_after, Settings().header_charges) == (told.stuck_after, 3)
+    assert (Settings().stuck_after_days, Settings().header_charge_percent) == (told.stuck_after_days, 3)

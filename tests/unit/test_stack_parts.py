@@ -37,7 +37,7 @@ def settings_in(folder: Path) -> Settings:
 
 def test_passwords_are_made_once_and_kept_when_ports_change(tmp_path: Path) -> None:
     first = write_environment(settings_in(tmp_path))
-    moved = settings_in(tmp_path).model_copy(update={"crm_port": 4321})
+    moved = settings_in(tmp_path).model_copy(update={"demo_crm_port": 4321})
     second = write_environment(moved)
     assert second["DEMO_CRM_PORT"] == "4321"
     assert second["DEMO_CRM_CAPTURE_PASSWORD"] == first["DEMO_CRM_CAPTURE_PASSWORD"]

@@ -13,7 +13,7 @@ from streams.monitor.thresholds import Figures, behind_since, is_seen, late, pas
 from streams.settings import Settings
 
 SETTINGS = Settings(
-    _env_file=None, alert_dead_letters=3, alert_stuck_flows=2, alert_invariants=2, alert_lag_records=100, alert_lag_seconds=60
+    _env_file=None, alert_dead_letters=3, alert_stuck_flows=2, alert_broken_invariants=2, alert_lag_records=100, alert_lag_seconds=60
 )  # type: ignore[call-arg]  # fmt: skip
 
 

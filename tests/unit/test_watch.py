@@ -41,7 +41,7 @@ def test_one_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_problems_are_logged_once_and_so_is_an_address_that_takes_none(caplog: pytest.LogCaptureFixture) -> None:
-    one = made(alert_webhook="http://[nonsense")
+    one = made(alert_webhook_url="http://[nonsense")
     one.look()
     one.look()
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
