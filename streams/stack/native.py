@@ -182,7 +182,7 @@ class NativeStack:
             return Postgres(
                 name,
                 settings,
-                f"{name}_port",
+                f"demo_{name}_port",
                 admin_password=password,
                 databases=databases,
                 logical=True,
