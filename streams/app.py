@@ -53,8 +53,9 @@ from streams.settings import Settings
 from streams.stack.environment import load_env, resolve_placeholders
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
-from streams.writeback.planner import Planner
-from streams.writeback.rules import HttpTarget, SqlTarget, load_rules
+from streams.writeback.load import load_rules
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rules import HttpTarget, SqlTarget
 from streams.writeback.sql import SqlAdapter
 from streams.writeback.work import Adapter
 
@@ -168,7 +169,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         store = HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}")
         ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
         rules = load_rules(connectors_dir(settings), settings.systems)
-        planner = Planner(rules, ownership.restored)
+        planner = IntentPlanner(rules, ownership.restored)
         for entity, owned in ownership.entities.items():
             planner.check_restored(entity, [name for name, rule in owned.fields.items() if rule.restores])
         conflict_message = conflict_maker(schema_ids)

@@ -25,7 +25,7 @@ from streams.pipeline.assemble import Assemble
 from streams.resolve.rules import Ownership
 from streams.runtime.lane import Output
 from streams.stack.native import NativeStack
-from streams.writeback.planner import NONE, Planner
+from streams.writeback.planner import NO_RULES, IntentPlanner
 
 
 def partition_of(aggregate: str) -> int:
@@ -59,7 +59,7 @@ class Writers:
     """`queues` has what waits for each worker. The last canonical record of each (entity, id) is kept, as JSON: see `record`."""
 
     def __init__(
-        self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000, planner: Planner = NONE
+        self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000, planner: IntentPlanner = NO_RULES
     ) -> None:
         self.stores = [HubStore(hub, f"writer-{number}") for number in range(workers)]
         self.queues: list[deque[Sent]] = [deque() for _ in range(workers)]

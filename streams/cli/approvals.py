@@ -124,7 +124,8 @@ def _rules() -> tuple[dict[str, Any], dict[str, Any]]:
     """(rules by <system>/<name>, adapters by system) to tell what would be sent; none of them is opened."""
     from streams.paths import connectors_dir
     from streams.writeback.http import HttpAdapter
-    from streams.writeback.rules import SqlTarget, load_rules
+    from streams.writeback.load import load_rules
+    from streams.writeback.rules import SqlTarget
     from streams.writeback.sql import SqlAdapter
 
     settings = load_settings()

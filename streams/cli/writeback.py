@@ -16,7 +16,7 @@ Scope = Annotated[str, typer.Argument(help="A system, or one rule as <system>/<r
 def _scopes() -> tuple[Any, dict[str, str]]:
     """The settings, and systems and rules, each with the mode of the rule."""
     from streams.paths import connectors_dir
-    from streams.writeback.rules import load_rules
+    from streams.writeback.load import load_rules
 
     settings = load_settings()
     rules = load_rules(connectors_dir(settings), settings.systems)
@@ -104,7 +104,7 @@ def shadow(
     from streams.errors import ConfigError
     from streams.paths import connectors_dir
     from streams.writeback.desk import Desk
-    from streams.writeback.rules import load_rules
+    from streams.writeback.load import load_rules
 
     settings = load_settings()
     loaded = load_rules(connectors_dir(settings), settings.systems)

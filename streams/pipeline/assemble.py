@@ -38,7 +38,7 @@ from streams.pipeline.settle import Entangled, Settling
 from streams.resolve.golden import Ownership
 from streams.runtime.fault_points import fault_point
 from streams.runtime.lane import Output
-from streams.writeback.planner import NONE, Planner
+from streams.writeback.planner import NO_RULES, IntentPlanner
 
 ATTEMPTS = 8
 """Times that a batch is computed again because rows changed under it, before the worker waits."""
@@ -67,7 +67,7 @@ class Assemble:
         ownership: Ownership,
         cache_entities: int,
         conflict_message: Callable[[Conflict, int], tuple[Any, ...]],
-        planner: Planner = NONE,
+        planner: IntentPlanner = NO_RULES,
         over_http: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store

@@ -7,21 +7,22 @@ to write over. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
+from streams.hub.intents import NewIntent
 from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.resolve.golden import Ownership, disagreement, golden
 from streams.resolve.rules import PEOPLE
-from streams.writeback.approve import is_live_for
-from streams.writeback.planner import Intent, Planner, document, said_by
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rule_inputs import build_document, contributed_fields
 
 
 class Disputes:
     """What is in dispute between systems, over one batch."""
 
-    def __init__(self, ownership: Ownership, planner: Planner) -> None:
+    def __init__(self, ownership: Ownership, planner: IntentPlanner) -> None:
         self._ownership = ownership
         self._planner = planner
         self._unlooked: set[str] = set()
@@ -59,7 +60,7 @@ class Disputes:
             if not on_its_way(member, raw, conflict, self._planner)
         ]
 
-    def note_turns(self, state: AggregateState, intents: Iterable[Intent]) -> None:
+    def note_turns(self, state: AggregateState, intents: Iterable[NewIntent]) -> None:
         """An intent that writes over what people of its target said takes a turn: two systems may be overwriting each other."""
         for intent in intents:
             member = state.members.get(intent.subject_id)
@@ -69,7 +70,7 @@ class Disputes:
                 member is None
                 or member.id != intent.entity_id
                 or rule is None
-                or not is_live_for(rule, cast(Any, intent))
+                or not rule.is_live_for(intent.customer_id or intent.subject_id)
             ):
                 continue
             for field in intent.fields:
@@ -80,13 +81,18 @@ class Disputes:
                     self.turns.append(Turn(told, intent.target, at_us))
 
 
-def on_its_way(member: EntityState, record: dict[str, Any], conflict: Conflict, planner: Planner) -> bool:
+def on_its_way(member: EntityState, record: dict[str, Any], conflict: Conflict, planner: IntentPlanner) -> bool:
     """Whether a live rule of write-back is about to end a plain disagreement: people said what stands (`record`), and no system that says
     something else has spoken of the field since, nor has write-back been there meanwhile. Goes by what was said alone, not by what was
     planned in which batch.
     """
     winner, field = conflict.winner, conflict.field
-    if conflict.kind != "disagreement" or winner is None or winner == PEOPLE or not planner.reads(member.entity):
+    if (
+        conflict.kind != "disagreement"
+        or winner is None
+        or winner == PEOPLE
+        or not planner.has_rules_for(member.entity)
+    ):
         return False
     value, since_us, people = conflict.values[winner], 0, False
     for said in member.contributions.values():
@@ -96,7 +102,7 @@ def on_its_way(member: EntityState, record: dict[str, Any], conflict: Conflict, 
             people = people or edit is not None or said.live
     if not people:
         return False
-    told = document(record, said_by(member))
+    document = build_document(record, contributed_fields(member))
     for said in member.contributions.values():
         if said.system in (winner, PEOPLE) or said.deleted or (said.fields or {}).get(field) in (None, value):
             continue
@@ -105,7 +111,7 @@ def on_its_way(member: EntityState, record: dict[str, Any], conflict: Conflict, 
             return False
         if not said.live and said.source_us > since_us:
             return False
-        if not planner.carries(member.entity, field, said.system, told):
+        if not planner.surely_writes(member.entity, field, said.system, document):
             return False
     return True
 

@@ -14,6 +14,7 @@ import msgspec
 from streams.errors import BadRecord, OpshubError
 from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
+from streams.hub.intents import NewIntent
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
 from streams.model.state import NOWHERE, AggregateState, Conflict, EntityState, Turn
@@ -25,7 +26,8 @@ from streams.pipeline.unmerge import part
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.resolve.rules import PEOPLE
-from streams.writeback.planner import NONE, Changed, Intent, Planner, is_echo, said_by
+from streams.writeback.planner import NO_RULES, ChangedEntity, IntentPlanner, is_echo
+from streams.writeback.rule_inputs import contributed_fields
 
 SUMMED = {
     "invoice": ("customer", "customer_id"), "service_request": ("customer", "customer_id"), "inventory_level": ("product", "product_id"),
@@ -48,15 +50,15 @@ class Entangled(OpshubError):
 class Settling:
     """One batch, from changes to what is to be written and emitted. Call apply for each aggregate, then settle."""
 
-    def __init__(self, ownership: Ownership, foreign: dict[str, str], planner: Planner = NONE) -> None:
+    def __init__(self, ownership: Ownership, foreign: dict[str, str], planner: IntentPlanner = NO_RULES) -> None:
         self._planner = planner
         self._causes: dict[str, dict[str, int]] = {}
         self._joined: set[str] = set()
-        self._changed: dict[str, list[Changed]] = {}
+        self._changed: dict[str, list[ChangedEntity]] = {}
         self._said: dict[str, dict[str, dict[str, Any]]] = {}
         self._reread: set[str] = set()
         self._disputes = Disputes(ownership, planner)
-        self.intents: list[Intent] = []
+        self.intents: list[NewIntent] = []
         self._ownership = ownership
         self._foreign = foreign
         self._dirty: dict[str, tuple[AggregateState, dict[str, None]]] = {}
@@ -155,8 +157,8 @@ class Settling:
         entity_id = entity.id
         self._disputes.look_first(state, entity)
         said = entity.contributions.get(change.id)
-        if self._planner.reads(entity.entity) and entity_id not in self._said:
-            self._said[entity_id] = said_by(entity)
+        if self._planner.has_rules_for(entity.entity) and entity_id not in self._said:
+            self._said[entity_id] = contributed_fields(entity)
         was_deleted = said is not None and said.deleted
         outcome = merge(entity, change)
         self.counts[outcome] += 1
@@ -480,11 +482,11 @@ class Settling:
         self._write(member, state.id)
 
     def _note_changed(self, state: AggregateState, member: EntityState) -> None:
-        if self._planner.reads(member.entity):
+        if self._planner.has_rules_for(member.entity):
             before = member.record if member.version and not member.deleted else None
             said = self._said.get(member.id)
             self._changed.setdefault(state.id, []).append(
-                Changed(member, before, said_by(member) if said is None else said)
+                ChangedEntity(member, before, contributed_fields(member) if said is None else said)
             )
 
     def _tell(self, state: AggregateState, member: EntityState, *, changed: bool = False) -> None:

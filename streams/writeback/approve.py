@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 
-from streams.writeback.planner import holds
-from streams.writeback.rules import Approval, Rule
+from streams.writeback.rule_inputs import matches
+from streams.writeback.rules import Approval, WritebackRule
 from streams.writeback.values import reach
 from streams.writeback.work import Work
 
 MONEY = Decimal("0.0001")
 
 
-def questions(rule: Rule, target: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+def questions(rule: WritebackRule, target: str, document: dict[str, Any]) -> list[dict[str, Any]]:
     """`{reason, people}` of each approval rule that asks, as things are now, with what people see of it: `amount` (unscaled) and
     `currency`, `discount` (unscaled percent). What looks at the target is asked once that was read.
     """
@@ -43,7 +42,7 @@ def _asks(one: Approval, target: str, document: dict[str, Any]) -> bool:
             return False
     if any(path.startswith("target.") for path in one.when) and "target" not in document:
         return False
-    if one.when and not holds(one.when, {path: reach(document, path) for path in one.when}):
+    if one.when and not matches(one.when, {path: reach(document, path) for path in one.when}):
         return False
     if one.discount_over is not None:
         given = (Decimal(line["record"].get("discount_pct") or 0) * MONEY for line in document["lines"])
@@ -94,13 +93,3 @@ def _covers(seen: dict[str, Any], asked: dict[str, Any]) -> bool:
         and seen.get("currency") == asked.get("currency")
         and all(seen.get(what, -1) >= asked[what] for what in ("amount", "discount") if what in asked)
     )
-
-
-def is_live_for(rule: Rule, work: Work) -> bool:
-    """Canary: whether the rule is live for this intent's customer, the same answer each time."""
-    if rule.mode != "live":
-        return False
-    if rule.share >= 1:
-        return True
-    drawn = int.from_bytes(sha256((work.customer_id or work.subject_id).encode()).digest()[:4], "big") / 2**32
-    return drawn < rule.share

@@ -12,8 +12,8 @@ from typing import Any
 
 from streams.model.entities import ENTITIES, FieldType
 from streams.model.ids import HUB
-from streams.writeback.http import NAME
-from streams.writeback.rules import Call, HttpAction, Rule, SqlAction, Writeback
+from streams.writeback.rules import Call, HttpAction, SqlAction, WritebackConfig, WritebackRule
+from streams.writeback.templates import NAME
 from streams.writeback.values import Value
 
 _PARAMETER = re.compile(r"%\(([^)]*)\)[sbt]")
@@ -26,7 +26,7 @@ _FORMS: dict[str, tuple[str, int | None]] = {
 _TEXT = FieldType("text")
 
 
-def faults(writebacks: Mapping[str, Writeback], systems: Collection[str]) -> dict[str, list[str]]:
+def find_errors(writebacks: Mapping[str, WritebackConfig], systems: Collection[str]) -> dict[str, list[str]]:
     """system → what is wrong in its writeback.yaml; only those where something is. `systems`: all that there are."""
     known = {f"{system}/{name}": rule for system, told in writebacks.items() for name, rule in told.rules.items()}
     found: dict[str, list[str]] = {}
@@ -47,7 +47,7 @@ def _no(what: str, name: str, choices: Iterable[str]) -> str:
 class _Checked:
     """One rule, looked at."""
 
-    def __init__(self, rule: Rule, rules: Mapping[str, Rule], systems: Collection[str]) -> None:
+    def __init__(self, rule: WritebackRule, rules: Mapping[str, WritebackRule], systems: Collection[str]) -> None:
         self._rule = rule
         self._rules = rules
         self._systems = systems
@@ -160,7 +160,7 @@ class _Checked:
         """(what is wrong, what it leads to where that is known)."""
         rule, (root, *rest) = self._rule, path.split(".")
         own = lines or entity
-        if root in ("record", "keys", "said"):
+        if root in ("record", "keys", "contributions"):
             return self._described(own, [root, *rest])
         if root == "line" and lines is not None:
             return self._field(lines, ".".join(rest))
@@ -183,12 +183,21 @@ class _Checked:
             if into == "customer" and rest[:1] == ["receivables"]:
                 return self._field("receivables", ".".join(rest[1:]))
             return self._described(into, rest)
-        roots = ["record", "keys", "said", "subject", "given", "intent", *referred, *(["line"] if lines else [])]
+        roots = [
+            "record",
+            "keys",
+            "contributions",
+            "subject",
+            "given",
+            "intent",
+            *referred,
+            *(["line"] if lines else []),
+        ]
         return _no("nothing is called", root, roots), None
 
     def _described(self, entity: str, rest: list[str]) -> tuple[str | None, FieldType | None]:
-        if not rest or rest[0] not in ("record", "keys", "said"):
-            return "after the name of a record comes `record`, `keys` or `said`", None
+        if not rest or rest[0] not in ("record", "keys", "contributions"):
+            return "after the name of a record comes `record`, `keys` or `contributions`", None
         if rest[0] == "record":
             return self._field(entity, ".".join(rest[1:]))
         if len(rest) < 2 or rest[1] not in self._systems:

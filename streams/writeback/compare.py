@@ -12,8 +12,8 @@ import msgspec
 
 from streams.model.entities import ENTITIES
 from streams.model.state import EntityState
-from streams.writeback.planner import desired, is_live, said_of
-from streams.writeback.rules import Rule
+from streams.writeback.rule_inputs import desired_values, field_value, is_live
+from streams.writeback.rules import WritebackRule
 from streams.writeback.values import value_of
 from streams.writeback.work import Work
 
@@ -34,7 +34,7 @@ class Compared(msgspec.Struct, frozen=True):
     """Number or key of what people made."""
 
 
-def compare(work: Work, rule: Rule, document: dict[str, Any] | None, members: list[EntityState]) -> Compared:
+def compare(work: Work, rule: WritebackRule, document: dict[str, Any] | None, members: list[EntityState]) -> Compared:
     """`members`: the aggregate's entities, of which one may be what people made."""
     if document is None:
         return Compared(work.id, work.rule, work.subject_id, "unknown")
@@ -56,9 +56,9 @@ def compare(work: Work, rule: Rule, document: dict[str, Any] | None, members: li
     return _told(work, rule.by_hand.entity, wanted, nearest.record, nearest.record.get("number") or nearest.id)
 
 
-def _values(work: Work, rule: Rule, document: dict[str, Any], members: list[EntityState]) -> Compared:
-    wanted = desired(rule, document)
-    theirs = document["subject"]["said"].get(work.target, {})
+def _values(work: Work, rule: WritebackRule, document: dict[str, Any], members: list[EntityState]) -> Compared:
+    wanted = desired_values(rule, document)
+    theirs = document["subject"]["contributions"].get(work.target, {})
     told = _told(work, rule.subject_entity, wanted, theirs, document["subject"]["keys"].get(work.target))
     if told.verdict == "same":
         return told
@@ -74,14 +74,14 @@ def _values(work: Work, rule: Rule, document: dict[str, Any], members: list[Enti
 def _told(work: Work, entity: str, wanted: dict[str, Any], theirs: dict[str, Any], name: str | None) -> Compared:
     kinds = ENTITIES[entity].fields
     fields = {
-        field: [_shown(value, kinds.get(field)), _shown(said_of(theirs, field), kinds.get(field))]
+        field: [_shown(value, kinds.get(field)), _shown(field_value(theirs, field), kinds.get(field))]
         for field, value in _different(wanted, theirs).items()
     }
     return Compared(work.id, work.rule, work.subject_id, "differs" if fields else "same", fields, name)
 
 
 def _different(wanted: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in wanted.items() if said_of(theirs, field) != value}
+    return {field: value for field, value in wanted.items() if field_value(theirs, field) != value}
 
 
 def _shown(value: Any, kind: Any) -> Any:

@@ -22,18 +22,18 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import HUB, source_id
 from streams.model.state import EntityState
 from streams.writeback.failures import NotYet
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 from streams.writeback.work import Work
 
 Rows = Callable[..., Awaitable[list[Any]]]
 """HubStore.rows: (name of a statement, parameters) → rows."""
 
 
-async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str, Any] | NotYet]:
-    """Intent id → its document, or NotYet when the hub does not know the record any more. At most six statements for all."""
+async def gather(works: Sequence[tuple[Work, WritebackRule]], rows: Rows) -> dict[int, dict[str, Any] | NotYet]:
+    """NewIntent id → its document, or NotYet when the hub does not know the record any more. At most six statements for all."""
     known = await _entities({one for work, _ in works for one in (work.entity_id, work.subject_id)}, rows)
     told: dict[int, dict[str, Any] | NotYet] = {}
-    live: list[tuple[Work, Rule, EntityState, EntityState]] = []
+    live: list[tuple[Work, WritebackRule, EntityState, EntityState]] = []
     with_lines: dict[str, str] = {}
     for work, rule in works:
         main, subject = known.get(work.entity_id), known.get(work.subject_id)
@@ -67,12 +67,12 @@ async def gather(works: Sequence[tuple[Work, Rule]], rows: Rows) -> dict[int, di
     return told
 
 
-def _asks_for_credit(rule: Rule) -> bool:
+def _asks_for_credit(rule: WritebackRule) -> bool:
     return any(one.credit_exceeded for one in rule.approval)
 
 
-async def _on_order(works: list[tuple[Work, Rule]], rows: Rows) -> dict[int, dict[str | None, int]]:
-    """Intent id → currency → what its customer has ordered, the intent's own order left out, and was not billed for."""
+async def _on_order(works: list[tuple[Work, WritebackRule]], rows: Rows) -> dict[int, dict[str | None, int]]:
+    """NewIntent id → currency → what its customer has ordered, the intent's own order left out, and was not billed for."""
     told: dict[int, dict[str | None, int]] = {}
     if works:
         fields = [next(one.amount for one in rule.approval if one.credit_exceeded) for _, rule in works]
@@ -127,7 +127,7 @@ def _described(member: EntityState) -> dict[str, Any]:
     for system, key, fields in live:
         keys.setdefault(system, key)
         said.setdefault(system, fields)
-    return {"record": {"id": member.id, **member.record}, "keys": keys, "said": said}
+    return {"record": {"id": member.id, **member.record}, "keys": keys, "contributions": said}
 
 
 async def _entities(ids: set[str], rows: Rows) -> dict[str, EntityState]:

@@ -31,15 +31,15 @@ from psycopg import AsyncConnection
 from streams.errors import OpshubError, RetryLater
 from streams.hub.session import KEEPALIVE
 from streams.hub.store import HubStore
-from streams.writeback.approve import is_live_for, open_questions, questions
+from streams.writeback.approve import open_questions, questions
 from streams.writeback.breaker import IN_A_ROW, Breaker
 from streams.writeback.context import gather
 from streams.writeback.failures import Ahead, NotYet, Refused, TargetBusy, TargetDown, Unasked
 from streams.writeback.lease import Leased, nested
 from streams.writeback.noted import INCOMPLETE, not_done, noted, said_yes, waiting
-from streams.writeback.planner import holds
 from streams.writeback.prepare import check_whole, no_more, prepare
-from streams.writeback.rules import HttpTarget, Rule, Writeback
+from streams.writeback.rule_inputs import matches
+from streams.writeback.rules import HttpTarget, WritebackConfig, WritebackRule
 from streams.writeback.triage import Documents, Last, decided, found
 from streams.writeback.work import Adapter, Job, Outcome, Work
 
@@ -60,7 +60,7 @@ class Deliverer:
         self,
         dsn: str,
         name: str,
-        writebacks: Mapping[str, Writeback],
+        writebacks: Mapping[str, WritebackConfig],
         adapters: Mapping[str, Adapter],
         *,
         lease: timedelta = LEASE,
@@ -74,10 +74,10 @@ class Deliverer:
         self._over_http = frozenset(timeouts)
         # A lease is renewed once a third of it has passed: what is left of it outlasts any request.
         self._leases = {target: max(lease, 2 * timeouts.get(target, lease / 2)) for target in adapters}
-        self._rules: dict[str, Rule] = {
+        self._rules: dict[str, WritebackRule] = {
             f"{system}/{rule}": told for system, one in writebacks.items() for rule, told in one.rules.items()
         }
-        self._follow: dict[str, list[tuple[str, str, Rule]]] = {}
+        self._follow: dict[str, list[tuple[str, str, WritebackRule]]] = {}
         for full, rule in self._rules.items():
             if rule.after is not None and rule.mode != "off":
                 self._follow.setdefault(rule.after, []).append((full, full.partition("/")[0], rule))
@@ -180,7 +180,8 @@ class Deliverer:
             [
                 (work, rule)
                 for work in works
-                if (rule := self._rules.get(work.rule)) and (rule.approval or not is_live_for(rule, work))
+                if (rule := self._rules.get(work.rule))
+                and (rule.approval or not rule.is_live_for(work.customer_id or work.subject_id))
             ],
             store,
         )
@@ -197,7 +198,7 @@ class Deliverer:
         self.counts.update(one["state"] for one in told)
         return len(told), {one: document for one, document in documents.items() if isinstance(document, dict)}
 
-    async def _read(self, works: list[tuple[Work, Rule]], store: HubStore) -> tuple[Documents, Last]:
+    async def _read(self, works: list[tuple[Work, WritebackRule]], store: HubStore) -> tuple[Documents, Last]:
         """What the hub says now of these intents, and what their rules last wrote to their subjects."""
         if not works:
             return {}, {}
@@ -291,7 +292,7 @@ class Deliverer:
         self,
         target: str,
         batch: Leased,
-        ruled: list[tuple[Work, Rule]],
+        ruled: list[tuple[Work, WritebackRule]],
         documents: Documents,
         last: Last,
         store: HubStore,
@@ -349,7 +350,7 @@ class Deliverer:
             job = prepare(work, rule, document, last.get((work.subject_id, work.rule)))
         except OpshubError as no:
             return self._not_done(work, rule, no)
-        if holds(rule.skip_when, job.wanted):
+        if matches(rule.skip_when, job.wanted):
             return noted(work, "delivered", NOTHING)
         return job
 
@@ -369,7 +370,7 @@ class Deliverer:
             echo=nested(outcome.written) if outcome.written is not None else None,
         )
 
-    def _silent(self, work: Work, rule: Rule, down: TargetDown) -> dict[str, Any]:
+    def _silent(self, work: Work, rule: WritebackRule, down: TargetDown) -> dict[str, Any]:
         """One to which the target gave no answer: others go first, or it counts against it."""
         counts, pause = self.breakers[work.target].silent(work.key, down)
         if counts:
@@ -377,7 +378,7 @@ class Deliverer:
         unsure = work.unsure or down.unsure
         return noted(work, "approved", "target down", problem=str(down), pause_s=pause, unsure=unsure)
 
-    def _not_done(self, work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
+    def _not_done(self, work: Work, rule: WritebackRule, no: OpshubError) -> dict[str, Any]:
         told = not_done(work, rule, no)
         if told["what"] == INCOMPLETE:
             self.counts[INCOMPLETE] += 1

@@ -20,7 +20,7 @@ from streams.writeback.compare import Compared, compare
 from streams.writeback.context import gather
 from streams.writeback.failures import NotYet, Refused
 from streams.writeback.prepare import check_whole, no_more, prepare
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 from streams.writeback.work import Adapter, Work
 
 
@@ -98,7 +98,7 @@ class Desk:
             raise ConfigError(f"there is no intent {what}", remedy="`opshub approvals list --all` shows them")
         return found[0] | {"log": self.rows("intent_log", [found[0]["id"]])}
 
-    def would_send(self, number: int, rules: Mapping[str, Rule], adapters: Mapping[str, Adapter]) -> Any:
+    def would_send(self, number: int, rules: Mapping[str, WritebackRule], adapters: Mapping[str, Adapter]) -> Any:
         """What would be sent for this intent as things are now, or why that can not be said."""
         (row,) = self.rows("intent_work", [number])
         work = Work(*row.values())
@@ -155,7 +155,7 @@ class Desk:
         """{rule, state, count} of all intents."""
         return self.rows("intent_counts")
 
-    def shadow(self, rules: Mapping[str, Rule], *, rule: str | None = None, most: int = 500) -> list[Compared]:
+    def shadow(self, rules: Mapping[str, WritebackRule], *, rule: str | None = None, most: int = 500) -> list[Compared]:
         """What shadow mode would have sent beside what people did, the newest of each rule and subject. `rules`: <system>/<name> → rule."""
         works = [Work(*row.values()) for row in self.rows("shadow_intents", {"rule": rule, "most": most})]
         known = [(work, rules[work.rule]) for work in works if work.rule in rules]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, date, datetime
@@ -22,11 +21,10 @@ import httpx
 
 from streams.writeback.failures import NotYet, Refused, TargetDown, Unasked
 from streams.writeback.rules import Call, HttpAction, HttpTarget
-from streams.writeback.values import inward, kind_of, outward, plain, reach
+from streams.writeback.templates import NAME, fill, json_value, param
+from streams.writeback.values import inward, kind_of, outward, reach
 from streams.writeback.work import Hold, Job, Outcome, Settled, ahead
 
-NAME = re.compile(r"\$(text:)?([A-Za-z_][A-Za-z0-9_.]*)")
-"""A parameter in a template; `$text:` before its name gives a number as text."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -138,7 +136,7 @@ class HttpAdapter:
         if read is None:
             raise Refused(f"{job.key}: read back, it is not there", unsure=True)
         wrong = [
-            f"{path} is {_reach(read, path)!r}, should be {_json_value(known[name])!r}"
+            f"{path} is {_reach(read, path)!r}, should be {json_value(known[name])!r}"
             for path, name in action.compare.items()
             if not _same(_reach(read, path), known[name])
         ]
@@ -164,7 +162,7 @@ class HttpAdapter:
     # -- one request
 
     def _request(self, call: Call, params: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
-        empty = [name for _, name in NAME.findall(call.path) if _param(params, name) is None]
+        empty = [name for _, name in NAME.findall(call.path) if param(params, name) is None]
         if empty:
             raise Unasked(f"{call.path}: {', '.join(f'${name}' for name in empty)} is empty")
         body = fill(call.json_body, params, lines)
@@ -231,24 +229,6 @@ class HttpAdapter:
         raise Refused(f"{call.path}: the look-up goes past {call.pages} pages", remedy="let its query name the record")
 
 
-def fill(template: Any, params: dict[str, Any], lines: list[dict[str, Any]]) -> Any:
-    """The template with its `$names`: a text that is one name only becomes the value itself, in JSON's types."""
-    if isinstance(template, dict):
-        if template.get("each") == "lines" and "do" in template:
-            return [fill(template["do"], params | line, []) for line in lines]
-        return {name: fill(value, params, lines) for name, value in template.items()}
-    if isinstance(template, list):
-        return [fill(value, params, lines) for value in template]
-    if not isinstance(template, str):
-        return template
-    whole = NAME.fullmatch(template)
-    if whole is not None and whole.group(1) is None:
-        return _json_value(_param(params, whole.group(2)))
-    if whole is not None and _param(params, whole.group(2)) is None:
-        return None
-    return NAME.sub(lambda match: _text(_param(params, match.group(2))), template)
-
-
 def _params(job: Job) -> dict[str, Any]:
     """What templates may name. What a rule's `values` say is told as people write it: canonical decimals are whole numbers."""
     entity = job.rule.subject_entity if job.wanted else ""
@@ -260,24 +240,6 @@ def _canonical(job: Job, action: HttpAction, record: Any) -> dict[str, Any]:
     entity = job.rule.subject_entity
     paths = {name: path for path, name in action.compare.items() if name in job.wanted}
     return {field: inward(kind_of(entity, field), _reach(record, path)) for field, path in paths.items()}
-
-
-def _param(params: dict[str, Any], name: str) -> Any:
-    if name not in params:
-        raise Unasked(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
-    return params[name]
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return plain(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    return "" if value is None else str(_json_value(value))
 
 
 def _down(message: str, response: httpx.Response) -> TargetDown:
@@ -335,7 +297,7 @@ def _same(left: Any, right: Any) -> bool:
             return there.replace(tzinfo=there.tzinfo or UTC) == right.replace(tzinfo=right.tzinfo or UTC)
         if isinstance(right, date):
             return str(left)[:10] == right.isoformat()
-        wanted = _json_value(right)
+        wanted = json_value(right)
         if isinstance(left, str) and isinstance(wanted, int | float) and not isinstance(wanted, bool):
             return Decimal(left) == Decimal(str(wanted))
     except (ValueError, ArithmeticError):

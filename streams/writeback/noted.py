@@ -8,7 +8,7 @@ from streams.errors import OpshubError
 from streams.writeback.approve import open_questions
 from streams.writeback.breaker import after_failure, pause_of, while_incomplete
 from streams.writeback.failures import NotYet
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 from streams.writeback.work import Work
 
 INCOMPLETE = "incomplete"
@@ -32,7 +32,7 @@ def noted(work: Work, state: str, what: str, /, **more: Any) -> dict[str, Any]:
     )
 
 
-def not_done(work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
+def not_done(work: Work, rule: WritebackRule, no: OpshubError) -> dict[str, Any]:
     """Again after a pause that grows, and dead at last; what is only not ready does not count."""
     if isinstance(no, NotYet):
         return _not_yet(work, rule, no)
@@ -43,7 +43,7 @@ def not_done(work: Work, rule: Rule, no: OpshubError) -> dict[str, Any]:
     return noted(work, state, state, problem=str(no), pause_s=pause, unsure=unsure)
 
 
-def _not_yet(work: Work, rule: Rule, wait: NotYet) -> dict[str, Any]:
+def _not_yet(work: Work, rule: WritebackRule, wait: NotYet) -> dict[str, Any]:
     """Again shortly; when it has stayed so while it was looked at, a person is asked, once, and it is looked at again now and then: what
     was late comes, and nobody needs to answer.
     """
@@ -65,7 +65,7 @@ def said_yes(wait: NotYet, work: Work) -> bool:
     return not open_questions([{"reason": wait.ask, "people": 1}], work)
 
 
-def waiting(asked: list[dict[str, Any]], rule: Rule) -> dict[str, Any]:
+def waiting(asked: list[dict[str, Any]], rule: WritebackRule) -> dict[str, Any]:
     """People are asked these questions."""
     return {
         "state": "waiting",

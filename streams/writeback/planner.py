@@ -1,286 +1,261 @@
-"""(what an aggregate was, what it is, who said so) → intents. Pure; it runs in the hot path of assemble.
+"""Plan intents: an aggregate before and after a batch, and who caused the change → the intents to add. Pure; in the hot path of assemble.
 
 An intent arises when
-- a rule with `becomes`: the record has these values and had not before: one intent, keyed by rule and record, and one more for each time
-  that what it had given rise to (`unless`) was cancelled or deleted since: a deal that is won again gives a new order;
-- a rule with `values`: what the subject is to say changed, or differs from what the target says of it when an aggregate
-  was joined; keyed by rule, record and revision of its row; of several for one subject that wait only the newest stays;
-- a rule with `values`, where people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
+- a rule with `becomes`: the record has these values and did not have them before. One intent for each rule and record, and one more each
+  time that what it led to (`unless`) was cancelled or deleted since: a deal that is won again gives a new order.
+- a rule with `values`: what the subject should say changed, or differs from what the target contributes when an aggregate was joined.
+  The key is rule, record and revision of its row. Of several intents for one subject that wait, only the newest stays.
+- a rule with `values`, when people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
 
-None arises from what was read by a snapshot, nor from an echo (`is_echo`), nor else from what people said in the target itself: the
-target is not told what it said. What an echo teaches goes on through `after` rules, with what the delivery returned.
+No intent arises from a snapshot, from an echo (`is_echo`), or from what people changed in the target itself: the target knows its own
+values. Facts that an echo brings (the number of the new order) go on by `after` rules, which get what the delivery returned.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.errors import ConfigError
+from streams.hub.intents import NewIntent
 from streams.model.state import AggregateState, EntityState
-from streams.writeback.rules import Rule, Writeback
-from streams.writeback.values import value_of
+from streams.writeback.rule_inputs import (
+    build_document,
+    contributed_fields,
+    copied_fields,
+    desired_values,
+    entity_document,
+    field_value,
+    is_live,
+    matches,
+)
+from streams.writeback.rules import WritebackConfig, WritebackRule
+from streams.writeback.values import Fields
 
 ORIGIN = "opshub"
 PEOPLE = "opshub"
-"""The system as which people decide."""
+"""The system that stands for decisions of people in the hub."""
 
-Restored = Callable[[str, dict[str, Any]], Collection[str]]
-"""(entity, record) → the fields of which a system that says something else is given the value that stands."""
+RestoredFields = Callable[[str, Fields], Collection[str]]
+"""(entity, record) → the fields whose value is restored in a system that contributes another one."""
 
 
 def is_echo(origin: str | None) -> bool:
-    """Whether a change says what write-back wrote: by the replication origin under which it was written."""
+    """Whether write-back itself made a change: it wrote under a replication origin of this name."""
     return origin is not None and (origin == ORIGIN or origin.startswith("opshub-"))
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One change that the hub wants `target` to make. `key` makes it idempotent."""
+class ChangedEntity(msgspec.Struct, frozen=True):
+    """One entity after a batch, with its record and contributions from before. `before` is None for an entity that is new."""
 
-    key: str
-    rule: str
+    entity: EntityState
+    before: Fields | None
+    contributions_before: dict[str, Fields] = {}
+    """system → the fields that it contributed before."""
+
+
+class _NamedRule(NamedTuple):
+    name: str
+    """`<system>/<rule>`."""
     target: str
-    entity: str
-    entity_id: str
-    aggregate_id: str
-    subject_id: str
-    customer_id: str | None
-    version: int
-    cause_us: int
-    given: dict[str, Any] = {}
-    supersedes: bool = False
-    restores: bool = False
-    """It gives the target what stands again, after people had changed it there."""
-    fields: list[str] = []
-    """Fields of the record that it tells: while two systems overwrite each other's value of one of them, it is not added."""
+    rule: WritebackRule
 
 
-class Changed(msgspec.Struct, frozen=True):
-    """One record before and after a batch. `before` is None for one that was not there."""
+class IntentPlanner:
+    """The rules of all targets, by the entity that triggers them. `NO_RULES` plans nothing."""
 
-    member: EntityState
-    before: dict[str, Any] | None
-    said: dict[str, dict[str, Any]] = {}
-    """What each system said of it before."""
-
-
-class Planner:
-    """The rules of all targets, by the entity that sets them off. `NONE` plans nothing."""
-
-    def __init__(self, writebacks: Mapping[str, Writeback], restored: Restored = lambda *_: ()) -> None:
-        self._rules: dict[str, list[tuple[str, str, Rule]]] = {}
+    def __init__(
+        self, writebacks: Mapping[str, WritebackConfig], restored: RestoredFields = lambda entity, record: ()
+    ) -> None:
+        self._rules: dict[str, list[_NamedRule]] = {}
         self._restored = restored
-        for system, told in writebacks.items():
-            for name, rule in told.rules.items():
+        for system, writeback in writebacks.items():
+            for name, rule in writeback.rules.items():
                 if rule.after is None and rule.mode != "off":
-                    self._rules.setdefault(rule.entity, []).append((f"{system}/{name}", system, rule))
+                    self._rules.setdefault(rule.entity, []).append(_NamedRule(f"{system}/{name}", system, rule))
 
     def check_restored(self, entity: str, fields: Iterable[str]) -> None:
-        """Raise ConfigError for a field that is to be restored, and that no rule gives anybody."""
-        given = {field for _, _, rule in self._rules.get(entity, ()) if not rule.subject for field in told_fields(rule)}
+        """Raise ConfigError for a field that ownership.yaml restores, and that no rule writes to any system."""
+        written = {
+            field
+            for named in self._rules.get(entity, ())
+            if not named.rule.subject
+            for field in copied_fields(named.rule)
+        }
         for field in fields:
-            if field not in given:
+            if field not in written:
                 raise ConfigError(
                     f"ownership.yaml: entities.{entity}.fields.{field}.restore: no writeback.yaml gives a system {entity}.{field}",
                     remedy=f"add a rule for entity {entity} with values: {{{field}: record.{field}}}",
                 )
 
-    def reads(self, entity: str) -> bool:
-        """Whether any rule is set off by this entity."""
+    def has_rules_for(self, entity: str) -> bool:
+        """Whether this entity triggers any rule."""
         return entity in self._rules
 
-    def rule(self, name: str, entity: str) -> Rule | None:
-        """A rule that is set off by this entity, by `system/name`."""
-        return next((rule for known, _, rule in self._rules.get(entity, ()) if known == name), None)
+    def rule(self, name: str, entity: str) -> WritebackRule | None:
+        """The rule `<system>/<rule>`, if this entity triggers it."""
+        return next((named.rule for named in self._rules.get(entity, ()) if named.name == name), None)
 
-    def carries(self, entity: str, field: str, target: str, told: dict[str, Any]) -> bool:
-        """Whether a rule certainly gives `target` a field of this entity, of which `told` is what paths begin with."""
+    def surely_writes(self, entity: str, field: str, target: str, document: Mapping[str, Any]) -> bool:
+        """Whether a live rule certainly writes this field of the entity to `target`. `document`: see `build_document`."""
         return any(
             system == target
             and not rule.subject
             and rule.mode == "live"
             and rule.share >= 1
-            and field in told_fields(rule)
-            and not holds(rule.skip_when, desired(rule, told))
+            and field in copied_fields(rule)
+            and not matches(rule.skip_when, desired_values(rule, document))
             for _, system, rule in self._rules.get(entity, ())
         )
 
     def plan(
-        self, state: AggregateState, changed: Iterable[Changed], causes: Mapping[str, int], joined: bool
-    ) -> list[Intent]:
-        """What these changes of one aggregate give rise to. `causes`: system → newest commit time (µs) of what people said there;
-        `joined`: members came from another aggregate, so that `before` does not tell all.
+        self, state: AggregateState, changed: Iterable[ChangedEntity], causes: Mapping[str, int], joined: bool
+    ) -> list[NewIntent]:
+        """The intents that these changes of one aggregate lead to.
+
+        `causes`: system → newest commit time (µs) of what people changed there. `joined`: entities came from another aggregate, so
+        `before` does not show all that is new here.
         """
-        found: list[Intent] = []
-        for one in changed:
-            member = one.member
-            for name, target, rule in self._rules.get(member.entity, ()):
+        intents: list[NewIntent] = []
+        for change in changed:
+            entity = change.entity
+            for named in self._rules.get(entity.entity, ()):
+                target, rule = named.target, named.rule
                 cause = max((at for system, at in causes.items() if system != target), default=None)
-                restores = bool(rule.values) and self._restores(one, target, rule, causes)
+                restores = bool(rule.values) and self._restores(change, target, rule, causes)
                 if restores and cause is None:
                     cause = causes[target]
-                anew = target not in one.said and target in said_by(member)
-                joins = not member.contributions
-                if cause is None and (anew or joins):
-                    # The target knows it only now, or an echo made a join whole: what others said before is news there.
-                    cause = _newest_live(state.members.values() if joins else [member], target)
-                if cause is None or member.deleted or member.merged_into is not None:
+                is_new_in_target = target not in change.contributions_before and target in contributed_fields(entity)
+                is_joined_record = not entity.contributions
+                if cause is None and (is_new_in_target or is_joined_record):
+                    # The target knows the record only now, or an echo completed a join: older changes of others are news there.
+                    cause = _newest_change(state.members.values() if is_joined_record else [entity], target)
+                if cause is None or entity.deleted or entity.merged_into is not None:
                     continue
-                intent = _of_rule(name, target, rule, state, one, cause, joined or anew, restores)
+                intent = _intent_of_rule(named, state, change, cause, joined or is_new_in_target, restores)
                 if intent is not None:
-                    found.append(intent)
-        return found
+                    intents.append(intent)
+        return intents
 
-    def _restores(self, one: Changed, target: str, rule: Rule, causes: Mapping[str, int]) -> bool:
-        """Whether people said something in the target, or decided, of which the target is to be given what stands."""
-        member = one.member
-        fields = self._restored(member.entity, member.record)
+    def _restores(self, change: ChangedEntity, target: str, rule: WritebackRule, causes: Mapping[str, int]) -> bool:
+        """Whether people changed something in the target, or decided in the hub, so that the target gets back the value that stands."""
+        entity = change.entity
+        fields = self._restored(entity.entity, entity.record)
         if not fields or rule.subject or not (target in causes or PEOPLE in causes):
             return False
-        said, before = said_by(member).get(target, {}), one.said.get(target, {})
+        now = contributed_fields(entity).get(target, {})
+        before = change.contributions_before.get(target, {})
         return any(
-            said.get(field) is not None
-            and member.record.get(field) is not None
-            and said[field] != member.record[field]
-            and (PEOPLE in causes or said[field] != before.get(field))
-            for field in told_fields(rule)
+            now.get(field) is not None
+            and entity.record.get(field) is not None
+            and now[field] != entity.record[field]
+            and (PEOPLE in causes or now[field] != before.get(field))
+            for field in copied_fields(rule)
             if field in fields
         )
 
 
-def _of_rule(
-    name: str, target: str, rule: Rule, state: AggregateState, one: Changed, cause: int, joined: bool, restores: bool
-) -> Intent | None:
-    member = one.member
-    subject = member.record.get(rule.subject) if rule.subject else member.id
+def _intent_of_rule(
+    named: _NamedRule, state: AggregateState, change: ChangedEntity, cause: int, joined: bool, restores: bool
+) -> NewIntent | None:
+    name, target, rule = named
+    entity = change.entity
+    subject = entity.record.get(rule.subject) if rule.subject else entity.id
     if not subject:
         return None
     if rule.becomes:
-        if not holds(rule.becomes, member.record) or holds(rule.becomes, one.before or {}):
+        if not matches(rule.becomes, entity.record) or matches(rule.becomes, change.before or {}):
             return None
-        ended = _ended(rule, state)
+        ended = _ended_results(rule, state)
         if ended is None:
             return None
-        key = f"{name}:{member.id}" + (f":{ended + 1}" if ended else "")
+        key = f"{name}:{entity.id}" + (f":{ended + 1}" if ended else "")
     else:
-        if rule.subject and (one.before or {}).get(rule.subject) != subject:
-            joined = True  # another subject, or the first: what it is to say is news to it, whoever named it
-        wanted = desired(rule, document_of(member))
-        if holds(rule.skip_when, wanted):
+        if not _should_write(target, rule, state, change, subject, joined, restores):
             return None
-        written = member if subject == member.id else state.members.get(subject)
-        if written is not None and written.contributions and target not in said_by(written):
-            return None  # the target has no such record; once it has, what was said before is looked at again
-        before = None if one.before is None else desired(rule, document(one.before, one.said))
-        moved = before != wanted
-        if not restores and not moved and not (joined and _differs(wanted, state.members.get(subject), target)):
-            return None
-        if not restores and moved and one.before is None and not _differs(wanted, state.members.get(subject), target):
-            return None
-        key = f"{name}:{member.id}:{member.revision}"
-    return Intent(
+        key = f"{name}:{entity.id}:{entity.revision}"
+    return NewIntent(
         key=sys.intern(key),
         rule=name,
         target=target,
-        entity=member.entity,
-        entity_id=member.id,
+        entity=entity.entity,
+        entity_id=entity.id,
         aggregate_id=state.id,
         subject_id=subject,
-        customer_id=member.id if member.entity == "customer" else member.record.get("customer_id"),
-        version=member.version,
+        customer_id=entity.id if entity.entity == "customer" else entity.record.get("customer_id"),
+        version=entity.version,
         cause_us=cause,
         supersedes=not rule.becomes,
         restores=restores,
-        fields=[] if rule.becomes else told_fields(rule),
+        fields=[] if rule.becomes else copied_fields(rule),
     )
 
 
-def _ended(rule: Rule, state: AggregateState) -> int | None:
-    """How many of the entities of `unless` were there and are no more; None while one is live."""
+def _should_write(
+    target: str,
+    rule: WritebackRule,
+    state: AggregateState,
+    change: ChangedEntity,
+    subject: str,
+    joined: bool,
+    restores: bool,
+) -> bool:
+    """Whether a rule with `values` has news for its subject in the target."""
+    entity = change.entity
+    if rule.subject and (change.before or {}).get(rule.subject) != subject:
+        joined = True  # Another subject, or the first one: all values are news to it, whoever named it.
+    wanted = desired_values(rule, entity_document(entity))
+    if matches(rule.skip_when, wanted):
+        return False
+    written = entity if subject == entity.id else state.members.get(subject)
+    if written is not None and written.contributions and target not in contributed_fields(written):
+        return False  # The target has no such record. Once it has, older changes are looked at again.
+    before = (
+        None
+        if change.before is None
+        else desired_values(rule, build_document(change.before, change.contributions_before))
+    )
+    if restores:
+        return True
+    if before == wanted:
+        return joined and _target_differs(wanted, state.members.get(subject), target)
+    return change.before is not None or _target_differs(wanted, state.members.get(subject), target)
+
+
+def _ended_results(rule: WritebackRule, state: AggregateState) -> int | None:
+    """How many entities of `unless` existed and are cancelled or deleted now; None while one of them is live."""
     ended = 0
-    for member in state.members.values():
-        if member.entity in rule.unless:
-            if is_live(member):
+    for entity in state.members.values():
+        if entity.entity in rule.unless:
+            if is_live(entity):
                 return None
-            ended += member.version > 0 and member.merged_into is None
+            ended += entity.version > 0 and entity.merged_into is None
     return ended
 
 
-def told_fields(rule: Rule) -> list[str]:
-    """Fields of the record that a rule with `values` gives its subject under their own names."""
-    return [field for field, spec in rule.values.items() if spec.path == f"record.{field}"]
-
-
-def _newest_live(members: Iterable[EntityState], target: str) -> int | None:
-    """Commit time of the newest that people said of these in other systems than the target."""
-    lives = (
-        said.source_us
-        for member in members
-        for said in member.contributions.values()
-        if said.live and said.system != target
+def _newest_change(entities: Iterable[EntityState], target: str) -> int | None:
+    """Newest commit time (µs) of what people changed of these entities in systems other than the target."""
+    times = (
+        contribution.source_us
+        for entity in entities
+        for contribution in entity.contributions.values()
+        if contribution.live and contribution.system != target
     )
-    return max(lives, default=None)
+    return max(times, default=None)
 
 
-def is_live(member: EntityState) -> bool:
-    """Whether it is there and was not cancelled."""
-    return (
-        not member.deleted
-        and member.merged_into is None
-        and member.version > 0
-        and member.record.get("status") != "cancelled"
-    )
-
-
-def holds(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether the record has all of these values; a list is any of them. Holds nothing when nothing is wanted."""
-    if not wanted:
-        return False
-    for field, value in wanted.items():
-        found = record.get(field)
-        if found not in value if isinstance(value, list) else found != value:
-            return False
-    return True
-
-
-def desired(rule: Rule, told: dict[str, Any]) -> dict[str, Any]:
-    """What the subject is to say, by field."""
-    return {field: value_of(spec, told) for field, spec in rule.values.items()}
-
-
-def document_of(member: EntityState) -> dict[str, Any]:
-    """What a rule's paths begin with at planning: `record` and `said.<system>`, what each system says of it."""
-    return document(member.record, said_by(member))
-
-
-def said_by(member: EntityState) -> dict[str, dict[str, Any]]:
-    """system → the fields that it says, of live contributions."""
-    return {said.system: said.fields or {} for said in member.contributions.values() if not said.deleted}
-
-
-def document(record: dict[str, Any], said: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The same, of values from before."""
-    return {"record": record, "said": said}
-
-
-def said_of(fields: Mapping[str, Any], field: str) -> Any:
-    """A field, or with `attributes.` before it an attribute, as a system says it."""
-    if field.startswith("attributes."):
-        return (fields.get("attributes") or {}).get(field.removeprefix("attributes."))
-    return fields.get(field)
-
-
-def _differs(wanted: dict[str, Any], subject: EntityState | None, target: str) -> bool:
-    """Whether the target, as far as the hub knows, says something else."""
+def _target_differs(wanted: Fields, subject: EntityState | None, target: str) -> bool:
+    """Whether the target, as far as the hub knows, has other values than the rule wants."""
     if subject is None:
         return False
-    for said in subject.contributions.values():
-        if said.system == target and not said.deleted:
-            return any(said_of(said.fields or {}, field) != value for field, value in wanted.items())
+    for contribution in subject.contributions.values():
+        if contribution.system == target and not contribution.deleted:
+            return any(field_value(contribution.fields or {}, field) != value for field, value in wanted.items())
     return False
 
 
-NONE = Planner({})
+NO_RULES = IntentPlanner({})

@@ -7,13 +7,13 @@ from typing import Any
 
 from streams.model.entities import ENTITIES
 from streams.writeback.failures import NotYet, Refused
-from streams.writeback.planner import desired, holds, said_of
-from streams.writeback.rules import Rule
+from streams.writeback.rule_inputs import desired_values, field_value, matches
+from streams.writeback.rules import WritebackRule
 from streams.writeback.values import Value, value_of
 from streams.writeback.work import Job, Work
 
 
-def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict[str, Any] | None) -> Job:
+def prepare(work: Work, rule: WritebackRule, document: dict[str, Any], last_written: dict[str, Any] | None) -> Job:
     """The job. Raises Refused for a value that has no form that the target wants, NotYet when the subject is not known there."""
     try:
         params = {name: value_of(spec, document) for name, spec in rule.params.items()}
@@ -24,7 +24,7 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
             }
             for line in document["lines"]
         ]
-        wanted = desired(rule, document)
+        wanted = desired_values(rule, document)
         makes = _makes(rule, document)
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         raise Refused(f"{work.key}: a value can not be formed: {error}", remedy=f"mend the rule {work.rule}") from error
@@ -38,8 +38,8 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
                 f"{work.target} does not know {work.subject_id}",
                 ask=f"{work.target} has no such record: write it once it has?",
             )
-        said = subject["said"].get(work.target, {})
-        expected.append({field: said_of(said, field) for field in rule.values})
+        said = subject["contributions"].get(work.target, {})
+        expected.append({field: field_value(said, field) for field in rule.values})
         if last_written is not None:
             expected.append(last_written)
     return Job(
@@ -48,7 +48,7 @@ def prepare(work: Work, rule: Rule, document: dict[str, Any], last_written: dict
     )  # fmt: skip
 
 
-def _makes(rule: Rule, document: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def _makes(rule: WritebackRule, document: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """What the record that the rule adds says, by which it is known when it comes back: references are other ids there."""
     if rule.by_hand is None:
         return None
@@ -61,15 +61,15 @@ def _makes(rule: Rule, document: dict[str, Any]) -> tuple[str, dict[str, Any]] |
     return (rule.by_hand.entity, said) if said else None
 
 
-def no_more(rule: Rule, document: dict[str, Any]) -> str | None:
+def no_more(rule: WritebackRule, document: dict[str, Any]) -> str | None:
     """Why what gave rise to an intent is so no more: people took it back while it waited. None where it still is."""
     record = document["record"]
-    if not rule.becomes or holds(rule.becomes, record):
+    if not rule.becomes or matches(rule.becomes, record):
         return None
     return "it is so no more: " + ", ".join(f"{field} is {record.get(field)!r}" for field in rule.becomes)
 
 
-def check_whole(work: Work, rule: Rule, document: dict[str, Any]) -> None:
+def check_whole(work: Work, rule: WritebackRule, document: dict[str, Any]) -> None:
     """Raises NotYet while what it refers to, of which the rule has values, is not in the hub, or the lines do not make up the header: they
     come on other partitions, and people write a document in pieces.
     """

@@ -1,23 +1,19 @@
-"""Read `connectors/<system>/writeback.yaml`: what this system is given, when, after whose yes, and how.
+"""The form of `connectors/<system>/writeback.yaml`: what this system is given, when, after whose approval, and how.
 
-In: the file. Out: a `System` of write-back with its rules. Promised: a wrong file is a ConfigError that names file and field.
-The target of every rule is the system in whose folder the file lies.
+`load.py` reads the files into these classes. The target of every rule is the system in whose folder the file lies.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-import yaml
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from streams.errors import ConfigError
 from streams.model.entities import ENTITIES
 from streams.writeback.values import Value
 
@@ -196,7 +192,7 @@ class ByHand(Strict):
         return self
 
 
-class Rule(Strict):
+class WritebackRule(Strict):
     """When an intent arises, who is asked, what is sent. `about` is shown to people."""
 
     about: str = ""
@@ -226,6 +222,18 @@ class Rule(Strict):
     sql: SqlAction | None = None
     http: HttpAction | None = None
 
+    def is_live_for(self, customer_or_subject: str) -> bool:
+        """Whether the rule is live for intents of this customer (or subject, where there is no customer).
+
+        A canary is live for a share of the customers: the draw is by a hash, so the answer for one customer never changes.
+        """
+        if self.mode != "live":
+            return False
+        if self.share >= 1:
+            return True
+        drawn = int.from_bytes(sha256(customer_or_subject.encode()).digest()[:4], "big") / 2**32
+        return drawn < self.share
+
     @property
     def reads_target(self) -> bool:
         """Whether it reads what the target says now, before it is delivered."""
@@ -237,7 +245,7 @@ class Rule(Strict):
         return (ENTITIES[self.entity].fields[self.subject].ref or self.entity) if self.subject else self.entity
 
     @model_validator(mode="after")
-    def _whole(self) -> Rule:
+    def _whole(self) -> WritebackRule:
         if self.by_hand is not None and self.values:
             raise ValueError(
                 "`by_hand` is for rules with steps; what `values` say is compared with what the target says"
@@ -292,71 +300,16 @@ class HttpTarget(Strict):
     timeout: Duration = timedelta(seconds=10)
 
 
-class Writeback(Strict):
+class WritebackConfig(Strict):
     """One system's write-back."""
 
     system: str
     target: SqlTarget | HttpTarget = Field(discriminator="adapter")
-    rules: dict[str, Rule]
+    rules: dict[str, WritebackRule]
 
     @model_validator(mode="after")
-    def _fit(self) -> Writeback:
+    def _fit(self) -> WritebackConfig:
         for name, rule in self.rules.items():
             if (rule.sql is not None) != (self.target.adapter == "sql"):
                 raise ValueError(f"rule {name}: the target is of kind {self.target.adapter}")
         return self
-
-
-def load_writeback(path: Path, resolve: Callable[[str, Path], str] = lambda text, _: text) -> Writeback | None:
-    """The file's rules, or None where there is no file. `resolve` fills in `${env:NAME}`. Raises ConfigError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    try:
-        told = _resolved(yaml.safe_load(text), lambda value: resolve(value, path))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {error}", remedy="mend the YAML") from error
-    try:
-        found = Writeback.model_validate(told)
-    except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(
-            f"{path}: " + "; ".join(lines), remedy="docs/guides/write-back.md shows what a rule may say"
-        ) from error
-    return found
-
-
-def _resolved(told: Any, resolve: Callable[[str], str]) -> Any:
-    """Every text of the tree with its variables filled in; what stands for a variable is never read as YAML."""
-    if isinstance(told, dict):
-        return {name: _resolved(value, resolve) for name, value in told.items()}
-    if isinstance(told, list):
-        return [_resolved(value, resolve) for value in told]
-    return resolve(told) if isinstance(told, str) and "${" in told else told
-
-
-def load_rules(
-    folder: Path, systems: list[str], resolve: Callable[[str, Path], str] = lambda text, _: text
-) -> dict[str, Writeback]:
-    """system → its write-back, for those that have a writeback.yaml. Raises ConfigError that tells all that `check.py` finds."""
-    from streams.writeback.check import faults  # it knows the adapters' templates, which know the rules
-
-    found: dict[str, Writeback] = {}
-    for system in systems:
-        path = folder / system / "writeback.yaml"
-        told = load_writeback(path, resolve)
-        if told is not None:
-            if told.system != system:
-                raise ConfigError(
-                    f"{path}: system: is {told.system!r}, the folder is {system}", remedy=f"write system: {system}"
-                )
-            found[system] = told
-    there = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set[str]()
-    wrong = faults(found, there | set(systems))
-    if wrong:
-        raise ConfigError(
-            "; ".join(f"{folder / system / 'writeback.yaml'}: {'; '.join(told)}" for system, told in wrong.items()),
-            remedy="docs/guides/write-back.md shows what a rule may say, docs/architecture.md the fields",
-        )
-    return found

@@ -8,22 +8,22 @@ from typing import Any
 
 from croniter import croniter
 
-from streams.writeback.approve import is_live_for, open_questions, questions
+from streams.writeback.approve import open_questions, questions
 from streams.writeback.failures import NotYet, Refused
 from streams.writeback.noted import waiting
 from streams.writeback.prepare import check_whole, prepare
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 from streams.writeback.work import Job, Work
 
 Documents = dict[int, dict[str, Any] | NotYet]
-"""Intent id → what the hub says of it."""
+"""NewIntent id → what the hub says of it."""
 Last = dict[tuple[str, str], dict[str, Any] | None]
 """(subject, rule) → what the rule last wrote there."""
 
 
 def decided(
     work: Work,
-    rule: Rule | None,
+    rule: WritebackRule | None,
     document: dict[str, Any] | NotYet | None,
     last: Last,
     describe: Callable[[Job], list[dict[str, Any]]],
@@ -35,7 +35,7 @@ def decided(
     }  # fmt: skip
     if rule is None:
         return told | {"state": "dead", "problem": f"there is no rule {work.rule} any more"}
-    if not is_live_for(rule, work):
+    if not rule.is_live_for(work.customer_id or work.subject_id):
         try:
             whole = found(document)
             check_whole(work, rule, whole)

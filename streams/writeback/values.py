@@ -7,6 +7,7 @@ the target wants them. What a rule's `values` say stays in canonical form (`cent
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
@@ -18,6 +19,9 @@ from streams.model.entities import ENTITIES, FieldType
 
 EPOCH = date(1970, 1, 1)
 EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+Fields = dict[str, Any]
+"""Canonical field → value, as a record or a contribution has them: values are JSON."""
 
 As = Literal[
     "as it is",
@@ -74,7 +78,7 @@ def reach(document: Any, path: str) -> Any:
     return at
 
 
-def value_of(spec: Value, document: dict[str, Any]) -> Any:
+def value_of(spec: Value, document: Mapping[str, Any]) -> Any:
     """The value as the target wants it. Raises ValueError for one that has no such form."""
     found = spec.value if spec.path is None else reach(document, spec.path)
     if found is None or found == "":

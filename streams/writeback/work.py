@@ -9,7 +9,7 @@ import msgspec
 
 from streams.errors import OpshubError
 from streams.writeback.failures import Ahead
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     key: str
-    rule: Rule
+    rule: WritebackRule
     params: dict[str, Any]
     lines: list[dict[str, Any]] = []
     subject_key: str | None = None

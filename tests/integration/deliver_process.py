@@ -10,7 +10,8 @@ from pathlib import Path
 from streams.runtime.fault_points import fault_point
 from streams.stack.environment import resolve_placeholders
 from streams.writeback.deliver import Deliverer
-from streams.writeback.rules import SqlTarget, load_rules
+from streams.writeback.load import load_rules
+from streams.writeback.rules import SqlTarget
 from streams.writeback.sql import SqlAdapter
 
 

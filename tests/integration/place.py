@@ -25,8 +25,9 @@ from streams.stack.native import NativeStack
 from streams.writeback.deliver import Deliverer
 from streams.writeback.desk import Desk
 from streams.writeback.http import HttpAdapter
-from streams.writeback.planner import Planner
-from streams.writeback.rules import SqlTarget, Writeback, load_rules
+from streams.writeback.load import load_rules
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rules import SqlTarget, WritebackConfig
 from streams.writeback.sql import SqlAdapter
 from streams.writeback.work import Adapter
 from tests.writers import hub_of_its_own
@@ -43,7 +44,7 @@ class Place:
         self.env = stack.env()
         # What is told here has made-up positions, which no worker on the shared hub may meet.
         self.hub = hub_of_its_own(stack, f"place_{uuid.uuid4().hex[:8]}")
-        self.rules: dict[str, Writeback] = load_rules(
+        self.rules: dict[str, WritebackConfig] = load_rules(
             CONNECTORS, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, self.env, path)
         )
         self.crm = psycopg.connect(dsn_of(self.env, "DEMO_CRM", "APP"), autocommit=True)
@@ -64,7 +65,7 @@ class Place:
     async def tell(self, kind: str, aggregate: str, *changes: Change) -> None:
         store = HubStore(self.hub, "test")
         state: AggregateState = (await store.load({aggregate: kind}))[aggregate]
-        settling = Settling(Ownership(), {}, Planner(self.rules))
+        settling = Settling(Ownership(), {}, IntentPlanner(self.rules))
         settling.apply(state, [(change, None) for change in changes])
         settling.references()
         settling.settle(lambda one: one)
@@ -86,7 +87,7 @@ class Place:
         return key
 
     @contextmanager
-    def ruled(self, name: str, **update: Any) -> Iterator[dict[str, Writeback]]:
+    def ruled(self, name: str, **update: Any) -> Iterator[dict[str, WritebackConfig]]:
         """With one rule (<system>/<name>) otherwise than its file says."""
         system, _, rule = name.partition("/")
         as_written = self.rules
@@ -145,7 +146,7 @@ class Place:
 
     @asynccontextmanager
     async def deliverer(
-        self, rules: dict[str, Writeback] | None = None, lease_s: float = 5
+        self, rules: dict[str, WritebackConfig] | None = None, lease_s: float = 5
     ) -> AsyncIterator[Deliverer]:
         told = rules or self.rules
         adapters: dict[str, Adapter] = {

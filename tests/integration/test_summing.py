@@ -17,7 +17,7 @@ from streams.pipeline.sums import Summing
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
 from streams.verify.sum_check import wrong_sums
-from streams.writeback.planner import Planner
+from streams.writeback.planner import IntentPlanner
 from tests.integration.place import Place
 from tests.writers import Sent
 
@@ -64,7 +64,7 @@ class Worker:
             return "a topic", b"", b""
 
         self.assemble = Assemble(
-            self.store, lambda change: change, lambda change: change, message, Ownership(), 1000, message, Planner(place.rules)  # type: ignore[arg-type, return-value]
+            self.store, lambda change: change, lambda change: change, message, Ownership(), 1000, message, IntentPlanner(place.rules)  # type: ignore[arg-type, return-value]
         )  # fmt: skip
         self.summing = Summing(self.store, self.topic, lambda change: change)  # type: ignore[arg-type, return-value]
 

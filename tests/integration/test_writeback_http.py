@@ -12,7 +12,7 @@ import pytest
 
 from streams.writeback.failures import Ahead, Refused, TargetDown
 from streams.writeback.http import HttpAdapter
-from streams.writeback.rules import HttpAction, HttpTarget, Rule, duration
+from streams.writeback.rules import HttpAction, HttpTarget, WritebackRule, duration
 from streams.writeback.work import Job, Outcome
 from tests.integration.shop import Shop, open_shop
 
@@ -62,7 +62,7 @@ def adapter(shop: Shop, timeout: str = "5 s") -> HttpAdapter:
 
 
 def job(key: str, action: HttpAction = REST, **more: Any) -> Job:
-    rule = Rule.model_construct(http=action)
+    rule = WritebackRule.model_construct(http=action)
     params = {"customer": "7", "amount": 12.5}
     return Job(key=key, rule=rule, params=params, lines=[{"sku": "M-1", "qty": 2}, {"sku": "M-2", "qty": 1}], **more)
 
@@ -169,7 +169,7 @@ async def test_what_would_be_sent_is_told(shop: Shop) -> None:
         target.describe(job("k1", HttpAction.model_validate({"send": {"path": "/$nothing"}})))
 
 
-PRICE = Rule.model_validate(
+PRICE = WritebackRule.model_validate(
     {
         "entity": "product",
         "values": {"list_price": {"from": "record.list_price", "as": "cents"}, "created_at": "record.created_at"},

@@ -20,8 +20,8 @@ from streams.pipeline.assemble import Assemble
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk
-from streams.writeback.planner import Planner
-from streams.writeback.rules import Writeback
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rules import WritebackConfig
 from tests.integration.place import Place
 from tests.integration.shop import Shop, open_shop
 from tests.writers import Sent
@@ -54,7 +54,7 @@ ORDER: dict[str, Any] = {
 BLIND = {name: ORDER["http"][name] for name in ("send", "result")}
 PRICE: dict[str, Any] = {
     "entity": "product",
-    "values": {"list_price": {"from": "said.demo-erp.list_price", "as": "cents"}},
+    "values": {"list_price": {"from": "contributions.demo-erp.list_price", "as": "cents"}},
     "skip_when": {"list_price": None},
     "http": {
         "read": {"method": "GET", "path": "/products/$subject"},
@@ -78,10 +78,10 @@ def shop() -> Iterator[Shop]:
         yield server
 
 
-def rules(place: Place, shop: Shop, timeout: str = "5 s", **told: dict[str, Any]) -> dict[str, Writeback]:
+def rules(place: Place, shop: Shop, timeout: str = "5 s", **told: dict[str, Any]) -> dict[str, WritebackConfig]:
     """The shop's rules alone; what place is told is planned by them from now on."""
     target = {"adapter": "http", "base_url": f"http://127.0.0.1:{shop.server_port}", "timeout": timeout}
-    place.rules = {"shop": Writeback.model_validate({"system": "shop", "target": target, "rules": told})}
+    place.rules = {"shop": WritebackConfig.model_validate({"system": "shop", "target": target, "rules": told})}
     return place.rules
 
 
@@ -223,7 +223,7 @@ class Priced:
         message = lambda *_: ("", b"", b"")  # noqa: E731
         self.store = HubStore(place.hub, "test")
         self.assemble = Assemble(
-            self.store, lambda change: change, lambda change: change, message, Ownership(), 1000, message, Planner(place.rules),  # type: ignore[arg-type, return-value]
+            self.store, lambda change: change, lambda change: change, message, Ownership(), 1000, message, IntentPlanner(place.rules),  # type: ignore[arg-type, return-value]
             frozenset({"shop"}),
         )  # fmt: skip
 
@@ -270,7 +270,7 @@ async def test_what_we_wrote_comes_back_as_an_echo_and_a_persons_edit_does_not(p
     await priced.store.close()
 
 
-async def edited_before_our_write(place: Place, shop: Shop) -> tuple[dict[str, Writeback], Priced]:
+async def edited_before_our_write(place: Place, shop: Shop) -> tuple[dict[str, WritebackConfig], Priced]:
     """The hub saw a price of 9 in the shop and is to write 12.35; somebody made it 8 meanwhile. The rules, and the product."""
     told = rules(place, shop, price=PRICE)
     priced = Priced(place)

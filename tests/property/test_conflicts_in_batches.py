@@ -7,28 +7,31 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict
 from streams.pipeline.settle import Settling
 from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy
-from streams.writeback.planner import Intent, Planner
-from streams.writeback.rules import Rule, Writeback
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rules import WritebackConfig, WritebackRule
 
 CRM = source_id("crm", "customer", "1")
 FIELDS = ("phone", "email")
 POLICIES: list[Policy] = ["owner", "newest", "trust", "complete", "ask"]
 
 
-def planner(*targets: str, fields: tuple[str, ...] = FIELDS, mode: str = "live", **more: Any) -> Planner:
+def planner(*targets: str, fields: tuple[str, ...] = FIELDS, mode: str = "live", **more: Any) -> IntentPlanner:
     """A live rule for each of these systems that gives it the fields of a customer."""
     table = {"table": "t", "key": "id", "columns": {field: field for field in fields}}
     values = {field: f"record.{field}" for field in fields}
-    rule = Rule.model_validate({"entity": "customer", "values": values, "sql": {"update": table}, "mode": mode})
+    rule = WritebackRule.model_validate(
+        {"entity": "customer", "values": values, "sql": {"update": table}, "mode": mode}
+    )
     target = {"adapter": "sql", "host": "h", "port": "1", "dbname": "d", "user": "u", "password": "p"}
-    return Planner(
+    return IntentPlanner(
         {
-            system: Writeback.model_validate({"system": system, "target": target, "rules": {"fields": rule}})
+            system: WritebackConfig.model_validate({"system": system, "target": target, "rules": {"fields": rule}})
             for system in targets
         },
         **more,
@@ -45,10 +48,10 @@ def says(system: str, major: int, at_s: int, origin: str | None = None, op: Any 
 class Hub:
     """The one writer of a customer: every conflict that it logs, by id the last, and every intent."""
 
-    def __init__(self, ownership: Ownership, rules: Planner) -> None:
+    def __init__(self, ownership: Ownership, rules: IntentPlanner) -> None:
         self.state = AggregateState(CRM, "customer", members={}, sources={})
         self.logged: dict[str, Conflict] = {}
-        self.intents: list[Intent] = []
+        self.intents: list[NewIntent] = []
         self.turns: list[tuple[str, str, int]] = []
         self._ownership, self._rules = ownership, rules
 
@@ -70,7 +73,7 @@ class Hub:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[list[Change], Ownership, Planner]:
+def stories(draw: st.DrawFn) -> tuple[list[Change], Ownership, IntentPlanner]:
     changes, at = [], 0
     for major in range(1, draw(st.integers(4, 12))):
         at += draw(st.sampled_from([1, 30, 300]))
@@ -86,7 +89,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Change], Ownership, Planner]:
 
 @settings(max_examples=300, deadline=None)
 @given(stories(), st.data())
-def test_any_batches_log_the_same(story: tuple[list[Change], Ownership, Planner], data: st.DataObject) -> None:
+def test_any_batches_log_the_same(story: tuple[list[Change], Ownership, IntentPlanner], data: st.DataObject) -> None:
     changes, ownership, rules = story
     one_by_one = Hub(ownership, rules)
     for change in changes:
@@ -103,7 +106,7 @@ def test_any_batches_log_the_same(story: tuple[list[Change], Ownership, Planner]
 OWNED = Ownership({"customer": EntityRule(("erp", "crm"))})
 
 
-def begun(ownership: Ownership, rules: Planner) -> Hub:
+def begun(ownership: Ownership, rules: IntentPlanner) -> Hub:
     hub = Hub(ownership, rules)
     hub.batch(says("crm", 1, 1, phone="1"), says("erp", 2, 2, phone="1"))
     return hub

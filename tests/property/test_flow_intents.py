@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from streams.flow.invariants import Broken, Policy, broken
 from streams.model.change import Change
 from streams.model.ids import source_id
-from streams.writeback.planner import Planner, desired, document_of
-from streams.writeback.rules import load_rules
+from streams.writeback.load import load_rules
+from streams.writeback.planner import IntentPlanner
+from streams.writeback.rule_inputs import desired_values, entity_document
 from tests.property.test_settling import UNSHRUNK, World, say
 
 RULES = load_rules(Path(__file__).parents[2] / "connectors", ["demo-crm", "demo-erp"])
@@ -100,7 +101,7 @@ class Told(World):
     """Both systems beside the hub: what an intent writes is what the hub says when it is delivered, now or later."""
 
     def __init__(self) -> None:
-        super().__init__(Planner(RULES))
+        super().__init__(IntentPlanner(RULES))
         self.waiting: dict[tuple[str, str], None] = {}
         self.written: dict[tuple[str, str], dict[str, Any]] = {}
         self.keys: set[str] = set()
@@ -119,7 +120,7 @@ class Told(World):
         system, _, name = rule.partition("/")
         told = RULES[system].rules[name]
         (flow,) = [member for member, _ in self.rows.values() if member.entity == told.entity and not member.deleted]
-        self.written[rule, subject] = desired(told, document_of(flow))
+        self.written[rule, subject] = desired_values(told, entity_document(flow))
 
     def broken(self) -> list[Broken]:
         return broken([member for member, _ in self.rows.values()], Policy(), FAR)[0]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
@@ -20,16 +21,16 @@ from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
 from streams.resolve.rules import PEOPLE
-from streams.writeback.planner import NONE, Intent, Planner
+from streams.writeback.planner import NO_RULES, IntentPlanner
 
 UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
 """Making a failure smaller takes minutes, and the stories are short anyway."""
 
 
 class World:
-    def __init__(self, planner: Planner = NONE) -> None:
+    def __init__(self, planner: IntentPlanner = NO_RULES) -> None:
         self._planner = planner
-        self.intents: list[Intent] = []
+        self.intents: list[NewIntent] = []
         self.rows: dict[str, tuple[EntityState, str]] = {}
         self.identity: dict[str, tuple[str, bool]] = {}
         self.queues: dict[str, list[tuple[str, Change]]] = {}

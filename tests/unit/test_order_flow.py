@@ -12,7 +12,7 @@ from streams.model.entities import ENTITIES
 from streams.model.state import Contribution, EntityState
 from streams.settings import Settings, StageDays
 from streams.stack.workers import worker_environment
-from streams.writeback.planner import document_of
+from streams.writeback.rule_inputs import entity_document
 
 EURO, PIECE, DAY_US = 10_000, 1_000_000, 86_400_000_000
 NOW = 10**15
@@ -211,7 +211,7 @@ def test_write_back_tells_the_words_of_the_flow() -> None:
         version=1,
         record=join([DEAL, *STORIES["half shipped, that half invoiced and paid"][0]]) or {},
     )
-    told = document_of(flow)["record"]
+    told = entity_document(flow)["record"]
     assert (told["shipment_status"], told["payment_status"]) == ("partially_shipped", "partially_paid")
 
 

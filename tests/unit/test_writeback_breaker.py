@@ -10,11 +10,11 @@ import pytest
 from streams.writeback.breaker import SEVERAL, Breaker
 from streams.writeback.failures import Ahead, Refused, TargetDown
 from streams.writeback.noted import not_done
-from streams.writeback.rules import Rule
+from streams.writeback.rules import WritebackRule
 from streams.writeback.sql import _translated
 from streams.writeback.work import Job, Work
 
-RULE = Rule.model_construct(ready=None, attempts=8, expires_after=None)
+RULE = WritebackRule.model_construct(ready=None, attempts=8, expires_after=None)
 
 
 def work(**more: Any) -> Work:

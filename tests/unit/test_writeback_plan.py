@@ -13,23 +13,25 @@ import pytest
 from streams.cli.approvals import deciding
 from streams.cli.context import who
 from streams.errors import ConfigError
+from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle import Settling
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
-from streams.writeback.approve import is_live_for, open_questions, questions
+from streams.writeback.approve import open_questions, questions
 from streams.writeback.failures import NotYet
-from streams.writeback.planner import Intent, Planner
+from streams.writeback.load import load_rules
+from streams.writeback.planner import IntentPlanner
 from streams.writeback.prepare import check_whole
-from streams.writeback.rules import Approval, Writeback, duration, load_rules
+from streams.writeback.rules import Approval, WritebackConfig, duration
 from streams.writeback.values import Value, inward, kind_of, outward, plain, value_of
 from streams.writeback.work import Work
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 RULES = load_rules(CONNECTORS, ["demo-crm", "demo-erp"])
-PLANNER = Planner(RULES)
+PLANNER = IntentPlanner(RULES)
 OPPORTUNITY = source_id("demo-crm", "opportunity", "O")
 
 
@@ -64,7 +66,7 @@ class Hub:
     def __init__(self) -> None:
         self.state = AggregateState(OPPORTUNITY, "order_flow", members={}, sources={})
 
-    def tell(self, *changes: Change) -> list[Intent]:
+    def tell(self, *changes: Change) -> list[NewIntent]:
         settling = Settling(Ownership(), {}, PLANNER)
         settling.apply(self.state, [(change, None) for change in changes])
         settling.references()
@@ -96,7 +98,7 @@ def test_no_second_order_for_an_opportunity_that_has_one() -> None:
     assert [i for i in hub.tell(opportunity(3, "won")) if i.target == "demo-erp"] == []
 
 
-def orders_of(intents: list[Intent]) -> list[str]:
+def orders_of(intents: list[NewIntent]) -> list[str]:
     return [one.key for one in intents if one.rule == "demo-erp/order_from_opportunity"]
 
 
@@ -229,7 +231,7 @@ def test_what_is_on_its_way_to_the_target_is_no_conflict_and_what_a_person_says_
     assert settled(said("demo-crm", "customer", "A", 5, **account)) == ([], ["credit_blocked"])
 
 
-def tell(state: AggregateState, change: Change, planner: Planner = PLANNER) -> list[Intent]:
+def tell(state: AggregateState, change: Change, planner: IntentPlanner = PLANNER) -> list[NewIntent]:
     """What one change of an aggregate gives rise to."""
     settling = Settling(OWNED, {}, planner)
     settling.apply(state, [(change, None)])
@@ -261,7 +263,7 @@ def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
 def test_what_the_owner_says_is_restored_where_the_ownership_says_so() -> None:
     account = source_id("demo-crm", "customer", "A")
     state = AggregateState(account, "customer", members={}, sources={})
-    restoring = Planner(RULES, OWNED.restored)
+    restoring = IntentPlanner(RULES, OWNED.restored)
 
     def crm(major: int, blocked: bool, **more: Any) -> Change:
         return said("demo-crm", "customer", "A", major, name="Ada", credit_blocked=blocked, attributes={}, **more)
@@ -457,10 +459,10 @@ def test_a_half_written_document_waits() -> None:
 
 def test_a_canary_draws_the_same_lot_each_time() -> None:
     half = RULE.model_copy(update={"share": 0.5})
-    lots = [is_live_for(half, work(customer_id=str(number))) for number in range(400)]
+    lots = [half.is_live_for(str(number)) for number in range(400)]
     assert 150 < sum(lots) < 250
-    assert lots == [is_live_for(half, work(customer_id=str(number))) for number in range(400)]
-    assert not is_live_for(RULE.model_copy(update={"mode": "shadow"}), work())
+    assert lots == [half.is_live_for(str(number)) for number in range(400)]
+    assert not RULE.model_copy(update={"mode": "shadow"}).is_live_for("c")
 
 
 def test_values_take_the_form_that_the_target_wants() -> None:
@@ -547,7 +549,7 @@ def test_secrets_are_no_yaml(tmp_path: Path) -> None:
     (folder / "writeback.yaml").write_text(
         (CONNECTORS / "demo-erp" / "writeback.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    found: Writeback = load_rules(tmp_path, ["demo-erp"], lambda text, _: ": {'#" if "PASSWORD" in text else text)[
-        "demo-erp"
-    ]
+    found: WritebackConfig = load_rules(
+        tmp_path, ["demo-erp"], lambda text, _: ": {'#" if "PASSWORD" in text else text
+    )["demo-erp"]
     assert found.target.adapter == "sql" and found.target.password == ": {'#"

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from streams.errors import ConfigError
-from streams.writeback.rules import HttpAction, load_rules
+from streams.writeback.load import load_rules
+from streams.writeback.rules import HttpAction
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 SQL = {"adapter": "sql", "host": "h", "dbname": "d", "user": "u"}
@@ -45,7 +46,7 @@ def test_what_is_right_loads(tmp_path: Path) -> None:
     ("rule", "said"),
     [
         ({"params": {"net": {"from": "record.amnount", "as": "money"}}}, "params.net: record.amnount: opportunity has no field 'amnount'; did you mean 'amount'?"),
-        ({"params": {"net": "customer.name"}}, "after the name of a record comes `record`, `keys` or `said`"),
+        ({"params": {"net": "customer.name"}}, "after the name of a record comes `record`, `keys` or `contributions`"),
         ({"params": {"net": "custommer.record.name"}}, "did you mean 'customer'?"),
         ({"params": {"net": "keys.shopp"}}, "params.net: keys.shopp: there is no system 'shopp'; did you mean 'shop'?"),
         ({"params": {"net": "given.order.id"}}, "only a rule with `after`"),

@@ -1,0 +1,49 @@
+"""Templates of HTTP requests: JSON with `$name` in its texts. Pure."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from streams.writeback.failures import Unasked
+from streams.writeback.values import plain
+
+NAME = re.compile(r"\$(text:)?([A-Za-z_][A-Za-z0-9_.]*)")
+"""A parameter in a template. `$text:` before its name gives a number as text."""
+
+
+def fill(template: Any, params: dict[str, Any], lines: list[dict[str, Any]]) -> Any:
+    """The template with its `$names`: a text that is one name only becomes the value itself, in JSON's types."""
+    if isinstance(template, dict):
+        if template.get("each") == "lines" and "do" in template:
+            return [fill(template["do"], params | line, []) for line in lines]
+        return {name: fill(value, params, lines) for name, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, params, lines) for value in template]
+    if not isinstance(template, str):
+        return template
+    whole = NAME.fullmatch(template)
+    if whole is not None and whole.group(1) is None:
+        return json_value(param(params, whole.group(2)))
+    if whole is not None and param(params, whole.group(2)) is None:
+        return None
+    return NAME.sub(lambda match: _text(param(params, match.group(2))), template)
+
+
+def param(params: dict[str, Any], name: str) -> Any:
+    if name not in params:
+        raise Unasked(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
+    return params[name]
+
+
+def json_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return plain(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return "" if value is None else str(json_value(value))
