@@ -65,6 +65,10 @@ faults: $(READY) ## kill and cut, seeded: SEED=1 MINUTES=20 (ARGS="--only 'SIGKI
 soak: $(READY) ## load with random faults, one page of figures: MINUTES=60 (ARGS="--rate 300 --out soak.html")
 	@$(BIN)/python -m tests.faults.soak --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(ARGS)
 
+.PHONY: docs
+docs: $(READY) ## build the documentation as a site in site/; fails on a broken link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 .PHONY: lock
 lock: $(READY) ## write the lock files again after a version was changed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev \
@@ -86,5 +90,5 @@ wheel: $(READY) ## build dist/opshub-*.whl
 .PHONY: clean
 clean: ## stop what runs and delete all that was made, the stack's data too
 	@if [ -x $(BIN)/opshub ] && [ -d .opshub/run ]; then $(BIN)/opshub down --quiet; fi
-	@rm -rf .opshub $(VENV) dist build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@rm -rf .opshub $(VENV) dist build site .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,126 @@
+"""What the documentation names exists: files, links, verbs and options of the command, targets of make, settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.cli.verbs import GROUPS, VERBS
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "connectors").rglob("*.md"),
+        *(ROOT / "docker").rglob("*.md"),
+        *ROOT.glob("README*.md"),
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks/README.md",
+    ]
+)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub and mkdocs give a heading."""
+    text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", text))
+
+
+def links(page: str) -> Iterator[str]:
+    """Targets of the links and images of a page, without those inside code."""
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", page, flags=re.DOTALL)
+    for match in re.finditer(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", prose):
+        yield match[1] or match[2]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_relative_links_resolve(path: Path) -> None:
+    broken = []
+    for link in links(path.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        if not target.exists():
+            broken.append(link)
+        elif anchor and target.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            if anchor not in {slug(heading) for heading in headings}:
+                broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_named_files_exist(path: Path) -> None:
+    named = re.findall(
+        r"\b((?:streams|tests|benchmarks|connectors|schemas|docker|docs)/[\w/.-]*\.(?:py|sql|yaml|json|md|avsc|lock|toml|yml))\b",
+        path.read_text(encoding="utf-8"),
+    )
+    assert [name for name in named if not (ROOT / name).exists() and not name.startswith("connectors/")] == []
+
+
+def code_of(page: str) -> Iterator[str]:
+    """Lines of the blocks of code of a page, and what stands between backticks in its text."""
+    fences = re.compile(r"^( *)```.*?\n(.*?)^\1```", flags=re.DOTALL | re.MULTILINE)
+    for block in fences.finditer(page):
+        yield from block[2].splitlines()
+    prose = fences.sub("", page)
+    yield from re.findall(r"^ {4}(.*)$", prose, flags=re.MULTILINE)
+    yield from re.findall(r"`([^`\n]+)`", prose)
+
+
+def commands(page: str) -> Iterator[str]:
+    """What follows `opshub` in each line of code that calls it."""
+    for line in code_of(page):
+        if match := re.match(r"\s*(?:\$ )?(?:\.venv/bin/)?opshub ([^#|]+)", line):
+            yield match[1]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_named_verbs_exist(path: Path) -> None:
+    verbs = {verb.words for verb in VERBS}
+    unknown = []
+    for command in commands(path.read_text(encoding="utf-8")):
+        words = re.findall(r"^[a-z][a-z-]*(?:\|[a-z-]+)*|(?<= )[a-z][a-z-]*", command)
+        if not words:
+            continue
+        if words[0] in GROUPS:
+            if len(words) > 1 and " ".join(words[:2]) not in verbs:
+                unknown.append(command)
+        elif words[0] not in verbs:
+            unknown.append(command)
+    assert unknown == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_named_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    lines = code_of(path.read_text(encoding="utf-8"))
+    named = [match[1] for line in lines if (match := re.match(r"\s*(?:\$ )?make ([a-z-]+)", line))]
+    assert [name for name in named if name not in targets] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_named_settings_exist(path: Path) -> None:
+    settings = {f"OPSHUB_{name.upper()}" for name in Settings.model_fields} | {"OPSHUB_FAULT"}
+    named = set(re.findall(r"\bOPSHUB_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
+    assert sorted(named - settings) == []
+
+
+def test_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    result = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
