@@ -23,9 +23,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.recording import Raw
-from benchmarks.stages import nothing, routes_of, schema_ids
+from benchmarks.stages import nothing, routes_of
 from streams.app import calm_collector
-from streams.emit.change_codec import change_writer
+from streams.emit.change_codec import encode_change
 from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System, load_systems
 from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
@@ -87,7 +87,7 @@ def step_for(systems: list[System], topics: list[str]) -> Ingest:
     """An ingest step whose raw topics have other names."""
     routes = routes_of(systems)
     named = {t: _Renamed(routes[t.rsplit(".bench", 1)[0]], t.rsplit(".bench", 1)[0]) for t in topics}
-    return Ingest(named, change_writer(schema_ids()))
+    return Ingest(named, encode_change)
 
 
 class _Renamed:

@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks.recording import Raw
 from streams.app import SystemRoute
-from streams.emit.change_codec import change_decoder, change_encoder, change_writer
+from streams.emit.change_codec import decode_change, encode_change
 from streams.emit.encode import encoder
 from streams.emit.wire import output_maker
 from streams.model.change import Change
@@ -63,11 +63,7 @@ def now(work: Coroutine[Any, Any, T]) -> T:
 
 def schema_ids() -> dict[str, int]:
     """Ids that no registry gave: the bytes are as many."""
-    names = [entity.topic for entity in ENTITIES.values() if entity.topic] + [
-        "changes.order_flow",
-        "changes.customer",
-        "changes.product",
-    ]
+    names = [entity.topic for entity in ENTITIES.values() if entity.topic]
     return {f"{name}-value": number for number, name in enumerate(names, 1)}
 
 
@@ -129,16 +125,14 @@ class Corpus:
         self.ownership = ownership
         self.routes = routes_of(systems)
         self.ids = schema_ids()
-        self.encode = change_encoder(self.ids)
-        self.decode = change_decoder()
         self.decoded = [self.routes[r.topic()].decode(r.topic(), r.key(), r.value()) for r in self.rows]
-        step = Ingest(self.routes, change_writer(self.ids))
+        step = Ingest(self.routes, encode_change)
         self.outputs: list[Any] = []
         for batch in batches(raws, 2000):
             outputs, taken = now(step.step(batch, nothing))
             step.committed(taken)
             self.outputs += outputs
-        self.changes = [self.decode(o.value) for o in self.outputs]
+        self.changes = [decode_change(o.value) for o in self.outputs]
         # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
         # and each entity is sent to where it lives in the end.
         home = {c.id: o.key for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"}
@@ -194,11 +188,11 @@ def pure_stages(corpus: Corpus, repeats: int = 5) -> list[Stage]:
         ),
         measured("map", "row", len(rows), lambda: [routes[r.topic()].map(d) for r, d in zip(rows, corpus.decoded, strict=True)], repeats=repeats),
         measured(
-            "encode a change", "change", len(corpus.changes), lambda: [corpus.encode(c) for c in corpus.changes],
+            "encode a change", "change", len(corpus.changes), lambda: [encode_change(c) for c in corpus.changes],
             "msgspec.msgpack of the same", lambda: [_msgpack(c) for c in corpus.changes], repeats,
         ),
         measured(
-            "decode a change", "change", len(corpus.outputs), lambda: [corpus.decode(o.value) for o in corpus.outputs],
+            "decode a change", "change", len(corpus.outputs), lambda: [decode_change(o.value) for o in corpus.outputs],
             "msgspec.msgpack of the same", _unpack([_msgpack(c) for c in corpus.changes]), repeats,
         ),
         _ingest(corpus, repeats),
@@ -211,7 +205,7 @@ def pure_stages(corpus: Corpus, repeats: int = 5) -> list[Stage]:
 
 
 def _ingest(corpus: Corpus, repeats: int) -> Stage:
-    step = Ingest(corpus.routes, change_writer(corpus.ids))
+    step = Ingest(corpus.routes, encode_change)
     parts = batches(corpus.raws, 2000)
 
     def work() -> None:
@@ -239,7 +233,7 @@ def _settle_and_emit(corpus: Corpus, repeats: int) -> Stage:
     def work() -> None:
         for part in batches(corpus.said_outputs, 2000):
             for output in part:
-                corpus.decode(output.value)
+                decode_change(output.value)
         settle_all(corpus, 2000, emit)
 
     return measured("assemble without hub: decode, settle, emit", "change", len(corpus.said), work, repeats=repeats)

@@ -21,7 +21,7 @@ from mode.utils.logging import get_logger
 
 from streams.agents import add_assemble, add_ingest
 from streams.decode.envelope import Decoder
-from streams.emit.change_codec import change_decoder, change_encoder, change_writer
+from streams.emit.change_codec import decode_change, encode_change
 from streams.emit.conflict_codec import conflict_maker
 from streams.emit.schema_registry import register_all
 from streams.emit.wire import output_maker
@@ -32,7 +32,7 @@ from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.maintenance.periodic import tend
 from streams.mapping.problems import LookupMissing
-from streams.model.change import Change, Mapped, Position, RowChange
+from streams.model.change import Mapped, Position, RowChange
 from streams.model.state import Conflict
 from streams.monitor.watcher import Watch
 from streams.paths import connectors_dir
@@ -151,7 +151,6 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
     """A worker's Faust app. Raises ConfigError or EnvironmentFault when it can not start."""
     app = LaneApp(settings)
     schema_ids = register_all(settings.registry)
-    encode_change = change_encoder(schema_ids)
     counts: dict[str, Counter[str]] = {}
     latencies: list[int] = []
     notes: Counter[tuple[str, str, str, str]] = Counter()
@@ -161,7 +160,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         for system in load_systems(settings):
             route = SystemRoute(system, settings.kafka)
             routes |= dict.fromkeys(route.decoder.topics, route)
-        ingest = Ingest(routes, change_writer(schema_ids))
+        ingest = Ingest(routes, encode_change)
         add_ingest(app, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), list(routes))
         counts["ingest"] = ingest.counts
         notes = ingest.notes
@@ -175,7 +174,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         conflict_message = conflict_maker(schema_ids)
         assemble = Assemble(
             store,
-            change_decoder(),
+            decode_change,
             encode_change,
             output_maker(schema_ids),
             ownership,
@@ -186,7 +185,7 @@ def build_app(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> tuple[La
         )
         add_assemble(app, assemble, change_topics())
         counts["assemble"] = assemble.counts
-        app.beside += _beside_assemble(settings, assemble, conflict_message, encode_change)
+        app.beside += _beside_assemble(settings, assemble, conflict_message)
         latencies = assemble.latencies
         slowest = assemble.take_slowest
     if "deliver" in roles:
@@ -199,7 +198,6 @@ def _beside_assemble(
     settings: Settings,
     assemble: Assemble,
     conflict_message: Callable[[Conflict, int], tuple[str, bytes, bytes]],
-    encode: Callable[[Change], bytes],
 ) -> list[Any]:
     """What looks at flows that came to rest, what tells aggregates later that something they refer to was linked, and what sums."""
     name = settings.worker_name
@@ -210,8 +208,8 @@ def _beside_assemble(
     looking = HubStore(settings.hub, f"opshub-invariants-{name}")
     return [
         Checking(looking, assemble, policy, conflict_message, producer),
-        Refreshing(HubStore(settings.hub, f"opshub-refresh-{name}"), producer, encode),
-        Summing(HubStore(settings.hub, f"opshub-sums-{name}"), producer, encode),
+        Refreshing(HubStore(settings.hub, f"opshub-refresh-{name}"), producer, encode_change),
+        Summing(HubStore(settings.hub, f"opshub-sums-{name}"), producer, encode_change),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from streams.decode.envelope import Decoder
-from streams.emit.change_codec import SUBJECT, change_encoder
+from streams.emit.change_codec import encode_change
 from streams.model.change import Change
 from streams.provision.systems import load_systems
 from streams.settings import Settings
@@ -39,7 +39,6 @@ class Work:
 
     def __init__(self, one: Job) -> None:
         self.count = one.count
-        self._encode = change_encoder({SUBJECT: one.schema_id})
         self._routes: dict[str, Any] = {}
         for system in load_systems(Settings()):
             dictionary: Any = system.dictionary
@@ -66,7 +65,7 @@ class Work:
         return [
             (
                 (one.parent or one.id).encode(),
-                self._encode(
+                encode_change(
                     Change("change", one.entity, one.id, row.system, one.key, row.op, p[0], p[1], p[2], row.source_us, row.tx, row.origin,
                            one.parent, one.same_as, None, one.deleted, 0, one.fields)
                 ),

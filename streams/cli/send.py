@@ -11,19 +11,16 @@ from streams.settings import Settings
 
 
 def send(settings: Settings, messages: list[Message]) -> None:
-    """Produce these and wait for every ack. Raises EnvironmentFault when Kafka or the registry does not answer."""
-
-    from streams.emit.change_codec import change_encoder
-    from streams.emit.schema_registry import register_all
+    """Produce these and wait for every ack. Raises EnvironmentFault when Kafka does not answer."""
+    from streams.emit.change_codec import encode_change
     from streams.kafka.clients import idempotent_producer
 
-    encode = change_encoder(register_all(settings.registry))
     failed: list[str] = []
     producer = idempotent_producer(settings.kafka)
     for message in messages:
         producer.produce(
             message.topic,
-            encode(message.change),
+            encode_change(message.change),
             message.key.encode(),
             on_delivery=lambda error, _: failed.append(str(error)) if error else None,
         )

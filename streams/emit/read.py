@@ -1,7 +1,8 @@
-"""Avro in the Confluent wire format → typed canonical records; the other way of `wire`.
+"""Value of a Kafka record → typed canonical record; the other way of `wire`.
 
-Each value names the schema with which it was written; that one is asked of the registry once, and resolved
-against the schema of this version, so that records of older and of newer writers can be read.
+Canonical topics hold Avro in the Confluent wire format. Each value names the schema with which it was written. The
+reader asks the registry for that schema once and resolves it against the schema of this version. So it reads the
+records of older and of newer writers. The internal topics `changes.*` hold MessagePack, and need no registry.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import fastavro
 import httpx
 import msgspec
 
+from streams.emit.change_codec import decode_change
 from streams.emit.schema_registry import fetch_schema
 from streams.errors import DecodeError
 from streams.model.entities import ENTITIES, avro_schema
@@ -28,16 +30,19 @@ class TopicReader:
 
     def __init__(self, url: str, topic: str) -> None:
         self._url = url
+        self._holds_changes = topic.startswith("changes.")
         self._written: dict[int, Any] = {}
         self._record = BY_TOPIC.get(topic)
         name = next((entity.name for entity in ENTITIES.values() if entity.topic == topic), None)
         self._read = fastavro.parse_schema(avro_schema(name)) if name is not None else None
 
     def decode(self, value: bytes) -> Record | dict[str, Any]:
-        """The typed record of a canonical topic; of another topic that holds Avro, a dict.
+        """The typed record of a canonical topic; a dict for a change, and for another topic that holds Avro.
 
-        Raises DecodeError for bytes that are none of it, EnvironmentFault while the registry does not answer.
+        Raises DecodeError for bytes of another form, EnvironmentFault while the registry does not answer.
         """
+        if self._holds_changes:
+            return msgspec.structs.asdict(decode_change(value))
         if len(value) < _HEADER or value[0]:
             raise DecodeError("the value is no Avro behind a Confluent header: it does not begin with the byte 0")
         schema_id = int.from_bytes(value[1:_HEADER], "big")

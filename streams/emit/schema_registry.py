@@ -19,10 +19,12 @@ _HEADERS = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
 
 
 def subjects() -> dict[str, Path]:
-    """subject → the file with its schema. Subjects are named `<topic>-value`."""
+    """subject → the file with its schema. Subjects are named `<topic>-value`.
+
+    The topics `changes.*` have none: they are internal and hold MessagePack.
+    """
     folder = schemas_dir()
     found = {f"{entity.topic}-value": folder / f"{name}.avsc" for name, entity in ENTITIES.items() if entity.topic}
-    found |= {f"changes.{entity.aggregate}-value": folder / "change.avsc" for entity in ENTITIES.values()}
     found["conflicts-value"] = folder / "conflict.avsc"
     return found
 

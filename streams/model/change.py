@@ -9,7 +9,7 @@ value): it leaves what is known alone. A field that is None was said to be empty
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,12 +21,18 @@ TOAST_PLACEHOLDER = "__debezium_unavailable_value"
 Op = Literal["c", "u", "d", "r", "t"]
 """create, update, delete, read (by a snapshot), truncate: the letters that Debezium uses."""
 
+ChangeKind = Literal["change", "link", "give", "refresh"]
+
 ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read"]
 """An `Op`, or: the row only adds fields to a record that another row makes (`part_read`: as a snapshot read it)."""
 
 Value = str | int | bool | list[str] | dict[str, str] | None
 """A canonical value: decimals are integers unscaled by the field's scale, timestamps are microseconds
 since 1970 in UTC, dates are days since 1970, references are the 36-character text of a source id."""
+
+
+Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer that fits the hub's bigint."""
 
 
 class Position(NamedTuple):
@@ -82,23 +88,25 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What ingest says to the one writer of an aggregate. Avro schema: schemas/change.avsc.
+    """What ingest sends to the one writer of an aggregate; on the wire as `streams.emit.change_codec` writes it.
+
+    New fields go to the end and have a default: workers of two versions read each other's messages.
 
     kind: `change` an entity changed; `link` the record `id` lives in aggregate `target` from now on
     (with entity and parent empty: a master record is the same as another when `same`); `give` hand the
     entity `id` over to aggregate `target`, then pass this change on; `refresh` what the hub knows of this aggregate changed, read it again.
     """
 
-    kind: Literal["change", "link", "give", "refresh"]
+    kind: ChangeKind
     entity: str
     id: str
     system: str = ""
     key: str = ""
     op: ChangeOp = "u"
-    epoch: int = 0
-    major: int = 0
-    minor: int = 0
-    source_us: int = 0
+    epoch: Long = 0
+    major: Long = 0
+    minor: Long = 0
+    source_us: Long = 0
     tx: str | None = None
     origin: str | None = None
     parent: str | None = None

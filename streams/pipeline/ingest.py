@@ -27,7 +27,7 @@ from streams.hub.ingest_checkpoint import Letter, Noted
 from streams.identity.cache import Bounded, Homes, Lookup
 from streams.kafka.control import Control
 from streams.model import limits
-from streams.model.change import Mapped, RowChange
+from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
 from streams.pipeline.parking import (
     Key,
@@ -139,12 +139,12 @@ def letter_output(letter: Letter) -> Output:
 
 
 class Ingest:
-    """The step, with its caches. `routes` has, for each raw topic, how to read it; `write` is a `change_writer`."""
+    """The step, with its caches. `routes` has, for each raw topic, how to read it."""
 
-    def __init__(self, routes: Mapping[str, Route], write: Callable[..., bytes]) -> None:
+    def __init__(self, routes: Mapping[str, Route], encode: Callable[[Change], bytes]) -> None:
         self._routes = routes
         self._systems = list({id(route): route for route in routes.values()}.values())
-        self._write = write
+        self._encode = encode
         self.homes = Homes()
         self._linked = Bounded(20_000)
         self.waiting: dict[Key, int] = {}
@@ -301,10 +301,10 @@ class Ingest:
         entity, source, key, position = one.entity, one.id, one.key, row.position
         epoch, major, minor = position
         system, source_us, parent, same_as, deleted = row.system, row.source_us, one.parent, one.same_as, one.deleted
-        value = self._write(
+        value = self._encode(Change(
             "change", entity, source, system, key, row.op if not one.part else "part_read" if row.op == "r" else "part",
             epoch, major, minor, source_us, row.tx, row.origin, parent, same_as, None, deleted, 0, one.fields,
-        )  # fmt: skip
+        ))  # fmt: skip
         if len(value) > limits.RECORD:
             raise EncodeError(
                 f"{entity} {key} of {system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
@@ -333,9 +333,8 @@ class Ingest:
         # What a new epoch did not bring again is deleted at the end of the one before, so that a late row of the new one wins.
         at = sweep.position if (major, minor) != (0, 0) else (epoch - 1, 2**62, 0)
         for source, entity, key, aggregate in await lookup("contributed", entities, system, epoch, major, minor):
-            gone = self._write(
-                "change", entity, source, system, key, "d", *at, sweep.source_us or now_us(), None, None, None, None, None, True, 0, {}
-            )  # fmt: skip
+            source_us = sweep.source_us or now_us()
+            gone = self._encode(Change("change", entity, source, system, key, "d", *at, source_us, deleted=True))
             outputs.append(Output(_AGGREGATE[entity], aggregate.encode(), gone))
             self.counts["swept"] += 1
 
@@ -398,10 +397,10 @@ class Ingest:
 
     def _link(self, one: Told, home: str) -> bytes:
         epoch, major, minor = one.position
-        return self._write(
+        return self._encode(Change(
             "link", one.entity, one.id, one.system, one.key, "u",
-            epoch, major, minor, one.source_us, None, None, None, one.same_as, home, False, 0, {},
-        )  # fmt: skip
+            epoch, major, minor, one.source_us, same_as=one.same_as, target=home,
+        ))  # fmt: skip
 
 
 def now_us() -> int:

@@ -22,7 +22,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.emit import schema_registry as registry
-from streams.emit.change_codec import change_encoder
+from streams.emit.change_codec import encode_change
 from streams.emit.consume import Consumed, consume
 from streams.emit.read import TopicReader
 from streams.emit.schema_registry import pending_schemas, register_all, subjects
@@ -197,19 +197,32 @@ def test_consume_from_a_time_and_from_the_end(settings: Settings, orders: list[s
     assert len(list(consume(settings.kafka, settings.registry, topic, start="beginning", most=2))) == 2
 
 
-def test_changes_and_what_is_no_avro(settings: Settings, ids: dict[str, int]) -> None:
+def test_consume_shows_changes_and_says_what_is_none(settings: Settings) -> None:
     topic = "changes.product"
     make_topics(settings, topic)
     producer = Producer({"bootstrap.servers": settings.kafka})
     key = str(uuid.uuid4())
-    producer.produce(topic, change_encoder(ids)(Change("change", "product", key, "erp", "1", fields={"sku": "A"})), key)
+    producer.produce(topic, encode_change(Change("change", "product", key, "erp", "1", fields={"sku": "A"})), key)
     producer.produce(topic, b'{"no": "avro"}', key)
     producer.produce(topic, b"\x00\x7f\xff\xff\xff", key)
     producer.flush(20)
     read = consume(settings.kafka, settings.registry, topic, start="beginning", follow=False)
-    change, text, unknown = of(read, [key])
+    change, text, cut = of(read, [key])
     assert isinstance(change.record, dict)
-    assert json.loads(change.to_json())["record"]["fields"] == '{"sku":"A"}'
+    assert json.loads(change.to_json())["record"]["fields"] == {"sku": "A"}
+    assert text.record is None
+    assert "a change of version 123" in str(text.error)
+    assert "not a change as schemas/change.avsc says" in str(cut.error)
+
+
+def test_consume_says_what_is_no_avro(settings: Settings) -> None:
+    topic = f"avro-{uuid.uuid4()}"
+    make_topics(settings, topic)
+    producer = Producer({"bootstrap.servers": settings.kafka})
+    producer.produce(topic, b'{"no": "avro"}', "key")
+    producer.produce(topic, b"\x00\x7f\xff\xff\xff", "key")
+    producer.flush(20)
+    text, unknown = consume(settings.kafka, settings.registry, topic, start="beginning", follow=False)
     assert text.record is None
     assert "does not begin with the byte 0" in str(text.error)
     assert "knows no schema 2147483647" in str(unknown.error)

@@ -15,16 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.emit.change_codec import change_decoder, change_encoder
 from streams.emit.encode import encoder
 from streams.emit.varint import long_bytes, varint
-from streams.errors import DecodeError, EncodeError
+from streams.errors import EncodeError
 from streams.model import BY_TOPIC
-from streams.model.change import Change
 from streams.model.entities import ENTITIES, avro_schema, branch
 
 TOPICS = sorted(name for name, entity in ENTITIES.items() if entity.topic)
-PARSED = {name: fastavro.parse_schema(avro_schema(name)) for name in [*TOPICS, "change"]}
+PARSED = {name: fastavro.parse_schema(avro_schema(name)) for name in TOPICS}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
@@ -144,67 +142,6 @@ def test_a_value_of_any_type_is_written_as_it_is_or_refused(data: st.DataObject)
         return
     back = fastavro.schemaless_reader(io.BytesIO(body), PARSED[name], None)
     assert back == whole(schema, typed(schema, record))
-
-
-def optional(strategy: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
-    return st.none() | strategy
-
-
-changes = st.builds(
-    Change,
-    kind=st.sampled_from(["change", "link", "give", "refresh"]),
-    entity=st.sampled_from(sorted(ENTITIES)) | texts,
-    id=ids | texts,
-    system=st.sampled_from(["demo-crm", "demo-erp"]) | texts,
-    key=texts,
-    op=st.sampled_from("cudrt"),
-    epoch=st.integers(0, 5) | st.integers(-(2**63), 2**63 - 1),
-    major=st.integers(0, 2**50) | st.integers(-(2**63), 2**63 - 1),
-    minor=st.integers(0, 2**50) | st.integers(-(2**63), 2**63 - 1),
-    source_us=times | st.integers(-(2**63), 2**63 - 1),
-    tx=optional(texts),
-    origin=optional(texts),
-    parent=optional(ids | texts),
-    same_as=optional(ids | texts),
-    target=optional(ids | texts),
-    deleted=st.booleans(),
-    hops=st.integers(0, 20) | st.integers(0, 2**31 - 1),
-    fields=st.dictionaries(
-        texts,
-        st.none()
-        | texts
-        | st.booleans()
-        | st.integers(-(2**63), 2**63 - 1)
-        | st.lists(texts, max_size=2)
-        | st.dictionaries(texts, texts),
-        max_size=4,
-    ),
-)
-encode_change = change_encoder({"changes.order_flow-value": 258})
-decode_change = change_decoder()
-
-
-@settings(max_examples=500, deadline=None)
-@given(changes)
-def test_changes(change: Change) -> None:
-    value = encode_change(change)
-    record = {name: getattr(change, name) for name in Change.__struct_fields__}
-    record["fields"] = msgspec.json.encode(change.fields)
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, PARSED["change"], record)
-    assert value == b"\x00\x00\x00\x01\x02" + buffer.getvalue()
-    assert decode_change(value) == change
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=120), changes, st.integers(0, 200))
-def test_bytes_that_are_no_change_are_refused(noise: bytes, change: Change, at: int) -> None:
-    value = encode_change(change)
-    for wrong in (noise, value[:at] + noise + value[at + len(noise) :]):
-        try:
-            decode_change(wrong)
-        except DecodeError:
-            continue
 
 
 @given(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 63).map(lambda bits: math.ceil(2**bits) - 1))

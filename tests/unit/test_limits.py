@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.decode.envelope import Decoder
-from streams.emit.change_codec import change_decoder, change_writer
+from streams.emit.change_codec import decode_change, encode_change
 from streams.errors import DecodeError, EncodeError
 from streams.mapping.cleanse.text import text_of
 from streams.mapping.problems import BadValue, FieldError
@@ -22,14 +21,13 @@ from streams.stack import kafka
 from streams.stack.kafka import MAX_MESSAGE_BYTES
 from tests.unit.rows import compiled, field, mapped, value
 
-WRITE = change_writer(defaultdict(int))
 SCRIPTS = {"ascii": "x", "chinese": "中", "emoji": "😀", "quotes": '"', "bells": "\x07"}
 
 
 def encoded(fields: dict[str, Any]) -> bytes:
     one = Mapped("customer", "1", "0" * 36, fields, False, None, None)
     row = RowChange("s", "t", "c", None, None, None, Position(0, 1, 1), 0, None, None)
-    return Ingest({}, WRITE)._tell(row, one).value
+    return Ingest({}, encode_change)._tell(row, one).value
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -37,7 +35,7 @@ def test_a_text_of_a_million_characters_passes_whole_in_every_script(script: str
     text = SCRIPTS[script] * limits.TEXT
     made = mapped(field("customer", "notes", "v"), {"id": "k", "v": text})[0].fields
     value = encoded(made)
-    assert change_decoder()(value).fields == made and made["notes"] == text
+    assert decode_change(value).fields == made and made["notes"] == text
     assert len(value) < limits.RECORD < 8_000_000 < limits.TOPIC
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ from prometheus_client import generate_latest
 
 from streams.app import SystemRoute, readable
 from streams.dictionary.compile import Notes
-from streams.emit.change_codec import change_writer
+from streams.emit.change_codec import encode_change
 from streams.hub.ingest_checkpoint import Noted
 from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System
@@ -73,7 +72,7 @@ async def nothing(name: str, *parameters: Any) -> list[Any]:
 @pytest.fixture
 def ingest() -> Ingest:
     system = System("crm", Path("crm"), {"name": "crm", "config": {"topic.prefix": "raw.crm"}}, compiled(DICTIONARY))
-    return Ingest({TOPIC: SystemRoute(system)}, change_writer(defaultdict(int)))
+    return Ingest({TOPIC: SystemRoute(system)}, encode_change)
 
 
 MENDED = {

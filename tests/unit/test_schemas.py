@@ -111,14 +111,16 @@ def test_every_canonical_record_begins_with_the_same_fields() -> None:
             assert tuple(field["name"] for field in avro_schema(name)["fields"][:4]) == HEADER
 
 
-def test_change_has_the_fields_of_the_struct_in_their_order() -> None:
-    assert tuple(field["name"] for field in avro_schema("change")["fields"]) == Change.__struct_fields__
+def test_the_former_schema_of_changes_has_the_first_fields_of_the_struct_in_their_order() -> None:
+    names = tuple(field["name"] for field in avro_schema("change")["fields"])
+    assert names == Change.__struct_fields__[: len(names)]
+    assert names[-1] == "fields"
 
 
 def test_each_subject_has_its_file() -> None:
     found = subjects()
     assert found["canonical.sales_order-value"].name == "sales_order.avsc"
-    assert found["changes.customer-value"].name == "change.avsc"
+    assert not [subject for subject in found if subject.startswith("changes.")]
     assert all(path.is_file() for path in found.values())
 
 

@@ -23,7 +23,7 @@ import java.util.function.Function;
 /**
  * Debezium's JSON → changes as Avro with the Confluent header, by a plan (`plan.py`) that says the same as the dictionaries.
  *
- * <p>Promise: the bytes are those that opshub writes, for all that the demo's dictionaries use. What they do not use is not here: it ends the peer.
+ * <p>Promise: the changes are those that opshub writes, in the Avro form that it had until 2026-11-30, for all that the demo's dictionaries use. What they do not use is not here: it ends the peer.
  */
 final class Mapper {
     /** What the source did not send: it says nothing, where null says empty. */
