@@ -202,7 +202,7 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
     rows = raw_records(site.settings, site.systems) - rows_before
     hub = HdrHistogram(1, 3_600_000_000, 3)
     for worker in worker_stats(site.settings):
-        hub.decode_and_add(worker["latency"]["hdr"])
+        hub.decode_and_add(worker["latency"]["hdr_histogram"])
     histograms = {**watch.places, "hub": hub}
     target = written_back(site.settings.hub, since)
     if target.get_total_count():

@@ -127,9 +127,9 @@ def half(site: Site, role: str, expected: int | None, say: Say, workers: int = 1
                     last, done = time.monotonic(), now
                     produced = sum(lane["records_out"] for lane in lanes)
                     cpu1 = sum(map(_cpu, run))
-            elif now and not any(lane["lag"] for lane in lanes):
+            elif now and not any(lane["lag_records"] for lane in lanes):
                 quiet += 1
-            emptied = emptied or (start > 0 and not any(lane["lag"] for lane in lanes))
+            emptied = emptied or (start > 0 and not any(lane["lag_records"] for lane in lanes))
             seen = now
     finally:
         for record in records:

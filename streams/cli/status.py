@@ -59,7 +59,7 @@ def workers(settings: Settings) -> list[dict[str, Any]]:
     for name, worker in found.items():
         lanes = list(answers[name]["lanes"].values()) if name in answers else None
         worker["partitions"] = None if lanes is None else [one for lane in lanes for one in lane["partitions"]]
-        worker["lag"] = None if lanes is None else sum(lane["lag"] for lane in lanes)
+        worker["lag"] = None if lanes is None else sum(lane["lag_records"] for lane in lanes)
         worker["waiting"] = answers[name]["waiting"] if name in answers else None
     return sorted(found.values(), key=lambda worker: str(worker["name"]))
 

@@ -46,16 +46,16 @@ def figures(settings: Settings) -> Figures:
         total.waiting = worker["waiting"] or total.waiting
         for name, lane in worker["lanes"].items():
             total.partitions += len(lane["partitions"])
-            total.lag += lane["lag"]
+            total.lag += lane["lag_records"]
             total.dead += lane["counts"].get("dead", 0)
             if name == "ingest":
                 total.rows_in += lane["counts"].get("rows_in", 0)
             if name == "assemble":
                 total.records_out += lane["records_out"]
-        total.histograms.append(worker["latency"]["hdr"])
-        if worker["latency"]["slowest"]["us"] > slowest_us:
-            slowest_us = worker["latency"]["slowest"]["us"]
-            total.slowest = f"{worker['latency']['slowest']['aggregate']} ({slowest_us / 1000:,.0f} ms)"
+        total.histograms.append(worker["latency"]["hdr_histogram"])
+        if worker["latency"]["slowest"]["latency_us"] > slowest_us:
+            slowest_us = worker["latency"]["slowest"]["latency_us"]
+            total.slowest = f"{worker['latency']['slowest']['aggregate_id']} ({slowest_us / 1000:,.0f} ms)"
     return total
 
 

@@ -68,21 +68,25 @@ class Health:
         self._lag = Gauge(
             "opshub_lag_records", "records still to read", ["lane", "topic", "partition"], registry=self.registry
         )
-        self._events = Metric("opshub_events", "what the steps counted", ["lane", "what"], registry=self.registry)
+        self._events = Metric(
+            "opshub_records", "records by what their step did with them", ["lane", "outcome"], registry=self.registry
+        )
         self._mended = Metric(
-            "opshub_notes",
-            "values that a dictionary mended or forgave",
+            "opshub_mapping_notes",
+            "values that cleansing changed or let pass",
             ["system", "table", "field", "kind"],
             registry=self.registry,
         )
         self._problems = Gauge(
-            "opshub_problem",
-            "1 for each problem that the worker that watches sees now",
-            ["problem", "where"],
+            "opshub_alert_active",
+            "1 for each alert that the watching worker has active",
+            ["alert", "where"],
             registry=self.registry,
         )
-        self._watches = Gauge("opshub_watching", "1 in the worker that watches", registry=self.registry)
-        self._ready = Gauge("opshub_ready", "1 while /readyz says so", registry=self.registry)
+        self._watches = Gauge(
+            "opshub_watcher_active", "1 in the worker that watches sources, hub and pipeline", registry=self.registry
+        )
+        self._ready = Gauge("opshub_worker_ready", "1 while /readyz answers 200", registry=self.registry)
         self.firing: Firing = lambda: None
         self._seconds = Histogram(
             "opshub_commit_to_hub_seconds",
@@ -124,13 +128,13 @@ class Health:
             lag = lane.lag()
             lanes[name] = {
                 "partitions": [f"{topic}:{partition}" for topic, partition in sorted(lane.assigned)],
-                "lag": sum(lag.values()),
+                "lag_records": sum(lag.values()),
                 "records_in": lane.records_in,
                 "records_out": lane.records_out,
                 "batches": lane.batches,
-                "work_s": round(lane.work_s, 3),
+                "busy_s": round(lane.work_s, 3),
                 "commit_s": round(lane.commit_s, 3),
-                "idle_s": round(time.monotonic() - lane.last_progress, 3),
+                "since_progress_s": round(time.monotonic() - lane.last_progress, 3),
                 "counts": dict(self._counts.get(name, {})),
             }
             for (topic, partition), records in lag.items():
@@ -147,17 +151,17 @@ class Health:
         return {
             "name": self._app.settings.worker_name,
             "pid": os.getpid(),
-            "up_s": round(time.time() - self.started, 1),
+            "uptime_s": round(time.time() - self.started, 1),
             "waiting": self.waiting,
             "lanes": lanes,
-            "notes": [
+            "mapping_notes": [
                 dict(zip(("system", "table", "field", "kind", "count"), (*where, count), strict=True))
                 for where, count in self._notes.items()
             ],
             "latency": {
                 "count": histogram.get_total_count(),
-                "slowest": dict(zip(("us", "aggregate"), self._slowest(False), strict=True)),
-                "hdr": histogram.encode().decode(),
+                "slowest": dict(zip(("latency_us", "aggregate_id"), self._slowest(False), strict=True)),
+                "hdr_histogram": histogram.encode().decode(),
             },
         }
 

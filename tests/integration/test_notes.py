@@ -89,7 +89,7 @@ def test_a_tax_number_that_was_nulled_is_told_everywhere(pipeline: Pipeline) -> 
             one["field"] == "customer.tax_id" for one in json.loads(opshub(pipeline, "status", "--json"))["notes"]
         )
         (stats,) = worker_stats(pipeline.settings)
-        assert ("demo-crm", "customer.tax_id") in {(one["system"], one["field"]) for one in stats["notes"]}
+        assert ("demo-crm", "customer.tax_id") in {(one["system"], one["field"]) for one in stats["mapping_notes"]}
         assert "customer.tax_id: taken as null" in opshub(pipeline, "map", "explain", "customer.tax_id")
     finally:
         pipeline.stop_workers()

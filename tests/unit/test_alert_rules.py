@@ -42,7 +42,7 @@ def codes() -> set[str]:
 
 
 def test_every_problem_has_a_rule_and_a_line_in_the_guide() -> None:
-    ruled = set(re.findall(r'problem="([\w-]+)"', " ".join(rule["expr"] for rule in RULES)))
+    ruled = set(re.findall(r'alert="([\w-]+)"', " ".join(rule["expr"] for rule in RULES)))
     assert ruled == codes()
     listed = set(re.findall(r"^\| `([\w-]+)` \|", GUIDE, re.MULTILINE))
     assert codes() <= listed, codes() - listed
@@ -57,13 +57,13 @@ async def test_rules_name_what_the_workers_export() -> None:
     await health.stats()
     health._tell_problems()
     told = generate_latest(health.registry).decode()
-    assert 'opshub_problem{problem="capture-lost",where="demo-crm"} 1.0' in told
-    assert 'opshub_problem{problem="parked-keys",where=""} 1.0' in told
-    assert "opshub_watching 1.0" in told and "opshub_ready 1.0" in told
+    assert 'opshub_alert_active{alert="capture-lost",where="demo-crm"} 1.0' in told
+    assert 'opshub_alert_active{alert="parked-keys",where=""} 1.0' in told
+    assert "opshub_watcher_active 1.0" in told and "opshub_worker_ready 1.0" in told
     named = set(re.findall(r"\bopshub_\w+", " ".join(rule["expr"] for rule in RULES)))
     exported = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
     assert {name.removesuffix("_bucket") for name in named} <= exported, exported
     health.firing = lambda: None
     health._tell_problems()
     told = generate_latest(health.registry).decode()
-    assert "opshub_problem{" not in told and "opshub_watching 0.0" in told
+    assert "opshub_alert_active{" not in told and "opshub_watcher_active 0.0" in told

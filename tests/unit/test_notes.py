@@ -140,14 +140,15 @@ async def test_a_worker_tells_its_notes_over_http(ingest: Ingest) -> None:
     _, taken = await ingest.step([Record(1, BAD)], nothing)
     ingest.committed(taken)
     for _ in range(2):
-        told = (await health.stats())["notes"]
+        told = (await health.stats())["mapping_notes"]
     assert {(one["field"], one["kind"]) for one in told} == MENDED
     assert told[0] | {"field": "", "kind": ""} == {
         "system": "crm", "table": "public.firm", "field": "", "kind": "", "count": 1
     }  # fmt: skip
     shown = generate_latest(health.registry).decode()
     assert (
-        'opshub_notes_total{field="customer.tax_id",kind="taken as null",system="crm",table="public.firm"} 1.0' in shown
+        'opshub_mapping_notes_total{field="customer.tax_id",kind="taken as null",system="crm",table="public.firm"} 1.0'
+        in shown
     )
 
 
