@@ -34,16 +34,15 @@ async def nothing(name: str, *parameters: Any) -> list[Any]:
     return []
 
 
-def write(*fields: Any) -> bytes:
-    change = Change(*fields)
+def kind_and_target(change: Change) -> bytes:
     return f"{change.kind} {change.target}".encode()
 
 
-async def test_a_link_is_told_again_until_it_is_committed() -> None:
+async def test_a_link_is_emitted_again_until_it_is_committed() -> None:
     record = SimpleNamespace(
         topic=lambda: TOPIC, partition=lambda: 0, offset=lambda: 3, key=lambda: b"{}", value=lambda: b"{}", headers=lambda: None
     )  # fmt: skip
-    step = Ingest({TOPIC: Shipments()}, write)  # type: ignore[dict-item]
+    step = Ingest({TOPIC: Shipments()}, kind_and_target)  # type: ignore[dict-item]
     link = (SHIPMENT.encode(), f"link {ORDER}".encode())
     for _ in range(2):  # the hub or Kafka was away: the same batch once more
         outputs, taken = await step.step([record], nothing)
@@ -69,7 +68,7 @@ async def test_a_document_goes_before_its_lines_whatever_was_read_first() -> Non
         )
         for at, key in enumerate((b"line", b"head", b"line"))
     ]  # fmt: skip
-    step = Ingest({TOPIC: LinesFirst()}, lambda *fields: Change(*fields).entity.encode())  # type: ignore[dict-item]
+    step = Ingest({TOPIC: LinesFirst()}, lambda change: change.entity.encode())  # type: ignore[dict-item]
     outputs, _ = await step.step(records, nothing)
-    told = [one.value for one in outputs if one.key == ORDER.encode()]
-    assert told == [b"shipment", b"shipment_line", b"shipment_line"]
+    emitted = [one.value for one in outputs if one.key == ORDER.encode()]
+    assert emitted == [b"shipment", b"shipment_line", b"shipment_line"]
