@@ -26,7 +26,7 @@ from streams.emit.conflict_codec import conflict_maker
 from streams.emit.schema_registry import register_all
 from streams.emit.wire import output_maker
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
-from streams.flow.invariants import Policy
+from streams.flow.invariants import InvariantLimits
 from streams.hub.ingest_checkpoint import Noted
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
@@ -202,7 +202,7 @@ def _beside_assemble(
     """What looks at flows that came to rest, what tells aggregates later that something they refer to was linked, and what sums."""
     name = settings.worker_name
     producer = idempotent_producer(settings.kafka)
-    policy = Policy(
+    policy = InvariantLimits(
         settings.invoice_policy, int(settings.order_within_seconds * 1_000_000), settings.header_charge_percent
     )
     looking = HubStore(settings.hub, f"opshub-invariants-{name}")

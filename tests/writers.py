@@ -20,6 +20,7 @@ from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
+from streams.model.names import changes_topic
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
 from streams.resolve.rules import Ownership
@@ -103,7 +104,7 @@ class Writers:
     def say(self, change: Change) -> None:
         """As ingest does when it knows no homes: to what it is the same as, to its parent, or to itself."""
         home = change.same_as or change.parent or change.id
-        topic = f"changes.{ENTITIES[change.entity].aggregate}"
+        topic = changes_topic(ENTITIES[change.entity].aggregate)
         self.send(topic, home, change)
         if home != change.id:
             link = Change("link", change.entity, change.id, same_as=change.same_as, target=home)
@@ -132,7 +133,7 @@ class Writers:
         rows = await self.stores[0].rows("due_refreshes", 10_000)
         for _, aggregate, reference, entity in rows:
             refresh = Change("refresh", "customer", reference, target=aggregate)
-            self.send(f"changes.{ENTITIES[entity].aggregate}", aggregate, refresh)
+            self.send(changes_topic(ENTITIES[entity].aggregate), aggregate, refresh)
         if rows:
             await self.stores[0].rows("refreshes_sent", [row[0] for row in rows])
         return bool(rows)

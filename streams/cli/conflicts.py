@@ -17,6 +17,7 @@ from streams.cli.send import send
 from streams.errors import ConfigError
 from streams.identity import inbox, people
 from streams.model.ids import source_id
+from streams.model.names import PEOPLE
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 _ELSEWHERE = {
@@ -163,7 +164,7 @@ def resolve(
             row = connection.execute(
                 "SELECT record->%s, contributions FROM entity WHERE id = %s", [one.field, one.entity_id]
             ).fetchone()
-            said = row[1].get(source_id(people.PEOPLE, one.entity, one.entity_id)) if row else None
+            said = row[1].get(source_id(PEOPLE, one.entity, one.entity_id)) if row else None
             return (
                 row is not None
                 and said is not None

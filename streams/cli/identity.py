@@ -14,6 +14,7 @@ from streams.cli.fields import shown
 from streams.cli.send import send, wait
 from streams.errors import EnvironmentFault
 from streams.identity import inbox, people
+from streams.model.names import PEOPLE
 from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -55,7 +56,7 @@ def show(record: Name, as_json: Json = False) -> None:
         typer.echo("  taken out of another record by hand: no reference and no match key links it")
     typer.echo("made of")
     for source, said in sorted(master.contributions.items(), key=lambda pair: (pair[1].system, pair[0])):
-        name = "a person's decisions" if said.system == people.PEOPLE else f"{said.system}:{said.key}"
+        name = "a person's decisions" if said.system == PEOPLE else f"{said.system}:{said.key}"
         typer.echo(f"  {name:48} {source}{'  deleted' if said.deleted else ''}")
         for field, value in sorted((said.fields or {}).items()):
             if value is not None and value != master.record.get(field) and field not in ("attributes", "customer_id"):

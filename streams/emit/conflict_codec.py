@@ -39,7 +39,7 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
 
 
 def _value(conflict: Conflict, system: str) -> dict[str, Any]:
-    position, us, tx = conflict.said.get(system, (None, None, None))
+    position, us, tx = conflict.asserted.get(system, (None, None, None))
     value = conflict.values[system]
     told = None if value is None else msgspec.json.encode(value).decode()
     return {"system": system, "value": told, "position": position, "tx": tx, "source_us": us}

@@ -21,7 +21,7 @@ from streams.emit.misfit import DAYS, MICROS, misfit
 from streams.emit.varint import LENGTH, SOME_LENGTH, varint
 from streams.errors import EncodeError
 from streams.model.entities import avro_schema, branch
-from streams.model.state import Told
+from streams.model.state import RenderedLine
 
 Encode = Callable[[dict[str, Any]], bytes]
 
@@ -87,7 +87,7 @@ class _Writer:
             item = f"{within}_{name}"
             self.function(item, avro["items"])
             value = f"g({name!r}, ())" if "default" in field else get
-            return f"array([kept({item}, x) if x.__class__ is Told else {item}(x) for x in {value}])"
+            return f"array([kept({item}, x) if x.__class__ is RenderedLine else {item}(x) for x in {value}])"
         if avro == "string" and name in _REPEATED:
             memo = f"texts_{len(self._namespace)}"
             self._namespace[memo] = _Texts(nullable)
@@ -170,7 +170,7 @@ def _wrong() -> bytes:
     raise _Wrong
 
 
-def _kept(write: Encode, line: Told) -> bytes:
+def _kept(write: Encode, line: RenderedLine) -> bytes:
     body = line.body
     if body is None:
         body = line.body = write(line)
@@ -243,7 +243,7 @@ _RUNTIME: dict[str, Any] = {
     "array": _array,
     "wrong": _wrong,
     "kept": _kept,
-    "Told": Told,
+    "RenderedLine": RenderedLine,
     "eight": struct.Struct(">q").pack,
     "NULL": _NULL,
     **{

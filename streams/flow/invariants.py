@@ -38,7 +38,7 @@ class Broken(msgspec.Struct, frozen=True):
     values: dict[str, Any]
 
 
-class Policy(msgspec.Struct, frozen=True):
+class InvariantLimits(msgspec.Struct, frozen=True):
     """What a company may see otherwise. `invoiced`: of what is invoiced, without tax and less credit notes, and what was shipped of it;
     `order_within_us`: how long a won opportunity may be without its order, and a lost one with it; `header_charges`: percent of its lines
     that an order's header may say beyond them where it names no freight, since charges stand in no line.
@@ -49,7 +49,7 @@ class Policy(msgspec.Struct, frozen=True):
     header_charges: int = 10
 
 
-def broken(members: Iterable[EntityState], policy: Policy, now_us: int) -> tuple[list[Broken], int | None]:
+def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
     """Which rules do not hold, and when to ask again where that depends on the time alone."""
     of: defaultdict[str, dict[str, EntityState]] = defaultdict(dict)
     for member in members:
@@ -61,9 +61,9 @@ def broken(members: Iterable[EntityState], policy: Policy, now_us: int) -> tuple
     gone = {one.id for one in of["shipment"].values() if one.record.get("status") in GONE}
     went = quantities(of["shipment_line"].values(), gone)
     headers = {order.id: _header(order, lines[order.id]) for order in of["sales_order"].values() if order.id in lines}
-    missing, again_us = _orders(of, policy, now_us)
+    missing, again_us = _orders(of, limits, now_us)
     found = [
-        *_headers(headers, lines, policy), *_shipped(of, went), *missing, *_invoiced(of, policy, lines, went, headers), *_paid(of),
+        *_headers(headers, lines, limits), *_shipped(of, went), *missing, *_invoiced(of, limits, lines, went, headers), *_paid(of),
     ]  # fmt: skip
     return sorted(found, key=lambda one: (one.rule, one.id)), again_us
 
@@ -97,10 +97,10 @@ def _slack(lines: list[EntityState]) -> int:
     return CENT * max(1, len(lines))
 
 
-def _headers(headers: Headers, lines: Lines, policy: Policy) -> Iterable[Broken]:
+def _headers(headers: Headers, lines: Lines, limits: InvariantLimits) -> Iterable[Broken]:
     for order, (says, should, unnamed) in headers.items():
         slack = _slack(lines[order])
-        beyond = max(0, should) * policy.header_charges // 100 if unnamed else 0
+        beyond = max(0, should) * limits.header_charges // 100 if unnamed else 0
         if says is None or not should - slack <= says <= should + beyond + slack:
             yield Broken(HEADER, "sales_order", order, "net_amount", {"header": says, "lines": should})
 
@@ -113,7 +113,7 @@ def _shipped(of: Of, went: Mapping[str, int]) -> Iterable[Broken]:
             yield Broken(SHIPPED, "sales_order_line", line, "quantity", {"shipped": quantity, "ordered": ordered})
 
 
-def _orders(of: Of, policy: Policy, now_us: int) -> tuple[list[Broken], int | None]:
+def _orders(of: Of, limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
     statuses = [order.record.get("status") for order in of["sales_order"].values()]
     orders = sum(status != "cancelled" for status in statuses)
     binding = sum(status not in ("cancelled", "draft") for status in statuses)
@@ -127,7 +127,7 @@ def _orders(of: Of, policy: Policy, now_us: int) -> tuple[list[Broken], int | No
             wrong = Broken(LOST, deal.entity, deal.id, "stage", {"orders": binding})
         else:
             continue
-        due = deal.updated_us + policy.order_within_us
+        due = deal.updated_us + limits.order_within_us
         if due < now_us:
             found.append(wrong)
         else:
@@ -135,8 +135,10 @@ def _orders(of: Of, policy: Policy, now_us: int) -> tuple[list[Broken], int | No
     return found, min(again, default=None)
 
 
-def _invoiced(of: Of, policy: Policy, lines: Lines, went: Mapping[str, int], headers: Headers) -> Iterable[Broken]:
-    if policy.invoiced == "off":
+def _invoiced(
+    of: Of, limits: InvariantLimits, lines: Lines, went: Mapping[str, int], headers: Headers
+) -> Iterable[Broken]:
+    if limits.invoiced == "off":
         return
     orders = of["sales_order"]
     billed: dict[str, int] = {}
@@ -155,7 +157,7 @@ def _invoiced(of: Of, policy: Policy, lines: Lines, went: Mapping[str, int], hea
         header = headers.get(of_order)
         beyond = max(0, (header.says or 0) - header.should) if header is not None else 0
         slack = _slack(some)
-        if amount > worth + beyond + slack or (policy.invoiced == "equal" and amount < worth - slack):
+        if amount > worth + beyond + slack or (limits.invoiced == "equal" and amount < worth - slack):
             yield Broken(INVOICED, "sales_order", of_order, "net_amount", {"invoiced": amount, "shipped": worth})
 
 

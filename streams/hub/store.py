@@ -124,7 +124,7 @@ class HubStore:
                 if target != source:
                     states[source].forward, states[source].forward_at = target, Position(*said_at)
                 else:
-                    states[source].apart = True
+                    states[source].unmerged = True
             rows = await members.fetchall()
         except psycopg.Error as error:
             raise await self.failed(error) from error
@@ -342,7 +342,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 def _conflict(conflict: Conflict) -> dict[str, Any]:
     said = {}
     for system, value in conflict.values.items():
-        position, us, tx = conflict.said.get(system, (None, None, None))
+        position, us, tx = conflict.asserted.get(system, (None, None, None))
         said[system] = {"value": value, "position": position, "us": us, "tx": tx}
     return {
         "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,

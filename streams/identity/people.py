@@ -15,9 +15,9 @@ from streams.errors import ConfigError
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
+from streams.model.names import PEOPLE, changes_topic
 from streams.model.state import Contribution
 
-PEOPLE = "opshub"
 MASTERS = ("customer", "product")
 """Entities that are roots of their aggregates, of which two can be one."""
 
@@ -112,7 +112,7 @@ def merge(loser: Master, winner: Master) -> Message:
         target=winner.canonical,
         source_us=now_us(),
     )
-    return Message(f"changes.{ENTITIES[loser.entity].aggregate}", loser.canonical, change)
+    return Message(changes_topic(ENTITIES[loser.entity].aggregate), loser.canonical, change)
 
 
 def split(record: Master) -> Message:
@@ -133,7 +133,7 @@ def split(record: Master) -> Message:
     if not others:
         raise ConfigError(f"nothing would be left of {record.canonical}", remedy="it has one source only")
     change = Change("link", record.entity, record.id, PEOPLE, target=record.id, source_us=now_us())
-    return Message(f"changes.{ENTITIES[record.entity].aggregate}", record.aggregate_id, change)
+    return Message(changes_topic(ENTITIES[record.entity].aggregate), record.aggregate_id, change)
 
 
 def told_apart(connection: psycopg.Connection[Any], one: Master, other: Master) -> bool:
@@ -199,7 +199,7 @@ def decide(entity: str, entity_id: str, aggregate_id: str, fields: dict[str, Any
         same_as=entity_id,
         fields=fields,
     )
-    return Message(f"changes.{ENTITIES[entity].aggregate}", aggregate_id, change)
+    return Message(changes_topic(ENTITIES[entity].aggregate), aggregate_id, change)
 
 
 def now_us() -> int:

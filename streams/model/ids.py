@@ -13,8 +13,6 @@ except ImportError:
     sha1 = hashlib.sha1
 
 NAMESPACE = UUID("6f70b7c0-7368-5562-8e21-636170747572")
-HUB = "hub"
-"""The system as which the hub says what it computed of other records."""
 
 _KEPT = 8_192
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

@@ -12,14 +12,19 @@ import msgspec
 from streams.model.change import Position
 from streams.model.ids import source_id
 
-UNBORN = (-1, 0, 0)
+MAIN_ROW_MISSING = (-1, 0, 0)
+"""Value of `Contribution.main_row` while only additional rows have come: smaller than every position."""
 
 NOWHERE = Position(0, 0, 0)
-"""Of what no source said: people, or a match."""
+"""The position of what no source said: a link by people or by a match key."""
 
 
 class Contribution(msgspec.Struct, array_like=True, gc=False):
-    """What one source record currently says of one entity, with its position."""
+    """What one source record currently says of one entity, with its position.
+
+    Some records are made of several rows: a *main row*, which creates and deletes the record, and *additional rows*,
+    which only add fields to it.
+    """
 
     system: str
     key: str
@@ -29,34 +34,36 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     source_us: int
     deleted: bool
     fields: dict[str, Any] | None
-    """Canonical values; None on the wire means: the same as the golden record."""
+    """Canonical values. None in the hub's JSON means: the same as the golden record."""
     older: dict[str, tuple[int, int, int]] | None = None
-    """Fields that a later change left unsaid, with the position at which they were last said."""
+    """Fields that a later change left out, with the position at which each was last said."""
     live: bool = False
-    """Whether its newest change was made by people: not read by a snapshot, and not an echo of write-back."""
+    """Whether people made its newest change: neither a snapshot read it nor is it an echo of write-back."""
     tx: str | None = None
     """Transaction of the source that spoke last."""
     first_us: int = 0
-    """When this record was first heard of; 0 where that is `source_us`."""
+    """When the hub first heard of this record; 0 where that is `source_us`."""
     changed: dict[str, tuple[int, int, int, int, str | None]] | None = None
-    """Fields that were edited after the record was first heard of: (epoch, major, minor, source_us, tx) of the last edit of each."""
-    whole: tuple[int, int, int] | None = None
-    """Where rows that only add fields spoke last: the position of the row that makes the record, which alone says whether it is there;
-    `UNBORN` while that row has not come."""
+    """Fields that were edited after the hub first heard of the record: (epoch, major, minor, source_us, tx) of the last edit of each."""
+    main_row: tuple[int, int, int] | None = None
+    """Position of the main row, where additional rows spoke last: the main row alone says whether the record exists.
+    `MAIN_ROW_MISSING` while the main row has not come. None where the main row spoke last."""
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.major, self.minor)
 
     @property
-    def unborn(self) -> bool:
-        """Whether only rows that add fields to the record have spoken, and not the one that makes it."""
-        return self.whole == UNBORN
+    def main_row_missing(self) -> bool:
+        """Whether only additional rows have come so far."""
+        return self.main_row == MAIN_ROW_MISSING
 
 
-class Told(dict[str, Any]):
-    """A line as its document shows it, kept while the line stays what it is: a document of thousands of lines is told anew whenever one
-    of them changes. `body` is its Avro form, once somebody wrote it.
+class RenderedLine(dict[str, Any]):
+    """A line as its document shows it, kept until the line changes.
+
+    A document of thousands of lines is rendered whenever one line changes; only that line is made again. `body` is the
+    line's Avro form, once an encoder wrote it.
     """
 
     __slots__ = ("body", "version")
@@ -74,16 +81,16 @@ class EntityState(msgspec.Struct, gc=False):
     entity: str
     parent: str | None = None
     merged_into: str | None = None
-    """The entity of which this id is only another name."""
+    """The entity that this id is another name of."""
     version: int = 0
-    """Of the golden record: grows with each change of it, never repeats; 0 is not yet."""
+    """Of the golden record. It grows with each change and never repeats; 0 means: no record yet."""
     revision: int = 0
-    """Of the hub row: grows with each write, and guards it."""
+    """Of the hub row. It grows with each write, and the hub refuses a write that read another revision."""
     deleted: bool = False
     updated_us: int = 0
     record: dict[str, Any] = {}
     contributions: dict[str, Contribution] = {}
-    told: Told | None = None
+    rendered: RenderedLine | None = None
     """Of a line of a long document."""
 
 
@@ -95,16 +102,16 @@ class AggregateState(msgspec.Struct, gc=False):
     forward: str | None = None
     """The aggregate that took this one over: whatever is sent here goes there."""
     forward_at: Position = NOWHERE
-    """Where its source said so: what it said before does not count any more."""
+    """Position at which the source said so. What the source said before that position no longer counts."""
     members: dict[str, EntityState] = {}
     sources: dict[str, str] = {}
-    """source id -> entity id, for sources that contribute to an entity of another id."""
-    apart: bool = False
-    """A person said that this record is itself and nobody else: references and match keys do not link it."""
+    """source id → entity id, for sources that contribute to an entity of another id."""
+    unmerged: bool = False
+    """A person decided that this record is nobody else: references and match keys do not link it."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """Two records disagree; `winner`, `rule` and `outcome` say how it was settled."""
+    """Two records disagree. `winner`, `rule` and `outcome` say how the disagreement was settled."""
 
     aggregate_id: str
     entity: str
@@ -112,15 +119,15 @@ class Conflict(msgspec.Struct, frozen=True):
     field: str
     """The field, `*` for the whole record, or the match key that two records claim."""
     kind: str
-    """owned_field_changed, concurrent_edit, disagreement, delete_update or match_key."""
+    """owned_field_changed, concurrent_edit, disagreement, delete_update, match_key or invariant."""
     values: dict[str, Any]
-    """system -> value."""
+    """system → its value."""
     winner: str | None
     rule: str
     outcome: str = "settled"
-    """settled by rule; open: a person is asked; decided by a person."""
-    said: dict[str, tuple[str, int, str | None]] = {}
-    """system -> (position as epoch/major/minor, microseconds since 1970, transaction) of what it said."""
+    """`settled` by a rule; `open`: a person has to decide; `decided` by a person; `deleted`: the owner's delete counts."""
+    asserted: dict[str, tuple[str, int, str | None]] = {}
+    """system → (position as epoch/major/minor, microseconds since 1970, transaction) of what it asserts."""
 
     @property
     def id(self) -> str:
@@ -130,7 +137,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Write-back writes over what people of its target said of a field, at `at_us` by the source's clock."""
+    """Write-back overwrites what people of its target entered in a field at `at_us`, by the target's clock."""
 
     conflict: Conflict
     target: str

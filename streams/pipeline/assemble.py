@@ -27,6 +27,7 @@ from streams.hub.store import Circle, HubStore, NewlySame, Saved, Stale, as_logg
 from streams.identity.cache import Sameness
 from streams.model import limits
 from streams.model.change import Change
+from streams.model.names import aggregate_of_topic
 from streams.model.state import AggregateState, Conflict
 from streams.pipeline.aggregate_cache import Aggregates
 from streams.pipeline.due import Marks, due_rows
@@ -142,7 +143,7 @@ class Assemble:
                 continue
             group = groups.get(key)
             if group is None:
-                group = groups[key] = (record.topic()[8:], [])
+                group = groups[key] = (aggregate_of_topic(record.topic()), [])
             group[1].append((change, record))
             if change.kind != "change" and offset < max(first + DOUBTED, self._begun.get(tp, 0)):
                 self._doubtful.add(key)
@@ -206,7 +207,7 @@ class Assemble:
             settling = Settling(self._ownership, foreign, self._planner)
             settling.refused = refused
             settling.doubtful = self._doubtful
-            settling.apart = await self._held_apart(groups, states)
+            settling.unmerged = await self._held_apart(groups, states)
             if self._over_http:
                 every = (change for _, changes in groups.values() for change, _ in changes)
                 settling.echoes = await echoes_among(every, self._over_http, self._store.rows)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from streams.model.entities import ENTITIES
-from streams.model.ids import HUB, source_id
-from streams.model.state import AggregateState, EntityState, Told
-from streams.resolve.rules import PEOPLE
+from streams.model.ids import source_id
+from streams.model.names import HUB, PEOPLE
+from streams.model.state import AggregateState, EntityState, RenderedLine
 
 MERGEABLE = ("customer", "contact", "product")
 """Entities of which two systems may have a record each; references to them go to the one that they are."""
@@ -17,7 +17,7 @@ REFERENCES = {
 }
 
 LONG = 100
-"""Lines from which on a document's lines are kept as they were told."""
+"""Lines from which on a document's lines are kept as they were rendered."""
 
 
 def flow_record_id(state: AggregateState) -> str:
@@ -55,8 +55,8 @@ def _line(line: EntityState) -> dict[str, Any]:
     return {"id": line.id, **line.record}
 
 
-def _kept(line: EntityState) -> Told:
-    told = line.told
-    if told is None or told.version != line.version:
-        told = line.told = Told(_line(line), line.version)
-    return told
+def _kept(line: EntityState) -> RenderedLine:
+    rendered = line.rendered
+    if rendered is None or rendered.version != line.version:
+        rendered = line.rendered = RenderedLine(_line(line), line.version)
+    return rendered

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from streams.hub.intents import NewIntent
+from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.resolve.golden import Ownership, disagreement, golden
-from streams.resolve.rules import PEOPLE
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rule_inputs import build_document, contributed_fields
 

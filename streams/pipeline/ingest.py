@@ -29,6 +29,7 @@ from streams.kafka.control import Control
 from streams.model import limits
 from streams.model.change import Change, Mapped, RowChange
 from streams.model.entities import ENTITIES
+from streams.model.names import changes_topic
 from streams.pipeline.parking import (
     Key,
     Read,
@@ -52,7 +53,7 @@ def _depth(entity: str) -> int:
     return _depth(parent) + 1 if parent else 0
 
 
-_AGGREGATE = {name: f"changes.{entity.aggregate}" for name, entity in ENTITIES.items()}
+_AGGREGATE = {name: changes_topic(entity.aggregate) for name, entity in ENTITIES.items()}
 _PARENTS = {entity.parent for entity in ENTITIES.values() if entity.parent}
 _DEPTH = {name: _depth(name) for name in ENTITIES}
 _DEEPEST = max(_DEPTH.values())

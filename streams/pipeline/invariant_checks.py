@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError, RetryLater
-from streams.flow.invariants import ORDERED, Broken, Policy, broken
+from streams.flow.invariants import ORDERED, Broken, InvariantLimits, broken
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
@@ -41,7 +41,7 @@ class Checking:
         self,
         store: HubStore,
         assemble: Assemble,
-        policy: Policy,
+        policy: InvariantLimits,
         message: Callable[[Conflict, int], tuple[str, bytes, bytes]],
         producer: Producer | None = None,
         *,

@@ -15,11 +15,9 @@ from streams.hub.store import Claims
 from streams.identity.cache import Bounded
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
+from streams.model.names import MATCHER, PEOPLE, changes_topic
 from streams.model.state import Conflict, EntityState
-from streams.resolve.rules import PEOPLE, Ownership
-
-MATCHER = "match"
-"""The system as which a link by a match key speaks."""
+from streams.resolve.rules import Ownership
 
 _EVERYBODYS = frozenset((
     "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com", "aol.com", "gmx.de",
@@ -178,7 +176,7 @@ class Matching:
                     if loser != holder and (one.again or self._linked.get(loser) != holder):
                         self._linked.put(loser, holder)
                         link = Change("link", entity, loser, MATCHER, key, same_as=holder, target=holder)
-                        links.append((f"changes.{ENTITIES[entity].aggregate}", loser, link))
+                        links.append((changes_topic(ENTITIES[entity].aggregate), loser, link))
         for entity_id, signature in claimed.signatures.items():
             self._seen.put(entity_id, signature)
         return links

@@ -16,6 +16,7 @@ from streams.errors import RetryLater
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
+from streams.model.names import changes_topic
 
 logger = get_logger(__name__)
 
@@ -31,7 +32,7 @@ def refreshes(referring: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, 
         if (aggregate_id, ref) not in told:
             told.add((aggregate_id, ref))
             kind = ENTITIES[entity].aggregate
-            yield f"changes.{kind}", aggregate_id, Change("refresh", "customer", ref, target=aggregate_id)
+            yield changes_topic(kind), aggregate_id, Change("refresh", "customer", ref, target=aggregate_id)
 
 
 class Refreshing:

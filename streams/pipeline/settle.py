@@ -17,15 +17,15 @@ from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_des
 from streams.hub.intents import NewIntent
 from streams.model.change import Change, Position
 from streams.model.entities import ENTITIES
+from streams.model.names import MATCHER, PEOPLE, changes_topic
 from streams.model.state import NOWHERE, AggregateState, Conflict, EntityState, Turn
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, canonical, flow_record_id
 from streams.pipeline.conflicts import Disputes
 from streams.pipeline.ingest import DeadLetter
-from streams.pipeline.matching import MATCHER, Claimant
+from streams.pipeline.matching import Claimant
 from streams.pipeline.unmerge import part
 from streams.resolve.contribution import merge
 from streams.resolve.golden import Ownership, golden, is_deleted
-from streams.resolve.rules import PEOPLE
 from streams.writeback.planner import NO_RULES, ChangedEntity, IntentPlanner, is_echo
 from streams.writeback.rule_inputs import contributed_fields
 
@@ -74,7 +74,7 @@ class Settling:
         self._resourced: set[str] = set()
         self.echoes: frozenset[tuple[str, str]] = frozenset()
         """(source id, transaction) of changes that write-back made where rows do not tell who wrote them."""
-        self.apart: set[str] = set()
+        self.unmerged: set[str] = set()
         """Sources that a person took out of the record that is asked for here."""
         self.doubtful: set[str] = set()
         """Aggregates of which something may be in the hub already, by a worker that told nobody: of a link, a give or a refresh nothing
@@ -133,7 +133,7 @@ class Settling:
         if target is not None:
             self._send_on(state.kind, target, change)
             return
-        if change.id in self.apart and change.id != state.id:
+        if change.id in self.unmerged and change.id != state.id:
             self._send_on(state.kind, change.id, msgspec.structs.replace(change, same_as=None))
             return
         entity_id = entity_of(state, change)
@@ -236,9 +236,9 @@ class Settling:
             # Somebody merged it meanwhile: what it is by now is merged on.
             self._send_on(state.kind, state.forward, msgspec.structs.replace(change, id=state.forward))
             return
-        if change.system != PEOPLE and (state.apart or (change.system == MATCHER and state.forward is not None)):
+        if change.system != PEOPLE and (state.unmerged or (change.system == MATCHER and state.forward is not None)):
             return
-        state.forward, state.apart, state.forward_at = target, False, at
+        state.forward, state.unmerged, state.forward_at = target, False, at
         self._lives(state.id, target, same=same, at=at)
         self._move(state, list(state.members.values()), target, same=same)
 
@@ -252,11 +252,11 @@ class Settling:
         parted = part(state, change.id)
         if parted is None:
             self._doubted(state, change.id)
-            if change.id in self.apart and state.id in self.doubtful:
+            if change.id in self.unmerged and state.id in self.doubtful:
                 self._lives(change.id, change.id, same=True)  # for what refers to it
             return
         stays, between, going = parted
-        self.apart.add(change.id)
+        self.unmerged.add(change.id)
         self.contested.add(stays.id)
         self.parted.add(stays.id)
         self._resourced.add(stays.id)
@@ -348,7 +348,7 @@ class Settling:
 
     def _tell_home(self, state: AggregateState, target: str) -> None:
         """Have the writer of `target` read what moved there."""
-        self.sent_on.append((f"changes.{state.kind}", target, Change("refresh", "", target, target=target)))
+        self.sent_on.append((changes_topic(state.kind), target, Change("refresh", "", target, target=target)))
 
     def _doubted(self, state: AggregateState, target: str) -> None:
         """What was to move to `target` is gone from here: whoever moved it may not have come to tell it."""
@@ -364,7 +364,7 @@ class Settling:
 
     def _send_on(self, kind: str, target: str, change: Change) -> None:
         self.counts["sent_on"] += 1
-        self.sent_on.append((f"changes.{kind}", target, msgspec.structs.replace(change, hops=change.hops + 1)))
+        self.sent_on.append((changes_topic(kind), target, msgspec.structs.replace(change, hops=change.hops + 1)))
 
     def _mark(
         self, marks: dict[str, tuple[AggregateState, dict[str, None]]], state: AggregateState, entity_id: str

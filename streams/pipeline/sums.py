@@ -20,7 +20,8 @@ from mode.utils.logging import get_logger
 from streams.errors import RetryLater
 from streams.hub.store import HubStore
 from streams.model.change import Change
-from streams.model.ids import HUB, source_id
+from streams.model.ids import source_id
+from streams.model.names import HUB, changes_topic
 
 logger = get_logger(__name__)
 
@@ -105,7 +106,7 @@ class Summing:
         for change in found:
             assert change.parent is not None
             self._producer.produce(
-                f"changes.{kind}", key=change.parent.encode(), value=self._encode(change), on_delivery=sent
+                changes_topic(kind), key=change.parent.encode(), value=self._encode(change), on_delivery=sent
             )
         left = await asyncio.get_running_loop().run_in_executor(None, self._producer.flush, 10) if found else 0
         if left or failed:

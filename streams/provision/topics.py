@@ -10,6 +10,7 @@ from streams.errors import EnvironmentFault
 from streams.kafka.clients import admin_client
 from streams.model import limits
 from streams.model.entities import ENTITIES
+from streams.model.names import changes_topic
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -27,7 +28,7 @@ _LEAST = {_WIDTH: limits.TOPIC, _AHEAD: ANY_TIME}
 
 def change_topics() -> list[str]:
     """`changes.<aggregate>`, one for each aggregate."""
-    return sorted({f"changes.{entity.aggregate}" for entity in ENTITIES.values()})
+    return sorted({changes_topic(entity.aggregate) for entity in ENTITIES.values()})
 
 
 def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ import json
 from typing import Any, Literal
 
 from streams.model.change import Change
-from streams.model.state import UNBORN, Contribution, EntityState
+from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
 
 EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
 """Entities of which two systems may speak: for these, when each field was last edited is kept. It is exact where a source's changes come
@@ -41,7 +41,7 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             part or change.deleted,
             change.fields,
             tx=change.tx,
-            whole=UNBORN if part else None,
+            main_row=MAIN_ROW_MISSING if part else None,
         )
         return "newer"
     position = (change.epoch, change.major, change.minor)
@@ -63,16 +63,16 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         entity.contributions[change.id] = Contribution(
             change.system, change.key, *position, change.source_us, said.deleted if part else change.deleted,
             *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited,
-            whole=(said.whole or known) if part else None,
+            main_row=(said.main_row or known) if part else None,
         )  # fmt: skip
         return "newer"
     fields, older = dict(before), dict(said.older or {})
     changed = False
     said.first_us = first_us
-    if not part and said.whole is not None and position > said.whole:
+    if not part and said.main_row is not None and position > said.main_row:
         # Only rows that add fields have spoken since: what this one says of whether the record is there holds.
-        changed = said.deleted != change.deleted or said.unborn
-        said.deleted, said.whole = change.deleted, position
+        changed = said.deleted != change.deleted or said.main_row_missing
+        said.deleted, said.main_row = change.deleted, position
     for name, value in change.fields.items():
         if name in older:
             if position > older[name]:
@@ -92,7 +92,7 @@ def _together(said: Contribution, change: Change, part: bool) -> Outcome:
     changed is a delete and a create at one position: the record is there.
     """
     fields, older = dict(said.fields or {}), dict(said.older or {})
-    several = part or said.whole is not None
+    several = part or said.main_row is not None
     changed = False
     for name, value in change.fields.items():
         if name not in fields or name in older:
@@ -103,8 +103,8 @@ def _together(said: Contribution, change: Change, part: bool) -> Outcome:
             changed = True
         fields[name] = value
         older.pop(name, None)
-    if not part and (said.whole is not None or (said.deleted and not change.deleted)):
-        said.deleted, said.whole, changed = change.deleted, None, True
+    if not part and (said.main_row is not None or (said.deleted and not change.deleted)):
+        said.deleted, said.main_row, changed = change.deleted, None, True
     if not changed:
         return "same"
     said.fields, said.older = fields, older or None

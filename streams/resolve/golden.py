@@ -10,8 +10,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from streams.model.names import PEOPLE
 from streams.model.state import Conflict, Contribution, EntityState
-from streams.resolve.rules import PEOPLE, EntityRule, FieldRule, Ownership
+from streams.resolve.rules import EntityRule, FieldRule, Ownership
 
 __all__ = ["Ownership", "disagreement", "golden", "is_deleted"]
 
@@ -37,7 +38,7 @@ def is_deleted(entity: EntityState, ownership: Ownership) -> bool:
     if len(contributions) == 1:
         (only,) = contributions.values()
         return only.deleted or only.system == PEOPLE
-    systems = [said for said in contributions.values() if said.system != PEOPLE and not said.unborn]
+    systems = [said for said in contributions.values() if said.system != PEOPLE and not said.main_row_missing]
     if ownership.entity(entity.entity).deletes == "owner" and systems:
         rank = ownership.rank(entity.entity)
         first = min(_place(rank, said.system) for said in systems)
@@ -197,7 +198,7 @@ def _deleted_and_kept(entity: EntityState, rules: EntityRule) -> list[Conflict]:
         said = entity.contributions[source]
         if (
             said.system != PEOPLE
-            and not said.unborn
+            and not said.main_row_missing
             and (said.system not in by_system or by_system[said.system].deleted)
         ):
             by_system[said.system] = said

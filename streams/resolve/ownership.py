@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from streams.dictionary.lines import Lines, Path_, dotted, load
 from streams.mapping.problems import DictionaryError, Problem
 from streams.model.entities import ENTITIES, FieldType
-from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy
+from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 
 MATCHED = ("customer", "product")
 """Entities of which records are one by a match key."""
@@ -35,7 +35,7 @@ class StageRule(_Part):
     """How a field is settled in one stage."""
 
     owner: tuple[str, ...] = Field(default=(), description="systems, the master first; default: those of the entity")
-    policy: Policy = "owner"
+    policy: FieldPolicy = "owner"
     trust: dict[str, int] = Field(default={}, description="for `trust`: how much each system is trusted")
     log: bool = Field(default=True, description="whether a disagreement is a conflict")
     restore: bool = Field(default=False, description="whether a system that says something else is given what stands")

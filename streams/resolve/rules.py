@@ -11,20 +11,17 @@ from typing import Any, Literal
 
 import msgspec
 
-Policy = Literal["owner", "newest", "trust", "complete", "sum", "union", "ask"]
+FieldPolicy = Literal["owner", "newest", "trust", "complete", "sum", "union", "ask"]
 
 WINDOW_US = 60_000_000
 """Edits of one field by two systems that are closer than this are concurrent, where no rule says otherwise."""
-
-PEOPLE = "opshub"
-"""The system as which a person's decision speaks; it goes before all others."""
 
 
 class FieldRule(msgspec.Struct, frozen=True):
     """How one field of an entity is settled."""
 
     rank: tuple[str, ...] = ()
-    policy: Policy = "owner"
+    policy: FieldPolicy = "owner"
     trust: dict[str, int] = {}
     log: bool = True
     """Whether a disagreement is a conflict; False where two systems rightly speak of the same thing in words of their own."""

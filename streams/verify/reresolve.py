@@ -17,6 +17,7 @@ from streams.hub.statements import SQL
 from streams.hub.store import entity_of_row
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
+from streams.model.names import changes_topic
 from streams.pipeline.canonical import REFERENCES
 from streams.pipeline.matching import keys_of
 from streams.resolve.golden import Ownership, golden, is_deleted
@@ -83,6 +84,6 @@ def _keys(connection: psycopg.Connection[Any], ownership: Ownership) -> Iterator
 def refreshes(found: list[Difference]) -> list[tuple[str, str, Change]]:
     """(topic, key, change) that let each aggregate's writer resolve it again."""
     return [
-        (f"changes.{ENTITIES[entity].aggregate}", aggregate, Change("refresh", "", aggregate, target=aggregate))
+        (changes_topic(ENTITIES[entity].aggregate), aggregate, Change("refresh", "", aggregate, target=aggregate))
         for entity, aggregate in sorted({(one.entity, one.aggregate_id) for one in found})
     ]

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from streams.model.entities import ENTITIES, FieldType
-from streams.model.ids import HUB
+from streams.model.names import HUB
 from streams.writeback.rules import Call, HttpAction, SqlAction, WritebackConfig, WritebackRule
 from streams.writeback.templates import NAME
 from streams.writeback.values import Value

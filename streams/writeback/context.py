@@ -19,7 +19,8 @@ from typing import Any
 
 from streams.hub.store import entity_of_row
 from streams.model.entities import ENTITIES
-from streams.model.ids import HUB, source_id
+from streams.model.ids import source_id
+from streams.model.names import HUB
 from streams.model.state import EntityState
 from streams.writeback.failures import NotYet
 from streams.writeback.rules import WritebackRule

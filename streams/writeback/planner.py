@@ -21,6 +21,7 @@ import msgspec
 
 from streams.errors import ConfigError
 from streams.hub.intents import NewIntent
+from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, EntityState
 from streams.writeback.rule_inputs import (
     build_document,
@@ -36,8 +37,6 @@ from streams.writeback.rules import WritebackConfig, WritebackRule
 from streams.writeback.values import Fields
 
 ORIGIN = "opshub"
-PEOPLE = "opshub"
-"""The system that stands for decisions of people in the hub."""
 
 RestoredFields = Callable[[str, Fields], Collection[str]]
 """(entity, record) → the fields whose value is restored in a system that contributes another one."""

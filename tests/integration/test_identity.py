@@ -17,6 +17,7 @@ from streams.emit.consume import consume
 from streams.identity import inbox, people
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
+from streams.model.names import PEOPLE
 from streams.stack.workers import worker_environment
 from streams.verify.compare import read_canonical
 from tests.conftest import Pipeline
@@ -133,7 +134,7 @@ def test_a_tax_number_links_and_people_decide(live: Pipeline) -> None:
             if one.entity_id == crm_id(key) and one.outcome == "decided"
         ]
         assert decided
-        assert decided[0].winner == people.PEOPLE
+        assert decided[0].winner == PEOPLE
     assert live.verify().holds
 
 

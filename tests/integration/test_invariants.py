@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import streams.hub
-from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, PAID, SHIPPED, Policy, broken
+from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, PAID, SHIPPED, InvariantLimits, broken
 from streams.hub.store import HubStore
 from streams.identity import inbox
 from streams.model.change import Change
@@ -46,7 +46,7 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
         return "a topic", b"", b""
 
     assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-    checking = Checking(own, assemble, Policy(), message, quiet=0)  # type: ignore[arg-type]
+    checking = Checking(own, assemble, InvariantLimits(), message, quiet=0)  # type: ignore[arg-type]
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
     head = {"number": f"SO-{number}", "status": "confirmed"}
@@ -82,7 +82,7 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
 
     def worker() -> tuple[Assemble, Checking]:
         assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-        return assemble, Checking(own, assemble, Policy(), message, quiet=0)  # type: ignore[arg-type]
+        return assemble, Checking(own, assemble, InvariantLimits(), message, quiet=0)  # type: ignore[arg-type]
 
     def seen(order: str) -> list[str]:
         return [
@@ -132,7 +132,7 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
         return "a topic", b"", b""
 
     assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-    checking = Checking(own, assemble, Policy(order_within_us=200_000), message, quiet=0)  # type: ignore[arg-type]
+    checking = Checking(own, assemble, InvariantLimits(order_within_us=200_000), message, quiet=0)  # type: ignore[arg-type]
     number = uuid.uuid4().hex[:8]
     deal = source_id("demo-crm", "opportunity", number)
     key = f"demo-erp/order_from_opportunity:{deal}"
@@ -276,7 +276,7 @@ async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced
         state = (await store.load({deal: "order_flow"}))[deal]
         ids |= set(state.members)
         found, _ = broken(
-            state.members.values(), Policy(invoiced, order_within_us=-(10**12), header_charges=10), now_us()
+            state.members.values(), InvariantLimits(invoiced, order_within_us=-(10**12), header_charges=10), now_us()
         )
         single |= {(one.rule, one.id) for one in found}
     await store.close()

@@ -11,7 +11,8 @@ import pytest
 
 from streams.hub.store import HubStore
 from streams.model.change import Change
-from streams.model.ids import HUB, source_id
+from streams.model.ids import source_id
+from streams.model.names import HUB, changes_topic
 from streams.pipeline.assemble import Assemble
 from streams.pipeline.sums import Summing
 from streams.resolve.golden import Ownership
@@ -70,7 +71,7 @@ class Worker:
 
     async def say(self, *told: tuple[str, str, Change]) -> None:
         """(kind, aggregate, change), and what follows from it."""
-        left = [(f"changes.{kind}", key, change) for kind, key, change in told]
+        left = [(changes_topic(kind), key, change) for kind, key, change in told]
         while left:
             outputs, dead = await self.assemble.step([Sent(*one) for one in left])
             assert not dead

@@ -12,6 +12,7 @@ import pytest_asyncio
 from streams.errors import Fenced
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.model.names import changes_topic
 from streams.resolve.rules import Ownership
 from streams.stack.native import NativeStack
 from tests.writers import Sent, Writers, customer, hub_of_its_own
@@ -30,7 +31,7 @@ def rows(writers: Writers, entity_id: str) -> Any:
 
 
 def sent(change: Change, aggregate: str, kind: str = "order_flow") -> Sent:
-    return Sent(f"changes.{kind}", aggregate, change)
+    return Sent(changes_topic(kind), aggregate, change)
 
 
 def told_to(topic: str, outputs: Any) -> set[str]:

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from streams.demo.writeback_check import check_writeback
-from streams.model.ids import HUB, source_id
+from streams.model.ids import source_id
+from streams.model.names import HUB
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk, NotWaiting, SamePerson

@@ -12,13 +12,13 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict
 from streams.pipeline.settle import Settling
-from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy
+from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig, WritebackRule
 
 CRM = source_id("crm", "customer", "1")
 FIELDS = ("phone", "email")
-POLICIES: list[Policy] = ["owner", "newest", "trust", "complete", "ask"]
+POLICIES: list[FieldPolicy] = ["owner", "newest", "trust", "complete", "ask"]
 
 
 def planner(*targets: str, fields: tuple[str, ...] = FIELDS, mode: str = "live", **more: Any) -> IntentPlanner:

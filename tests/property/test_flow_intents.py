@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.flow.invariants import Broken, Policy, broken
+from streams.flow.invariants import Broken, InvariantLimits, broken
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.writeback.load import load_rules
@@ -123,7 +123,7 @@ class Told(World):
         self.written[rule, subject] = desired_values(told, entity_document(flow))
 
     def broken(self) -> list[Broken]:
-        return broken([member for member, _ in self.rows.values()], Policy(), FAR)[0]
+        return broken([member for member, _ in self.rows.values()], InvariantLimits(), FAR)[0]
 
 
 def play(order: list[Change], data: st.DataObject | None) -> Told:

@@ -12,9 +12,9 @@ from streams.model.ids import source_id
 from streams.model.state import EntityState
 from streams.resolve.contribution import merge
 from streams.resolve.golden import golden, is_deleted
-from streams.resolve.rules import EntityRule, FieldRule, Ownership, Policy
+from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 
-POLICIES: list[Policy] = ["owner", "newest", "trust", "complete", "ask"]
+POLICIES: list[FieldPolicy] = ["owner", "newest", "trust", "complete", "ask"]
 FIELDS = ("name", "phone", "email")
 
 

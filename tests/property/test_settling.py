@@ -17,10 +17,10 @@ from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
+from streams.model.names import PEOPLE, changes_topic
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
-from streams.resolve.rules import PEOPLE
 from streams.writeback.planner import NO_RULES, IntentPlanner
 
 UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
@@ -46,7 +46,7 @@ class World:
         state = AggregateState(key, kind, members={}, sources={})
         if key in self.identity:
             target = self.identity[key][0]
-            state.forward, state.apart = (None, True) if target == key else (target, False)
+            state.forward, state.unmerged = (None, True) if target == key else (target, False)
         for entity, aggregate in self.rows.values():
             if aggregate == key:
                 state.members[entity.id] = copy.deepcopy(entity)
@@ -71,7 +71,7 @@ class World:
             settling = Settling(Ownership(), foreign, self._planner)
             settling.refused = refused
             settling.doubtful = {key} if self.dead else set()
-            settling.apart = {
+            settling.unmerged = {
                 change.id
                 for _, change in taken
                 if change.id not in state.sources and self.identity.get(change.id) == (change.id, True)
@@ -161,7 +161,7 @@ def row(
 def say(world: World, change: Change) -> None:
     """As ingest does when it knows no homes at all."""
     home = change.parent or change.id
-    topic = f"changes.{ENTITIES[change.entity].aggregate}"
+    topic = changes_topic(ENTITIES[change.entity].aggregate)
     world.send(topic, home, change)
     if change.parent is not None:
         world.send(topic, change.id, Change("link", change.entity, change.id, target=home))

@@ -110,7 +110,7 @@ def test_a_snapshot_of_several_tables_makes_one_record_in_any_order() -> None:
         assert [merge(entity, one) for one in rows] == ["same"] * 4
         said = entity.contributions["id-1"]
         assert said.fields == {"name": "Bolt", "phone": None, "tax_id": "DE1", "email": "b@bolt.example"}, order
-        assert not said.deleted and not said.unborn and said.older is None
+        assert not said.deleted and not said.main_row_missing and said.older is None
 
 
 def test_a_later_snapshot_of_several_tables_corrects_all_of_them() -> None:

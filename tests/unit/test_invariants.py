@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.flow import invariants
-from streams.flow.invariants import Policy, broken
+from streams.flow.invariants import InvariantLimits, broken
 from streams.model.state import EntityState
 
 NOW = 1_000_000_000_000
@@ -39,7 +39,7 @@ def right() -> dict[str, EntityState]:
 
 
 def rules(flow: dict[str, EntityState], **policy: Any) -> dict[str, dict[str, Any]]:
-    found, _ = broken(flow.values(), Policy(**policy), NOW)
+    found, _ = broken(flow.values(), InvariantLimits(**policy), NOW)
     return {one.rule: {"id": one.id, **one.values} for one in found}
 
 
@@ -87,7 +87,7 @@ def test_two_orders_of_one_opportunity_are_one_too_many() -> None:
 
 
 def test_a_won_opportunity_has_its_time_to_become_an_order() -> None:
-    policy = Policy(order_within_us=300)
+    policy = InvariantLimits(order_within_us=300)
     deal = member("opportunity", "O", stage="won", updated_us=NOW - 200)
     assert broken([deal], policy, NOW) == ([], NOW + 100)
     found, again = broken([deal], policy, NOW + 101)

@@ -9,7 +9,7 @@ from typing import Any
 from streams.emit.encode import encoder
 from streams.model.change import Change
 from streams.model.ids import source_id
-from streams.model.state import AggregateState, EntityState, Told
+from streams.model.state import AggregateState, EntityState, RenderedLine
 from streams.pipeline.aggregate_cache import Aggregates
 from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
@@ -56,7 +56,7 @@ def test_one_changed_line_writes_two_rows_and_encodes_one_line() -> None:
     assert [line["line_no"] for line in document["lines"] if line.body is None] == [7]
     plain = document | {"lines": [dict(line) for line in document["lines"]]}
     assert write(document) == write(plain)
-    assert all(isinstance(line, Told) and line.body for line in document["lines"])
+    assert all(isinstance(line, RenderedLine) and line.body for line in document["lines"])
 
 
 def test_changes_to_a_long_flow_keep_no_memory() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, SHIPPED, Policy, broken
+from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, SHIPPED, InvariantLimits, broken
 from streams.flow.order_flow import join
 from streams.model.entities import ENTITIES
 from streams.model.state import Contribution, EntityState
@@ -237,7 +237,7 @@ def test_what_is_open_again_says_so_where_its_record_knows() -> None:
 
 
 def wrong(members: list[EntityState], **policy: Any) -> dict[str, dict[str, Any]]:
-    return {one.rule: one.values for one in broken(members, Policy(**policy), NOW)[0]}
+    return {one.rule: one.values for one in broken(members, InvariantLimits(**policy), NOW)[0]}
 
 
 def test_what_stories_break() -> None:
@@ -280,7 +280,7 @@ def test_more_than_ordered_is_told_by_quantity() -> None:
 def test_a_lost_deal_has_no_live_order_after_a_while() -> None:
     lost = member("opportunity", "O", stage="lost")
     lost.updated_us = NOW - 200
-    policy = Policy(order_within_us=300)
+    policy = InvariantLimits(order_within_us=300)
     assert broken([lost, order(), line()], policy, NOW) == ([], NOW + 100)
     (found,), _ = broken([lost, order(), line()], policy, NOW + 101)
     assert (found.rule, found.id, found.values) == (LOST, "O", {"orders": 1})

@@ -13,10 +13,11 @@ import typer
 from streams.cli import map as map_verbs
 from streams.cli import plan as plan_verbs
 from streams.errors import ConfigError
+from streams.model.names import PEOPLE
 from streams.model.state import Contribution, EntityState
 from streams.resolve.golden import golden, is_deleted
 from streams.resolve.ownership import load_ownership, look
-from streams.resolve.rules import PEOPLE, EntityRule, FieldRule, Ownership
+from streams.resolve.rules import EntityRule, FieldRule, Ownership
 
 
 def entity(*said: Contribution, kind: str = "customer") -> EntityState:
