@@ -124,3 +124,20 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
         command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_decisions_have_a_number_a_date_and_a_status() -> None:
+    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)
+    whole = re.findall(
+        r"^## (\d+)\. .*\n\*\d{4}-\d\d-\d\d · (?:accepted|superseded by \d+)[^·]* · [a-z-]+\*$",
+        page,
+        flags=re.MULTILINE,
+    )
+    assert [int(number) for number in whole] == list(range(1, len(headings) + 1))
+
+
+def test_every_decision_is_in_the_index() -> None:
+    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+    index = re.findall(r"^- \[(\d+\. .*?)\]\(#", page, flags=re.MULTILINE)
+    assert sorted(index) == sorted(re.findall(r"^## (.*)$", page, flags=re.MULTILINE))
