@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 
 from streams.decode.envelope import Decoder
-from streams.dictionary.compile import compile_dictionary
-from streams.dictionary.language import Source, parse_dictionary
-from streams.dictionary.lines import loads
+from streams.dictionary.compile.compiler import compile_dictionary
+from streams.dictionary.language.read import parse_dictionary
+from streams.dictionary.yaml_lines import YamlFile, parse_yaml
 from streams.model.change import Mapped
 from streams.model.ids import ids
 
@@ -183,8 +183,8 @@ def _cost(call: Callable[[], object], rounds: int = 20_000, repeats: int = 7) ->
 def measure() -> dict[str, float]:
     """Costs in CPU microseconds a row, and the ratio of the compiled dictionary to the hand-written function."""
     file = Path("dictionary.yaml")
-    data, lines = loads(DICTIONARY, file)
-    compiled = compile_dictionary(parse_dictionary(data, Source(file, lines)))
+    data, lines = parse_yaml(DICTIONARY, file)
+    compiled = compile_dictionary(parse_dictionary(data, YamlFile(file, lines)))
     decoder = Decoder(compiled)
     table = compiled.tables["public.deals"]
     topic, key, value = decoder.topics[0], json.dumps({"deal_id": ROW["deal_id"]}).encode(), event(ROW)

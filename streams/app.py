@@ -31,7 +31,7 @@ from streams.hub.ingest_checkpoint import Noted
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.maintenance.periodic import tend
-from streams.mapping.problems import LookupMissing
+from streams.mapping.row_errors import LookupMissing
 from streams.model.change import Mapped, Position, RowChange
 from streams.model.state import Conflict
 from streams.monitor.watcher import Watch
@@ -100,12 +100,12 @@ class SystemRoute:
         """(system, entities that the table of this topic makes, those that it gives and other tables make too)."""
         name = self._topics[topic]
         own = self._tables[name]
-        others = {entity for other, table in self._tables.items() if other != name for entity in table.makes}
-        return self.decoder.system, list(own.makes), [entity for entity in own.entities if entity in others]
+        others = {entity for other, table in self._tables.items() if other != name for entity in table.own_entities}
+        return self.decoder.system, list(own.own_entities), [entity for entity in own.entities if entity in others]
 
     def noted(self, change: RowChange) -> list[Noted]:
         """What the dictionary mended or forgave in this row; no value stands in it, a key does."""
-        key = self._tables[change.table].shown_key(change.key, change.after or change.before)
+        key = self._tables[change.table].readable_key(change.key, change.after or change.before)
         return [
             Noted(self.decoder.system, table, field, kind, readable(reason), readable(key))
             for table, field, kind, reason, _ in self.notes.take()
@@ -122,7 +122,7 @@ class SystemRoute:
     def map(self, change: RowChange) -> list[Mapped]:
         """What the row says. Raises MappingError, or RetryLater while the tables that it looks into cannot be read."""
         table = self._tables[change.table]
-        if self._codes is None or not table.looks:
+        if self._codes is None or not table.uses_lookups:
             return table.map_change(change)
         if not self._read_codes:
             self._codes.catch_up()
@@ -142,7 +142,7 @@ class SystemRoute:
             if change is not None and change.op != "t":
                 # Each partition is read in order and once: what comes later is newer, whatever epoch it is of.
                 self._learned += 1
-                self._dictionary.learn(msgspec.structs.replace(change, position=Position(0, self._learned, 0)))
+                self._dictionary.update_lookups(msgspec.structs.replace(change, position=Position(0, self._learned, 0)))
         except BadRecord as error:
             logger.warning("%s: not looked into: %s", topic, error)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type
-from streams.dictionary.language import Dictionary, Reference, Rule, Table
-from streams.mapping.cleanse import amounts, contact, words
-from streams.mapping.cleanse.numbers import unscaled
+from streams.dictionary.language.dictionary import Dictionary, Table
+from streams.dictionary.language.mapping_rule import MappingRule, Reference
+from streams.dictionary.language.read import load_dictionary
+from streams.mapping.conversions import amounts, contact, texts
+from streams.mapping.values.numbers import unscaled
 from streams.model.ids import NAMESPACE
 from streams.provision.systems import load_systems
 from streams.settings import Settings
@@ -20,10 +22,11 @@ def plan(schema_id: int) -> dict[str, Any]:
     tables = {}
     for system in load_systems(Settings()):
         prefix = system.source["config"]["topic.prefix"]
-        compiled: Any = system.dictionary
-        for name, table in compiled.dictionary.tables.items():
+        compiled = system.dictionary
+        dictionary = load_dictionary(system.folder)
+        for name, table in dictionary.tables.items():
             columns = compiled.tables[name].columns
-            tables[f"{prefix}.{name}"] = table_plan(compiled.dictionary, table, columns)
+            tables[f"{prefix}.{name}"] = table_plan(dictionary, table, columns)
     return {"schema_id": schema_id, "namespace": NAMESPACE.hex, "tables": tables, "words": words_plan()}
 
 
@@ -34,8 +37,8 @@ def words_plan() -> dict[str, Any]:
         "language": contact._languages(),
         "currency": currencies | {name: code for name, code in contact._CURRENCY_NAMES.items() if code in currencies},
         "unit": amounts._UNIT_CODES,
-        "true": sorted(words._TRUE),
-        "false": sorted(words._FALSE),
+        "true": sorted(texts._TRUE),
+        "false": sorted(texts._FALSE),
     }
 
 
@@ -67,7 +70,7 @@ def table_plan(dictionary: Dictionary, table: Table, columns: tuple[str, ...]) -
 
 
 def parent_of(
-    dictionary: Dictionary, given: Reference | None, entity: EntityType, fields: dict[str, Rule]
+    dictionary: Dictionary, given: Reference | None, entity: EntityType, fields: dict[str, MappingRule]
 ) -> dict[str, Any] | None:
     if entity.parent is None:
         return None
@@ -77,7 +80,7 @@ def parent_of(
     return reference(dictionary, through, entity.parent) if through is not None else None
 
 
-def reference(dictionary: Dictionary, given: Reference | Rule, entity: str) -> dict[str, Any]:
+def reference(dictionary: Dictionary, given: Reference | MappingRule, entity: str) -> dict[str, Any]:
     if given.column is None or given.lookup or given.typed or given.namespace or given.steps:
         raise ValueError(f"a reference to {entity}: more than the peer knows of")
     return {
@@ -87,7 +90,7 @@ def reference(dictionary: Dictionary, given: Reference | Rule, entity: str) -> d
     }
 
 
-def field_plan(dictionary: Dictionary, table: Table, rule: Rule, field: FieldType) -> dict[str, Any]:
+def field_plan(dictionary: Dictionary, table: Table, rule: MappingRule, field: FieldType) -> dict[str, Any]:
     if rule.path or rule.split or rule.lookup or rule.convert or rule.const is not None or rule.bad == "pass":
         raise ValueError(f"{field.name}: more than the peer knows of")
     own = list(rule.columns or ([rule.column] if rule.column else []))

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import psycopg
 
-from streams.dictionary.compile import CompiledTable
 from streams.errors import EnvironmentFault
 from streams.hub.session import KEEPALIVE
+from streams.mapping.compiled import CompiledTable
 from streams.provision.systems import System
 from streams.settings import Settings
 

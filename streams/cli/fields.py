@@ -9,8 +9,8 @@ from streams.dictionary.canonical_fields import entity_type
 from streams.dictionary.readable import canonical, readable
 from streams.dictionary.standards import standard_of
 from streams.errors import ConfigError
-from streams.mapping.cleanse.conversions import make
-from streams.mapping.problems import BadValue
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.row_errors import BadValue
 
 _FORMS = {
     "phone": "as in +49 30 901820",
@@ -35,7 +35,7 @@ def _cleansed(field: str, text: str) -> str:
     name = standard_of(field)
     if name is None:
         return text
-    return str(make(name, country=None, timezone="UTC", note=lambda reason, value: None).convert(text))
+    return str(make_step(name, country=None, timezone="UTC", note=lambda reason, value: None).convert(text))
 
 
 def typed(entity: str, field: str, text: str) -> Any:

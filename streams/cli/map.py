@@ -50,7 +50,7 @@ def check(
 
     Example: opshub map check demo-erp --live
     """
-    from streams.dictionary.checks import look
+    from streams.dictionary.check.all_problems import check_dictionary
     from streams.paths import connectors_dir
     from streams.resolve import ownership
 
@@ -59,7 +59,7 @@ def check(
     wrong = False
     summary: list[str] = []
     for folder in folders_of(settings, systems):
-        looked = look(folder, systems_beside(settings, folder))
+        looked = check_dictionary(folder, systems_beside(settings, folder))
         said = findings_of(settings, folder, looked, live, dsn)
         found += [f for f in said if f["level"] not in ("examples", "malformed")]
         if looked.problems:
@@ -103,9 +103,9 @@ def explain(
     Example: opshub map explain customer.tax_id
     """
     from streams.dictionary.canonical_fields import entity_type, entity_types
-    from streams.dictionary.compile import compile_dictionary
+    from streams.dictionary.compile.compiler import compile_dictionary
     from streams.dictionary.explain import origins
-    from streams.dictionary.language import load_dictionary
+    from streams.dictionary.language.read import load_dictionary
 
     entity_name, _, name = field.partition(".")
     entity = entity_type(entity_name)
@@ -167,8 +167,8 @@ def try_rows(
 
     Example: opshub map try demo-erp --table erp.cust
     """
-    from streams.dictionary.compile import compile_dictionary
-    from streams.dictionary.language import load_dictionary
+    from streams.dictionary.compile.compiler import compile_dictionary
+    from streams.dictionary.language.read import load_dictionary
 
     settings = load_settings(state_dir=state_dir)
     (folder,) = folders_of(settings, [system])
@@ -208,7 +208,8 @@ def draft(
 
     Example: opshub map draft postgresql://me@db:5432/erp --system erp > connectors/erp/dictionary.yaml
     """
-    from streams.dictionary.draft import draft_text, propose
+    from streams.dictionary.draft.matching import propose
+    from streams.dictionary.draft.yaml_text import draft_text
 
     if out is not None and out.exists():
         raise ConfigError(f"{out} exists", remedy="name another file, or move this one away")

@@ -12,10 +12,10 @@ from streams.errors import ConfigError, EnvironmentFault, MappingError
 if TYPE_CHECKING:
     import psycopg
 
-    from streams.dictionary.catalog import LiveTable
-    from streams.dictionary.checks import Looked
-    from streams.dictionary.compile import CompiledDictionary
-    from streams.dictionary.draft import Samples
+    from streams.dictionary.check.all_problems import DictionaryCheck
+    from streams.dictionary.draft.matching import Samples
+    from streams.dictionary.source_catalog import LiveTable
+    from streams.mapping.compiled import CompiledDictionary
     from streams.settings import Settings
 
 
@@ -78,16 +78,18 @@ def connect_to(dsn: str) -> psycopg.Connection[Any]:
 
 
 def catalog_of(connection: psycopg.Connection[Any]) -> dict[str, LiveTable]:
-    from streams.dictionary.catalog import read_catalog
+    from streams.dictionary.source_catalog import read_catalog
 
     return read_catalog(connection)
 
 
-def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, dsn: str | None) -> list[dict[str, Any]]:
+def findings_of(
+    settings: Settings, folder: Path, looked: DictionaryCheck, live: bool, dsn: str | None
+) -> list[dict[str, Any]]:
     """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
-    from streams.dictionary.examples import check_examples
-    from streams.dictionary.live import check_live
-    from streams.mapping.problems import DictionaryError
+    from streams.dictionary.check.examples import check_examples
+    from streams.dictionary.check.live_database import check_live_database
+    from streams.dictionary.problems import DictionaryError
 
     found = [finding_of("error", problem) for problem in looked.problems]
     dictionary, compiled = looked.dictionary, looked.compiled
@@ -95,7 +97,7 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
         return found
     file = folder / "examples.yaml"
     if not looked.problems:
-        found += [finding_of("warning", problem) for problem in compiled.warnings]
+        found += [finding_of("warning", problem) for problem in looked.warnings]
         if file.is_file():
             try:
                 count, failed = check_examples(compiled, file)
@@ -114,8 +116,8 @@ def findings_of(settings: Settings, folder: Path, looked: Looked, live: bool, ds
             catalog = catalog_of(connection)
         found += [
             finding_of(level, problem)
-            for level, problem in check_live(dictionary, compiled, catalog)
-            if not looked.problems or (level == "error" and not looked.cut_table(problem))
+            for level, problem in check_live_database(dictionary, compiled, catalog)
+            if not looked.problems or (level == "error" and not looked.names_removed_table(problem))
         ]
     return found
 
@@ -140,7 +142,7 @@ def learn_codes(settings: Settings, folder: Path, compiled: CompiledDictionary, 
 
 
 def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
-    from streams.dictionary.examples import row_change
+    from streams.dictionary.check.examples import row_change
 
     try:
         lines = file.read_text("utf-8").splitlines()
@@ -168,7 +170,7 @@ def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
 def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> dict[str, Any]:
     from msgspec import UNSET
 
-    from streams.dictionary.readable import fields_shown
+    from streams.dictionary.readable import readable_fields
 
     table = compiled.tables[name]
     before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
@@ -187,7 +189,7 @@ def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> di
             "part": m.part,
             "parent": m.parent,
             "same_as": m.same_as,
-            "fields": fields_shown(m),
+            "fields": readable_fields(m),
         }
         for m in made
     ]

@@ -29,7 +29,7 @@ _OPS = frozenset("curdt")
 
 
 class TableReader(Protocol):
-    """What the decoder must know of a table; `streams.dictionary.compile.CompiledTable` is one."""
+    """What the decoder must know of a table; `streams.dictionary.compile.compiler.CompiledTable` is one."""
 
     name: str
     columns: tuple[str, ...]
@@ -38,7 +38,7 @@ class TableReader(Protocol):
     row_type: type[msgspec.Struct]
     key_type: type[msgspec.Struct]
     nul: str
-    lacks: Callable[[Any], bool]
+    lacks_required: Callable[[Any], bool]
 
     def attribute(self, column: str) -> str: ...
     def column_missing(self, row: Any) -> Exception: ...
@@ -176,7 +176,7 @@ class Decoder:
                     raise DecodeError(f"{topic}: a delete with a row after it", remedy="look at the raw record")
             elif after is None:
                 raise DecodeError(f"{topic}: an event of kind {op!r} without a row", remedy="look at the raw record")
-            elif entry.table.lacks(after):
+            elif entry.table.lacks_required(after):
                 entry.drift.lacking(value)
                 raise entry.table.column_missing(after)
             if _PLACEHOLDER in value:

@@ -1,29 +1,31 @@
 """Canonical values as people read and write them: decimals with a point, times and days in ISO form, references by key.
 
-In the pipeline a value is scaled, counted or hashed (`streams.model.change`); examples, `map try` and `map explain`
-show it in these forms.
+In the pipeline a value is scaled, counted or hashed (`streams.model.change`). Examples, `map try` and `map explain` show
+it in the readable form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import NamedTuple
 
 from streams.dictionary.canonical_fields import FieldType, entity_type
-from streams.mapping.cleanse.numbers import unscaled
-from streams.mapping.cleanse.times import day, instant
-from streams.mapping.problems import BadValue
-from streams.model.change import Mapped
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.numbers import unscaled
+from streams.mapping.values.times import day, instant
+from streams.model.change import Mapped, Value
 from streams.model.ids import source_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ABSENT = object()
 
 
-def readable(field: FieldType, value: Any) -> Any:
+def readable(field: FieldType, value: Value) -> Value:
     """A canonical value in its readable form."""
-    if value is None:
-        return None
+    if value is None or not isinstance(value, int):
+        return value
     if field.kind == "decimal":
         return format(Decimal(value).scaleb(-field.scale).normalize() + 0, "f")
     if field.kind == "timestamp":
@@ -33,9 +35,9 @@ def readable(field: FieldType, value: Any) -> Any:
     return value
 
 
-def canonical(field: FieldType, text: Any, system: str) -> Any:
-    """The canonical value of a readable form. A reference is `key`, or `system/entity/key`. BadValue if it is none of
-    the field's type.
+def canonical(field: FieldType, text: object, system: str) -> object:
+    """The canonical value of a readable form. A reference is `key`, or `system/entity/key`. Raises BadValue if the field
+    cannot have this value.
     """
     if text is None:
         return None
@@ -46,11 +48,11 @@ def canonical(field: FieldType, text: Any, system: str) -> Any:
     if field.kind == "date":
         return day(text)
     if field.ref is not None:
-        return reference(str(text), system, field.ref)
+        return reference_id(str(text), system, field.ref)
     return text
 
 
-def reference(text: str, system: str, entity: str) -> str:
+def reference_id(text: str, system: str, entity: str) -> str:
     """The id that `key` or `system/entity/key` names."""
     parts = text.split("/", 2)
     if len(parts) == 3 and entity_type(parts[1]) is not None:
@@ -58,32 +60,39 @@ def reference(text: str, system: str, entity: str) -> str:
     return source_id(system, entity, text)
 
 
-def fields_shown(mapped: Mapped) -> dict[str, Any]:
-    """The fields of a mapped record, readable."""
+def readable_fields(mapped: Mapped) -> dict[str, Value]:
+    """The fields of a mapped record in their readable form."""
     entity = entity_type(mapped.entity)
     assert entity is not None
     return {name: readable(entity.fields[name], value) for name, value in mapped.fields.items()}
 
 
-def differences(mapped: Mapped, wanted: dict[str, Any], system: str) -> list[tuple[str, Any, Any]]:
-    """(field, wanted, made) for each field of `wanted` that the record does not have so."""
+class Difference(NamedTuple):
+    """A field whose value is not the expected one; both in readable form. `actual` may also be what is wrong with
+    `expected`.
+    """
+
+    field: str
+    expected: object
+    actual: object
+
+
+def differences(mapped: Mapped, expected: Mapping[str, object], system: str) -> list[Difference]:
+    """Each field of `expected` for which the record has another value."""
     entity = entity_type(mapped.entity)
     assert entity is not None
-    found: list[tuple[str, Any, Any]] = []
-    for name, text in wanted.items():
+    result: list[Difference] = []
+    for name, text in expected.items():
         field = entity.fields.get(name)
         if field is None:
-            found.append((name, text, f"{mapped.entity} has no such field"))
+            result.append(Difference(name, text, f"{mapped.entity} has no such field"))
             continue
         made = mapped.fields.get(name, _ABSENT)
         try:
             same = made is not _ABSENT and canonical(field, text, system) == made
         except BadValue as error:
-            found.append((name, text, str(error)))
+            result.append(Difference(name, text, str(error)))
             continue
         if not same:
-            found.append((name, text, "not said" if made is _ABSENT else readable(field, made)))
-    return found
-
-
-_ABSENT = object()
+            result.append(Difference(name, text, "absent" if made is _ABSENT else readable(field, made)))
+    return result

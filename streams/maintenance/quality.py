@@ -23,9 +23,9 @@ from streams.errors import RetryLater
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.statements import SQL
 from streams.hub.store import translated
-from streams.mapping.cleanse.contact import country_code
-from streams.mapping.cleanse.identifiers import tax_id
-from streams.mapping.problems import BadValue
+from streams.mapping.conversions.contact import country_code
+from streams.mapping.conversions.identifiers import tax_id
+from streams.mapping.row_errors import BadValue
 from streams.model.entities import ENTITIES, FieldType
 
 logger = get_logger(__name__)

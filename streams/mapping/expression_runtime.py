@@ -9,8 +9,8 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
-from streams.mapping.cleanse.numbers import DIGITS, EXACT, decimal_of, exactly, opposite
-from streams.mapping.problems import BadValue
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.numbers import DIGITS, EXACT, decimal_of, exactly, opposite
 
 _QUOTIENT = Context(prec=DIGITS)
 """A third has no end, so a quotient is rounded, at a digit that no field has."""
@@ -145,7 +145,7 @@ def _text(value: Any) -> str:
 
 
 @cache
-def pattern(text: str) -> Any:
+def compiled_pattern(text: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     return re2.compile(text, options)
@@ -190,7 +190,7 @@ RUNTIME: dict[str, Any] = {
     "cel_startsWith": lambda v, prefix: _text(v).startswith(_text(prefix)),
     "cel_endsWith": lambda v, suffix: _text(v).endswith(_text(suffix)),
     "cel_contains": lambda v, piece: _text(piece) in _text(v),
-    "cel_matches": lambda v, form: pattern(_text(form)).search(_text(v)) is not None,
+    "cel_matches": lambda v, form: compiled_pattern(_text(form)).search(_text(v)) is not None,
     "cel_replace": lambda v, old, new: _text(v).replace(_text(old), _text(new)),
     "cel_split": lambda v, separator: _text(v).split(_text(separator)),
 }

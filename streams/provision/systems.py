@@ -10,8 +10,10 @@ import msgspec
 from psycopg.conninfo import make_conninfo
 
 from streams.decode.envelope import topic_part
-from streams.dictionary.compile import CompiledDictionary, compile_dictionary, load_dictionary
+from streams.dictionary.compile.compiler import compile_dictionary
+from streams.dictionary.language.read import load_dictionary
 from streams.errors import ConfigError
+from streams.mapping.compiled import CompiledDictionary
 from streams.paths import connectors_dir
 from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from streams.dictionary.lines import Lines, Path_, dotted, load
-from streams.mapping.problems import DictionaryError, Problem
+from streams.dictionary.problems import DictionaryError, Problem
+from streams.dictionary.yaml_lines import Lines, YamlPath, dotted, load_yaml
 from streams.model.entities import ENTITIES, FieldType
 from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 
@@ -96,7 +96,7 @@ def look(path: Path) -> tuple[Ownership, list[Problem]]:
         return Ownership(), []
     problems: list[Problem] = []
     try:
-        told, lines = load(path, problems)
+        told, lines = load_yaml(path, problems)
     except DictionaryError as error:
         return Ownership(), error.problems
     file = _parsed(path, lines, {} if told is None else told, problems)
@@ -141,7 +141,7 @@ def _parsed(path: Path, lines: Lines, told: Any, problems: list[Problem]) -> Own
     return OwnershipFile()
 
 
-def _there(told: Any, loc: tuple[str | int, ...]) -> Path_:
+def _there(told: Any, loc: tuple[str | int, ...]) -> YamlPath:
     """As much of a place as pydantic names it as there is in the file."""
     found: list[str | int] = []
     for step in loc:
@@ -155,7 +155,7 @@ def _there(told: Any, loc: tuple[str | int, ...]) -> Path_:
     return tuple(found)
 
 
-def _take_out(told: Any, where: Path_) -> None:
+def _take_out(told: Any, where: YamlPath) -> None:
     *way, last = where
     for step in way:
         if step not in told:
@@ -176,7 +176,7 @@ _LEVELS: list[type[BaseModel]] = [OwnershipFile, EntityOwnership, FieldOwnership
 """By what a path has beside the names that people choose: the file, an entity, a field, a stage."""
 
 
-def _right(kind: str, where: Path_) -> str:
+def _right(kind: str, where: YamlPath) -> str:
     if kind == "extra_forbidden":
         level = _LEVELS[min((len(where) - 1) // 2, 3)]
         return _one_of(str(where[-1]), level.model_fields)
@@ -236,11 +236,11 @@ class _Entity:
                 self._field(at, fields[field], special)
         return self._found
 
-    def _tell(self, at: Path_, what: str, right: str) -> None:
+    def _tell(self, at: YamlPath, what: str, right: str) -> None:
         where = ("entities", self._name, *at)
         self._found.append(Problem(self._path, self._lines[where], dotted(where), what, right, where))
 
-    def _owners(self, at: Path_, owner: tuple[str, ...]) -> None:
+    def _owners(self, at: YamlPath, owner: tuple[str, ...]) -> None:
         for number, system in enumerate(owner):
             if self._systems and system not in self._systems:
                 self._tell((*at, number), f"there is no system {system!r}", _one_of(system, self._systems))
@@ -263,7 +263,7 @@ class _Entity:
                 "add what tells them apart, as in [email_domain, name]",
             )
 
-    def _field(self, at: Path_, field: FieldType, rule: StageRule) -> None:
+    def _field(self, at: YamlPath, field: FieldType, rule: StageRule) -> None:
         self._owners((*at, "owner"), rule.owner)
         for system in rule.trust:
             if self._systems and system not in self._systems:

@@ -13,8 +13,8 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from streams.dictionary.compile import CompiledDictionary, CompiledTable
 from streams.errors import EnvironmentFault
+from streams.mapping.compiled import CompiledDictionary, CompiledTable
 from streams.model.change import Position, RowChange
 
 _FORMS = {
@@ -58,7 +58,9 @@ def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
     """Read the tables that the dictionary looks into, as they are now: without them rows that look something up are rejected."""
     for name in dictionary.lookup_tables:
         for row, key in source_rows(dsn, dictionary.tables[name]):
-            dictionary.learn(RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None))
+            dictionary.update_lookups(
+                RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None)
+            )
 
 
 def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:

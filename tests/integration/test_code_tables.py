@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.app import SystemRoute
 from streams.errors import RetryLater
-from streams.mapping.problems import LookupMissing
+from streams.mapping.row_errors import LookupMissing
 from streams.provision.systems import System
 from streams.runtime.code_tables import CodeTables
 from streams.stack.native import NativeStack

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from streams.dictionary.catalog import LiveTable, read_catalog
-from streams.dictionary.checks import look
-from streams.dictionary.compile import compile_dictionary
-from streams.dictionary.language import load_dictionary
-from streams.dictionary.lines import load
-from streams.dictionary.live import check_live
+from streams.dictionary.check.all_problems import check_dictionary
+from streams.dictionary.check.live_database import check_live_database
+from streams.dictionary.compile.compiler import compile_dictionary
+from streams.dictionary.language.read import load_dictionary
+from streams.dictionary.source_catalog import LiveTable, read_catalog
+from streams.dictionary.yaml_lines import load_yaml
 
 ROOT = Path(__file__).parents[2]
 DOLIBARR = ROOT / "tests/fixtures/connectors/dolibarr"
@@ -132,7 +132,7 @@ LIVE = [
         "expected_close: fin_validite",
         "add `steps: [date_of]`",
     ),
-    ("timezone: Europe/Paris\n", "", "whose clock?"),
+    ("timezone: Europe/Paris\n", "", "in which time zone?"),
     ("order_date: date_commande", "order_date: ref_client", "not a date"),
     ("won_at: date_signature", "won_at: ref", "not a time"),
     ("line_no: rang", "line_no: label", "not an integer"),
@@ -144,13 +144,13 @@ LIVE = [
     (
         "status: {column: fk_statut, values: {0: draft, 1: open, 2: paid, 3: cancelled}}",
         "status: fk_statut",
-        "map the source's words",
+        "map the source's values",
     ),
     ("  public.llx_c_country:\n    key: rowid", "  public.llx_c_country:\n    key: code", "is not a key"),
     (
         "  public.llx_product_stock:\n    key: rowid",
         "  public.llx_product_stock:\n    key: [fk_product, fk_entrepot]",
-        "so a delete does not say it",
+        "so a delete does not contain it",
     ),
     (
         "  public.llx_expedition:\n    key: rowid",
@@ -171,7 +171,7 @@ def test_check_compares_with_the_live_database(
     catalog: dict[str, LiveTable], tmp_path: Path, old: str, new: str, says: str
 ) -> None:
     dictionary = load_dictionary(copy_with(tmp_path, (old, new)))
-    found = [f.problem for f in check_live(dictionary, compile_dictionary(dictionary), catalog)]
+    found = [f.problem for f in check_live_database(dictionary, compile_dictionary(dictionary), catalog)]
     assert any(says in f"{p.what} {p.right}" for p in found), found
     assert all(p.line > 1 for p in found)
 
@@ -221,8 +221,8 @@ def test_draft_proposes_a_dictionary_that_a_person_can_finish(dsn: str, tmp_path
         "public.llx_commandedet": "sales_order_line", "public.llx_facture": "invoice", "public.llx_expedition": "shipment",
         "public.llx_expeditiondet": "shipment_line", "public.llx_propal": "opportunity",
     }  # fmt: skip
-    assert look(out.parent).problems == [], text
-    tables = load(out)[0]["tables"]
+    assert check_dictionary(out.parent).problems == [], text
+    tables = load_yaml(out)[0]["tables"]
     assert {t: tables[t]["to"][0]["entity"] for t in wanted if t in tables} == wanted
     fields = tables["public.llx_societe"]["to"][0]["fields"]
     assert fields["tax_id"]["column"] == "tva_intra" and fields["billing_city"] == "town"
@@ -248,7 +248,7 @@ def test_a_draft_of_the_demos_own_tables_passes_the_check(dsn: str, tmp_path: Pa
     out = tmp_path / system / "dictionary.yaml"
     done = opshub("map", "draft", address, "--system", system, "--out", str(out))
     assert done.returncode == 0, done.stderr
-    looked = look(out.parent, {system})
+    looked = check_dictionary(out.parent, {system})
     assert looked.problems == [] and looked.compiled is not None, out.read_text("utf-8")
     assert len(looked.compiled.tables) >= 4
 
@@ -265,8 +265,8 @@ def test_the_guide_followed_with_another_schema(dsn: str, tmp_path: Path) -> Non
     out = tmp_path / "new" / "dictionary.yaml"
     drafted = opshub("map", "draft", address, "--system", "suitecrm", "--out", str(out))
     assert drafted.returncode == 0, drafted.stderr
-    assert look(out.parent).problems == [], out.read_text("utf-8")
-    tables = load(out)[0]["tables"]
+    assert check_dictionary(out.parent).problems == [], out.read_text("utf-8")
+    tables = load_yaml(out)[0]["tables"]
     wanted = {
         "public.accounts": "customer", "public.contacts": "contact", "public.opportunities": "opportunity", "public.aos_products": "product",
         "public.aos_invoices": "invoice", "public.cases": "service_request",

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.mapping.cleanse.amounts import decimal
-from streams.mapping.cleanse.builtin import BUILTIN
-from streams.mapping.cleanse.conversions import make
-from streams.mapping.cleanse.numbers import truth, unscaled, whole_number
-from streams.mapping.cleanse.text import key_part, key_text, tags_of, text_of
-from streams.mapping.cleanse.times import EPOCH, day, instant, local_to_utc
-from streams.mapping.problems import BadValue
-from streams.mapping.values import json_path, piece, typed_key
+from streams.mapping.conversions.amounts import decimal
+from streams.mapping.conversions.builtin import BUILTIN
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.field_functions import json_path, piece, typed_key
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.numbers import truth, unscaled, whole_number
+from streams.mapping.values.text import key_part, key_text, tags_of, text_of
+from streams.mapping.values.times import EPOCH, day, instant, local_to_utc
 
 STEPS: dict[str, list[Any]] = {
     "date": [{"date": {"formats": ["%d.%m.%Y", "%m/%d/%Y"]}}, {"date": {"formats": "%y%m%d", "pivot": 70}}],
@@ -70,7 +70,7 @@ CLEAN = (str, int, float, Decimal, date, list, dict, type(None))
 
 
 def function(step: Any) -> Any:
-    return make(step, country=None, timezone="Europe/Berlin", note=lambda reason, value: None).convert
+    return make_step(step, country=None, timezone="Europe/Berlin", note=lambda reason, value: None).convert
 
 
 FUNCTIONS = {str(step): function(step) for _, step in ALL}

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.dictionary.expression import RUNTIME
-from streams.mapping.cleanse.builtin import BUILTIN
-from streams.mapping.cleanse.conversions import make
-from streams.mapping.cleanse.text import text_of
-from streams.mapping.problems import BadValue
+from streams.mapping.conversions.builtin import BUILTIN
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.expression_runtime import RUNTIME
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.text import text_of
 from tests.property.test_conversions import ALL, ANYTHING
 
 Options = dict[str, Any]
@@ -256,7 +256,7 @@ NOTES: list[str] = []
 @cache
 def function(number: int) -> Callable[[Any], Any]:
     given: dict[str, Any] = {"country": None, "timezone": "Europe/Berlin"}
-    return make(STEPS[number][1], **given, note=lambda reason, shown: NOTES.append(reason)).convert
+    return make_step(STEPS[number][1], **given, note=lambda reason, shown: NOTES.append(reason)).convert
 
 
 STEPS = [*ALL, *MONEYS, *GROUPS]

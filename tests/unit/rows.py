@@ -7,19 +7,31 @@ from typing import Any
 
 from msgspec import UNSET
 
-from streams.dictionary.compile import CompiledDictionary, compile_dictionary
-from streams.dictionary.language import Source, parse_dictionary
-from streams.dictionary.lines import loads
-from streams.mapping.problems import DictionaryError, Problem
+from streams.dictionary.compile.compiler import compile_dictionary, compile_with_warnings
+from streams.dictionary.language.dictionary import Dictionary
+from streams.dictionary.language.read import parse_dictionary
+from streams.dictionary.problems import DictionaryError, Problem
+from streams.dictionary.yaml_lines import YamlFile, parse_yaml
+from streams.mapping.compiled import CompiledDictionary
 from streams.model.change import Mapped, Op, Position, RowChange
 
 FILE = Path("connectors/test/dictionary.yaml")
 
 
+def parsed(text: str) -> Dictionary:
+    """The dictionary of a YAML text."""
+    data, lines = parse_yaml(text, FILE)
+    return parse_dictionary(data, YamlFile(FILE, lines))
+
+
 def compiled(text: str) -> CompiledDictionary:
     """The compiled dictionary of a YAML text."""
-    data, lines = loads(text, FILE)
-    return compile_dictionary(parse_dictionary(data, Source(FILE, lines)))
+    return compile_dictionary(parsed(text))
+
+
+def warnings(text: str) -> list[Problem]:
+    """What is allowed in it but looks like a mistake."""
+    return compile_with_warnings(parsed(text)).warnings
 
 
 def problems(text: str) -> list[Problem]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from streams.app import SystemRoute
-from streams.dictionary.compile import CompiledDictionary
 from streams.dictionary.explain import origins
 from streams.errors import MappingError
+from streams.mapping.compiled import CompiledDictionary
 from streams.model.ids import source_id
-from tests.unit.rows import change, compiled, mapped, one_table, problems
+from tests.unit.rows import change, compiled, mapped, one_table, parsed, problems
 
 TEXTS = """\
 system: test
@@ -31,7 +31,7 @@ tables:
 def learned(text: str, table: str, *rows: dict[str, Any]) -> CompiledDictionary:
     known = compiled(text)
     for number, row in enumerate(rows, 1):
-        known.learn(change(known, row, table=table, position=(0, number, number)))
+        known.update_lookups(change(known, row, table=table, position=(0, number, number)))
     return known
 
 
@@ -54,7 +54,7 @@ def test_a_text_is_looked_up_by_code_language_and_client(land: str, lang: str, m
 
 @pytest.mark.parametrize(
     ("land", "lang", "says"),
-    [("FR", "D", "no such row: \\('FR', 'D', '100'\\)"), ("DE", None, "a column that is null")],
+    [("FR", "D", "no such row: \\('FR', 'D', '100'\\)"), ("DE", None, "a column that selects the row of sap.t005t is null")],
 )
 def test_a_text_that_is_not_there_goes_by_the_rule_for_it(land: str, lang: str | None, says: str) -> None:
     known = learned(TEXTS, "sap.t005t", *ROWS)
@@ -70,8 +70,8 @@ def test_a_row_of_the_code_table_that_changes_is_followed() -> None:
 def test_a_column_that_only_a_lookup_reads_is_read_and_explained() -> None:
     known = compiled(TEXTS)
     assert {"land", "lang"} <= set(known.tables["public.t"].columns)
-    (origin,) = origins(known.dictionary, "customer", "notes")
-    assert origin.steps == ("landx of the row in sap.t005t, spras = lang, mandt = '100'; none: reject",)
+    (origin,) = origins(parsed(TEXTS), "customer", "notes")
+    assert origin.steps == ("landx of the row in sap.t005t, spras = lang, mandt = '100'; no such row: reject",)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
 
     route: Any = SystemRoute.__new__(SystemRoute)
     route._tables = {
-        "t": SimpleNamespace(map_change=lambda change: [], looks=True),
-        "plain": SimpleNamespace(map_change=lambda change: [], looks=False),
+        "t": SimpleNamespace(map_change=lambda change: [], uses_lookups=True),
+        "plain": SimpleNamespace(map_change=lambda change: [], uses_lookups=False),
     }
     route._codes, route._read_codes = Codes(), True
     for _ in range(2):
@@ -150,5 +150,5 @@ def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
         for _ in range(3):
             route.map(SimpleNamespace(table="t"))
     assert asked == [True, False, False] * 2
-    looks = {name: table.looks for name, table in learned(MOVES, "public.move").tables.items()}
+    looks = {name: table.uses_lookups for name, table in learned(MOVES, "public.move").tables.items()}
     assert looks == {"public.move": False, "public.t": True}

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from streams.dictionary.reference import page
-from streams.mapping.cleanse.conversions import conversions, make
-from streams.mapping.problems import BadValue, FieldError
+from streams.dictionary.conversions_page import page
+from streams.mapping.conversions.registry import conversions, make_step
+from streams.mapping.row_errors import BadValue, FieldError
 from tests.unit.rows import value
 
 D = Decimal
 
 
 def run(step: Any, value: Any, *more: Any, country: str | None = None, timezone: str = "UTC") -> Any:
-    return make(step, country=country, timezone=timezone, note=lambda reason, shown: None).convert(value, *more)
+    return make_step(step, country=country, timezone=timezone, note=lambda reason, shown: None).convert(value, *more)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_year_of_two_digits_needs_to_know_its_century(step: Any) -> None:
 
 def test_phones_take_the_country_of_their_row() -> None:
     step = {"phone": {"country_column": "land"}}
-    made = make(step, country="DE", timezone="UTC", note=lambda reason, value: None)
+    made = make_step(step, country="DE", timezone="UTC", note=lambda reason, value: None)
     convert = made.convert
     assert (made.name, made.columns) == ("phone", ("land",))
     assert convert("010 1234 5678", "China") == "+861012345678"
@@ -121,10 +121,10 @@ def test_phones_take_the_country_of_their_row() -> None:
 
 
 def test_tax_ids_and_minor_units_take_their_row_too() -> None:
-    tax = make({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
+    tax = make_step({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
     assert tax("136695976", "Germany") == "DE136695976"
     assert tax("91110000600037341L", "CN") == "91110000600037341L"
-    money = make(
+    money = make_step(
         {"minor_units": {"currency_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None
     ).convert
     assert money(1250, "jpy") == D(1250) and money(1250, "EUR") == D("12.50")
@@ -135,7 +135,7 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
 def test_notes_are_taken_of_what_is_mended() -> None:
     notes: list[tuple[str, object]] = []
     for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
-        make(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(
+        make_step(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(
             given
         )
     assert notes == [
@@ -147,7 +147,9 @@ def test_notes_are_taken_of_what_is_mended() -> None:
 
 def test_the_page_of_conversions_is_current() -> None:
     file = Path(__file__).parents[2] / "docs/guides/conversions.md"
-    assert file.read_text("utf-8") == page(), "run: python -m streams.dictionary.reference docs/guides/conversions.md"
+    assert file.read_text("utf-8") == page(), (
+        "run: python -m streams.dictionary.conversions_page docs/guides/conversions.md"
+    )
 
 
 SHELVES = """

@@ -11,11 +11,11 @@ from msgspec import UNSET
 
 from streams.decode.envelope import Decoder
 from streams.decode.position import mysql_position, postgres_position
-from streams.dictionary.compile import compile_dictionary
-from streams.dictionary.language import Source, parse_dictionary
-from streams.dictionary.lines import loads
+from streams.dictionary.compile.compiler import compile_dictionary
+from streams.dictionary.language.read import parse_dictionary
+from streams.dictionary.yaml_lines import YamlFile, parse_yaml
 from streams.errors import DecodeError
-from streams.mapping.problems import ColumnMissing
+from streams.mapping.row_errors import ColumnMissing
 from streams.model.change import Position, RowChange
 
 SAMPLES = Path(__file__).parent / "samples" / "debezium-postgres.jsonl"
@@ -54,8 +54,8 @@ TABLE = "raw.sample.sample.Order_Item-1"
 
 def decoder(text: str = DICTIONARY, **options: Any) -> Decoder:
     file = Path("dictionary.yaml")
-    data, lines = loads(text, file)
-    return Decoder(compile_dictionary(parse_dictionary(data, Source(file, lines))), **options)
+    data, lines = parse_yaml(text, file)
+    return Decoder(compile_dictionary(parse_dictionary(data, YamlFile(file, lines))), **options)
 
 
 def samples() -> list[tuple[str, bytes | None, bytes | None]]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from streams.mapping.cleanse.amounts import currency_digits
-from streams.mapping.cleanse.conversions import make
-from streams.mapping.cleanse.times import instant
-from streams.mapping.problems import BadValue, FieldError
+from streams.mapping.conversions.amounts import currency_digits
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.row_errors import BadValue, FieldError
+from streams.mapping.values.times import instant
 from tests.unit.rows import compiled, field, mapped, one_table, value
 from tests.unit.test_expression import run
 
@@ -48,7 +48,7 @@ def test_gold_has_no_minor_unit() -> None:
 
 
 def convert(step: Any, given: Any) -> Any:
-    return make(step, country=None, timezone="UTC", note=lambda reason, shown: None).convert(given)
+    return make_step(step, country=None, timezone="UTC", note=lambda reason, shown: None).convert(given)
 
 
 def test_a_change_of_sign_keeps_every_digit() -> None:
@@ -136,13 +136,13 @@ def test_an_amount_is_exchanged_exactly_before_it_is_rounded() -> None:
 
     known = compiled(RATES)
     rate = {"id": 1, "f": "XYZ", "t": "EUR", "r": "0.99999999999999999999999999999", "d": 20000}
-    known.learn(change(known, rate, table="public.fx"))
+    known.update_lookups(change(known, rate, table="public.fx"))
     amount = "12345678901234.00005"
     # To 28 digits the product would be 12345678901234.00005, and half of the last digit would go to the even one, 0.0000.
     made = mapped(known, {"id": "1", "v": amount, "c": "XYZ", "d": 20001})[0].fields["credit_limit"]
     assert made == 123456789012340000
     rate |= {"r": "1.00000000000000000000000000001"}
-    known.learn(change(known, rate, table="public.fx", position=(0, 2, 2)))
+    known.update_lookups(change(known, rate, table="public.fx", position=(0, 2, 2)))
     made = mapped(known, {"id": "1", "v": amount, "c": "XYZ", "d": 20001})[0].fields["credit_limit"]
     assert made == 123456789012340001
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.dictionary.expression import RUNTIME, ExpressionError, compile_expression
-from streams.mapping.problems import BadValue
+from streams.dictionary.compile.expression import ExpressionError, compile_expression
+from streams.mapping.expression_runtime import RUNTIME
+from streams.mapping.row_errors import BadValue
 
 
 def run(text: str, **columns: Any) -> Any:

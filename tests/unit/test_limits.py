@@ -10,8 +10,8 @@ import pytest
 from streams.decode.envelope import Decoder
 from streams.emit.change_codec import decode_change, encode_change
 from streams.errors import DecodeError, EncodeError
-from streams.mapping.cleanse.text import text_of
-from streams.mapping.problems import BadValue, FieldError
+from streams.mapping.row_errors import BadValue, FieldError
+from streams.mapping.values.text import text_of
 from streams.model import limits
 from streams.model.change import Mapped, Position, RowChange
 from streams.pipeline.ingest import Ingest

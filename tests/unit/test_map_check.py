@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.dictionary.checks import look
+from streams.dictionary.check.all_problems import check_dictionary
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "connectors/demo-erp"
@@ -27,12 +27,12 @@ PLANTED = [
     ("key: [item_id, whs]", "key: item_id, whs", "one column with a comma in its name: write [item_id, whs]", ""),
     ("key: [item_id, whs]", "key: [item_id, item_id]", "item_id is given twice", ""),
     ("currency: {column: curr, steps: [currency]}\n          tax_rate", "currency: {const: EURO2}\n          tax_rate", "not a currency that ISO 4217 knows: 'EURO2'", "conversion `currency`"),
-    ("currency: {column: curr, steps: [currency]}\n          tax_rate", "currency: {const: EURO}\n          tax_rate", "'EURO' is not as other systems' values come", "write EUR"),
+    ("currency: {column: curr, steps: [currency]}\n          tax_rate", "currency: {const: EURO}\n          tax_rate", "'EURO' is not in the form in which other systems' values arrive", "write EUR"),
     ("    key: [item_id, whs]", "    optional: [whx]\n    key: [item_id, whs]", "nothing reads 'whx' of this table", "did you mean whs?"),
-    ("billing_street: street", "billing_street: {column: street, timezone: Europe/Paris}", "`billing_street` is text, not a time", "take it out"),
-    ("order_date: {column: ord_date, steps: [yyyymmdd]}", "order_date: {column: ord_date, steps: [yyyymmdd], timezone: UTC}", "`order_date` is date, not a time", "take it out"),
+    ("billing_street: street", "billing_street: {column: street, timezone: Europe/Paris}", "`billing_street` is text, not a time", "remove it"),
+    ("order_date: {column: ord_date, steps: [yyyymmdd]}", "order_date: {column: ord_date, steps: [yyyymmdd], timezone: UTC}", "`order_date` is date, not a time", "remove it"),
     ("system: demo-erp", "system: demo-epr", "'demo-epr' is not the name of its folder, demo-erp", "say `system: demo-erp`"),
-    ("product_id: item_id", "product_id: {column: item_id, entity: customer}", "`product_id` is a product, not a customer", "take it out"),
+    ("product_id: item_id", "product_id: {column: item_id, entity: customer}", "`product_id` is a product, not a customer", "remove it"),
 ]  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def planted(tmp_path: Path, good: str, wrong: str) -> tuple[Path, int]:
 @pytest.mark.parametrize(("good", "wrong", "what", "right"), PLANTED, ids=[one[2] for one in PLANTED])
 def test_a_mistake_that_loses_data_is_a_fault(tmp_path: Path, good: str, wrong: str, what: str, right: str) -> None:
     folder, line = planted(tmp_path, good, wrong)
-    looked = look(folder, SYSTEMS)
+    looked = check_dictionary(folder, SYSTEMS)
     found = [one for one in looked.problems if what in one.what and right in one.right]
     assert found, "\n".join(map(str, looked.problems))
     assert line in {one.line for one in found} | {one.line - 1 for one in found} or "key of a product" in what
@@ -60,9 +60,9 @@ def test_a_mistake_that_loses_data_is_a_fault(tmp_path: Path, good: str, wrong: 
 
 
 def test_what_is_right_is_no_fault() -> None:
-    assert look(DEMO, SYSTEMS).problems == []
+    assert check_dictionary(DEMO, SYSTEMS).problems == []
     for system in ("dolibarr", "suitecrm"):
-        assert look(ROOT / "tests/fixtures/connectors" / system, {system}).problems == []
+        assert check_dictionary(ROOT / "tests/fixtures/connectors" / system, {system}).problems == []
 
 
 def test_a_part_has_as_many_key_columns_as_the_record_that_it_adds_to(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ tables:
   public.min: {key: item, to: [{entity: inventory_level, part_of: true, fields: {reorder_point: least}}]}
 """
     (tmp_path / "dictionary.yaml").write_text(text, "utf-8")
-    (problem,) = look(tmp_path).problems
+    (problem,) = check_dictionary(tmp_path).problems
     assert (problem.line, problem.right) == (5, "name all of them, in that order: key: [item, place]")
 
 
@@ -86,7 +86,7 @@ tables:
   public.pay: {key: id, to: [{entity: payment, parent: {entity: sales_order, column: so}, fields: {amount: a}}]}
 """
     (tmp_path / "dictionary.yaml").write_text(text, "utf-8")
-    assert look(tmp_path).problems == []
+    assert check_dictionary(tmp_path).problems == []
 
 
 def test_a_part_whose_record_was_cut_out_as_wrong_is_not_told_too(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ tables:
   public.b: {key: id, to: [{entity: sales_order, part_of: true, fields: {notes: n}}]}
 """
     (tmp_path / "dictionary.yaml").write_text(text, "utf-8")
-    assert [one.field for one in look(tmp_path).problems] == ["tables.public.a.to[0].entity"]
+    assert [one.field for one in check_dictionary(tmp_path).problems] == ["tables.public.a.to[0].entity"]
 
 
 @pytest.mark.parametrize(("examples", "line"), [("- table: [", 1), ("- table: erp.cust\n  row: {id: 1}\n  op: x\n", 3)])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from streams.dictionary.catalog import ForeignKey, LiveColumn, LiveTable
-from streams.dictionary.checks import look
-from streams.dictionary.draft import draft_text, propose
-from streams.dictionary.lines import load
+from streams.dictionary.check.all_problems import check_dictionary
+from streams.dictionary.draft.matching import propose
+from streams.dictionary.draft.yaml_text import draft_text
+from streams.dictionary.source_catalog import ForeignKey, LiveColumn, LiveTable
+from streams.dictionary.yaml_lines import load_yaml
 from tests.unit.rows import one_table, problems
 
 INT, TEXT, NUM, AT, DAY, BOOL = (
@@ -39,9 +40,9 @@ def drafted(tmp_path: Path, *tables: LiveTable) -> tuple[str, Any]:
     folder = tmp_path / "drafted"
     folder.mkdir(exist_ok=True)
     (folder / "dictionary.yaml").write_text(text, "utf-8")
-    looked = look(folder, {"drafted"})
+    looked = check_dictionary(folder, {"drafted"})
     assert looked.problems == [], text + "\n".join(map(str, looked.problems))
-    return text, load(folder / "dictionary.yaml")[0]
+    return text, load_yaml(folder / "dictionary.yaml")[0]
 
 
 ODOO = [
@@ -67,7 +68,7 @@ def test_a_draft_of_a_database_like_odoos_is_right(tmp_path: Path) -> None:
     entities = {name: one["to"][0]["entity"] for name, one in made["tables"].items()}
     assert entities["public.sale_order"] == "sales_order" and entities["public.sale_order_line"] == "sales_order_line"
     assert "round:" not in text.replace("`round:`", ""), "nothing is rounded unless a person says so"
-    assert "unless you say `round:`" in text
+    assert "unless you add `round:`" in text
     assert "write_date  #" not in text
 
 
@@ -136,7 +137,7 @@ def test_a_day_of_deletion_or_change_is_no_day_of_creation(tmp_path: Path) -> No
         ("boolean", "deleted: deleted  #"),
         ("smallint", "deleted: deleted == 1  #"),
         ("timestamp with time zone", "deleted: deleted != null  #"),
-        ("character varying", "# TO DECIDE: deleted: what does deleted hold"),
+        ("character varying", "# TO DECIDE: deleted: what does deleted contain"),
     ],
 )
 def test_a_soft_delete_is_guessed_by_the_type_of_its_column(tmp_path: Path, type_: str, line: str) -> None:

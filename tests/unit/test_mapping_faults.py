@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.dictionary.checks import Looked, look
+from streams.dictionary.check.all_problems import DictionaryCheck, check_dictionary
 
 SUITECRM = Path(__file__).parents[1] / "fixtures/connectors/suitecrm/dictionary.yaml"
 PLANTED = {
@@ -33,7 +33,7 @@ PLANTED = {
 }  # fmt: skip
 
 
-def planted(tmp_path: Path, *which: str) -> tuple[list[int], Looked]:
+def planted(tmp_path: Path, *which: str) -> tuple[list[int], DictionaryCheck]:
     """The lines of the mistakes, and what is told of them."""
     text = SUITECRM.read_text("utf-8")
     marked = text
@@ -50,7 +50,7 @@ def planted(tmp_path: Path, *which: str) -> tuple[list[int], Looked]:
     for number in range(len(which)):
         marked = marked.replace(f" #{number}#", "")
     file.write_text(marked, "utf-8")
-    return sorted(lines), look(file)
+    return sorted(lines), check_dictionary(file)
 
 
 def test_twenty_mistakes_of_every_kind_are_told_at_once_and_nothing_else(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_one_mistake_is_told_once(tmp_path: Path, good: str) -> None:
 
 
 def test_what_is_right_has_no_fault() -> None:
-    looked = look(SUITECRM.parent)
+    looked = check_dictionary(SUITECRM.parent)
     assert looked.problems == []
     assert looked.compiled is not None
     assert looked.compiled.system == "suitecrm"
@@ -75,5 +75,5 @@ def test_what_is_right_has_no_fault() -> None:
 
 def test_a_file_that_is_no_yaml_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "dictionary.yaml").write_text("system: x\ntables: [", "utf-8")
-    assert [one.field for one in look(tmp_path).problems] == ["yaml"]
-    assert look(tmp_path / "nowhere").problems[0].what == "there is no such file"
+    assert [one.field for one in check_dictionary(tmp_path).problems] == ["yaml"]
+    assert check_dictionary(tmp_path / "nowhere").problems[0].what == "there is no such file"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.dictionary.language import load_dictionary
-from streams.mapping.problems import DictionaryError
+from streams.dictionary.language.read import load_dictionary
+from streams.dictionary.problems import DictionaryError
 from tests.unit.rows import FILE, field, one_table, problems
 
 TWENTY_OF_FORM = """\
@@ -192,7 +192,7 @@ def test_lookups_that_run_in_a_circle_end() -> None:
 
 
 def test_the_demo_dictionaries_are_right() -> None:
-    from streams.dictionary.compile import compile_dictionary
+    from streams.dictionary.compile.compiler import compile_dictionary
 
     root = Path(__file__).parents[2] / "connectors"
     for system in ("demo-crm", "demo-erp"):

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from streams.errors import MappingError
-from streams.mapping.problems import ColumnMissing, FieldError, LookupMissing
+from streams.mapping.row_errors import ColumnMissing, FieldError, LookupMissing
 from streams.model.ids import source_id
-from tests.unit.rows import change, compiled, field, mapped, one_table, problems, value
+from tests.unit.rows import change, compiled, field, mapped, one_table, problems, value, warnings
 
 
 def test_a_row_becomes_a_record_with_the_id_of_its_key() -> None:
@@ -324,14 +324,19 @@ def test_lookups_into_other_tables() -> None:
         mapped(known, row)
     assert known.lookup_tables == ("public.stage", "public.picking")
     stage = {"id": 3, "code": "W", "name": "last"}
-    assert known.learn(change(known, stage, table="public.stage", position=(0, 5, 5))) is True
-    assert known.learn(change(known, stage, table="public.stage", position=(0, 6, 6))) is False
+    assert known.update_lookups(change(known, stage, table="public.stage", position=(0, 5, 5))) is True
+    assert known.update_lookups(change(known, stage, table="public.stage", position=(0, 6, 6))) is False
     assert mapped(known, row)[0].fields["stage"] == "won"
     old = stage | {"code": "L"}
-    assert known.learn(change(known, old, table="public.stage", position=(0, 4, 4))) is False, "old news is no news"
-    known.learn(change(known, {"id": 9, "origin": "last"}, table="public.picking"))
+    assert known.update_lookups(change(known, old, table="public.stage", position=(0, 4, 4))) is False, (
+        "old news is no news"
+    )
+    known.update_lookups(change(known, {"id": 9, "origin": "last"}, table="public.picking"))
     assert mapped(known, row | {"p": 9})[0].fields["owner"] == "W"
-    assert known.learn(change(known, None, op="d", key={"id": 3}, table="public.stage", position=(0, 7, 7))) is True
+    assert (
+        known.update_lookups(change(known, None, op="d", key={"id": 3}, table="public.stage", position=(0, 7, 7)))
+        is True
+    )
     with pytest.raises(LookupMissing):
         mapped(known, row)
 
@@ -364,7 +369,7 @@ tables:
 def test_amounts_are_converted_by_the_rate_of_their_day_and_keep_it() -> None:
     known = compiled(RATES)
     for i, (day, rate) in enumerate([("2024-01-01", "0.90"), ("2024-02-01", "0.95")]):
-        known.learn(change(known, {"id": i, "f": "USD", "t": "EUR", "r": rate, "d": day}, table="public.fx"))
+        known.update_lookups(change(known, {"id": i, "f": "USD", "t": "EUR", "r": rate, "d": day}, table="public.fx"))
     (one,) = mapped(known, {"id": 1, "v": "10.00", "cur": "USD", "day": 20240115})
     assert one.fields == {
         "amount": 90_000,
@@ -379,8 +384,10 @@ def test_amounts_are_converted_by_the_rate_of_their_day_and_keep_it() -> None:
     with pytest.raises(FieldError, match="without a day"):
         mapped(known, {"id": 1, "v": "10.00", "cur": "USD", "day": None})
     with pytest.raises(FieldError, match="not above zero"):
-        known.learn(change(known, {"id": 7, "f": "USD", "t": "EUR", "r": "0", "d": "2024-01-01"}, table="public.fx"))
-    known.learn(change(known, None, op="d", key={"id": 1}, table="public.fx", position=(0, 2, 2)))
+        known.update_lookups(
+            change(known, {"id": 7, "f": "USD", "t": "EUR", "r": "0", "d": "2024-01-01"}, table="public.fx")
+        )
+    known.update_lookups(change(known, None, op="d", key={"id": 1}, table="public.fx", position=(0, 2, 2)))
     assert mapped(known, {"id": 1, "v": "10.00", "cur": "USD", "day": 20240201})[0].fields["amount"] == 90_000
 
 
@@ -417,8 +424,8 @@ tables:
       - entity: opportunity
         fields: {customer_id: {column: p, namespace: person}, name: n}
 """
+    assert warnings(text) == []
     known = compiled(text)
-    assert known.warnings == []
     assert mapped(known, {"id": 1, "n": "x"}, table="public.person")[0].key == "person:1"
     assert mapped(known, {"id": 1, "n": "x"}, table="public.company")[0].key == "1"
     deal = mapped(known, {"id": 1, "p": 1, "n": "x"}, table="public.deal")[0]
@@ -430,7 +437,7 @@ tables:
 
 
 def test_a_reference_to_what_nothing_makes_is_a_warning() -> None:
-    (warning,) = compiled(field("opportunity", "contact_id", "v")).warnings
+    (warning,) = warnings(field("opportunity", "contact_id", "v"))
     assert "points to a contact, which no table of this dictionary makes" in warning.what
 
 
@@ -469,6 +476,6 @@ tables:
 """
     known = compiled(text)
     for key, email in (("1", " Info@Ada.EXAMPLE "), ("2", "nobody")):
-        known.learn(change(known, {"id": key, "email": email}, table="public.address"))
+        known.update_lookups(change(known, {"id": key, "email": email}, table="public.address"))
     assert mapped(known, {"id": "x", "a": "1"})[0].fields == {"email": "info@ada.example"}
     assert mapped(known, {"id": "x", "a": "2"})[0].fields == {"email": None}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.dictionary.lines import load, loads
-from streams.dictionary.schema import dictionary_schema, schema_text
+from streams.dictionary.language.json_schema import dictionary_schema, schema_text
+from streams.dictionary.yaml_lines import load_yaml, parse_yaml
 from tests.unit.rows import FILE
 
 ROOT = Path(__file__).parents[2]
@@ -80,14 +80,14 @@ def refused(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> str | N
 def test_the_exported_schema_is_current() -> None:
     file = ROOT / "connectors" / "dictionary.schema.json"
     assert file.read_text("utf-8") == schema_text(), (
-        "run: python -m streams.dictionary.schema connectors/dictionary.schema.json"
+        "run: python -m streams.dictionary.language.json_schema connectors/dictionary.schema.json"
     )
 
 
 @pytest.mark.parametrize("file", DICTIONARIES, ids=[f.parent.name for f in DICTIONARIES])
 def test_it_takes_the_dictionaries_that_there_are(file: Path) -> None:
     schema = dictionary_schema()
-    assert refused(schema, load(file)[0], schema) is None
+    assert refused(schema, load_yaml(file)[0], schema) is None
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_it_takes_the_dictionaries_that_there_are(file: Path) -> None:
 )
 def test_it_refuses_what_the_language_refuses(wrong: str) -> None:
     schema = dictionary_schema()
-    assert refused(schema, loads(wrong, FILE)[0], schema) is not None
+    assert refused(schema, parse_yaml(wrong, FILE)[0], schema) is not None

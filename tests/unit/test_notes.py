@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import generate_latest
 
 from streams.app import SystemRoute, readable
-from streams.dictionary.compile import Notes
 from streams.emit.change_codec import encode_change
 from streams.hub.ingest_checkpoint import Noted
+from streams.mapping.notes import MappingNotes
 from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System
 from streams.runtime.health import Health
@@ -126,8 +126,8 @@ async def test_a_key_is_told_as_it_fits_a_line_and_postgres(ingest: Ingest) -> N
 
 
 def test_kinds_without_end_become_one() -> None:
-    notes = Notes()
-    for number in range(Notes._KINDS + 5):
+    notes = MappingNotes()
+    for number in range(MappingNotes.MOST_KINDS + 5):
         notes("t", "f", f"value {number} mended", "", number)
         notes.take()
     notes("t", "f", "one more", "", 1)

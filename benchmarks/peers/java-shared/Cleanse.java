@@ -22,7 +22,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 
-/** The conversions that the demo's dictionaries name, and the canonical types. Results are those of `streams.mapping.cleanse`. */
+/** The conversions that the demo's dictionaries name, and the canonical types. Results are those of `streams.mapping.conversions`. */
 final class Cleanse {
     /** A value that a conversion or a type rejects. Without a trace: it is an answer, not an accident. */
     static final class Bad extends RuntimeException {

@@ -1,0 +1,1 @@
+"""From a checked dictionary to the Python that a worker runs: plans of tables and fields, expressions, source text."""

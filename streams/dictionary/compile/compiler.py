@@ -1,0 +1,113 @@
+"""A dictionary, compiled once: one Python function for each table, made for exactly its columns and rules.
+
+In goes a `Dictionary`, out comes a `CompiledDictionary`, or a DictionaryError with every mistake. At run time nothing
+reads the dictionary again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from streams.dictionary.compile.plans import Names, TablePlan
+from streams.dictionary.compile.python_source import write_table
+from streams.dictionary.compile.source_planner import lookup_name
+from streams.dictionary.compile.table_planner import DictionaryPlanner
+from streams.dictionary.language.dictionary import Dictionary, Table, Target
+from streams.dictionary.language.mapping_rule import Lookup
+from streams.dictionary.problems import DictionaryError, Problem
+from streams.mapping.compiled import CompiledDictionary, CompiledTable, SideTable, TableCode
+from streams.mapping.exchange_rates import RateColumns, RateTable
+from streams.mapping.lookups import LookupTable
+from streams.mapping.notes import MappingNotes
+
+
+class Compiled(NamedTuple):
+    """A compiled dictionary, and what is allowed in it but looks like a mistake."""
+
+    dictionary: CompiledDictionary
+    warnings: list[Problem]
+
+
+def compile_dictionary(dictionary: Dictionary, systems: Collection[str] | None = None) -> CompiledDictionary:
+    """Compile each table. Raises DictionaryError with every mistake of meaning: names, types, expressions, conversions,
+    keys, lookups; and, if `systems` are given, references to a system that is none of them.
+    """
+    return compile_with_warnings(dictionary, systems).dictionary
+
+
+def compile_with_warnings(dictionary: Dictionary, systems: Collection[str] | None = None) -> Compiled:
+    """As `compile_dictionary`, with the warnings for `opshub map check`."""
+    notes = MappingNotes()
+    lookups = _lookup_tables(dictionary)
+    rates = _rate_table(dictionary)
+    planner = DictionaryPlanner(dictionary, lookups, rates, notes, systems)
+    if rates is not None and rates.table not in dictionary.tables:
+        planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
+    planned: list[tuple[TablePlan, Names]] = []
+    for name, table in dictionary.tables.items():
+        names = Names()
+        planned.append((planner.plan_table(name, table, names), names))
+    planner.check_across_tables()
+    if planner.problems:
+        raise DictionaryError(planner.problems)
+    tables = {
+        plan.name: CompiledTable(_table_code(plan, names, dictionary.tables[plan.name])) for plan, names in planned
+    }
+    notes.clear()  # planning converts defaults and constants, which may have added notes of no row
+    side_tables: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
+    compiled = CompiledDictionary(dictionary.system, dictionary.kind, tables, side_tables, notes)
+    return Compiled(compiled, planner.warnings)
+
+
+def _table_code(plan: TablePlan, names: Names, table: Table) -> TableCode:
+    source = write_table(plan, names)
+    return TableCode(
+        system=plan.system,
+        name=plan.name,
+        columns=tuple(plan.columns),
+        key_columns=plan.key_columns,
+        required=plan.required,
+        optional=table.optional,
+        before_full=plan.before_full,
+        uses_lookups=plan.uses_lookups,
+        entities=tuple(dict.fromkeys(t.entity for t in plan.targets)),
+        own_entities=tuple(dict.fromkeys(t.entity for t in plan.targets if not t.part_of)),
+        nul=table.nul,
+        attributes={column: names.attribute(column) for column in (*plan.columns, *plan.key_columns)},
+        python=source.text,
+        line_fields=tuple(source.fields),
+        functions=tuple(plan.functions),
+        constants=plan.constants,
+    )
+
+
+def _rate_table(dictionary: Dictionary) -> RateTable | None:
+    rates = dictionary.rates
+    if rates is None:
+        return None
+    return RateTable(rates.table, RateColumns(rates.source, rates.to, rates.rate, rates.date))
+
+
+def _lookup_tables(dictionary: Dictionary) -> dict[str, LookupTable]:
+    """Every table that some rule looks into, with the columns that the rules want of it."""
+    lookup_tables: dict[str, LookupTable] = {}
+    for table in dictionary.tables.values():
+        for target in table.to:
+            for lookup in _lookups(target):
+                looked_into = dictionary.tables.get(lookup.table)
+                if looked_into is not None:
+                    by = (*lookup.keyed_by(looked_into.key), *lookup.where)
+                    name = lookup_name(lookup, by)
+                    lookup_tables.setdefault(name, LookupTable(lookup.table, by)).column_index(lookup.column)
+    return lookup_tables
+
+
+def _lookups(target: Target) -> Iterator[Lookup]:
+    """Every lookup of a record's rules, also those that follow another (`then`)."""
+    rules = [*target.fields.values(), *target.attributes.values(), target.parent, target.same_as]
+    for rule in rules:
+        lookup = rule.lookup if rule is not None else None
+        while lookup is not None:
+            yield lookup
+            lookup = lookup.then

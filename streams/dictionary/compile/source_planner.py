@@ -1,0 +1,250 @@
+"""Plans the source of a field's value: columns, expressions, types in texts, steps, other tables, exchange rates.
+
+In goes a `MappingRule` or a part of it. The planner records the columns and constants that the generated code will need,
+and adds every mistake to the problems of the dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+from streams.dictionary.canonical_fields import FieldType
+from streams.dictionary.compile.expression import Expression, ExpressionError, compile_expression
+from streams.dictionary.compile.plans import Names, PlannedField
+from streams.dictionary.language.dictionary import Dictionary, Table
+from streams.dictionary.language.mapping_rule import Exchange, Lookup, MappingRule, StepRule
+from streams.dictionary.problems import Problem
+from streams.dictionary.yaml_lines import YamlPath
+from streams.mapping.conversion_cache import ConversionCache, of_pair
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.exchange_rates import RateTable
+from streams.mapping.field_functions import joined, typed_key
+from streams.mapping.lookups import LookupTable
+from streams.mapping.notes import AddFieldNote
+
+Then = Callable[[Callable[[str], str]], None]
+"""then(python): value = python(value), unless it is null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A place that names a record of this system, and the number of columns that name it (None if unknown)."""
+
+    entity: str
+    namespace: str | None
+    path: YamlPath
+    columns: int | None
+
+    @property
+    def record(self) -> str:
+        return self.entity + (f" in the namespace {self.namespace}" if self.namespace else "")
+
+
+class Shared(Protocol):
+    """What the tables of one dictionary share while they are planned."""
+
+    dictionary: Dictionary
+    lookups: dict[str, LookupTable]
+    rates: RateTable | None
+    add_note: AddFieldNote
+    problems: list[Problem]
+    systems: Collection[str] | None
+    """The systems that a reference may name; None if they are not known here."""
+    pointers: list[Pointer]
+    """References to records of this system."""
+
+    def wrong(self, path: YamlPath, what: str, right: str = "") -> None: ...
+
+
+class SourcePlanner:
+    """Plans where the values of one table's fields come from."""
+
+    def __init__(self, shared: Shared, name: str, table: Table, names: Names) -> None:
+        self.shared = shared
+        self.name = name
+        self.table = table
+        self.names = names
+        self.path: YamlPath = ("tables", name)
+        self.columns: dict[str, None] = dict.fromkeys(table.key)
+        self.structural: dict[str, None] = {}
+        self.required: dict[str, None] = {}
+        self.constants: dict[str, object] = {}
+        self.functions: list[str] = []
+        self.uses_lookups = False
+        """Whether it looks into other tables."""
+        self.temporaries = 0
+        self.conversion_attributes: list[PlannedField] = []
+        """Attributes that keep the rate, its day and the original of a converted amount."""
+
+    def _read(self, columns: tuple[str, ...] | list[str]) -> None:
+        for column in columns:
+            self.columns[column] = None
+
+    def _constant(self, prefix: str, value: object) -> str:
+        name = f"{prefix}_{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _temporary(self) -> str:
+        self.temporaries += 1
+        return f"v_{self.temporaries}"
+
+    def _note_adder(self, path: YamlPath) -> Callable[..., None]:
+        """note(kind, value, reason='') for the rule at a path, or within it."""
+        record = self.table.to[path[3]].entity if isinstance(path[3], int) else ""
+        place = (
+            [str(step) for step in path[4:6]]
+            if path[4] == "attributes"
+            else [str(path[5 if path[4] == "fields" else 4])]
+        )
+        add_note, table, field = self.shared.add_note, self.name, ".".join((record, *place))
+        return lambda kind, value, reason="": add_note(table, field, kind, reason, value)
+
+    def _expression(self, text: str, path: YamlPath) -> Expression | None:
+        try:
+            expression = compile_expression(text, self.names.local)
+        except ExpressionError as error:
+            self.shared.wrong(
+                path, str(error), 'write columns as they are, texts in quotes: status == "A" && deleted_at == null'
+            )
+            return None
+        self._read(expression.columns)
+        return expression
+
+    def _origin(self, rule: MappingRule, field: FieldType, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        if rule.column is not None:
+            return self.names.local(rule.column), (rule.column,)
+        if rule.expr is not None:
+            expression = self._expression(rule.expr, (*path, "expr"))
+            return (expression.python, expression.columns) if expression else ("None", ())
+        columns = rule.columns or ()
+        local = [self.names.local(c) for c in columns]
+        if field.ref is not None:
+            known = " and ".join(f"{c} is not None" for c in local)
+            if len(local) == 1:
+                return local[0], columns
+            return f"('|'.join(({', '.join(f'key_part({c})' for c in local)})) if {known} else None)", columns
+        joiner = self._constant("joined", joined(rule.join))
+        return f"{joiner}({', '.join(local)})", columns
+
+    def _typed(
+        self,
+        types: dict[str, str],
+        field: FieldType,
+        lookup: Lookup | None,
+        rule: MappingRule,
+        path: YamlPath,
+        then: Then,
+    ) -> None:
+        """The key out of 'sale.line,1': of this field's entity, or of the table that is looked into next."""
+        wanted = lookup.table if lookup is not None else rule.entity or field.ref
+        wrong = [e for e in types.values() if e != wanted]
+        if field.ref is None or wrong:
+            self.shared.wrong(
+                (*path, "typed"),
+                f"points to {', '.join(wrong) or 'nothing: this field is no reference'}",
+                f"its keys are looked up in {wanted}" if lookup is not None else f"this field takes a {wanted}",
+            )
+            return
+        reader = self._constant("typed", typed_key(frozenset(types)))
+        then(lambda v: f"{reader}({v})")
+
+    def _step(self, rule: MappingRule, step: StepRule, field: FieldType, path: YamlPath, then: Then) -> tuple[str, ...]:
+        dictionary = self.shared.dictionary
+        zone = rule.timezone or self.table.timezone or dictionary.timezone
+        try:
+            made = make_step(step, country=dictionary.country, timezone=zone, note=self._note_adder(path))
+        except ValueError as error:
+            self.shared.wrong(path, str(error), "docs/guides/conversions.md lists the conversions")
+            return ()
+        call = self._constant(f"step_{made.name}", made.convert)
+        others = [self.names.local(c) for c in made.columns]
+        plain = "{}(" + ", ".join(["{}", *others]) + ")"
+        if made.pure and not others:
+            cache = self._constant("cache", ConversionCache(made.convert))
+            then(lambda v: f"{cache}[{v}] if {v}.__class__ is str or {v}.__class__ is int else {plain.format(call, v)}")
+        elif made.pure and len(others) == 1:
+            cache = self._constant("cache", ConversionCache(of_pair(made.convert)))
+            both = f"{others[0]}.__class__ is str"
+            then(lambda v: f"{cache}[{v}, {others[0]}] if {v}.__class__ is str and {both} else {plain.format(call, v)}")
+        else:
+            then(lambda v: plain.format(call, v))
+        return made.columns
+
+    def _lookup(
+        self, rule: MappingRule, lookup: Lookup, field: FieldType, path: YamlPath, then: Then
+    ) -> tuple[str, ...]:
+        current: Lookup | None = lookup
+        extra: tuple[str, ...] = ()
+        while current is not None:
+            table = self.shared.dictionary.tables.get(current.table)
+            if table is None:
+                near = get_close_matches(current.table, self.shared.dictionary.tables, n=1)
+                self.shared.wrong(
+                    (*path, "table"),
+                    f"{current.table!r} is not captured",
+                    f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
+                )
+                return extra
+            by = current.keyed_by(table.key)
+            if len(by) != 1:
+                has = (
+                    f"{current.table} is looked up by {', '.join(by)}"
+                    if by
+                    else f"`where` leaves no column of {current.table}"
+                )
+                self.shared.wrong(
+                    path,
+                    has,
+                    "the value is looked up by one column: say `by:`, and what the others must be in `where:`",
+                )
+                return extra
+            self.uses_lookups = True
+            lookup_table = self.shared.lookups[lookup_name(current, (*by, *current.where))]
+            getter = self._constant("lookup", lookup_table.getter(current.column, current.unknown))
+            more = [repr(e.const) if e.column is None else self.names.local(e.column) for e in current.where.values()]
+            then(lambda v, g=getter, rest="".join(f", {m}" for m in more): f"{g}({v}{rest})")  # type: ignore[misc]
+            extra += tuple(e.column for e in current.where.values() if e.column is not None)
+            if current.typed is not None:
+                self._typed(current.typed, field, current.then, rule, path, then)
+            for i, step in enumerate(current.steps):
+                extra += self._step(rule, step, field, (*path, "steps", i), then)
+            path, current = (*path, "then"), current.then
+        return extra
+
+    def _exchange(
+        self, rule: MappingRule, exchange: Exchange, field: FieldType, path: YamlPath, then: Then
+    ) -> tuple[str, ...]:
+        """Convert an amount, and keep the rate, its day and the original in the record's attributes."""
+        rates = self.shared.rates
+        if rates is None or rates.table not in self.shared.dictionary.tables:
+            self.shared.wrong(
+                path, "there is no table of rates", "say `rates:` beside `tables:`, and list its table there"
+            )
+            return ()
+        if field.kind != "decimal" or rule.round is None:
+            self.shared.wrong(
+                path, "a product has more decimals than the field", "say `round:` too; only decimals convert"
+            )
+            return ()
+        if rule.column is None:
+            self.shared.wrong(path, "only a `column` is converted", "put the amount in one column")
+            return ()
+        self.uses_lookups = True
+        extra = (exchange.currency, exchange.on)
+        given = ", ".join(self.names.local(c) for c in extra)
+        call = self._constant("convert", rates.converter(exchange.to))
+        then(lambda v: f"{call}({v}, {given})")
+        for what in ("rate", "rate_date", "original"):
+            keep = self._constant("keep", rates.keeper(exchange.to, what))
+            python = f"{keep}({self.names.local(rule.column)}, {given})"
+            self.conversion_attributes.append(PlannedField(f"{field.name}_{what}", [], python, (rule.column, *extra)))
+        return extra
+
+
+def lookup_name(lookup: Lookup, by: tuple[str, ...]) -> str:
+    """The name of a table that is looked into, with the columns that its rows are looked up by."""
+    return f"{lookup.table} by {', '.join(by)}"

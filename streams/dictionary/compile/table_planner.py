@@ -1,0 +1,350 @@
+"""The meaning of a dictionary: whether each name fits the canonical model, and what each table makes.
+
+In goes one `Table` of a dictionary, out comes a `TablePlan` for `python_source`. Every mistake is added to the planner's
+problems, with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+
+from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type, entity_types
+from streams.dictionary.compile.field_planner import FieldPlanner
+from streams.dictionary.compile.plans import KeyPlan, Names, PlannedField, TablePlan, TargetPlan, unreadable
+from streams.dictionary.compile.source_planner import Pointer
+from streams.dictionary.language.dictionary import Dictionary, Table, Target
+from streams.dictionary.language.mapping_rule import MappingRule, Reference
+from streams.dictionary.problems import Problem
+from streams.dictionary.yaml_lines import YamlPath
+from streams.mapping.exchange_rates import RateTable
+from streams.mapping.lookups import LookupTable
+from streams.mapping.notes import AddFieldNote
+from streams.model.ids import ids
+
+
+def _ancestors(entity: EntityType) -> Iterator[str]:
+    """The entities in whose aggregate it lives, the nearest first."""
+    seen: EntityType | None = entity
+    while seen is not None and seen.parent is not None:
+        yield seen.parent
+        seen = entity_type(seen.parent)
+
+
+def _one_of(systems: Collection[str] | None, own: str) -> str:
+    others = sorted(set(systems or ()) - {own})
+    return f": {' or '.join(others)}" if others else ""
+
+
+Made = tuple[str, str | None]
+"""A kind of record that a table makes: its entity and namespace."""
+
+
+class DictionaryPlanner:
+    """Plans the tables of one dictionary and collects every mistake in them."""
+
+    def __init__(
+        self,
+        dictionary: Dictionary,
+        lookups: dict[str, LookupTable],
+        rates: RateTable | None,
+        add_note: AddFieldNote,
+        systems: Collection[str] | None,
+    ) -> None:
+        self.dictionary = dictionary
+        self.lookups = lookups
+        self.rates = rates
+        self.add_note = add_note
+        self.systems = systems
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.pointers: list[Pointer] = []
+
+    def wrong(self, path: YamlPath, what: str, right: str = "") -> None:
+        problem = self.dictionary.file.problem(path, what, right)
+        if problem not in self.problems:  # a field that is a parent too is planned twice
+            self.problems.append(problem)
+
+    def plan_table(self, name: str, table: Table, names: Names) -> TablePlan:
+        return TablePlanner(self, name, table, names).plan()
+
+    def check_across_tables(self) -> None:
+        """What only all tables together show: keys that would be taken for one another, references to nothing."""
+        makers, additions = self._makers()
+        self._warn_of_unmapped(makers)
+        if self.problems:  # a mistake in one record may be the reason why another does not fit it
+            return
+        for addition in additions:
+            if (addition.entity, addition.namespace) not in makers:
+                self.wrong(
+                    (*addition.path, "part_of"),
+                    f"adds to a {addition.record}, which no table of this dictionary makes: its rows would have no effect",
+                    "map the table that makes it, or remove `part_of`",
+                )
+        for pointer in (*self.pointers, *additions):
+            table_name, key = makers.get((pointer.entity, pointer.namespace), ("", ()))
+            if key and pointer.columns is not None and pointer.columns != len(key):
+                adds = pointer in additions
+                self.wrong(
+                    (*pointer.path, "key") if adds else pointer.path,
+                    f"{_columns(pointer.columns)}, and the key of a {pointer.record} ({table_name}) has {len(key)}:"
+                    f" {', '.join(key)}",
+                    f"name all of them, in that order: {'key' if adds else 'columns'}: [{', '.join(key)}]",
+                )
+
+    def _makers(self) -> tuple[dict[Made, tuple[str, tuple[str, ...]]], list[Pointer]]:
+        """(what is made → its table and key, the places where a row adds to a record that another table makes)."""
+        makers: dict[Made, tuple[str, tuple[str, ...]]] = {}
+        additions: list[Pointer] = []
+        for name, table in self.dictionary.tables.items():
+            for i, target in enumerate(table.to):
+                path: YamlPath = ("tables", name, "to", i)
+                made = (target.entity, target.namespace)
+                key = target.key or table.key
+                if target.part_of:
+                    if target.fields or target.attributes:
+                        additions.append(Pointer(*made, path, len(key)))
+                    continue
+                if made in makers:
+                    self.wrong(
+                        path,
+                        f"{makers[made][0]} makes a {target.entity} too: rows with equal keys would become one record",
+                        "give one of them a `namespace`, or say `part_of: true` if its rows belong to the other's",
+                    )
+                makers.setdefault(made, (name, key))
+        return makers, additions
+
+    def _warn_of_unmapped(self, makers: Collection[Made]) -> None:
+        """One warning for each kind of record that references name and no table makes."""
+        warned: set[Made] = set()
+        for pointer in self.pointers:
+            made = (pointer.entity, pointer.namespace)
+            if made not in makers and made not in warned:
+                what = f"points to a {pointer.record}, which no table of this dictionary makes"
+                right = "map its table, or name the `system` whose key it is"
+                self.warnings.append(self.dictionary.file.problem(pointer.path, what, right))
+                warned.add(made)
+
+
+def _columns(number: int) -> str:
+    return "has one column" if number == 1 else f"has {number} columns"
+
+
+class TablePlanner(FieldPlanner):
+    """Plans one table: its records, their keys, conditions and parents."""
+
+    def plan(self) -> TablePlan:
+        self._read(self.table.columns)
+        for lookup in self.shared.lookups.values():
+            if lookup.table == self.name:
+                self._read((*lookup.by, *lookup.columns))
+        if self.shared.rates is not None and self.shared.rates.table == self.name:
+            self._read(self.shared.rates.columns)
+        targets = [self._target(t, (*self.path, "to", i)) for i, t in enumerate(self.table.to)]
+        for column in self.table.key:
+            self.structural[column] = None
+        for column in self.columns:
+            if unreadable(column):
+                what = f"the column {column!r} has a quote, a backslash or a control character in its name"
+                self.shared.wrong(self.path, what, "such a column cannot be read: rename it in the source")
+        for column in self.table.optional:
+            if column not in self.columns:
+                near = get_close_matches(column, self.columns, n=1)
+                self.shared.wrong(
+                    (*self.path, "optional"),
+                    f"nothing reads {column!r} of this table",
+                    f"did you mean {near[0]}?"
+                    if near
+                    else f"remove it; the columns that are read are {', '.join(self.columns)}",
+                )
+        return TablePlan(
+            system=self.shared.dictionary.system,
+            name=self.name,
+            columns=list(self.columns),
+            key_columns=self.table.key,
+            structural=tuple(self.structural),
+            required=tuple(
+                c for c in dict.fromkeys((*self.structural, *self.required)) if c not in self.table.optional
+            ),
+            before_full=self.table.before == "full",
+            uses_lookups=self.uses_lookups,
+            targets=[t for t in targets if t is not None],
+            constants=self.constants,
+            functions=self.functions,
+        )
+
+    def _needs(self, columns: tuple[str, ...]) -> None:
+        for column in columns:
+            self.structural[column] = None
+
+    # ---- one record ----
+
+    def _target(self, target: Target, path: YamlPath) -> TargetPlan | None:
+        entity = entity_type(target.entity)
+        if entity is None:
+            near = get_close_matches(target.entity, entity_types(), n=1)
+            self.shared.wrong(
+                (*path, "entity"),
+                f"there is no entity {target.entity!r}",
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(entity_types())}",
+            )
+            return None
+        key = self._key(target, path)
+        when = self._condition(target.when, (*path, "when"))
+        deleted = self._condition(target.deleted, (*path, "deleted")) or "False"
+        parent, parent_columns = self._parent(target, entity, path)
+        same_as, _ = (
+            self._reference(target.same_as, target.entity, (*path, "same_as")) if target.same_as else ("None", ())
+        )
+        if target.same_as is not None and target.same_as.system is None:
+            self.shared.wrong(
+                (*path, "same_as"),
+                "does not say whose key this is",
+                f"add `system:`, the other system{_one_of(self.shared.systems, self.shared.dictionary.system)}",
+            )
+        self.conversion_attributes = []
+        fields = [self._field(n, r, entity, (*path, "fields", n)) for n, r in target.fields.items()]
+        own = [self._attribute(n, r, (*path, "attributes", n)) for n, r in target.attributes.items()]
+        attributes = [*own, *self.conversion_attributes]
+        if attributes and "attributes" not in entity.fields:
+            self.shared.wrong((*path, "attributes"), f"{entity.name} has no attributes", "put them on its document")
+        if not target.part_of:
+            for name, field in entity.fields.items():
+                if field.required and name not in target.fields:
+                    self.shared.wrong(
+                        (*path, "fields"),
+                        f"{entity.name} needs the field `{name}`",
+                        f"add `{name}: <column>`, or `part_of: true` if another table gives it",
+                    )
+        return TargetPlan(
+            entity=target.entity,
+            ids=self._constant("ids", ids(self.shared.dictionary.system, target.entity)),
+            key=key,
+            when=when,
+            deleted=deleted,
+            parent=parent,
+            parent_from_key=bool(parent_columns) and set(parent_columns) <= set(self.table.key),
+            same_as=same_as,
+            fields=[f for f in fields if f is not None],
+            attributes=[a for a in attributes if a is not None],
+            part_of=target.part_of,
+        )
+
+    def _near(self, name: str, entity: EntityType) -> str:
+        near = get_close_matches(name, entity.fields, n=1)
+        return f"did you mean `{near[0]}`?" if near else f"{entity.name} has {', '.join(entity.fields)}"
+
+    def _key(self, target: Target, path: YamlPath) -> KeyPlan:
+        columns = target.key or self.table.key
+        self._read(columns)
+        self._needs(columns)
+        from_key = set(columns) <= set(self.table.key)
+        if not from_key and self.table.before != "full":
+            self.shared.wrong(
+                (*path, "key"),
+                "a delete does not say these columns",
+                "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and say `before: full`, or use the table's key",
+            )
+        python = self._key_python(columns)
+        if target.namespace is not None:
+            python = f"{target.namespace + ':'!r} + ({python})"
+        return KeyPlan(columns, python, from_key)
+
+    def _key_python(self, columns: tuple[str, ...]) -> str:
+        local = [self.names.local(c) for c in columns]
+        if len(local) == 1:
+            return f"{local[0]} if {local[0]}.__class__ is str else key_text({local[0]})"
+        return f"'|'.join(({', '.join(f'key_part({c})' for c in local)}))"
+
+    def _condition(self, text: str | None, path: YamlPath) -> str | None:
+        if text is None:
+            return None
+        expression = self._expression(text, path)
+        if expression is None:
+            return None
+        self._needs(expression.columns)
+        return expression.python if expression.boolean else f"cel_truth({expression.python})"
+
+    # ---- references ----
+
+    def _parent(self, target: Target, entity: EntityType, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        if target.parent is not None:
+            if entity.parent is None:
+                self.shared.wrong((*path, "parent"), f"{entity.name} has no parent in the model", "remove it")
+                return "None", ()
+            allowed = [entity.parent] if entity.is_line else list(_ancestors(entity))
+            if target.parent.entity not in (None, *allowed) and entity_type(str(target.parent.entity)) is not None:
+                self.shared.wrong(
+                    (*path, "parent", "entity"),
+                    f"a {entity.name} does not belong to a {target.parent.entity}",
+                    f"its parent is a {' or a '.join(allowed)}",
+                )
+                return "None", ()
+            return self._reference(target.parent, entity.parent, (*path, "parent"))
+        if entity.parent is None:
+            return "None", ()
+        through = entity.parent_field
+        if through is not None and through in target.fields:
+            rule = target.fields[through]
+            if "const" in rule.model_fields_set:
+                return "None", ()
+            return self._id_of(rule, rule.entity or entity.parent, (*path, "fields", through))
+        if entity.is_line and not target.part_of:
+            self.shared.wrong(
+                path,
+                f"a {entity.name} needs a `parent`",
+                f"add `parent: <the column with the key of its {entity.parent}>`",
+            )
+        return "None", ()
+
+    def _reference(self, reference: Reference, entity: str, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        if reference.entity is not None and entity_type(reference.entity) is None:
+            self.shared.wrong(
+                (*path, "entity"), f"there is no entity {reference.entity!r}", f"there are {', '.join(entity_types())}"
+            )
+            return "None", ()
+        given = {
+            n: getattr(reference, n)
+            for n in ("column", "columns", "expr", "lookup", "typed", "steps", "system", "namespace")
+            if n in reference.model_fields_set
+        }
+        return self._id_of(MappingRule.model_validate(given), reference.entity or entity, path)
+
+    def _id_of(self, rule: MappingRule, entity: str, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        """The id of another record as one expression, and the columns that it reads."""
+        field = FieldType("reference", "ref", ref=entity)
+        made = self.made(rule, field, path)
+        if made is None:
+            return "None", ()
+        statements, python, columns = made
+        self._needs(columns)
+        if statements:
+            function = self._inline(statements, python, columns)
+            return f"{function}({', '.join(self.names.local(c) for c in columns)})", columns
+        return python, columns
+
+    def _inline(self, statements: list[str], python: str, columns: tuple[str, ...]) -> str:
+        """A reference of several steps as a function of its columns, so that it can stand where an expression must."""
+        name = f"ref_{len(self.functions)}"
+        head = f"def {name}({', '.join(self.names.local(c) for c in columns)}):"
+        self.functions.append("\n".join([head, *(f"    {s}" for s in statements), f"    return {python}"]))
+        return name
+
+    # ---- fields ----
+
+    def _attribute(self, name: str, rule: MappingRule, path: YamlPath) -> PlannedField | None:
+        made = self.made(rule, FieldType(name, "text"), path)
+        return PlannedField(name, *made) if made is not None else None
+
+    def _field(self, name: str, rule: MappingRule, entity: EntityType, path: YamlPath) -> PlannedField | None:
+        field = entity.fields.get(name)
+        if field is None:
+            self.shared.wrong(path, f"{entity.name} has no field `{name}`", self._near(name, entity))
+            return None
+        if field.kind == "map":
+            self.shared.wrong(
+                path, f"`{name}` is not mapped by one rule", "list each of its entries under `attributes:`"
+            )
+            return None
+        made = self.made(rule, field, path)
+        return PlannedField(name, *made) if made is not None else None

@@ -1,0 +1,1 @@
+"""A first dictionary for a database that nobody has described: `opshub map draft`."""

@@ -1,0 +1,252 @@
+"""Which table of an unknown database is which entity, and which column is which field: for `opshub map draft`.
+
+In go the catalogue of the database and a few rows of each table; out come proposals, each with a confidence from 0 to 1.
+Tables are matched to entities by their names and by how well their columns fit; columns to fields by name, type, sample
+values and foreign keys. Value maps and conditions are left to a person.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from rapidfuzz import fuzz
+
+from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type, entity_types
+from streams.dictionary.compile.plans import unreadable
+from streams.dictionary.draft.usual_names import CONVERSIONS, FIELDS, TABLES
+from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.mapping.conversions.registry import make_step
+from streams.mapping.notes import no_note
+from streams.mapping.row_errors import BadValue
+
+DELETED_COLUMNS = ("deleted at", "is deleted", "deleted", "del flag", "deleted on", "delete flag", "deleted date")
+"""Names of columns that mark a deleted row: they are not fields of a record."""
+_EXCLUDED_WORDS = {"created_at": frozenset("updated modified changed update change modify write edited last".split())}
+"""Field → words that no column of it has: `updated_at` is spelt almost like `created_at`."""
+
+LEAST_COLUMN_CONFIDENCE = 0.65
+LEAST_TABLE_CONFIDENCE = 0.6
+"""Less sure proposals cost a person more time than they save. Tried with the tables of Dolibarr and SuiteCRM."""
+
+NUMERIC = {"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"}
+_WHOLE = {"smallint", "integer", "bigint"}
+TIMESTAMPS = {"timestamp with time zone", "timestamp without time zone"}
+Samples = dict[str, list[object]]
+"""Column → some of its values."""
+
+
+RuleWords = dict[str, str | list[str]]
+"""Words of a field's rule besides its column: {"steps": ["email"], "bad": "null"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One column for one field."""
+
+    field: str
+    column: str
+    confidence: float
+    rule: RuleWords
+
+
+@dataclass(frozen=True, slots=True)
+class TableMatch:
+    """One table for one entity."""
+
+    table: LiveTable
+    entity: str
+    confidence: float
+    matches: tuple[Match, ...]
+    parent: str | None
+
+
+def words_of(name: str) -> str:
+    """A name in words: 'SalesOrder_Line' → 'sales order line', without prefixes such as tab, tbl and llx."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    words = re.sub(r"[^0-9a-zA-Z]+", " ", spaced).lower().split()
+    return " ".join(word for word in words if word not in ("tab", "tbl", "t", "llx", "dbo")) or name.lower()
+
+
+def _similarity(a: str, b: str) -> float:
+    return max(fuzz.ratio(a, b), fuzz.token_sort_ratio(a, b), fuzz.ratio(a.replace(" ", ""), b.replace(" ", ""))) / 100
+
+
+@cache
+def _table_name_score(table: str, entity: str) -> float:
+    own = " ".join(
+        re.sub(r"ies$", "y", word) if word.endswith("ies") else word.rstrip("s") for word in words_of(table).split()
+    )
+    names = [entity.replace("_", " "), *TABLES[entity].split("|")]
+    return max(_similarity(own, " ".join(word.rstrip("s") for word in name.split())) for name in names)
+
+
+@cache
+def _column_name_score(column: str, field: str) -> float:
+    own = words_of(column)
+    names = [field.replace("_", " "), *FIELDS.get(field, "").split("|")]
+    return max(_similarity(own, name) - 0.02 * place for place, name in enumerate(names) if name)
+
+
+def _fits(field: FieldType, column: LiveColumn, samples: list[object]) -> tuple[float, RuleWords] | None:
+    """How well a type fits (a factor), and what the rule then needs; None if the types cannot fit."""
+    kind, whole = column.type, column.type in _WHOLE
+    if field.kind == "tags":
+        return (1.0, {}) if column.array else None
+    if column.array or kind in ("bytea", "json", "jsonb"):
+        return None
+    if field.kind == "text":
+        if kind in TIMESTAMPS or kind == "date" or kind == "boolean":
+            return None
+        return (0.8 if kind in NUMERIC else 1.0), {}
+    if field.kind == "decimal":
+        if kind not in NUMERIC:
+            return None
+        exact = (kind == "numeric" and column.scale is not None and column.scale <= field.scale) or whole
+        return (1.0 if not whole else 0.8), ({} if exact else {"round": "half_even"})
+    if field.kind == "int":
+        return (1.0, {}) if whole else None
+    if field.kind == "bool":
+        if kind == "boolean":
+            return 1.0, {}
+        return (
+            (0.7, {"steps": ["boolean"]})
+            if whole or kind in ("text", "character varying", "character", '"char"')
+            else None
+        )
+    if field.kind == "date":
+        if kind == "date":
+            return 1.0, {}
+        if kind in TIMESTAMPS:
+            return 0.9, {"steps": ["date_of"]}
+        return (0.9, {"steps": ["yyyymmdd"]}) if whole and _dates(samples) else None
+    if field.kind == "timestamp":
+        if kind in TIMESTAMPS:
+            return 1.0, {}
+        if kind == "date":
+            return 0.9, {}
+        return (0.8, {"steps": ["yyyymmdd"]}) if whole and _dates(samples) else None
+    return None
+
+
+def _dates(samples: list[object]) -> bool:
+    given = [s for s in samples if s]
+    return bool(given) and all(isinstance(s, int) and 19_000_101 <= s <= 21_001_231 for s in given)
+
+
+def _sample_score(field: str, samples: list[object]) -> tuple[float, RuleWords]:
+    """How sample values change the confidence of a field that has a conversion: up if they pass it, down if they do not."""
+    name = CONVERSIONS.get(field)
+    texts = [s for s in samples if isinstance(s, str) and s.strip()]
+    if name is None or not texts:
+        return 0.0, {"steps": [name]} if name else {}
+    if name in ("phone", "tax_id"):
+        return 0.0, {"steps": [name], "bad": "null"}  # a national number needs a country, which a person adds later
+    convert = make_step(name, country=None, timezone="UTC", note=no_note).convert
+    passed = 0
+    for text in texts:
+        try:
+            convert(text)
+            passed += 1
+        except BadValue:
+            continue
+    share = passed / len(texts)
+    return 0.3 * (share - 0.5), {"steps": [name], **({"bad": "null"} if share < 1 else {})}
+
+
+def match_columns(table: LiveTable, entity: EntityType, samples: Samples, tables: dict[str, str]) -> list[Match]:
+    """The best column for each field, each column once. `tables` has the entity that is proposed for each table."""
+    keys = {fk.columns[0]: fk.table for fk in table.foreign_keys if len(fk.columns) == 1}
+    matches: list[Match] = []
+    for name, field in entity.fields.items():
+        for column in table.columns.values():
+            if field.kind == "map":
+                continue
+            if field.ref is not None:
+                target = tables.get(keys.get(column.name, ""))
+                named = _similarity(
+                    re.sub(r" (id|no|ref)$", "", words_of(column.name)), re.sub(r"_id$", "", name).replace("_", " ")
+                )
+                if target == field.ref:
+                    matches.append(Match(name, column.name, round(0.8 + 0.2 * named, 2), {}))
+                elif column.name not in keys and named > 0.85 and column.name not in table.primary_key:
+                    matches.append(Match(name, column.name, round(0.7 * named, 2), {}))
+                continue
+            if (
+                unreadable(column.name)
+                or words_of(column.name) in DELETED_COLUMNS
+                or _EXCLUDED_WORDS.get(name, frozenset()) & set(words_of(column.name).split())
+            ):
+                continue
+            if column.name in keys or (table.primary_key == (column.name,) and column.type in (*_WHOLE, "uuid")):
+                continue
+            fit = _fits(field, column, samples.get(column.name, []))
+            if fit is None:
+                continue
+            bonus, rule = _sample_score(name, samples.get(column.name, []))
+            confidence = min(1.0, _column_name_score(column.name, name) * fit[0] + bonus)
+            if confidence >= LEAST_COLUMN_CONFIDENCE:
+                matches.append(Match(name, column.name, round(confidence, 2), {**fit[1], **rule}))
+    return _each_once(matches)
+
+
+def _each_once(matches: list[Match]) -> list[Match]:
+    """The surest matches in which no field and no column comes twice."""
+    taken_fields: set[str] = set()
+    taken_columns: set[str] = set()
+    kept = []
+    for match in sorted(matches, key=lambda m: -m.confidence):
+        if match.field not in taken_fields and match.column not in taken_columns:
+            taken_fields.add(match.field)
+            taken_columns.add(match.column)
+            kept.append(match)
+    return kept
+
+
+def propose(catalog: dict[str, LiveTable], samples: dict[str, Samples]) -> list[TableMatch]:
+    """The best entity for each table that looks like one, one table for each entity, the surest first."""
+    ranked: list[tuple[float, str, str]] = []
+    for name, table in catalog.items():
+        for entity_name in entity_types():
+            entity = entity_type(entity_name)
+            assert entity is not None
+            named = _table_name_score(name.split(".", 1)[1], entity_name)
+            fields = match_columns(table, entity, samples.get(name, {}), {})
+            plain = [f for f in entity.fields.values() if f.ref is None and f.kind != "map"]
+            covered = sum(m.confidence for m in fields) / max(4, len(plain))
+            ranked.append((0.65 * named + 0.35 * min(1.0, 1.6 * covered), name, entity_name))
+    chosen: dict[str, tuple[str, float]] = {}
+    for confidence, name, entity_name in sorted(ranked, reverse=True):
+        if (
+            confidence >= LEAST_TABLE_CONFIDENCE
+            and name not in chosen
+            and entity_name not in {e for e, _ in chosen.values()}
+        ):
+            chosen[name] = (entity_name, confidence)
+    tables = {name: entity for name, (entity, _) in chosen.items()}
+    return [
+        _table_match(catalog[name], entity, confidence, samples.get(name, {}), tables)
+        for name, (entity, confidence) in chosen.items()
+    ]
+
+
+def _table_match(
+    table: LiveTable, entity_name: str, confidence: float, samples: Samples, tables: dict[str, str]
+) -> TableMatch:
+    entity = entity_type(entity_name)
+    assert entity is not None
+    matches = match_columns(table, entity, samples, tables)
+    parent = None
+    if entity.parent is not None and (
+        entity.parent_field is None or entity.parent_field not in {m.field for m in matches}
+    ):
+        keys = [fk for fk in table.foreign_keys if len(fk.columns) == 1 and tables.get(fk.table) == entity.parent]
+        parent = keys[0].columns[0] if keys else None
+    return TableMatch(
+        table,
+        entity_name,
+        round(confidence, 2),
+        tuple(sorted(matches, key=lambda m: list(entity.fields).index(m.field))),
+        parent,
+    )

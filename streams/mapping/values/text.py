@@ -1,0 +1,51 @@
+"""Text: what counts as one, and how it is cleaned."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.numbers import decimal_of
+from streams.model import limits
+
+
+def text_of(value: Any) -> str:
+    """A text as it is; a number or a boolean as its shortest exact text. BadValue for lists, maps, and texts of more
+    than `limits.TEXT` characters.
+    """
+    if value.__class__ is str:
+        if len(value) > limits.TEXT:
+            raise BadValue(f"a text of more than {limits.TEXT:,} characters", value)
+        return str(value)
+    if value is True or value is False:
+        return "true" if value else "false"
+    if value.__class__ is int or value.__class__ is float:
+        return str(value)
+    if value.__class__ is Decimal:
+        return format(decimal_of(value), "f")
+    raise BadValue("not a text (a list or a map: give a `path`, or a step that makes a text of it)", value)
+
+
+def key_text(value: Any) -> str:
+    """One column of a key as text. BadValue for null, and for types that cannot be a key."""
+    if value.__class__ is str:
+        return str(value)
+    if value.__class__ is int:
+        return str(value)
+    if value is None:
+        raise BadValue("a key that is null", value)
+    raise BadValue("not usable as a key (text, integers and uuids are)", value)
+
+
+def key_part(value: Any) -> str:
+    """One part of a composite key: as `key_text`, with '|' and '\\' escaped, so that two keys never look the same."""
+    text = key_text(value)
+    return text.replace("\\", "\\\\").replace("|", "\\|") if "|" in text or "\\" in text else text
+
+
+def tags_of(value: Any) -> list[str]:
+    """A list of texts."""
+    if isinstance(value, list):
+        return [text_of(item) for item in value if item is not None]
+    raise BadValue("not a list of texts (the step `list` splits a text)", value)

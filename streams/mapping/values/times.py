@@ -1,0 +1,176 @@
+"""Times: what a source calls a moment or a day, as microseconds since 1970 in UTC and days since 1970.
+
+A time without a zone is local to a declared zone. Where clocks went back it is ambiguous: the earlier reading is taken
+and noted; where they went forward it never was: it is read with the offset that held before, and noted. Years are 1 to
+9999; infinity and year 0 are rejected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from streams.mapping.notes import AddNote, no_note
+from streams.mapping.row_errors import BadValue
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+FIRST_DAY = date(1, 1, 1).toordinal() - EPOCH_DAY
+LAST_DAY = date(9999, 12, 31).toordinal() - EPOCH_DAY
+DAY = 86_400_000_000
+FIRST_MICRO = FIRST_DAY * DAY
+LAST_MICRO = (LAST_DAY + 1) * DAY - 1
+NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local clock has no zone
+_LONGEST_UTC = len("2024-05-01T10:00:00.123456Z")
+_FRACTIONS = re.compile(r"[.,]([0-9]+)")
+_BLOCK = 900_000_000
+_PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
+
+
+def micros_between(moment: datetime, since: datetime) -> int:
+    """Whole microseconds from one datetime to another."""
+    span = moment - since
+    return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
+
+
+def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earlier") -> Callable[[int], int]:
+    """A function from local microseconds (as if the local clock were UTC) to real ones; `ambiguous` is earlier, later
+    or reject.
+    """
+    if timezone == "UTC":
+        return lambda local: local
+    zone = ZoneInfo(timezone)
+    offsets: dict[int, int] = {}
+    first, last = FIRST_MICRO + 2 * DAY, LAST_MICRO - 2 * DAY
+
+    def offset(naive: datetime, fold: int) -> int:
+        delta = naive.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
+        return delta.days * DAY + delta.seconds * 1_000_000 + delta.microseconds
+
+    def exact(local: int) -> int:
+        if not first <= local <= last:
+            return local - offset(NAIVE_EPOCH + timedelta(microseconds=min(max(local, first), last)), 0)
+        naive = NAIVE_EPOCH + timedelta(microseconds=local)
+        before, after = offset(naive, 0), offset(naive, 1)
+        if before == after:
+            return local - before
+        kind = "ambiguous" if before > after else "skipped"
+        if ambiguous == "reject":
+            raise BadValue(f"{kind} local time in {timezone}", naive.isoformat(" "))
+        later = ambiguous == "later" and kind == "ambiguous"
+        note(
+            f"{kind} local time in {timezone}, read as the {'later' if later else 'earlier'} one", naive.isoformat(" ")
+        )
+        return local - (after if later else before)
+
+    def block_offset(block: int) -> int | None:
+        """The offset that holds in a whole quarter of an hour, or None if it changes there."""
+        start = block * _BLOCK
+        if not first <= start <= last:
+            return None
+        ends = [NAIVE_EPOCH + timedelta(microseconds=start), NAIVE_EPOCH + timedelta(microseconds=start + _BLOCK - 1)]
+        found = {offset(end, fold) for end in ends for fold in (0, 1)}
+        return found.pop() if len(found) == 1 else None
+
+    def convert(local: int) -> int:
+        block = local // _BLOCK
+        known = offsets.get(block)
+        if known is None:
+            known = block_offset(block)
+            if known is None:
+                return exact(local)
+            if len(offsets) > 100_000:
+                offsets.clear()
+            offsets[block] = known
+        return local - known
+
+    return convert
+
+
+def instant(
+    unit: str = "micros", timezone: str = "UTC", note: AddNote = no_note, ambiguous: str = "earlier"
+) -> Callable[[Any], int]:
+    """A function from a timestamp to microseconds since 1970 in UTC.
+
+    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone), ISO
+    8601 text with a zone, or without one in `timezone`, or a datetime or a day (its midnight) that a step made.
+    BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
+    """
+    to_utc = local_to_utc(timezone, note, ambiguous)
+    factor = _PER_UNIT.get(unit)
+    is_utc = timezone == "UTC"
+
+    def of_int(value: int) -> int:
+        if factor is None:
+            if value % 1000:
+                raise BadValue("finer than a microsecond", value)
+            local = value // 1000
+        else:
+            local = value * factor
+        if not FIRST_MICRO <= local <= LAST_MICRO:
+            raise BadValue("a time outside the years 1 to 9999 (infinity, or another unit?)", value)
+        result = local if is_utc else to_utc(local)
+        if not FIRST_MICRO <= result <= LAST_MICRO:
+            raise BadValue("a time outside the years 1 to 9999", value)
+        return result
+
+    def in_range(micros: int, value: object) -> int:
+        if FIRST_MICRO <= micros <= LAST_MICRO:
+            return micros
+        raise BadValue("a time outside the years 1 to 9999", value)
+
+    def of_datetime(moment: datetime, value: object) -> int:
+        if moment.tzinfo is not None:
+            return in_range(micros_between(moment, EPOCH), value)
+        local = micros_between(moment, NAIVE_EPOCH)
+        return in_range(local if is_utc else to_utc(local), value)
+
+    def convert(value: Any) -> int:
+        if value.__class__ is str:
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                raise BadValue("not an ISO 8601 time (infinity, or a format for the step `datetime`?)", value) from None
+            # Where the hour and the minute stand in the usual form, so short a text has no room for nanoseconds.
+            if value[-1] == "Z" and len(value) <= _LONGEST_UTC and value[4] == "-" and value[13:14] == ":":
+                span = moment - EPOCH
+                return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
+            _refuse_nanos(value)
+            return of_datetime(moment, value)
+        if value.__class__ is int:
+            return of_int(value)
+        if value.__class__ is date:  # a day as a moment is its midnight, on the clock of the time zone
+            local = (value.toordinal() - EPOCH_DAY) * DAY
+            return in_range(local if is_utc else to_utc(local), value)
+        if isinstance(value, datetime):
+            return of_datetime(value, value)
+        raise BadValue("not a time", value)
+
+    return convert
+
+
+def _refuse_nanos(value: str) -> None:
+    """datetime cuts what is finer than a microsecond; we say so instead. ISO 8601 takes a comma for the point, too."""
+    if any(fraction[6:].strip("0") for fraction in _FRACTIONS.findall(value)):
+        raise BadValue("finer than a microsecond", value)
+
+
+def day(value: Any) -> int:
+    """Days since 1970 from an int of days (Debezium's form), ISO text YYYY-MM-DD, or a date that a step made."""
+    if value.__class__ is int:
+        if FIRST_DAY <= value <= LAST_DAY:
+            return int(value)
+        raise BadValue(
+            "a day outside the years 1 to 9999 (infinity, a timestamp, or yyyymmdd? there are steps for these)", value
+        )
+    if value.__class__ is str and len(value) == 10:
+        try:
+            return date.fromisoformat(value).toordinal() - EPOCH_DAY
+        except ValueError:
+            pass
+    if value.__class__ is date:
+        return value.toordinal() - EPOCH_DAY
+    raise BadValue("not a day in the form YYYY-MM-DD (the step `date` reads other forms)", value)
