@@ -54,7 +54,10 @@ def test_a_text_is_looked_up_by_code_language_and_client(land: str, lang: str, m
 
 @pytest.mark.parametrize(
     ("land", "lang", "says"),
-    [("FR", "D", "no such row: \\('FR', 'D', '100'\\)"), ("DE", None, "a column that selects the row of sap.t005t is null")],
+    [
+        ("FR", "D", "no such row: \\('FR', 'D', '100'\\)"),
+        ("DE", None, "a column that selects the row of sap.t005t is null"),
+    ],
 )
 def test_a_text_that_is_not_there_goes_by_the_rule_for_it(land: str, lang: str | None, says: str) -> None:
     known = learned(TEXTS, "sap.t005t", *ROWS)
