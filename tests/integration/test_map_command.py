@@ -120,7 +120,7 @@ LIVE = [
     (
         "credit_limit: {column: outstanding_limit, round: half_even}",
         "credit_limit: outstanding_limit",
-        "say `round: half_even`",
+        "add `round: half_even`",
     ),
     (
         "credit_blocked: {column: customer_bad, steps: [boolean]}",
