@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 _MOST_ENTRIES = 4_096
 """One cache belongs to one step of one field, so a worker has some hundreds of them: each must stay small. Emptying a
@@ -13,14 +12,14 @@ _LONGEST_TEXT = 200
 """Longer texts (memos) seldom come twice, and would fill the memory."""
 
 
-class ConversionCache(dict[Any, Any]):
+class ConversionCache(dict[object, object]):
     """value → `convert(value)`. A dict, so that generated code looks a value up without a call of Python.
 
     Use it for texts, pairs and only one kind of number: 1, 1.0 and True are the same key of a dict. A rejected value is
     not kept.
     """
 
-    def __init__(self, convert: Callable[[Any], object]) -> None:
+    def __init__(self, convert: Callable[..., object]) -> None:
         self._convert = convert
 
     def __missing__(self, value: object) -> object:
@@ -34,6 +33,6 @@ class ConversionCache(dict[Any, Any]):
         return converted
 
 
-def of_pair(convert: Callable[[Any, Any], object]) -> Callable[[Any], object]:
+def of_pair(convert: Callable[..., object]) -> Callable[..., object]:
     """A conversion of two values as a conversion of one pair."""
     return lambda pair: convert(*pair)

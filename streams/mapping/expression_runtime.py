@@ -1,8 +1,12 @@
-"""What compiled CEL expressions call: operators and functions with CEL's meaning. Each raises BadValue for what CEL has no meaning for."""
+"""What compiled CEL expressions call: operators and functions with the meaning that CEL gives them.
+
+Each raises BadValue for operands for which CEL has no meaning, such as a text and a number that are added.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Context, Decimal
 from functools import cache
 from typing import Any
@@ -13,16 +17,16 @@ from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import DIGITS, EXACT, decimal_of, exactly, opposite
 
 _QUOTIENT = Context(prec=DIGITS)
-"""A third has no end, so a quotient is rounded, at a digit that no field has."""
+"""A third has no end, so a quotient is rounded, at a digit that is finer than any field."""
 
 
-def _truth(value: Any) -> bool:
+def _truth(value: object) -> bool:
     if value is True or value is False:
         return bool(value)
     raise BadValue("neither true nor false", value)
 
 
-def _equal(left: Any, right: Any) -> bool:
+def _equal(left: object, right: object) -> bool:
     if (left is True or left is False) != (right is True or right is False):
         return False
     if left.__class__ is float and right.__class__ is Decimal:
@@ -32,7 +36,7 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _among(item: Any, container: Any) -> bool:
+def _among(item: object, container: object) -> bool:
     if isinstance(container, (list, tuple)):
         return any(_equal(item, x) for x in container)
     if isinstance(container, dict):
@@ -40,14 +44,14 @@ def _among(item: Any, container: Any) -> bool:
     raise BadValue("`in` needs a list or a map on its right", container)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> int | float | Decimal:
     if value is True or value is False or not isinstance(value, (int, float, Decimal)):
         raise BadValue("not a number (use decimal(x) or int(x) for numbers that are sent as text)", value)
     return value
 
 
-def _pair(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two ints, or two decimals: a float is what its shortest form says, so that nothing is lost on the way."""
+def _pair(left: object, right: object) -> tuple[Any, Any]:
+    """Two ints, or two decimals. A float becomes the decimal of its shortest form, so that no digit is lost or added."""
     if left.__class__ is Decimal and right.__class__ is Decimal:
         return left, right
     _number(left), _number(right)
@@ -56,36 +60,36 @@ def _pair(left: Any, right: Any) -> tuple[Any, Any]:
     return decimal_of(left), decimal_of(right)
 
 
-def _add(left: Any, right: Any) -> Any:
+def _add(left: object, right: object) -> object:
     if isinstance(left, str) and isinstance(right, str):
         return left + right
     if isinstance(left, list) and isinstance(right, list):
         return left + right
-    left, right = _pair(left, right)
-    return left + right if left.__class__ is int else exactly(EXACT.add, left, right)
+    a, b = _pair(left, right)
+    return a + b if a.__class__ is int else exactly(EXACT.add, a, b)
 
 
-def _subtract(left: Any, right: Any) -> Any:
-    left, right = _pair(left, right)
-    return left - right if left.__class__ is int else exactly(EXACT.subtract, left, right)
+def _subtract(left: object, right: object) -> object:
+    a, b = _pair(left, right)
+    return a - b if a.__class__ is int else exactly(EXACT.subtract, a, b)
 
 
-def _multiply(left: Any, right: Any) -> Any:
-    left, right = _pair(left, right)
-    return left * right if left.__class__ is int else exactly(EXACT.multiply, left, right)
+def _multiply(left: object, right: object) -> object:
+    a, b = _pair(left, right)
+    return a * b if a.__class__ is int else exactly(EXACT.multiply, a, b)
 
 
-def _divide(left: Any, right: Any) -> Any:
-    left, right = _pair(left, right)
-    if not right:
-        raise BadValue("division by zero", left)
-    if isinstance(left, int) and isinstance(right, int):
-        quotient = abs(left) // abs(right)
-        return quotient if (left < 0) == (right < 0) else -quotient
-    return _QUOTIENT.divide(left, right)
+def _divide(left: object, right: object) -> object:
+    a, b = _pair(left, right)
+    if not b:
+        raise BadValue("division by zero", a)
+    if isinstance(a, int) and isinstance(b, int):
+        quotient = abs(a) // abs(b)
+        return quotient if (a < 0) == (b < 0) else -quotient
+    return _QUOTIENT.divide(a, b)
 
 
-def _remainder(left: Any, right: Any) -> Any:
+def _remainder(left: object, right: object) -> int:
     if not isinstance(left, int) or not isinstance(right, int):
         raise BadValue("% needs two integers", (left, right))
     if not right:
@@ -93,24 +97,24 @@ def _remainder(left: Any, right: Any) -> Any:
     return int(math.copysign(1, left)) * (abs(left) % abs(right))
 
 
-def _negative(value: Any) -> Any:
+def _negative(value: object) -> int | Decimal:
     number = _number(value)
-    return -number if number.__class__ is int else opposite(decimal_of(number))
+    return -number if isinstance(number, int) else opposite(decimal_of(number))
 
 
-def _ordered(value: Any) -> Any:
+def _ordered(value: object) -> object:
     if value is None:
         raise BadValue("null has no order (test `x != null` before, or use coalesce(x, 0))", value)
     return decimal_of(value) if value.__class__ is float else value
 
 
-def _size(value: Any) -> int:
+def _size(value: object) -> int:
     if isinstance(value, (str, list, dict)):
         return len(value)
     raise BadValue("size() needs a text, a list or a map", value)
 
 
-def _string(value: Any) -> str:
+def _string(value: object) -> str:
     if isinstance(value, str):
         return value
     if value is True or value is False:
@@ -122,7 +126,7 @@ def _string(value: Any) -> str:
     raise BadValue("string() needs a text, a number or a boolean", value)
 
 
-def _int(value: Any) -> int:
+def _int(value: object) -> int:
     number = decimal_of(value)
     whole = int(number)
     if whole != number:
@@ -130,15 +134,15 @@ def _int(value: Any) -> int:
     return whole
 
 
-def _double(value: Any) -> float:
+def _double(value: object) -> float:
     number = decimal_of(value)
-    made = float(number)
-    if Decimal(repr(made)) != number:
+    double = float(number)
+    if Decimal(repr(double)) != number:
         raise BadValue("more digits than a double holds (decimal(x) holds them)", value)
-    return made
+    return double
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     raise BadValue("not a text", value)
@@ -151,14 +155,14 @@ def compiled_pattern(text: str) -> Any:
     return re2.compile(text, options)
 
 
-def _coalesce(*values: Any) -> Any:
+def _coalesce(*values: object) -> object:
     for value in values:
         if value is not None:
             return value
     return None
 
 
-def _index(container: Any, key: Any) -> Any:
+def _index(container: object, key: object) -> object:
     if isinstance(container, list) and isinstance(key, int) and 0 <= key < len(container):
         return container[key]
     if isinstance(container, dict) and key in container:
@@ -166,7 +170,7 @@ def _index(container: Any, key: Any) -> Any:
     raise BadValue(f"nothing at {key!r} in", container)
 
 
-RUNTIME: dict[str, Any] = {
+RUNTIME: dict[str, Callable[..., object]] = {
     "cel_truth": _truth,
     "cel_equal": _equal,
     "cel_among": _among,
@@ -194,4 +198,4 @@ RUNTIME: dict[str, Any] = {
     "cel_replace": lambda v, old, new: _text(v).replace(_text(old), _text(new)),
     "cel_split": lambda v, separator: _text(v).split(_text(separator)),
 }
-"""The names that compiled expressions use; put into the globals of the code that holds them."""
+"""The functions that compiled expressions call, by name; they are globals of the generated code."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.dictionary.conversions_page import page
+from streams.dictionary.conversions_page import example_of, page
+from streams.dictionary.yaml_lines import parse_yaml
 from streams.mapping.conversions.registry import conversions, make_step
 from streams.mapping.row_errors import BadValue, FieldError
 from tests.unit.rows import value
@@ -86,7 +87,7 @@ def test_what_a_conversion_makes(step: Any, value: Any, made: Any) -> None:
         ({"decimal": {"point": ","}}, "1.5", "a point where"), ("decimal", "1,5", "not a number"), ("unit_code", "furlong", "unit of measure"),
         ("email", "a@@b", "not an e-mail"), ("email", "a b@c.example", "not an e-mail"), ("url", "not a site", "not a web address"), ("url", "ftp://x.example", "not a web"),
         ("url", "http://u:p@x.example", "a user in it"), ("country", "Atlantis", "ISO 3166"), ("language", "Klingonish", "ISO 639"), ("currency", "$", "ISO 4217"),
-        ("tax_id", "DE136695977", "wrong check digit"), ("tax_id", "DE12345", "too many or too few"), ("tax_id", "136695976", "whose it is"),
+        ("tax_id", "DE136695977", "wrong check digit"), ("tax_id", "DE12345", "too many or too few"), ("tax_id", "136695976", "the step has no `country`"),
         ({"tax_id": {"country": "CN"}}, "91110000600037342L", "wrong check digit"), ("iban", "DE88370400440532013000", "wrong check digit"),
         ("gtin", "4006381333932", "wrong check digit"), ("boolean", "maybe", "neither"), ("phone", "030 1234", "needs a `country`"), ({"phone": {"country": "DE"}}, "1", "not a p"),
         ({"tax_id": {"country": "CH"}}, "CHE-107.787.578", "wrong check digit"), ({"tax_id": {"country": "CH"}}, "CHE-107.787.577 UST", "tax number of CH"),
@@ -104,7 +105,7 @@ def test_what_a_conversion_rejects(step: Any, value: Any, says: str) -> None:
     "step", [{"date": "%d.%m.%y"}, {"datetime": "%y%m%d %H:%M"}, {"date": {"formats": "%y", "pivot": 100}}]
 )
 def test_a_year_of_two_digits_needs_to_know_its_century(step: Any) -> None:
-    with pytest.raises(ValueError, match="has no century: say `pivot`"):
+    with pytest.raises(ValueError, match="has no century: add `pivot`"):
         run(step, "010268")
 
 
@@ -132,16 +133,16 @@ def test_tax_ids_and_minor_units_take_their_row_too() -> None:
         money(1250, "ZZZ")
 
 
-def test_notes_are_taken_of_what_is_mended() -> None:
+def test_mapping_notes_are_added_for_changed_values() -> None:
     notes: list[tuple[str, object]] = []
     for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:
         make_step(step, country=None, timezone="UTC", note=lambda reason, shown: notes.append((reason, shown))).convert(
             given
         )
     assert notes == [
-        ("wrong encoding mended", "MÃ¼ller"),
-        ("control characters taken out", "a\x07"),
-        ("case mended", "ABC"),
+        ("wrong encoding repaired", "MÃ¼ller"),
+        ("control characters removed", "a\x07"),
+        ("case corrected", "ABC"),
     ]
 
 
@@ -150,6 +151,20 @@ def test_the_page_of_conversions_is_current() -> None:
     assert file.read_text("utf-8") == page(), (
         "run: python -m streams.dictionary.conversions_page docs/guides/conversions.md"
     )
+
+
+@pytest.mark.parametrize("name", sorted(name for name, known in conversions().items() if known.built_in))
+def test_example_of_each_built_in_conversion_is_true(name: str) -> None:
+    example = example_of(conversions()[name])
+    assert example is not None, f"the docstring of {name} has no example"
+    step, given, result = (parse_yaml(text, Path("example"))[0] for text in example)
+    converted = run(step, given)
+    readable = (
+        {True: "true", False: "false", None: "null"}.get(converted, converted)
+        if not isinstance(converted, list)
+        else converted
+    )
+    assert readable == result or str(readable) == example.result
 
 
 SHELVES = """

@@ -76,10 +76,10 @@ def ingest() -> Ingest:
 
 
 MENDED = {
-    ("customer.name", "wrong encoding mended"),
+    ("customer.name", "wrong encoding repaired"),
     ("customer.tax_id", "taken as null"),
     ("customer.created_at", "ambiguous local time in Europe/Berlin, read as the earlier one"),
-    ("customer.attributes.phone_2", "control characters taken out"),
+    ("customer.attributes.phone_2", "control characters removed"),
 }
 
 

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 STREAMS = ROOT / "streams"
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    ("streams/dictionary/language/mapping_rule.py", "part"): "a word of dictionary.yaml: which piece of `split`",
+}
 """(file, word) → why the word is right there."""
 NOT_YET = {
     "streams/agents.py",
@@ -23,7 +25,6 @@ NOT_YET = {
     "streams/dead_letters",
     "streams/decode",
     "streams/demo",
-    "streams/dictionary",
     "streams/emit",
     "streams/error_policy.py",
     "streams/flow",
@@ -31,7 +32,6 @@ NOT_YET = {
     "streams/identity",
     "streams/kafka",
     "streams/maintenance",
-    "streams/mapping",
     "streams/model",
     "streams/monitor",
     "streams/pipeline",

@@ -64,7 +64,7 @@ class _TableCheck:
         self.path: YamlPath = ("tables", name)
         self.table = table
         self.live = live
-        self.quoted = ".".join(f'"{part}"' for part in name.split(".", 1))
+        self.quoted = ".".join(f'"{identifier}"' for identifier in name.split(".", 1))
         self.findings: list[Finding] = []
 
     def error(self, path: YamlPath, what: str, right: str = "") -> None:

@@ -1,8 +1,10 @@
-"""The cleansing library: each conversion is a named, documented factory that gives a function from a source's value to
-a clean one.
+"""The conversions that a rule's `steps` name. Each is a documented factory: it returns a function from a source's value
+to a clean value.
 
-A factory takes the options of a step (`{phone: {country: DE}}`) as keyword arguments, checks them once, and returns
-`convert(value)`, which gives the clean value or raises `BadValue`. It never sees null. What it mends it says through
-`note(reason, value)`, if the factory takes a keyword `note`; a keyword `country` or `timezone` gets the dictionary's,
-unless the step says otherwise.
+A factory takes the options of a step (`{phone: {country: DE}}`) as keyword arguments and checks them once. It returns
+`convert(value)`, which returns the clean value or raises `BadValue`; it is never called with null. A factory with a
+keyword `note` gets `note(reason, value)`, and calls it when it changes a value that a person should look at (a mapping
+note). A keyword `country` or `timezone` gets the dictionary's, unless the step has its own.
+
+The docstrings of the factories are the page docs/guides/conversions.md. Each ends with an example, which a test runs.
 """

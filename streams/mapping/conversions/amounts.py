@@ -1,4 +1,4 @@
-"""Amounts: decimals as people write them, money in minor units, percentages, units of measure. Arithmetic is exact."""
+"""Conversions of amounts: decimals as people write them, money in minor units, units of measure. Arithmetic is exact."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import EXACT, decimal_of, exactly, opposite
 from streams.mapping.values.text import text_of
 
-Convert = Callable[[Any], Any]
+Convert = Callable[[object], object]
 _DIGITS_ONLY = re.compile(r"[0-9]*")
 
 _EXPONENTS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
 _EXPONENTS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
 """Currencies whose minor unit is not a hundredth. Source: ISO 4217, List One, as SIX publishes it (2026-01-01)."""
-_WITHOUT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split())
+_NO_MINOR_UNIT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split())
 """Codes of List One that have no minor unit: metals, units of account, and no currency."""
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
-    """A number as people write it: with a `locale` (de_DE reads 1.234,56), or with a decimal `point` and a `group`
-    separator. Where a locale parts groups by a blank or an apostrophe, any blank or apostrophe will do.
+    """Reads a number as people write it. Give either its `locale` (de_DE reads 1.234,56), or its decimal `point` and the
+    separator of its `group`s of digits.
 
-    Groups must be where the locale has them, so that 1,234 is never taken for 1.234. '' is null.
+    Groups must be where the locale has them, so that 1,234 is never read as 1.234. If a locale separates groups by a space
+    or an apostrophe, any kind of space or apostrophe is accepted. An empty text becomes null.
+
+    Example: `{decimal: {locale: de_DE}}`: `1.234,56` → `1234.56`
     """
     if point == group:
         raise ValueError("`point` and `group` are the same")
     if locale is not None:
         return _by_locale(locale)
 
-    def convert(value: Any) -> Decimal | None:
+    def convert(value: object) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
         text = value.strip()
@@ -53,8 +56,8 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
     return convert
 
 
-_TYPED = ("\u0020\u00a0\u202f", "'\u2019")
-"""Separators of groups that people type for one another: blanks of three widths, and two apostrophes."""
+_INTERCHANGEABLE = ("\u0020\u00a0\u202f", "'\u2019")
+"""Group separators that people type instead of one another: spaces of three widths, and two apostrophes."""
 
 
 def _by_locale(locale: str) -> Convert:
@@ -67,9 +70,9 @@ def _by_locale(locale: str) -> Convert:
         raise ValueError(f"there is no locale {locale!r}; names are like de_DE, en_US, zh_CN") from None
 
     group = get_group_symbol(locale)
-    typed = next((re.compile(f"(?<=[0-9])[{signs}](?=[0-9])") for signs in _TYPED if group in signs), None)
+    typed = next((re.compile(f"(?<=[0-9])[{signs}](?=[0-9])") for signs in _INTERCHANGEABLE if group in signs), None)
 
-    def convert(value: Any) -> Decimal | None:
+    def convert(value: object) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
         if not value.strip():
@@ -84,14 +87,16 @@ def _by_locale(locale: str) -> Convert:
 
 
 def minor_units(currency: str | None = None, currency_column: str | None = None) -> Callable[..., Decimal]:
-    """Money counted in the smallest unit of a currency (ISO 4217), the row's or a fixed one: 1250 in EUR is 12.50, in
-    JPY 1250, in BHD 1.250.
+    """Reads money that is counted in the smallest unit of its currency (ISO 4217). Give either the `currency`, or the
+    `currency_column` of the row that holds it. 1250 in EUR is 12.50, in JPY 1250, in BHD 1.250.
+
+    Example: `{minor_units: {currency: EUR}}`: `1250` → `12.50`
     """
     if (currency is None) == (currency_column is None):
         raise ValueError("needs one of `currency` and `currency_column`")
     fixed = currency_digits(currency) if currency is not None else 0
 
-    def convert(value: Any, row_currency: Any = None) -> Decimal:
+    def convert(value: object, row_currency: object = None) -> Decimal:
         digits = fixed
         if currency is None:
             try:
@@ -112,18 +117,23 @@ def _currencies() -> frozenset[str]:
 
 @cache
 def currency_digits(currency: str) -> int:
-    """How many decimals ISO 4217 gives a currency's minor unit, however many people show (babel's RSD and LBP have none).
-    ValueError if there is no such currency, or it has no minor unit.
+    """The number of decimal places that ISO 4217 gives a currency's minor unit. Raises ValueError if there is no such
+    currency, or it has no minor unit.
+
+    babel is not the source of this: it counts the places that people show, and has none for RSD and LBP.
     """
     if currency not in _currencies():
         raise ValueError(f"there is no currency {currency!r} in ISO 4217")
-    if currency in _WITHOUT:
+    if currency in _NO_MINOR_UNIT:
         raise ValueError(f"{currency} has no minor unit in ISO 4217")
     return _EXPONENTS.get(currency, 2)
 
 
 def multiply(by: str | int) -> Convert:
-    """The number times `by`, exactly: {multiply: '0.01'} for a percentage that is kept as 1950."""
+    """Multiplies a number by `by`, exactly.
+
+    Example: `{multiply: "0.01"}`: `1950` → `19.50`
+    """
     try:
         factor = decimal_of(by)
     except BadValue as error:
@@ -132,12 +142,18 @@ def multiply(by: str | int) -> Convert:
 
 
 def negate() -> Convert:
-    """The number with the other sign, for systems that book credits below zero."""
+    """Changes the sign of a number, for systems that book credits below zero.
+
+    Example: `negate`: `-12.5` → `12.5`
+    """
     return lambda value: opposite(decimal_of(value))
 
 
 def absolute() -> Convert:
-    """The number without its sign."""
+    """Removes the sign of a number.
+
+    Example: `absolute`: `-12.5` → `12.5`
+    """
     return lambda value: decimal_of(value).copy_abs()
 
 
@@ -149,17 +165,23 @@ def _units() -> Any:
 
 
 def unit(source: str, to: str) -> Convert:
-    """Converts a quantity between units of one kind (g → kg, lb → kg, in → m); units are named as pint names them. Exact, but
-    for a factor without an end (kg → lb), which has 28 digits: say `round`.
+    """Converts a quantity from the unit `source` to the unit `to` of the same kind (g → kg, lb → kg, in → m). Units have
+    the names of the Python package `pint`.
+
+    The result is exact, except with a factor that has no end (kg → lb): that has 28 digits, so the field needs `round`.
+
+    Example: `{unit: {source: g, to: kg}}`: `1500` → `1.500`
     """
     registry = _units()
     try:
         factor = registry.Quantity(Decimal(1), source).to(to).magnitude
         zero = registry.Quantity(Decimal(0), source).to(to).magnitude
-    except Exception as error:  # pint raises a dozen kinds; each is a mistake in the dictionary
+    except Exception as error:  # pint raises a dozen classes; each means a mistake in the dictionary
         raise ValueError(f"{source!r} cannot be converted to {to!r}: {error}") from None
     if zero:
-        raise ValueError(f"{source!r} and {to!r} do not share a zero; only factors are converted")
+        raise ValueError(
+            f"{source!r} and {to!r} have different zero points, like °C and K: a factor cannot convert them"
+        )
     return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
 
 
@@ -187,19 +209,21 @@ for _code, _names in {
 
 
 def unit_code(unknown: str = "reject") -> Convert:
-    """The UN/ECE Recommendation 20 code of a unit of measure (Stk, EA, 个 → C62; kg → KGM), from codes and usual names;
-    `unknown`: reject or pass.
+    """Finds the code of a unit of measure (UN/ECE Recommendation 20) from its code or a usual name: Stk, EA and 个 become
+    C62. A unit that is not known is rejected; `unknown: pass` lets it pass as it is.
+
+    Example: `unit_code`: `kg` → `KGM`
     """
     if unknown not in ("reject", "pass"):
         raise ValueError(f"`unknown` is {unknown!r}; it is reject or pass")
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         text = text_of(value).strip()
         if not text:
             return None
         code = _UNIT_CODES.get(text.casefold().rstrip("."))
         if code is None and unknown == "reject":
-            raise BadValue("not a unit of measure that is known", value)
+            raise BadValue("not a known unit of measure", value)
         return code or text
 
     return convert

@@ -1,13 +1,12 @@
-"""The table of built-in conversions: the name that a dictionary writes, and the factory that makes it."""
+"""The built-in conversions: the name that a dictionary uses, and the factory that makes the function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from streams.mapping.conversions import amounts, contact, dates, identifiers, texts
 
-BUILTIN: dict[str, Callable[..., Callable[..., Any]]] = {
+BUILTIN: dict[str, Callable[..., Callable[..., object]]] = {
     "absolute": amounts.absolute,
     "boolean": texts.boolean,
     "collapse": texts.collapse,

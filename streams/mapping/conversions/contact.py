@@ -1,5 +1,6 @@
-"""Ways to reach people, and where they are: phone, e-mail, web site, country, language, currency. Results go by the
-standard that is named.
+"""Conversions of phone numbers, e-mail and web addresses, and of the codes of countries, languages and currencies.
+
+Each result has the form of the standard that its docstring names.
 """
 
 from __future__ import annotations
@@ -8,19 +9,22 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
-from typing import Any
 from urllib.parse import urlsplit
 
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.text import text_of
 
-Convert = Callable[..., Any]
+Convert = Callable[..., str | None]
+_CACHED = 20_000
+"""Values that a slow parser remembers: more than the customers of most companies, and a few megabytes."""
 
 
 def phone(country: str | None = None, country_column: str | None = None) -> Convert:
-    """A phone number in E.164 (+4930123456), an extension as `;ext=12`. A national number is one of `country` (ISO 3166
-    code), or of the row's `country_column` (code or name). Rejects what cannot be a number there. Source:
-    libphonenumber's metadata, `phonenumbers`.
+    """Reads a phone number and writes it in E.164, with an extension as `;ext=12`. A number without a country code
+    belongs to the country in the row's `country_column` (code or name), or else to `country` (ISO 3166 code). A number
+    that cannot exist there is rejected. Rules: the Python package `phonenumbers` (Google's libphonenumber).
+
+    Example: `{phone: {country: DE}}`: `030 901820` → `+4930901820`
     """
     import phonenumbers as numbers
 
@@ -28,23 +32,23 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
         raise ValueError(f"there is no country {country!r}; use an ISO 3166 code such as DE")
     region_of = country_code()
 
-    @lru_cache(maxsize=20_000)
+    @lru_cache(maxsize=_CACHED)
     def read(text: str, region: str | None) -> str:
         try:
             number = numbers.parse(text, region)
         except numbers.NumberParseException:
             needs = "" if region else " (a national number needs a `country`)"
             raise BadValue(f"not a phone number{needs}", text) from None
-        # A national number of another country than was thought often has a possible length; its pattern gives it away.
+        # A national number of another country often has a possible length here; only its pattern shows that it is wrong.
         proved = numbers.is_possible_number if text.startswith(("+", "00")) else numbers.is_valid_number
         if not proved(number):
             raise BadValue(f"not a phone number of {region or 'any country'}", text)
         made = numbers.format_number(number, numbers.PhoneNumberFormat.E164)
         if numbers.format_number(numbers.parse(made, None), numbers.PhoneNumberFormat.E164) != made:
-            raise BadValue("not a phone number that can be written in one way", text)
+            raise BadValue("a phone number that E.164 does not write in exactly one way", text)
         return f"{made};ext={number.extension}" if number.extension else str(made)
 
-    def convert(value: Any, where: Any = None) -> str | None:
+    def convert(value: object, where: object = None) -> str | None:
         text = unicodedata.normalize("NFKC", text_of(value)).strip()
         if not text:
             return None
@@ -60,25 +64,27 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
 
 
 def email() -> Convert:
-    """An e-mail address that is well formed, its domain in small letters; `Name <a@b.example>` gives the address. '' is
-    null.
+    """Checks the form of an e-mail address and writes its domain in small letters. `Name <a@b.example>` becomes the
+    address alone; an empty text becomes null. No message is sent and no name server is asked. Rules: RFC 5321 and 5322,
+    by the Python package `email-validator`.
 
-    Nothing is sent and no name server asked. Source: RFC 5321 and 5322 by `email-validator`.
+    Example: `email`: `Anna <anna@Example.COM>` → `anna@example.com`
     """
     from email_validator import EmailNotValidError, validate_email
 
-    @lru_cache(maxsize=20_000)
+    @lru_cache(maxsize=_CACHED)
     def read(text: str) -> str:
         match = re.fullmatch(r"[^<>]*<([^<>]+)>", text)
         try:
-            found = validate_email(
+            # test_environment: a company's own test data may have addresses of the reserved domain .test
+            checked = validate_email(
                 match[1].strip() if match else text, check_deliverability=False, test_environment=True
             )
         except EmailNotValidError as error:
             raise BadValue(f"not an e-mail address ({str(error).rstrip('.')})", text) from None
-        return str(found.normalized)
+        return str(checked.normalized)
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         text = text_of(value).strip().removeprefix("mailto:")
         return read(text) if text else None
 
@@ -86,13 +92,17 @@ def email() -> Convert:
 
 
 def url() -> Convert:
-    """A web address with its scheme, host in small letters; https:// is put before one without. '' is null."""
+    """Checks a web address and writes its host in small letters. An address without a scheme gets https://. An empty text
+    becomes null; an address with a user name in it is rejected.
 
-    def convert(value: Any) -> str | None:
+    Example: `url`: `Example.COM/shop` → `https://example.com/shop`
+    """
+
+    def convert(value: object) -> str | None:
         text = text_of(value).strip()
         return read(text) if text else None
 
-    @lru_cache(maxsize=20_000)
+    @lru_cache(maxsize=_CACHED)
     def read(text: str) -> str:
         whole = text if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", text) else f"https://{text}"
         try:
@@ -116,7 +126,7 @@ def url() -> Convert:
 
 
 def _plain(text: str) -> str:
-    """A name as it is compared: no case, no marks, no points."""
+    """A name in the form in which names are compared: small letters, no accents, no points."""
     folded = unicodedata.normalize("NFKD", text).casefold()
     return " ".join("".join(c for c in folded if not unicodedata.combining(c) and c not in ".,'\u2019()").split())
 
@@ -125,32 +135,33 @@ _NAME_LOCALES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "da", "cs
 
 
 def _named(what: str) -> Iterator[tuple[str, str]]:
-    """(code, name as it is compared) of all `territories` or `languages`, in the languages that we know."""
+    """(code, name in the form of `_plain`) of all `territories` or `languages`, in the languages of `_NAME_LOCALES`."""
     from babel import Locale, localedata
 
     for locale in _NAME_LOCALES:
         for code, name in getattr(Locale(locale), what).items():
             yield code, _plain(name)
-    localedata._cache.clear()  # it would keep all that it knows of 16 languages, 15 MB
+    localedata._cache.clear()  # babel would keep the data of 16 languages: 15 MB in each worker
 
 
 @cache
 def _countries() -> dict[str, str]:
-    """Every code and name of a country, as it is compared → its alpha-2 code."""
+    """Every code and name of a country, in the form of `_plain` → its alpha-2 code."""
     import pycountry
 
-    found: dict[str, str] = {}
+    # Later entries win: official names of ISO 3166 over translations, codes over names.
+    known: dict[str, str] = {}
     codes = {c.alpha_2 for c in pycountry.countries}
     for code, named in _named("territories"):
         if code in codes:
-            found.setdefault(named, code)
+            known.setdefault(named, code)
     for c in pycountry.countries:
         for name in (c.name, getattr(c, "official_name", None), getattr(c, "common_name", None)):
             if name:
-                found[_plain(name)] = c.alpha_2
+                known[_plain(name)] = c.alpha_2
     for c in pycountry.countries:
-        found[c.alpha_2.casefold()] = found[c.alpha_3.casefold()] = found[c.numeric] = c.alpha_2
-    found |= {
+        known[c.alpha_2.casefold()] = known[c.alpha_3.casefold()] = known[c.numeric] = c.alpha_2
+    known |= {
         "uk": "GB",
         "usa": "US",
         "great britain": "GB",
@@ -159,13 +170,17 @@ def _countries() -> dict[str, str]:
         "prc": "CN",
         "中华人民共和国": "CN",
     }
-    return found
+    return known
 
 
 def country_code() -> Convert:
-    """An ISO 3166-1 alpha-2 code from a code (2 or 3 letters, or numeric) or a name in 16 languages. '' is null."""
+    """Finds the ISO 3166-1 code of a country (two letters) from a code of two or three letters, a numeric code, or a name
+    in 16 languages. An empty text becomes null.
 
-    def convert(value: Any) -> str | None:
+    Example: `country`: `Deutschland` → `DE`
+    """
+
+    def convert(value: object) -> str | None:
         text = text_of(value).strip()
         if not text:
             return None
@@ -182,23 +197,25 @@ def _languages() -> dict[str, str]:
     import pycountry
 
     two = {lang.alpha_2: lang for lang in pycountry.languages if hasattr(lang, "alpha_2")}
-    found: dict[str, str] = {}
+    known: dict[str, str] = {}
     for code, named in _named("languages"):
         if code in two:
-            found.setdefault(named, code)
+            known.setdefault(named, code)
     for code, lang in two.items():
-        found[_plain(lang.name)] = found[lang.alpha_3] = found[code] = code
-        if hasattr(lang, "bibliographic"):
-            found[lang.bibliographic] = code
-    return found
+        known[_plain(lang.name)] = known[lang.alpha_3] = known[code] = code
+        if hasattr(lang, "bibliographic"):  # the second three-letter code that some languages have: ger beside deu
+            known[lang.bibliographic] = code
+    return known
 
 
 def language_code() -> Convert:
-    """An ISO 639-1 code from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or a name in one of 16 languages. ''
-    is null.
+    """Finds the ISO 639-1 code of a language (two letters) from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or a
+    name in one of 16 languages. An empty text becomes null.
+
+    Example: `language`: `zh-Hans-CN` → `zh`
     """
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         text = text_of(value).strip()
         if not text:
             return None
@@ -213,7 +230,7 @@ def language_code() -> Convert:
 
 @cache
 def _currencies() -> dict[str, str]:
-    """Every code of a currency, of three letters or three digits → its letters."""
+    """Every code of a currency, three letters or three digits → its letters."""
     import pycountry
 
     return {code: c.alpha_3 for c in pycountry.currencies for code in (c.alpha_3, c.numeric)}
@@ -235,11 +252,13 @@ _CURRENCY_NAMES = {
 
 
 def currency_code() -> Convert:
-    """An ISO 4217 code from a code (letters in any case, or its number: 978) or a sign that means one currency (€, £, US$, RMB);
-    $ and ¥ alone are rejected, as they mean several.
+    """Finds the ISO 4217 code of a currency (three letters) from its code, its number (978) or a sign that means only one
+    currency (€, £, US$, RMB). $ and ¥ alone mean several currencies and are rejected.
+
+    Example: `currency`: `€` → `EUR`
     """
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         text = text_of(value).strip().upper()
         if not text:
             return None

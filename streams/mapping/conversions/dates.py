@@ -1,5 +1,5 @@
-"""Dates and times as sources write them, made into datetime objects, which a field's type turns into microseconds or
-days.
+"""Conversions of dates and times: what a source writes becomes a date or datetime; the field's type then makes days or
+microseconds of it.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from streams.mapping.notes import AddNote, no_note
@@ -25,15 +24,18 @@ from streams.mapping.values.times import (
     micros_between,
 )
 
-Convert = Callable[[Any], Any]
+Convert = Callable[[object], object]
 _DIRECTIVES = set("YmdHMSfbBypIzjaA%")
 _FOUR_DIGITS = re.compile(r"[0-9]{4}")
 
 
 def yyyymmdd() -> Convert:
-    """A day written as the number or text 20240131; 0, '' and 00000000 are null."""
+    """Reads a day that is written as the number or text yyyymmdd. 0, 00000000 and an empty text become null.
 
-    def convert(value: Any) -> date | None:
+    Example: `yyyymmdd`: `20240131` → `2024-01-31`
+    """
+
+    def convert(value: object) -> date | None:
         if value.__class__ is date:
             return value
         text = str(value) if value.__class__ is int or value.__class__ is str else "?"
@@ -53,49 +55,52 @@ def _formats(formats: list[str] | str, pivot: int | None, *, with_time: bool) ->
     listed = [formats] if isinstance(formats, str) else formats
     if not listed:
         raise ValueError("needs at least one format, e.g. '%d.%m.%Y'")
-    for one in listed:
-        for directive in re.findall(r"%(.)", one):
+    for form in listed:
+        for directive in re.findall(r"%(.)", form):
             if directive not in _DIRECTIVES:
                 raise ValueError(
-                    f"%{directive} in {one!r} is not known; known are {' '.join('%' + d for d in sorted(_DIRECTIVES))}"
+                    f"%{directive} in {form!r} is not known; known are {' '.join('%' + d for d in sorted(_DIRECTIVES))}"
                 )
-        if "%y" in one.replace("%%", "") and (pivot is None or not 0 <= pivot <= 99):
+        if "%y" in form.replace("%%", "") and (pivot is None or not 0 <= pivot <= 99):
             raise ValueError(
-                f"%y in {one!r} has no century: say `pivot`, the first two digits that mean 19xx ({{pivot: 70}}: 70 is 1970, 69 is 2069)"
+                f"%y in {form!r} has no century: add `pivot`, the first two digits that mean 19xx ({{pivot: 70}}: 70 is 1970, 69 is 2069)"
             )
-        if not with_time and re.search(r"%[HMSfIpz]", one):
-            raise ValueError(f"{one!r} has a time in it; use the step `datetime`")
+        if not with_time and re.search(r"%[HMSfIpz]", form):
+            raise ValueError(f"{form!r} has a time in it; use the step `datetime`")
     return listed
 
 
 def _parsed(text: str, formats: list[str], pivot: int | None) -> datetime:
-    """The one datetime that the formats give; BadValue if none does, or if two formats read it differently."""
-    found: dict[datetime, str] = {}
-    for one in formats:
-        if "%Y" in one and not _FOUR_DIGITS.search(text):
+    """The datetime that the formats give. Raises BadValue if none fits, or if two formats read the text differently."""
+    readings: dict[datetime, str] = {}
+    for form in formats:
+        if "%Y" in form and not _FOUR_DIGITS.search(text):
             continue  # strptime reads %Y from fewer digits: 24 would be the year 24
         try:
-            moment = datetime.strptime(text, one)  # noqa: DTZ007 - the zone comes later
-            if pivot is not None and "%y" in one:
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 - the zone comes later
+            if pivot is not None and "%y" in form:
                 last = moment.year % 100
                 moment = moment.replace(year=last + (1900 if last >= pivot else 2000))
-            found.setdefault(moment, one)
+            readings.setdefault(moment, form)
         except ValueError:
             continue
-    if not found:
+    if not readings:
         raise BadValue(f"not in the form {' or '.join(formats)}", text)
-    if len({moment.replace(tzinfo=None) for moment in found}) > 1:
-        raise BadValue(f"ambiguous between {' and '.join(found.values())}", text)
-    return next(iter(found))
+    if len({moment.replace(tzinfo=None) for moment in readings}) > 1:
+        raise BadValue(f"ambiguous between {' and '.join(readings.values())}", text)
+    return next(iter(readings))
 
 
 def date_in(formats: list[str] | str, pivot: int | None = None) -> Convert:
-    """A day in declared formats: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A text that two formats read differently is
-    rejected as ambiguous. Years of two digits (%y) need `pivot`, the first that means 19xx: with 70, 70 is 1970 and 69 is 2069.
+    """Reads a day in one or several `formats`, written as in Python's strptime: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A
+    text that two formats read differently is rejected. Years of two digits (%y) need `pivot`, the first two digits that mean
+    19xx: with 70, 70 is 1970 and 69 is 2069. An empty text becomes null.
+
+    Example: `{date: "%d.%m.%Y"}`: `31.01.2024` → `2024-01-31`
     """
     listed = _formats(formats, pivot, with_time=False)
 
-    def convert(value: Any) -> date | None:
+    def convert(value: object) -> date | None:
         if value.__class__ is date:
             return value
         text = text_of(value).strip()
@@ -111,16 +116,18 @@ def datetime_in(
     note: AddNote = no_note,
     pivot: int | None = None,
 ) -> Convert:
-    """A moment in declared formats, local to `timezone` unless it says its own (%z).
+    """Reads a moment in one or several `formats`, written as in Python's strptime. A text without a zone (%z) is local time
+    in `timezone`. In the hour that comes twice when clocks go back, `ambiguous` says which one: earlier (with a mapping
+    note), later or reject. `pivot` as for `date`. An empty text becomes null.
 
-    Where clocks went back, `ambiguous` says which: earlier (with a note), later or reject. `pivot` as for `date`.
+    Example: `{datetime: {formats: "%d.%m.%Y %H:%M", timezone: Europe/Berlin}}`: `01.07.2024 12:00` → `2024-07-01 10:00:00+00:00`
     """
     listed = _formats(formats, pivot, with_time=True)
     if ambiguous not in ("earlier", "later", "reject"):
         raise ValueError(f"`ambiguous` is {ambiguous!r}; it is earlier, later or reject")
     to_utc = local_to_utc(_known_zone(timezone), note, ambiguous)
 
-    def convert(value: Any) -> datetime | None:
+    def convert(value: object) -> datetime | None:
         if isinstance(value, datetime):
             return value
         text = text_of(value).strip()
@@ -137,7 +144,11 @@ def datetime_in(
 def local_time(
     ambiguous: str = "reject", timezone: str = "UTC", unit: str = "micros", note: AddNote = no_note
 ) -> Convert:
-    """A timestamp without zone, local to `timezone`, and a rule for hours that come twice: earlier, later or reject."""
+    """Reads a timestamp without a zone as local time in `timezone`. In the hour that comes twice when clocks go back,
+    `ambiguous` says which one: earlier, later or reject. A number is counted in `unit`.
+
+    Example: `{local_time: {timezone: Europe/Berlin}}`: `"2024-07-01T12:00:00"` → `2024-07-01 10:00:00+00:00`
+    """
     if ambiguous not in ("earlier", "later", "reject"):
         raise ValueError(f"`ambiguous` is {ambiguous!r}; it is earlier, later or reject")
     convert = instant(unit, _known_zone(timezone), note, ambiguous)
@@ -145,11 +156,15 @@ def local_time(
 
 
 def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
-    """The day of a moment, as the calendar of `timezone` has it. A timestamp without a zone is taken as it stands."""
+    """Takes the day of a moment, in the calendar of `timezone`. A timestamp without a zone keeps the day that it shows. A
+    number is counted in `unit`.
+
+    Example: `{date_of: {timezone: Europe/Berlin}}`: `"2024-07-01T23:30:00Z"` → `2024-07-02`
+    """
     zone = ZoneInfo(_known_zone(timezone))
     utc = instant(unit)
 
-    def convert(value: Any) -> date:
+    def convert(value: object) -> date:
         if value.__class__ is date:
             return value
         if value.__class__ is str and len(value) <= 10:
@@ -165,17 +180,20 @@ def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
 
 
 def null_date(days: list[str]) -> Convert:
-    """Days that mean 'none' in this system: ['1900-01-01', '9999-12-31']; a moment on such a day is null too."""
+    """Changes the listed `days` to null: those that mean "no date" in this system. A moment on such a day becomes null too.
+
+    Example: `{null_date: ["1900-01-01", "9999-12-31"]}`: `"9999-12-31"` → `null`
+    """
     try:
-        none = {day(text) for text in days}
+        null_days = {day(text) for text in days}
     except BadValue as error:
         raise ValueError(str(error)) from None
-    micros = {number * DAY for number in none}
+    micros = {number * DAY for number in null_days}
     texts = set(days)
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         if value.__class__ is int:
-            return None if value in none or value in micros else value
+            return None if value in null_days or value in micros else value
         if value.__class__ is str:
             return None if value[:10] in texts else value
         if isinstance(value, date):
@@ -186,12 +204,15 @@ def null_date(days: list[str]) -> Convert:
 
 
 def epoch(unit: str = "seconds") -> Convert:
-    """A moment counted from 1970 in UTC, as a number or as text: seconds, millis, micros or nanos."""
+    """Reads a moment that is counted from 1970 in UTC, as a number or a text. `unit` is seconds, millis, micros or nanos.
+
+    Example: `epoch`: `1704067200` → `2024-01-01 00:00:00+00:00`
+    """
     if unit not in ("seconds", "millis", "micros", "nanos"):
         raise ValueError(f"`unit` is {unit!r}; it is seconds, millis, micros or nanos")
     convert = instant(unit)
 
-    def read(value: Any) -> datetime:
+    def read(value: object) -> datetime:
         if isinstance(value, datetime):
             return value
         text = text_of(value).strip()

@@ -1,4 +1,4 @@
-"""Numbers and names that have rules: tax ids, bank accounts, article numbers, names of companies."""
+"""Conversions of identifiers with rules of their own: tax ids, bank accounts, article numbers, names of companies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from streams.mapping.conversions.contact import country_code
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.text import text_of
 
-Convert = Callable[..., Any]
+Convert = Callable[..., str | None]
+_CACHED = 20_000
+"""Values that a slow check remembers: more than the customers of most companies, and a few megabytes."""
 
 
 @cache
@@ -31,20 +33,24 @@ _EU_PREFIXES = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU 
 
 
 def tax_id(country: str | None = None, country_column: str | None = None) -> Convert:
-    """A tax number without blanks, its check digits proved: EU VAT, 统一社会信用代码, GB, CH, US and more.
+    """Checks the check digits of a tax number and removes its spaces, points and dashes: EU VAT numbers,
+    统一社会信用代码, numbers of GB, CH, US and more.
 
-    Letters of an EU country at the head say which rules hold; else the row's `country_column`, else `country`. '' is
-    null. A Swiss number comes without its suffix (MWST, TVA …), which is not the firm's. Source of the rules: `python-stdnum`.
+    The country is taken from the letters at the start (EU), else from the row's `country_column`, else from `country`. An
+    empty text becomes null. A Swiss number loses its suffix (MWST, TVA …), which names the tax and not the company.
+    Rules: the Python package `python-stdnum`.
+
+    Example: `{tax_id: {country: DE}}`: `136 695 976` → `DE136695976`
     """
     if country is not None and _tax_module(country) is None:
         raise ValueError(f"tax numbers of {country} are not known")
     code_of = country_code()
 
-    def convert(value: Any, where: Any = None) -> str | None:
+    def convert(value: object, where: object = None) -> str | None:
         text = text_of(value)
         return read(text, None if where is None else text_of(where)) if text else None
 
-    @lru_cache(maxsize=20_000)
+    @lru_cache(maxsize=_CACHED)
     def read(value: str, where: str | None) -> str | None:
         text = re.sub(r"[\s.\-/·]", "", unicodedata.normalize("NFKC", value)).upper()
         if not text:
@@ -59,16 +65,16 @@ def tax_id(country: str | None = None, country_column: str | None = None) -> Con
             except BadValue:
                 rules = country
         if rules is None:
-            raise BadValue("a tax number without country letters, and no `country` says whose it is", value)
-        letters = "EL" if rules == "GR" else rules
-        return _checked(
-            text.removeprefix(rules), rules, letters if letters in _EU_PREFIXES or rules in ("GB", "CH") else "", value
-        )
+            raise BadValue("a tax number without the letters of a country, and the step has no `country`", value)
+        prefix = "EL" if rules == "GR" else rules  # VAT numbers of Greece start with EL
+        has_prefix = prefix in _EU_PREFIXES or rules in ("GB", "CH")
+        return _checked(text.removeprefix(rules), rules, prefix if has_prefix else "", value)
 
     return convert
 
 
-def _checked(number: str, country: str, letters: str, value: object) -> str:
+def _checked(number: str, country: str, prefix: str, value: object) -> str:
+    """A tax number by the rules of a country, with its `prefix`. Raises BadValue, which says what is wrong with it."""
     from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
     module = _tax_module("GB" if country == "XI" else country)
@@ -82,11 +88,10 @@ def _checked(number: str, country: str, letters: str, value: object) -> str:
         raise BadValue(f"a tax number of {country} with too many or too few digits", value) from None
     except (ValidationError, ValueError):
         raise BadValue(f"not a tax number of {country}", value) from None
-    if (
-        country == "CH"
-    ):  # a firm is its number: behind it stands what value added tax is called in one of four languages, or nothing
+    if country == "CH":
+        # The number identifies the company. After it comes the name of the tax in one of four languages, or nothing.
         return valid[:12]
-    return valid if valid.startswith(letters) else letters + valid
+    return valid if valid.startswith(prefix) else prefix + valid
 
 
 def _swiss(number: str) -> str:
@@ -97,22 +102,27 @@ def _swiss(number: str) -> str:
 
 
 def iban() -> Convert:
-    """A bank account number (IBAN) without blanks, its check digits proved. '' is null."""
+    """Checks the check digits of a bank account number (IBAN) and removes its spaces. An empty text becomes null.
+
+    Example: `iban`: `DE89 3704 0044 0532 0130 00` → `DE89370400440532013000`
+    """
     from stdnum import iban as rules
 
-    return _numbered(rules, "IBAN")
+    return _checked_number(rules, "IBAN")
 
 
 def gtin() -> Convert:
-    """An article number (GTIN-8, 12, 13, 14; EAN, UPC) without blanks, its check digit proved. Zeros at its head only fill a longer
-    form and go: 04006381333931 is 4006381333931. '' is null.
+    """Checks the check digit of an article number (GTIN-8, 12, 13 or 14; EAN, UPC) and removes its spaces. Leading zeros
+    that only fill a longer form are removed. An empty text becomes null.
+
+    Example: `gtin`: `"04006381333931"` → `4006381333931`
     """
     from stdnum import ean as rules
 
-    proved = _numbered(rules, "GTIN")
+    checked = _checked_number(rules, "GTIN")
 
-    def convert(value: Any) -> str | None:
-        number: str | None = proved(value)
+    def convert(value: object) -> str | None:
+        number = checked(value)
         if number is None:
             return None
         digits = number.lstrip("0")
@@ -121,10 +131,11 @@ def gtin() -> Convert:
     return convert
 
 
-def _numbered(rules: Any, name: str) -> Convert:
+def _checked_number(rules: Any, name: str) -> Convert:
+    """A conversion by one module of python-stdnum."""
     from stdnum.exceptions import InvalidChecksum, ValidationError
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         text = re.sub(r"[\s\-]", "", text_of(value))
         if not text:
             return None
@@ -151,18 +162,20 @@ _CJK_FORMS = ("集团有限公司", "股份有限公司", "有限责任公司", 
 
 
 def _form_key(form: str) -> str:
-    """A legal form as it is compared: no case, points or blanks."""
+    """A legal form in the form in which it is compared: small letters, no points, no spaces."""
     return re.sub(r"[.,()\s]", "", form.casefold().replace(" und ", " & "))
 
 
 _LEGAL_FORMS = {_form_key(form): form.strip() for form in re.split(r"[|\n]", _WRITTEN.strip())}
-"""Legal forms as they are compared (small letters, no points) → as they are written."""
+"""Legal forms in the form of `_form_key` → as they are usually written."""
 
 _LONGEST_FORM = max(len(form.split()) for form in _LEGAL_FORMS.values())
 
 
 def split_company(name: str) -> tuple[str, str]:
-    """A company's name without its legal form, and the form as it is usually written ('' if there is none)."""
+    """(a company's name without its legal form, the legal form as it is usually written). The form is '' if the name has
+    none.
+    """
     text = " ".join(unicodedata.normalize("NFKC", name).split())
     for form in _CJK_FORMS:
         if text.endswith(form) and len(text) > len(form):
@@ -176,11 +189,13 @@ def split_company(name: str) -> tuple[str, str]:
 
 
 def company_name(legal_form: Literal["keep", "drop", "only"] = "keep") -> Convert:
-    """A company's name with single blanks, its legal form as it is usually written (gmbh & co.kg → GmbH & Co. KG):
-    kept, dropped (for matching), or alone. '' is null.
+    """Writes the legal form in a company's name as it is usually written, and single spaces. `legal_form: drop` removes the
+    form (to compare names), `only` takes the form alone. An empty result becomes null.
+
+    Example: `company_name`: `Huber  gmbh & co.kg` → `Huber GmbH & Co. KG`
     """
 
-    def convert(value: Any) -> str | None:
+    def convert(value: object) -> str | None:
         name, form = split_company(text_of(value))
         if legal_form == "drop":
             return name or None

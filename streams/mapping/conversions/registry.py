@@ -1,4 +1,4 @@
-"""The conversions by name: the built-in ones and those that users add as entry points in the group
+"""All conversions by name: the built-in ones, and those that other Python packages add as entry points in the group
 `opshub.conversions`.
 """
 
@@ -17,15 +17,15 @@ from streams.mapping.conversions.builtin import BUILTIN
 from streams.mapping.notes import AddNote
 from streams.mapping.row_errors import BadValue
 
-Convert = Callable[..., Any]
+Convert = Callable[..., object]
 GROUP = "opshub.conversions"
-_GIVEN = {"note", "country", "timezone"}
-"""Keywords that the dictionary fills in by itself."""
+_FROM_DICTIONARY = {"note", "country", "timezone"}
+"""Keywords of a factory that get the dictionary's values without being written in the step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One named conversion: its factory, and what the factory says of itself."""
+    """One named conversion: its factory, with the factory's documentation and options."""
 
     name: str
     factory: Callable[..., Convert]
@@ -50,7 +50,7 @@ class Step:
     columns: tuple[str, ...]
     """Columns whose values the function takes after the value itself."""
     pure: bool
-    """The same values give the same result, and nothing else: it may be remembered."""
+    """Equal values give equal results and no mapping notes, so results may be cached."""
 
 
 @cache
@@ -69,10 +69,10 @@ def conversions() -> dict[str, Conversion]:
 def make_step(step: str | dict[str, object], *, country: str | None, timezone: str, note: AddNote) -> Step:
     """One step of a rule, as the dictionary writes it, ready to call.
 
-    An option whose name ends in `_column` names such a column. ValueError says what is wrong with the step and what
-    would be right.
+    An option whose name ends in `_column` names a column of the row; its value is passed to the function after the value
+    itself. Raises ValueError, which says what is wrong with the step and what would be right.
     """
-    name, options = _parts(step)
+    name, options = _name_and_options(step)
     conversion = conversions().get(name)
     if conversion is None:
         near = get_close_matches(name, conversions(), n=1)
@@ -93,19 +93,19 @@ def make_step(step: str | dict[str, object], *, country: str | None, timezone: s
     ]
     if missing:
         raise ValueError(f"`{name}` needs {', '.join(missing)}: write {{{name}: {{{missing[0]}: …}}}}")
-    defaults: dict[str, Any] = {"country": country, "timezone": timezone, "note": note}
+    defaults: dict[str, object] = {"country": country, "timezone": timezone, "note": note}
     takes_all = inspect.signature(conversion.factory).parameters
     arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
-    columns = tuple(options[o] for o in known if o.endswith("_column") and options.get(o) is not None)
+    columns = tuple(str(options[o]) for o in known if o.endswith("_column") and options.get(o) is not None)
     convert = conversion.factory(**arguments)
     pure = conversion.built_in and "note" not in takes_all
     return Step(name, convert if conversion.built_in else _rejecting(convert), columns, pure)
 
 
 def _rejecting(convert: Convert) -> Convert:
-    """A user's function, whose ValueError rejects the value."""
+    """A user's function; a ValueError of it rejects the value."""
 
-    def guarded(value: Any, *more: Any) -> Any:
+    def guarded(value: object, *more: object) -> object:
         try:
             return convert(value, *more)
         except BadValue:
@@ -116,7 +116,8 @@ def _rejecting(convert: Convert) -> Convert:
     return guarded
 
 
-def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _name_and_options(step: str | dict[str, object]) -> tuple[str, dict[str, object]]:
+    """A step as (name, options): `{date: '%d.%m.%Y'}` gives the only option of `date`, or the only one without default."""
     if isinstance(step, str):
         return step, {}
     if len(step) != 1:
@@ -127,24 +128,22 @@ def _parts(step: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(options, dict):
         return name, options
     taken = inspect.signature(conversions()[name].factory).parameters if name in conversions() else {}
-    own = [option for option in taken if option not in _GIVEN]
+    own = [option for option in taken if option not in _FROM_DICTIONARY]
     only = own if len(own) == 1 else [option for option in own if taken[option].default is inspect.Parameter.empty]
     if len(only) != 1:
         raise ValueError(f"the options of `{name}` are a mapping: {{{name}: {{option: value}}}}")
     return name, {only[0]: options}
 
 
-def _check_type(name: str, option: str, value: Any, conversion: Conversion) -> None:
-    """An option has the type that the factory's annotation says: bool, int, str, list, dict, Literal, or a union of
-    them.
-    """
+def _check_type(name: str, option: str, value: object, conversion: Conversion) -> None:
+    """An option must have the type of the factory's annotation: bool, int, str, list, dict, Literal, or a union of them."""
     hint = typing.get_type_hints(conversion.factory).get(option, Any)
-    if hint is Any or _fits(value, hint):
+    if hint in (Any, object) or _fits(value, hint):
         return
     raise ValueError(f"option `{option}` of `{name}` is {value!r}; it takes {str(hint).replace('typing.', '')}")
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: object, hint: object) -> bool:
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         return value in typing.get_args(hint)

@@ -1,5 +1,6 @@
-"""Numbers: whole ones, decimals at a field's scale, and how people write them. Nothing is rounded unless the dictionary
-says how.
+"""Numbers of sources as canonical numbers: 32-bit integers, and decimals as integers at a field's scale.
+
+Nothing is rounded unless the dictionary says how.
 """
 
 from __future__ import annotations
@@ -16,35 +17,31 @@ from decimal import (
     InvalidOperation,
     Overflow,
 )
-from typing import Any
 
 from streams.mapping.row_errors import BadValue
 
 INT_MAX = 2**31 - 1
 """The canonical model's ints are Avro `int`s: 32 bits."""
 DIGITS = 60
-"""The most digits that a computed number has; what needs more is rejected, but for a division, which is rounded to them."""
+"""The most digits of a computed number. A result that needs more is rejected; only a quotient is rounded to this many."""
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN}
 _SHIFT = Context(prec=1000)
 EXACT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 LONGEST = 400
-"""No number that a database sends is longer; more is an attack or a fault, and big powers cost time."""
-
-Number = str | int | float | Decimal
+"""No number that a database sends has more characters. A longer one is an attack or a defect: big powers cost time."""
 
 
-def decimal_of(value: Any) -> Decimal:
-    """The exact decimal that a source's number is: text, int or float (a float is what its shortest form says).
-    BadValue for anything else, NaN and infinity too.
+def decimal_of(value: object) -> Decimal:
+    """The exact decimal of a source's number: a text, an int, a Decimal or a float (its shortest form, as repr writes
+    it). Raises BadValue for anything else, also for NaN and infinity.
     """
-    kind = value.__class__
-    if kind is Decimal:
-        number = Decimal(value)
-    elif kind is int:
+    if value.__class__ is Decimal:
+        number = value
+    elif value.__class__ is int:
         return Decimal(value)
-    elif kind is float:
+    elif value.__class__ is float:
         number = Decimal(repr(value))
-    elif kind is str and len(value) <= LONGEST and value.isascii() and "_" not in value:
+    elif value.__class__ is str and len(value) <= LONGEST and value.isascii() and "_" not in value:
         try:
             number = Decimal(value)
         except InvalidOperation:
@@ -59,7 +56,9 @@ def decimal_of(value: Any) -> Decimal:
 
 
 def exactly(operation: Callable[[Decimal, Decimal], Decimal], left: Decimal, right: Decimal) -> Decimal:
-    """What an operation of `EXACT` gives; BadValue where its digits do not suffice. Python's own context would round to 28."""
+    """The result of an operation of `EXACT`. Raises BadValue if it needs more digits; Python's own context would round it
+    to 28 digits in silence.
+    """
     try:
         return operation(left, right)
     except ArithmeticError:
@@ -71,17 +70,17 @@ def opposite(number: Decimal) -> Decimal:
     return number.copy_negate() if number else number.copy_abs()
 
 
-def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[Any], int]:
-    """A function from a number to its integer at `scale` decimals (12.5 at scale 4 is 125000).
+def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[object], int]:
+    """A function from a number to its integer at `scale` decimal places (12.5 at scale 4 is 125000).
 
-    Promises that the value is the same, or BadValue: more than `precision` digits, more decimals than `scale` (unless
-    `rounding` says how), NaN, infinity, no number.
+    It returns exactly the same value, or raises BadValue: for more than `precision` digits, for more decimal places than
+    `scale` (unless `rounding` says how), for NaN, infinity and what is not a number.
     """
     limit = 10**precision
     powers = tuple(10 ** (scale - n) for n in range(scale + 1))
     mode = _ROUNDING[rounding] if rounding else None
 
-    def slow(value: Any) -> int:
+    def slow(value: object) -> int:
         shifted: Decimal = decimal_of(value).scaleb(scale, _SHIFT)
         whole = shifted.to_integral_value(mode or ROUND_DOWN)
         if whole != shifted and mode is None:
@@ -90,9 +89,15 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
             raise BadValue(f"more than {precision - scale} digits before the point", value)
         return int(whole)
 
-    def convert(value: Any) -> int:
-        kind = value.__class__
-        text = value if kind is str else repr(value) if kind is float else str(value) if kind is Decimal else None
+    def convert(value: object) -> int:
+        # The usual amount is a short text: its digits are joined without a Decimal. Everything else takes `slow`.
+        text: str | None
+        if value.__class__ is str:
+            text = value
+        elif value.__class__ is float:
+            text = repr(value)
+        else:
+            text = str(value) if value.__class__ is Decimal else None
         if text is not None:
             whole, _, fraction = text.partition(".")
             decimals = len(fraction)
@@ -114,9 +119,8 @@ def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callabl
     return convert
 
 
-def whole_number(value: Any) -> int:
-    """An int from an int, a text or a float that is whole and fits 32 bits."""
-    number: int
+def whole_number(value: object) -> int:
+    """The int of an int, a text or a float that is whole and fits 32 bits."""
     if value.__class__ is int:
         number = value
     else:
@@ -129,8 +133,8 @@ def whole_number(value: Any) -> int:
     return number
 
 
-def truth(value: Any) -> bool:
-    """A boolean from true, false, 1 and 0 (MariaDB's tinyint(1)); other fashions take the step `boolean`."""
+def truth(value: object) -> bool:
+    """The boolean of true, false, 1 and 0 (MariaDB's tinyint(1)); the step `boolean` reads other forms."""
     if value is True or value is False:
         return bool(value)
     if value.__class__ is int and value in (0, 1):

@@ -1,8 +1,8 @@
-"""Times: what a source calls a moment or a day, as microseconds since 1970 in UTC and days since 1970.
+"""Moments and days of sources, as microseconds since 1970 in UTC and days since 1970.
 
-A time without a zone is local to a declared zone. Where clocks went back it is ambiguous: the earlier reading is taken
-and noted; where they went forward it never was: it is read with the offset that held before, and noted. Years are 1 to
-9999; infinity and year 0 are rejected.
+A time without a zone is local to a declared zone. In the hour that comes twice when clocks go back, it is ambiguous: the
+earlier reading is taken, with a mapping note. In the hour that is skipped when clocks go forward, it never existed: it is
+read with the offset from before, with a mapping note. Years are 1 to 9999; infinity and year 0 are rejected.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from streams.mapping.notes import AddNote, no_note
@@ -27,6 +26,9 @@ NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local clock has no zone
 _LONGEST_UTC = len("2024-05-01T10:00:00.123456Z")
 _FRACTIONS = re.compile(r"[.,]([0-9]+)")
 _BLOCK = 900_000_000
+"""A quarter of an hour. Zones seldom change their offset within one, so one offset is remembered for each block."""
+_MOST_BLOCKS = 100_000
+"""Remembered blocks of a zone, some 10 MB: three years of quarters."""
 _PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
 
 
@@ -37,8 +39,8 @@ def micros_between(moment: datetime, since: datetime) -> int:
 
 
 def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earlier") -> Callable[[int], int]:
-    """A function from local microseconds (as if the local clock were UTC) to real ones; `ambiguous` is earlier, later
-    or reject.
+    """A function from local microseconds since 1970 (as if the local clock were UTC) to microseconds in UTC; `ambiguous`
+    is earlier, later or reject.
     """
     if timezone == "UTC":
         return lambda local: local
@@ -67,13 +69,13 @@ def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earli
         return local - (after if later else before)
 
     def block_offset(block: int) -> int | None:
-        """The offset that holds in a whole quarter of an hour, or None if it changes there."""
+        """The offset of a whole quarter of an hour, or None if it changes within."""
         start = block * _BLOCK
         if not first <= start <= last:
             return None
         ends = [NAIVE_EPOCH + timedelta(microseconds=start), NAIVE_EPOCH + timedelta(microseconds=start + _BLOCK - 1)]
-        found = {offset(end, fold) for end in ends for fold in (0, 1)}
-        return found.pop() if len(found) == 1 else None
+        seen = {offset(end, fold) for end in ends for fold in (0, 1)}
+        return seen.pop() if len(seen) == 1 else None
 
     def convert(local: int) -> int:
         block = local // _BLOCK
@@ -82,7 +84,7 @@ def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earli
             known = block_offset(block)
             if known is None:
                 return exact(local)
-            if len(offsets) > 100_000:
+            if len(offsets) > _MOST_BLOCKS:
                 offsets.clear()
             offsets[block] = known
         return local - known
@@ -92,12 +94,12 @@ def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earli
 
 def instant(
     unit: str = "micros", timezone: str = "UTC", note: AddNote = no_note, ambiguous: str = "earlier"
-) -> Callable[[Any], int]:
+) -> Callable[[object], int]:
     """A function from a timestamp to microseconds since 1970 in UTC.
 
-    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone), ISO
-    8601 text with a zone, or without one in `timezone`, or a datetime or a day (its midnight) that a step made.
-    BadValue for what is outside the years 1 to 9999, for infinity, for finer than a microsecond, and for anything else.
+    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone); ISO 8601
+    text with a zone, or without one in `timezone`; or a datetime or a day (its midnight) that a step returned. It raises
+    BadValue for times outside the years 1 to 9999, for infinity, for times finer than a microsecond, and for anything else.
     """
     to_utc = local_to_utc(timezone, note, ambiguous)
     factor = _PER_UNIT.get(unit)
@@ -128,13 +130,13 @@ def instant(
         local = micros_between(moment, NAIVE_EPOCH)
         return in_range(local if is_utc else to_utc(local), value)
 
-    def convert(value: Any) -> int:
+    def convert(value: object) -> int:
         if value.__class__ is str:
             try:
                 moment = datetime.fromisoformat(value)
             except ValueError:
                 raise BadValue("not an ISO 8601 time (infinity, or a format for the step `datetime`?)", value) from None
-            # Where the hour and the minute stand in the usual form, so short a text has no room for nanoseconds.
+            # A text in the usual form that is not longer than this has no room for nanoseconds: no need to search for them.
             if value[-1] == "Z" and len(value) <= _LONGEST_UTC and value[4] == "-" and value[13:14] == ":":
                 span = moment - EPOCH
                 return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
@@ -142,7 +144,7 @@ def instant(
             return of_datetime(moment, value)
         if value.__class__ is int:
             return of_int(value)
-        if value.__class__ is date:  # a day as a moment is its midnight, on the clock of the time zone
+        if value.__class__ is date:  # a day as a moment: its midnight in the time zone
             local = (value.toordinal() - EPOCH_DAY) * DAY
             return in_range(local if is_utc else to_utc(local), value)
         if isinstance(value, datetime):
@@ -153,16 +155,16 @@ def instant(
 
 
 def _refuse_nanos(value: str) -> None:
-    """datetime cuts what is finer than a microsecond; we say so instead. ISO 8601 takes a comma for the point, too."""
+    """datetime.fromisoformat cuts digits after the microsecond in silence. ISO 8601 also allows a comma as the point."""
     if any(fraction[6:].strip("0") for fraction in _FRACTIONS.findall(value)):
         raise BadValue("finer than a microsecond", value)
 
 
-def day(value: Any) -> int:
-    """Days since 1970 from an int of days (Debezium's form), ISO text YYYY-MM-DD, or a date that a step made."""
+def day(value: object) -> int:
+    """Days since 1970 from an int of days (Debezium's form), ISO text YYYY-MM-DD, or a date that a step returned."""
     if value.__class__ is int:
         if FIRST_DAY <= value <= LAST_DAY:
-            return int(value)
+            return value
         raise BadValue(
             "a day outside the years 1 to 9999 (infinity, a timestamp, or yyyymmdd? there are steps for these)", value
         )
