@@ -129,8 +129,8 @@ class Corpus:
         step = Ingest(self.routes, encode_change)
         self.outputs: list[Any] = []
         for batch in batches(raws, 2000):
-            outputs, taken = now(step.step(batch, nothing))
-            step.committed(taken)
+            outputs, outcome = now(step.step(batch, nothing))
+            step.committed(outcome)
             self.outputs += outputs
         self.changes = [decode_change(o.value) for o in self.outputs]
         # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
@@ -209,7 +209,7 @@ def _ingest(corpus: Corpus, repeats: int) -> Stage:
     parts = batches(corpus.raws, 2000)
 
     def work() -> None:
-        step.upto = {}
+        step.counted_to = {}
 
         for part in parts:
             step.committed(now(step.step(part, nothing))[1])

@@ -9,9 +9,10 @@ from typing import Any
 from mode.utils.logging import get_logger
 
 from streams.errors import Fenced
-from streams.hub.ingest_checkpoint import CountedElsewhere, Unsettled, put_aside
+from streams.hub.ingest_checkpoint import CountedElsewhere, PendingCheckpoint, write_checkpoint
 from streams.hub.store import HubStore
 from streams.pipeline.assemble import Assemble
+from streams.pipeline.dead_letter_topic import dead_letter_output
 from streams.pipeline.ingest import Ingest
 from streams.runtime.acked_lane import AckedLane
 from streams.runtime.fault_points import fault_point
@@ -37,29 +38,29 @@ def add_ingest(app: LaneApp, step: Ingest, store: HubStore, topics: list[str], *
     size = min(app.settings.batch_size, 4_000)
     channel = app.lane("ingest", topics, kind=AckedLane, gather=1.5, batch_size=size, **options)
     lane: Any = app.lanes["ingest"]
-    unsettled = Unsettled()
+    pending = PendingCheckpoint()
 
     async def work(batch: Batch) -> None:
         if batch.records and not batch.emitted:
             fault_point("ingest.read")
-            outputs, taken = await step.step(batch.records, store.rows)
+            outputs, outcome = await step.step(batch.records, store.rows)
             fault_point("ingest.pure")
             await batch.commit(outputs)
-            unsettled.add(taken)
-            step.committed(taken)
-        if not (lane.due or unsettled.is_pressing):
+            pending.add(outcome)
+            step.committed(outcome)
+        if not (lane.due or pending.is_urgent):
             return
         try:
-            await put_aside(store, unsettled)
+            await write_checkpoint(store, pending)
         except CountedElsewhere as elsewhere:
             raise Fenced("records were counted by another worker, or by an earlier try") from elsewhere
         fault_point("ingest.hub")
         await lane.checkpoint()
-        unsettled.clear()
+        pending.clear()
         fault_point("ingest.committed")
 
     def forget() -> None:
-        unsettled.clear()
+        pending.clear()
         step.forget()
 
     @app.agent(channel, name="ingest")
@@ -79,7 +80,7 @@ def add_assemble(app: LaneApp, step: Assemble, topics: list[str], **options: Any
         fault_point("assemble.read")
         outputs, dead = await step.step(batch.records)
         fault_point("assemble.hub")
-        outputs.extend(letter.output() for letter in dead)
+        outputs.extend(dead_letter_output(letter) for letter in dead)
         await batch.commit(outputs)
         fault_point("assemble.committed")
 

@@ -27,7 +27,7 @@ from streams.emit.schema_registry import register_all
 from streams.emit.wire import output_maker
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError
 from streams.flow.invariants import InvariantLimits
-from streams.hub.ingest_checkpoint import Noted
+from streams.hub.accounts import MappingNote
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.maintenance.periodic import tend
@@ -103,11 +103,11 @@ class SystemRoute:
         others = {entity for other, table in self._tables.items() if other != name for entity in table.own_entities}
         return self.decoder.system, list(own.own_entities), [entity for entity in own.entities if entity in others]
 
-    def noted(self, change: RowChange) -> list[Noted]:
-        """What the dictionary mended or forgave in this row; no value stands in it, a key does."""
+    def mapping_notes(self, change: RowChange) -> list[MappingNote]:
+        """What the dictionary changed or forgave in this row: with its key, without any value of it."""
         key = self._tables[change.table].readable_key(change.key, change.after or change.before)
         return [
-            Noted(self.decoder.system, table, field, kind, readable(reason), readable(key))
+            MappingNote(self.decoder.system, table, field, kind, readable(reason), readable(key))
             for table, field, kind, reason, _ in self.notes.take()
         ]
 

@@ -1,134 +1,116 @@
-"""Dead letters, parked records, the account of raw records and what was mended in them, in one hub transaction for each
-checkpoint of ingest.
+"""One hub transaction for each checkpoint of ingest: dead letters, parked records, retries, the account, mapping notes.
 
-In: what batches put aside and how they count. Promised: every record is kept once, by topic, partition and offset, and counted once,
-also when the batch comes again; a row that a person dealt with meanwhile stays as they left it.
+In: the outcomes of the batches since the last checkpoint. Promised: the hub keeps every record once, by topic,
+partition and offset, and counts it once, also when a batch comes again. A dead letter that a person settled meanwhile
+stays settled.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import NamedTuple
 
 import msgspec
 import psycopg
 
 from streams.errors import OpshubError
-from streams.hub.statements import SQL
+from streams.hub.accounts import Account, MappingNote, NoteKey
+from streams.hub.dead_letters import RetryFailure, dead_letter_columns
+from streams.hub.statements import SQL, columns
 from streams.hub.store import HubStore
+from streams.model.change import Position
+from streams.model.dead_letter import DeadLetter
+from streams.model.kafka_record import RecordId
 from streams.model.partition import Partition
-
-Letter = tuple[str, int, int, bytes | None, bytes | None, str, str, str, str]
-"""(topic, partition, offset, key, value, stage, class, reason, state: `dead` or `parked`)."""
-
-Failed = tuple[str, str, str, str, int, int]
-"""(stage, class, reason, topic, partition, offset) of a letter that failed again."""
-
-
-class Account(msgspec.Struct):
-    """How the records of one partition in one batch count; `since` to `upto` (exclusive) are its offsets."""
-
-    topic: str
-    partition: int
-    since: int
-    upto: int
-    passed: int = 0
-    filtered: int = 0
-    tombstones: int = 0
-    dead: int = 0
-    parked: int = 0
-    control: int = 0
-
-
-class Noted(msgspec.Struct):
-    """How often a dictionary mended or forgave a value of one field in one way, with the reason and the key of the last."""
-
-    system: str
-    tbl: str
-    field: str
-    kind: str
-    reason: str
-    example: str
-    count: int = 1
-
-
-_COUNTED = ("passed", "filtered", "tombstones", "dead", "parked", "control")
 
 
 class CountedElsewhere(OpshubError):
-    """Some of these records were counted by another worker, or by an earlier try: ask again from where to count."""
+    """Another worker, or an earlier try, counted some of these records: read again from where the account ends."""
 
 
-class Taken(Protocol):
-    """What `Unsettled` reads of a batch; `streams.pipeline.parking.Taken` is one."""
+class Sweep(NamedTuple):
+    """Delete what the table of `topic` contributed before `position`."""
 
-    letters: list[Letter]
-    failed: list[Failed]
-    done: list[tuple[str, int, int]]
-    sweeps: list[Any]
-    accounts: list[Account]
-    notes: list[Noted]
+    topic: str
+    position: Position
+    source_us: int
+    repeat: bool
+    """Whether to do it again later, for rows that are still under way."""
 
 
-class Unsettled:
-    """What the batches since the last checkpoint put aside, and how their records count."""
+class CheckpointData(msgspec.Struct):
+    """What the hub keeps of one batch."""
+
+    dead_letters: list[DeadLetter] = []
+    """Parked records among them."""
+    retry_failures: list[RetryFailure] = []
+    retried: list[RecordId] = []
+    """Dead letters that passed now."""
+    sweeps: list[Sweep] = []
+    accounts: list[Account] = []
+    notes: list[MappingNote] = []
+
+
+class PendingCheckpoint:
+    """What the next checkpoint writes: the outcomes of all acknowledged batches since the last one."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self.letters: list[Letter] = []
-        self.failed: list[Failed] = []
-        self.done: list[tuple[str, int, int]] = []
-        """Letters that passed; what came of them is acknowledged."""
-        self.sweeps: list[tuple[str, int, int, int]] = []
+        """Begin the next checkpoint."""
+        self.dead_letters: list[DeadLetter] = []
+        self.retry_failures: list[RetryFailure] = []
+        self.retried: list[RecordId] = []
+        self.sweeps: list[Sweep] = []
         self.accounts: dict[Partition, Account] = {}
-        self.notes: dict[tuple[str, str, str, str], Noted] = {}
+        self.notes: dict[NoteKey, MappingNote] = {}
 
     @property
-    def is_pressing(self) -> bool:
-        """Whether it holds more than counts: what comes next of a key must find what is put aside of it."""
-        return bool(self.letters or self.failed or self.done or self.sweeps)
+    def is_urgent(self) -> bool:
+        """Whether it holds more than counts: the next record of a key must see what the hub keeps of the key."""
+        return bool(self.dead_letters or self.retry_failures or self.retried or self.sweeps)
 
-    def add(self, taken: Taken) -> None:
-        """Take in a batch that is acknowledged."""
-        self.letters += taken.letters
-        self.failed += taken.failed
-        self.done += taken.done
-        self.sweeps += [(one.topic, *one.position) for one in taken.sweeps if one.note]
-        for account in taken.accounts:
+    def add(self, outcome: CheckpointData) -> None:
+        """Add a batch whose changes are acknowledged."""
+        self.dead_letters += outcome.dead_letters
+        self.retry_failures += outcome.retry_failures
+        self.retried += outcome.retried
+        self.sweeps += [sweep for sweep in outcome.sweeps if sweep.repeat]
+        for account in outcome.accounts:
             known = self.accounts.setdefault((account.topic, account.partition), account)
             if known is not account:
-                known.upto = account.upto
-                for kind in _COUNTED:
-                    setattr(known, kind, getattr(known, kind) + getattr(account, kind))
-        for note in taken.notes:
-            before = self.notes.get(where := (note.system, note.tbl, note.field, note.kind))
+                known.extend(account)
+        for note in outcome.notes:
+            before = self.notes.get(note.key)
             if before is not None:
                 note.count += before.count
-            self.notes[where] = note
+            self.notes[note.key] = note
 
 
-async def put_aside(store: HubStore, unsettled: Unsettled) -> None:
-    """Keep letters and counts. Raises CountedElsewhere with nothing written, RetryLater while the hub is away."""
+async def write_checkpoint(store: HubStore, pending: PendingCheckpoint) -> None:
+    """Write all of it in one transaction.
+
+    Raises CountedElsewhere with nothing written, RetryLater while the hub is away.
+    """
     connection = await store.connection()
-    letters, accounts = unsettled.letters, list(unsettled.accounts.values())
+    accounts = list(pending.accounts.values())
     try:
         async with connection.transaction(), connection.pipeline():
-            if letters:
-                await connection.execute(SQL["put_aside"], [list(column) for column in zip(*letters, strict=True)])
-            for one in unsettled.failed:
-                await connection.execute(SQL["letter_failed"], one)
-            for sweep in unsettled.sweeps:
-                await connection.execute(SQL["note_sweep"], sweep)
-            if unsettled.done:
-                await connection.execute(
-                    SQL["letters_done"], [list(column) for column in zip(*unsettled.done, strict=True)]
-                )
+            if pending.dead_letters:
+                await connection.execute(SQL["add_dead_letters"], dead_letter_columns(pending.dead_letters))
+            for failed in pending.retry_failures:
+                await connection.execute(SQL["retry_failed"], [*failed.failure, *failed.record])
+            for sweep in pending.sweeps:
+                await connection.execute(SQL["add_sweep"], [sweep.topic, *sweep.position])
+            if pending.retried:
+                await connection.execute(SQL["retries_passed"], columns(pending.retried))
             if accounts:
                 counted = await connection.execute(SQL["count_records"], [msgspec.json.encode(accounts)])
+                # A partition that another worker counted further is not written, and so does not come back.
                 if len(await counted.fetchall()) != len(accounts):
                     raise CountedElsewhere
-            if unsettled.notes:
-                await connection.execute(SQL["count_notes"], [msgspec.json.encode(list(unsettled.notes.values()))])
+            if pending.notes:
+                notes = msgspec.json.encode(list(pending.notes.values()))
+                await connection.execute(SQL["count_mapping_notes"], [notes])
     except psycopg.Error as error:
         raise await store.failed(error) from error

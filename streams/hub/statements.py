@@ -6,7 +6,7 @@ result, by column name: a column without a field of that name, or a field withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,14 @@ SQL = load_statements(Path(__file__).with_name("sql"))
 
 Row = TypeVar("Row")
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+Lookup = Callable[..., Awaitable[list[Any]]]
+"""`HubStore.rows`: (name of a statement, its parameters) → rows. What pure steps are given in place of a connection."""
+
+
+def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows → their columns, as `unnest` takes them. There must be at least one row."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def fetch(connection: Connection[Any], row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:

@@ -16,9 +16,11 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
+from streams.hub.dead_letters import dead_letter_row
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS, is_usable
 from streams.hub.statements import SQL
 from streams.model.change import Position
+from streams.model.dead_letter import DeadLetter
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 
 _contributions = msgspec.json.Decoder(dict[str, Contribution])
@@ -146,7 +148,7 @@ class HubStore:
         *,
         same_known: int,
         used: dict[str, str | None],
-        dead: list[tuple[Any, ...]],
+        dead: Sequence[DeadLetter],
         intents: Sequence[msgspec.Struct] = (),
         contested: Iterable[str] = (),
         standing: Iterable[str] = (),
@@ -224,7 +226,7 @@ class HubStore:
                     if intents:
                         await connection.execute(SQL["plan_intents"], [_encode(intents)])
                     for letter in dead:
-                        await connection.execute(SQL["dead_letter"], letter)
+                        await connection.execute(SQL["add_dead_letter"], dead_letter_row(letter))
                     if due:
                         await connection.execute(SQL["mark_due"], _columns(due))
                     if tokens:

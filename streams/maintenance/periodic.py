@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import RetryLater
+from streams.hub.dead_letters import mark_missing_lookups, overdue_retries
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
@@ -75,8 +76,8 @@ async def tend_once(store: HubStore, producer: Producer) -> int:
     for topic, epoch, major, minor in await store.rows("due_sweeps"):
         send_control(producer, [(topic, 0, None)], Control("sweep", (epoch, major, minor)))
         sent += 1
-    overdue = list({*await store.rows("await_codes"), *await store.rows("overdue_retries")})
-    send_control(producer, [(topic, partition, key) for topic, partition, key in overdue])
+    overdue = list({*await mark_missing_lookups(store.rows), *await overdue_retries(store.rows)})
+    send_control(producer, overdue)
     if sent or overdue:
         await asyncio.get_running_loop().run_in_executor(None, producer.flush, 10)
     return sent + len(overdue)

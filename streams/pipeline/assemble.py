@@ -23,16 +23,18 @@ from typing import Any
 
 from streams.error_policy import is_bad_record
 from streams.errors import DecodeError, EncodeError, RetryLater
+from streams.hub.dead_letters import add_dead_letter
 from streams.hub.store import Circle, HubStore, NewlySame, Saved, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model import limits
 from streams.model.change import Change
+from streams.model.dead_letter import DeadLetter, dead_letter_of
 from streams.model.names import aggregate_of_topic
 from streams.model.state import AggregateState, Conflict
 from streams.pipeline.aggregate_cache import Aggregates
 from streams.pipeline.due import Marks, due_rows
 from streams.pipeline.echoes import echoes_among
-from streams.pipeline.ingest import DeadLetter, now_us
+from streams.pipeline.ingest import now_us
 from streams.pipeline.matching import Matching, disputes
 from streams.pipeline.refreshes import refreshes
 from streams.pipeline.settle import Entangled, Settling
@@ -137,9 +139,7 @@ class Assemble:
                 key = record.key().decode()
             except Exception as error:
                 wrong = DecodeError(f"not a change: {error}")
-                dead.append(
-                    DeadLetter(record.topic(), record.partition(), record.offset(), record.key(), record.value(), wrong)
-                )
+                dead.append(dead_letter_of(record, wrong))
                 continue
             group = groups.get(key)
             if group is None:
@@ -162,7 +162,7 @@ class Assemble:
         self._note_settled(groups)
         self._cache.trim(groups)
         for letter in self._unstored:
-            await self._store.rows("dead_letter", *letter.row())
+            await add_dead_letter(self._store.rows, letter)
         self.counts["changes_in"] += len(records)
         self.counts["records_out"] += len(outputs)
         self.counts["dead"] += len(dead)
@@ -227,7 +227,7 @@ class Assemble:
                     settling.conflicts,
                     same_known=self.sameness.generation,
                     used=self._links_of(settling.used),
-                    dead=[letter.row() for letter in settling.dead + dead],
+                    dead=settling.dead + dead,
                     intents=settling.intents,
                     contested=settling.contested,
                     standing=settling.standing,
@@ -296,10 +296,8 @@ class Assemble:
                     await self._settle({key: (kind, [change])}, outputs, dead)
             else:
                 record = changes[0][1]
-                letter = DeadLetter(
-                    record.topic(), record.partition(), record.offset(), record.key(), record.value(), error
-                )
-                await self._store.rows("dead_letter", *letter.row())
+                letter = dead_letter_of(record, error)
+                await add_dead_letter(self._store.rows, letter)
                 dead.append(letter)
 
     async def _meanwhile(self, saving: Coroutine[Any, Any, Saved], settling: Settling) -> tuple[Saved, Emitted]:
@@ -319,11 +317,7 @@ class Assemble:
                         )
                     emitted.append(output)
                 except Exception as error:
-                    emitted.append(
-                        DeadLetter(
-                            source.topic(), source.partition(), source.offset(), source.key(), source.value(), error
-                        )
-                    )
+                    emitted.append(dead_letter_of(source, error))
             return await written, emitted
         finally:
             if not written.done():

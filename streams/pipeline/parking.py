@@ -1,239 +1,123 @@
-"""What ingest puts aside, in order: dead letters, the records of a key that wait behind one, and how every record counts.
+"""The part of ingest that keeps the order of a key when a record of it fails: dead letters, parked records, retries.
 
-In: what became of each record of a batch by itself (`Read`). Out: a `Taken`: what flows on, letters to store, letters that were tried
-again, keys that wait or no longer wait. Pure but for the look-ups that only a batch with trouble in it needs.
+In: the outcome of each record of a batch by itself. Out: a `BatchOutcome`. Pure, but for two look-ups that only a batch
+with a failed record or a retry needs.
 
-Promises. A record that fails stops its own key only. A record of a key that waits is never mapped before those in front
-of it. What is known of a record (retried, dropped) holds when it is delivered again. A letter that passes is marked done
-after its changes are committed: a crash between the two maps it again, and positions make that harmless.
+Promises. A record that fails stops its own key only. A record of a parked key is never mapped before the records in
+front of it. A record that a person settled (retried, dropped) stays settled when Kafka delivers it again. A dead letter
+that passes a retry is marked in the hub after its changes are acknowledged. After a crash between the two, ingest maps
+it once more, and its position makes assemble ignore the second change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from streams.errors import BadRecord, OpshubError
-from streams.hub.ingest_checkpoint import Account, Failed, Letter, Noted
-from streams.identity.cache import Lookup
+from streams.hub.dead_letters import OpenDeadLetter, RetryFailure, dead_letter_states, open_dead_letters
+from streams.hub.ingest_checkpoint import Sweep
+from streams.hub.statements import Lookup
 from streams.kafka.control import CONTROL_HEADER, Control
 from streams.model.change import Position
+from streams.model.dead_letter import dead_letter_of, describe_error, parked_record
+from streams.model.kafka_record import KafkaRecord, RecordId
+from streams.pipeline.outcomes import BatchOutcome, Key, RecordOutcome
 
-MAX_REASON = 2000
-
-Key = tuple[str, bytes]
-
-
-ReadLetter = Callable[[str, int, int, bytes | None, bytes | None], "Read"]
-"""(topic, partition, offset, key, value) → what becomes of a stored record now."""
-
-
-class Told(NamedTuple):
-    """One record that a row tells, with what is to be known to send it on. The row is not kept: a batch of rows takes many times that."""
-
-    entity: str
-    id: str
-    parent: str | None
-    same_as: str | None
-    deleted: bool
-    value: bytes
-    """The change, as a message to assemble."""
-    key: str
-    system: str
-    position: Position
-    source_us: int
-
-
-class Sweep(NamedTuple):
-    """Delete what the table of `topic` said before `position`."""
-
-    topic: str
-    position: Position
-    source_us: int
-    note: bool
-    """Whether it is to be done again later, for what was still under way."""
-
-
-class Read(NamedTuple):
-    """What became of one record by itself. kind: passed, filtered, tombstones, dead, parked or control."""
-
-    kind: str
-    told: Sequence[Told] = ()
-    error: Exception | None = None
-    control: Control | None = None
-    notes: Sequence[Noted] = ()
-    sweep: Sweep | None = None
-    """What a table that was emptied asks for."""
-
-
-class Taken(msgspec.Struct):
-    """What a batch comes to."""
-
-    told: list[Told] = []
-    letters: list[Letter] = []
-    failed: list[Failed] = []
-    done: list[tuple[str, int, int]] = []
-    sweeps: list[Sweep] = []
-    accounts: list[Account] = []
-    notes: list[Noted] = []
-    waiting: dict[Key, int | None] = {}
-    """Keys whose state changed: the offset of the first record that others wait for, or None when nothing waits any more."""
-    linked: dict[str, str] = {}
-    """Record → the aggregate in which it was told that it lives."""
+ProcessStored = Callable[[RecordId, bytes | None, bytes | None], RecordOutcome]
+"""(record, key, value) → the outcome of a stored record now."""
 
 
 def control_of(headers: Iterable[tuple[str, bytes]] | None) -> Control | None:
-    """What a record without a value asks for, if opshub wrote it."""
+    """The control record that these headers make of a record without a value, if opshub wrote it."""
     for name, value in headers or ():
         if name == CONTROL_HEADER:
             return msgspec.json.decode(value, type=Control)
     return None
 
 
-def explained(error: BaseException) -> tuple[str, str, str]:
-    """(stage, class, reason) of an error, for a person."""
-    stage = error.stage if isinstance(error, BadRecord) else "unknown"
-    reason = f"{error}; {error.remedy}" if isinstance(error, OpshubError) and error.remedy else str(error)
-    return stage, type(error).__name__, reason[:MAX_REASON].replace("\0", "\\0")
-
-
-async def in_order(
-    records: Sequence[Any],
-    reads: list[Read],
-    waiting: dict[Key, int],
-    read: ReadLetter,
+async def process_in_order(
+    records: Sequence[KafkaRecord],
+    outcomes: list[RecordOutcome],
+    parked_from: Mapping[Key, int],
+    process_stored: ProcessStored,
     lookup: Lookup,
-) -> Taken:
-    """Go through a batch that has trouble in it, record by record. Corrects `reads` where a record has to wait."""
-    taken = Taken()
-    now = dict(waiting)
-    bad = [
-        (record.topic(), record.partition(), record.offset())
-        for record, one in zip(records, reads, strict=True)
-        if one.error is not None
-    ]
-    known: dict[tuple[str, int, int], str] = {}
-    if bad:
-        columns = [list(column) for column in zip(*bad, strict=True)]
-        known = {
-            (topic, partition, offset): state
-            for topic, partition, offset, state in await lookup("letter_states", *columns)
-        }
-    for index, (record, one) in enumerate(zip(records, reads, strict=True)):
-        topic, partition, offset, raw = record.topic(), record.partition(), record.offset(), record.key()
+) -> BatchOutcome:
+    """Go through a batch record by record. Corrects `outcomes` where a record has to wait behind another."""
+    batch = BatchOutcome()
+    now = dict(parked_from)
+    failed = [record_id(record) for record, outcome in zip(records, outcomes, strict=True) if outcome.error is not None]
+    states = await dead_letter_states(lookup, failed)
+    for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
+        topic, offset, raw = record.topic(), record.offset(), record.key()
+        if outcome.control is not None:
+            if outcome.control.kind == "retry":
+                await _retry_key(topic, raw, now, batch, process_stored, lookup)
+            elif outcome.control.kind == "sweep":
+                batch.sweeps.append(Sweep(topic, Position(*outcome.control.position), 0, repeat=False))
+            continue
+        if outcome.kind == "tombstones":
+            continue
         key = (topic, raw) if raw is not None else None
-        if one.control is not None:
-            if one.control.kind == "retry":
-                await _again(topic, raw, now, taken, read, lookup)
-            elif one.control.kind == "sweep":
-                taken.sweeps.append(Sweep(topic, Position(*one.control.position), 0, False))
-            continue
-        if one.kind == "tombstones":
-            continue
         first = now.get(key) if key is not None else None
         if first is not None and offset > first:
-            reads[index] = Read("parked")
-            taken.letters.append(
-                (
-                    topic,
-                    partition,
-                    offset,
-                    raw,
-                    record.value(),
-                    "",
-                    "",
-                    "waits for an earlier record of its key",
-                    "parked",
-                )
-            )
-        elif one.error is not None:
-            if known.get((topic, partition, offset)) in ("retried", "dropped"):
+            outcomes[index] = RecordOutcome("parked")
+            batch.dead_letters.append(parked_record(record))
+        elif outcome.error is not None:
+            if states.get(record_id(record)) in ("retried", "dropped"):
                 continue
-            taken.letters.append((topic, partition, offset, raw, record.value(), *explained(one.error), "dead"))
+            batch.dead_letters.append(dead_letter_of(record, outcome.error))
             if key is not None:
                 now[key] = offset
-        elif one.sweep is not None:
-            taken.sweeps.append(one.sweep)
+        elif outcome.sweep is not None:
+            batch.sweeps.append(outcome.sweep)
         else:
-            taken.told += one.told
-    for key in now.keys() | waiting.keys():
-        if now.get(key) != waiting.get(key):
-            taken.waiting[key] = now.get(key)
-    return taken
+            batch.changes += outcome.changes
+    for key in now.keys() | parked_from.keys():
+        if now.get(key) != parked_from.get(key):
+            batch.parked_from[key] = now.get(key)
+    return batch
 
 
-async def _again(
+async def _retry_key(
     topic: str,
     raw: bytes | None,
     now: dict[Key, int],
-    taken: Taken,
-    read: ReadLetter,
+    batch: BatchOutcome,
+    process_stored: ProcessStored,
     lookup: Lookup,
 ) -> None:
-    """Try what waits for a key, in order, up to the first that was not asked for or fails again."""
-    blocked: int | None = None
-    for partition, offset, state, value, key in await lookup("open_letters", topic, raw):
-        if state == "dead":
-            if raw is None:
-                continue
-            blocked = offset
+    """Retry the open records of a key, in order, up to the first that nobody asked to retry or that fails again.
+
+    Records without a key wait for nobody: each of them is retried by itself.
+    """
+    first_open: int | None = None
+    for stored in await open_dead_letters(lookup, topic, raw):
+        passed = stored.state != "dead" and _retry(topic, stored, batch, process_stored)
+        if not passed and raw is not None:
+            first_open = stored.offset
             break
-        one = read(topic, partition, offset, key, value)
-        if one.error is not None:
-            taken.failed.append((*explained(one.error), topic, partition, offset))
-            if raw is None:
-                continue
-            blocked = offset
-            break
-        taken.told += one.told
-        taken.notes += one.notes
-        taken.done.append((topic, partition, offset))
-    if raw is not None:
-        if blocked is None:
-            now.pop((topic, raw), None)
-        else:
-            now[topic, raw] = blocked
+    if raw is None:
+        return
+    if first_open is None:
+        now.pop((topic, raw), None)
+    else:
+        now[topic, raw] = first_open
 
 
-def accounts(records: Sequence[Any], reads: list[Read], upto: dict[tuple[str, int], int]) -> list[Account]:
-    """How a batch counts, by partition, leaving out offsets before `upto`, which are counted."""
-    found: dict[tuple[str, int], Account] = {}
-    account: Account | None = None
-    topic, partition, counted = "", -1, 0
-    for record, one in zip(records, reads, strict=True):
-        offset = record.offset()
-        if record.partition() != partition or record.topic() != topic:
-            topic, partition = record.topic(), record.partition()
-            counted, account = upto.get((topic, partition), 0), found.get((topic, partition))
-        if offset < counted:
-            continue
-        if account is None:
-            account = found[topic, partition] = Account(topic, partition, offset, offset)
-        account.upto = offset + 1
-        kind = one.kind
-        if kind == "passed":
-            account.passed += 1
-        else:
-            setattr(account, kind, getattr(account, kind) + 1)
-    return list(found.values())
+def _retry(topic: str, stored: OpenDeadLetter, batch: BatchOutcome, process_stored: ProcessStored) -> bool:
+    """Whether one stored record passes now."""
+    record = RecordId(topic, stored.partition, stored.offset)
+    outcome = process_stored(record, stored.key, stored.value)
+    if outcome.error is not None:
+        batch.retry_failures.append(RetryFailure(record, describe_error(outcome.error)))
+        return False
+    batch.changes += outcome.changes
+    batch.notes += outcome.notes
+    batch.retried.append(record)
+    return True
 
 
-def noted(
-    records: Sequence[Any], reads: list[Read], upto: dict[tuple[str, int], int], also: list[Noted]
-) -> list[Noted]:
-    """What was mended in a batch, each kind once with its count; what stands before `upto` is counted."""
-    found: dict[tuple[str, str, str, str], Noted] = {}
-    fresh = (
-        note
-        for record, one in zip(records, reads, strict=True)
-        if one.notes and record.offset() >= upto.get((record.topic(), record.partition()), 0)
-        for note in one.notes
-    )
-    for note in (*fresh, *also):
-        known = found.setdefault((note.system, note.tbl, note.field, note.kind), note)
-        if known is not note:
-            note.count += known.count
-            found[note.system, note.tbl, note.field, note.kind] = note
-    return list(found.values())
+def record_id(record: KafkaRecord) -> RecordId:
+    """The coordinates of a record."""
+    return RecordId(record.topic(), record.partition(), record.offset())

@@ -16,12 +16,12 @@ from streams.flow.order_flow import join
 from streams.flow.place import MAX_HOPS, elsewhere, entity_of, live_id, with_descendants
 from streams.hub.intents import NewIntent
 from streams.model.change import Change, Position
+from streams.model.dead_letter import DeadLetter, dead_letter_of
 from streams.model.entities import ENTITIES
 from streams.model.names import MATCHER, PEOPLE, changes_topic
 from streams.model.state import NOWHERE, AggregateState, Conflict, EntityState, Turn
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, canonical, flow_record_id
 from streams.pipeline.conflicts import Disputes
-from streams.pipeline.ingest import DeadLetter
 from streams.pipeline.matching import Claimant
 from streams.pipeline.unmerge import part
 from streams.resolve.contribution import merge
@@ -110,11 +110,7 @@ class Settling:
         for change, record in changes:
             if change.hops > MAX_HOPS:
                 circle = BadRecord(f"{change.entity} {change.key} of {change.system}: its parents form a circle")
-                self.dead.append(
-                    DeadLetter(
-                        record.topic(), record.partition(), record.offset(), record.key(), record.value(), circle
-                    )
-                )
+                self.dead.append(dead_letter_of(record, circle))
             elif change.kind == "change":
                 self._change(state, change)
             elif change.kind == "link":

@@ -10,9 +10,9 @@ import uuid
 import psycopg
 import pytest
 
-from streams.hub.ingest_checkpoint import Account, CountedElsewhere, Noted, Unsettled, put_aside
+from streams.hub.accounts import Account, MappingNote
+from streams.hub.ingest_checkpoint import CheckpointData, CountedElsewhere, PendingCheckpoint, write_checkpoint
 from streams.hub.store import HubStore
-from streams.pipeline.parking import Taken
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
@@ -21,32 +21,34 @@ from tests.faults.clerk import wait_for
 from tests.writers import hub_of_its_own
 
 
-def said(accounts: list[Account], notes: list[Noted]) -> Unsettled:
+def pending_of(accounts: list[Account], notes: list[MappingNote]) -> PendingCheckpoint:
     """As many batches as there are accounts, each with a note."""
-    unsettled = Unsettled()
-    for account, one in zip(accounts, notes, strict=True):
-        unsettled.add(Taken(accounts=[account], notes=[one]))
-    assert not unsettled.is_pressing
-    return unsettled
+    pending = PendingCheckpoint()
+    for account, note in zip(accounts, notes, strict=True):
+        pending.add(CheckpointData(accounts=[account], notes=[note]))
+    assert not pending.is_urgent
+    return pending
 
 
 async def test_notes_are_counted_with_the_account_or_not_at_all(stack: NativeStack) -> None:
     hub = hub_of_its_own(stack, f"notes_{uuid.uuid4().hex[:8]}")
     store = HubStore(hub, "test")
 
-    def note(key: str, count: int) -> Noted:
-        return Noted("crm", "public.firm", "customer.tax_id", "taken as null", "wrong", key, count)
+    def note(key: str, count: int) -> MappingNote:
+        return MappingNote("crm", "public.firm", "customer.tax_id", "taken as null", "wrong", key, count)
 
     def kept() -> list[tuple[object, ...]]:
         with psycopg.connect(hub) as connection:
             return connection.execute("SELECT field, kind, count, example FROM mapping_note").fetchall()
 
     try:
-        await put_aside(store, said([Account("t", 0, 0, 3, 3), Account("t", 0, 3, 5, 2)], [note("6", 1), note("7", 1)]))
+        await write_checkpoint(
+            store, pending_of([Account("t", 0, 0, 3, 3), Account("t", 0, 3, 5, 2)], [note("6", 1), note("7", 1)])
+        )
         with pytest.raises(CountedElsewhere):
-            await put_aside(store, said([Account("t", 0, 3, 8, 5)], [note("8", 3)]))
+            await write_checkpoint(store, pending_of([Account("t", 0, 3, 8, 5)], [note("8", 3)]))
         assert kept() == [("customer.tax_id", "taken as null", 2, "7")]
-        await put_aside(store, said([Account("t", 0, 5, 8, 3)], [note("9", 3)]))
+        await write_checkpoint(store, pending_of([Account("t", 0, 5, 8, 3)], [note("9", 3)]))
         assert kept() == [("customer.tax_id", "taken as null", 5, "9")]
     finally:
         await store.close()

@@ -27,7 +27,7 @@ SCRIPTS = {"ascii": "x", "chinese": "中", "emoji": "😀", "quotes": '"', "bell
 def encoded(fields: dict[str, Any]) -> bytes:
     one = Mapped("customer", "1", "0" * 36, fields, False, None, None)
     row = RowChange("s", "t", "c", None, None, None, Position(0, 1, 1), 0, None, None)
-    return Ingest({}, encode_change)._tell(row, one).value
+    return Ingest({}, encode_change)._emit(row, one).value
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

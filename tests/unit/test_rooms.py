@@ -20,7 +20,6 @@ NOT_YET = {
     "streams/writeback/deliver.py",
     "streams/pipeline/assemble.py",
     "streams/pipeline/settle.py",
-    "streams/pipeline/ingest.py",
     "tests/faults/field.py",
     "tests/faults/checker.py",
     "tests/integration/test_writeback.py",

@@ -36,7 +36,7 @@ RETURNING topic, partition, token;
 SELECT topic, partition FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS mine (topic, partition, token)
 LEFT JOIN fencing_token t USING (topic, partition) WHERE t.token IS DISTINCT FROM mine.token;
 
--- name: whereabouts
+-- name: places
 -- Where each of these ids lives, as far as that is known: what it was linked to goes before the aggregate of its row.
 SELECT asked.id::text, coalesce(i.target, e.aggregate_id)::text
 FROM unnest(%s::uuid[]) AS asked (id) LEFT JOIN entity e ON e.id = asked.id LEFT JOIN identity i ON i.source_id = asked.id
@@ -102,15 +102,6 @@ SELECT id, aggregate_id::text, ref::text, entity FROM refresh_due ORDER BY id LI
 -- name: refreshes_sent
 DELETE FROM refresh_due WHERE id = ANY(%s);
 
--- name: dead_letter
--- One that a retry brought back counts on from there.
-INSERT INTO dead_letter (topic, partition, position, key, value, stage, class, reason, tried)
-SELECT topic, partition, position, key, value, stage, class, reason, 1 + coalesce((
-    SELECT max(tried) FROM dead_letter d WHERE d.topic = new.topic AND d.key = new.key AND d.value = new.value AND d.state = 'retried'), 0)
-FROM (VALUES (%s::text, %s::int, %s::bigint, %s::bytea, %s::bytea, %s::text, %s::text, %s::text))
-     AS new (topic, partition, position, key, value, stage, class, reason)
-ON CONFLICT (topic, partition, position) DO UPDATE SET tried = dead_letter.tried + 1, reason = excluded.reason;
-
 -- name: generation
 SELECT coalesce(max(generation), 0) FROM identity WHERE same;
 
@@ -118,82 +109,6 @@ SELECT coalesce(max(generation), 0) FROM identity WHERE same;
 SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
        record::text, contributions::text
 FROM entity;
-
--- name: letter_states
--- What became of records that failed before.
-SELECT topic, partition, position, state FROM dead_letter
-WHERE (topic, partition, position) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[]));
-
--- name: parked_keys
--- The first record of each key that others of the key must wait for.
-SELECT topic, key, min(position) FROM dead_letter
-WHERE state IN ('dead', 'parked', 'retry') AND topic = ANY(%s::text[]) AND key IS NOT NULL GROUP BY topic, key;
-
--- name: open_letters
--- What waits for one key, in order.
-SELECT partition, position, state, coalesce(edited, value), key FROM dead_letter
-WHERE topic = %s AND key IS NOT DISTINCT FROM %s AND state IN ('dead', 'parked', 'retry') ORDER BY position;
-
--- name: put_aside
--- Records that failed or wait; one that is known keeps its state.
-INSERT INTO dead_letter AS d (topic, partition, position, key, value, stage, class, reason, state, came_as)
-SELECT topic, partition, position, key, value, stage, class, reason, state, state
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[], %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[])
-     AS new (topic, partition, position, key, value, stage, class, reason, state)
-ON CONFLICT (topic, partition, position) DO NOTHING;
-
--- name: letter_failed
--- A letter that was tried again and failed again.
-UPDATE dead_letter SET state = 'dead', tried = tried + 1, stage = %s, class = %s, reason = %s, changed_at = now()
-WHERE topic = %s AND partition = %s AND position = %s AND state IN ('parked', 'retry');
-
--- name: letters_done
--- Letters that were tried again and passed.
-UPDATE dead_letter SET state = 'retried', changed_at = now()
-WHERE state IN ('parked', 'retry') AND (topic, partition, position) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[]));
-
--- name: accounts
-SELECT topic, partition, upto FROM raw_account WHERE topic = ANY(%s::text[]);
-
--- name: count_records
--- What became of each record of a batch; a partition is written only where it was counted up to where this batch begins.
-INSERT INTO raw_account AS a (topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control)
-SELECT topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (topic text, partition int, since bigint, upto bigint,
-    passed bigint, filtered bigint, tombstones bigint, dead bigint, parked bigint, control bigint)
-ON CONFLICT (topic, partition) DO UPDATE SET
-    upto = excluded.upto, passed = a.passed + excluded.passed, filtered = a.filtered + excluded.filtered,
-    tombstones = a.tombstones + excluded.tombstones, dead = a.dead + excluded.dead, parked = a.parked + excluded.parked,
-    control = a.control + excluded.control
-WHERE a.upto <= excluded.since
-RETURNING topic, partition;
-
--- name: count_notes
--- What dictionaries mended or forgave. In one order, so that two workers do not wait for each other.
-INSERT INTO mapping_note AS n (system, tbl, field, kind, count, reason, example)
-SELECT system, tbl, field, kind, count, reason, example
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
-    AS new (system text, tbl text, field text, kind text, count bigint, reason text, example text)
-ORDER BY system, tbl, field, kind
-ON CONFLICT (system, tbl, field, kind) DO UPDATE SET
-    count = n.count + excluded.count, reason = excluded.reason, example = excluded.example, last_at = now();
-
--- name: contributed
--- What a system said of these entities before a position, and still says. Element 13 is where the row that makes the record spoke, if
--- rows that only add to it have spoken since.
-SELECT said.key, e.entity, said.value->>1, e.aggregate_id::text
-FROM entity e, jsonb_each(e.contributions) said
-WHERE e.entity = ANY(%s::text[]) AND said.value->>0 = %s AND NOT (said.value->>6)::boolean
-  AND (coalesce((said.value->13->>0)::bigint, (said.value->>2)::bigint), coalesce((said.value->13->>1)::bigint, (said.value->>3)::bigint),
-       coalesce((said.value->13->>2)::bigint, (said.value->>4)::bigint)) < (%s::bigint, %s::bigint, %s::bigint);
-
--- name: note_sweep
-INSERT INTO sweep (topic, epoch, major, minor) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING;
-
--- name: due_sweeps
--- Sweeps that are due again: after 5 s, then each time four times as long, six times in all.
-UPDATE sweep SET swept = swept + 1, next_at = now() + interval '5 seconds' * 4 ^ (swept + 1)
-WHERE next_at < now() AND swept < 6 RETURNING topic, epoch, major, minor;
 
 -- name: hub_clock
 -- What it says, and by how many seconds something open was made later than that: it was put back by as much, or more.
@@ -213,17 +128,3 @@ UPDATE intent SET created_at = least(created_at, clock_timestamp()), lease_until
         THEN greatest(clock_timestamp(), not_before - make_interval(secs => %(by)s)) ELSE not_before END
 WHERE state IN ('planned', 'approved', 'failed', 'delivering') AND (not_before > clock_timestamp() OR lease_until > clock_timestamp());
 
--- name: overdue_retries
--- Keys of which a record was asked for again and nothing came of it.
-SELECT DISTINCT ON (topic, key) topic, partition, key FROM dead_letter
-WHERE state = 'retry' AND changed_at < now() - interval '10 seconds' ORDER BY topic, key, position LIMIT 1000;
-
--- name: await_codes
--- Letters whose code the looked-up table did not have: asked for again after 5 s, then each time three times as long, at most an hour, ten times.
-UPDATE dead_letter SET state = 'retry', changed_at = now()
-WHERE state = 'dead' AND class = 'LookupMissing' AND starts_with(topic, 'raw.') AND tried < 10
-  AND changed_at < now() - least(interval '5 seconds' * 3 ^ (tried - 1), interval '1 hour')
-RETURNING topic, partition, key;
-
--- name: epoch_starts
-SELECT topic, partition, position, epoch FROM epoch_start WHERE topic = ANY(%s::text[]) ORDER BY epoch;

@@ -1,4 +1,4 @@
-"""What a dictionary mends or forgives is told with its field, its kind and a key, once for each record; nothing else pays for it."""
+"""A value that a dictionary changes or forgives makes a mapping note: its field, its kind and a key, once for each record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 
 from streams.app import SystemRoute, readable
 from streams.emit.change_codec import encode_change
-from streams.hub.ingest_checkpoint import Noted
+from streams.hub.accounts import MappingNote
 from streams.mapping.notes import MappingNotes
 from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System
@@ -84,45 +84,45 @@ MENDED = {
 
 
 async def test_what_was_mended_is_counted_with_a_key_and_a_reason(ingest: Ingest) -> None:
-    _, taken = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD | {"id": 9})], nothing)
-    assert {(one.field, one.kind) for one in taken.notes} == MENDED
-    assert {(one.system, one.tbl, one.count, one.example) for one in taken.notes} == {("crm", "public.firm", 2, "9")}
-    (tax,) = [one for one in taken.notes if one.field == "customer.tax_id"]
+    _, outcome = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD | {"id": 9})], nothing)
+    assert {(one.field, one.kind) for one in outcome.notes} == MENDED
+    assert {(one.system, one.tbl, one.count, one.example) for one in outcome.notes} == {("crm", "public.firm", 2, "9")}
+    (tax,) = [one for one in outcome.notes if one.field == "customer.tax_id"]
     assert tax.reason == "a tax number of DE with too many or too few digits"
     assert not ingest.notes, "nothing is counted before it is committed"
-    ingest.committed(taken)
+    ingest.committed(outcome)
     assert {name[2:]: count for name, count in ingest.notes.items()} == dict.fromkeys(MENDED, 2)
 
 
 async def test_a_batch_without_notes_has_none(ingest: Ingest) -> None:
-    _, taken = await ingest.step([Record(1, GOOD)], nothing)
-    assert taken.notes == []
+    _, outcome = await ingest.step([Record(1, GOOD)], nothing)
+    assert outcome.notes == []
 
 
 async def test_a_batch_that_comes_again_is_counted_once(ingest: Ingest) -> None:
-    _, taken = await ingest.step([Record(1, BAD)], nothing)
-    ingest.committed(taken)
-    _, taken = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD)], nothing)
-    assert {one.count for one in taken.notes} == {1}
+    _, outcome = await ingest.step([Record(1, BAD)], nothing)
+    ingest.committed(outcome)
+    _, outcome = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD)], nothing)
+    assert {one.count for one in outcome.notes} == {1}
 
 
 async def test_a_rejected_row_leaves_no_notes_to_the_next(ingest: Ingest) -> None:
     # `created_at` is rejected after the name was mended.
-    _, taken = await ingest.step([Record(1, BAD | {"id": 6, "made": "never"}), Record(2, GOOD)], nothing)
-    assert len(taken.letters) == 1
-    assert taken.notes == []
+    _, outcome = await ingest.step([Record(1, BAD | {"id": 6, "made": "never"}), Record(2, GOOD)], nothing)
+    assert len(outcome.dead_letters) == 1
+    assert outcome.notes == []
 
 
-async def test_a_record_that_waits_is_told_of_when_it_is_let_through(ingest: Ingest) -> None:
-    _, taken = await ingest.step([Record(1, BAD | {"made": "never"}), Record(2, BAD)], nothing)
-    assert [letter[8] for letter in taken.letters] == ["dead", "parked"]
-    assert taken.notes == []
+async def test_a_parked_record_has_no_notes_before_it_passes(ingest: Ingest) -> None:
+    _, outcome = await ingest.step([Record(1, BAD | {"made": "never"}), Record(2, BAD)], nothing)
+    assert [letter.state for letter in outcome.dead_letters] == ["dead", "parked"]
+    assert outcome.notes == []
 
 
-async def test_a_key_is_told_as_it_fits_a_line_and_postgres(ingest: Ingest) -> None:
+async def test_a_key_in_a_note_fits_a_line_and_postgres(ingest: Ingest) -> None:
     assert readable("a\0b") == "a\\0b"
-    _, taken = await ingest.step([Record(1, BAD | {"id": "a" * 300})], nothing)
-    assert {one.example for one in taken.notes} == {"a" * 200}
+    _, outcome = await ingest.step([Record(1, BAD | {"id": "a" * 300})], nothing)
+    assert {one.example for one in outcome.notes} == {"a" * 200}
 
 
 def test_kinds_without_end_become_one() -> None:
@@ -134,15 +134,15 @@ def test_kinds_without_end_become_one() -> None:
     assert notes.take() == [("t", "f", "other", "", 1)]
 
 
-async def test_a_worker_tells_its_notes_over_http(ingest: Ingest) -> None:
+async def test_a_worker_shows_its_notes_over_http(ingest: Ingest) -> None:
     app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={}, settings=SimpleNamespace(worker_name="w"))
     health = Health(app, {}, [], lambda _: (0, ""), ingest.notes)
-    _, taken = await ingest.step([Record(1, BAD)], nothing)
-    ingest.committed(taken)
+    _, outcome = await ingest.step([Record(1, BAD)], nothing)
+    ingest.committed(outcome)
     for _ in range(2):
-        told = (await health.stats())["mapping_notes"]
-    assert {(one["field"], one["kind"]) for one in told} == MENDED
-    assert told[0] | {"field": "", "kind": ""} == {
+        shown_notes = (await health.stats())["mapping_notes"]
+    assert {(one["field"], one["kind"]) for one in shown_notes} == MENDED
+    assert shown_notes[0] | {"field": "", "kind": ""} == {
         "system": "crm", "table": "public.firm", "field": "", "kind": "", "count": 1
     }  # fmt: skip
     shown = generate_latest(health.registry).decode()
@@ -153,4 +153,4 @@ async def test_a_worker_tells_its_notes_over_http(ingest: Ingest) -> None:
 
 
 def test_a_note_holds_no_value() -> None:
-    assert set(Noted.__struct_fields__) == {"system", "tbl", "field", "kind", "reason", "example", "count"}
+    assert set(MappingNote.__struct_fields__) == {"system", "tbl", "field", "kind", "reason", "example", "count"}

@@ -1,4 +1,4 @@
-"""A batch of ingest that is tried again gives rise to all that it did at first."""
+"""A batch of ingest that is tried again emits all that it emitted at first."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ async def test_a_link_is_emitted_again_until_it_is_committed() -> None:
     step = Ingest({TOPIC: Shipments()}, kind_and_target)  # type: ignore[dict-item]
     link = (SHIPMENT.encode(), f"link {ORDER}".encode())
     for _ in range(2):  # the hub or Kafka was away: the same batch once more
-        outputs, taken = await step.step([record], nothing)
+        outputs, outcome = await step.step([record], nothing)
         assert link in [(one.key, one.value) for one in outputs]
-    step.committed(taken)
+    step.committed(outcome)
     outputs, _ = await step.step([record], nothing)
     assert link not in [(one.key, one.value) for one in outputs]
 

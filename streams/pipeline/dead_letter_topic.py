@@ -1,0 +1,27 @@
+"""Dead letters for the topic `deadletters`, which any Kafka consumer can watch."""
+
+from __future__ import annotations
+
+from streams.model import limits
+from streams.model.dead_letter import DeadLetter
+from streams.runtime.lane import Output
+
+
+def dead_letter_output(letter: DeadLetter) -> Output:
+    """The record for the topic, with the header names of Kafka Connect's own dead letter queue.
+
+    A value that is too long for a record is left out, and a header says so: the hub has it.
+    """
+    headers = {
+        "__connect.errors.topic": letter.topic,
+        "__connect.errors.partition": str(letter.partition),
+        "__connect.errors.offset": str(letter.offset),
+        "__connect.errors.stage": letter.stage,
+        "__connect.errors.exception.class.name": letter.error_class,
+        "__connect.errors.exception.message": letter.reason,
+    }
+    value = letter.value
+    if value is not None and len(value) > limits.RECORD:
+        headers["opshub.value"] = f"{len(value)} bytes, in the hub only"
+        value = None
+    return Output("deadletters", letter.key, value, [(name, text.encode()) for name, text in headers.items()])
