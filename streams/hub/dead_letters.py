@@ -95,21 +95,20 @@ class AuditEntry(msgspec.Struct, frozen=True):
     detail: str
 
 
-def dead_letter_row(letter: DeadLetter) -> tuple[str, int, int, bytes | None, bytes | None, str, str, str]:
+def dead_letter_row(record: DeadLetter) -> tuple[str, int, int, bytes | None, bytes | None, str, str, str]:
     """The parameters of `add_dead_letter`."""
-    return (
-        letter.topic, letter.partition, letter.offset, letter.key, letter.value, letter.stage, letter.error_class, letter.reason,
-    )  # fmt: skip
+    where = record.topic, record.partition, record.offset
+    return (*where, record.key, record.value, record.stage, record.error_class, record.reason)
 
 
-async def add_dead_letter(lookup: Lookup, letter: DeadLetter) -> None:
+async def add_dead_letter(lookup: Lookup, dead_letter: DeadLetter) -> None:
     """Keep one; if the hub has it already, only its tries and its reason change."""
-    await lookup("add_dead_letter", *dead_letter_row(letter))
+    await lookup("add_dead_letter", *dead_letter_row(dead_letter))
 
 
-def dead_letter_columns(letters: Sequence[DeadLetter]) -> list[list[object]]:
+def dead_letter_columns(dead_letters: Sequence[DeadLetter]) -> list[list[object]]:
     """The parameters of `add_dead_letters`."""
-    return columns([(*dead_letter_row(letter), letter.state) for letter in letters])
+    return columns([(*dead_letter_row(dead_letter), dead_letter.state) for dead_letter in dead_letters])
 
 
 async def parked_keys(lookup: Lookup, topics: Sequence[str]) -> list[ParkedKey]:
@@ -151,17 +150,17 @@ def count_dead_letters(connection: psycopg.Connection, wanted: Filter) -> int:
     return int(count)
 
 
-def original(connection: psycopg.Connection, letter_id: int) -> Original:
-    return fetch(connection, Original, "dead_letter_original", [letter_id])[0]
+def original(connection: psycopg.Connection, dead_letter_id: int) -> Original:
+    return fetch(connection, Original, "dead_letter_original", [dead_letter_id])[0]
 
 
-def audit_entries(connection: psycopg.Connection, letter_id: int) -> list[AuditEntry]:
+def audit_entries(connection: psycopg.Connection, dead_letter_id: int) -> list[AuditEntry]:
     """The oldest first."""
-    return fetch(connection, AuditEntry, "dead_letter_audit", [letter_id])
+    return fetch(connection, AuditEntry, "dead_letter_audit", [dead_letter_id])
 
 
-def save_edit(connection: psycopg.Connection, letter_id: int, value: bytes, who: str) -> None:
-    connection.execute(SQL["edit_dead_letter"], [value, who, letter_id])
+def save_edit(connection: psycopg.Connection, dead_letter_id: int, value: bytes, who: str) -> None:
+    connection.execute(SQL["edit_dead_letter"], [value, who, dead_letter_id])
 
 
 def set_state(connection: psycopg.Connection, ids: Sequence[int], state: State) -> None:

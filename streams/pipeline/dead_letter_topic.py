@@ -7,21 +7,21 @@ from streams.model.dead_letter import DeadLetter
 from streams.runtime.lane import Output
 
 
-def dead_letter_output(letter: DeadLetter) -> Output:
+def dead_letter_output(dead_letter: DeadLetter) -> Output:
     """The record for the topic, with the header names of Kafka Connect's own dead letter queue.
 
     A value that is too long for a record is left out, and a header says so: the hub has it.
     """
     headers = {
-        "__connect.errors.topic": letter.topic,
-        "__connect.errors.partition": str(letter.partition),
-        "__connect.errors.offset": str(letter.offset),
-        "__connect.errors.stage": letter.stage,
-        "__connect.errors.exception.class.name": letter.error_class,
-        "__connect.errors.exception.message": letter.reason,
+        "__connect.errors.topic": dead_letter.topic,
+        "__connect.errors.partition": str(dead_letter.partition),
+        "__connect.errors.offset": str(dead_letter.offset),
+        "__connect.errors.stage": dead_letter.stage,
+        "__connect.errors.exception.class.name": dead_letter.error_class,
+        "__connect.errors.exception.message": dead_letter.reason,
     }
-    value = letter.value
+    value = dead_letter.value
     if value is not None and len(value) > limits.RECORD:
         headers["opshub.value"] = f"{len(value)} bytes, in the hub only"
         value = None
-    return Output("deadletters", letter.key, value, [(name, text.encode()) for name, text in headers.items()])
+    return Output("deadletters", dead_letter.key, value, [(name, text.encode()) for name, text in headers.items()])

@@ -143,14 +143,16 @@ class Ingest:
         outputs, batch.links = route_changes(levels, routing.known, routing.known.put, self._linked, self._encode)
         for sweep in batch.sweeps:
             outputs += await self._deletes(sweep, lookup)
-        outputs += [dead_letter_output(letter) for letter in batch.dead_letters if letter.state == "dead"]
+        outputs += [
+            dead_letter_output(dead_letter) for dead_letter in batch.dead_letters if dead_letter.state == "dead"
+        ]
         return outputs
 
     def _count(self, records: int, outputs: int, batch: BatchOutcome) -> None:
         self.counts["rows_in"] += records
         self.counts["changes_out"] += outputs
-        for letter in batch.dead_letters:
-            self.counts[letter.state] += 1
+        for dead_letter in batch.dead_letters:
+            self.counts[dead_letter.state] += 1
         for account in batch.accounts:
             self.counts["filtered"] += account.filtered
             self.counts["tombstones"] += account.tombstones

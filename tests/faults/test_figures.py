@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.dead_letters.store import DeadLetters, Filter
+from streams.dead_letters.retry import retry
+from streams.hub.dead_letters import Filter
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.faults.clerk import wait_for
@@ -128,8 +129,7 @@ def test_one_in_a_hundred_is_poison(field: Field) -> None:
     pair(field, 0)
     assert wait_for(field.working, 90)
     began = time.monotonic()
-    letters = DeadLetters(field.settings, "test")
-    retried = len(letters.retry(Filter(stage="mapping"), limit=100_000))
+    retried = len(retry(field.settings, Filter(stage="mapping"), "test", limit=100_000))
     assert retried == dead
     assert wait_for(lambda: field.letters("state <> 'retried'") == 0, 120), "letters are left"
     took = time.monotonic() - began

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from streams.dead_letters.store import MOST_TRIES
+from streams.dead_letters.retry import MOST_TRIES
 from streams.stack.workers import worker_environment
 from streams.verify.compare import Verdict, _balance
 from tests.conftest import Pipeline
@@ -54,20 +54,22 @@ def is_there(live: Pipeline, key: str, count: int) -> bool:
     return values(live, f"SELECT count(*) FROM dead_letter WHERE convert_from(key, 'UTF8') = '{key}'") == [(count,)]
 
 
-def test_a_person_looks_at_letters_and_mends_one(live: Pipeline) -> None:
+def test_a_person_lists_edits_and_drops_dead_letters(live: Pipeline) -> None:
     key = '{"id":"7b2f5c1e-0000-4000-8000-000000000001"}'
     good = b'{"before":null,"after":null,"op":"r"}'
     poison(live, key, [b"not json", b'{"op":"c"}'])
-    assert wait_for(lambda: is_there(live, key, 2), 60), "no letters"
+    assert wait_for(lambda: is_there(live, key, 2), 60), "no dead letters"
     found = opshub(live, "dlq", "list", "--key", key, "--json")
-    dead, parked = found["letters"]
+    dead, parked = found["dead_letters"]
     assert (dead["state"], parked["state"], found["notes"]) == ("dead", "parked", [])
     one = opshub(live, "dlq", "list", "--key", key, "--limit", "1")
     assert "1 of 2" in one
     shown = opshub(live, "dlq", "show", str(dead["id"]), "--json")
     assert shown["waiting_behind"] == 1 and shown["value"] == "not json" and shown["advice"]
-    assert f"letter {parked['id']} waits behind another of its key" in opshub(live, "dlq", "retry", str(parked["id"]))
-    assert "there is no letter 999999" in opshub(live, "dlq", "retry", "999999")
+    assert f"record {parked['id']} is parked behind another of its key" in opshub(
+        live, "dlq", "retry", str(parked["id"])
+    )
+    assert "there is no dead letter 999999" in opshub(live, "dlq", "retry", "999999")
     doctor = opshub(live, "doctor", "--json")["findings"]
     assert "1 records failed, and 1 wait behind them" in {
         one["what"] for one in doctor if one["code"] == "dead-letters"
@@ -80,7 +82,7 @@ def test_a_person_looks_at_letters_and_mends_one(live: Pipeline) -> None:
     opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made it")
     state = f"SELECT DISTINCT state FROM dead_letter WHERE convert_from(key, 'UTF8') = '{key}'"
     assert wait_for(lambda: values(live, state) == [("dropped",)], 30)
-    assert opshub(live, "dlq", "list", "--key", key, "--json")["letters"] == []
+    assert opshub(live, "dlq", "list", "--key", key, "--json")["dead_letters"] == []
     verbs = [line["verb"] for line in opshub(live, "dlq", "show", str(dead["id"]), "--json")["audit"]]
     assert verbs == ["edit", "drop"]
 
@@ -117,7 +119,7 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
     live.start_worker("dlq-w2")
     assert wait_for(lambda: is_there(live, key, 6), 60)
     opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made them")
-    assert opshub(live, "dlq", "list", "--key", key, "--json")["letters"] == []
+    assert opshub(live, "dlq", "list", "--key", key, "--json")["dead_letters"] == []
 
 
 def balanced(live: Pipeline) -> bool:
