@@ -183,3 +183,18 @@ def test_every_decision_is_in_the_index() -> None:
     page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
     index = re.findall(r"^- \[(\d+\. .*?)\]\(#", page, flags=re.MULTILINE)
     assert sorted(index) == sorted(re.findall(r"^## (.*)$", page, flags=re.MULTILINE))
+
+
+@cache
+def names_of_ours() -> frozenset[str]:
+    """Names that begin with `opshub_`, of metrics, roles and tables, as code and connectors have them."""
+    files = [path for folder in ("streams", "connectors") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in {".py", ".sql", ".json", ".yaml"}]
+    return frozenset(name for text in texts for name in re.findall(r"\bopshub_[a-z_]+", text))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_named_metrics_and_roles_exist(path: Path) -> None:
+    named = set(re.findall(r"\bopshub_(?!my_)[a-z_]+(?=[`{ ])", path.read_text(encoding="utf-8")))
+    plain = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in named}
+    assert sorted(plain - names_of_ours()) == []
