@@ -61,7 +61,7 @@ class Contact(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the contact, in the order of the source."""
     created_at: datetime | None = None
-    """When the contact was first entered, as the source says it (not when it was captured)."""
+    """When the contact was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -84,23 +84,23 @@ class Customer(Record, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
     """The live rows in the captured systems that speak of it, sorted by system and key."""
     name: str
-    """Name by which the customer is known in daily business. Said by the CRM, else by the ERP."""
+    """Name by which the customer is known in daily business. From the CRM, else from the ERP."""
     legal_name: str | None = None
-    """Full name in the commercial register, with its legal form. Usually said by the ERP."""
+    """Full name in the commercial register, with its legal form. Usually from the ERP."""
     tax_id: str | None = None
-    """Tax registration, without blanks: VAT number with country prefix, 统一社会信用代码, EIN. Usually said by the
+    """Tax registration, without blanks: VAT number with country prefix, 统一社会信用代码, EIN. Usually from the
     ERP.
     """
     email: str | None = None
-    """Main e-mail address, lower case in its domain. Usually said by the CRM."""
+    """Main e-mail address, lower case in its domain. Usually from the CRM."""
     phone: str | None = None
-    """Main phone number in E.164, such as +4930123456. Usually said by the CRM."""
+    """Main phone number in E.164, such as +4930123456. Usually from the CRM."""
     website: str | None = None
     """Address of the web site, with scheme."""
     industry: str | None = None
-    """Branch of industry, in the words of the system that says it."""
+    """Branch of industry, in the words of its system."""
     status: str | None = None
-    """State of the account, in the words of the system that says it, such as prospect, active, inactive."""
+    """State of the account, in the words of its system, such as prospect, active, inactive."""
     currency: str | None = None
     """ISO 4217 code of the currency in which the customer is invoiced by default, and of credit_limit."""
     language: str | None = None
@@ -110,11 +110,11 @@ class Customer(Record, frozen=True, kw_only=True):
     credit_blocked: bool | None = None
     """True while new orders are not to be accepted for reasons of credit. Mastered by the ERP."""
     open_amount: Decimal | None = None
-    """What the customer owes, as a system shows it that is told by write-back. The hub's own word is the
-    record receivables.
+    """What the customer owes, as shown in a system that write-back keeps current. The hub's own figure is
+    in the record receivables.
     """
     overdue_amount: Decimal | None = None
-    """Of open_amount, what is past its due date, as a system shows it that is told by write-back."""
+    """Of open_amount, what is past its due date, as shown in a system that write-back keeps current."""
     payment_terms_days: int | None = None
     """Days from invoice date to due date that are agreed with the customer. Mastered by the ERP."""
     owner: str | None = None
@@ -122,7 +122,7 @@ class Customer(Record, frozen=True, kw_only=True):
     segment: str | None = None
     """Group into which marketing and sales put the customer. Mastered by the CRM."""
     billing_street: str | None = None
-    """Street, house number and further address lines to which invoices go; lines are parted by a line
+    """Street, house number and further address lines to which invoices go; lines are separated by a line
     feed. Mastered by the ERP.
     """
     billing_city: str | None = None
@@ -134,8 +134,8 @@ class Customer(Record, frozen=True, kw_only=True):
     billing_country: str | None = None
     """ISO 3166-1 alpha-2 code of the country to which invoices go, such as DE or CN."""
     shipping_street: str | None = None
-    """Street, house number and further address lines to which goods go by default; lines are parted by a
-    line feed. Mastered by the CRM.
+    """Street, house number and further address lines to which goods go by default; lines are separated by
+    a line feed. Mastered by the CRM.
     """
     shipping_city: str | None = None
     """City or town to which goods go by default."""
@@ -150,7 +150,7 @@ class Customer(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the customer, in the order of the source."""
     created_at: datetime | None = None
-    """When the customer was first entered, as the source says it (not when it was captured)."""
+    """When the customer was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -283,22 +283,22 @@ class Invoice(Record, frozen=True, kw_only=True):
     freight_amount: Decimal | None = None
     """Freight and other charges on the whole invoice that are no line of it, without tax, in `currency`."""
     net_amount: Decimal | None = None
-    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as the ERP
-    says it.
+    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as in the
+    ERP.
     """
     tax_amount: Decimal | None = None
     """Tax, in `currency`."""
     gross_amount: Decimal | None = None
     """Amount to be paid: net and tax together, in `currency`."""
     open_amount: Decimal | None = None
-    """What is still to be paid, in `currency`, as the ERP says it."""
+    """What is still to be paid, in `currency`, as in the ERP."""
     billing_name: str | None = None
     """Name of the company or person to whom the invoice goes. Empty, like the rest of the address, where
     it is the customer's.
     """
     billing_street: str | None = None
-    """Street, house number and further address lines to which the invoice goes; lines are parted by a line
-    feed.
+    """Street, house number and further address lines to which the invoice goes; lines are separated by a
+    line feed.
     """
     billing_city: str | None = None
     """City or town to which the invoice goes."""
@@ -317,7 +317,7 @@ class Invoice(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the invoice, in the order of the source."""
     created_at: datetime | None = None
-    """When the invoice was first entered, as the source says it (not when it was captured)."""
+    """When the invoice was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -355,7 +355,7 @@ class OpportunityLine(Record, frozen=True, kw_only=True):
 
 class Opportunity(Record, frozen=True, kw_only=True):
     """A deal that sales works on, up to its being won or lost. Mastered by the CRM; what became of the
-    order is said by the ERP and shown here.
+    order comes from the ERP and is shown here.
     """
 
     id: UUID
@@ -411,7 +411,7 @@ class Opportunity(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the opportunity, in the order of the source."""
     created_at: datetime | None = None
-    """When the opportunity was first entered, as the source says it (not when it was captured)."""
+    """When the opportunity was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -424,7 +424,7 @@ class TimelineEvent(Record, frozen=True, kw_only=True):
     """Something that happened in the flow."""
 
     at: datetime | None = None
-    """When it happened, as its source says it."""
+    """When it happened, by its source."""
     what: str | None = None
     """What happened, in plain words, such as order confirmed."""
     entity: str | None = None
@@ -432,7 +432,7 @@ class TimelineEvent(Record, frozen=True, kw_only=True):
     id: UUID | None = None
     """Canonical id of that record."""
     system: str | None = None
-    """The system that said so."""
+    """The system that reported it."""
 
 
 class OrderFlow(Record, frozen=True, kw_only=True):
@@ -461,7 +461,7 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     stage: str
     """How far the whole flow is; docs/guides/order-to-cash.md has the conditions."""
     stage_since: datetime | None = None
-    """When the flow came to its stage, as far as its documents say: of several shipments, invoices or
+    """When the flow came to its stage, as far as its documents show: of several shipments, invoices or
     payments the one that brought it there.
     """
     shipment_status: str | None = None
@@ -592,7 +592,7 @@ class Payment(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the payment, in the order of the source."""
     created_at: datetime | None = None
-    """When the payment was first entered, as the source says it (not when it was captured)."""
+    """When the payment was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -621,7 +621,7 @@ class Product(Record, frozen=True, kw_only=True):
     description: str | None = None
     """Long description, plain text."""
     category: str | None = None
-    """Product group, in the words of the system that says it."""
+    """Product group, in the words of its system."""
     unit: str | None = None
     """UN/ECE Recommendation 20 code of the unit in which it is stocked and sold by default, such as C62
     (piece) or KGM.
@@ -637,8 +637,8 @@ class Product(Record, frozen=True, kw_only=True):
     tax_rate: Decimal | None = None
     """Rate of sales tax in percent: 19 is 19 %."""
     available: Decimal | None = None
-    """What can still be promised over all warehouses, as a system shows it that is told by write-back. The
-    hub's own word is the record stock.
+    """What can still be promised over all warehouses, as shown in a system that write-back keeps current.
+    The hub's own figure is in the record stock.
     """
     weight_kg: Decimal | None = None
     """Gross weight of one unit in kilograms."""
@@ -647,7 +647,7 @@ class Product(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the product, in the order of the source."""
     created_at: datetime | None = None
-    """When the product was first entered, as the source says it (not when it was captured)."""
+    """When the product was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -668,7 +668,7 @@ class Receivables(Record, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     """When the hub last summed it to another result."""
     sources: tuple[Source, ...]
-    """Always empty: no row of a source says it."""
+    """Always empty: no row of a source has it."""
     customer_id: UUID | None = None
     """The customer that owes it."""
     currency: str | None = None
@@ -782,13 +782,13 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     freight_amount: Decimal | None = None
     """Freight and other charges on the whole order that are no line of it, without tax, in `currency`."""
     net_amount: Decimal | None = None
-    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as the ERP
-    says it.
+    """Amount without tax: the lines, less discount_amount, and freight_amount; in `currency`, as in the
+    ERP.
     """
     tax_amount: Decimal | None = None
-    """Tax, in `currency`, as the ERP says it."""
+    """Tax, in `currency`, as in the ERP."""
     gross_amount: Decimal | None = None
-    """net_amount and tax_amount together, in `currency`, as the ERP says it."""
+    """net_amount and tax_amount together, in `currency`, as in the ERP."""
     payment_terms_days: int | None = None
     """Days from invoice date to due date that were agreed for this order."""
     incoterm: str | None = None
@@ -802,7 +802,7 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     the customer's.
     """
     shipping_street: str | None = None
-    """Street, house number and further address lines to which the goods go; lines are parted by a line
+    """Street, house number and further address lines to which the goods go; lines are separated by a line
     feed.
     """
     shipping_city: str | None = None
@@ -818,8 +818,8 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     it is the customer's.
     """
     billing_street: str | None = None
-    """Street, house number and further address lines to which the invoice goes; lines are parted by a line
-    feed.
+    """Street, house number and further address lines to which the invoice goes; lines are separated by a
+    line feed.
     """
     billing_city: str | None = None
     """City or town to which the invoice goes."""
@@ -842,7 +842,7 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     """When the order came to its end: `status` says whether it was closed or cancelled."""
     created_at: datetime | None = None
-    """When the order was first entered, as the source says it (not when it was captured)."""
+    """When the order was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -879,11 +879,11 @@ class ServiceRequest(Record, frozen=True, kw_only=True):
     subject: str | None = None
     """What it is about, in a line; may name people."""
     description: str | None = None
-    """What the customer says; may name people."""
+    """The customer's description; may name people."""
     status: str | None = None
     """How far the request is."""
     priority: str | None = None
-    """How urgent it is, in the words of the system that says it."""
+    """How urgent it is, in the words of its system."""
     owner: str | None = None
     """Member of our staff who looks after it."""
     opened_at: datetime | None = None
@@ -969,7 +969,7 @@ class Shipment(Record, frozen=True, kw_only=True):
     the order's.
     """
     shipping_street: str | None = None
-    """Street, house number and further address lines to which the goods go; lines are parted by a line
+    """Street, house number and further address lines to which the goods go; lines are separated by a line
     feed.
     """
     shipping_city: str | None = None
@@ -1001,7 +1001,7 @@ class Shipment(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     """Labels that people gave the shipment, in the order of the source."""
     created_at: datetime | None = None
-    """When the shipment was first entered, as the source says it (not when it was captured)."""
+    """When the shipment was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -1022,7 +1022,7 @@ class Stock(Record, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     """When the hub last summed it to another result."""
     sources: tuple[Source, ...]
-    """Always empty: no row of a source says it."""
+    """Always empty: no row of a source has it."""
     product_id: UUID | None = None
     """The product of which this is the stock."""
     on_hand: Decimal | None = None
