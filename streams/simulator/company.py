@@ -1,7 +1,7 @@
 """The company: loads its history, then works at a set rate, open loop, on both systems at once.
 
-Open loop means that when something is to happen is fixed beforehand: if a database stands still, what was due meanwhile is sent as soon as
-it answers again, and `behind_ms` says how late the company is.
+Open loop means that the time of each transaction is fixed beforehand. When a database does not answer, the transactions
+that became due meanwhile are sent as soon as it answers again, and `behind_ms` says how late the company is.
 """
 
 from __future__ import annotations
@@ -11,37 +11,57 @@ import datetime as dt
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import psycopg
 
 from streams.errors import EnvironmentFault
 from streams.simulator import erp_operations, history
-from streams.simulator.desks import Desks
 from streams.simulator.journal import Journal
 from streams.simulator.session import Session, pump
-from streams.simulator.slow import SlowClerk
+from streams.simulator.session_pool import SessionPool
+from streams.simulator.slow_transactions import SlowUser
 from streams.simulator.statements import CRM_STATEMENTS, ERP_STATEMENTS
 from streams.simulator.stream import next_transactions
 from streams.simulator.world import CRM, ERP, USUAL, Habits, Ids, Order, OrderLine, Pool, Transaction, World
 
 TICK = 0.002
-"""Seconds between two looks at the clock: what is due in between is sent together."""
+"""Seconds between two checks of the clock: transactions that become due in between are sent together."""
 SESSIONS = 4
-"""Sessions of each application: a commit waits for the disk, and several wait together."""
+"""Sessions of each application: Postgres then writes several commits to disk at once."""
 MOST_OUTSTANDING = 400
-"""Transactions on their way in one system before the company waits for answers."""
+"""Transactions in flight in one system, past which the company waits for answers."""
 ADOPT_EVERY = 1.0
+"""Seconds between two searches for orders that came through an interface."""
 Probe = tuple[str, str, int, int]
-"""(entity, key in the source, when it was meant to be sent, when its commit was known), times in microseconds since 1970."""
+"""(entity, key in the source, planned time of sending, time at which the commit was known): microseconds since 1970."""
+
+
+class CompanyStats(TypedDict):
+    """What the company has done so far."""
+
+    operations: dict[str, int]
+    """Operation → transactions."""
+    row_changes: int
+    """Row changes, those of triggers included: as many events as Debezium emits, tombstones not counted."""
+    transactions: int
+    failed: int
+    errors: list[str]
+    """The last ten."""
+    behind_ms: float
+    behind_ms_max: float
+    cpu_us_per_row: float
+    """CPU time of this client."""
+    probes: list[Probe]
 
 
 class Company:
-    """Use as a context manager, from one thread; `stats` may be called from any."""
+    """Use it as a context manager, from one thread; `stats` may be called from any thread."""
 
     def __init__(
         self,
@@ -95,12 +115,13 @@ class Company:
                 habits=habits,
             )
             self.world = world
-            pools: dict[str, Any] = {"drafts": Pool(), "orders": Pool(), "closed": Pool()}
-            self._adopted = dataclasses.replace(world, rng=Random(f"{name}/adopted"), **pools)
+            self._adopted = dataclasses.replace(
+                world, rng=Random(f"{name}/adopted"), drafts=Pool(), orders=Pool(), closed=Pool()
+            )
             self._probe_rng = Random(f"{name}/probes")
 
-            def desks(dsn: str, statements: dict[str, str], timezone: str, application: str) -> Desks:
-                return Desks(
+            def session_pool(dsn: str, statements: dict[str, str], timezone: str, application: str) -> SessionPool:
+                return SessionPool(
                     [
                         opened.enter_context(
                             closing(
@@ -113,15 +134,15 @@ class Company:
                     ]
                 )
 
-            self._desks = {
-                CRM: desks(crm_dsn, CRM_STATEMENTS, "UTC", "crm"),
-                ERP: desks(erp_dsn, ERP_STATEMENTS, "Europe/Berlin", "erp"),
+            self._pools = {
+                CRM: session_pool(crm_dsn, CRM_STATEMENTS, "UTC", "crm"),
+                ERP: session_pool(erp_dsn, ERP_STATEMENTS, "Europe/Berlin", "erp"),
             }
-            self._sessions = [session for desk in self._desks.values() for session in desk.sessions]
-            self._slow: SlowClerk | None = None
+            self._sessions = [session for pool in self._pools.values() for session in pool.sessions]
+            self._slow: SlowUser | None = None
             if slow_every:
-                clerk = SlowClerk(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed)
-                self._slow = opened.enter_context(closing(clerk))
+                slow_user = SlowUser(crm_dsn, erp_dsn, Random(f"{name}/slow"), slow_every, self._committed)
+                self._slow = opened.enter_context(closing(slow_user))
             self.journal = opened.enter_context(closing(Journal(journal, commits=journal_commits)))
             self._opened = opened.pop_all()
 
@@ -150,9 +171,7 @@ class Company:
 
     # -- work
 
-    def run(
-        self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None
-    ) -> dict[str, Any]:
+    def run(self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None) -> CompanyStats:
         """Work at `rate` row changes a second for `seconds`, or until `stop_event` is set; then wait for all answers. Returns `stats()`.
 
         Raises EnvironmentFault when a database goes away.
@@ -167,7 +186,7 @@ class Company:
             if seconds is not None and now >= seconds:
                 break
             due = now * rate
-            # Probes go first: what they measure is not to wait behind what is due in the same tick.
+            # Probes go first: they must not wait behind other transactions of the same tick.
             while next_probe is not None and self._probe_every and next_probe <= now:
                 self._probe(wall + int(next_probe * 1e6))
                 next_probe += self._probe_every
@@ -178,7 +197,7 @@ class Company:
                 next_adoption = now + ADOPT_EVERY
             if self._slow is not None:
                 self._slow.tick(now)
-            # By a fresh look at the clock: sending may have had to wait for answers.
+            # The clock is read again: sending may have waited for answers.
             late = (time.monotonic() - start) * rate - (self._planned - first)
             self._behind = max(0.0, late / rate * 1000)
             self._worst = max(self._worst, self._behind)
@@ -196,8 +215,8 @@ class Company:
         self.drain()
         return self.stats()
 
-    def step(self, operations: int) -> dict[str, Any]:
-        """Do so many operations as fast as the databases take them, and wait for all answers."""
+    def step(self, operations: int) -> CompanyStats:
+        """Do this number of operations as fast as the databases accept them, and wait for all answers."""
         if not self.world.products:
             history.load_products(self.world, self._crm, self._erp, 200)
         for _ in range(operations):
@@ -219,13 +238,8 @@ class Company:
         if self._slow is not None:
             self._slow.finish()
 
-    def stats(self) -> dict[str, Any]:
-        """What was committed so far.
-
-        `operations` {name: transactions}, `row_changes` (triggers' included: as many events as Debezium sends, tombstones
-        aside), `transactions`, `failed` and `errors` (the last ten), `behind_ms` now and `behind_ms_max`,
-        `cpu_us_per_row` of this client, `probes`.
-        """
+    def stats(self) -> CompanyStats:
+        """What was committed so far."""
         with self._lock:
             return {
                 "operations": dict(self._operations),
@@ -240,7 +254,7 @@ class Company:
             }
 
     def close(self) -> None:
-        """Give all connections and the journal's file back."""
+        """Close all connections and the journal's file."""
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -251,7 +265,7 @@ class Company:
     ) -> None:
         self.close()
 
-    # -- the parts of it
+    # -- steps of `run`
 
     def _operate(self) -> None:
         for transaction in next_transactions(self.world):
@@ -266,15 +280,13 @@ class Company:
         while order is not None and order.number is None and any(session.outstanding for session in self._sessions):
             pump(self._sessions, 0.1)
         self._planned += len(transaction.touched)
-        self._desks[transaction.system].send(transaction)
+        self._pools[transaction.system].send(transaction)
 
     def _full(self) -> bool:
-        return any(
-            sum(session.outstanding for session in desks.sessions) >= MOST_OUTSTANDING for desks in self._desks.values()
-        )
+        return any(pool.outstanding >= MOST_OUTSTANDING for pool in self._pools.values())
 
     def _answered(self, transaction: Transaction, returned: list[bytes | None], failure: str) -> None:
-        self._desks[transaction.system].answered(transaction)
+        self._pools[transaction.system].answered(transaction)
         if failure:
             with self._lock:
                 self._failed += 1
@@ -291,10 +303,10 @@ class Company:
         self.journal.committed(transaction)
 
     def _probe(self, intended_us: int) -> None:
-        """Update one row with the time at which that was meant to happen, in turn a customer of the CRM and an order of the ERP."""
+        """Write the planned time into a customer of the CRM or an order of the ERP, to measure latency."""
         rng, text = self._probe_rng, f"probe:{intended_us}"
 
-        def known(entity: str, key: str) -> Any:
+        def committed(entity: str, key: str) -> Callable[[list[bytes | None]], None]:
             return lambda _: self._probes.append((entity, key, intended_us, time.time_ns() // 1000))
 
         order = self.world.orders.pick(rng) if rng.random() < 0.5 else None
@@ -305,7 +317,7 @@ class Company:
                     "probe",
                     [("so_probe", (order.id, text))],
                     [("erp.so_head", str(order.id), "u")],
-                    known("sales_order", str(order.id)),
+                    committed("sales_order", str(order.id)),
                 )
             )
             return
@@ -318,20 +330,20 @@ class Company:
                     "probe",
                     [("account_probe", (key, text))],
                     [("public.account", key, "u")],
-                    known("customer", key),
+                    committed("customer", key),
                 )
             )
 
     def _adopt(self) -> None:
-        """Take care of orders that came through an interface: the company ships and bills them as its own."""
+        """Take over orders that came through an interface: the company ships and bills them as its own."""
         newest = max(self._known_orders, default=0)
-        found = self._erp.execute(
+        orders = self._erp.execute(
             "SELECT id, cust_id, curr, stat, so_no, coalesce(whs, 'BER') FROM erp.so_head"
             " WHERE ext_ref IS NOT NULL AND id > %s AND stat IN (10, 20) ORDER BY id LIMIT 1000",
             [newest - 10_000],
         ).fetchall()
         products = {product.erp_id: product for product in self.world.products}
-        for key, customer, currency, status, number, whs in found:
+        for key, customer, currency, status, number, whs in orders:
             if key in self._known_orders:
                 continue
             rows = self._erp.execute(
@@ -340,7 +352,7 @@ class Company:
                 [key],
             ).fetchall()
             if not rows or any(item not in products for _, item, *_ in rows):
-                continue  # half written, or of goods that are new: looked at again next time
+                continue  # half written, or with new products: the next search takes it
             self._known_orders.add(key)
             lines = [
                 OrderLine(line, products[item], quantity, price, discount)
@@ -350,10 +362,10 @@ class Company:
             (self._adopted.drafts if status == 10 else self._adopted.orders).add(order)
 
     def _reserve(self, table: str, count: int) -> list[int]:
-        found = self._erp.execute(
+        keys = self._erp.execute(
             "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [f"erp.{table}", count]
         ).fetchall()
-        return [key for (key,) in found]
+        return [int(str(key)) for (key,) in keys]
 
 
 def _connect(dsn: str, timezone: str, name: str) -> history.Connection:

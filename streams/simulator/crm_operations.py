@@ -1,19 +1,17 @@
-"""What sales and service people do in the CRM. Each operation takes the world and gives its transactions."""
+"""What sales and service people do in the CRM. Each operation takes the world and returns its transactions."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.simulator import firms, words
-from streams.simulator.session import Statement
-from streams.simulator.words import one
+from streams.simulator import firms, vocabulary
+from streams.simulator.session import Row, Statement
+from streams.simulator.vocabulary import choose
 from streams.simulator.world import CRM, Customer, Deal, DealLine, Touched, Transaction, World, cents
 
 STAGES = (("Prospecting", 10), ("Qualification", 25), ("Proposal/Quote", 50), ("Negotiation/Review", 75))
 REMEMBERED_DEALS = 20_000
 
 
-def _update(operation: str, table: str, key: str, statement: str, *values: Any, op: str = "u") -> list[Transaction]:
+def _update(operation: str, table: str, key: str, statement: str, *values: object, op: str = "u") -> list[Transaction]:
     return [Transaction(CRM, operation, [(statement, (key, *values))], [(f"public.{table}", key, op)])]
 
 
@@ -22,13 +20,13 @@ def _account(customer: Customer) -> tuple[tuple[str, str], ...]:
 
 
 def edit_account(world: World) -> list[Transaction]:
-    """Somebody tidies up: what only the CRM knows of a customer."""
+    """Somebody edits fields of a customer that only the CRM has."""
     rng = world.rng
     customer = world.crm_customers.pick(rng)
     if customer is None or customer.crm_id is None:
         return firms.begin(world)
     if customer.shared or rng.random() < 0.5:
-        tags = [tag for tag in words.TAGS if rng.random() < 0.2]
+        tags = [tag for tag in vocabulary.TAGS if rng.random() < 0.2]
         return _update(
             "account_edited",
             "account",
@@ -39,19 +37,24 @@ def edit_account(world: World) -> list[Transaction]:
         )
     if rng.random() < 0.5:
         return _update(
-            "account_edited", "account", customer.crm_id, "account_tier", one(rng, words.TIERS), one(rng, words.OWNERS)
+            "account_edited",
+            "account",
+            customer.crm_id,
+            "account_tier",
+            choose(rng, vocabulary.TIERS),
+            choose(rng, vocabulary.OWNERS),
         )
     return _update(
         "account_edited",
         "account",
         customer.crm_id,
         "account_phone",
-        words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)),
+        vocabulary.typed_phone(rng, customer.firm.country, vocabulary.phone(rng, customer.firm.country)),
     )
 
 
 def write_note(world: World) -> list[Transaction]:
-    """A wide note, which later updates of the same row will not touch."""
+    """A long note. Postgres does not send it again when later updates leave it alone (TOAST)."""
     customer = world.crm_customers.pick(world.rng)
     if customer is None or customer.crm_id is None or customer.shared:
         return edit_account(world)
@@ -60,7 +63,7 @@ def write_note(world: World) -> list[Transaction]:
         "account",
         customer.crm_id,
         "account_notes",
-        words.filler(world.rng, 300 + int(world.rng.random() * 300)),
+        vocabulary.filler(world.rng, 300 + int(world.rng.random() * 300)),
     )
 
 
@@ -72,10 +75,10 @@ def edit_contact(world: World) -> list[Transaction]:
     return _update(
         "contact_edited",
         "contact",
-        one(rng, customer.contacts),
+        choose(rng, customer.contacts),
         "contact_change",
-        words.typed_phone(rng, customer.firm.country, words.phone(rng, customer.firm.country)),
-        one(rng, words.TITLES),
+        vocabulary.typed_phone(rng, customer.firm.country, vocabulary.phone(rng, customer.firm.country)),
+        choose(rng, vocabulary.TITLES),
     )
 
 
@@ -94,7 +97,7 @@ def add_contact(world: World) -> list[Transaction]:
 
 
 def delete_contact(world: World) -> list[Transaction]:
-    """Into the recycle bin."""
+    """A contact goes to the recycle bin."""
     customer = world.crm_customers.pick(world.rng)
     if customer is None or len(customer.contacts) < 2:
         return edit_contact(world)
@@ -104,7 +107,7 @@ def delete_contact(world: World) -> list[Transaction]:
 
 
 def remove_contact(world: World) -> list[Transaction]:
-    """Out of the recycle bin for good, or straight away."""
+    """A contact is deleted from the recycle bin for good."""
     key = world.deleted_contacts.take(world.rng)
     if key is None:
         return delete_contact(world)
@@ -131,7 +134,7 @@ def restore_account(world: World) -> list[Transaction]:
 
 
 def new_deal(world: World) -> list[Transaction]:
-    """An opportunity, mostly with what is offered, in one transaction."""
+    """An opportunity with its lines, in one transaction."""
     customer = world.crm_customers.pick(world.rng)
     if customer is None:
         return firms.begin(world)
@@ -150,7 +153,7 @@ def make_deal(
     customer.busy = True
     deal = Deal(world.uuid(), customer, stage, [])
     touched: list[Touched] = [("public.opportunity", deal.id, "c")]
-    values: list[Any] = []
+    values: Row = []
     for number in range(1 + int(rng.random() * 5)):
         line, row = deal_line(world, deal, number + 1, created)
         deal.lines.append(line)
@@ -160,7 +163,7 @@ def make_deal(
     name, chance = STAGES[stage]
     row = [
         deal.id,
-        f"{customer.firm.name}: {words.GOODS[deal.lines[0].product.family]}",
+        f"{customer.firm.name}: {vocabulary.GOODS[deal.lines[0].product.family]}",
         customer.crm_id,
         contact,
         name,
@@ -169,32 +172,32 @@ def make_deal(
         customer.firm.country.currency,
         world.iso_day(10 + int(rng.random() * 80)),
         None,
-        one(rng, words.OWNERS),
-        one(rng, words.SOURCES),
-        words.filler(rng, 9) if rng.random() < 0.3 else None,
+        choose(rng, vocabulary.OWNERS),
+        choose(rng, vocabulary.SOURCES),
+        vocabulary.filler(rng, 9) if rng.random() < 0.3 else None,
         created,
     ]
     return deal, [("insert_opportunity_1", row), (f"insert_opportunity_item_{len(deal.lines)}", values)], touched
 
 
-def deal_line(world: World, deal: Deal, number: int, created: str) -> tuple[DealLine, list[Any]]:
+def deal_line(world: World, deal: Deal, number: int, created: str) -> tuple[DealLine, Row]:
     rng = world.rng
-    product = one(rng, world.products)
+    product = choose(rng, world.products)
     line = DealLine(
         world.uuid(),
         product,
         1 + int(rng.random() ** 3 * 200),
         max(1, product.price // 1000),
-        one(rng, (0, 0, 0, 3, 5, 10)),
+        choose(rng, (0, 0, 0, 3, 5, 10)),
     )
     return line, [
         line.id,
         deal.id,
         product.crm_id,
         number,
-        f"{words.GOODS[product.family]} {product.sku}",
+        f"{vocabulary.GOODS[product.family]} {product.sku}",
         line.quantity,
-        words.UNITS[product.unit][0],
+        vocabulary.UNITS[product.unit][0],
         cents(line.price),
         line.discount,
         cents(line.net),
@@ -218,18 +221,25 @@ def advance_deal(world: World) -> list[Transaction]:
     if drawn < 0.08:
         _forget(world, deal)
         return _update(
-            "opportunity_lost", "opportunity", deal.id, "opportunity_lost", one(rng, words.LOST), world.iso_day(0)
+            "opportunity_lost",
+            "opportunity",
+            deal.id,
+            "opportunity_lost",
+            choose(rng, vocabulary.LOST),
+            world.iso_day(0),
         )
     if drawn < 0.1:
         _forget(world, deal)
         return _update("opportunity_deleted", "opportunity", deal.id, "opportunity_deleted")
     deal.stage = max(0, deal.stage - 1) if drawn < 0.2 else min(len(STAGES) - 1, deal.stage + 1)
     name, chance = STAGES[deal.stage]
-    return _update("opportunity_moved", "opportunity", deal.id, "opportunity_stage", name, chance, words.filler(rng, 6))
+    return _update(
+        "opportunity_moved", "opportunity", deal.id, "opportunity_stage", name, chance, vocabulary.filler(rng, 6)
+    )
 
 
 def win(world: World, deal: Deal) -> list[Transaction]:
-    """The customer says yes. Where orders are made by hand, the ERP's people enter the order next."""
+    """The deal is won. With `orders_by_hand`, an order for it is entered into the ERP next."""
     from streams.simulator.erp_operations import order_for  # the ERP's people read what sales have won
 
     _forget(world, deal)
@@ -251,14 +261,15 @@ def _forget(world: World, deal: Deal) -> None:
 
 
 def change_item(world: World) -> list[Transaction]:
-    """A quantity changes, a line is added or taken out; the amount follows, in the same transaction or (an ORM at work) the next."""
+    """A quantity changes, or a line is added or removed. The amount follows in the same transaction, or, as some ORMs do, in
+    the next one."""
     rng = world.rng
     deal = world.deals.pick(rng)
     if deal is None:
         return new_deal(world)
     drawn = rng.random()
     if drawn < 0.6 or (drawn >= 0.8 and len(deal.lines) < 2) or (drawn < 0.8 and len(deal.lines) > 7):
-        line = one(rng, deal.lines)
+        line = choose(rng, deal.lines)
         line.quantity = 1 + int(rng.random() ** 3 * 200)
         first: Statement = ("item_change", (line.id, line.quantity, cents(line.net)))
         touched: Touched = ("public.opportunity_item", line.id, "u")
@@ -280,7 +291,7 @@ def change_item(world: World) -> list[Transaction]:
 
 
 def open_case(world: World) -> list[Transaction]:
-    """A customer complains, about an order if it says which."""
+    """A customer opens a service case, perhaps about an order."""
     rng = world.rng
     customer = world.crm_customers.pick(rng)
     if customer is None:
@@ -290,18 +301,18 @@ def open_case(world: World) -> list[Transaction]:
         order = world.closed.pick(rng) if rng.random() < 0.5 else world.orders.pick(rng)
     key = world.uuid()
     world.cases.add((key, 0))
-    product = one(rng, world.products)
+    product = choose(rng, world.products)
     row = [
         key,
         customer.crm_id,
         customer.contacts[0] if customer.contacts else None,
         product.crm_id if rng.random() < 0.6 else None,
         order,
-        one(rng, words.SUBJECTS),
-        words.filler(rng, 15),
+        choose(rng, vocabulary.SUBJECTS),
+        vocabulary.filler(rng, 15),
         "New",
-        one(rng, ("Low", "Medium", "Medium", "High", "Urgent")),
-        one(rng, words.OWNERS),
+        choose(rng, ("Low", "Medium", "Medium", "High", "Urgent")),
+        choose(rng, vocabulary.OWNERS),
         "now",
     ]
     customer.busy = True
@@ -331,5 +342,5 @@ def advance_case(world: World) -> list[Transaction]:
 
 
 def describe_product(world: World) -> list[Transaction]:
-    product = one(world.rng, world.products)
-    return _update("product_described", "product", product.crm_id, "product_text", words.filler(world.rng, 18))
+    product = choose(world.rng, world.products)
+    return _update("product_described", "product", product.crm_id, "product_text", vocabulary.filler(world.rng, 18))

@@ -1,16 +1,14 @@
 """What warehouse and accounting do with a confirmed order in the ERP: deliveries, invoices, payments, corrections.
 
-As in `erp_operations`, `touched` names what the ERP's triggers change, too: one that touches payments updates their invoice.
+`touched` also names the rows that the ERP's triggers change: a change of a payment updates its invoice.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.simulator import words
-from streams.simulator.session import Statement
+from streams.simulator import vocabulary
+from streams.simulator.session import Row, Statement
 from streams.simulator.statements import inserts
-from streams.simulator.words import one
+from streams.simulator.vocabulary import choose
 from streams.simulator.world import (
     ERP,
     Invoice,
@@ -30,13 +28,13 @@ from streams.simulator.world import (
 PAYMENT_METHODS = ("BT", "BT", "BT", "CC", "DD", "CH", "CA")
 
 
-def update(operation: str, table: str, key: str | int, statement: str, *values: Any) -> list[Transaction]:
+def update(operation: str, table: str, key: str | int, statement: str, *values: object) -> list[Transaction]:
     """One row changes, in a transaction of its own."""
     return [Transaction(ERP, operation, [(statement, (key, *values))], [(f"erp.{table}", str(key), "u")])]
 
 
 def after(order: Order) -> tuple[tuple[str, str], ...]:
-    """What belongs to an order comes after what was done to it before."""
+    """Rows that must be committed before a document of this order: the order itself."""
     return (("erp.so_head", str(order.id)),)
 
 
@@ -64,17 +62,17 @@ def step(world: World, order: Order) -> list[Transaction]:
 
 
 def plan_delivery(world: World, order: Order) -> list[Transaction]:
-    """A delivery of all that is left, or of a part of it."""
+    """A delivery of everything that is not shipped yet, or of some of it."""
     rng = world.rng
     key = world.ids.next("dlv_head")
-    part = rng.random() < 0.4
-    rows: list[list[Any]] = []
+    partial = rng.random() < 0.4
+    rows: list[Row] = []
     touched: list[Touched] = [("erp.dlv_head", str(key), "c")]
     for line in order.lines:
         left = line.quantity - line.shipped
-        if left <= 0 or (part and rows and rng.random() < 0.5):
+        if left <= 0 or (partial and rows and rng.random() < 0.5):
             continue
-        amount = max(1000, left // 2 // 1000 * 1000) if part and left > 1000 else left
+        amount = max(1000, left // 2 // 1000 * 1000) if partial and left > 1000 else left
         line.shipped += amount
         number = world.ids.next("dlv_line")
         serial = f"SN{rng.getrandbits(32):08X}" if amount == 1000 and line.product.family in (2, 3) else None
@@ -83,7 +81,7 @@ def plan_delivery(world: World, order: Order) -> list[Transaction]:
         touched.append(("erp.dlv_line", str(number), "c"))
     head: Statement = (
         "insert_dlv_head_1",
-        [key, order.id, "P", one(rng, words.CARRIERS), None, order.warehouse, None, None, "now"],
+        [key, order.id, "P", choose(rng, vocabulary.CARRIERS), None, order.warehouse, None, None, "now"],
     )
     order.deliveries.append((key, "P"))
     statements = [head, *inserts("dlv_line", rows)]
@@ -121,7 +119,8 @@ def _advance_delivery(world: World, order: Order) -> list[Transaction]:
 
 
 def bill(world: World, order: Order) -> list[Transaction]:
-    """An invoice of what was shipped and not billed yet; an order shipped in parts gets several, the first of them with its freight."""
+    """An invoice of what was shipped and not billed yet. An order with several shipments gets several invoices; the first
+    one has the freight."""
     invoice, rows, discount, freight = billed(world, order)
     order.open_invoices.append(invoice)
     statements = [
@@ -139,10 +138,10 @@ def bill(world: World, order: Order) -> list[Transaction]:
     return [Transaction(ERP, "invoice_created", statements, touched, after=after(order))]
 
 
-def billed(world: World, order: Order) -> tuple[Invoice, list[list[Any]], int, int]:
+def billed(world: World, order: Order) -> tuple[Invoice, list[Row], int, int]:
     """The invoice of what was shipped and not billed yet; its rows for ERP_INSERTS["inv_line"], and its discount and freight in cents."""
     key, goods, tax = world.ids.next("inv_head"), 0, 0
-    rows: list[list[Any]] = []
+    rows: list[Row] = []
     for line in order.lines:
         if line.shipped == line.invoiced:
             continue
@@ -159,9 +158,7 @@ def billed(world: World, order: Order) -> tuple[Invoice, list[list[Any]], int, i
     return Invoice(key, net, tax, net + tax), rows, discount, freight
 
 
-def invoice_line(
-    world: World, invoice: int, place: int, line: OrderLine, quantity: int, price: int, net: int
-) -> list[Any]:
+def invoice_line(world: World, invoice: int, place: int, line: OrderLine, quantity: int, price: int, net: int) -> Row:
     """Values for ERP_INSERTS["inv_line"]: quantity in thousandths, price in 1/100,000, net in cents."""
     product = line.product
     return [
@@ -170,9 +167,9 @@ def invoice_line(
         (place + 1) * 10,
         line.id,
         product.erp_id,
-        f"{words.GOODS[product.family]} {product.sku}",
+        f"{vocabulary.GOODS[product.family]} {product.sku}",
         as_quantity(quantity),
-        words.UNITS[product.unit][1],
+        vocabulary.UNITS[product.unit][1],
         as_price(price),
         line.discount or None,
         product.tax,
@@ -213,7 +210,7 @@ def invoice_row(
 
 
 def pay(world: World, order: Order) -> list[Transaction]:
-    """The oldest open invoice is paid, one time in four only in part."""
+    """A customer pays the oldest open invoice, one time in four only half of it."""
     rng = world.rng
     invoice = order.open_invoices[0]
     amount = invoice.open // 2 if rng.random() < 0.25 and invoice.open > 100 else invoice.open
@@ -226,7 +223,7 @@ def pay(world: World, order: Order) -> list[Transaction]:
         key,
         invoice.id,
         order.customer_id,
-        one(rng, PAYMENT_METHODS),
+        choose(rng, PAYMENT_METHODS),
         "C",
         cents(amount),
         order.currency,

@@ -1,19 +1,18 @@
-"""What clerks, warehouse and accounting do in the ERP. Each operation takes the world and gives its transactions.
+"""What office, warehouse and accounting do in the ERP. Each operation takes the world and returns its transactions.
 
-`touched` names what the ERP's triggers change, too: a statement that touches lines updates their header once more.
+`touched` also names the rows that the ERP's triggers change: a statement that changes lines updates their header too.
 Deliveries, invoices and payments are in `erp_documents`.
 """
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
-from streams.simulator import firms, words
+from streams.simulator import firms, vocabulary
 from streams.simulator.erp_documents import after, invoice_line, invoice_row, step, update
-from streams.simulator.session import Statement
+from streams.simulator.session import Row, Statement
 from streams.simulator.statements import MOST_ROWS, inserts
-from streams.simulator.words import one
+from streams.simulator.vocabulary import choose
 from streams.simulator.world import (
     ERP,
     TAX,
@@ -33,7 +32,7 @@ from streams.simulator.world import (
 )
 
 MOST_OPEN = 5_000
-"""Orders that are under way at once; past it, the company finishes some before it takes new ones."""
+"""Most orders that are open at once; past it, the company finishes orders before it takes new ones."""
 
 
 # -- master data
@@ -46,27 +45,27 @@ def edit_cust(world: World) -> list[Transaction]:
         return firms.begin(world)
     drawn = rng.random()
     if drawn < 0.25:
-        return update("cust_edited", "cust", customer.erp_id, "cust_memo", words.filler(rng, 200))
+        return update("cust_edited", "cust", customer.erp_id, "cust_memo", vocabulary.filler(rng, 200))
     if drawn < 0.5 and not customer.shared:
         return update(
             "cust_edited",
             "cust",
             customer.erp_id,
             "cust_phone",
-            words.national_phone(customer.firm.country, words.phone(rng, customer.firm.country)),
+            vocabulary.national_phone(customer.firm.country, vocabulary.phone(rng, customer.firm.country)),
         )
     return update(
         "cust_edited",
         "cust",
         customer.erp_id,
         "cust_terms",
-        one(rng, ("14N", "30N", "45N", "60N")),
+        choose(rng, ("14N", "30N", "45N", "60N")),
         f"{5_000 * (1 + int(rng.random() * 40))}.00",
     )
 
 
 def block_cust(world: World) -> list[Transaction]:
-    """A credit block is set; or lifted, where there is one."""
+    """Somebody sets a credit block, or lifts the one that is set."""
     customer = world.erp_customers.pick(world.rng)
     if customer is None or customer.erp_id is None:
         return firms.begin(world)
@@ -81,23 +80,26 @@ def block_cust(world: World) -> list[Transaction]:
 
 
 def change_price(world: World) -> list[Transaction]:
-    product = one(world.rng, world.products)
+    product = choose(world.rng, world.products)
     product.price = max(1_000, product.price * (90 + int(world.rng.random() * 21)) // 100)
     return update("price_changed", "item", product.erp_id, "item_price", as_price(product.price))
 
 
 def move_stock(world: World) -> list[Transaction]:
-    """Goods come or go in one warehouse, or are counted in all three."""
+    """Stock moves in one warehouse, or is counted in all three."""
     rng = world.rng
-    product = one(rng, world.products)
+    product = choose(rng, world.products)
     if rng.random() < 0.2:
-        touched = [("erp.stock", f"{product.erp_id}|{whs}", "u") for whs in words.WAREHOUSES]
+        touched = [("erp.stock", f"{product.erp_id}|{whs}", "u") for whs in vocabulary.WAREHOUSES]
         return [
             Transaction(
-                ERP, "stock_counted", [("stock_all", (product.erp_id, one(rng, (-1, 0.5, 1)), world.day(0)))], touched
+                ERP,
+                "stock_counted",
+                [("stock_all", (product.erp_id, choose(rng, (-1, 0.5, 1)), world.day(0)))],
+                touched,
             )
         ]
-    whs = one(rng, words.WAREHOUSES)
+    whs = choose(rng, vocabulary.WAREHOUSES)
     moved: Statement = ("stock_move", (product.erp_id, whs, int(rng.random() * 400 - 150) / 4))
     return [Transaction(ERP, "stock_moved", [moved], [("erp.stock", f"{product.erp_id}|{whs}", "u")])]
 
@@ -106,7 +108,7 @@ def move_stock(world: World) -> list[Transaction]:
 
 
 def new_order(world: World) -> list[Transaction]:
-    """An order without an opportunity: header and lines in one transaction, or, now and then, in many."""
+    """An order without an opportunity: header and lines in one transaction, or sometimes in one each."""
     rng = world.rng
     if len(world.orders) + len(world.drafts) > MOST_OPEN:
         return advance_order(world)
@@ -119,13 +121,13 @@ def new_order(world: World) -> list[Transaction]:
         customer.erp_id,
         customer.firm.country.currency,
         [],
-        warehouse=one(rng, words.WAREHOUSES),
-        discount=one(rng, (0, 0, 0, 0, 2, 3)),
-        freight=one(rng, (0, 0, 1_490, 3_900)),
+        warehouse=choose(rng, vocabulary.WAREHOUSES),
+        discount=choose(rng, (0, 0, 0, 0, 2, 3)),
+        freight=choose(rng, (0, 0, 1_490, 3_900)),
     )
-    products = [one(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
+    products = [choose(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
     rows = [
-        add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 0, 2, 5)))
+        add_line(world, order, product, quantity_of(rng.random(), product), choose(rng, (0, 0, 0, 0, 2, 5)))
         for product in products
     ]
     world.drafts.add(order)
@@ -142,7 +144,7 @@ def order_for(world: World, deal: Deal) -> list[Transaction]:
         customer.erp_id,
         customer.firm.country.currency,
         [],
-        warehouse=one(world.rng, words.WAREHOUSES),
+        warehouse=choose(world.rng, vocabulary.WAREHOUSES),
     )
     rows = [
         add_line(world, order, line.product, line.quantity * 1000, line.discount, line.price * 1000)
@@ -157,7 +159,7 @@ def order_for(world: World, deal: Deal) -> list[Transaction]:
 def enter(
     world: World,
     order: Order,
-    rows: list[list[Any]],
+    rows: list[Row],
     customer: Customer,
     deal: str | None,
     operation: str,
@@ -177,9 +179,9 @@ def enter(
             world.day(3 + int(rng.random() * 30)),
             None,
             order.currency,
-            one(rng, ("14N", "30N", "60N")),
+            choose(rng, ("14N", "30N", "60N")),
             order.warehouse,
-            one(rng, words.SALESMEN),
+            choose(rng, vocabulary.SALESMEN),
             f"PO-{int(rng.random() * 1e6)}",
             None,
             "now",
@@ -193,27 +195,27 @@ def enter(
 
     key, known = str(order.id), (("erp.cust", str(order.customer_id)),)
     born: Touched = ("erp.so_head", key, "c")
-    again: Touched = ("erp.so_head", key, "u")
+    updated: Touched = ("erp.so_head", key, "u")
     lines: list[Touched] = [("erp.so_line", str(line.id), "c") for line in order.lines]
     if not slowly:
         statements, touched = [head, *inserts("so_line", rows)], [born]
         for start in range(0, len(lines), MOST_ROWS):
-            touched += [*lines[start : start + MOST_ROWS], again]
+            touched += [*lines[start : start + MOST_ROWS], updated]
         return [Transaction(ERP, operation, statements, touched, numbered, after=known)]
     made = [Transaction(ERP, operation, [head], [born], numbered, after=known)]
     made += [
-        Transaction(ERP, operation, [("insert_so_line_1", row)], [line, again])
+        Transaction(ERP, operation, [("insert_so_line_1", row)], [line, updated])
         for row, line in zip(rows, lines, strict=True)
     ]
     return made
 
 
-def terms_row(rng: Random, order: Order, customer: Customer) -> list[Any]:
+def terms_row(rng: Random, order: Order, customer: Customer) -> Row:
     """Discount, freight, incoterm and ship-to address for ERP_INSERTS["so_head"]; three in ten go to another site of the customer."""
     firm = customer.firm
-    site: list[Any] = [None] * 5
+    site: Row = [None] * 5
     if rng.random() < 0.3:
-        street = f"{one(rng, words.STREETS)} {1 + int(rng.random() * 90)}"
+        street = f"{choose(rng, vocabulary.STREETS)} {1 + int(rng.random() * 90)}"
         site = [f"{firm.name}, Werk {2 + int(rng.random() * 3)}", street, firm.postal_code, firm.city, firm.country.iso]
     freight = cents(order.freight) if order.freight else None
     return [order.discount or None, freight, "DAP" if freight else "EXW", *site]
@@ -221,7 +223,7 @@ def terms_row(rng: Random, order: Order, customer: Customer) -> list[Any]:
 
 def add_line(
     world: World, order: Order, product: Product, quantity: int, discount: int, price: int | None = None
-) -> list[Any]:
+) -> Row:
     """One more line: added to the order; its values for ERP_INSERTS["so_line"]."""
     line = OrderLine(world.ids.next("so_line"), product, quantity, product.price if price is None else price, discount)
     order.lines.append(line)
@@ -230,9 +232,9 @@ def add_line(
         order.id,
         len(order.lines) * 10,
         product.erp_id,
-        f"{words.GOODS[product.family]} {product.sku}",
+        f"{vocabulary.GOODS[product.family]} {product.sku}",
         as_quantity(quantity),
-        words.UNITS[product.unit][1],
+        vocabulary.UNITS[product.unit][1],
         as_price(line.price),
         discount or None,
         product.tax,
@@ -249,7 +251,7 @@ def change_line(world: World) -> list[Transaction]:
     header: Touched = ("erp.so_head", str(order.id), "u")
     drawn = rng.random()
     if drawn < 0.25 and len(order.lines) <= world.habits.order_lines[1]:
-        product = one(rng, world.products)
+        product = choose(rng, world.products)
         row = add_line(world, order, product, quantity_of(rng.random(), product), 0)
         return [
             Transaction(
@@ -263,15 +265,15 @@ def change_line(world: World) -> list[Transaction]:
                 ERP, "order_line_deleted", [("line_remove", (line.id,))], [("erp.so_line", str(line.id), "d"), header]
             )
         ]
-    line = one(rng, order.lines)
+    line = choose(rng, order.lines)
     line.quantity = quantity_of(rng.random(), line.product)
-    line.discount = one(rng, (0, 1, 2, 5))
+    line.discount = choose(rng, (0, 1, 2, 5))
     changed: Statement = ("line_change", (line.id, as_quantity(line.quantity), line.discount or None))
     return [Transaction(ERP, "order_line_changed", [changed], [("erp.so_line", str(line.id), "u"), header])]
 
 
 def drop_draft(world: World) -> list[Transaction]:
-    """A draft that comes to nothing is deleted, lines and all."""
+    """A draft is deleted with its lines."""
     order = world.drafts.take(world.rng)
     if order is None:
         return new_order(world)
@@ -299,7 +301,7 @@ def cancel_order(world: World) -> list[Transaction]:
 
 
 def advance_order(world: World) -> list[Transaction]:
-    """Some order takes its next step: it is confirmed, goes into production, ships (perhaps in part), is invoiced, is paid, is closed."""
+    """An order takes its next step: confirmed, in production, shipped (perhaps partially), invoiced, paid, closed."""
     rng = world.rng
     if len(world.drafts) and (rng.random() < (0.25 if len(world.drafts) > 200 else 0.08) or not len(world.orders)):
         order = world.drafts.take(rng)
@@ -324,7 +326,7 @@ def confirm(world: World, order: Order) -> list[Transaction]:
     statements: list[Statement] = [("so_confirm", (order.id, world.day(5 + int(world.rng.random() * 20))))]
     touched: list[Touched] = [("erp.so_head", str(order.id), "u")]
     if world.rng.random() < 0.33:
-        # In one order for all, so that two clerks never wait for each other.
+        # Always in the same order of products, so that two sessions never deadlock.
         for line in sorted(order.lines, key=lambda line: line.product.erp_id):
             statements.append(("stock_reserve", (line.product.erp_id, order.warehouse, as_quantity(line.quantity))))
             touched.append(("erp.stock", f"{line.product.erp_id}|{order.warehouse}", "u"))
@@ -332,7 +334,7 @@ def confirm(world: World, order: Order) -> list[Transaction]:
 
 
 def reverse_payment(world: World) -> list[Transaction]:
-    """A direct debit comes back."""
+    """The bank returns a direct debit."""
     order = world.orders.pick(world.rng)
     if order is None or not order.settled or not order.settled[-1].payments:
         return advance_order(world)
@@ -345,7 +347,7 @@ def reverse_payment(world: World) -> list[Transaction]:
 
 
 def correct_invoice(world: World) -> list[Transaction]:
-    """An amount was wrong: a little less, all of it at the same rate of tax."""
+    """An amount was wrong: it becomes a twentieth less, at the same tax rate."""
     order = world.orders.pick(world.rng)
     if order is None or not order.open_invoices or order.open_invoices[-1].payments or not order.open_invoices[-1].net:
         return advance_order(world)
@@ -370,13 +372,13 @@ def credit(world: World) -> list[Transaction]:
     order = world.closed.pick(rng)
     if order is None:
         return advance_order(world)
-    line = one(rng, order.lines)
+    line = choose(rng, order.lines)
     net = line_net(line.invoiced, line.price, line.discount) // 10
     if net <= 0:
         return advance_order(world)
     note = Invoice(world.ids.next("inv_head"), net, net * TAX[line.product.tax] // 100, net)
     corrects = order.settled[0].id if order.settled else None
-    # So much off the price of the whole: one piece, whose price is what is given back.
+    # A credit of an amount, not of goods: one piece whose price is the amount that is returned.
     row = invoice_line(world, note.id, 0, line, 1_000, net * 1_000, net)
     row[-3] = None
     return [

@@ -1,19 +1,17 @@
-"""How one company is written down as rows of the CRM and of the ERP, and operations that begin, share or contradict it."""
+"""Rows of one company in the CRM and in the ERP, and operations that create it, share it or make the systems disagree."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.simulator import words
-from streams.simulator.session import Statement
-from streams.simulator.words import Firm, one
-from streams.simulator.world import CRM, ERP, Customer, Touched, Transaction, World
+from streams.simulator import vocabulary
+from streams.simulator.session import Row, Statement
+from streams.simulator.vocabulary import Firm, choose
+from streams.simulator.world import CRM, ERP, Customer, Fact, Touched, Transaction, World
 
 REMEMBERED = 50_000
-"""Customers of a kind that the company has in mind; others are left alone from then on."""
+"""Most customers of each system that the company works on; when there are more, it forgets some."""
 
 
-def account_row(world: World, firm: Firm, key: str, created: str) -> list[Any]:
+def account_row(world: World, firm: Firm, key: str, created: str) -> Row:
     """Values for CRM_INSERTS["account"]."""
     rng, place = world.rng, firm.country
     name = firm.name if rng.random() < 0.7 else f"{firm.name.replace(' ', '  ')} "
@@ -25,12 +23,12 @@ def account_row(world: World, firm: Firm, key: str, created: str) -> list[Any]:
         key,
         name,
         firm.legal_name,
-        firm.tax_id and words.typed_tax_id(rng, firm.tax_id),
+        firm.tax_id and vocabulary.typed_tax_id(rng, firm.tax_id),
         email,
-        words.typed_phone(rng, place, firm.phone),
+        vocabulary.typed_phone(rng, place, firm.phone),
         f"https://www.{firm.domain}" if rng.random() < 0.5 else f"www.{firm.domain}",
-        one(rng, words.INDUSTRIES),
-        words.TIERS[firm.tier],
+        choose(rng, vocabulary.INDUSTRIES),
+        vocabulary.TIERS[firm.tier],
         "Active" if rng.random() < 0.7 else "Prospect",
         place.currency,
         place.locale,
@@ -39,14 +37,16 @@ def account_row(world: World, firm: Firm, key: str, created: str) -> list[Any]:
         firm.postal_code,
         place.name,
         *shipping,
-        one(rng, words.OWNERS),
-        [words.TAGS[i] for i in range(len(words.TAGS)) if rng.random() < 0.15],
-        words.filler(rng, 420) if rng.random() < 0.12 else (words.filler(rng, 12) if rng.random() < 0.5 else None),
+        choose(rng, vocabulary.OWNERS),
+        [vocabulary.TAGS[i] for i in range(len(vocabulary.TAGS)) if rng.random() < 0.15],
+        vocabulary.filler(rng, 420)
+        if rng.random() < 0.12
+        else (vocabulary.filler(rng, 12) if rng.random() < 0.5 else None),
         created,
     ]
 
 
-def cust_row(world: World, firm: Firm, key: int, crm_ref: str | None, day: int | None) -> list[Any]:
+def cust_row(world: World, firm: Firm, key: int, crm_ref: str | None, day: int | None) -> Row:
     """Values for ERP_INSERTS["cust"]."""
     rng, place = world.rng, firm.country
     return [
@@ -59,31 +59,31 @@ def cust_row(world: World, firm: Firm, key: int, crm_ref: str | None, day: int |
         firm.postal_code,
         firm.city,
         place.iso,
-        words.national_phone(place, firm.phone),
+        vocabulary.national_phone(place, firm.phone),
         firm.email,
         place.currency,
         place.erp_lang,
-        one(rng, ("14N", "30N", "30N", "60N")),
+        choose(rng, ("14N", "30N", "30N", "60N")),
         f"{5_000 * (1 + int(rng.random() * 40))}.00",
-        words.GROUPS[firm.tier],
-        one(rng, words.SALESMEN),
+        vocabulary.GROUPS[firm.tier],
+        choose(rng, vocabulary.SALESMEN),
         None,
         day,
     ]
 
 
-def contact_row(world: World, customer: Customer, key: str, primary: bool, created: str) -> list[Any]:
+def contact_row(world: World, customer: Customer, key: str, primary: bool, created: str) -> Row:
     """Values for CRM_INSERTS["contact"]."""
     rng, firm = world.rng, customer.firm
-    first, last = one(rng, words.FIRST), one(rng, words.LAST)
+    first, last = choose(rng, vocabulary.FIRST), choose(rng, vocabulary.LAST)
     return [
         key,
         customer.crm_id,
         first,
         last,
         f"c{key[:8]}@{firm.domain}",
-        words.typed_phone(rng, firm.country, words.phone(rng, firm.country)),
-        one(rng, words.TITLES),
+        vocabulary.typed_phone(rng, firm.country, vocabulary.phone(rng, firm.country)),
+        choose(rng, vocabulary.TITLES),
         firm.country.locale,
         primary,
         created,
@@ -93,7 +93,7 @@ def contact_row(world: World, customer: Customer, key: str, primary: bool, creat
 def new_firm(world: World) -> Firm:
     """The next company."""
     world.next_firm += 1
-    return words.firm(world.rng, world.next_firm)
+    return vocabulary.firm(world.rng, world.next_firm)
 
 
 def add_account(world: World, firm: Firm, created: str = "now") -> tuple[Customer, list[Statement], list[Touched]]:
@@ -103,7 +103,7 @@ def add_account(world: World, firm: Firm, created: str = "now") -> tuple[Custome
     statements: list[Statement] = [("insert_account_1", account_row(world, firm, customer.crm_id, created))]
     touched: list[Touched] = [("public.account", customer.crm_id, "c")]
     people = 1 + int(world.rng.random() ** 2 * 3)
-    values: list[Any] = []
+    values: Row = []
     for number in range(people):
         key = world.uuid()
         customer.contacts.append(key)
@@ -114,13 +114,13 @@ def add_account(world: World, firm: Firm, created: str = "now") -> tuple[Custome
 
 
 def contradict(world: World, firm: Firm, *fields: str) -> tuple[Firm, dict[str, list[str]]]:
-    """The same company as the ERP has it wrong: other values of `fields`, and {field: [the CRM's, the ERP's]} in canonical spelling."""
+    """The company with wrong values of `fields`, as the ERP has it, and {field: [the CRM's value, the ERP's]} in canonical form."""
     rng = world.rng
     changes: dict[str, str] = {}
     shown: dict[str, list[str]] = {}
     for name in fields:
         if name == "phone":
-            changes["phone"] = words.phone(rng, firm.country)
+            changes["phone"] = vocabulary.phone(rng, firm.country)
             shown["phone"] = [
                 f"+{firm.country.phone}{firm.phone.removeprefix('0') if firm.country.iso != 'IT' else firm.phone}",
                 f"+{firm.country.phone}{changes['phone']}",
@@ -129,7 +129,7 @@ def contradict(world: World, firm: Firm, *fields: str) -> tuple[Firm, dict[str, 
             changes["email"] = f"buchhaltung@{firm.domain}"
             shown["email"] = [firm.email, changes["email"]]
         else:
-            changes["street"] = f"{one(rng, words.STREETS)} {200 + int(rng.random() * 50)}"
+            changes["street"] = f"{choose(rng, vocabulary.STREETS)} {200 + int(rng.random() * 50)}"
             shown["billing_street"] = [firm.street, changes["street"]]
     wrong = firm._replace(phone=changes.get("phone", firm.phone), email=changes.get("email", firm.email))
     return wrong._replace(street=changes.get("street", firm.street)), shown
@@ -147,16 +147,16 @@ def begin(world: World) -> list[Transaction]:
         remember(world, customer)
         return [Transaction(CRM, "customer_in_crm", statements, touched)]
     customer = Customer(firm, erp_id=world.ids.next("cust"))
-    facts: list[dict[str, Any]] = []
+    facts: list[Fact] = []
     if drawn > 0.99 and (like := world.crm_customers.pick(rng)) is not None and not like.shared:
-        # Another company of the same name in the same town: whoever links the two is wrong.
+        # Another company with the same name in the same city: linking the two would be wrong.
         firm = firm._replace(
             name=like.firm.name,
             legal_name=like.firm.legal_name,
             city=like.firm.city,
             country=like.firm.country,
-            tax_id=words.tax_id(like.firm.country.iso, firm.number),
-            phone=words.phone(rng, like.firm.country),
+            tax_id=vocabulary.tax_id(like.firm.country.iso, firm.number),
+            phone=vocabulary.phone(rng, like.firm.country),
         )
         customer.firm = firm
         facts.append({"fact": "lookalike", "crm": like.crm_id, "erp": customer.erp_id})
@@ -171,19 +171,19 @@ def begin(world: World) -> list[Transaction]:
 
 
 def begin_both(world: World, firm: Firm) -> list[Transaction]:
-    """A customer that both systems know, by reference or by its tax number only, and on which they may disagree."""
+    """A customer of both systems, linked by reference or by tax number only. The systems may disagree on it."""
     customer, statements, touched = add_account(world, firm)
     remember(world, customer)
     return [Transaction(CRM, "customer_in_both", statements, touched), share(world, customer)]
 
 
 def share(world: World, customer: Customer, day: int | None = None) -> Transaction:
-    """The ERP learns of a customer of the CRM."""
+    """A customer of the CRM is created in the ERP too."""
     row, touched, fact = shared_row(world, customer, day)
     return Transaction(ERP, "customer_shared", [("insert_cust_1", row)], touched, facts=[fact])
 
 
-def shared_row(world: World, customer: Customer, day: int | None) -> tuple[list[Any], list[Touched], dict[str, Any]]:
+def shared_row(world: World, customer: Customer, day: int | None) -> tuple[Row, list[Touched], Fact]:
     """The ERP's row of a customer that the CRM knows, and the fact that was planted."""
     rng = world.rng
     firm = customer.firm
@@ -207,7 +207,7 @@ def shared_row(world: World, customer: Customer, day: int | None) -> tuple[list[
 
 
 def remember(world: World, customer: Customer) -> None:
-    """Keep a new customer in mind, and forget another when there are too many."""
+    """Remember a new customer, and forget another one when there are too many."""
     for pool, known in ((world.crm_customers, customer.crm_id), (world.erp_customers, customer.erp_id)):
         if known is not None:
             pool.add(customer)
@@ -216,25 +216,25 @@ def remember(world: World, customer: Customer) -> None:
 
 
 def contradict_later(world: World) -> list[Transaction]:
-    """Somebody changes, in one system only, what both know of a customer."""
+    """Somebody changes, in one system only, a field of a customer that both systems have."""
     rng = world.rng
     customer = world.both_customers.pick(rng)
     if customer is None:
         return begin(world)
     firm = customer.firm
-    name = one(rng, ("phone", "email", "street"))
+    name = choose(rng, ("phone", "email", "street"))
     value: str
     if name == "phone":
-        national = words.phone(rng, firm.country)
+        national = vocabulary.phone(rng, firm.country)
         value, crm, erp = (
             f"+{firm.country.phone}{national}",
-            words.typed_phone(rng, firm.country, national),
-            words.national_phone(firm.country, national),
+            vocabulary.typed_phone(rng, firm.country, national),
+            vocabulary.national_phone(firm.country, national),
         )
     elif name == "email":
         value = crm = erp = f"desk{int(rng.random() * 1000)}@{firm.domain}"
     else:
-        value = crm = erp = f"{one(rng, words.STREETS)} {300 + int(rng.random() * 600)}"
+        value = crm = erp = f"{choose(rng, vocabulary.STREETS)} {300 + int(rng.random() * 600)}"
     system, table, key, text = (
         (CRM, "account", customer.crm_id, crm) if rng.random() < 0.5 else (ERP, "cust", str(customer.erp_id), erp)
     )

@@ -1,7 +1,7 @@
-"""Years of business at once: rows of every kind, by COPY, through the same tables and triggers.
+"""The history of past years: rows of every kind, loaded by COPY into the same tables with the same triggers.
 
-Everything is as if it had happened before today; orders stand at every stage, and those that are not finished are remembered, so that the
-company goes on with them. A deal that was won has its order.
+All dates lie before today. Orders are at every stage; the company remembers those that are not finished and goes on with
+them. A deal that was won has its order.
 """
 
 from __future__ import annotations
@@ -13,39 +13,41 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from streams.simulator import firms, words
+from streams.simulator import firms, vocabulary
 from streams.simulator.crm_operations import amount_of, make_deal
 from streams.simulator.erp_documents import billed, invoice_row
 from streams.simulator.erp_operations import add_line, quantity_of, terms_row
 from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
-from streams.simulator.words import one
-from streams.simulator.world import Customer, Deal, Order, Product, World, cents
+from streams.simulator.vocabulary import choose
+from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents
 
 CHUNK = 2_000
 Progress = Callable[[str, int, int], None]
 """Called with what is being made, how many are done, and how many there will be."""
+TableRows = dict[str, list[Sequence[object]]]
+"""Table → its rows, in the order in which they are copied."""
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def load_products(world: World, crm: Connection, erp: Connection, count: int) -> None:
-    """Goods and their stock, the same in both systems; those that are there are used."""
+    """Products and their stock, the same in both systems. Products that are already there are used."""
     known = {sku: key for sku, key in crm.execute("SELECT sku, id::text FROM product ORDER BY sku").fetchall()}
     for key, sku, group, uom, price, tax in erp.execute(
         "SELECT id, item_no, grp, uom, (price * 100000)::bigint, tax_cd FROM erp.item ORDER BY item_no"
     ).fetchall():
         if sku in known:
-            unit = next((i for i, (_, code) in enumerate(words.UNITS) if code == uom), 0)
+            unit = next((i for i, (_, code) in enumerate(vocabulary.UNITS) if code == uom), 0)
             world.products.append(
                 Product(int(sku.rsplit("-", 1)[1]), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax)
             )
     if world.products:
         return
-    rows: dict[str, list[Sequence[Any]]] = {"product": [], "item": [], "stock": []}
+    rows: TableRows = {"product": [], "item": [], "stock": []}
     rng = world.rng
     for number in range(count):
-        family = number % len(words.FAMILIES)
+        family = number % len(vocabulary.FAMILIES)
         unit = 3 if family == 5 else (0 if rng.random() < 0.8 else 1 + int(rng.random() * 2))
-        tax = "V1" if rng.random() < 0.85 else one(rng, ("V2", "V0"))
+        tax = "V1" if rng.random() < 0.85 else choose(rng, ("V2", "V0"))
         product = Product(
             number,
             f"M-{10_000 + number}",
@@ -58,9 +60,9 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
         )
         world.products.append(product)
         name, gtin, text = (
-            f"{words.GOODS[family]} {one(rng, words.STEMS)} {100 + int(rng.random() * 900)}",
-            words.ean13(number),
-            words.filler(rng, 24),
+            f"{vocabulary.GOODS[family]} {choose(rng, vocabulary.STEMS)} {100 + int(rng.random() * 900)}",
+            vocabulary.ean13(number),
+            vocabulary.filler(rng, 24),
         )
         price = f"{product.price / 100_000:.5f}"
         rows["product"].append(
@@ -69,8 +71,8 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
                 product.sku,
                 name,
                 text,
-                words.FAMILIES[family],
-                words.UNITS[unit][0],
+                vocabulary.FAMILIES[family],
+                vocabulary.UNITS[unit][0],
                 gtin,
                 f"{product.price / 100_000:.2f}",
                 "EUR",
@@ -83,9 +85,9 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
                 product.sku,
                 name,
                 text,
-                words.ITEM_GROUPS[family],
+                vocabulary.ITEM_GROUPS[family],
                 gtin,
-                words.UNITS[unit][1],
+                vocabulary.UNITS[unit][1],
                 price,
                 f"{product.price / 160_000:.5f}",
                 "EUR",
@@ -94,7 +96,7 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
                 world.day(-900),
             )
         )
-        for whs in words.WAREHOUSES:
+        for whs in vocabulary.WAREHOUSES:
             rows["stock"].append(
                 (
                     product.erp_id,
@@ -109,14 +111,12 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
     _copy(erp, "erp", ERP_INSERTS, {"item": rows["item"], "stock": rows["stock"]})
 
 
-def load_customers(
-    world: World, crm: Connection, erp: Connection, count: int, progress: Progress
-) -> list[dict[str, Any]]:
+def load_customers(world: World, crm: Connection, erp: Connection, count: int, progress: Progress) -> list[Fact]:
     """Customers in one system or both; the facts that were planted."""
-    facts: list[dict[str, Any]] = []
+    facts: list[Fact] = []
     for start in range(0, count, CHUNK):
-        crm_rows: dict[str, list[Sequence[Any]]] = {"account": [], "contact": []}
-        erp_rows: dict[str, list[Sequence[Any]]] = {"cust": []}
+        crm_rows: TableRows = {"account": [], "contact": []}
+        erp_rows: TableRows = {"cust": []}
         for _ in range(start, min(count, start + CHUNK)):
             firm, drawn, age = firms.new_firm(world), world.rng.random(), 30 + int(world.rng.random() * 1500)
             shared = drawn < world.shared
@@ -148,7 +148,7 @@ def load_customers(
 
 def load_deals(world: World, crm: Connection, count: int) -> None:
     """Deals that are still open."""
-    rows: dict[str, list[Sequence[Any]]] = {"opportunity": [], "opportunity_item": []}
+    rows: TableRows = {"opportunity": [], "opportunity_item": []}
     for _ in range(count):
         customer = world.crm_customers.pick(world.rng)
         if customer is None:
@@ -158,12 +158,12 @@ def load_deals(world: World, crm: Connection, count: int) -> None:
     _copy(crm, "public", CRM_INSERTS, rows)
 
 
-def load_orders(world: World, crm: Connection, erp: Connection, count: int, progress: Progress) -> list[dict[str, Any]]:
+def load_orders(world: World, crm: Connection, erp: Connection, count: int, progress: Progress) -> list[Fact]:
     """Orders with lines, deliveries, invoices and payments, at every stage; the facts that were planted."""
-    facts: list[dict[str, Any]] = []
+    facts: list[Fact] = []
     for start in range(0, count, CHUNK):
-        crm_rows: dict[str, list[Sequence[Any]]] = {"opportunity": [], "opportunity_item": []}
-        rows: dict[str, list[Sequence[Any]]] = {
+        crm_rows: TableRows = {"opportunity": [], "opportunity_item": []}
+        rows: TableRows = {
             name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "inv_line", "pay")
         }
         open_orders: dict[int, Order] = {}
@@ -190,9 +190,7 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
     return facts
 
 
-def _deal(
-    world: World, customer: Customer, stage: int, rows: dict[str, list[Sequence[Any]]], age: int, won: int | None = None
-) -> Deal:
+def _deal(world: World, customer: Customer, stage: int, rows: TableRows, age: int, won: int | None = None) -> Deal:
     deal, statements, _ = make_deal(world, customer, stage, _time(world, age))
     (_, head), (_, items) = statements
     row = list(head)
@@ -205,10 +203,8 @@ def _deal(
     return deal
 
 
-def _order(
-    world: World, customer: Customer, deal: Deal | None, rows: dict[str, list[Sequence[Any]]], age: int
-) -> Order:
-    """One order and its documents; it stands where its age says: old ones are mostly closed."""
+def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows, age: int) -> Order:
+    """One order and its documents. Its status depends on its age: old orders are mostly closed."""
     rng = world.rng
     customer.busy = True
     assert customer.erp_id is not None
@@ -217,7 +213,7 @@ def _order(
         customer.erp_id,
         customer.firm.country.currency,
         [],
-        warehouse=one(rng, words.WAREHOUSES),
+        warehouse=choose(rng, vocabulary.WAREHOUSES),
     )
     if deal is not None:
         rows["so_line"] += [
@@ -225,10 +221,10 @@ def _order(
             for line in deal.lines
         ]
     else:
-        order.discount, order.freight = one(rng, (0, 0, 0, 0, 2, 3)), one(rng, (0, 0, 1_490, 3_900))
-        products = [one(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
+        order.discount, order.freight = choose(rng, (0, 0, 0, 0, 2, 3)), choose(rng, (0, 0, 1_490, 3_900))
+        products = [choose(rng, world.products) for _ in range(world.between(world.habits.order_lines))]
         rows["so_line"] += [
-            add_line(world, order, product, quantity_of(rng.random(), product), one(rng, (0, 0, 0, 2, 5)))
+            add_line(world, order, product, quantity_of(rng.random(), product), choose(rng, (0, 0, 0, 2, 5)))
             for product in products
         ]
     drawn = rng.random()
@@ -255,7 +251,7 @@ def _order(
             order.currency,
             "30N",
             order.warehouse,
-            one(rng, words.SALESMEN),
+            choose(rng, vocabulary.SALESMEN),
             f"PO-{int(rng.random() * 1e6)}",
             confirmed,
             _time(world, age),
@@ -273,7 +269,7 @@ def _order(
     return order
 
 
-def _ship(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age: int) -> None:
+def _ship(world: World, order: Order, rows: TableRows, age: int) -> None:
     key, rng = world.ids.next("dlv_head"), world.rng
     left = max(0, age - 2)
     rows["dlv_head"].append(
@@ -281,7 +277,7 @@ def _ship(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
             key,
             order.id,
             "D",
-            one(rng, words.CARRIERS),
+            choose(rng, vocabulary.CARRIERS),
             f"TR{rng.getrandbits(40):012d}",
             order.warehouse,
             _time(world, left),
@@ -304,7 +300,7 @@ def _ship(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
         )
 
 
-def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age: int, *, paid: bool) -> None:
+def _bill(world: World, order: Order, rows: TableRows, age: int, *, paid: bool) -> None:
     invoice, lines, discount, freight = billed(world, order)
     left = max(0, age - 3)
     _, head = invoice_row(world, order, invoice, "RE", discount=discount, freight=freight)
@@ -338,16 +334,14 @@ def _bill(world: World, order: Order, rows: dict[str, list[Sequence[Any]]], age:
 
 
 def _time(world: World, age: int) -> str:
-    """Some time of day, `age` days ago; without a zone, so it is that of the session."""
+    """A random time of day, `age` days ago, without a time zone: Postgres takes that of the session."""
     seconds = 8 * 3600 + int(world.rng.random() * 36_000)
     day, micros = world.today - dt.timedelta(days=age), int(world.rng.random() * 1e6)
     return f"{day} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{micros:06d}"
 
 
-def _copy(
-    connection: Connection, schema: str, columns: dict[str, tuple[str, ...]], rows: dict[str, list[Sequence[Any]]]
-) -> None:
-    """All these rows in one transaction, tables in the order given."""
+def _copy(connection: Connection, schema: str, columns: dict[str, tuple[str, ...]], rows: TableRows) -> None:
+    """Copy all these rows in one transaction, table by table."""
     with connection.transaction(), connection.cursor() as cursor:
         for table, values in rows.items():
             if not values:

@@ -1,19 +1,18 @@
-"""What was committed, and what was planted for the checkers to find."""
+"""The journal of the simulated company: what was committed, and the facts that were planted for the checkers."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from streams.errors import EnvironmentFault
-from streams.simulator.world import Transaction
+from streams.simulator.world import Fact, Transaction
 
 
 class Journal:
-    """Facts are kept in memory; with a file, they and (but for `commits=False`) each acknowledged transaction are written to it, one JSON
-    object a line. Facts that the file has from an earlier run on the same databases are known from the start.
+    """Keeps facts in memory. With a file, it also writes them there, and each committed transaction (unless `commits` is
+    False), one JSON object a line. Facts that an earlier run on the same databases wrote to the file are read first.
 
     A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
     `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the
@@ -22,7 +21,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | None = None, *, commits: bool = True) -> None:
-        self.facts: list[dict[str, Any]] = []
+        self.facts: list[Fact] = []
         self._file = None
         self._commits = commits
         if path is not None:
@@ -52,7 +51,7 @@ class Journal:
             }
             self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
-    def planted(self, fact: dict[str, Any]) -> None:
+    def planted(self, fact: Fact) -> None:
         self.facts.append(fact)
         if self._file is not None:
             self._file.write(json.dumps(fact, separators=(",", ":"), ensure_ascii=False) + "\n")

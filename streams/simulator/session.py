@@ -1,9 +1,10 @@
-"""One application's session: many transactions on their way at once over one connection (libpq's pipeline mode).
+"""One session of an application: many transactions in flight at once over one connection (libpq's pipeline mode).
 
-In go transactions, each a list of prepared statements with their values; out comes, in the same order, each transaction's fate.
-What is sent between two synchronisation points of the pipeline is one transaction of the server: all of it or nothing.
+A transaction is a list of prepared statements with their values. The outcome of each transaction is reported in the order
+in which they were sent. The server commits all statements between two synchronisation points together, or none of them.
 
-It uses psycopg's libpq layer itself: a cursor costs several times the CPU, and the simulator shares a small machine with what it tests.
+The module uses psycopg's libpq layer directly: a cursor needs several times the CPU, and the simulator shares a small
+machine with the pipeline that it tests.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Generic, TypeVar
 
 import psycopg
 from psycopg import pq
+from psycopg.pq.abc import PGconn
 
 from streams.errors import EnvironmentFault
 
-Statement = tuple[str, Sequence[Any]]
-Answered = Callable[[Any, list[bytes | None], str], None]
-"""Called for each transaction with what was given to `send`, the first value of each statement that returned some, and what
-went wrong ("" = committed)."""
+T = TypeVar("T")
+
+Row = list[object]
+"""Values of one row, in the order of an insert's columns: text, numbers, booleans, lists of them, or None."""
+Statement = tuple[str, Sequence[object]]
+"""Name of a prepared statement, and its values."""
+Answered = Callable[[T, list[bytes | None], str], None]
+"""Called for each transaction with the token that was given to `send`, the first value of each statement that returned
+rows, and the server's error ("" = committed)."""
 
 _OK = pq.ExecStatus.COMMAND_OK
 _TUPLES = pq.ExecStatus.TUPLES_OK
@@ -29,11 +36,11 @@ _SYNC = pq.ExecStatus.PIPELINE_SYNC
 _ABORTED = pq.ExecStatus.PIPELINE_ABORTED
 
 
-class Session:
+class Session(Generic[T]):
     """A connection in pipeline mode, with its statements prepared."""
 
     def __init__(
-        self, dsn: str, statements: dict[str, str], answered: Answered, *, timezone: str, application_name: str
+        self, dsn: str, statements: dict[str, str], answered: Answered[T], *, timezone: str, application_name: str
     ) -> None:
         """Connect and prepare. Raises EnvironmentFault when the database cannot be reached or lacks what the statements name."""
         try:
@@ -46,34 +53,34 @@ class Session:
                 remedy="`opshub up` starts the databases; then set the demo up",
             ) from error
         self._connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
-        self._pg: Any = self._connection.pgconn
+        self._pg: PGconn = self._connection.pgconn
         self._names: dict[str, bytes] = {}
         for name, text in statements.items():
             result = self._pg.prepare(name.encode(), text.encode())
             if result.status != _OK:
-                said = result.error_message.decode(errors="replace").strip()
+                problem = result.error_message.decode(errors="replace").strip()
                 raise EnvironmentFault(
-                    f"{application_name}: {name} cannot be prepared: {said}", remedy="set the demo up again"
+                    f"{application_name}: {name} cannot be prepared: {problem}", remedy="set the demo up again"
                 )
             self._names[name] = name.encode()
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         self._answered = answered
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[T] = deque()
         self._returned: list[bytes | None] = []
         self._failure = ""
         self._unsent = False
 
     @property
     def outstanding(self) -> int:
-        """Transactions that were sent and whose fate is not known yet."""
+        """Number of transactions that were sent and not answered yet."""
         return len(self._waiting)
 
     def fileno(self) -> int:
         return int(self._pg.socket)
 
-    def send(self, statements: Sequence[Statement], token: Any) -> None:
-        """Put one transaction into the pipeline; a later `receive` gives `token` back with its fate."""
+    def send(self, statements: Sequence[Statement], token: T) -> None:
+        """Send one transaction; a later `receive` reports its outcome together with `token`."""
         query, names = self._pg.send_query_prepared, self._names
         try:
             for name, values in statements:
@@ -85,7 +92,7 @@ class Session:
         self._unsent = True
 
     def flush(self) -> None:
-        """Hand what was sent to the network, as far as it takes it."""
+        """Write what was sent to the socket, as much as it accepts."""
         if self._unsent:
             try:
                 self._unsent = self._pg.flush() != 0
@@ -93,7 +100,7 @@ class Session:
                 raise self._lost(error) from error
 
     def receive(self) -> None:
-        """Take what has come, without waiting."""
+        """Read the answers that have arrived, without waiting."""
         pg = self._pg
         try:
             pg.consume_input()
@@ -124,13 +131,14 @@ class Session:
 
     def _lost(self, error: Exception) -> EnvironmentFault:
         return EnvironmentFault(
-            f"the database went away with {self.outstanding} transactions on their way, whose fate is not known: {str(error).strip()}",
+            f"the database went away with {self.outstanding} transactions in flight, whose outcome is not known: "
+            f"{str(error).strip()}",
             remedy="start the database again (`opshub up`), then the simulator",
         )
 
 
-def pump(sessions: Sequence[Session], seconds: float) -> None:
-    """Send and receive on all sessions once: waits at most `seconds` for something to move."""
+def pump(sessions: Sequence[Session[T]], seconds: float) -> None:
+    """Send and receive once on all sessions; wait at most `seconds` until a socket is ready."""
     reading = [session for session in sessions if session.outstanding]
     if not reading:
         return
@@ -147,16 +155,15 @@ def pump(sessions: Sequence[Session], seconds: float) -> None:
             session.receive()
 
 
-def _text(value: Any) -> bytes | None:
+def _text(value: object) -> bytes | None:
     """A value in Postgres' text format."""
     if value is None:
         return None
-    kind = type(value)
-    if kind is str:
-        return value.encode()  # type: ignore[no-any-return]
-    if kind is bool:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bool):
         return b"t" if value else b"f"
-    if kind is list:
+    if isinstance(value, list):
         return (
             "{" + ",".join('"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value) + "}"
         ).encode()

@@ -1,4 +1,4 @@
-"""Make the demo CRM and the demo ERP: their tables, triggers, roles, publications. May be done again at any time."""
+"""Create the demo CRM and the demo ERP: tables, triggers, roles, publications. Running it again changes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def setup_system(env: Mapping[str, str], folder: Path, prefix: str) -> None:
     dsn = dsn_of(env, prefix, "ADMIN")
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
-            # Two set-ups at once would both try to create what is not there yet.
+            # Two set-ups at the same time would both try to create what does not exist yet.
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('opshub setup'))")
             connection.execute("SET LOCAL client_min_messages = warning")
             for path, text in scripts:
@@ -49,7 +49,7 @@ def setup_system(env: Mapping[str, str], folder: Path, prefix: str) -> None:
                         remedy=f"let a superuser of that database be {prefix}_ADMIN_USER, or run the file by hand",
                     ) from error
                 except psycopg.Error as error:
-                    raise ConfigError(f"{path}: {_says(error)}", remedy="mend the SQL") from error
+                    raise ConfigError(f"{path}: {_says(error)}", remedy="correct the SQL") from error
     except psycopg.OperationalError as error:
         raise EnvironmentFault(
             f"the database of {prefix} at {env[f'{prefix}_HOST']}:{env[f'{prefix}_PORT']} cannot be used: {_says(error)}",
@@ -84,14 +84,14 @@ def _read(path: Path, env: Mapping[str, str]) -> str:
         raise ConfigError(f"{path} is missing", remedy="take the folder connectors/ whole") from None
 
     def resolved(match: re.Match[str]) -> str:
-        # A placeholder stands in a quoted literal or identifier; neither, nor the block around it, may be ended by its value.
+        # A placeholder stands inside a quoted literal or identifier; its value must end neither that nor the block around.
         quote, name = match.groups()
         value = _value(env, name, str(path))
         if BLOCK in value:
             raise ConfigError(f"{path}: the value of {name} holds {BLOCK}", remedy="choose another")
         return f"{quote}{value.replace(quote, quote * 2)}"
 
-    # Comments may speak of ${env:NAME}.
+    # Comments may mention ${env:NAME}.
     lines = (
         line if line.lstrip().startswith("--") else _PLACEHOLDER.sub(resolved, line) for line in text.splitlines(True)
     )
@@ -100,7 +100,9 @@ def _read(path: Path, env: Mapping[str, str]) -> str:
 
 def _says(error: psycopg.Error) -> str:
     diag = error.diag
-    said = diag.message_primary or str(error).strip()
+    message = diag.message_primary or str(error).strip()
     return (
-        f"{said} (line {diag.context.count(chr(10))})" if diag.context and "inline_code_block" in diag.context else said
+        f"{message} (line {diag.context.count(chr(10))})"
+        if diag.context and "inline_code_block" in diag.context
+        else message
     )

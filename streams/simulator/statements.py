@@ -6,9 +6,7 @@ A statement of a transaction is `(name, values)`. `insert_<table>_<n>` adds n ro
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.simulator.session import Statement
+from streams.simulator.session import Row, Statement
 
 CRM_INSERTS: dict[str, tuple[str, ...]] = {
     "account": (
@@ -289,7 +287,7 @@ def _inserts(schema: str, tables: dict[str, tuple[str, ...]]) -> dict[str, str]:
     return made
 
 
-def inserts(table: str, rows: list[list[Any]]) -> list[Statement]:
+def inserts(table: str, rows: list[Row]) -> list[Statement]:
     """The statements that add these rows, so many at once as there are statements for."""
     chunks = (rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS))
     return [(f"insert_{table}_{len(chunk)}", [value for row in chunk for value in row]) for chunk in chunks]

@@ -1,4 +1,4 @@
-"""The endless sequence of operations: which kind comes next, by weight, from the seed."""
+"""The endless sequence of operations: the seed draws which one comes next, by weight."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WEIGHTS: tuple[tuple[Operation, float], ...] = (
     (erp.correct_invoice, 0.8),
     (erp.credit, 0.6),
 )
-"""What a company does all day, in parts of a whole. An order takes some nine steps, a deal four."""
+"""Operation and its weight. An order takes about nine steps, a deal about four."""
 
 _OPERATIONS = [operation for operation, _ in WEIGHTS]
 OPERATIONS = frozenset(operation.__name__ for operation in _OPERATIONS)

@@ -1,7 +1,7 @@
-"""What the company's people remember: customers, deals, orders; and the running numbers from which new ones are made.
+"""What the simulated company remembers: customers, deals, orders, and the running numbers for new ones.
 
-Pure but for `Ids`, which hands out keys that the ERP's sequences have reserved. Nothing here talks to a database: operations
-(`crm_operations`, `erp_operations`) read and change a `World` and return the transactions that would make the databases so.
+Nothing here uses a database, except that `Ids` hands out keys that the ERP's sequences have reserved. Operations
+(`crm_operations`, `erp_operations`) change a `World` and return the transactions that bring the databases to that state.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from random import Random
 from typing import Any, Generic, TypeVar
 
 from streams.simulator.session import Statement
-from streams.simulator.words import Firm
+from streams.simulator.vocabulary import Firm
 
 CRM, ERP = "demo-crm", "demo-erp"
+
+Fact = dict[str, Any]
+"""One fact that was planted for the checkers, as JSON: see `journal.Journal`."""
 
 T = TypeVar("T")
 
 
 def zipf(drawn: float, count: int, exponent: float) -> int:
-    """Which of `count` a number drawn from [0, 1) means, when the k-th comes up nearly in proportion to 1/k^exponent."""
+    """Index below `count` for a number drawn from [0, 1): index k comes up about in proportion to 1/(k+1)^exponent."""
     if exponent == 1:
         return min(count, int((count + 1) ** drawn)) - 1
     rest = 1 - exponent
@@ -30,12 +33,12 @@ def zipf(drawn: float, count: int, exponent: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How the company works, where a load test wants it otherwise than usual."""
+    """How a load test changes the way in which the company works."""
 
     mix: tuple[tuple[str, float], ...] = ()
     """(operation, weight) in place of the usual weights; operations that are not named keep theirs."""
     skew: float = 0.0
-    """Zipf's exponent: a few customers, deals and orders are worked on all the time. 0: all alike."""
+    """Zipf exponent: with a large one, a few customers, deals and orders get most of the work. 0: all the same."""
     batch_rows: tuple[int, int] = (40, 160)
     """Rows of one transaction of the jobs, fewest and most."""
     order_lines: tuple[int, int] = (1, 7)
@@ -45,15 +48,15 @@ class Habits:
 USUAL = Habits()
 
 Touched = tuple[str, str, str]
-"""(table, key as text, op): what one transaction does to one row, in the letters of Debezium."""
+"""(table, key as text, op): one row change of a transaction; `op` is c, u or d, as Debezium writes it."""
 
 
 @dataclass(slots=True)
 class Transaction:
     """One transaction of one application.
 
-    `touched` has every row change that it brings about, triggers' included. `returned` is called with what its statements return, `facts`
-    go to the journal when it is committed.
+    `touched` has every row change that it makes, those of triggers included. After the commit, `returned` is called with
+    what the statements returned, and `facts` go to the journal.
     """
 
     system: str
@@ -61,15 +64,15 @@ class Transaction:
     statements: list[Statement]
     touched: list[Touched]
     returned: Callable[[list[bytes | None]], None] | None = None
-    facts: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     needs: Order | None = None
     """An order whose number must be known before this can be sent."""
     after: tuple[tuple[str, str], ...] = ()
-    """(table, key) of rows that it does not touch, but that must be there as earlier transactions left them."""
+    """(table, key) of rows that it does not change, but whose earlier transactions must be committed before."""
 
 
 class Pool(Generic[T]):
-    """A bag from which one can be drawn or taken at random in constant time."""
+    """A collection from which a random item is read or removed in constant time."""
 
     __slots__ = ("_items", "_last", "skew")
 
@@ -77,7 +80,7 @@ class Pool(Generic[T]):
         self._items: list[T] = []
         self._last = 0
         self.skew = 0.0
-        """Zipf's exponent of `pick`: 0, and all are picked alike."""
+        """Zipf exponent of `pick`; 0: all items are picked equally often."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -89,7 +92,7 @@ class Pool(Generic[T]):
         self._items.append(item)
 
     def pick(self, rng: Random) -> T | None:
-        """One of them, which stays."""
+        """A random item, which stays in the pool."""
         items = self._items
         if not items:
             return None
@@ -97,7 +100,7 @@ class Pool(Generic[T]):
         return items[self._last]
 
     def take(self, rng: Random) -> T | None:
-        """One of them, which leaves."""
+        """A random item, which leaves the pool."""
         items = self._items
         if not items:
             return None
@@ -106,7 +109,7 @@ class Pool(Generic[T]):
         return items.pop()
 
     def remove(self, item: T) -> None:
-        """Take this one out, which must be the one that was picked last or be found by looking."""
+        """Remove this item: fast for the one that `pick` returned last, by a search for others."""
         items = self._items
         index = (
             self._last
@@ -203,7 +206,7 @@ class Order:
     settled: list[Invoice] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Its number, which is how other documents speak of it."""
+        """Its number, by which other documents refer to it."""
         return self.number or ""
 
 
@@ -239,7 +242,7 @@ class Ids:
 
 @dataclass(slots=True)
 class World:
-    """Everything that an operation may look at. `first_firm` and `first_product` are numbers that no earlier run has used."""
+    """Everything that an operation reads and changes. `next_firm` is a number that no earlier run has used."""
 
     rng: Random
     ids: Ids

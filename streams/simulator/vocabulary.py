@@ -1,7 +1,7 @@
-"""What companies, people and goods are called here: small word lists, and makers of numbers that pass their check digits.
+"""Names of companies, people and products: small word lists, and functions that make numbers with valid check digits.
 
-Everything comes from the `Random` that is given and from running numbers, so the same seed makes the same company.
-Tax numbers and e-mail addresses come from the running number of a company, so that no two companies share one by chance.
+All values come from the given `Random` and from running numbers, so the same seed makes the same company. Tax numbers and
+e-mail addresses come from the running number of a company, so no two companies share one by chance.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ UNITS = (("pcs", "PCE"), ("kg", "KGM"), ("m", "MTR"), ("h", "HUR"))
 
 
 class Country(NamedTuple):
-    """How one country shows in both systems."""
+    """How both systems write one country and its addresses."""
 
     iso: str
     name: str
@@ -133,14 +133,14 @@ _SHARES = (0.5, 0.6, 0.7, 0.78, 0.85, 0.93, 1.0)
 def country(rng: Random) -> Country:
     """One of COUNTRIES; half of all companies are German."""
     drawn = rng.random()
-    for share, found in zip(_SHARES, COUNTRIES, strict=True):
+    for share, place in zip(_SHARES, COUNTRIES, strict=True):
         if drawn < share:
-            return found
+            return place
     return COUNTRIES[-1]
 
 
 class Firm(NamedTuple):
-    """A company as it is in truth; each system writes it down in its own way."""
+    """The true data of a company; each system writes them in its own way."""
 
     number: int
     name: str
@@ -160,19 +160,19 @@ class Firm(NamedTuple):
 def firm(rng: Random, number: int) -> Firm:
     """Company `number`: no other number has its tax id, domain or e-mail."""
     place = country(rng)
-    name = f"{one(rng, STEMS)}{one(rng, STEMS).lower()} {one(rng, TRADES)}"
-    city, postal_code = one(rng, place.cities)
+    name = f"{choose(rng, STEMS)}{choose(rng, STEMS).lower()} {choose(rng, TRADES)}"
+    city, postal_code = choose(rng, place.cities)
     domain = f"{name.split()[0].lower()}-{number}.example"
     return Firm(
         number,
         name,
-        f"{name} {one(rng, place.legal)}",
+        f"{name} {choose(rng, place.legal)}",
         place,
         tax_id(place.iso, number),
         f"office@{domain}",
         domain,
         phone(rng, place),
-        f"{one(rng, STREETS)} {1 + int(rng.random() * 180)}",
+        f"{choose(rng, STREETS)} {1 + int(rng.random() * 180)}",
         city,
         postal_code,
         int(rng.random() ** 0.5 * 4),
@@ -180,7 +180,7 @@ def firm(rng: Random, number: int) -> Firm:
 
 
 def phone(rng: Random, place: Country) -> str:
-    """A national number that is possible there."""
+    """A national phone number that is valid in this country."""
     if place.iso == "FR":
         return f"1{40_000_000 + int(rng.random() * 9_999_999)}"
     if place.iso == "US":
@@ -191,41 +191,40 @@ def phone(rng: Random, place: Country) -> str:
 
 
 def typed_phone(rng: Random, place: Country, national: str) -> str:
-    """As people type it into a CRM: every time in another fashion, always with the country."""
+    """A phone number as people type it into a CRM: in one of four formats, always with the country code."""
     head, tail = national[:2], national[2:]
-    fashion = int(rng.random() * 4)
-    if fashion == 0:
+    style = int(rng.random() * 4)
+    if style == 0:
         return f"+{place.phone}{national}"
-    if fashion == 1:
+    if style == 1:
         return f"+{place.phone} {head} {tail}"
-    if fashion == 2:
+    if style == 2:
         return f"00{place.phone} {head}/{tail}" if place.iso not in ("US", "CN") else f"+{place.phone} ({head}) {tail}"
     return f"+{place.phone} {head}{tail[:3]}-{tail[3:]}"
 
 
 def national_phone(place: Country, national: str) -> str:
-    """As the ERP keeps it: without the country, with the trunk prefix of the country."""
+    """A phone number as the ERP stores it: without the country code, with the trunk prefix of the country."""
     trunk = "0" if place.iso in ("DE", "AT", "FR", "CN") else ""
     return f"{trunk}{national[:2]} {national[2:]}"
 
 
 def typed_tax_id(rng: Random, number: str) -> str:
-    """As people type it: blanks, dots, small letters."""
-    fashion = int(rng.random() * 4)
-    if fashion == 0:
+    """A tax number as people type it: with blanks, dots or small letters."""
+    style = int(rng.random() * 4)
+    if style == 0:
         return number
-    if fashion == 1:
+    if style == 1:
         return f"{number[:2]} {number[2:5]} {number[5:8]} {number[8:]}"
-    if fashion == 2:
+    if style == 2:
         return f" {number[:2]}{number[2:5]}.{number[5:]}"
     return number.lower()
 
 
 def tax_id(iso: str, number: int) -> str | None:
-    """The tax number of company `number`, with a right check digit; None where companies have none that is asked for."""
-    mixed = (
-        number * 4_827_107 % 9_000_000 + 1_000_000
-    )  # the factor and the modulus have no common divisor: no number comes twice
+    """The tax number of company `number`, with a valid check digit; None for countries whose numbers are not used here."""
+    # The factor and the modulus have no common divisor, so no two numbers below nine million give the same result.
+    mixed = number * 4_827_107 % 9_000_000 + 1_000_000
     if iso == "DE":
         return f"DE{_mod11_10(f'1{mixed}')}"
     if iso == "AT":
@@ -254,16 +253,17 @@ def ean13(number: int) -> str:
 
 
 def filler(rng: Random, words: int) -> str:
-    """So many words of a note; two of three are numbers, so that it does not shrink to nothing when compressed."""
+    """A note of about `words` words."""
+    # Half of them are random numbers: repeated words alone would shrink to almost nothing when compressed (TOAST, lz4).
     drawn = []
     for _ in range(words // 3):
-        drawn.append(one(rng, FILLER))
+        drawn.append(choose(rng, FILLER))
         drawn.append(f"{rng.getrandbits(64):x}")
     return " ".join(drawn)
 
 
-def one(rng: Random, choices: Sequence[T]) -> T:
-    """One of them; quicker than `rng.choice`."""
+def choose(rng: Random, choices: Sequence[T]) -> T:
+    """One of `choices`. Faster than `rng.choice`."""
     return choices[int(rng.random() * len(choices))]
 
 
