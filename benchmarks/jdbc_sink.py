@@ -30,7 +30,7 @@ from benchmarks.run import machine
 from benchmarks.site import Say, Site, site
 from streams.cli.context import load_settings
 from streams.demo.drain import MARKERS, count_partitions, insert_lsn, is_confirmed, raw_records
-from streams.demo.watch import figures
+from streams.demo.watch import worker_totals
 from streams.provision import connectors
 from streams.provision.systems import System
 from streams.simulator.setup import dsn_of
@@ -128,7 +128,7 @@ class Ours:
         """(nothing is left to read, what was done so far). What is told when all rows were worked on was put off, such as sums, and does
         not count.
         """
-        now = figures(self._here.settings)
+        now = worker_totals(self._here.settings)
         empty = now.lag == 0 and now.partitions >= self._partitions
         if now.rows_in != self._rows:
             self._rows, self._empty_looks = now.rows_in, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,9 @@ from xml.etree import ElementTree
 import pygal
 from hdrh.histogram import HdrHistogram
 from pygal.style import Style
+
+# pygal installs an import hook in the form that Python 3.12 dropped: 3.11 warns of it at each import, and pytest fails on it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1c2430;background:#fff}

@@ -52,7 +52,7 @@ import psycopg
 import yaml
 
 from streams.demo.drain import count_partitions, raw_records
-from streams.demo.watch import figures
+from streams.demo.watch import worker_totals
 from streams.errors import ConfigError, EnvironmentFault
 from streams.kafka.offsets import topic_offsets
 from streams.provision.systems import System, load_systems
@@ -304,7 +304,7 @@ class OwnSystems:
         """The pids of the workers that answer; none is started, however many are asked for. Raises EnvironmentFault when there are none."""
         wanted = count_partitions(self.settings, self.systems)
         end = time.monotonic() + ASSIGNED_WITHIN
-        while (now := figures(self.settings)).workers and now.partitions < wanted and time.monotonic() < end:
+        while (now := worker_totals(self.settings)).workers and now.partitions < wanted and time.monotonic() < end:
             time.sleep(0.5)
         if not now.partitions:
             raise EnvironmentFault(
@@ -342,7 +342,7 @@ class OwnSystems:
         begun = moved = time.monotonic()
         quiet = seen = 0
         while time.monotonic() < begun + seconds:
-            captured, now = raw_records(self.settings, self.systems), figures(self.settings)
+            captured, now = raw_records(self.settings, self.systems), worker_totals(self.settings)
             if captured != seen:
                 seen, moved = captured, time.monotonic()
             enough = captured >= awaited or time.monotonic() - moved > NOTHING_MORE

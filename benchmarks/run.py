@@ -22,7 +22,7 @@ from benchmarks.site import SERVERS, Say
 from benchmarks.watch import HIGHEST_US, ProbeWatch, Usage, percentiles
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
-from streams.demo.watch import figures
+from streams.demo.watch import worker_totals
 from streams.demo.writeback_check import wait_delivered
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -161,7 +161,7 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
 
     def sample() -> None:
         while not ended.wait(1.0):
-            now = figures(site.settings)
+            now = worker_totals(site.settings)
             samples.append(
                 Sample(
                     round(time.monotonic() - begun, 1),
@@ -187,7 +187,7 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
                     since = time.time_ns() // 1000
                 worst = max(worst, _phase(site, company, phase, watch, state, say))
             written = company.stats()
-        lag_end = figures(site.settings).lag
+        lag_end = worker_totals(site.settings).lag
         waiting = time.monotonic()
         say("waiting until nothing is in flight")
         state["phase"] = "drain"

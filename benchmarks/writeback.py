@@ -23,7 +23,7 @@ from benchmarks.run import machine, versions
 from benchmarks.site import Say, Site, site
 from benchmarks.watch import HIGHEST_US, histogram, percentiles
 from streams.cli.context import load_settings, terminate_as_interrupt
-from streams.demo.watch import figures
+from streams.demo.watch import worker_totals
 from streams.model.ids import source_id
 from streams.simulator.setup import dsn_of
 
@@ -119,7 +119,7 @@ def trips(here: Site, around: float, won: float, seconds: float, say: Say) -> Tr
     intended: dict[str, int] = {}
     orders.start()
     begun, wall = time.monotonic(), time.time_ns() // 1000
-    before = figures(here.settings)
+    before = worker_totals(here.settings)
     with psycopg.connect(dsn_of(here.env, "DEMO_CRM", "APP"), autocommit=True, prepare_threshold=1) as crm:
         for number, key in enumerate(keys):
             at = number / won
@@ -129,7 +129,7 @@ def trips(here: Site, around: float, won: float, seconds: float, say: Say) -> Tr
             crm.execute(
                 "UPDATE opportunity SET stage = 'Closed Won', probability = 100, won_at = now() WHERE id = %s", [key]
             )
-    after = figures(here.settings)
+    after = worker_totals(here.settings)
     took = time.monotonic() - begun
     orders.wait(60)
     stop.set()

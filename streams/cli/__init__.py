@@ -1,4 +1,4 @@
-"""The command `opshub`: its verbs are listed in registry.py, each in a module that is imported when it is called.
+"""The command `opshub`: verbs.py lists its verbs. The module of a verb is imported when the verb is called.
 
 Exit codes: 0 ok, 1 it ran and failed or found differences, 2 the input or configuration is wrong, 3 the environment is.
 """

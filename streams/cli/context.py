@@ -1,4 +1,4 @@
-"""What verbs share at the rim: settings from flags, and a live view of the stack's progress."""
+"""What verbs share: settings from flags, the person at the keyboard, progress, and SIGTERM as an interrupt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streams.errors import ConfigError
 from streams.settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streams.stack.launch import Report
 
 
-def load_settings(**flags: Any) -> Settings:
+def load_settings(**flags: object) -> Settings:
     """Settings of this command: flags that were given (not None), then the environment, the files, the defaults.
 
     An address that is set nowhere is the native stack's, as `opshub up` wrote it into the state folder.
@@ -33,22 +33,25 @@ def load_settings(**flags: Any) -> Settings:
 
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = Settings(**given)
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
         raise ConfigError(
             "settings are wrong: " + "; ".join(lines),
             remedy="correct the flag, the OPSHUB_… variable or the line of opshub.env",
         ) from error
     refuse_unknown_variables(os.environ, lambda: placeholder_names(connectors_dir(settings)))
-    known = read_environment(settings)
+    written_by_up = read_environment(settings)
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
-    missing = {name: known.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
+    missing = {name: written_by_up.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
     return settings.model_copy(update=missing)
 
 
 def who() -> str:
-    """The person at the keyboard, for the audit: by the account, not by what the environment says. In a container it may have no name."""
+    """The person at the keyboard, for the audit trail: the account, not a variable that anybody can set.
+
+    In a container the account may have no name; then it is its number.
+    """
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -57,9 +60,9 @@ def who() -> str:
 
 @contextmanager
 def progress(quiet: bool = False) -> Iterator[Report]:
-    """A place to report to: live bars on a terminal, a line for each event elsewhere, nothing when quiet."""
+    """A function that shows progress: live bars on a terminal, a line for each event elsewhere, nothing when quiet."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
@@ -71,15 +74,15 @@ def progress(quiet: bool = False) -> Iterator[Report]:
         BarColumn(bar_width=24),
     )
     bars = Progress(*columns, TextColumn("{task.fields[text]}"), TimeElapsedColumn(), console=console)
-    tasks: dict[str, Any] = {}
+    tasks: dict[str, TaskID] = {}
     lock = threading.Lock()
 
-    def report(name: str, text: str, part: float | None) -> None:
+    def report(name: str, text: str, fraction: float | None) -> None:
         with lock:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=None, text=text)
-            total = None if part is None else 1.0
-            bars.update(tasks[name], total=total, completed=part or 0.0, text=text)
+            total = None if fraction is None else 1.0
+            bars.update(tasks[name], total=total, completed=fraction or 0.0, text=text)
 
     with bars:
         yield report
@@ -90,7 +93,7 @@ def _lines() -> Report:
 
     lock = threading.Lock()
 
-    def report(name: str, text: str, part: float | None) -> None:
+    def report(name: str, text: str, fraction: float | None) -> None:
         with lock:
             if last.get(name) != text:
                 last[name] = text
@@ -99,13 +102,13 @@ def _lines() -> Report:
     return report
 
 
-def _silent(name: str, text: str, part: float | None) -> None:
+def _silent(name: str, text: str, fraction: float | None) -> None:
     return
 
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """While inside, SIGTERM ends the work as Ctrl-C does: what was begun is cleaned up."""
+    """While inside, SIGTERM raises KeyboardInterrupt as Ctrl-C does, so that what was started is stopped."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

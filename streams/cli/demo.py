@@ -1,10 +1,10 @@
-"""`opshub demo`: the main job, shown."""
+"""`opshub demo`: all servers, a simulated company on two databases, live figures, a verdict."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,18 +13,20 @@ from streams.cli.context import load_settings, progress, terminate_as_interrupt
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from streams.demo.run import Show
+    from streams.demo.run import DemoProgress, DemoResult
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, help="How long the company lives.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds for which the company works.")] = 60.0,
     rate: Annotated[float, typer.Option(min=1, help="Row changes per second, over both databases.")] = 200.0,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     customers: Annotated[int, typer.Option(min=1, help="Customers in the history that is loaded first.")] = 500,
     orders: Annotated[int, typer.Option(min=1, help="Orders in that history.")] = 1000,
     warm_up: Annotated[
         float,
-        typer.Option(min=0, help="Seconds of work before the measured ones, so that the Java servers are compiled."),
+        typer.Option(
+            min=0, help="Seconds of work before the measured ones, so that the Java servers have compiled their code."
+        ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same company.")] = 1,
     keep: Annotated[
@@ -34,84 +36,84 @@ def demo(
         bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")
     ] = False,
 ) -> None:
-    """Bring the stack up, let a simulated company work on two databases, and check that hub and topics say what they say.
+    """Start all servers, let a simulated company work on a CRM and an ERP, and compare hub and topics with both databases.
 
-    Exit code 0 when everything is equal, 1 when anything differs. Example: opshub demo --seconds 60 --rate 2000 --workers 2
+    Exit code 0 when everything is equal, 1 when anything differs.
+
+    Example: opshub demo --seconds 60 --rate 2000 --workers 2
     """
+    import msgspec
     from rich.console import Console
     from rich.live import Live
 
-    from streams.demo.run import Plan, Show, run_demo
+    from streams.demo.run import DemoPlan, DemoProgress, run_demo
 
-    plan = Plan(seconds, rate, workers, customers, orders, seed, keep, warm_up)
+    plan = DemoPlan(seconds, rate, workers, customers, orders, seed, keep, warm_up)
     settings = load_settings()
     console = Console(stderr=True)
     with terminate_as_interrupt(), progress(quiet=True) as quiet:
         if not console.is_terminal:
             last = [""]
 
-            def say(show: Show) -> None:
-                if show.phase != last[0]:
-                    last[0] = show.phase
-                    print(show.phase, file=sys.stderr, flush=True)
+            def show_phase(now: DemoProgress) -> None:
+                if now.phase != last[0]:
+                    last[0] = now.phase
+                    print(now.phase, file=sys.stderr, flush=True)
 
             with progress() as report:
-                told = run_demo(settings, plan, report, say)
+                result = run_demo(settings, plan, report, show_phase)
         else:
             with progress() as report:
                 from streams.stack.native import NativeStack
 
                 NativeStack(settings).up(progress=report)
-            with Live(_picture(Show()), console=console, refresh_per_second=4) as live:
-                told = run_demo(settings, plan, quiet, lambda show: live.update(_picture(show)))
+            with Live(_table(DemoProgress()), console=console, refresh_per_second=4) as live:
+                result = run_demo(settings, plan, quiet, lambda now: live.update(_table(now)))
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(msgspec.to_builtins(result)))
     else:
-        _say(told)
-    if told["verdict"] != "equal":
+        _print_result(result)
+    if result.verdict != "equal":
         raise typer.Exit(1)
 
 
-def _picture(show: Show) -> RenderableType:
+def _table(progress: DemoProgress) -> RenderableType:
     from rich.table import Table
 
-    now = show.figures
-    table = Table(title=show.phase or "starting", title_justify="left", show_header=False)
-    simulator = show.simulator
-    table.add_row(
-        "row changes made",
-        f"{simulator.get('row_changes', 0):,}",
-        "behind schedule",
-        f"{simulator.get('behind_ms', 0):,.0f} ms",
-    )
+    now = progress.workers
+    table = Table(title=progress.phase or "starting", title_justify="left", show_header=False)
+    table.add_row("row changes made", f"{progress.row_changes:,}", "behind schedule", f"{progress.behind_ms:,.0f} ms")
     table.add_row("rows in", f"{now.rows_in:,}", "records out", f"{now.records_out:,}")
-    table.add_row("lag", f"{now.lag:,} records", "errors", f"{now.dead:,}")
+    table.add_row("lag", f"{now.lag:,} records", "dead letters", f"{now.dead:,}")
     latency = now.latency_ms()
     table.add_row("commit to hub p50", f"{latency['p50']:,.1f} ms", "p99", f"{latency['p99']:,.1f} ms")
-    table.add_row("workers", f"{now.workers} ({now.partitions} partitions)", "elapsed", f"{show.elapsed:,.0f} s")
-    table.add_row("slowest flow", now.slowest or "-", "", now.waiting)
+    table.add_row("workers", f"{now.workers} ({now.partitions} partitions)", "elapsed", f"{progress.elapsed:,.0f} s")
+    table.add_row("slowest order flow", now.slowest or "-", "", now.waiting)
     return table
 
 
-def _say(told: dict[str, Any]) -> None:
-    for name in (
-        "rows_in",
-        "records_out",
-        "source_rows",
-        "entities",
-        "lost",
-        "doubled",
-        "differing",
-        "gone_back",
-        "dead",
-    ):
-        typer.echo(f"{name.replace('_', ' '):12} {told[name]:>12,}")
-    typer.echo(f"{'rate':12} {told['rate']:>12,} row changes/s")
-    latency = told["latency_ms"]
-    typer.echo(f"{'commit to hub':12} p50 {latency['p50']:,} ms, p99 {latency['p99']:,} ms, max {latency['max']:,} ms")
-    for example in told["examples"]:
+def _print_result(result: DemoResult) -> None:
+    counts = {
+        "rows in": result.rows_in,
+        "records out": result.records_out,
+        "source rows": result.source_rows,
+        "entities": result.entities,
+        "lost": result.lost,
+        "doubled": result.doubled,
+        "differing": result.differing,
+        "gone back": result.gone_back,
+        "dead letters": result.dead,
+    }
+    for name, number in counts.items():
+        typer.echo(f"{name:14} {number:>12,}")
+    typer.echo(f"{'rate':14} {result.rate:>12,} row changes/s")
+    latency = result.latency_ms
+    typer.echo(f"{'commit to hub':14} p50 {latency['p50']:,} ms, p99 {latency['p99']:,} ms, max {latency['max']:,} ms")
+    for example in result.examples:
         typer.echo(f"  {example}")
-    if told["verdict"] == "equal":
-        typer.echo("verdict      equal: every live row of both databases is in the hub, and every topic folds to it")
+    if result.verdict == "equal":
+        typer.echo("verdict        equal: every live row of both databases is in the hub, and the topics agree with it")
     else:
-        typer.echo("verdict      different: see above; `opshub dlq list` has the records that did not pass")
+        typer.echo(
+            "verdict        different: see above; `opshub dlq list` shows the records that could not be processed"
+        )

@@ -1,6 +1,6 @@
 """From command-line arguments to a verb, and from an error to a message and an exit code.
 
-Only the module of the verb that was asked for is imported; the help of the others comes from the registry.
+Only the module of the verb that is called is imported; the help of the other verbs comes from verbs.py.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 import typer
 
@@ -19,13 +18,13 @@ INTERRUPTED = 130
 
 
 def build(arguments: list[str]) -> typer.Typer:
-    """The command tree, with real options for the verb that `arguments` name and a line of help for all others."""
+    """The command tree, with the options of the verb that `arguments` name and one line of help for all others."""
     app = typer.Typer(
         name="opshub", help=_ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     app.callback()(_root)
     groups: dict[str, typer.Typer] = {}
-    asked = [word for word in arguments if not word.startswith("-")][:2]
+    called = [word for word in arguments if not word.startswith("-")][:2]
     for verb in VERBS:
         *group, name = verb.words.split()
         parent = app
@@ -34,9 +33,11 @@ def build(arguments: list[str]) -> typer.Typer:
                 groups[group[0]] = typer.Typer(help=GROUPS[group[0]], no_args_is_help=True)
                 app.add_typer(groups[group[0]], name=group[0])
             parent = groups[group[0]]
-        # A group's own help lists its verbs only, so that they are imported one at a time too.
-        function = _load(verb) if asked[: len(group) + 1] == [*group, name] else _unloaded
-        parent.command(name, help=verb.help)(function)
+        # The help of a group lists only its verbs, so their modules are not imported for it.
+        is_called = called[: len(group) + 1] == [*group, name]
+        function = _load(verb) if is_called else _unloaded
+        # The help of the called verb is its docstring, which has an example.
+        parent.command(name, help=None if function.__doc__ else verb.help, short_help=verb.help)(function)
     return app
 
 
@@ -56,7 +57,7 @@ def run(arguments: list[str]) -> int:
 
 
 def report(error: OpshubError) -> None:
-    """Print what is wrong, and what would mend it, to standard error."""
+    """Print the error and its remedy to standard error."""
     from rich.console import Console
     from rich.text import Text
 
@@ -66,13 +67,13 @@ def report(error: OpshubError) -> None:
         console.print(Text.assemble(("remedy: ", "bold green"), error.remedy))
 
 
-def _load(verb: Verb) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(import_module(verb.module), verb.function)
+def _load(verb: Verb) -> Callable[..., object]:
+    function: Callable[..., object] = getattr(import_module(verb.module), verb.function)
     return function
 
 
 def _unloaded() -> None:
-    raise AssertionError("a verb that was not asked for is never run")
+    raise AssertionError("a verb that was not called never runs")
 
 
 def _version(wanted: bool) -> None:
@@ -89,4 +90,4 @@ def _root(
     return
 
 
-_ABOUT = "One true flow of business facts between a company's CRM and its ERP: captured, joined, written back."
+_ABOUT = "One consistent picture of a company's CRM and ERP: changes are captured, joined and written back."

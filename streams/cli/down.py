@@ -12,8 +12,12 @@ from streams.cli.up import StateDir
 
 def down(
     state_dir: StateDir = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
+    """Stop the workers and the native servers of this folder. The data stays: `opshub up` starts with it again.
+
+    Example: opshub down
+    """
     from streams.stack.native import NativeStack
 
     with progress(quiet) as report:

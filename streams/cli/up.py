@@ -11,7 +11,7 @@ import typer
 from streams.cli.context import load_settings, progress, terminate_as_interrupt
 
 StateDir = Annotated[
-    Path | None, typer.Option("--state-dir", help="Where data, logs and pids are kept; default ./.opshub.")
+    Path | None, typer.Option("--state-dir", help="Folder for data, logs and process ids; default ./.opshub.")
 ]
 
 
@@ -20,8 +20,14 @@ def up(
     mariadb: Annotated[
         bool, typer.Option("--mariadb", help="Install Debezium's MariaDB and MySQL connectors too.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
+    """Start Postgres, Kafka, Connect and the schema registry, and wait until all are healthy.
+
+    Servers that run already are left alone. The first time, they are downloaded into ~/.cache/opshub.
+
+    Example: opshub up
+    """
     from streams.stack.native import EXTRA_PLUGINS, NativeStack
 
     began = time.monotonic()
@@ -31,5 +37,5 @@ def up(
             stack.install(EXTRA_PLUGINS, report)
         servers = stack.up(report)
     if not quiet:
-        print(f"{len(servers)} servers are healthy after {time.monotonic() - began:.1f} s.")
+        print(f"All {len(servers)} servers are healthy after {time.monotonic() - began:.1f} s.")
         print("`opshub status` shows them, `opshub down` stops them.")

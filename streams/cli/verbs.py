@@ -1,7 +1,7 @@
 """Every verb of `opshub`, in the order that the help shows.
 
-A line is (words, module, function, help): `module` is imported when the verb is called and not before; `function` is
-an ordinary typer function whose parameters are the verb's options. Two words make a group: `dlq list`.
+A line is (words, module, function, help): `module` is imported only when the verb is called; `function` is
+a typer function whose parameters are the verb's options. Two words make a group: `dlq list`.
 """
 
 from __future__ import annotations
@@ -17,30 +17,28 @@ class Verb(NamedTuple):
 
 
 GROUPS: dict[str, str] = {
-    "map": "The dictionary: check it, show where a field comes from, run it on a row.",
+    "map": "The dictionary: check it, show where a field comes from, run it on rows.",
     "dlq": "Records that could not be processed.",
     "conflicts": "Fields on which two systems disagree.",
-    "identity": "Which records of two systems are one.",
-    "approvals": "Changes that wait for a person's yes.",
-    "writeback": "What systems are given: the rules, how they stand, pause and resume.",
-    "flow": "The order-to-cash story of one deal.",
+    "identity": "Which records of two systems are the same.",
+    "approvals": "Changes that wait for a person's approval.",
+    "writeback": "What is written to the systems: rules, their state, pause and resume.",
+    "flow": "Order flows: from opportunity to payment.",
     "migrate": "Bring an old database over.",
-    "bench": "Measure.",
+    "bench": "Load tests: run them, compare results, find the highest rate.",
 }
 
 VERBS: list[Verb] = [
-    Verb("demo", "streams.cli.demo", "demo", "The main job, shown: everything up, two live databases, a verdict."),
-    Verb("up", "streams.cli.up", "up", "Start the native servers (installs them on first use)."),
-    Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; their data stays."),
-    Verb("status", "streams.cli.status", "status", "Show servers and workers, and how each is doing."),
+    Verb("demo", "streams.cli.demo", "demo", "Start everything, let a simulated company work, compare all databases."),
+    Verb("up", "streams.cli.up", "up", "Start the native servers; the first time, install them."),
+    Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; the data stays."),
+    Verb("status", "streams.cli.status", "status", "Show servers and workers, and whether each is healthy."),
     Verb("run", "streams.cli.run", "run", "Run one worker in the foreground (what containers run)."),
-    Verb("plan", "streams.cli.plan", "plan", "Say what `apply` would change in hub, topics, schemas and connectors."),
+    Verb("plan", "streams.cli.plan", "plan", "Show what `apply` would change in hub, topics, schemas and connectors."),
     Verb("apply", "streams.cli.plan", "apply", "Create what is missing, change what differs."),
     Verb("consume", "streams.cli.consume", "consume", "Show the records of a topic, decoded, as they come."),
     Verb("verify", "streams.cli.verify", "verify", "Compare source tables, hub and topics in both directions."),
-    Verb(
-        "map check", "streams.cli.map", "check", "Validate dictionaries: every fault with its line; run their examples."
-    ),
+    Verb("map check", "streams.cli.map", "check", "Check dictionaries: every error with its line; run their examples."),
     Verb("map explain", "streams.cli.map", "explain", "Show where a canonical field comes from."),
     Verb("map try", "streams.cli.map", "try_rows", "Run rows through the dictionary, before and after side by side."),
     Verb("map draft", "streams.cli.map", "draft", "Propose a dictionary for an unknown database."),
@@ -48,42 +46,47 @@ VERBS: list[Verb] = [
         "conflicts list",
         "streams.cli.conflicts",
         "list_conflicts",
-        "List where systems disagree, and by which rule it was settled.",
+        "List fields on which systems disagree, and the rule that decided.",
     ),
-    Verb("conflicts show", "streams.cli.conflicts", "show", "Show one whole."),
-    Verb("conflicts resolve", "streams.cli.conflicts", "resolve", "Decide by hand."),
+    Verb("conflicts show", "streams.cli.conflicts", "show", "Show one conflict with all its values."),
+    Verb("conflicts resolve", "streams.cli.conflicts", "resolve", "Decide a conflict by hand."),
     Verb("identity show", "streams.cli.identity", "show", "Show what a record is made of."),
-    Verb("identity merge", "streams.cli.identity", "merge", "Make two records one."),
+    Verb("identity merge", "streams.cli.identity", "merge", "Merge two records into one."),
     Verb("identity split", "streams.cli.identity", "split", "Undo a link or a merge."),
-    Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be one."),
-    Verb("identity decline", "streams.cli.identity", "decline", "Say that two records are two."),
+    Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be the same."),
+    Verb("identity decline", "streams.cli.identity", "decline", "Decide that two records are not the same."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
-    Verb("resolve", "streams.cli.quality", "resolve", "Apply today's ownership rules to what was said before."),
-    Verb("approvals list", "streams.cli.approvals", "list_waiting", "Show what waits for a decision."),
+    Verb("resolve", "streams.cli.quality", "resolve", "Apply the current ownership rules to earlier contributions."),
+    Verb("approvals list", "streams.cli.approvals", "list_waiting", "List changes that wait for approval."),
     Verb(
-        "approvals show", "streams.cli.approvals", "show", "Show one: what would be sent, who decided, what happened."
+        "approvals show",
+        "streams.cli.approvals",
+        "show",
+        "Show one change: what would be sent, who decided, what happened.",
     ),
-    Verb("approvals approve", "streams.cli.approvals", "approve", "Say yes."),
-    Verb("approvals reject", "streams.cli.approvals", "reject", "Say no."),
+    Verb("approvals approve", "streams.cli.approvals", "approve", "Approve changes."),
+    Verb("approvals reject", "streams.cli.approvals", "reject", "Reject changes."),
     Verb("writeback status", "streams.cli.writeback", "status", "Show every rule with its intents by state."),
-    Verb("writeback pause", "streams.cli.writeback", "pause", "Deliver nothing there for now; intents gather."),
-    Verb("writeback resume", "streams.cli.writeback", "resume", "Deliver again, beginning with what gathered."),
+    Verb("writeback pause", "streams.cli.writeback", "pause", "Stop deliveries to a system; intents wait."),
+    Verb(
+        "writeback resume", "streams.cli.writeback", "resume", "Resume deliveries, with the intents that waited first."
+    ),
     Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
-    Verb("flow check", "streams.cli.flow", "check", "List what can not be so, and flows that are stuck."),
-    Verb("flow show", "streams.cli.flow", "show", "Print stage, amounts and timeline of an order flow."),
+    Verb("flow check", "streams.cli.flow", "check", "List order flows that break a business rule or are stuck."),
+    Verb("flow show", "streams.cli.flow", "show", "Show stage, amounts and timeline of an order flow."),
     Verb("dlq list", "streams.cli.dlq", "list_dead_letters", "List records that could not be processed."),
-    Verb("dlq show", "streams.cli.dlq", "show", "Show one of them whole."),
+    Verb("dlq show", "streams.cli.dlq", "show", "Show one dead letter with its record."),
     Verb("dlq edit", "streams.cli.dlq", "edit", "Change the value that a retry uses."),
-    Verb("dlq retry", "streams.cli.dlq", "retry", "Retry them, each key in order."),
-    Verb("dlq drop", "streams.cli.dlq", "drop", "Give them up; records parked behind them go on."),
+    Verb("dlq retry", "streams.cli.dlq", "retry", "Retry dead letters, each key in order."),
+    Verb("dlq drop", "streams.cli.dlq", "drop", "Give dead letters up; records parked behind them go on."),
     Verb(
         "doctor",
         "streams.cli.doctor",
         "doctor",
-        "Check databases, Kafka, registry, Connect and rights; say what would mend them.",
+        "Check databases, Kafka, registry, Connect and permissions, with remedies.",
     ),
-    Verb("resync", "streams.cli.doctor", "resync", "Capture a system anew, after changes of it were lost."),
+    Verb("resync", "streams.cli.doctor", "resync", "Capture a system again after changes of it were lost."),
     Verb("bench run", "streams.cli.bench", "run", "Run a workload and write figures and a page with charts."),
-    Verb("bench compare", "streams.cli.bench", "compare", "Two results side by side, with their noise."),
-    Verb("bench capacity", "streams.cli.bench", "capacity", "Search for the highest rate that holds."),
+    Verb("bench compare", "streams.cli.bench", "compare", "Compare two results, with their noise."),
+    Verb("bench capacity", "streams.cli.bench", "capacity", "Search for the highest rate that can be sustained."),
 ]

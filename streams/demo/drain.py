@@ -8,7 +8,8 @@ from collections.abc import Callable
 import psycopg
 from confluent_kafka import Consumer
 
-from streams.demo.watch import Figures, figures, wait_quiet
+from streams.demo.statements import SQL as CHECKS
+from streams.demo.watch import WorkerTotals, wait_idle, worker_totals
 from streams.errors import EnvironmentFault
 from streams.hub.statements import SQL
 from streams.kafka.offsets import topic_offsets
@@ -28,8 +29,8 @@ MARKERS = {
         "UPDATE erp.cust SET memo = memo WHERE id = (SELECT id FROM erp.cust ORDER BY id LIMIT 1)",
     ),
 }
-"""A change that says nothing new, but comes through the whole of capture behind all that was committed before it. Always of the
-oldest row: which one comes first unasked changes with each update."""
+"""System → prefix of its variables, and an update that changes nothing of interest. Its record passes through capture behind
+all earlier commits. It always takes the oldest row: without ORDER BY, each update would change which row comes first."""
 
 
 def drain(
@@ -38,15 +39,16 @@ def drain(
     env: dict[str, str],
     *,
     seconds: float,
-    tick: Callable[[Figures], None] = lambda _: None,
+    on_totals: Callable[[WorkerTotals], None] = lambda _: None,
 ) -> None:
-    """Wait until what was committed so far is in the hub and in the topics: a marker comes through capture, the lanes run empty, and what
-    they left to be summed is summed, sooner than its time.
+    """Wait until everything that was committed so far is in the hub and in the topics.
 
+    Steps: (1) a marker in each source passes through capture; (2) the lanes have nothing left to read; (3) balances that
+    are due later are summed now. `on_totals` is called with the workers' figures at each check.
     Raises EnvironmentFault when that takes longer than `seconds`.
     """
     partitions = count_partitions(settings, systems)
-    wait_quiet(settings, partitions, seconds=seconds, tick=tick)
+    wait_idle(settings, partitions, seconds=seconds, on_totals=on_totals)
     awaited = raw_records(settings, systems)
     for prefix, marker in MARKERS.values():
         with psycopg.connect(dsn_of(env, prefix, "APP")) as connection:
@@ -54,23 +56,24 @@ def drain(
     end = time.monotonic() + seconds
     while time.monotonic() < end and raw_records(settings, systems) < awaited:
         time.sleep(0.1)
-    quiet = wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick)
-    while quiet and _sum_now(settings.hub, end):
-        quiet = wait_quiet(settings, partitions, seconds=max(1.0, end - time.monotonic()), tick=tick)
-    if not quiet:
-        now = figures(settings)
+    idle = wait_idle(settings, partitions, seconds=max(1.0, end - time.monotonic()), on_totals=on_totals)
+    while idle and _sum_now(settings.hub, end):
+        idle = wait_idle(settings, partitions, seconds=max(1.0, end - time.monotonic()), on_totals=on_totals)
+    if not idle:
+        now = worker_totals(settings)
         raise EnvironmentFault(
-            f"after {seconds:.0f} s there still are {now.lag} records to read "
+            f"after {seconds:.0f} s there are still {now.lag} records to read "
             f"({now.workers} workers, {now.partitions} of {partitions} partitions)",
             remedy=f"see {settings.state_dir / 'logs'}/worker-*.log",
         )
 
 
 HURRY_SECONDS = 10.0
+"""Seconds between two requests to sum at once: new balances may become due while others are summed."""
 
 
 def _sum_now(dsn: str, end: float) -> bool:
-    """Wait until nothing is to be summed; whether anything was. Of `end` on nothing is waited for."""
+    """Wait until no balance is left to be summed, at most until `end`. Returns whether there was any."""
     hurried = 0.0
     any_left = False
     with psycopg.connect(dsn, autocommit=True) as hub:
@@ -99,23 +102,27 @@ def count_partitions(settings: Settings, systems: list[System]) -> int:
 
 
 def raw_records(settings: Settings, systems: list[System]) -> int:
-    """Records that capture has ever written to the raw topics (which have no transaction markers, so that offsets count them)."""
+    """Number of records that capture has written to the raw topics so far.
+
+    The end offsets are that number: raw topics have no transaction markers, which would count too.
+    """
     topics = [topic for system in systems for topic in system.topics]
     return sum(end for _, end in topic_offsets(settings.kafka, topics).values())
 
 
 def insert_lsn(dsn: str) -> str:
-    """Up to where a source's WAL is written."""
+    """Position up to which the WAL of a source is written."""
     with psycopg.connect(dsn) as source:
-        row = source.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+        row = source.execute(CHECKS["wal_insert_position"]).fetchone()
     assert row is not None
     return str(row[0])
 
 
 def is_confirmed(dsn: str, slot: str, lsn: str) -> bool | None:
-    """Whether who reads a slot of this source has confirmed so much, which connectors do every few seconds; None where no such slot is."""
+    """Whether the reader of a slot has confirmed this position; None when there is no such slot.
+
+    Debezium confirms every few seconds.
+    """
     with psycopg.connect(dsn) as source:
-        row = source.execute(
-            "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s", [lsn, slot]
-        ).fetchone()
+        row = source.execute(CHECKS["is_confirmed"], [lsn, slot]).fetchone()
     return bool(row[0]) if row is not None else None

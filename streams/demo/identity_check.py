@@ -1,33 +1,37 @@
-"""Was every customer that both systems know linked, nobody else, and every planted disagreement logged?
+"""Check identity: every customer of both systems is linked, no others are, and every planted disagreement is logged.
 
-In: the facts of the simulator's journal, and the hub. Out: an `IdentityVerdict`.
+In: the facts of the simulator's journal, the hub and the ERP. Out: an `IdentityVerdict`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import psycopg
 
+from streams.demo.statements import SQL
 from streams.model.ids import source_id
+from streams.simulator.world import Fact
 
 CRM, ERP = "demo-crm", "demo-erp"
 
 
 class IdentityVerdict(msgspec.Struct):
-    """`shared` customers were planted, of which `linked` are one record. `wrongly_linked` records hold two that are not the same company;
-    of `twice` companies the ERP has more than one customer, which no system but write-back would have made.
-    Of `conflicts_planted` (customer, field) `conflicts_logged` were logged at some time.
-    """
+    """What was planted, and what the hub made of it."""
 
     shared: int = 0
+    """Customers that were planted in both systems."""
     linked: int = 0
+    """Those of them that are one record in the hub."""
     wrongly_linked: int = 0
+    """Records that join two different companies."""
     twice: int = 0
+    """Companies with more than one customer in the ERP; only write-back could have created the second."""
     conflicts_planted: int = 0
+    """Pairs of customer and field on which the systems disagree."""
     conflicts_logged: int = 0
+    """Those of them that the hub has logged."""
     examples: list[str] = []
 
     @property
@@ -40,10 +44,10 @@ class IdentityVerdict(msgspec.Struct):
         )
 
 
-def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) -> IdentityVerdict:
-    """Compare the facts that the simulator planted (`shared`, `changed_in_one`) with the hub. Call it when nothing is in flight.
+def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[Fact]) -> IdentityVerdict:
+    """Compare the planted facts (`shared`, `changed_in_one`) with the hub. Call it when nothing is in flight.
 
-    A customer of the ERP that names its CRM account (`crm_ref`: planted, or written back) is rightly linked to that one.
+    A customer of the ERP that names its CRM account (`crm_ref`: planted, or written back) belongs to that account.
     """
     verdict = IdentityVerdict(examples=[])
     pairs = _referring(erp_dsn)
@@ -58,26 +62,17 @@ def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) 
             planted[source_id(ERP, "customer", str(fact["erp"])), fact["field"]] = f"changed in {fact['system']} only"
     with psycopg.connect(hub_dsn) as connection:
         made_of: dict[str, list[tuple[str, str]]] = {}
-        where: dict[str, str] = {}
-        rows = connection.execute(
-            "SELECT e.id::text, said.key, said.value->>0 FROM entity e, jsonb_each(e.contributions) said"
-            " WHERE e.entity = 'customer' AND e.merged_into IS NULL"
-        )
-        for entity_id, source, system in rows:
+        record_of: dict[str, str] = {}
+        for entity_id, source, system in connection.execute(SQL["contributions_of_customers"]):
             made_of.setdefault(entity_id, []).append((system, source))
-            where[source] = entity_id
-        logged = {
-            (entity_id, field)
-            for entity_id, field in connection.execute(
-                "SELECT DISTINCT entity_id::text, field FROM conflict WHERE entity = 'customer'"
-            )
-        }
+            record_of[source] = entity_id
+        logged = set(connection.execute(SQL["conflicts_of_customers"]))
     for erp, crm in pairs.items():
         verdict.shared += 1
-        if erp in where and where[erp] == where.get(crm):
+        if erp in record_of and record_of[erp] == record_of.get(crm):
             verdict.linked += 1
         else:
-            _example(verdict, f"shared {crm} and {erp} are {where.get(crm)} and {where.get(erp)}")
+            _example(verdict, f"shared {crm} and {erp} are {record_of.get(crm)} and {record_of.get(erp)}")
     for entity_id, sources in made_of.items():
         # A company is its CRM account, or the one customer that only the ERP knows.
         companies = {
@@ -91,16 +86,16 @@ def check_identity(hub_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]]) 
             _example(verdict, f"the ERP has {entity_id} twice: {sources}")
     for (erp, field), how in planted.items():
         verdict.conflicts_planted += 1
-        if (where.get(erp), field) in logged:
+        if (record_of.get(erp), field) in logged:
             verdict.conflicts_logged += 1
         else:
-            _example(verdict, f"no conflict on {field} of {where.get(erp)} ({erp}), {how}")
+            _example(verdict, f"no conflict on {field} of {record_of.get(erp)} ({erp}), {how}")
     return verdict
 
 
 def _referring(erp_dsn: str) -> dict[str, str]:
     with psycopg.connect(erp_dsn) as connection:
-        rows = connection.execute("SELECT id::text, crm_ref::text FROM erp.cust WHERE crm_ref IS NOT NULL").fetchall()
+        rows = connection.execute(SQL["crm_references"]).fetchall()
     return {source_id(ERP, "customer", erp): source_id(CRM, "customer", crm) for erp, crm in rows}
 
 

@@ -1,4 +1,7 @@
-"""Bring everything up, let the company live, wait until nothing is in flight, compare everything with everything."""
+"""The demo: start everything, let the company work, wait until nothing is in flight, compare all databases and topics.
+
+In: settings and a plan. Out: a `DemoResult`. What the demo started is stopped at its end, unless the plan says `keep`.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import psycopg
 
 from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
-from streams.demo.watch import Figures, figures
+from streams.demo.statements import SQL, count
+from streams.demo.watch import WorkerTotals, worker_totals
 from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
 from streams.provision.differences import apply
-from streams.provision.systems import capture_dsn, load_systems
+from streams.provision.systems import System, capture_dsn, load_systems
 from streams.resolve.ownership import load_ownership
 from streams.settings import Settings
 from streams.simulator.company import Company
@@ -29,9 +33,12 @@ from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import start_pair, stop_all_workers
 from streams.verify.compare import Verdict, verify
 
+DRAIN_SECONDS = 300.0
+"""Longest wait until nothing is in flight: a history of thousands of orders on a slow machine takes minutes."""
 
-class Plan(msgspec.Struct, frozen=True):
-    """What is to be shown. `rate` is row changes per second over both databases."""
+
+class DemoPlan(msgspec.Struct, frozen=True):
+    """What the demo does. `rate` is row changes per second over both databases."""
 
     seconds: float = 60.0
     rate: float = 200.0
@@ -41,42 +48,92 @@ class Plan(msgspec.Struct, frozen=True):
     seed: int = 1
     keep: bool = False
     warm_up: float = 0.0
-    """Seconds that the company lives before anything is measured: two virtual machines and a broker compile what they run often."""
+    """Seconds of work before the measured ones: two virtual machines and a broker first compile what they run often."""
 
 
-class Show(msgspec.Struct):
-    """Where the demo stands, for whoever draws it."""
+class DemoProgress(msgspec.Struct):
+    """The state of the demo, for whoever shows it."""
 
     phase: str = ""
-    figures: Figures = msgspec.field(default_factory=Figures)
-    simulator: dict[str, Any] = {}
+    workers: WorkerTotals = msgspec.field(default_factory=WorkerTotals)
+    row_changes: int = 0
+    """What the company has committed."""
+    behind_ms: float = 0.0
+    """How late the company is."""
     elapsed: float = 0.0
 
 
-def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Show], None]) -> dict[str, Any]:
-    """Run the demo; the verdict comes back as the object that `--json` prints. What it started is stopped again, but for `plan.keep`."""
-    if "partitions" not in settings.model_fields_set:
-        # A transaction costs the broker for each partition that it writes to: no more of them than there are workers.
-        settings = settings.model_copy(update={"partitions": max(1, plan.workers)})
-    stack = NativeStack(settings)
-    show = Show()
+class Lag(msgspec.Struct, frozen=True):
+    """Records that were not read yet, twice a second while the company worked: medians of both halves of the time."""
 
-    def phase(text: str) -> None:
-        show.phase = text
-        report("demo", text, None)
-        draw(show)
+    max: int
+    first_half: int
+    second_half: int
+    last: int
 
-    stack.up(progress=report)
-    settings = stack.settings
-    company: Company | None = None
-    try:
-        env = load_env(settings)
-        phase("making the demo databases")
-        setup_demo(env, connectors_dir(settings))
-        facts, empty = settings.state_dir / "demo-facts.jsonl", _empty(env)
-        if empty:
+
+class DemoResult(msgspec.Struct, frozen=True):
+    """What `opshub demo --json` prints."""
+
+    rows_in: int
+    records_out: int
+    lost: int
+    doubled: int
+    differing: int
+    gone_back: int
+    dead: int
+    rate: float
+    latency_ms: dict[str, float]
+    source_rows: int
+    entities: int
+    behind_ms: float
+    seconds: float
+    examples: list[str]
+    verdict: str
+    """`equal` or `different`"""
+    lag: Lag
+    identity: dict[str, object]
+    writeback: dict[str, object]
+
+
+class _Work(NamedTuple):
+    """What was measured while the company worked."""
+
+    rows: int
+    """Records in the raw topics, those of the history included."""
+    rows_per_second: float
+    seconds: float
+    """From the first transaction until nothing was in flight."""
+    lags: list[int]
+    workers: WorkerTotals
+
+
+class _Demo:
+    """One run, with what its steps share. The steps are called in their order here."""
+
+    def __init__(self, settings: Settings, plan: DemoPlan, report: Report, show: Callable[[DemoProgress], None]):
+        self._settings = settings
+        self._plan = plan
+        self._report = report
+        self._show = show
+        self._progress = DemoProgress()
+        self._env = load_env(settings)
+
+    def phase(self, text: str) -> None:
+        """Show the start of a step."""
+        self._progress.phase = text
+        self._report("demo", text, None)
+        self._show(self._progress)
+
+    def make_company(self) -> Company:
+        """The demo databases and the company that works on them."""
+        plan, env = self._plan, self._env
+        self.phase("making the demo databases")
+        setup_demo(env, connectors_dir(self._settings))
+        # Facts are kept beside the databases, so that a later demo also checks what this one planted.
+        facts, is_new = self._settings.state_dir / "demo-facts.jsonl", _is_empty(env)
+        if is_new:
             facts.unlink(missing_ok=True)
-        # Kept beside the databases: a later demo on them is held to what this one planted, too.
         company = Company(
             seed=plan.seed,
             crm_dsn=dsn_of(env, "DEMO_CRM", "APP"),
@@ -84,123 +141,166 @@ def run_demo(settings: Settings, plan: Plan, report: Report, draw: Callable[[Sho
             journal=facts,
             journal_commits=False,
         )
-        if empty:
-            phase(f"loading history: {plan.customers} customers, {plan.orders} orders")
+        if is_new:
+            self.phase(f"loading history: {plan.customers} customers, {plan.orders} orders")
             company.load_history(customers=plan.customers, orders=plan.orders)
-        phase("topics, schemas, connectors")
+        return company
+
+    def start_workers(self) -> list[System]:
+        """Topics, schemas, connectors and workers; returns when they have read the history."""
+        settings, workers = self._settings, self._plan.workers
+        self.phase("topics, schemas, connectors")
         systems = load_systems(settings)
-        apply(settings, systems, progress=phase)
-        phase(f"starting {plan.workers} worker{'s' if plan.workers > 1 else ''}")
-        for number in range(plan.workers):
+        apply(settings, systems, progress=self.phase)
+        self.phase(f"starting {workers} worker{'s' if workers > 1 else ''}")
+        for number in range(workers):
             start_pair(settings.model_copy(update={"metrics_port": settings.metrics_port + 2 * number}), f"w{number}")
-        phase("catching up with history")
+        self.phase("catching up with history")
+        self._drain(systems)
+        return systems
 
-        def tick(now: Figures) -> None:
-            show.figures = now
-            draw(show)
-
-        drain(settings, systems, env, seconds=300, tick=tick)
+    def work(self, company: Company, systems: list[System]) -> _Work:
+        """Let the company work at its rate, and wait until nothing is in flight."""
+        settings, plan = self._settings, self._plan
         if plan.warm_up:
-            phase(f"warming up: {plan.rate:g} row changes/s for {plan.warm_up:g} s, not measured")
-            _live(settings, plan.rate, plan.warm_up, company, show, draw)
-            drain(settings, systems, env, seconds=300, tick=tick)
+            self.phase(f"warming up: {plan.rate:g} row changes/s for {plan.warm_up:g} s, not measured")
+            self._run_company(company, plan.warm_up)
+            self._drain(systems)
         worker_stats(settings, reset=True)
-        before = raw_records(settings, systems)
-        phase(f"the company lives: {plan.rate:g} row changes/s for {plan.seconds:g} s")
+        rows_before = raw_records(settings, systems)
+        self.phase(f"the company works: {plan.rate:g} row changes/s for {plan.seconds:g} s")
         started = time.monotonic()
-        lived, lags = _live(settings, plan.rate, plan.seconds, company, show, draw)
-        phase("waiting until nothing is in flight")
-        for _ in range(6):  # what is delivered comes back as changes, which may give rise to more
-            drain(settings, systems, env, seconds=300, tick=tick)
+        worked, lags = self._run_company(company, plan.seconds)
+        self.phase("waiting until nothing is in flight")
+        for _ in range(6):  # a delivery comes back as changes, which may cause further deliveries
+            self._drain(systems)
             if wait_delivered(settings.hub, seconds=0.0):
                 break
             wait_delivered(settings.hub, seconds=15)
         took = time.monotonic() - started
         rows = raw_records(settings, systems)
-        last = figures(settings)
-        phase("comparing databases, hub and topics")
+        return _Work(rows, (rows - rows_before) / max(worked, 0.001), took, lags, worker_totals(settings))
+
+    def compare(self, company: Company, systems: list[System], work: _Work) -> DemoResult:
+        """Compare databases, hub and topics, and check what the company planted."""
+        settings, env = self._settings, self._env
+        self.phase("comparing databases, hub and topics")
         dsns = {system.name: capture_dsn(system, env) for system in systems}
-        verdict = verify(
-            settings, systems, dsns, load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=phase
+        ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
+        verdict = verify(settings, systems, dsns, ownership, progress=self.phase)
+        facts = company.journal.facts
+        crm, erp = dsn_of(env, "DEMO_CRM", "APP"), dsn_of(env, "DEMO_ERP", "APP")
+        identity = check_identity(settings.hub, erp, facts)
+        written = check_writeback(settings.hub, crm, erp, facts, worker_stats(settings))
+        with psycopg.connect(settings.hub) as hub:
+            dead = count(hub, "dead_letters")
+        return _result(
+            verdict,
+            dead,
+            work,
+            company.stats()["behind_ms"],
+            identity=msgspec.to_builtins(identity) | {"holds": identity.holds},
+            writeback=msgspec.to_builtins(written) | {"holds": written.holds},
         )
-        identity = check_identity(settings.hub, dsn_of(env, "DEMO_ERP", "APP"), company.journal.facts)
-        told = _told(settings, verdict, rows, (rows - before) / max(lived, 0.001), took, last, company.stats())
-        half = len(lags) // 2
-        told["lag"] = {
-            "max": max(lags),
-            "first_half": round(median(lags[:half] or lags)),
-            "second_half": round(median(lags[half:])),
-            "last": lags[-1],
-        }
-        told["identity"] = msgspec.to_builtins(identity) | {"holds": identity.holds}
-        written = check_writeback(
-            settings.hub, dsn_of(env, "DEMO_CRM", "APP"), dsn_of(env, "DEMO_ERP", "APP"), company.journal.facts, worker_stats(settings)
-        )  # fmt: skip
-        told["writeback"] = msgspec.to_builtins(written) | {"holds": written.holds}
-        return told
+
+    def _drain(self, systems: list[System]) -> None:
+        def show(now: WorkerTotals) -> None:
+            self._progress.workers = now
+            self._show(self._progress)
+
+        drain(self._settings, systems, self._env, seconds=DRAIN_SECONDS, on_totals=show)
+
+    def _run_company(self, company: Company, seconds: float) -> tuple[float, list[int]]:
+        """Run the company in a thread of its own and show the figures: (seconds that it worked, lag in records twice a second)."""
+        lags: list[int] = []
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                company.run(rate=self._plan.rate, seconds=seconds)
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work, name="company", daemon=True)
+        started = time.monotonic()
+        thread.start()
+        progress = self._progress
+        while thread.is_alive():
+            thread.join(0.5)
+            progress.elapsed = time.monotonic() - started
+            progress.workers = worker_totals(self._settings)
+            lags.append(progress.workers.lag)
+            stats = company.stats()
+            progress.row_changes, progress.behind_ms = stats["row_changes"], stats["behind_ms"]
+            self._show(progress)
+        if failures:
+            raise failures[0]
+        return time.monotonic() - started, lags
+
+
+def run_demo(settings: Settings, plan: DemoPlan, report: Report, show: Callable[[DemoProgress], None]) -> DemoResult:
+    """Run the demo. `report` gets the steps of each server, `show` the state of the whole, several times a second.
+
+    Raises EnvironmentFault when a server cannot be started, goes away or is too slow.
+    """
+    if "partitions" not in settings.model_fields_set:
+        # A Kafka transaction costs the broker for each partition that it writes to: no more partitions than workers.
+        settings = settings.model_copy(update={"partitions": max(1, plan.workers)})
+    stack = NativeStack(settings)
+    stack.up(progress=report)
+    company: Company | None = None
+    try:
+        demo = _Demo(stack.settings, plan, report, show)
+        company = demo.make_company()
+        systems = demo.start_workers()
+        work = demo.work(company, systems)
+        return demo.compare(company, systems, work)
     finally:
         if company is not None:
             company.close()
         if not plan.keep:
-            stop_all_workers(settings, report)
+            stop_all_workers(stack.settings, report)
             stack.down(progress=report)
 
 
-def _live(
-    settings: Settings, rate: float, seconds: float, company: Company, show: Show, draw: Callable[[Show], None]
-) -> tuple[float, list[int]]:
-    """Run the company in a thread of its own while the figures are drawn: (seconds that it lived, lag in records twice a second)."""
-    lags: list[int] = []
-    failed: list[BaseException] = []
-
-    def live() -> None:
-        try:
-            company.run(rate=rate, seconds=seconds)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=live, name="company", daemon=True)
-    started = time.monotonic()
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
-        show.elapsed = time.monotonic() - started
-        show.figures = figures(settings)
-        lags.append(show.figures.lag)
-        show.simulator = company.stats()
-        draw(show)
-    if failed:
-        raise failed[0]
-    return time.monotonic() - started, lags
-
-
-def _empty(env: dict[str, str]) -> bool:
+def _is_empty(env: dict[str, str]) -> bool:
     with psycopg.connect(dsn_of(env, "DEMO_CRM", "APP")) as connection:
-        row = connection.execute("SELECT NOT EXISTS (SELECT FROM account)").fetchone()
+        row = connection.execute(SQL["crm_is_empty"]).fetchone()
     return bool(row and row[0])
 
 
-def _told(
-    settings: Settings, verdict: Verdict, rows: int, rate: float, took: float, last: Figures, simulator: dict[str, Any]
-) -> dict[str, Any]:
-    with psycopg.connect(settings.hub) as connection:
-        row = connection.execute("SELECT count(*) FROM dead_letter WHERE state = 'dead'").fetchone()
-    dead = int(row[0]) if row else 0
-    holds = verdict.holds and dead == 0
-    return {
-        "rows_in": rows,
-        "records_out": verdict.records,
-        "lost": verdict.lost,
-        "doubled": verdict.doubled,
-        "differing": verdict.differing,
-        "gone_back": verdict.gone_back,
-        "dead": dead,
-        "rate": round(rate, 1),
-        "latency_ms": last.latency_ms(),
-        "source_rows": verdict.source_rows,
-        "entities": verdict.entities,
-        "behind_ms": simulator.get("behind_ms"),
-        "seconds": round(took, 1),
-        "examples": verdict.examples,
-        "verdict": "equal" if holds else "different",
-    }
+def _result(
+    verdict: Verdict,
+    dead: int,
+    work: _Work,
+    behind_ms: float,
+    *,
+    identity: dict[str, object],
+    writeback: dict[str, object],
+) -> DemoResult:
+    half = len(work.lags) // 2
+    return DemoResult(
+        rows_in=work.rows,
+        records_out=verdict.records,
+        lost=verdict.lost,
+        doubled=verdict.doubled,
+        differing=verdict.differing,
+        gone_back=verdict.gone_back,
+        dead=dead,
+        rate=round(work.rows_per_second, 1),
+        latency_ms=work.workers.latency_ms(),
+        source_rows=verdict.source_rows,
+        entities=verdict.entities,
+        behind_ms=behind_ms,
+        seconds=round(work.seconds, 1),
+        examples=verdict.examples,
+        verdict="equal" if verdict.holds and dead == 0 else "different",
+        lag=Lag(
+            max=max(work.lags),
+            first_half=round(median(work.lags[:half] or work.lags)),
+            second_half=round(median(work.lags[half:])),
+            last=work.lags[-1],
+        ),
+        identity=identity,
+        writeback=writeback,
+    )

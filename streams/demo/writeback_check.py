@@ -1,4 +1,7 @@
-"""Did every won opportunity become one order, and does its shipment show in the CRM? Asked of the two databases themselves."""
+"""Check write-back in the two databases: each won opportunity has one order, and the CRM shows its shipment.
+
+In: the facts of the simulator's journal, both databases, the hub. Out: a `WritebackVerdict`.
+"""
 
 from __future__ import annotations
 
@@ -9,101 +12,88 @@ from typing import Any
 import msgspec
 import psycopg
 
+from streams.demo.statements import SQL, count
+from streams.simulator.world import Fact
+
 
 class WritebackVerdict(msgspec.Struct):
-    """Of the opportunities that were won while the demo ran. `pending`: intents that are neither done nor given up."""
+    """Figures of the opportunities that were won while the demo ran."""
 
     won: int = 0
     orders_created: int = 0
     created_twice: int = 0
+    """Opportunities with more than one order."""
     shipped: int = 0
     shipments_shown: int = 0
+    """Shipped orders whose shipment the CRM shows."""
     echoes_dropped: int = 0
     pending: int = 0
+    """Intents that are neither delivered nor given up."""
     waiting: int = 0
+    """Orders that wait for approval."""
     dead: int = 0
+    """Intents that were given up."""
 
     @property
     def holds(self) -> bool:
-        """Nothing twice, nothing missing but what people were asked about, every shipment shown."""
-        asked = self.waiting
+        """No order is missing or doubled, except those that wait for approval; every shipment is shown."""
         return (
             self.created_twice == 0
             and self.dead == 0
-            and self.won - asked <= self.orders_created <= self.won
+            and self.won - self.waiting <= self.orders_created <= self.won
             and self.shipments_shown == self.shipped
         )
 
 
 def wait_delivered(hub_dsn: str, *, seconds: float) -> bool:
-    """Wait until no intent is on its way (those that wait for people stay); whether that came about."""
+    """Wait until every intent is delivered, given up or waits for approval. Returns False when time ran out."""
     end = time.monotonic() + seconds
     with psycopg.connect(hub_dsn, autocommit=True) as hub:
         while True:
-            row = hub.execute(
-                "SELECT count(*) FROM intent WHERE state IN ('planned', 'approved', 'delivering', 'failed')"
-            ).fetchone()
-            if row is None or row[0] == 0:
+            if count(hub, "intents_on_their_way") == 0:
                 return True
             if time.monotonic() >= end:
                 return False
             time.sleep(0.2)
 
 
-_ORDERS = """
-SELECT h.crm_opp::text, count(*), bool_or(went.any), bool_and(went.whole), bool_or(came.back)
-  FROM erp.so_head h,
-       LATERAL (SELECT coalesce(bool_or(gone.qty > 0), false) AS any, bool_and(gone.qty >= l.qty - 0.0001) AS whole
-                  FROM erp.so_line l, LATERAL (
-                       SELECT coalesce(sum(d.qty), 0) AS qty FROM erp.dlv_head v JOIN erp.dlv_line d ON d.dlv_id = v.id
-                        WHERE v.so_id = h.id AND v.stat IN ('S', 'D') AND d.so_line_id = l.id) gone
-                 WHERE l.so_id = h.id) went,
-       LATERAL (SELECT EXISTS (SELECT FROM erp.dlv_head v WHERE v.so_id = h.id AND v.stat = 'R') AS back) came
- WHERE h.crm_opp = ANY(%s::uuid[]) GROUP BY 1
-"""
-"""Opportunity, orders, whether something was shipped, whether all of it was, whether something came back."""
-
-
 def shown_as(shipped: bool, whole: bool, came_back: bool) -> tuple[str, ...]:
-    """The words of which the CRM is to show one, for an order of which this left the ERP's house; none where nothing did."""
+    """The shipment statuses that the CRM may show for this order; none when nothing was shipped."""
     if not shipped:
         return ()
     if whole:
         return ("shipped", "delivered")
-    # What came back is to be sent again, unless it was credited.
+    # A returned delivery is shipped again, unless it was credited.
     return ("partially_shipped", "shipped", "delivered") if came_back else ("partially_shipped",)
 
 
 def check_writeback(
-    hub_dsn: str, crm_dsn: str, erp_dsn: str, facts: Iterable[dict[str, Any]], stats: Iterable[dict[str, Any]]
+    hub_dsn: str, crm_dsn: str, erp_dsn: str, facts: Iterable[Fact], stats: Iterable[dict[str, Any]]
 ) -> WritebackVerdict:
-    """`facts`: what the company's journal says ({"fact": "won", "opportunity": …}); `stats`: the workers' own figures, for the echoes."""
+    """Compare the opportunities that were won with the orders in the ERP and the shipments in the CRM.
+
+    `facts`: the company's journal ({"fact": "won", "opportunity": …}). `stats`: the workers' figures, which count echoes.
+    """
     won = sorted({fact["opportunity"] for fact in facts if fact.get("fact") == "won"})
     verdict = WritebackVerdict()
     with psycopg.connect(crm_dsn) as crm:
-        shown: dict[str, Any] = dict(
-            crm.execute(
-                "SELECT id::text, shipment_status FROM opportunity"
-                " WHERE id = ANY(%s::uuid[]) AND stage = 'Closed Won' AND NOT is_deleted", [won],
-            ).fetchall()
-        )  # fmt: skip
+        shown: dict[str, str | None] = dict(crm.execute(SQL["won_opportunities"], [won]).fetchall())
     verdict.won = len(shown)
     with psycopg.connect(erp_dsn) as erp:
-        orders = erp.execute(_ORDERS, [list(shown)]).fetchall()
-    for opportunity, count, *goods in orders:
+        orders = erp.execute(SQL["orders_of_opportunities"], [list(shown)]).fetchall()
+    for opportunity, number, *goods in orders:
         verdict.orders_created += 1
-        verdict.created_twice += count > 1
+        verdict.created_twice += number > 1
         words = shown_as(*goods)
         if words:
             verdict.shipped += 1
             verdict.shipments_shown += shown[opportunity] in words
-    verdict.echoes_dropped = sum(one["lanes"].get("assemble", {}).get("counts", {}).get("echoes", 0) for one in stats)
+    verdict.echoes_dropped = sum(
+        worker["lanes"].get("assemble", {}).get("counts", {}).get("echoes", 0) for worker in stats
+    )
     with psycopg.connect(hub_dsn) as hub:
-        states: dict[str, int] = dict(hub.execute("SELECT state, count(*) FROM intent GROUP BY state").fetchall())
-        asked = hub.execute(
-            "SELECT count(*) FROM intent WHERE state = 'waiting' AND rule = 'demo-erp/order_from_opportunity'"
-        ).fetchone()
+        states: dict[str, int] = dict(hub.execute(SQL["intents_by_state"]).fetchall())
+        verdict.waiting = count(hub, "orders_that_wait_for_approval")
     verdict.pending = sum(states.get(state, 0) for state in ("planned", "waiting", "approved", "delivering", "failed"))
-    verdict.waiting = int(asked[0]) if asked else 0
     verdict.dead = states.get("dead", 0)
     return verdict

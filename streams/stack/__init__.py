@@ -1,6 +1,6 @@
-"""The native stack: Postgres, Kafka, Connect with Debezium and the schema registry as plain processes of this machine.
+"""The native stack: Postgres, Kafka, Connect with Debezium and the schema registry as ordinary processes of this machine.
 
-Comes in: settings (ports, folders). Goes out: running servers, and `.opshub/env` with their addresses and
-passwords. Promised: no Docker, no root, no Java and no Postgres need be installed; data outlives a stop;
-a failed start leaves nothing running; a process is ended only when it is the one that was started.
+In: settings (ports, folders). Out: running servers, and `.opshub/env` with their addresses and passwords.
+Promised: Docker, root, Java and Postgres are not needed; data survives a stop; a failed start leaves nothing running;
+only a process that opshub started is ended.
 """

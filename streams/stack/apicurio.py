@@ -1,7 +1,7 @@
 """The schema registry: Apicurio, which speaks the Confluent API at /apis/ccompat/v7.
 
-It keeps its schemas in a database of its own on the hub's Postgres: a schema that a record names by its id
-must not be lost with a crash, nor its id be given again.
+It keeps its schemas in a database of its own on the hub's Postgres: records name their schema by its id, so a crash must
+neither lose a schema nor let its id be used again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Registry(Server):
             "QUARKUS_HTTP_HOST": self.settings.host,
             "QUARKUS_HTTP_PORT": str(self.port),
             "QUARKUS_LOG_CONSOLE_JSON": "false",
-            # Its second port, for probes that nobody uses here: any free one.
+            # Its second port serves probes that nobody uses here: any free one will do.
             "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
             "QUARKUS_MANAGEMENT_PORT": "0",
             "APICURIO_STORAGE_KIND": "sql",

@@ -1,14 +1,15 @@
-"""Java archives from the Maven registry, by a lock file: what is unpacked is what was locked, byte for byte.
+"""Java archives from the Maven registry, by a lock file: every archive is checked against its checksum.
 
 `artifacts.lock` has a line for each archive: set, `group:artifact:version[:classifier]:type`, size in bytes, sha256.
-A set is installed into `<cache>/servers/<set>-<digest of its lines>`, whole or not at all, so that clones
-with other locks, and two starts at the same time, never see each other's half-done work.
-The archives of a set of jars lie side by side in its folder; a tar.gz is unpacked into it.
+A set is installed into `<cache>/servers/<set>-<digest of its lines>`, completely or not at all. So checkouts with other
+locks, and two starts at the same time, do not disturb each other.
+Jars of a set are put into its folder as they are; a tar.gz is unpacked into it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -25,7 +26,7 @@ from streams.stack.packages import require_local_packages
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")
 
 Progress = Callable[[int, int], None]
-"""Called with bytes that are here and bytes in all."""
+"""Called with the bytes that are downloaded and the bytes in total."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Archive:
 
     @property
     def coordinate(self) -> str:
-        return ":".join(part for part in (self.group, self.artifact, self.version, self.classifier, self.type) if part)
+        return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier, self.type)))
 
     @property
     def file_name(self) -> str:
-        return "-".join(part for part in (self.artifact, self.version, self.classifier) if part) + f".{self.type}"
+        return "-".join(filter(None, (self.artifact, self.version, self.classifier))) + f".{self.type}"
 
 
 def read_lock(file: Path = LOCK_FILE) -> list[Archive]:
@@ -63,7 +64,7 @@ def read_lock(file: Path = LOCK_FILE) -> list[Archive]:
             archives.append(Archive(name, group, artifact, version, classifier, kind, int(size), sha256))
         except (ValueError, IndexError):
             raise ConfigError(
-                f"{file}, line {number}: cannot be read", remedy="write it again with `make lock`"
+                f"{file}, line {number}: cannot be read", remedy="make it again with `make lock`"
             ) from None
     return archives
 
@@ -90,7 +91,7 @@ class ArtifactStore:
         return sum(archive.size for name in names if not self.has(name) for archive in self._set(name))
 
     def install(self, name: str, progress: Progress | None = None) -> Path:
-        """Download, verify and unpack the set `name` when it is not there; return its folder.
+        """Download, verify and unpack the set `name` unless it is installed; return its folder.
 
         Raises EnvironmentFault when the registry cannot be reached, the disk is full or a checksum differs.
         """
@@ -101,7 +102,7 @@ class ArtifactStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _work_folder(target) as work:
                 self._fill(self._set(name), work, progress)
-                # Another start may have been quicker: then its folder, equal to ours, stays.
+                # Another process may have been faster: then its folder, which is equal, stays.
                 with contextlib.suppress(OSError):
                     (work / "content").rename(target)
         except OSError as error:
@@ -110,7 +111,7 @@ class ArtifactStore:
                 remedy="free some disk space there, or choose another folder with OPSHUB_CACHE_DIR",
             ) from error
         if not target.is_dir():
-            raise EnvironmentFault(f"{target} could not be made", remedy="look at the rights of the folder")
+            raise EnvironmentFault(f"{target} could not be made", remedy="check the permissions of the folder")
         return target
 
     def _set(self, name: str) -> list[Archive]:
@@ -150,7 +151,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
 
 def _download(archive: Archive, folder: Path) -> Path:
-    """Fetch one archive and compare it with the lock; a broken transfer is tried again."""
+    """Fetch one archive and compare it with the lock. A failed or broken transfer is tried twice more."""
     fault: Exception | None = None
     for _ in range(3):
         try:
@@ -160,25 +161,24 @@ def _download(archive: Archive, folder: Path) -> Path:
                 raise
             fault = error
             continue
-        if (found := sha256_of(file)) == archive.sha256:
+        if (checksum := sha256_of(file)) == archive.sha256:
             return file
         file.unlink()
-        fault = EnvironmentFault(f"it has sha256 {found}, the lock says {archive.sha256}")
+        fault = EnvironmentFault(f"its sha256 is {checksum}, the lock has {archive.sha256}")
     raise EnvironmentFault(
         f"{archive.coordinate} could not be fetched: {fault}",
-        remedy="check the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), then run the same again",
+        remedy="check the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), then run the command again",
     ) from fault
 
 
-_DISK_ERRORS: frozenset[int | None] = frozenset(
-    getattr(__import__("errno"), name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM")
-)
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors of this machine's disk: another try would end the same."""
 
 
 def fetch(group: str, artifact: str, version: str, classifier: str, kind: str, folder: Path) -> Path:
-    """One archive from the registry that jgo knows, unverified, below `folder`."""
+    """Download one archive from jgo's registry into `folder`, without a check."""
     require_local_packages()
-    # jgo brings requests along, half a second that a warm start need not spend.
+    # Imported here: jgo imports requests, which takes half a second that a start with installed servers does not need.
     from jgo.maven import MavenContext, PythonResolver
 
     context = MavenContext(resolver=PythonResolver(), repo_cache=folder, local_repos=[], timeout=120)

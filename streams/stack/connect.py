@@ -1,7 +1,7 @@
 """Kafka Connect in distributed mode, with the Debezium connectors that are installed.
 
-It resolves `${env:NAME}` in connector configurations by itself, from the environment it is started with, so
-that no password lies in its REST interface or its topics.
+It resolves `${env:NAME}` in connector configurations from its own environment, so no password is in its REST interface
+or in its topics.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ At 5,000 rows/s with both compilers: 80 % of a core cold, 30 % after 80 s; with 
 
 
 class Connect(Server):
-    """One worker. It waits for the broker by itself, so the two start side by side."""
+    """One Connect worker. It waits for the broker by itself, so both start at the same time."""
 
     archives = ("kafka", "debezium-postgres")
     stop_seconds = 30.0
@@ -67,7 +67,7 @@ class Connect(Server):
             "rest.advertised.host.name": self.host,
             "rest.advertised.port": str(self.port),
             "plugin.path": ",".join(str(plugin) for plugin in self._plugins),
-            "plugin.discovery": "service_load",  # the default looks through every class and doubles the start
+            "plugin.discovery": "service_load",  # the default scans every class, which doubles the start time
             "key.converter": "org.apache.kafka.connect.json.JsonConverter",
             "key.converter.schemas.enable": "false",
             "value.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -84,7 +84,7 @@ class Connect(Server):
             "connector.client.config.override.policy": "All",
             "config.providers": "env",
             "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
-            # One worker alone: nothing is gained by waiting for another to come back.
+            # There is only one worker: waiting for another to come back gains nothing.
             "scheduled.rebalance.max.delay.ms": "0",
             "session.timeout.ms": "6000",
             "heartbeat.interval.ms": "2000",

@@ -1,7 +1,7 @@
 """The addresses, roles and passwords of the stack, as `KEY=VALUE` lines in `<state_dir>/env` (mode 600).
 
-`${env:NAME}` in any file of a connector (source.json, roles.sql) stands for a value from here; a variable of
-the process goes before the file, so that a container needs no file.
+`${env:NAME}` in any file of a connector (source.json, roles.sql) stands for a value from here. A variable of the process
+wins over the file, so a container needs no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def environment_file(settings: Settings) -> Path:
 
 
 def read_environment(settings: Settings) -> dict[str, str]:
-    """What the file says, without the variables of this process; empty when there is no file.
+    """The values of the file, without the variables of this process; empty when there is no file.
 
     Raises ConfigError for a line that is not KEY=VALUE, EnvironmentFault when the file may not be read.
     """
@@ -48,13 +48,13 @@ def read_environment(settings: Settings) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not _NAME.match(name.strip()):
-            raise ConfigError(f"{file}, line {number}: not of the form KEY=VALUE", remedy="mend or delete the line")
+            raise ConfigError(f"{file}, line {number}: not of the form KEY=VALUE", remedy="correct or delete the line")
         values[name.strip()] = value.strip()
     return values
 
 
 def load_env(settings: Settings) -> dict[str, str]:
-    """Every value that a `${env:NAME}` can stand for: the file's, and before them the variables of this process."""
+    """Every value that a `${env:NAME}` can stand for: variables of this process, then lines of the file."""
     return read_environment(settings) | dict(os.environ)
 
 
@@ -82,7 +82,7 @@ def placeholder_names(folder: Path) -> set[str]:
 
 
 def write_environment(settings: Settings) -> dict[str, str]:
-    """Write the file for these settings and return its values; passwords that are there are kept."""
+    """Write the file for these settings and return its values; passwords that the file has are kept."""
     old = read_environment(settings)
 
     def password(name: str) -> str:

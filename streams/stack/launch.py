@@ -1,6 +1,6 @@
 """Start servers in the order of their needs and wait until they are healthy; stop them.
 
-The rim between what a server is (server.py) and the processes of the machine (processes.py).
+This module connects the description of a server (server.py) with the processes of the machine (processes.py).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from streams.stack import processes
 from streams.stack.server import Server
 
 Report = Callable[[str, str, float | None], None]
-"""Told of progress: name of a server or archive set, what it is doing, the part that is done (0 to 1) if known."""
+"""Called with progress: name of a server or archive set, what it does, the fraction that is done (0 to 1) if known."""
 
 QUICK_DEATH = 5.0
-"""Seconds within which a server that dies is tried once more."""
+"""Seconds after its start within which a server that dies is started once more."""
 
 
-def silent(name: str, text: str, part: float | None) -> None:
-    """A report that nobody hears."""
+def silent(name: str, text: str, fraction: float | None) -> None:
+    """A report that goes nowhere."""
 
 
 class Launcher:
@@ -35,9 +35,9 @@ class Launcher:
         self._cancelled = threading.Event()
 
     def start_all(self, starting: Sequence[Server], report: Report = silent) -> None:
-        """Start `starting` side by side, each after what it needs; a need that is not in `starting` runs already.
+        """Start `starting` at the same time, each after the servers that it needs; needed servers that are not in `starting` run.
 
-        Raises EnvironmentFault when one does not get healthy, or passes an interrupt on; all are ended first.
+        Raises EnvironmentFault when a server does not get healthy, and passes an interrupt on; all are stopped first.
         """
         self._cancelled.clear()
         ready = {need for server in starting for need in server.needs} - {server.name for server in starting}
@@ -62,7 +62,7 @@ class Launcher:
             pool.shutdown(wait=True)
 
     def stop(self, servers: Sequence[Server], report: Report = silent, *, seconds: float | None = None) -> None:
-        """Stop servers side by side: a signal, some patience (`seconds`, or each server's own), then SIGKILL."""
+        """Stop servers at the same time: a signal, a wait of `seconds` (or each server's own time), then SIGKILL."""
         if not servers:
             return
         with ThreadPoolExecutor(len(servers)) as pool:
@@ -85,7 +85,7 @@ class Launcher:
         except OSError as error:
             raise EnvironmentFault(
                 f"{server.name} cannot be prepared: {error}",
-                remedy="look at the disk and at the rights of the state folder",
+                remedy="check the disk and the permissions of the state folder",
             ) from error
         if self._cancelled.is_set():
             return
@@ -97,18 +97,18 @@ class Launcher:
 
     def _wait_healthy(self, server: Server, began: float) -> None:
         record = self._spawn(server)
-        tried_again = False
+        started_twice = False
         while not server.healthy():
             if self._cancelled.is_set():
                 return
             if not processes.is_alive(record):
-                # The children of a Postgres that was killed hold its shared memory for a moment longer.
-                if tried_again or time.monotonic() - began > QUICK_DEATH:
+                # The children of a killed Postgres hold its shared memory for a moment longer: one more start works.
+                if started_twice or time.monotonic() - began > QUICK_DEATH:
                     raise EnvironmentFault(
                         f"{server.name} ended while it started; its last log lines:\n{processes.tail(server.log)}",
-                        remedy=f"mend what it says; the whole log is {server.log}",
+                        remedy=f"correct what the log names; the whole log is {server.log}",
                     )
-                tried_again = True
+                started_twice = True
                 time.sleep(1.0)
                 record = self._spawn(server)
             elif time.monotonic() - began > server.start_seconds:

@@ -1,7 +1,7 @@
-"""Write `artifacts.lock` again: `python -m streams.stack.lock_artifacts` (make lock).
+"""Write `artifacts.lock`: `python -m streams.stack.lock_artifacts` (make lock).
 
-Resolves what is listed in WANTED with everything it needs, downloads it, and notes size and sha256. Only people
-who change a version run this; installing reads the lock alone.
+Resolves what WANTED lists with everything it needs, downloads it, and writes size and sha256. Only people who change a
+version run this; an installation reads only the lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WANTED: dict[str, list[str]] = {
         f"org.apache.kafka:connect-transforms:{KAFKA}:jar",
         f"org.apache.kafka:kafka-tools:{KAFKA}:jar",
     ],
-    # 3.7 mends lost rows on restart (dbz#1554, dbz#76) and a task that never turns failed (dbz#2139).
+    # 3.7 fixes lost rows on restart (dbz#1554, dbz#76) and a task that never becomes failed (dbz#2139).
     "debezium-postgres": ["io.debezium:debezium-connector-postgres:3.7.0.Final:plugin:tar.gz"],
     "debezium-mariadb": ["io.debezium:debezium-connector-mariadb:3.5.0.Final:plugin:tar.gz"],
     "debezium-mysql": ["io.debezium:debezium-connector-mysql:3.5.0.Final:plugin:tar.gz"],
@@ -37,14 +37,14 @@ WANTED: dict[str, list[str]] = {
 }
 
 ALONE: dict[str, list[Coordinate]] = {
-    # Fits the slf4j 1.7 that Kafka brings: without it there are no logs. What it needs is in the set already, and
-    # resolved along it would manage Kafka's own versions down.
+    # Binds the slf4j 1.7 that Kafka brings; without it there are no logs. It is not resolved with the others, because its
+    # dependency management would lower the versions of Kafka's own packages.
     "kafka": [("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "", "jar")],
 }
 
 
 def resolve(coordinates: list[str]) -> list[Coordinate]:
-    """The coordinates and all that they need at run time."""
+    """The coordinates and everything that they need at run time."""
     from jgo.maven import MavenContext, PythonResolver
 
     plain = [c.split(":") for c in coordinates]
@@ -54,8 +54,8 @@ def resolve(coordinates: list[str]) -> list[Coordinate]:
         context = MavenContext(resolver=PythonResolver(), repo_cache=Path(folder), timeout=120)
         wanted = [context.create_dependency(":".join(c[:3])) for c in plain]
         inputs, transitive = context.resolver.resolve(wanted)
-    found = {(d.groupId, d.artifactId, d.version, d.classifier or "", d.type) for d in inputs + transitive}
-    return sorted(found)
+    resolved = {(d.groupId, d.artifactId, d.version, d.classifier or "", d.type) for d in inputs + transitive}
+    return sorted(resolved)
 
 
 def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
@@ -64,13 +64,13 @@ def _fetch_into(folder: Path, coordinate: Coordinate) -> Path:
 
 
 def write_lock(lock: Path, comment: str, sets: dict[str, list[Coordinate]]) -> None:
-    """Fetch the archives of each set, and note the size and checksum of each in the file `lock`."""
+    """Fetch the archives of each set, and write the size and checksum of each into the file `lock`."""
     lines = [f"# {comment}\n"]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
         for name, archives in sets.items():
             files = list(pool.map(partial(_fetch_into, Path(folder)), archives))
             for archive, file in zip(archives, files, strict=True):
-                coordinate = ":".join(part for part in archive if part)
+                coordinate = ":".join(filter(None, archive))
                 lines.append(f"{name} {coordinate} {file.stat().st_size} {sha256_of(file)}\n")
             print(f"{name}: {len(archives)} archives", file=sys.stderr)
     lock.write_text("".join(lines), encoding="utf-8")

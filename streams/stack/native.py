@@ -1,8 +1,8 @@
-"""Start, watch and stop the servers of the stack.
+"""Start, check and stop the servers of the native stack.
 
-Comes in: settings, and a place to report progress to. Goes out: `ServerStatus` for each server.
-Promised: `up` returns with every server healthy, or raises EnvironmentFault with none left running that it
-started; a server that runs already and is as it should be is left alone; data is kept by `down`.
+In: settings, and a function that gets progress. Out: `ServerStatus` for each server.
+Promised: `up` returns with every server healthy, or raises EnvironmentFault and leaves nothing running that it started.
+A server that runs with the right settings is left alone. `down` keeps the data.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from streams.stack.watchdog import WATCHDOG, start_watchdog
 from streams.stack.workers import stop_all_workers
 
 STOP_ORDER = (("connect",), ("registry", "kafka"), ("crm", "erp", "hub"))
-"""Who writes to whom: a server is stopped after those that use it."""
+"""Groups in the order in which they are stopped: a server stops after those that use it."""
 
 DISK_NEEDED = 1_000_000_000
-"""Bytes that must be free in the state folder: WAL and logs of a short run."""
+"""Bytes that must be free in the state folder: WAL and logs of a short run need that much."""
 
 EXTRA_PLUGINS = ("debezium-mariadb", "debezium-mysql")
 """Archive sets that Connect loads too when they are installed (`NativeStack.install`)."""
@@ -58,8 +58,8 @@ class NativeStack:
     """The servers of one state folder: three Postgres instances, Kafka, Connect, the registry."""
 
     def __init__(self, settings: Settings, *, end_with_parent: bool = False, plugins: tuple[str, ...] = ()) -> None:
-        """`end_with_parent`: the servers end when this process does, however it ends (for tests). `plugins`: archive sets
-        that Connect loads besides.
+        """`end_with_parent`: the servers end when this process ends, even by SIGKILL (for tests). `plugins`: further archive
+        sets that Connect loads.
         """
         self._given = settings
         self._plugins = plugins
@@ -71,7 +71,7 @@ class NativeStack:
 
     @property
     def settings(self) -> Settings:
-        """The settings with the addresses of this stack filled in, whatever other files and variables say."""
+        """The settings with the addresses of this stack, which win over other files and variables."""
         env = read_environment(self._given)
         return self._given.model_copy(
             update={
@@ -83,21 +83,21 @@ class NativeStack:
         )
 
     def env(self) -> dict[str, str]:
-        """Addresses, roles and passwords; the variables of this process go before them."""
+        """Addresses, roles and passwords; variables of this process win over the file."""
         return load_env(self._given)
 
     def install(self, names: tuple[str, ...], report: Report | None = None) -> None:
-        """Get archive sets of `artifacts.lock` into the cache, with progress."""
+        """Download archive sets of `artifacts.lock` into the cache, with progress."""
         for name in names:
             if self._store.has(name):
                 continue
-            say = report or silent
-            say(name, "downloading", 0.0)
-            self._store.install(name, partial(_say_part, say, name))
-            say(name, "installed", 1.0)
+            report = report or silent
+            report(name, "downloading", 0.0)
+            self._store.install(name, partial(_report_download, report, name))
+            report(name, "installed", 1.0)
 
     def up(self, progress: Report | None = None) -> list[ServerStatus]:
-        """Start what does not run and wait until all are healthy.
+        """Start the servers that do not run, and wait until all are healthy.
 
         Raises EnvironmentFault: a package that is not installed, an unwritable folder, a full disk, a taken port, a
         download that fails, a server that dies or does not get healthy. What this call had started is ended before.
@@ -170,7 +170,7 @@ class NativeStack:
     ) -> None:
         self.down()
 
-    # -- what is there
+    # -- the servers
 
     def _servers(self, values: dict[str, str]) -> list[Server]:
         settings, store = self._given, self._store
@@ -221,7 +221,7 @@ class NativeStack:
         return ServerStatus(server.name, pid, server.port, alive and server.healthy())
 
     def _runs_as_wanted(self, server: Server) -> bool:
-        """Whether it runs and is as these settings want it; one that is out of date is stopped."""
+        """Whether it runs with these settings. A server with other settings, or an unhealthy one, is stopped."""
         record = processes.read_record(self._run, server.name)
         if record is None or not processes.is_alive(record):
             return False
@@ -262,7 +262,7 @@ class NativeStack:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One `up` or `down` at a time for a state folder; the lock goes with the process that holds it."""
+        """One `up` or `down` at a time for a state folder. The lock ends with its process (flock)."""
         with (self._state / "run" / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -280,5 +280,5 @@ class NativeStack:
             processes.forget(self._run, WATCHDOG)
 
 
-def _say_part(report: Report, name: str, done: int, total: int) -> None:
+def _report_download(report: Report, name: str, done: int, total: int) -> None:
     report(name, "downloading", done / total)

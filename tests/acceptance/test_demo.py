@@ -1,4 +1,4 @@
-"""The main job as a user sees it: the command, its exit code, its one JSON object."""
+"""The main job as a user sees it: the command `opshub demo`, its exit code, its one JSON object."""
 
 from __future__ import annotations
 
@@ -9,82 +9,123 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.settings import Settings
+from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.conftest import stack_settings
 
+WORKING = "the company works"
+"""Beginning of the line that the demo prints when the measured work starts."""
 
-def run_demo(state_dir: Path, *options: str, during: Any = None) -> dict[str, Any]:
-    """Run `opshub demo` in a stack of its own; `during(settings, process)` runs beside it once workers are there."""
-    settings = stack_settings(state_dir / "s")
-    command = [sys.executable, "-m", "streams.cli", "demo", "--json", "--customers", "100", "--orders", "200", *options]
-    process = subprocess.Popen(
-        command,
-        env=worker_environment(settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=state_dir,
-    )
-    told: list[str] = ["", ""]
-    reader = threading.Thread(target=lambda: told.__setitem__(slice(None), list(process.communicate())))
-    reader.start()
-    try:
-        if during is not None:
-            during(settings, process)
-        reader.join(280)
-        assert not reader.is_alive(), "the demo did not end"
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            reader.join(60)
-    out, err = told
-    assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{err[-3000:]}"
-    result: dict[str, Any] = json.loads(out)
-    return result
+
+class Demo:
+    """`opshub demo` in a stack of its own, with what it has printed so far."""
+
+    def __init__(self, state_dir: Path, *options: str) -> None:
+        self.settings: Settings = stack_settings(state_dir / "s")
+        size = ["--customers", "100", "--orders", "200"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "demo", "--json", *size, *options],
+            env=worker_environment(self.settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=state_dir,
+        )
+        self._printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        self._readers = [threading.Thread(target=self._read, args=[name]) for name in self._printed]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str) -> None:
+        self._printed[name].extend(iter(getattr(self._process, name).readline, ""))
+
+    def wait_for(self, state: Callable[[], object], seconds: float = 200) -> None:
+        """Wait until `state()` is true; fails when the demo ends before."""
+        end = time.monotonic() + seconds
+        while not state():
+            assert self._process.poll() is None, f"the demo has ended:\n{self.errors}"
+            assert time.monotonic() < end, f"not reached within {seconds} s:\n{self.errors}"
+            time.sleep(0.1)
+
+    @property
+    def is_working(self) -> bool:
+        return any(line.startswith(("demo: " + WORKING, WORKING)) for line in list(self._printed["stderr"]))
+
+    @property
+    def errors(self) -> str:
+        return "".join(self._printed["stderr"])[-3000:]
+
+    def lane(self, name: str) -> tuple[int | None, int]:
+        """(pid of the worker that has the lane, records that it has read); (None, 0) while none answers."""
+        for worker in worker_stats(self.settings):
+            if name in worker["lanes"]:
+                return worker["pid"], worker["lanes"][name]["records_in"]
+        return None, 0
+
+    def result(self, seconds: float = 280) -> dict[str, Any]:
+        """The printed object, once the demo has ended well."""
+        try:
+            self._process.wait(seconds)
+        finally:
+            self.end()
+        output = "".join(self._printed["stdout"])
+        assert self._process.returncode == 0, f"exit {self._process.returncode}\n{output}\n{self.errors}"
+        result: dict[str, Any] = json.loads(output)
+        return result
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(60)
+        for reader in self._readers:
+            reader.join(10)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.mark.timeout(400)
 def test_demo_ends_equal(state_dir: Path) -> None:
-    told = run_demo(state_dir, "--seconds", "20", "--rate", "300")
-    assert told["verdict"] == "equal"
-    assert {name: told[name] for name in ("lost", "doubled", "differing", "gone_back", "dead")} == {
+    result = Demo(state_dir, "--seconds", "20", "--rate", "300").result()
+    assert result["verdict"] == "equal"
+    assert {name: result[name] for name in ("lost", "doubled", "differing", "gone_back", "dead")} == {
         "lost": 0,
         "doubled": 0,
         "differing": 0,
         "gone_back": 0,
         "dead": 0,
     }
-    assert told["rows_in"] > 20 * 300 * 0.5
-    assert told["records_out"] > 1000
-    assert told["latency_ms"]["p50"] > 0
+    assert result["rows_in"] > 20 * 300 * 0.5
+    assert result["records_out"] > 1000
+    assert result["latency_ms"]["p50"] > 0
     for block in ("identity", "writeback"):
-        assert told[block]["holds"], told[block]
-    assert told["identity"]["linked"] == told["identity"]["shared"] > 0
-    assert told["identity"]["conflicts_logged"] == told["identity"]["conflicts_planted"] > 0
+        assert result[block]["holds"], result[block]
+    assert result["identity"]["linked"] == result["identity"]["shared"] > 0
+    assert result["identity"]["conflicts_logged"] == result["identity"]["conflicts_planted"] > 0
 
 
 @pytest.mark.timeout(400)
-def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(state_dir: Path) -> None:
-    killed: list[int] = []
-
-    def kill_twice(settings: Any, process: subprocess.Popen[str]) -> None:
-        for half, pause in (("ingest", 8.0), ("assemble", 6.0)):
-            note = settings.state_dir / "run" / f"worker-w0-{half}.port"
-            end = time.monotonic() + 150
-            while time.monotonic() < end and process.poll() is None:
-                if note.exists() and (pid := json.loads(note.read_text())["pid"]) not in killed:
-                    time.sleep(pause)
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-                    break
-                time.sleep(0.1)
-
-    told = run_demo(state_dir, "--seconds", "25", "--rate", "400", during=kill_twice)
-    assert len(killed) == 2
-    assert told["verdict"] == "equal", told["examples"]
-    assert (told["lost"], told["doubled"], told["differing"], told["gone_back"]) == (0, 0, 0, 0)
+def test_killed_workers_lose_and_double_nothing(state_dir: Path) -> None:
+    demo = Demo(state_dir, "--seconds", "25", "--rate", "400")
+    try:
+        demo.wait_for(lambda: demo.is_working)
+        for name in ("ingest", "assemble"):
+            demo.wait_for(lambda name=name: demo.lane(name)[0])
+            killed, read_before = demo.lane(name)
+            # In mid-stream: it has read a thousand records since, and there are more to come.
+            demo.wait_for(lambda name=name, limit=read_before + 1000: demo.lane(name)[1] >= limit)
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            demo.wait_for(lambda name=name, killed=killed: demo.lane(name)[0] not in (None, killed))
+        result = demo.result()
+    finally:
+        demo.end()
+    assert result["verdict"] == "equal", result["examples"]
+    assert (result["lost"], result["doubled"], result["differing"], result["gone_back"]) == (0, 0, 0, 0)

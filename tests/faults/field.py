@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,44 +15,36 @@ from streams.capture.guard import begin_epoch, restart_failed
 from streams.demo.drain import MARKERS, drain, insert_lsn, is_confirmed, raw_records
 from streams.demo.writeback_check import wait_delivered
 from streams.errors import EnvironmentFault
-from streams.kafka.offsets import committed_offsets, topic_offsets
 from streams.provision.differences import apply
 from streams.provision.systems import System, capture_dsn, load_systems
-from streams.provision.topics import change_topics
 from streams.simulator.setup import dsn_of, setup_demo
-from streams.stack import processes
 from streams.stack.native import NativeStack
-from streams.stack.worker_stats import worker_stats
-from streams.stack.workers import worker_environment
-from tests.faults.checker import Findings, check, gather
+from tests.faults.checker import Findings, check
 from tests.faults.clerk import Clerk, wait_for
 from tests.faults.crm_desk import CrmDesk
 from tests.faults.erp_desk import ErpDesk
+from tests.faults.evidence import read_evidence
 from tests.faults.goods import stock_up
+from tests.faults.worker_processes import WorkerProcesses
 
-ROLES = ("ingest", "assemble", "deliver")
 REPOSITORY = Path(__file__).parents[2]
 
 
-class Field:
+class Field(WorkerProcesses):
     """The servers must be up. Use as a context manager: workers and clerks end with it."""
 
     def __init__(
         self, stack: NativeStack, *, seed: int = 1, pause: float = 0.02, partitions: int | None = None
     ) -> None:
         self.stack = stack
-        # Short sessions: a test can not wait long for a group to give up a member that stands still.
-        self.settings = stack.settings.model_copy(update={"session_timeout_ms": 6000})
+        # Short sessions: a test can not wait long for a group to give up a member that is stopped.
+        settings = stack.settings.model_copy(update={"session_timeout_ms": 6000})
         if partitions is not None:
-            self.settings = self.settings.model_copy(update={"partitions": partitions})
+            settings = settings.model_copy(update={"partitions": partitions})
         self._seed = seed
         self._pause = pause
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
-        self._runs: dict[str, tuple[list[str] | None, tuple[str, ...]]] = {}
         self._clerks: list[Clerk] = []
         self._loads = 0
-        self.endings: list[tuple[str, int]] = []
-        """Workers that ended by themselves, with their exit codes."""
         self._journal: dict[tuple[str, str], bool] = {}
         self._won: dict[str, float] = {}
         self._surely: set[str] = set()
@@ -63,7 +52,7 @@ class Field:
         self.env = stack.env()
         setup_demo(self.env, REPOSITORY / "connectors")
         stock_up(dsn_of(self.env, "DEMO_CRM", "APP"), dsn_of(self.env, "DEMO_ERP", "APP"))
-        self.systems = load_systems(self.settings)
+        super().__init__(settings, load_systems(settings))
         apply(self.settings, self.systems)
 
     def __enter__(self) -> Field:
@@ -78,130 +67,8 @@ class Field:
     # -- what is there
 
     @property
-    def workers(self) -> list[str]:
-        return list(self._workers)
-
-    @property
     def clerks(self) -> list[Clerk]:
         return self._clerks
-
-    def pids(self) -> dict[str, int]:
-        """Workers that were started, by name."""
-        return {name: worker.pid for name, worker in list(self._workers.items())}
-
-    # -- workers
-
-    def set(self, **values: object) -> None:
-        """Settings of the workers that are started from now on."""
-        self.settings = self.settings.model_copy(update=values)
-
-    def work(
-        self,
-        name: str,
-        *,
-        fault: str = "",
-        command: list[str] | None = None,
-        settings: dict[str, object] | None = None,
-        env: dict[str, str] | None = None,
-        roles: tuple[str, ...] = ROLES,
-    ) -> None:
-        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the field's own, and
-        what `env` says before what the stack's file says.
-        """
-        number = int(name.removeprefix("w"))
-        own = {"metrics_port": self.settings.metrics_port + number, "worker_name": name}
-        given = worker_environment(self.settings.model_copy(update=own | (settings or {})))
-        given |= {"OPSHUB_FAULT": fault, "PYTHONFAULTHANDLER": "1"} | (env or {})
-        log = (self.settings.state_dir / "logs" / f"worker-{name}.log").open("ab")
-        run = command or [sys.executable, "-m", "streams.cli", "run", *(f"--role={role}" for role in roles)]
-        self._runs[name] = (command, roles)
-        self._workers[name] = subprocess.Popen(
-            run, env=given, stdout=log, stderr=log, cwd=self.settings.state_dir, start_new_session=True
-        )
-        log.close()
-        # For the stack's watchdog, which ends it when the tests are ended.
-        pid = self._workers[name].pid
-        processes.write_record(
-            self.settings.state_dir / "run", processes.Record(f"field-{name}", pid, processes.identity(pid) or "")
-        )
-
-    def send(self, name: str, number: signal.Signals) -> None:
-        self._workers[name].send_signal(number)
-
-    def kill(self, name: str) -> None:
-        worker = self._workers.pop(name, None)
-        if worker is not None:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.kill()
-            worker.wait(10)
-            (self.settings.state_dir / "run" / f"worker-{name}.port").unlink(missing_ok=True)
-
-    def ended(self, name: str) -> int | None:
-        """The exit code of a worker that is gone."""
-        return self._workers[name].poll()
-
-    def tend(self) -> None:
-        """As a supervisor: start again what has ended, without its fault."""
-        for name, worker in list(self._workers.items()):
-            if worker.poll() is not None:
-                self.endings.append((name, int(worker.returncode)))
-                command, roles = self._runs[name]
-                self.kill(name)
-                self.work(name, roles=ROLES if command else roles)
-
-    def working(self) -> bool:
-        """Whether the workers that there are hold all partitions."""
-        told = worker_stats(self.settings)
-        held = sum(len(lane["partitions"]) for one in told for lane in one["lanes"].values())
-        return len(told) >= 1 and held >= self.partitions()
-
-    def partitions(self) -> int:
-        return self.settings.partitions * (sum(len(system.topics) for system in self.systems) + 3)
-
-    def records_in(self) -> int:
-        """Records that the workers which answer have taken in."""
-        return sum(
-            lane["records_in"] for one in worker_stats(self.settings, timeout=1.0) for lane in one["lanes"].values()
-        )
-
-    def log(self, name: str) -> Path:
-        return self.settings.state_dir / "logs" / f"worker-{name}.log"
-
-    def delivered(self) -> int:
-        """Intents that were delivered so far."""
-        return int(self.hub_value("SELECT count(*) FROM intent WHERE state = 'delivered'"))
-
-    def offsets(self) -> dict[str, dict[tuple[str, int], tuple[int, int]]]:
-        """Lane → partition → (offset up to which it was read, end), as the broker sees it, whoever is to read it."""
-        raw = [topic for system in self.systems for topic in system.topics]
-        told: dict[str, dict[tuple[str, int], tuple[int, int]]] = {}
-        for lane, topics in (("ingest", raw), ("assemble", change_topics())):
-            read = committed_offsets(self.settings.kafka, f"{self.settings.app_id}-{lane}")
-            told[lane] = {
-                tp: (read.get(tp, 0), end) for tp, (_, end) in topic_offsets(self.settings.kafka, topics).items()
-            }
-        return told
-
-    def lag(self) -> int:
-        """Records that ingest and assemble have still to read."""
-        behind = [end - read for lane in self.offsets().values() for read, end in lane.values()]
-        # Two for the markers of transactions, which take offsets and are not read.
-        return sum(one for one in behind if one > 2)
-
-    def recovered(self, seconds: float = 90.0) -> float:
-        """Seconds until records that came after now are worked on again."""
-        began = time.monotonic()
-        seen: int | None = None
-        end = began + seconds
-        while time.monotonic() < end:
-            self.tend()
-            now = self.records_in()
-            if seen is not None and now > seen and self.working():
-                return time.monotonic() - began
-            seen = now
-            time.sleep(0.25)
-        raise AssertionError(f"nothing was worked on for {seconds} s; see {self.settings.state_dir}/logs")
 
     # -- load
 
@@ -278,6 +145,10 @@ class Field:
         """What the guard says that capture of a system may have lost."""
         return self.hub_value("SELECT alarm FROM source_seen WHERE system = %s", [system])
 
+    def delivered(self) -> int:
+        """Intents that were delivered so far."""
+        return int(self.hub_value("SELECT count(*) FROM intent WHERE state = 'delivered'"))
+
     def letters(self, condition: str) -> int:
         """Records that were put aside, by an SQL condition."""
         return int(self.hub_value(f"SELECT count(*) FROM dead_letter WHERE {condition}"))
@@ -294,7 +165,7 @@ class Field:
         epoch = begin_epoch(self.settings, one, capture_dsn(one, self.env), sweep_after=sweep_after)
 
         def is_swept() -> bool:
-            self.tend()
+            self.restart_ended()
             query = "SELECT min(swept) FROM sweep WHERE epoch = %s AND topic = ANY(%s)"
             return bool((self.hub_value(query, [epoch, list(one.topics)]) or 0) >= 2)
 
@@ -314,14 +185,14 @@ class Field:
         self._clerks.clear()
         end = time.monotonic() + seconds
         while not wait_for(self.working, 2):
-            self.tend()
+            self.restart_ended()
             assert time.monotonic() < end, "the workers do not hold all partitions"
         self.drain(seconds)
         # What is delivered comes back as changes, which may give rise to more.
         self._look_again(end)
         while time.monotonic() < end and not wait_delivered(self.settings.hub, seconds=0.0):
             wait_delivered(self.settings.hub, seconds=10.0)
-            self.tend()
+            self.restart_ended()
             self.drain(seconds)
         if self._sweep(max(1.0, end - time.monotonic())):
             self.drain(seconds)
@@ -337,7 +208,7 @@ class Field:
             left = f"SELECT count(*) FROM intent WHERE id = ANY(%s) AND (state IN ('approved', 'delivering') OR {unready} AND not_before <= now())"
 
             def is_looked_at() -> bool:
-                self.tend()
+                self.restart_ended()
                 return hub.execute(left.encode(), [[one for (one,) in asked]]).fetchone() == (0,)
 
             assert not asked or wait_for(is_looked_at, max(1.0, end - time.monotonic()), 0.5), "nobody looks again"
@@ -356,7 +227,7 @@ class Field:
             )
 
             def is_swept() -> bool:
-                self.tend()
+                self.restart_ended()
                 return hub.execute(left, [list(column) for column in zip(*due, strict=True)]).fetchone() == (0,)
 
             assert not due or wait_for(is_swept, seconds, 0.5), "what was truncated is not swept again"
@@ -374,7 +245,7 @@ class Field:
 
     def _drain(self, seconds: float) -> None:
         # A worker whose producer does not come back from an outage leaves, some 12 s after it, and is started again.
-        drain(self.settings, self.systems, self.env, seconds=seconds, tick=lambda _: self.tend())
+        drain(self.settings, self.systems, self.env, seconds=seconds, on_totals=lambda _: self.restart_ended())
 
     def _confirmed(self, marks: dict[str, str]) -> bool:
         """Whether the slots that are there have come so far."""
@@ -385,7 +256,7 @@ class Field:
 
     def check(self, journal: dict[tuple[str, str], bool]) -> Findings:
         dsns = {system.name: capture_dsn(system, self.env) for system in self.systems}
-        return check(gather(self.settings.kafka, self.settings.hub, dsns, journal, self._ordered(dsns)))
+        return check(read_evidence(self.settings.kafka, self.settings.hub, dsns, journal, self._ordered(dsns)))
 
     def _ordered(self, dsns: dict[str, str]) -> set[str]:
         """Opportunities that clerks won, each of which is to have its order: those of which the acknowledgement was lost, if they are won."""

@@ -58,7 +58,7 @@ def delivers_again(field: Field, began: float, seconds: float = 120.0) -> float:
     before = field.delivered()
 
     def goes_on() -> bool:
-        field.tend()
+        field.restart_ended()
         return field.delivered() > before
 
     assert wait_for(goes_on, seconds), f"nothing was delivered for {seconds:.0f} s"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.checker import Evidence, check
+from tests.faults.checker import check
+from tests.faults.evidence import Evidence
 from tests.faults.rows import id_of
 from tests.faults.written import Written
 

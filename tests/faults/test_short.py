@@ -57,7 +57,7 @@ def test_two_workers_share_and_one_that_was_given_up_wakes_again(field: Field) -
     assert field.commits() > 100
     field.send("w0", signal.SIGCONT)
     time.sleep(3)
-    field.tend()
+    field.restart_ended()
     assert field.recovered() < 90
     field.kill("w1")
     findings = field.settle()

@@ -20,8 +20,6 @@ NOT_YET = {
     "streams/writeback/deliver.py",
     "streams/pipeline/assemble.py",
     "streams/pipeline/settle.py",
-    "tests/faults/field.py",
-    "tests/faults/checker.py",
     "tests/integration/test_writeback.py",
     "tests/unit/test_mapping_rows.py",
     "tests/unit/test_writeback_plan.py",

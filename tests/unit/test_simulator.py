@@ -14,7 +14,7 @@ from stdnum import ean
 from stdnum.cn import uscc
 from stdnum.eu import vat
 
-from streams.simulator import crm_operations, erp_documents, erp_operations, firms, words
+from streams.simulator import crm_operations, erp_documents, erp_operations, firms, vocabulary
 from streams.simulator.statements import ERP_INSERTS
 from streams.simulator.stream import WEIGHTS, next_transactions
 from streams.simulator.world import (
@@ -135,7 +135,7 @@ def test_a_row_is_created_once_and_changed_only_while_it_is_there() -> None:
     there: set[tuple[str, str]] = {("public.product", p.crm_id) for p in world.products} | {
         ("erp.item", str(p.erp_id)) for p in world.products
     }
-    there |= {("erp.stock", f"{p.erp_id}|{whs}") for p in world.products for whs in words.WAREHOUSES}
+    there |= {("erp.stock", f"{p.erp_id}|{whs}") for p in world.products for whs in vocabulary.WAREHOUSES}
     gone: set[tuple[str, str]] = set()
     for _ in range(20_000):
         for transaction in next_transactions(world):
@@ -223,7 +223,7 @@ def test_tax_numbers_are_right_and_no_two_companies_share_one() -> None:
     rng = Random(1)
     seen: set[str] = set()
     for number in range(5_000):
-        firm = words.firm(rng, number)
+        firm = vocabulary.firm(rng, number)
         if firm.tax_id is not None:
             assert uscc.is_valid(firm.tax_id) if firm.country.iso == "CN" else vat.is_valid(firm.tax_id), firm
             assert firm.tax_id not in seen
@@ -234,15 +234,15 @@ def test_tax_numbers_are_right_and_no_two_companies_share_one() -> None:
 def test_both_spellings_of_a_phone_number_are_the_same_valid_number() -> None:
     rng = Random(2)
     for number in range(2_000):
-        firm = words.firm(rng, number)
-        typed = phonenumbers.parse(words.typed_phone(rng, firm.country, firm.phone), firm.country.iso)
-        national = phonenumbers.parse(words.national_phone(firm.country, firm.phone), firm.country.iso)
+        firm = vocabulary.firm(rng, number)
+        typed = phonenumbers.parse(vocabulary.typed_phone(rng, firm.country, firm.phone), firm.country.iso)
+        national = phonenumbers.parse(vocabulary.national_phone(firm.country, firm.phone), firm.country.iso)
         assert phonenumbers.is_valid_number(typed)
         assert phonenumbers.format_number(typed, 0) == phonenumbers.format_number(national, 0)
 
 
 def test_article_numbers_have_their_check_digit() -> None:
-    assert all(ean.is_valid(words.ean13(number)) for number in range(500))
+    assert all(ean.is_valid(vocabulary.ean13(number)) for number in range(500))
 
 
 def test_money_is_rounded_half_up_as_postgres_does() -> None:

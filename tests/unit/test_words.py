@@ -23,7 +23,6 @@ NOT_YET = {
     "streams/capture",
     "streams/cli",
     "streams/decode",
-    "streams/demo",
     "streams/emit",
     "streams/error_policy.py",
     "streams/flow",
@@ -37,8 +36,6 @@ NOT_YET = {
     "streams/provision",
     "streams/resolve",
     "streams/runtime",
-    "streams/simulator",
-    "streams/stack",
     "streams/verify",
     "streams/writeback",
 }
