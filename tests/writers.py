@@ -24,7 +24,7 @@ from streams.model.names import changes_topic
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
 from streams.resolve.rules import Ownership
-from streams.runtime.lane import Output
+from streams.runtime.batch import Output
 from streams.stack.native import NativeStack
 from streams.writeback.planner import NO_RULES, IntentPlanner
 
@@ -135,7 +135,7 @@ class Writers:
             refresh = Change("refresh", "customer", reference, target=aggregate)
             self.send(changes_topic(ENTITIES[entity].aggregate), aggregate, refresh)
         if rows:
-            await self.stores[0].rows("refreshes_sent", [row[0] for row in rows])
+            await self.stores[0].rows("delete_refreshes", [row[0] for row in rows])
         return bool(rows)
 
     async def close(self) -> None:

@@ -1,9 +1,10 @@
-"""Look at flows that have come to rest: rules of the business that do not hold are conflicts of kind `invariant`, until they hold.
+"""Check order flows that have come to rest: a rule of the business that does not hold is a conflict of kind
+`invariant`, until it holds.
 
-In: the flows that assemble settled, some seconds after the last change of each. Out: rows of `conflict`, and records on the topic
-`conflicts`. It reads what assemble has in memory, and the hub for what has left it, so that it costs the hub next to nothing. Flows that a
-worker had not looked at when it died, or when others took them over, are marked in the hub's `due`: any worker looks at them once nobody
-else has. `opshub flow check` looks at the whole hub.
+In: the flows that assemble settled, some seconds after the last change of each. Out: rows of the hub's `conflict`, and
+records on the topic `conflicts`. The job reads what assemble has in memory, and the hub only for what has left it, so
+it costs the hub next to nothing. Flows that a worker had not checked when it died, or when others took its partitions,
+are marked in the hub's `due`: any worker takes them over once they are late. `opshub flow check` checks the whole hub.
 """
 
 from __future__ import annotations
@@ -11,129 +12,145 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
-from streams.errors import OpshubError, RetryLater
+from streams.errors import OpshubError
 from streams.flow.invariants import ORDERED, Broken, InvariantLimits, broken
+from streams.hub.flow_checks import (
+    flows_checked,
+    flows_with_open_invariants,
+    overdue_flows,
+    resolve_invariants,
+    subjects_waiting_for_approval,
+)
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
 from streams.pipeline.due import WITHIN
 from streams.pipeline.ingest import now_us
+from streams.runtime.background import repeat
 
 logger = get_logger(__name__)
 
 EVERY_SECONDS = 1.0
 QUIET_SECONDS = 30.0
-"""A document is written in pieces, by people and by systems: what is half written is not looked at."""
-ADOPT_EVERY_SECONDS = 10.0
+"""Seconds without a change after which a flow is checked: people and systems write a document in pieces, and half of
+one breaks rules.
+"""
+TAKE_OVER_EVERY_SECONDS = 10.0
 MOST = 200
-"""Flows in one look; the loop that settles changes must not wait for more."""
+"""Flows in one check. It runs on the loop that settles changes, which must not wait longer."""
+
+ConflictMessage = Callable[[Conflict, int], tuple[str, bytes, bytes]]
+"""(conflict, µs since 1970) → (topic, key, value)."""
 
 
-class Checking:
-    """One worker's look at its flows. Without a producer the topic is not written."""
+class InvariantChecks:
+    """The checks of one worker. Without a producer nothing is written to the topic."""
+
+    name = "invariant checks"
 
     def __init__(
         self,
         store: HubStore,
         assemble: Assemble,
-        policy: InvariantLimits,
-        message: Callable[[Conflict, int], tuple[str, bytes, bytes]],
+        limits: InvariantLimits,
+        message: ConflictMessage,
         producer: Producer | None = None,
         *,
-        quiet: float = QUIET_SECONDS,
+        quiet_s: float = QUIET_SECONDS,
     ) -> None:
         self._store = store
         self._assemble = assemble
-        self._policy = policy
+        self._limits = limits
         self._message = message
         self._producer = producer
-        self._quiet = quiet
-        self._again: dict[str, int] = {}
-        """Flows that are to be looked at, or looked at again, and when, in µs."""
+        self._quiet_s = quiet_s
+        self._next_us: dict[str, int] = {}
+        """Flows that are to be checked, or checked once more, and when (µs since 1970)."""
+        self._started = False
+        self._next_take_over = 0.0
 
     async def run(self) -> None:
-        """Look until cancelled; a hub that is away is waited for."""
-        started, adopted = False, 0.0
+        """See BackgroundJob."""
         try:
-            while True:
-                await asyncio.sleep(EVERY_SECONDS)
-                try:
-                    if not started:
-                        rows = await self._store.rows("broken_flows")
-                        self._again |= {row[0]: 0 for row in rows}
-                        started = True
-                    if time.monotonic() > adopted + ADOPT_EVERY_SECONDS:
-                        await self.adopt()
-                        adopted = time.monotonic()
-                    while await self.look() == MOST:
-                        await asyncio.sleep(0)
-                except RetryLater as later:
-                    logger.info("%s", later)
+            await repeat(EVERY_SECONDS, self._round)
         finally:
             await self._store.close()
 
-    async def adopt(self) -> int:
-        """Take on the flows that another worker changed and has not looked at in time; how many."""
-        found = [row[0] for row in await self._store.rows("overdue_flows", MOST)]
-        mine = [key for key in found if key not in self._again and not self._assemble.awaits_look(key)]
-        self._again |= dict.fromkeys(mine, 0)
+    async def _round(self) -> None:
+        if not self._started:
+            self._next_us |= dict.fromkeys(await flows_with_open_invariants(self._store), 0)
+            self._started = True
+        if time.monotonic() > self._next_take_over:
+            await self.take_over()
+            self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS
+        while await self.check() == MOST:
+            await asyncio.sleep(0)
+
+    async def take_over(self) -> int:
+        """Take over the flows that another worker changed and did not check in time; how many."""
+        overdue = await overdue_flows(self._store, MOST)
+        mine = [key for key in overdue if key not in self._next_us and not self._assemble.awaits_look(key)]
+        self._next_us |= dict.fromkeys(mine, 0)
         return len(mine)
 
-    async def look(self) -> int:
-        """One look at what has been quiet long enough; how many flows that were."""
-        now, begun = now_us(), time.monotonic()
-        due = [one for one, at in self._again.items() if at <= now][:MOST]
-        keys = [*due, *self._assemble.quiet(time.monotonic() - self._quiet, MOST - len(due))]
+    async def check(self) -> int:
+        """Check the flows that have been quiet long enough; how many."""
+        now, started = now_us(), time.monotonic()
+        due = [key for key, at in self._next_us.items() if at <= now][:MOST]
+        keys = [*due, *self._assemble.quiet(time.monotonic() - self._quiet_s, MOST - len(due))]
         if not keys:
             return 0
-        self._again |= dict.fromkeys(keys, 0)
+        self._next_us |= dict.fromkeys(keys, 0)
         missing = [key for key in keys if self._assemble.cached(key) is None]
         loaded = await self._store.load(dict.fromkeys(missing, "order_flow")) if missing else {}
-        found: list[Conflict] = []
-        looked_at: dict[str, int | None] = {}
+        conflicts: list[Conflict] = []
+        checked: dict[str, int | None] = {}
         for key in keys:
-            # What is in memory is asked for only now: a batch may be at work on it since.
+            # Look into memory only now: since the query above, a batch may have changed what is there.
             state = self._assemble.cached(key) or loaded.get(key)
             if state is not None:
-                wrong, looked_at[key] = broken(state.members.values(), self._policy, now)
-                found += [_conflict(key, one) for one in wrong]
-        found = await self._without_asked(found, looked_at, now)
-        await self._store.rows("end_invariants", list(looked_at), [one.id for one in found])
-        for conflict in await self._store.log_conflicts(found):
+                broken_rules, checked[key] = broken(state.members.values(), self._limits, now)
+                conflicts += [_conflict(key, rule) for rule in broken_rules]
+        conflicts = await self._without_awaited_orders(conflicts, checked, now)
+        await resolve_invariants(self._store, [*checked], [conflict.id for conflict in conflicts])
+        for conflict in await self._store.log_conflicts(conflicts):
             self._assemble.counts["invariants"] += 1
             logger.warning("%s: %s %s: %s", conflict.rule, conflict.entity, conflict.entity_id, conflict.values)
-            self._tell(conflict)
-        since = time.monotonic() - begun + min(1.0, self._quiet / 2)  # of what was marked since, nothing is forgotten
-        await self._store.rows(
-            "flows_seen",
-            {"ids": list(looked_at), "again_us": list(looked_at.values()), "within": WITHIN["flow"], "since": since},
-        )
-        for key, again_us in looked_at.items():
-            if again_us is None:
-                del self._again[key]
+            self._emit(conflict)
+        # A flow that was marked since the check began must stay marked; the clocks of hub and worker may differ by a
+        # second.
+        since_s = time.monotonic() - started + min(1.0, self._quiet_s / 2)
+        await flows_checked(self._store, checked, take_over_s=WITHIN["flow"], since_s=since_s)
+        for key, next_us in checked.items():
+            if next_us is None:
+                del self._next_us[key]
             else:
-                self._again[key] = again_us
+                self._next_us[key] = next_us
         return len(keys)
 
-    async def _without_asked(self, found: list[Conflict], looked_at: dict[str, int | None], now: int) -> list[Conflict]:
-        """A deal whose order waits for somebody's yes is not broken; it is looked at again, since a no is told to nobody here."""
-        lacking = [one for one in found if one.rule == ORDERED and not one.values["orders"]]
-        if not lacking:
-            return found
-        asked = {row[0] for row in await self._store.rows("asked_about", [one.entity_id for one in lacking])}
-        excused = {one.id for one in lacking if one.entity_id in asked}
-        again_us = now + self._policy.order_within_us
-        for one in lacking:
-            if one.id in excused:
-                looked_at[one.aggregate_id] = min(again_us, looked_at[one.aggregate_id] or again_us)
-        return [one for one in found if one.id not in excused]
+    async def _without_awaited_orders(
+        self, conflicts: list[Conflict], checked: dict[str, int | None], now: int
+    ) -> list[Conflict]:
+        """A deal whose order waits for an approval breaks no rule. It is checked once more: a rejection is reported to
+        nobody here.
+        """
+        without_order = [c for c in conflicts if c.rule == ORDERED and not c.values["orders"]]
+        if not without_order:
+            return conflicts
+        waiting = await subjects_waiting_for_approval(self._store, [c.entity_id for c in without_order])
+        excused = {c.id for c in without_order if c.entity_id in waiting}
+        next_us = now + self._limits.order_within_us
+        for conflict in without_order:
+            if conflict.id in excused:
+                checked[conflict.aggregate_id] = min(next_us, checked[conflict.aggregate_id] or next_us)
+        return [c for c in conflicts if c.id not in excused]
 
-    def _tell(self, conflict: Conflict) -> None:
+    def _emit(self, conflict: Conflict) -> None:
+        """The hub has the conflict already: a message that is lost here is logged, and nothing waits for it."""
         if self._producer is None:
             return
         try:
@@ -144,6 +161,6 @@ class Checking:
             logger.warning("the conflict %s is in the hub, and not on the topic: %s", conflict.id, error)
 
 
-def _conflict(aggregate: str, one: Broken) -> Conflict:
-    values: dict[str, Any] = dict(one.values)
-    return Conflict(aggregate, one.entity, one.id, one.field, "invariant", values, None, one.rule, "open")
+def _conflict(aggregate: str, rule: Broken) -> Conflict:
+    values: dict[str, object] = {**rule.values}
+    return Conflict(aggregate, rule.entity, rule.id, rule.field, "invariant", values, None, rule.rule, "open")

@@ -1,9 +1,10 @@
-"""Sum what stands over many records: what a customer owes, what there is of a product.
+"""Sums over many records: what a customer owes, what there is of a product.
 
-In: the customers and products that assemble marked in the hub's `due`, in the transaction that wrote an invoice, a service request or a
-stock level. Out: changes of the system `hub` to the aggregate of the customer or product, whose one writer stores, emits and tells them on
-as any other. So a sum is true some seconds after the first of its records changed, and is made anew at most so often, however many of them
-change. What was sent and not taken off the list when a worker died is summed again, which changes nothing.
+In: the customers and products that assemble marked in the hub's `due`, in the transaction that wrote an invoice, a
+service request or a stock level. Out: changes of the system `hub` to the aggregate of the customer or product; its one
+writer stores and emits them like any other change. A sum is right some seconds after the first of its records changed.
+It is made at most once in `SUM_EVERY_SECONDS`, however many of its records change. What was emitted and not finished
+when a worker died is summed once more, which changes nothing.
 """
 
 from __future__ import annotations
@@ -11,130 +12,120 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from confluent_kafka import KafkaError, Producer
-from mode.utils.logging import get_logger
+from confluent_kafka import Producer
 
-from streams.errors import RetryLater
 from streams.hub.store import HubStore
+from streams.hub.sums import customers_overdue_since_yesterday, finish_sums, last_sums, make_sums, take_sums
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.names import HUB, changes_topic
-
-logger = get_logger(__name__)
+from streams.pipeline.emitting import Encode, emit_changes
+from streams.runtime.background import repeat
 
 EVERY_SECONDS = 1.0
-AGAIN_SECONDS = 30.0
-"""A customer or product is summed so often at most; one that takes long, with a hundred thousand invoices, more seldom."""
-SHARE = 20
-"""One that takes a second is left alone for so many."""
+SUM_EVERY_SECONDS = 30.0
+"""Least seconds between two sums of a customer or product; one that takes long, with a hundred thousand invoices, is
+made less often.
+"""
+REST_FACTOR = 20
+"""A sum that takes a second is not made again for so many seconds: sums take at most a twentieth of the hub's time."""
 LEASE_SECONDS = 60.0
+"""Seconds that a worker has for the sums that it took, before others take them."""
 MOST = 200
-DAY_EVERY_SECONDS = 300.0
-"""How often is looked for invoices that have become overdue since."""
+"""Sums in one round of one kind."""
+OVERDUE_EVERY_SECONDS = 300.0
+"""Seconds between two searches for invoices that became overdue by themselves."""
 
 SUMS = {"customer": "receivables", "product": "stock"}
 """Kind of the aggregate → the entity of its sum."""
 
+Fields = dict[str, object]
+"""The fields of a sum, by name."""
 
-class Summing:
-    """Runs in every worker that assembles. The producer must choose partitions as the lanes do."""
 
-    def __init__(self, store: HubStore, producer: Producer, encode: Callable[[Change], bytes]) -> None:
+class Sums:
+    """Runs in every worker that assembles."""
+
+    name = "sums"
+
+    def __init__(self, store: HubStore, producer: Producer, encode: Encode) -> None:
         self._store = store
         self._producer = producer
         self._encode = encode
+        self._next_overdue = 0.0
 
     async def run(self) -> None:
-        """Sum until cancelled; a hub that is away is waited for."""
-        day = 0.0
+        """See BackgroundJob."""
         try:
-            while True:
-                await asyncio.sleep(EVERY_SECONDS)
-                try:
-                    if time.monotonic() > day:
-                        await self.mark_overdue()
-                        day = time.monotonic() + DAY_EVERY_SECONDS
-                    for kind in SUMS:
-                        while await self.sum_some(kind) == MOST:
-                            await asyncio.sleep(0)
-                except RetryLater as later:
-                    logger.info("%s", later)
+            await repeat(EVERY_SECONDS, self._round)
         finally:
             await self._store.close()
 
+    async def _round(self) -> None:
+        if time.monotonic() > self._next_overdue:
+            await self.mark_overdue()
+            self._next_overdue = time.monotonic() + OVERDUE_EVERY_SECONDS
+        for kind in SUMS:
+            while await self.sum_due(kind) == MOST:
+                await asyncio.sleep(0)
+
     async def mark_overdue(self) -> int:
-        """Mark the customers of which an invoice has become overdue by itself; how many."""
-        ids = [row[0] for row in await self._store.rows("overdue_since")]
+        """Mark the customers with an invoice that became overdue by itself; how many."""
+        ids = await customers_overdue_since_yesterday(self._store)
         if ids:
-            await self._store.mark_due([("customer", one, 0.0) for one in ids])
+            await self._store.mark_due([("customer", id, 0.0) for id in ids])
         return len(ids)
 
-    async def sum_some(self, kind: str) -> int:
-        """Sum what is due of one kind, and tell what is another than was told; how many were summed."""
-        taken = await self._store.rows("take_sums", {"kind": kind, "lease": LEASE_SECONDS, "most": MOST})
+    async def sum_due(self, kind: str) -> int:
+        """Make the sums of one kind that are due, and emit those that changed; how many were made."""
+        taken = await take_sums(self._store, kind, lease_s=LEASE_SECONDS, most=MOST)
         if not taken:
             return 0
-        ids = [row[0] for row in taken]
-        begun = time.monotonic()
-        sums = await self._store.rows(f"sum_{kind}", ids)
-        told: dict[str, dict[str, dict[str, Any]]] = {}
-        looked: dict[str, int] = {}
-        for aggregate, key, record, at_us in await self._store.rows("sums_told", ids, SUMS[kind]):
-            told.setdefault(aggregate, {})[key] = json.loads(record)
-            looked[aggregate] = max(at_us, looked.get(aggregate, 0))
-        took = time.monotonic() - begun
-        news: list[Change] = []
-        for key, at_us, found in sums:
-            # The hub's clock may have been put back since the last look.
-            news += changes(kind, key, max(at_us, looked.get(key, 0) + 1), found, told.get(key, {}))
-        await self._send(kind, news)
-        again = max(AGAIN_SECONDS, took * SHARE)
-        marks, leases = [row[1] for row in taken], [row[2] for row in taken]
-        await self._store.rows("sums_done", ids, marks, leases, kind, again, kind)
+        ids = [one.id for one in taken]
+        started = time.monotonic()
+        made = await make_sums(self._store, kind, ids)
+        last_by_id: dict[str, dict[str, Fields]] = {}
+        last_us: dict[str, int] = {}
+        for last in await last_sums(self._store, SUMS[kind], ids):
+            last_by_id.setdefault(last.aggregate_id, {})[last.key] = json.loads(last.record)
+            last_us[last.aggregate_id] = max(last.at_us, last_us.get(last.aggregate_id, 0))
+        took = time.monotonic() - started
+        messages = []
+        for id, at_us, record in made:
+            # The hub's clock may have been put back since the last sum, and a position must only grow.
+            position_us = max(at_us, last_us.get(id, 0) + 1)
+            for change in changes(kind, id, position_us, record, last_by_id.get(id, {})):
+                messages.append((changes_topic(kind), id, change))
+        await emit_changes(self._producer, self._encode, messages, "sums")
+        await finish_sums(self._store, kind, taken, next_after_s=max(SUM_EVERY_SECONDS, took * REST_FACTOR))
         return len(ids)
 
-    async def _send(self, kind: str, found: list[Change]) -> None:
-        failed: list[str] = []
 
-        def sent(error: KafkaError | None, _: object) -> None:
-            if error is not None:
-                failed.append(str(error))
+def changes(kind: str, id: str, at_us: int, record: str | None, last: dict[str, Fields]) -> Iterator[Change]:
+    """What changed in the sum of one customer or product. `record`: its fields as JSON, or None when it is gone;
+    `last`: the sums that its aggregate emitted last, by key, its own and those of records that were merged into it.
 
-        for change in found:
-            assert change.parent is not None
-            self._producer.produce(
-                changes_topic(kind), key=change.parent.encode(), value=self._encode(change), on_delivery=sent
-            )
-        left = await asyncio.get_running_loop().run_in_executor(None, self._producer.flush, 10) if found else 0
-        if left or failed:
-            raise RetryLater(f"Kafka does not take sums: {failed[0] if failed else 'no answer in 10 s'}")
-
-
-def changes(kind: str, key: str, at_us: int, found: str | None, told: dict[str, dict[str, Any]]) -> Iterator[Change]:
-    """What is to be told of one customer or product. `found`: the sums as JSON; `told`: key → the sum as it was told, of all that
-    this one is.
-
-    The time of the look is the position: of two workers that sum the same, the later one counts.
+    The time of the sum is its position: of two workers that make the same sum, the later one counts.
     """
-    for other in [*told] if found is None else [one for one in told if one != key]:
-        yield _change(kind, other, key, at_us, deleted=True)  # of a record that was merged into this one
-    if found is None:
+    for key in [*last] if record is None else [key for key in last if key != id]:
+        yield _change(kind, key, id, at_us, deleted=True)
+    if record is None:
         return
-    fields = json.loads(found) | {f"{kind}_id": key}
-    before = told.get(key)
+    fields: Fields = json.loads(record) | {f"{kind}_id": id}
+    before = last.get(id)
     if before is None:
-        news = any(fields[name] for name in fields if name not in ("currency", f"{kind}_id"))
+        # Nothing to sum is no record: most customers owe nothing.
+        changed = any(fields[name] for name in fields if name not in ("currency", f"{kind}_id"))
     else:
-        news = any(before.get(name) != value for name, value in fields.items())
-    if news:
-        yield _change(kind, key, key, at_us, fields=fields)
+        changed = any(before.get(name) != value for name, value in fields.items())
+    if changed:
+        yield _change(kind, id, id, at_us, fields=fields)
 
 
 def _change(
-    kind: str, key: str, parent: str, at_us: int, *, deleted: bool = False, fields: dict[str, Any] | None = None
+    kind: str, key: str, parent: str, at_us: int, *, deleted: bool = False, fields: Fields | None = None
 ) -> Change:
     entity = SUMS[kind]
     return Change(

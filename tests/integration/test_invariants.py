@@ -19,7 +19,7 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.pipeline.assemble import Assemble
 from streams.pipeline.ingest import now_us
-from streams.pipeline.invariant_checks import Checking
+from streams.pipeline.invariant_checks import InvariantChecks
 from streams.pipeline.refreshes import refreshes
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
@@ -46,14 +46,14 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
         return "a topic", b"", b""
 
     assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-    checking = Checking(own, assemble, InvariantLimits(), message, quiet=0)  # type: ignore[arg-type]
+    checking = InvariantChecks(own, assemble, InvariantLimits(), message, quiet_s=0)  # type: ignore[arg-type]
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
     head = {"number": f"SO-{number}", "status": "confirmed"}
 
     async def say(*changes: Change) -> list[tuple[str, str, str]]:
         await assemble.step([Sent("changes.order_flow", order, change) for change in changes])
-        while await checking.look():
+        while await checking.check():
             pass
         found = inbox.conflicts(place.db, kind="invariant", limit=1000)
         told[:] = [one.outcome for one in found if one.aggregate_id == order]
@@ -80,9 +80,9 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
     def message(*of: Any) -> tuple[Any, ...]:
         return "a topic", b"", b""
 
-    def worker() -> tuple[Assemble, Checking]:
+    def worker() -> tuple[Assemble, InvariantChecks]:
         assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-        return assemble, Checking(own, assemble, InvariantLimits(), message, quiet=0)  # type: ignore[arg-type]
+        return assemble, InvariantChecks(own, assemble, InvariantLimits(), message, quiet_s=0)  # type: ignore[arg-type]
 
     def seen(order: str) -> list[str]:
         return [
@@ -98,7 +98,7 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
     later(1000)
     killed, _ = worker()
     heir, checking = worker()
-    while await checking.adopt() or await checking.look():
+    while await checking.take_over() or await checking.check():
         pass
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
@@ -107,20 +107,20 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
     wrong = place.said("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
     await killed.step([Sent("changes.order_flow", order, change) for change in (line, wrong)])
     # While whoever changed it may still look, nobody else does.
-    assert (await checking.adopt(), await checking.look(), seen(order), due(order)) == (0, 0, [], 1)
+    assert (await checking.take_over(), await checking.check(), seen(order), due(order)) == (0, 0, [], 1)
     later(100)
-    assert (await checking.adopt(), await checking.look(), seen(order), due(order)) == (1, 1, [HEADER], 0)
-    assert (await checking.adopt(), await checking.look()) == (0, 0)
+    assert (await checking.take_over(), await checking.check(), seen(order), due(order)) == (1, 1, [HEADER], 0)
+    assert (await checking.take_over(), await checking.check()) == (0, 0)
     # A won opportunity may be without its order for a while: that it is to be looked at again outlives the worker, too.
     deal = source_id("demo-crm", "opportunity", number)
     won = place.said("demo-crm", "opportunity", number, number=number, stage="won")
     await heir.step([Sent("changes.order_flow", deal, won)])
-    assert (await checking.look(), seen(deal), due(deal)) == (1, [], 1)
+    assert (await checking.check(), seen(deal), due(deal)) == (1, [], 1)
     _, third = worker()
     later(100)
-    assert await third.adopt() == 0
+    assert await third.take_over() == 0
     later(300)
-    assert (await third.adopt(), await third.look(), due(deal)) == (1, 1, 1)
+    assert (await third.take_over(), await third.check(), due(deal)) == (1, 1, 1)
     await store.close()
     await own.close()
 
@@ -132,7 +132,7 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
         return "a topic", b"", b""
 
     assemble = Assemble(store, lambda change: change, lambda change: b"", message, Ownership(), 100, message)  # type: ignore[arg-type, return-value]
-    checking = Checking(own, assemble, InvariantLimits(order_within_us=200_000), message, quiet=0)  # type: ignore[arg-type]
+    checking = InvariantChecks(own, assemble, InvariantLimits(order_within_us=200_000), message, quiet_s=0)  # type: ignore[arg-type]
     number = uuid.uuid4().hex[:8]
     deal = source_id("demo-crm", "opportunity", number)
     key = f"demo-erp/order_from_opportunity:{deal}"
@@ -146,7 +146,7 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
 
     async def told() -> tuple[list[str], list[str], list[str]]:
         await asyncio.sleep(0.5)
-        while await checking.look():
+        while await checking.check():
             pass
         logged = [
             one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == deal

@@ -96,12 +96,6 @@ WITH RECURSIVE names AS (
 )
 SELECT aggregate_id::text, ref::text, entity FROM numbered WHERE number <= %(most)s;
 
--- name: due_refreshes
-SELECT id, aggregate_id::text, ref::text, entity FROM refresh_due ORDER BY id LIMIT %s;
-
--- name: refreshes_sent
-DELETE FROM refresh_due WHERE id = ANY(%s);
-
 -- name: generation
 SELECT coalesce(max(generation), 0) FROM identity WHERE same;
 

@@ -354,19 +354,6 @@ SELECT 'a payment without an invoice', p.entity, p.id::text, p.record->>'number'
 WHERE p.entity = 'payment' AND NOT EXISTS (SELECT FROM live i WHERE i.entity = 'invoice' AND i.id::text = p.record->>'invoice_id')
 LIMIT %(most)s;
 
--- name: asked_about
--- Of these records, those of which people are asked whether something is to be written.
-SELECT DISTINCT subject_id::text FROM intent WHERE subject_id = ANY(%s::uuid[]) AND state = 'waiting';
-
--- name: broken_flows
--- Flows of which something is known that can not be so.
-SELECT DISTINCT aggregate_id::text FROM conflict WHERE kind = 'invariant' AND resolved_at IS NULL;
-
--- name: end_invariants
--- What of these flows could not be so and is mended.
-UPDATE conflict SET resolved_at = now(), outcome = 'over'
-WHERE aggregate_id = ANY(%s::uuid[]) AND kind = 'invariant' AND resolved_at IS NULL AND NOT id = ANY(%s::uuid[]);
-
 -- name: stuck_flows
 -- Flows that are in their stage for longer than it may take, the longest first. `limits`: stage -> seconds. One of which people are asked waits for them.
 SELECT id, stage, number, (extract(epoch FROM now()) - since / 1e6)::bigint AS since_s FROM (

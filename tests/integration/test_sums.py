@@ -14,7 +14,7 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.names import HUB, changes_topic
 from streams.pipeline.assemble import Assemble
-from streams.pipeline.sums import Summing
+from streams.pipeline.sums import Sums
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
 from streams.verify.sum_check import wrong_sums
@@ -67,7 +67,7 @@ class Worker:
         self.assemble = Assemble(
             self.store, lambda change: change, lambda change: change, message, Ownership(), 1000, message, IntentPlanner(place.rules)  # type: ignore[arg-type, return-value]
         )  # fmt: skip
-        self.summing = Summing(self.store, self.topic, lambda change: change)  # type: ignore[arg-type, return-value]
+        self.summing = Sums(self.store, self.topic, lambda change: change)  # type: ignore[arg-type, return-value]
 
     async def say(self, *told: tuple[str, str, Change]) -> None:
         """(kind, aggregate, change), and what follows from it."""
@@ -82,7 +82,7 @@ class Worker:
         self.place.db.execute("UPDATE due SET at = at - make_interval(secs => %s)", [seconds])
         self.assemble._marks.clear()
         for kind in ("customer", "product"):
-            while await self.summing.sum_some(kind):
+            while await self.summing.sum_due(kind):
                 pass
         told, self.topic.sent = self.topic.sent, []
         await self.say(*((topic.removeprefix("changes."), key, change) for topic, key, change in told))

@@ -1,0 +1,94 @@
+-- name: take_sums
+-- Take what is to be summed now, with its marks, for `lease` seconds: a worker that dies in between leaves it to others. A row whose lease
+-- ended and that has no marks only kept sums from being made too often: it is deleted.
+WITH idle AS (
+    DELETE FROM due WHERE kind = %(kind)s AND id IN (
+        SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND marks = 0 FOR UPDATE SKIP LOCKED)
+)
+UPDATE due SET at = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE kind = %(kind)s AND id IN (
+    SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND marks > 0 ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+RETURNING id::text, marks, at::text AS lease;
+
+-- name: sums_emitted
+-- These were summed and emitted. Marks that came meanwhile stay, and are due once so many seconds have passed. What another worker took
+-- meanwhile (its lease is another) is left to it.
+WITH done AS (
+    SELECT d.id, summed.marks FROM due d JOIN unnest(%s::uuid[], %s::int[], %s::timestamptz[]) AS summed (id, marks, at) ON summed.id = d.id AND summed.at = d.at
+    WHERE d.kind = %s ORDER BY d.id FOR UPDATE OF d
+)
+UPDATE due d SET marks = d.marks - done.marks, at = clock_timestamp() + make_interval(secs => %s) FROM done WHERE d.kind = %s AND d.id = done.id;
+
+-- name: hurry_sums
+-- Let marked sums be due as soon as all that changed is committed: so many seconds after the last mark.
+UPDATE due SET at = marked + make_interval(secs => %(within)s) WHERE (kind, id) IN (
+    SELECT kind, id FROM due WHERE kind <> 'flow' AND marks > 0 AND at > marked + make_interval(secs => %(within)s) FOR UPDATE SKIP LOCKED);
+
+-- name: sums_left
+-- How many sums are marked and not made.
+SELECT count(*) FROM due WHERE kind <> 'flow' AND marks > 0;
+
+-- name: customers_overdue_since_yesterday
+-- Customers whose receivables change today though no record changes: an invoice was due yesterday.
+SELECT record->>'customer_id' AS id FROM entity WHERE entity = 'receivables' AND NOT deleted
+AND (record->>'next_due_date')::int < (now() AT TIME ZONE 'UTC')::date - date '1970-01-01';
+
+-- name: sum_customer
+-- What each of these customers owes, by all ids that invoices and requests know it by. `record` holds the sums as JSON; null for an id that
+-- is no customer any more.
+WITH RECURSIVE wanted AS (
+    SELECT id FROM unnest(%s::uuid[]) AS wanted (id)
+), name AS (
+    SELECT id AS customer, id AS ref FROM wanted
+    UNION SELECT name.customer, i.source_id FROM name JOIN identity i ON i.target = name.ref AND i.same AND i.source_id <> i.target
+), owed AS (
+    SELECT name.customer, e.entity, e.record FROM name JOIN entity e ON e.customer_ref = name.ref
+    WHERE e.entity IN ('invoice', 'service_request') AND NOT e.deleted AND e.merged_into IS NULL AND e.version > 0
+    AND e.record->>'customer_id' = name.customer::text
+), bill AS (
+    SELECT customer, record->>'currency' AS currency, record->>'kind' IS DISTINCT FROM 'credit_note' AS is_invoice, (record->>'due_date')::int AS due,
+           (record->>'open_amount')::bigint * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END AS open,
+           record->>'kind' IS DISTINCT FROM 'credit_note' AND (record->>'status' = 'overdue'
+               OR (record->>'due_date')::int < (now() AT TIME ZONE 'UTC')::date - date '1970-01-01') AS late
+    FROM owed WHERE entity = 'invoice' AND coalesce(record->>'status', '') NOT IN ('draft', 'cancelled') AND (record->>'open_amount')::bigint <> 0
+), chosen AS (
+    SELECT DISTINCT ON (b.customer) b.customer, b.currency FROM bill b LEFT JOIN entity c ON c.id = b.customer
+    GROUP BY b.customer, b.currency, c.record ORDER BY b.customer, b.currency = c.record->>'currency' DESC NULLS LAST, count(*) DESC, b.currency
+), sums AS (
+    SELECT b.customer, sum(open) FILTER (WHERE ours) AS open, sum(open) FILTER (WHERE ours AND late) AS overdue, min(due) FILTER (WHERE late) AS oldest,
+           min(due) FILTER (WHERE is_invoice AND NOT late) AS next, count(*) FILTER (WHERE is_invoice) AS invoices, count(*) FILTER (WHERE late) AS late
+    FROM (SELECT bill.*, bill.currency IS NOT DISTINCT FROM chosen.currency AS ours FROM bill JOIN chosen USING (customer)) b GROUP BY b.customer
+), other AS (
+    SELECT customer, jsonb_object_agg(currency, trim_scale(round(total / 10000, 4))::text) AS amounts FROM (
+        SELECT bill.customer, coalesce(bill.currency, '') AS currency, sum(open) AS total FROM bill JOIN chosen USING (customer)
+        WHERE bill.currency IS DISTINCT FROM chosen.currency GROUP BY 1, 2) t GROUP BY customer
+), requests AS (
+    SELECT customer, count(*) AS open_requests FROM owed
+    WHERE entity = 'service_request' AND coalesce(record->>'status', '') NOT IN ('resolved', 'closed') GROUP BY customer
+)
+SELECT wanted.id::text, (extract(epoch FROM now()) * 1e6)::bigint AS at_us,
+       CASE WHEN c.id IS NOT NULL AND c.merged_into IS NULL THEN jsonb_build_object(
+           'currency', coalesce(chosen.currency, c.record->>'currency'),
+           'open_amount', coalesce(sums.open, 0)::bigint, 'overdue_amount', coalesce(sums.overdue, 0)::bigint,
+           'oldest_due_date', sums.oldest, 'next_due_date', sums.next,
+           'open_invoice_count', coalesce(sums.invoices, 0), 'overdue_invoice_count', coalesce(sums.late, 0),
+           'other_open_amounts', other.amounts, 'open_request_count', coalesce(requests.open_requests, 0)) END::text AS record
+FROM wanted LEFT JOIN entity c ON c.id = wanted.id LEFT JOIN chosen ON chosen.customer = wanted.id LEFT JOIN sums ON sums.customer = wanted.id
+LEFT JOIN other ON other.customer = wanted.id LEFT JOIN requests ON requests.customer = wanted.id;
+
+-- name: sum_product
+-- The stock of each of these products over all warehouses, in the same form.
+SELECT wanted.id::text, (extract(epoch FROM now()) * 1e6)::bigint AS at_us,
+       CASE WHEN p.id IS NOT NULL AND p.merged_into IS NULL THEN jsonb_build_object(
+           'on_hand', sums.on_hand, 'reserved', sums.reserved, 'available', sums.available, 'warehouse_count', sums.warehouses) END::text AS record
+FROM unnest(%s::uuid[]) AS wanted (id) LEFT JOIN entity p ON p.id = wanted.id
+LEFT JOIN LATERAL (
+    SELECT sum((record->>'on_hand')::bigint)::bigint AS on_hand, sum((record->>'reserved')::bigint)::bigint AS reserved,
+           sum((record->>'available')::bigint)::bigint AS available, count(DISTINCT record->>'warehouse') AS warehouses
+    FROM entity l WHERE l.aggregate_id = wanted.id AND l.entity = 'inventory_level' AND NOT l.deleted AND l.merged_into IS NULL AND l.version > 0
+) sums ON true;
+
+-- name: last_sums
+-- The sums of these aggregates that were emitted last: aggregate, key of the sum, its record, the time at which it was made.
+SELECT aggregate_id::text, c.value->>1 AS key, record::text, (c.value->>3)::bigint AS at_us FROM entity, jsonb_each(contributions) c
+WHERE aggregate_id = ANY(%s::uuid[]) AND entity = %s AND NOT deleted AND merged_into IS NULL;
