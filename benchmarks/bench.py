@@ -23,11 +23,11 @@ from benchmarks.run import machine, run_workload, versions, warm_up
 from benchmarks.site import site
 from benchmarks.targets import targets
 from benchmarks.workload import Phase, Workload, load_workload
-from streams.app import calm_collector
 from streams.cli.context import load_settings
 from streams.demo.drain import raw_records
 from streams.paths import connectors_dir
 from streams.resolve.ownership import load_ownership
+from streams.runtime.startup import calm_collector
 
 RESULTS = Path(__file__).with_name("results")
 WARM_UP_S = 45.0

@@ -24,13 +24,14 @@ from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.recording import Raw
 from benchmarks.stages import nothing, routes_of
-from streams.app import calm_collector
 from streams.emit.change_codec import encode_change
 from streams.pipeline.ingest import Ingest
 from streams.provision.systems import System, load_systems
 from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
-from streams.runtime.faust_app import LaneApp, each_batch
-from streams.runtime.lane import Output
+from streams.runtime.batch import Output
+from streams.runtime.batch_loop import each_batch
+from streams.runtime.faust_adapter import LaneApp
+from streams.runtime.startup import calm_collector
 from streams.settings import Settings
 from streams.stack.workers import worker_environment
 

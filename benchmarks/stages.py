@@ -17,7 +17,7 @@ import fastavro
 import msgspec
 
 from benchmarks.recording import Raw
-from streams.app import SystemRoute
+from streams.agents.ingest import route_of
 from streams.emit.change_codec import decode_change, encode_change
 from streams.emit.encode import encoder
 from streams.emit.wire import output_maker
@@ -70,7 +70,7 @@ def schema_ids() -> dict[str, int]:
 def routes_of(systems: list[System]) -> dict[str, Any]:
     routes: dict[str, Any] = {}
     for system in systems:
-        route = SystemRoute(system)
+        route = route_of(system)
         routes |= dict.fromkeys(route.decoder.topics, route)
     return routes
 
@@ -287,10 +287,10 @@ def main() -> None:
     from pathlib import Path
 
     from benchmarks.recording import load
-    from streams.app import calm_collector
     from streams.paths import connectors_dir
     from streams.provision.systems import load_systems
     from streams.resolve.ownership import load_ownership
+    from streams.runtime.startup import calm_collector
     from streams.settings import Settings
 
     settings = Settings()

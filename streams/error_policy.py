@@ -1,11 +1,12 @@
-"""What is done about an error: one table from its class to a policy and advice.
+"""What the worker does about an error: one table from its class to an action and advice for people.
 
-In: an exception. Out: the policy of its nearest class. The walk asks it for every error that leaves a step; an error
-that no class of ours stands for is a fault of this program at this record: the record is set aside, the worker goes on.
+In: an exception. Out: the action of its nearest class, in the order of inheritance. Every error that leaves the work on
+a record (`is_bad_record`) or on a batch (`action_for_batch`) is looked up here, and nowhere else.
 """
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,71 +18,66 @@ from streams.errors import (
     EnvironmentFault,
     Fenced,
     MappingError,
-    OpshubError,
     RetryLater,
-    SkipRecord,
 )
 
 
-class Policy(StrEnum):
-    """What the caller does next."""
+class Action(StrEnum):
+    """What the worker does next."""
 
-    SKIP = "skip"
-    """Count the record and go on."""
     RETRY = "retry"
-    """Do the same batch again after a pause, as long as it takes; say so in /readyz."""
+    """Do the same batch once more after a pause, as long as it takes; /readyz says what the worker waits for."""
     REJOIN = "rejoin"
-    """Drop what is in hand: another worker has it."""
+    """Drop the batch in hand: another worker owns its partitions."""
     DEAD_LETTER = "dead-letter"
     """Store the record, park its key, go on with other keys."""
-    STOP_TABLE = "stop-table"
-    """Take no more of this table until a person or a new snapshot has mended it; raise an alarm."""
     STOP_WORKER = "stop-worker"
-    """Leave with nothing committed; the supervisor starts the worker again."""
+    """End with nothing committed; the supervisor decides by the exit code whether to start the worker again."""
+    LEAVE = "leave"
+    """End this task: the worker is stopping."""
 
 
-class Rule(NamedTuple):
-    """A policy, and what a person can do."""
+class ErrorRule(NamedTuple):
+    """What the worker does, and what a person can do."""
 
-    policy: Policy
+    action: Action
     advice: str
 
 
-class CaptureLost(OpshubError):
-    """Changes of a source may be missing: its slot was lost or made again, or the database is another than before."""
-
-    exit_code = 1
-
-
-TABLE: dict[type[BaseException], Rule] = {
-    SkipRecord: Rule(Policy.SKIP, "nothing: a rule of the dictionary leaves this record out"),
-    Fenced: Rule(
-        Policy.REJOIN, "nothing: another worker took over; if it comes often, raise OPSHUB_SESSION_TIMEOUT_MS"
+TABLE: dict[type[BaseException], ErrorRule] = {
+    Fenced: ErrorRule(
+        Action.REJOIN, "nothing: another worker took over; if it comes often, raise OPSHUB_SESSION_TIMEOUT_MS"
     ),
-    RetryLater: Rule(Policy.RETRY, "bring the server back that the message names; the worker catches up by itself"),
-    DecodeError: Rule(
-        Policy.DEAD_LETTER, "`opshub dlq show`: mend the connector's settings or the record, then `opshub dlq retry`"
+    RetryLater: ErrorRule(
+        Action.RETRY, "bring the server back that the message names; the worker catches up by itself"
     ),
-    MappingError: Rule(
-        Policy.DEAD_LETTER, "mend the dictionary (`opshub map try`), start the workers again, then `opshub dlq retry`"
+    DecodeError: ErrorRule(
+        Action.DEAD_LETTER, "`opshub dlq show`: mend the connector's settings or the record, then `opshub dlq retry`"
     ),
-    EncodeError: Rule(Policy.DEAD_LETTER, "mend the value at its source or the dictionary, then `opshub dlq retry`"),
-    BadRecord: Rule(Policy.DEAD_LETTER, "`opshub dlq show`, then edit, retry or drop it"),
-    CaptureLost: Rule(
-        Policy.STOP_TABLE, "`opshub doctor`, then `opshub resync` takes a new snapshot of what is affected"
+    MappingError: ErrorRule(
+        Action.DEAD_LETTER, "mend the dictionary (`opshub map try`), start the workers again, then `opshub dlq retry`"
     ),
-    ConfigError: Rule(
-        Policy.STOP_WORKER, "mend what the message names; exit code 2, the worker is not started again by itself"
+    EncodeError: ErrorRule(
+        Action.DEAD_LETTER, "mend the value at its source or the dictionary, then `opshub dlq retry`"
     ),
-    EnvironmentFault: Rule(Policy.STOP_WORKER, "mend what the message names; exit code 3, the supervisor tries again"),
-    MemoryError: Rule(Policy.STOP_WORKER, "give the worker more memory or a smaller OPSHUB_BATCH_SIZE"),
-    Exception: Rule(Policy.DEAD_LETTER, "a fault of opshub at this record: report it with `opshub dlq show --json`"),
-    BaseException: Rule(Policy.STOP_WORKER, "nothing: the worker was told to end"),
+    BadRecord: ErrorRule(Action.DEAD_LETTER, "`opshub dlq show`, then edit, retry or drop it"),
+    ConfigError: ErrorRule(
+        Action.STOP_WORKER, "mend what the message names; exit code 2, the worker is not started again by itself"
+    ),
+    EnvironmentFault: ErrorRule(
+        Action.STOP_WORKER, "mend what the message names; exit code 3, the supervisor tries again"
+    ),
+    MemoryError: ErrorRule(Action.STOP_WORKER, "give the worker more memory or a smaller OPSHUB_BATCH_SIZE"),
+    # No class of ours: a fault of this program at this record. The other keys must not wait for its repair.
+    Exception: ErrorRule(
+        Action.DEAD_LETTER, "a fault of opshub at this record: report it with `opshub dlq show --json`"
+    ),
+    CancelledError: ErrorRule(Action.LEAVE, "nothing: the worker is stopping"),
+    BaseException: ErrorRule(Action.STOP_WORKER, "nothing: the worker was asked to end"),
 }
-"""The nearest class in the order of inheritance counts."""
 
 
-def rule_for(error: BaseException) -> Rule:
+def rule_for(error: BaseException) -> ErrorRule:
     """The rule of an error's nearest class."""
     for kind in type(error).__mro__:
         rule = TABLE.get(kind)
@@ -91,5 +87,15 @@ def rule_for(error: BaseException) -> Rule:
 
 
 def is_bad_record(error: BaseException) -> bool:
-    """Whether the record that raised it is to be set aside, and all else goes on."""
-    return rule_for(error).policy is Policy.DEAD_LETTER
+    """Whether the record that raised it becomes a dead letter, and everything else goes on."""
+    return rule_for(error).action is Action.DEAD_LETTER
+
+
+def action_for_batch(error: BaseException) -> Action:
+    """What is done when an error left the work on a whole batch.
+
+    Such an error names no record that could become a dead letter, and to commit the batch would lose it. So the worker
+    stops instead.
+    """
+    action = rule_for(error).action
+    return Action.STOP_WORKER if action is Action.DEAD_LETTER else action

@@ -1,7 +1,7 @@
-"""Every error that opshub raises, by what the caller does next.
+"""Every error that opshub raises, by what the caller does next. `error_policy.py` holds what the worker does about
+each.
 
     OpshubError
-    ├── SkipRecord          a rule says that this record is not ours: count it and go on
     ├── RetryLater          the world is not ready (hub, broker, registry away): wait, then the same again
     │   └── Fenced          another worker owns this work now: drop what is in hand and rejoin
     ├── BadRecord           this record can never pass as it is: dead-letter it, go on with other keys
@@ -25,10 +25,6 @@ class OpshubError(Exception):
     def __init__(self, message: str = "", *, remedy: str = "") -> None:
         super().__init__(message or (self.__doc__ or "").strip())
         self.remedy = remedy
-
-
-class SkipRecord(OpshubError):
-    """A rule says that this record is not ours."""
 
 
 class RetryLater(OpshubError):

@@ -30,10 +30,10 @@ from benchmarks.peers.result import note
 from benchmarks.run import machine
 from benchmarks.site import Site, site
 from benchmarks.whole import make_backlog
-from streams.app import calm_collector
 from streams.cli.context import load_settings
 from streams.emit.change_codec import decode_change, encode_change
 from streams.errors import EnvironmentFault
+from streams.runtime.startup import calm_collector
 
 ENDS_WITHIN = 300
 """Seconds for one start of a peer."""

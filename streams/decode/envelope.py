@@ -48,8 +48,12 @@ class Dictionary(Protocol):
     """What the decoder must know of a system; `CompiledDictionary` is one."""
 
     system: str
-    kind: str
     tables: Any
+
+    @property
+    def kind(self) -> str:
+        """Kind of its database: postgres, mariadb or mysql."""
+        ...
 
 
 class _PostgresSource(msgspec.Struct, gc=False):

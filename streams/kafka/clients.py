@@ -1,7 +1,7 @@
 """Kafka clients as opshub configures them.
 
-Every producer that writes keyed records must choose partitions alike: an aggregate is changed by the one worker that
-owns its partition, and a record in another partition would meet another worker.
+Every producer that writes keyed records must choose partitions in the same way: only the worker that owns the partition
+of an aggregate may change it, and a record in another partition would reach another worker.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 PARTITIONER = "murmur2_random"
-"""As Java clients choose (murmur2), so that Kafka Connect and other tools find the partition of a key, too."""
+"""The choice of Java clients (murmur2), so that Kafka Connect and other tools use the same partition for a key."""
 
 QUIET = {"log_level": 0}
-"""librdkafka writes its own log to stderr; errors reach the caller as exceptions or delivery reports."""
+"""Switches off librdkafka's own log on stderr; errors reach the caller as exceptions or delivery reports."""
 
 
 def idempotent_producer(bootstrap: str, **options: Any) -> Producer:
@@ -26,7 +26,9 @@ def idempotent_producer(bootstrap: str, **options: Any) -> Producer:
 
 
 def admin_client(bootstrap: str) -> AdminClient:
-    """A client for topics, groups and cluster metadata. Hold it until its answer is there."""
+    """A client for topics, groups and cluster metadata. Keep a reference until its answer is there: librdkafka calls
+    back into it.
+    """
     return AdminClient({"bootstrap.servers": bootstrap, **QUIET})
 
 

@@ -1,4 +1,4 @@
-"""Control records: what opshub writes to a raw topic to tell the worker that owns a partition what to do."""
+"""Control records: requests that opshub writes to a raw topic, for the worker that owns the partition."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CONTROL_HEADER = "opshub.control"
 
 
 class Control(msgspec.Struct, frozen=True):
-    """What the worker is to do.
+    """What the worker must do.
 
-    retry: process again the stored records of this record's key.
+    retry: process the stored records of this record's key once more.
     sweep: delete what this topic's table reported before `position` and has not reported since.
     epoch: from this offset on, the records of the partition belong to a new epoch of the source.
     """
@@ -37,5 +37,5 @@ def send_control(
         try:
             producer.produce(topic, value=None, key=key, partition=partition, headers=[(CONTROL_HEADER, header)])
         except (BufferError, KafkaException) as error:
-            raise RetryLater(f"Kafka does not take control records: {error}") from error
+            raise RetryLater(f"Kafka does not accept control records: {error}") from error
         producer.poll(0)

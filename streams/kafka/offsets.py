@@ -1,7 +1,7 @@
 """Offsets of topics and of consumer groups.
 
-They are read by a consumer that never joins: an AdminClient whose answer comes too late can end the whole process
-(librdkafka calls back into an object that is gone).
+They are read by a consumer that never joins a group: an AdminClient whose answer comes too late can end the whole
+process (librdkafka calls back into an object that is gone).
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ def committed_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
         topics = consumer.list_topics(timeout=5).topics
         partitions = [KafkaPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
         return {
-            (one.topic, one.partition): one.offset
-            for one in consumer.committed(partitions, timeout=10)
-            if one.offset >= 0 and one.error is None
+            (committed.topic, committed.partition): committed.offset
+            for committed in consumer.committed(partitions, timeout=10)
+            if committed.offset >= 0 and committed.error is None
         }
     finally:
         consumer.close()
 
 
 def topic_offsets(bootstrap: str, topics: Iterable[str]) -> dict[Partition, tuple[int, int]]:
-    """(first, next) offset of each partition of those of `topics` that exist. Raises KafkaException while no broker answers."""
+    """(first, next) offset of each partition of those of `topics` that exist. Raises KafkaException while no broker
+    answers.
+    """
     consumer = reading_consumer(bootstrap, "opshub-offsets")
     try:
         existing = consumer.list_topics(timeout=5).topics

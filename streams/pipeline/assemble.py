@@ -39,8 +39,8 @@ from streams.pipeline.matching import Matching, disputes
 from streams.pipeline.refreshes import refreshes
 from streams.pipeline.settle import Entangled, Settling
 from streams.resolve.golden import Ownership
+from streams.runtime.batch import Output
 from streams.runtime.fault_points import fault_point
-from streams.runtime.lane import Output
 from streams.writeback.planner import NO_RULES, IntentPlanner
 
 ATTEMPTS = 8

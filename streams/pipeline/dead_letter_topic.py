@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.model import limits
 from streams.model.dead_letter import DeadLetter
-from streams.runtime.lane import Output
+from streams.runtime.batch import Output
 
 
 def dead_letter_output(dead_letter: DeadLetter) -> Output:

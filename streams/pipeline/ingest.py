@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from streams.error_policy import Policy, rule_for
+from streams.error_policy import is_bad_record
 from streams.errors import BadRecord, DecodeError, EncodeError
 from streams.hub.accounts import (
     NoteKey,
@@ -40,7 +40,7 @@ from streams.pipeline.outcomes import BatchOutcome, EmittedChange, Key, RecordOu
 from streams.pipeline.parking import control_of, process_in_order
 from streams.pipeline.route import Route
 from streams.pipeline.routing import CHANGE_TOPIC, by_depth, route_changes, unknown_ids
-from streams.runtime.lane import Output
+from streams.runtime.batch import Output
 
 _TOMBSTONE = RecordOutcome("tombstones")
 _FILTERED = RecordOutcome("filtered")
@@ -222,10 +222,7 @@ class Ingest:
         except Exception as error:
             if route is not None:
                 route.notes.clear()
-            policy = rule_for(error).policy
-            if policy is Policy.SKIP:
-                return _FILTERED
-            if policy is not Policy.DEAD_LETTER:
+            if not is_bad_record(error):
                 raise
             return RecordOutcome("dead", error=error)
 

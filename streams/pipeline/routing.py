@@ -13,7 +13,7 @@ from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
 from streams.pipeline.outcomes import EmittedChange
-from streams.runtime.lane import Output
+from streams.runtime.batch import Output
 
 
 def _depth(entity: str) -> int:

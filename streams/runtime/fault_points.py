@@ -1,11 +1,12 @@
-"""Named places in the walk at which a test can make this very process fail. Off unless OPSHUB_FAULT is set.
+"""Named points of the pipeline at which a test can make this process fail. Off unless OPSHUB_FAULT is set.
 
-    OPSHUB_FAULT=assemble.hub:kill:3            the third time that assemble has written the hub, SIGKILL
+    OPSHUB_FAULT=assemble.hub:kill:3            SIGKILL when assemble has written to the hub for the third time
     OPSHUB_FAULT=ingest.read:stop:1,assemble.produced:raise:2
 
-Points are `<lane>.<step>`: `ingest` and `assemble` have one after each of the five steps, read, pure, hub, produced (before the offsets)
-and committed; `deliver` has statements (before the target's commit) and target (after it, before the hub's).
-Actions: `kill` (SIGKILL), `stop` (SIGSTOP; whoever injects it sends SIGCONT), `raise` (RetryLater), `exit` (code 1).
+Points are `<lane>.<step>`: `ingest` and `assemble` have one after each of the five steps, read, pure, hub, produced
+(before the offsets) and committed; `deliver` has statements (before the target's commit) and target (after it, before
+the hub's).
+Actions: `kill` (SIGKILL), `stop` (SIGSTOP; the test that set it sends SIGCONT), `raise` (RetryLater), `exit` (code 1).
 When off, `fault_point` is a function that does nothing.
 """
 
@@ -15,6 +16,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 from streams.errors import ConfigError, RetryLater
 
@@ -31,46 +33,53 @@ def _nothing(name: str) -> None:
     return
 
 
-def parse(text: str) -> dict[str, tuple[str, int]]:
-    """`point:action:nth,…` → point → (action, nth). Raises ConfigError that names what is wrong."""
-    wanted: dict[str, tuple[str, int]] = {}
-    for part in filter(None, text.split(",")):
-        point, _, rest = part.partition(":")
+class Fault(NamedTuple):
+    """What happens at a point: `action`, when it is reached for the `nth` time."""
+
+    action: str
+    nth: int
+
+
+def parse(text: str) -> dict[str, Fault]:
+    """`point:action:nth,…` → point → fault. Raises ConfigError that names what is wrong."""
+    faults: dict[str, Fault] = {}
+    for spec in filter(None, text.split(",")):
+        point, _, rest = spec.partition(":")
         action, _, nth = rest.partition(":")
         if point not in POINTS or action not in ACTIONS or not (nth or "1").isdigit():
             raise ConfigError(
-                f"OPSHUB_FAULT: {part!r} is not a fault",
+                f"OPSHUB_FAULT: {spec!r} is not a fault",
                 remedy=f"point:action:nth; points {', '.join(POINTS)}; actions {', '.join(ACTIONS)}",
             )
-        wanted[point] = (action, int(nth or "1"))
-    return wanted
+        faults[point] = Fault(action, int(nth or "1"))
+    return faults
 
 
 def armed(text: str) -> Callable[[str], None]:
     """The function to call at each point, for a value of OPSHUB_FAULT."""
-    wanted = parse(text)
-    if not wanted:
+    faults = parse(text)
+    if not faults:
         return _nothing
-    passed: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
 
-    def hit(name: str) -> None:
-        fault = wanted.get(name)
+    def reach(name: str) -> None:
+        fault = faults.get(name)
         if fault is None:
             return
-        passed[name] += 1
-        if passed[name] != fault[1]:
+        reached[name] += 1
+        if reached[name] != fault.nth:
             return
-        if fault[0] == "kill":
+        if fault.action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif fault[0] == "stop":
+        elif fault.action == "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
-        elif fault[0] == "exit":
+        elif fault.action == "exit":
             os._exit(1)
         else:
             raise RetryLater(f"fault point {name}")
 
-    return hit
+    return reach
 
 
 fault_point = armed(os.environ.get("OPSHUB_FAULT", ""))
-"""Call with the name of the point that was reached."""
+"""Call with the name of the point that is reached."""

@@ -1,56 +1,108 @@
-"""Which partitions stand still: they end past what was read of them, and nothing comes.
+"""Stall detection: partitions that have more records, of which the consumer gets none.
 
-In: look after look, where each partition was read up to and where it ends. Out: those that have not moved. Pure. A look is one that
-followed a poll which left nothing waiting in the client, so that a partition which only waits behind others does not count; and there is
-one for each batch at most, so that a long one does not count either.
+In: check after check, the next offset to read of each partition and where it ends. Out: the partitions that did not
+move for `STALLED_AFTER` seconds. Clients are known to stop in silence: the process is alive, heartbeats go on, nothing
+is read (faust-streaming #175, aiokafka #1154).
+
+Two rules keep busy lanes out of it. A check follows a poll that left nothing waiting in the client, so a partition that
+only waits behind others does not count. There is at most one check for each batch, so a long batch does not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from streams.model.partition import Partition
 
-LOOK_EVERY = 15.0
-"""Seconds between two looks."""
-STILL_AFTER = 60.0
-"""Seconds without anything from a partition that has more, after which its lane is stuck."""
-LEAST_LOOKS = 4
-"""Looks that must have found it where it was, after the first."""
+CHECK_EVERY = 15.0
+"""Seconds between two checks."""
+STALLED_AFTER = 60.0
+"""Seconds without a record from a partition that has more, after which its lane is stalled."""
+MIN_CHECKS = 4
+"""Checks, after the first, that must have seen the partition at the same offset."""
+
+AskEnds = Callable[[list[Partition]], Mapping[Partition, int] | None]
+"""Asks the brokers where partitions end for readers of committed records; None when nobody answers."""
 
 
-class Still(NamedTuple):
-    """A partition that has more than was read of it."""
+class Unread(NamedTuple):
+    """A partition that has more records than were read."""
 
     read: int
     """The next offset to read; -1 while nothing came of it, not even that it is empty."""
     end: int
     since: float
-    """When it was first found there."""
-    looks: int
-    """Looks since then."""
+    """When it was first seen at this offset."""
+    checks: int
+    """Checks since then."""
 
 
-def look(
-    before: Mapping[Partition, Still], read: Mapping[Partition, int], ends: Mapping[Partition, int], now: float
-) -> dict[Partition, Still]:
-    """What has more than was read. `ends` has the partitions that the brokers answered for; of the others, what was known stays."""
-    found: dict[Partition, Still] = {}
+def unread_partitions(
+    before: Mapping[Partition, Unread], read: Mapping[Partition, int], ends: Mapping[Partition, int], now: float
+) -> dict[Partition, Unread]:
+    """The partitions that have more records than were read. `ends` holds the partitions that the brokers answered for;
+    for the others the result of the check before stays.
+    """
+    unread: dict[Partition, Unread] = {}
     for tp in before.keys() | ends.keys():
-        known, at = before.get(tp), read.get(tp, -1)
-        if known is not None and known.read != at:
+        known, offset = before.get(tp), read.get(tp, -1)
+        if known is not None and known.read != offset:
             known = None
         if tp not in ends:
             if known is not None:
-                found[tp] = known
-        elif ends[tp] > at:
-            found[tp] = (
-                Still(at, ends[tp], now, 0) if known is None else known._replace(end=ends[tp], looks=known.looks + 1)
+                unread[tp] = known
+        elif ends[tp] > offset:
+            unread[tp] = (
+                Unread(offset, ends[tp], now, 0)
+                if known is None
+                else known._replace(end=ends[tp], checks=known.checks + 1)
             )
-    return found
+    return unread
 
 
-def stuck(found: Mapping[Partition, Still], now: float) -> dict[Partition, Still]:
-    """Those of them that stand still for too long."""
-    return {tp: one for tp, one in found.items() if one.looks >= LEAST_LOOKS and now - one.since >= STILL_AFTER}
+def stalled_partitions(unread: Mapping[Partition, Unread], now: float) -> dict[Partition, Unread]:
+    """Those of `unread` that did not move for too long."""
+    return {tp: at for tp, at in unread.items() if at.checks >= MIN_CHECKS and now - at.since >= STALLED_AFTER}
+
+
+class StallDetector:
+    """The checks of one lane: when the next is due, and what the last one saw."""
+
+    def __init__(self) -> None:
+        self._unread: dict[Partition, Unread] = {}
+        self._read_before: dict[Partition, int] = {}
+        self._next_check = 0.0
+        self._drained = False
+        """Whether a poll since the last check left nothing waiting in the client."""
+
+    def reset(self) -> None:
+        """Forget what was seen: the partitions changed."""
+        self._unread, self._read_before = {}, {}
+
+    def note_poll(self, *, drained: bool) -> None:
+        self._drained = self._drained or drained
+
+    def is_due(self, now: float) -> bool:
+        return self._drained and now >= self._next_check
+
+    def check(
+        self, assigned: Iterable[Partition], read_up_to: Callable[[Partition], int], ask_ends: AskEnds, now: float
+    ) -> None:
+        """Ask the brokers for the ends of those partitions that did not move since the last check.
+
+        The client's own view of the ends comes from its fetches: a client that fetches nothing more sees no new end.
+        The request waits behind the fetch that is under way, some 50 ms; a lane whose partitions all move asks nothing.
+        """
+        self._next_check = now + CHECK_EVERY
+        self._drained = False
+        before = self._read_before
+        self._read_before = read = {tp: read_up_to(tp) for tp in assigned}
+        unmoved = [tp for tp, offset in read.items() if before.get(tp) == offset]
+        ends = ask_ends(unmoved) if unmoved else {}
+        if ends is not None:  # None: a broker that is away is reported elsewhere, and proves nothing here
+            self._unread = unread_partitions(self._unread, read, ends, now)
+
+    def stalled(self, now: float) -> dict[Partition, Unread]:
+        """Partitions that have more to read, and of which nothing has come for too long."""
+        return stalled_partitions(self._unread, now)

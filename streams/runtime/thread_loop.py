@@ -1,4 +1,8 @@
-"""Run a coroutine on a loop of its own in a thread, so that what waits for answers there does not wait for the work that is done here."""
+"""Run a coroutine on an event loop of its own, in a thread.
+
+For work that is a chain of requests and answers: on the worker's main loop each answer would wait until a batch is
+computed.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,28 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 SWITCH_SECONDS = 0.001
-"""Python lets a thread compute for so long while another one wants to: five times as often as by default."""
+"""Seconds that Python lets a thread compute while another one wants to: a fifth of the default, so that answers are
+read in time.
+"""
 
 
-async def run_apart(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-    """Run `work()` to its end, in a thread; what it raises is raised here, and cancelling this cancels it."""
-    here = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = here.create_future()
-    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+async def run_in_thread_loop(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+    """Run `work()` to its end in a thread. What it raises is raised here; cancelling this cancels it, and waits for its
+    end.
+    """
+    caller_loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = caller_loop.create_future()
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
     stopping = threading.Event()
 
     async def whole() -> None:
         task = asyncio.current_task()
         assert task is not None
-        begun.append((asyncio.get_running_loop(), task))
+        started.append((asyncio.get_running_loop(), task))
         if not stopping.is_set():
             await work()
 
-    def tell(error: BaseException | None) -> None:
+    def end(error: BaseException | None) -> None:
         if ended.done():
             return
         if error is None:
@@ -36,15 +44,15 @@ async def run_apart(work: Callable[[], Coroutine[Any, Any, None]], name: str) ->
             ended.set_exception(error)
 
     def body() -> None:
-        told: BaseException | None = None
+        raised: BaseException | None = None
         try:
             asyncio.run(whole())
         except asyncio.CancelledError:
             pass
         except BaseException as error:
-            told = error
-        with contextlib.suppress(RuntimeError):  # the loop that asked for it is closed
-            here.call_soon_threadsafe(tell, told)
+            raised = error
+        with contextlib.suppress(RuntimeError):  # the caller's loop is closed
+            caller_loop.call_soon_threadsafe(end, raised)
 
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=body, name=name, daemon=True).start()
@@ -52,7 +60,7 @@ async def run_apart(work: Callable[[], Coroutine[Any, Any, None]], name: str) ->
         await asyncio.shield(ended)
     except asyncio.CancelledError:
         stopping.set()
-        for loop, task in begun:
+        for loop, task in started:
             with contextlib.suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(task.cancel)
         await ended

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 import streams.pipeline.settle
+import streams.runtime.fenced_lane
 from streams.app import ROLES, run_worker
 from streams.decode.envelope import Decoder
 from streams.model.change import Position, RowChange
 from streams.pipeline.ingest import Ingest
+from streams.runtime.batch import Batch, Output
 from streams.runtime.fenced_lane import FencedLane
-from streams.runtime.lane import Batch, Output
 from streams.settings import Settings
 
 
@@ -87,12 +88,12 @@ def forget_a_tombstone() -> None:
     """The hub deletes a record, and nobody downstream is told."""
 
     def make(produce: Any) -> Any:
-        def quiet(self: FencedLane, producer: Any, outputs: list[Output]) -> None:
-            produce(self, producer, [one for one in outputs if one.value is not None])
+        def quiet(producer: Any, outputs: list[Output]) -> None:
+            produce(producer, [one for one in outputs if one.value is not None])
 
         return quiet
 
-    _replace(FencedLane, "_produce", make)
+    _replace(streams.runtime.fenced_lane, "produce", make)
 
 
 def emit_what_is_old() -> None:
@@ -100,14 +101,14 @@ def emit_what_is_old() -> None:
     emitted: list[Output] = []
 
     def make(produce: Any) -> Any:
-        def late(self: FencedLane, producer: Any, outputs: list[Output]) -> None:
+        def late(producer: Any, outputs: list[Output]) -> None:
             canonical = [one for one in outputs if one.topic.startswith("canonical.")]
             emitted.extend(canonical)
-            produce(self, producer, [*outputs, *(emitted[-100:-99] if canonical else [])])
+            produce(producer, [*outputs, *(emitted[-100:-99] if canonical else [])])
 
         return late
 
-    _replace(FencedLane, "_produce", make)
+    _replace(streams.runtime.fenced_lane, "produce", make)
 
 
 def apply_an_echo() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from streams.runtime.lane import Batch
+from streams.runtime.batch import Batch
 
 
 class LaneDriver:
@@ -24,7 +24,7 @@ class LaneDriver:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self.lane.run(self.deliver, self._rebalanced))
-        await self.until(lambda: self.lane.assigned and not self.lane.unreached())
+        await self.until(lambda: self.lane.progress.assigned and not self.lane.progress.unreached())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from streams.errors import Fenced, RetryLater
 from streams.provision.topics import create_topics
 from streams.runtime.acked_lane import CHECKPOINT_EVERY, AckedLane
-from streams.runtime.lane import Batch, Output
+from streams.runtime.batch import Batch, Output
 from streams.stack.native import NativeStack
 from tests.integration.lane_driver import LaneDriver
 
@@ -69,7 +69,7 @@ async def test_offsets_follow_what_is_acknowledged_also_when_nothing_more_comes(
     async with Copier(stack, topics(stack)) as one:
         one.say(b"a", b"b")
         await one.until(lambda: len(one.read) == 2)
-        assert one.lane.records_out == 2
+        assert one.lane.figures.records_out == 2
         assert one.copied() == 2, "it is acknowledged before the batch is done"
         await one.until(lambda: one.empty and not sum(one.lane.lag().values()))
         await one.until(lambda: one.committed() == 2, 5)
@@ -100,7 +100,7 @@ async def test_a_worker_that_the_group_gave_up_reads_again_from_what_is_committe
         await one.until(lambda: len(one.read) == 2)
         before = one.assignments
         # As the coordinator answers one that was away for longer than its session.
-        one.lane._committed(KafkaError(KafkaError.ILLEGAL_GENERATION, "gone"), [])
+        one.lane._on_commit(KafkaError(KafkaError.ILLEGAL_GENERATION, "gone"), [])
         await one.until(lambda: one.assignments > before)
         one.settles = True
         await one.until(lambda: one.read == [b"a", b"b", b"b"])
@@ -122,8 +122,8 @@ def test_a_lane_that_waits_for_acks_says_so(stack: NativeStack) -> None:
     left = [2, 2, 0]
     lane._producer = type("P", (), {"flush": lambda self, seconds: left.pop(0)})()
     told: list[str | None] = []
-    lane._broker_answers = lambda: told.append(lane.waiting)
-    lane._flush()
-    assert told == ["ingest waits: Kafka does not take what it emits (2 records wait)"] * 2
-    assert lane.waiting is None
+    lane.broker.answers = lambda consumer: told.append(lane.broker.waiting)
+    lane.calls.flush(lane._producer)
+    assert told == ["ingest waits: Kafka does not accept what it emits (2 records wait)"] * 2
+    assert lane.broker.waiting is None
     lane._thread.shutdown(wait=False)

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.app import SystemRoute
+from streams.agents.ingest import route_of
 from streams.errors import RetryLater
 from streams.mapping.row_errors import LookupMissing
 from streams.provision.systems import System
@@ -71,7 +71,7 @@ def produce(stack: NativeStack, topic: str, *rows: tuple[int, bytes | None]) -> 
 def test_codes_are_known_before_the_first_row_and_followed(stack: NativeStack, system: System) -> None:
     topic = f"raw.{system.name}.public.stage"
     produce(stack, topic, *((n, event({"id": n, "code": "won" if n % 2 else "lost"})) for n in range(200)))
-    route = SystemRoute(system, stack.settings.kafka)
+    route = route_of(system, stack.settings.kafka)
 
     def stage(number: int) -> Any:
         change = route.decode(

@@ -9,8 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +16,7 @@ import pytest
 from streams.model.ids import source_id
 from streams.runtime import health
 from streams.runtime.health import Health
+from streams.runtime.worker_state import WorkerState
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.desk import Desk
@@ -163,8 +162,7 @@ async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
 ) -> None:
     monkeypatch.setattr(health, "DELIVERS_WITHIN", 2.5)
     async with place.deliverer() as serving:
-        app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={})
-        worker = Health(app, {}, [], lambda _: (0, ""), deliverer=serving)
+        worker = Health(WorkerState("w", {}, deliverer=serving))
         await asyncio.sleep(4)
         assert worker.problem(ready=True) is None
 

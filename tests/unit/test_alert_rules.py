@@ -6,14 +6,13 @@ import ast
 import re
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import yaml
-from prometheus_client import generate_latest
 
 from streams.monitor.thresholds import Figures, past
-from streams.runtime.health import Health
+from streams.runtime.metrics import WorkerMetrics
+from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -50,20 +49,16 @@ def test_every_problem_has_a_rule_and_a_line_in_the_guide() -> None:
     assert max(Counter(rule["alert"] for rule in RULES).values()) == 1
 
 
-async def test_rules_name_what_the_workers_export() -> None:
-    app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={}, settings=SimpleNamespace(worker_name="w"))
-    health = Health(app, {"ingest": Counter(dead=1)}, [5], lambda _: (0, ""))
-    health.firing = lambda: {"capture-lost/demo-crm": "the slot is gone", "parked-keys": "3 keys"}
-    await health.stats()
-    health._tell_problems()
-    told = generate_latest(health.registry).decode()
-    assert 'opshub_alert_active{alert="capture-lost",where="demo-crm"} 1.0' in told
-    assert 'opshub_alert_active{alert="parked-keys",where=""} 1.0' in told
-    assert "opshub_watcher_active 1.0" in told and "opshub_worker_ready 1.0" in told
+def test_rules_name_metrics_that_workers_export() -> None:
+    metrics = WorkerMetrics(WorkerState("w", {}), {"ingest": Counter(dead=1)}, [5], lambda _: (0, ""))
+    metrics.active_alerts = lambda: {"capture-lost/demo-crm": "the slot is gone", "parked-keys": "3 keys"}
+    exported = metrics.prometheus(ready=True).decode()
+    assert 'opshub_alert_active{alert="capture-lost",where="demo-crm"} 1.0' in exported
+    assert 'opshub_alert_active{alert="parked-keys",where=""} 1.0' in exported
+    assert "opshub_watcher_active 1.0" in exported and "opshub_worker_ready 1.0" in exported
     named = set(re.findall(r"\bopshub_\w+", " ".join(rule["expr"] for rule in RULES)))
-    exported = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
-    assert {name.removesuffix("_bucket") for name in named} <= exported, exported
-    health.firing = lambda: None
-    health._tell_problems()
-    told = generate_latest(health.registry).decode()
-    assert "opshub_alert_active{" not in told and "opshub_watcher_active 0.0" in told
+    names = set(re.findall(r"^# TYPE (\w+)", exported, re.MULTILINE))
+    assert {name.removesuffix("_bucket") for name in named} <= names, names
+    metrics.active_alerts = lambda: None
+    text = metrics.prometheus(ready=False).decode()
+    assert "opshub_alert_active{" not in text and "opshub_watcher_active 0.0" in text

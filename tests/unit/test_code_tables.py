@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from streams.app import SystemRoute
 from streams.dictionary.explain import origins
 from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary
 from streams.model.ids import source_id
+from streams.pipeline.row_route import RowRoute
 from tests.unit.rows import change, compiled, mapped, one_table, parsed, problems
 
 TEXTS = """\
@@ -141,12 +141,12 @@ def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
         def follow(self, *, at_once: bool = False) -> None:
             asked.append(at_once)
 
-    route: Any = SystemRoute.__new__(SystemRoute)
+    route: Any = RowRoute.__new__(RowRoute)
     route._tables = {
         "t": SimpleNamespace(map_change=lambda change: [], uses_lookups=True),
         "plain": SimpleNamespace(map_change=lambda change: [], uses_lookups=False),
     }
-    route._codes, route._read_codes = Codes(), True
+    route._code_tables, route._caught_up = Codes(), True
     for _ in range(2):
         route.begin()
         route.map(SimpleNamespace(table="plain"))

@@ -1,65 +1,87 @@
-"""A worker whose lane crashed leaves within a bounded time, though a lane beside it does not let go."""
+"""A worker leaves by one way: with the error of the task that failed, and within a bounded time."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from streams import app as worker
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
-from streams.settings import Settings
+from streams.runtime import supervisor
+from streams.runtime.supervisor import WorkerTask, run_until_stopped
 
 
 async def never(*_: object) -> None:
     await asyncio.Event().wait()
 
 
-async def at_once(*_: object) -> bool:
-    return True
+async def at_once(*_: object) -> None:
+    return None
+
+
+def failing(error: Exception) -> WorkerTask:
+    async def fail() -> None:
+        raise error
+
+    return WorkerTask("lanes", fail)
 
 
 @pytest.mark.parametrize(
-    ("crash", "code"),
+    ("failure", "code"),
     [
         (EnvironmentFault("fenced", remedy=""), 3),
         (ConfigError("wrong", remedy=""), 2),
         (ValueError("a fault of ours"), 3),
     ],
 )
-def test_it_leaves_though_a_lane_does_not_let_go(
-    crash: OpshubError | ValueError, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_failed_worker_ends_although_a_lane_does_not_let_go(
+    failure: OpshubError | ValueError, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = SimpleNamespace(
-        lanes={},
-        deliverer=None,
-        beside=[],
-        stopped={},
-        crash_reason=crash,
-        start=at_once,
-        stop=never,
-        wait_until_stopped=at_once,
-    )
-    runner = SimpleNamespace(addresses=[("127.0.0.1", 1)])
-
-    async def serve(*_: object) -> Any:
-        return runner
-
-    health = SimpleNamespace(serve=serve, until_stuck=never)
-    left: list[int] = []
-    monkeypatch.setattr(worker, "_registry_answers", at_once)
-    monkeypatch.setattr(worker, "build_app", lambda *_, **__: (app, health))
-    monkeypatch.setattr(worker, "calm_collector", lambda: None)
-    monkeypatch.setattr(worker, "STUCK_LEAVES_WITHIN", 0.05)
-    monkeypatch.setattr(worker.os, "_exit", left.append)
-    settings = Settings(_env_file=None, state_dir=tmp_path)  # type: ignore[call-arg]
+    exit_codes: list[int] = []
+    monkeypatch.setattr(supervisor, "LEAVES_WITHIN", 0.05)
+    monkeypatch.setattr(supervisor.os, "_exit", exit_codes.append)
 
     async def run() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(worker._run(settings, ()), 0.5)
+            await asyncio.wait_for(run_until_stopped("w", [failing(failure)], asyncio.Event(), never), 0.5)
 
     asyncio.run(run())
-    assert left == [code]
+    assert exit_codes == [code]
+
+
+async def test_failure_of_a_task_is_raised_after_the_lanes_stopped() -> None:
+    stopped: list[str] = []
+
+    async def stop() -> None:
+        stopped.append("lanes")
+
+    with pytest.raises(EnvironmentFault, match="fenced"):
+        tasks = [WorkerTask("watch", never), failing(EnvironmentFault("fenced"))]
+        await run_until_stopped("w", tasks, asyncio.Event(), stop)
+    assert stopped == ["lanes"]
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await run_until_stopped("w", [failing(ValueError("a fault of ours"))], asyncio.Event(), at_once)
+
+
+async def test_task_that_ends_by_itself_is_a_failure() -> None:
+    with pytest.raises(EnvironmentFault, match="sums ended by itself"):
+        await run_until_stopped("w", [WorkerTask("sums", at_once)], asyncio.Event(), at_once)
+
+
+async def test_worker_waits_for_the_tasks_that_finish_first_before_it_stops_lanes() -> None:
+    events: list[str] = []
+    stopping = asyncio.Event()
+
+    async def deliver() -> None:
+        try:
+            stopping.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            events.append("delivery put back")
+
+    async def stop() -> None:
+        events.append("lanes stopped")
+
+    await run_until_stopped("w", [WorkerTask("deliver", deliver, finishes_first=True)], stopping, stop)
+    assert events == ["delivery put back", "lanes stopped"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
 
-from streams.app import SystemRoute, readable
+from streams.agents.ingest import route_of
 from streams.emit.change_codec import encode_change
 from streams.hub.accounts import MappingNote
 from streams.mapping.notes import MappingNotes
 from streams.pipeline.ingest import Ingest
+from streams.pipeline.row_route import readable
 from streams.provision.systems import System
-from streams.runtime.health import Health
+from streams.runtime.metrics import WorkerMetrics
+from streams.runtime.worker_state import WorkerState
 from tests.unit.rows import compiled
 
 DICTIONARY = """\
@@ -72,7 +72,7 @@ async def nothing(name: str, *parameters: Any) -> list[Any]:
 @pytest.fixture
 def ingest() -> Ingest:
     system = System("crm", Path("crm"), {"name": "crm", "config": {"topic.prefix": "raw.crm"}}, compiled(DICTIONARY))
-    return Ingest({TOPIC: SystemRoute(system)}, encode_change)
+    return Ingest({TOPIC: route_of(system)}, encode_change)
 
 
 MENDED = {
@@ -134,21 +134,20 @@ def test_kinds_without_end_become_one() -> None:
     assert notes.take() == [("t", "f", "other", "", 1)]
 
 
-async def test_a_worker_shows_its_notes_over_http(ingest: Ingest) -> None:
-    app: Any = SimpleNamespace(lanes={}, waiting={}, stopped={}, settings=SimpleNamespace(worker_name="w"))
-    health = Health(app, {}, [], lambda _: (0, ""), ingest.notes)
+async def test_worker_exports_its_mapping_notes(ingest: Ingest) -> None:
+    metrics = WorkerMetrics(WorkerState("w", {}), {}, [], lambda _: (0, ""), ingest.notes)
     _, outcome = await ingest.step([Record(1, BAD)], nothing)
     ingest.committed(outcome)
-    for _ in range(2):
-        shown_notes = (await health.stats())["mapping_notes"]
-    assert {(one["field"], one["kind"]) for one in shown_notes} == MENDED
-    assert shown_notes[0] | {"field": "", "kind": ""} == {
+    notes = metrics.stats()["mapping_notes"]
+    assert {(note["field"], note["kind"]) for note in notes} == MENDED
+    assert notes[0] | {"field": "", "kind": ""} == {
         "system": "crm", "table": "public.firm", "field": "", "kind": "", "count": 1
     }  # fmt: skip
-    shown = generate_latest(health.registry).decode()
+    for _ in range(2):  # a second look counts nothing twice
+        exported = metrics.prometheus(ready=True).decode()
     assert (
         'opshub_mapping_notes_total{field="customer.tax_id",kind="taken as null",system="crm",table="public.firm"} 1.0'
-        in shown
+        in exported
     )
 
 

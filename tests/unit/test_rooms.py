@@ -15,7 +15,6 @@ EVERYWHERE = {"errors", "paths", "named_sql"}
 MOST_LINES = 400
 MOST_COLUMNS = 120
 NOT_YET = {
-    "streams/runtime/lane.py",
     "streams/writeback/sql.py",
     "streams/writeback/deliver.py",
     "streams/pipeline/assemble.py",
@@ -111,6 +110,15 @@ def test_modules_do_not_import_in_a_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as circle:
         assert " -> ".join(circle.args[1]) in NOT_YET
+
+
+def test_only_the_adapter_imports_faust() -> None:
+    importing = [
+        str(path.relative_to(STREAMS))
+        for path in STREAMS.rglob("*.py")
+        if re.search(r"^\s*(import|from) faust\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert importing == ["runtime/faust_adapter.py"]
 
 
 def test_files_stay_short() -> None:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from streams.runtime.thread_loop import run_apart
+from streams.runtime.thread_loop import run_in_thread_loop
 
 
 async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:
@@ -20,11 +20,11 @@ async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:
             beats.append(time.monotonic())
             await asyncio.sleep(0.01)
 
-    waiting = asyncio.ensure_future(run_apart(beat, "beat"))
+    waiting = asyncio.ensure_future(run_in_thread_loop(beat, "beat"))
     await asyncio.sleep(0)
     end = time.monotonic() + 10
     while len(beats) < 5 and time.monotonic() < end:
-        time.sleep(0.01)  # this loop stands still
+        time.sleep(0.01)  # this loop is busy
     assert len(beats) == 5
     await waiting
 
@@ -35,34 +35,34 @@ async def test_what_it_raises_is_raised() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await run_apart(fail, "fail")
+        await run_in_thread_loop(fail, "fail")
 
 
 async def test_it_is_cancelled_and_may_clean_up() -> None:
-    told: list[str] = []
+    events: list[str] = []
 
     async def work() -> None:
         try:
-            told.append("begun")
+            events.append("begun")
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.01)
-            told.append("cleaned up")
+            events.append("cleaned up")
 
-    waiting = asyncio.ensure_future(run_apart(work, "work"))
-    while not told:
+    waiting = asyncio.ensure_future(run_in_thread_loop(work, "work"))
+    while not events:
         await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert told == ["begun", "cleaned up"]
+    assert events == ["begun", "cleaned up"]
 
 
 async def test_it_may_be_cancelled_before_it_begins() -> None:
     async def work() -> None:
         await asyncio.sleep(60)
 
-    waiting = asyncio.ensure_future(run_apart(work, "work"))
+    waiting = asyncio.ensure_future(run_in_thread_loop(work, "work"))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

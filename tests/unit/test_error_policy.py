@@ -1,7 +1,8 @@
-"""Every error has a policy; fault points are off, and cost nothing, unless asked for."""
+"""Every error has an action; fault points are off, and cost nothing, unless asked for."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 import streams
-from streams.error_policy import TABLE, Policy, is_bad_record, rule_for
+from streams.error_policy import TABLE, Action, action_for_batch, is_bad_record, rule_for
 from streams.errors import (
     BadRecord,
     ConfigError,
@@ -18,35 +19,39 @@ from streams.errors import (
     Fenced,
     OpshubError,
     RetryLater,
-    SkipRecord,
 )
 from streams.hub.store import translated
 from streams.runtime.fault_points import POINTS, armed, fault_point, parse
 
 
 @pytest.mark.parametrize(
-    ("error", "policy"),
+    ("error", "action"),
     [
-        (SkipRecord("x"), Policy.SKIP),
-        (RetryLater("the hub is away"), Policy.RETRY),
-        (Fenced("x"), Policy.REJOIN),
-        (DecodeError("x"), Policy.DEAD_LETTER),
-        (AttributeError("a fault of ours"), Policy.DEAD_LETTER),
-        (ConfigError("x"), Policy.STOP_WORKER),
-        (EnvironmentFault("x"), Policy.STOP_WORKER),
-        (MemoryError(), Policy.STOP_WORKER),
-        (KeyboardInterrupt(), Policy.STOP_WORKER),
+        (RetryLater("the hub is away"), Action.RETRY),
+        (Fenced("x"), Action.REJOIN),
+        (DecodeError("x"), Action.DEAD_LETTER),
+        (AttributeError("a fault of ours"), Action.DEAD_LETTER),
+        (ConfigError("x"), Action.STOP_WORKER),
+        (EnvironmentFault("x"), Action.STOP_WORKER),
+        (MemoryError(), Action.STOP_WORKER),
+        (KeyboardInterrupt(), Action.STOP_WORKER),
+        (asyncio.CancelledError(), Action.LEAVE),
     ],
 )
-def test_the_nearest_class_decides(error: BaseException, policy: Policy) -> None:
-    assert rule_for(error).policy is policy
+def test_nearest_class_decides(error: BaseException, action: Action) -> None:
+    assert rule_for(error).action is action
     assert rule_for(error).advice
 
 
 def test_no_transient_fault_is_a_dead_letter() -> None:
     for kind, rule in TABLE.items():
         if issubclass(kind, RetryLater | EnvironmentFault | ConfigError):
-            assert rule.policy is not Policy.DEAD_LETTER
+            assert rule.action is not Action.DEAD_LETTER
+
+
+@pytest.mark.parametrize("error", [BadRecord("x"), DecodeError("x"), ValueError("a fault of ours")])
+def test_error_of_a_record_that_leaves_a_batch_stops_the_worker(error: Exception) -> None:
+    assert is_bad_record(error) and action_for_batch(error) is Action.STOP_WORKER
 
 
 @pytest.mark.parametrize("state", ["08006", "53100", "53300", "55P03", "57P01", "40001", "40P01", "25006"])
@@ -72,7 +77,7 @@ def test_every_fault_point_is_in_the_code() -> None:
     code = "".join(
         file.read_text() for file in Path(streams.__file__).parent.rglob("*.py") if file.stem != "fault_points"
     )
-    # A lane names its own point by what it is called.
+    # A lane builds the name of its own point.
     named = {
         point: f'fault_point("{point}")' in code or f'_fault("{point}")' in code or point.endswith(".produced")
         for point in POINTS

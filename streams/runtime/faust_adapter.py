@@ -1,9 +1,19 @@
-"""A Faust app whose agents receive whole batches.
+"""Everything that opshub has to do with Faust. No other module imports it; `tests/unit/test_rooms.py` holds that.
 
-What stays Faust's: the app, its agents and streams, topics and their delivery (the conductor), signals, the worker's
-life cycle. What is ours: where records come from. Each agent gets a `Lane` and sees one event for one poll;
-the event's value is a `Batch`. Faust's own consumer, fetcher, offset bookkeeping and tables are not started: they hand
-over one record at a time, and can commit past work that is still in flight (faust-streaming/faust #606).
+What Faust does here: it runs agents and their streams, routes topics to agents (its conductor), and starts and stops
+all of it in order (the worker's life cycle). Users add agents of their own on canonical topics in the same way: see
+docs/guides/consume.md.
+
+What Faust must not do here, and why. Each of these loses records:
+- Read from Kafka and commit offsets. Its consumer can commit past work that is still in flight (faust-streaming/faust
+  #606, open). Its fetcher, offsets and acks are therefore never started: a `Lane` polls, produces and commits.
+- Take an agent that raises for done. Faust acknowledges the event that the agent was working on, and `take()` its whole
+  batch. So no error leaves an agent's loop with work undone: `batch_loop.each_batch` decides about every error.
+- Keep state. Recovery of its tables has a long list of open faults (faust-streaming #21, #74, #44, #92, #333): the hub
+  holds all state.
+- Serve HTTP. Its web server can show the contents of tables; health has a page of its own (`health_page`).
+
+Each agent reads one channel. Its events' values are batches: one event for one poll of the channel's lane.
 """
 
 from __future__ import annotations
@@ -19,29 +29,30 @@ from faust.serializers.schemas import Schema
 from faust.transport.conductor import Conductor as FaustConductor
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import confluent as driver
-from faust.types import TP, ConsumerMessage
+from faust.types import TP, AppT, ChannelT, ConsumerMessage, EventT, Message
 from mode import Service
 
-from streams.errors import Fenced, RetryLater
+from streams.model.partition import Partition
+from streams.runtime.batch import Batch
 from streams.runtime.fenced_lane import FencedLane
-from streams.runtime.lane import Batch, Lane
+from streams.runtime.lane import Lane
 from streams.settings import Settings
 
 
 class BatchSchema(Schema):  # type: ignore[type-arg]
-    """Hands a batch through as the event's value: `Schema.compile` is the seam at which a topic's decoding is made."""
+    """Passes a batch on as the event's value: Faust asks a topic's schema how a message becomes an event."""
 
     def compile(
         self,
-        app: Any,
+        app: AppT,
         *,
-        on_key_decode_error: Any = None,
-        on_value_decode_error: Any = None,
+        on_key_decode_error: object = None,
+        on_value_decode_error: object = None,
         default_propagate: bool = False,
-    ) -> Any:
+    ) -> Callable[..., Awaitable[EventT[Batch]]]:
         create_event = app.create_event
 
-        async def decode(message: Any, *, propagate: bool = False) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> EventT[Batch]:
             return create_event(None, message.value, {}, message)
 
         return decode
@@ -58,9 +69,9 @@ class LaneConductor(FaustConductor):
 
 
 class LaneConsumer(FaustConsumer):
-    """What Faust sees as its consumer: it runs the app's lanes and hands their batches to the conductor."""
+    """What Faust takes for its consumer: it runs the app's lanes and gives their batches to the conductor."""
 
-    app: Any
+    app: LaneApp
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         wanted = set(topics)
@@ -70,17 +81,19 @@ class LaneConsumer(FaustConsumer):
                 self.add_future(self._run(lane))
 
     async def _run(self, lane: Lane) -> None:
-        async def rebalanced(assigned: set[tuple[str, int]]) -> None:
-            forget = self.app.forget.get(lane.name)
-            if forget is not None:
-                forget()
+        async def rebalanced(assigned: set[Partition]) -> None:
+            drop_caches = self.app.drop_caches.get(lane.name)
+            if drop_caches is not None:
+                drop_caches()
             self._of[lane.name] = {TP(topic, partition) for topic, partition in assigned}
             await self.app.topics.on_partitions_assigned(self.assignment())
             await self.app.on_partitions_assigned.send(self.assignment())
 
         async def deliver(batch: Batch) -> None:
             value: Any = batch
-            tp, offset = TP(*next(iter(lane.assigned))), 0
+            # Faust routes by the topic of a message: an empty batch gets a partition of its lane, a full one that of
+            # its first record.
+            tp, offset = TP(*next(iter(lane.progress.assigned))), 0
             if batch.records:
                 tp, offset = TP(batch.records[0].topic(), batch.records[0].partition()), batch.records[-1].offset()
             await self.callback(
@@ -103,16 +116,16 @@ class LaneConsumer(FaustConsumer):
     async def on_stop(self) -> None:
         await asyncio.gather(*(lane.stop() for lane in self.app.lanes.values()))
 
-    # Offsets are committed with each batch, by its lane; Faust's own bookkeeping has nothing to do.
+    # The lanes poll, produce and commit. What follows switches Faust's own bookkeeping off.
 
-    def ack(self, message: Any) -> bool:
+    def ack(self, message: Message) -> bool:
         message.acked = True
         return True
 
-    def track_message(self, message: Any) -> None:
+    def track_message(self, message: Message) -> None:
         return None
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+    async def commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
         return False
 
     async def wait_empty(self) -> None:
@@ -132,10 +145,10 @@ class LaneConsumer(FaustConsumer):
     async def _commit_livelock_detector(self) -> None:
         return None
 
-    async def _commit(self, offsets: Any) -> bool:
+    async def _commit(self, offsets: object) -> bool:
         return False
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: object, timeout: float) -> dict[TP, list[object]]:
         return {}
 
     async def _seek(self, partition: TP, offset: int) -> None:
@@ -147,13 +160,13 @@ class LaneConsumer(FaustConsumer):
     def _to_message(self, tp: TP, record: Any) -> Any:
         return record
 
-    async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> None:
+    async def create_topic(self, topic: str, *args: object, **kwargs: object) -> None:
         return None
 
-    async def earliest_offsets(self, *partitions: TP) -> Any:
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return {}
 
-    async def highwaters(self, *partitions: TP) -> Any:
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
         return {}
 
     def highwater(self, tp: TP) -> int:
@@ -165,10 +178,10 @@ class LaneConsumer(FaustConsumer):
     async def position(self, tp: TP) -> int | None:
         return None
 
-    async def seek_to_committed(self) -> Any:
+    async def seek_to_committed(self) -> dict[TP, int]:
         return {}
 
-    async def seek_wait(self, partitions: Any) -> None:
+    async def seek_wait(self, partitions: object) -> None:
         return None
 
     def topic_partitions(self, topic: str) -> int | None:
@@ -176,14 +189,14 @@ class LaneConsumer(FaustConsumer):
 
 
 class LaneTransport(driver.Transport):
-    """Faust transport over lanes."""
+    """The transport that Faust makes its consumer and conductor of."""
 
     Consumer = LaneConsumer
     Conductor = LaneConductor
 
 
 class LaneBoot(BootStrategy):
-    """Starts producer, consumer, agents and conductor: no tables, no leader election, no reply topic, no web."""
+    """Starts consumer, agents and conductor: no tables, no leader election, no reply topic, no web server."""
 
     def server(self) -> Iterable[Any]:
         return self._chain(self.sensors(), [self.app.consumer], self.agents(), self.kafka_conductor())
@@ -193,21 +206,12 @@ class LaneApp(faust.App):
     """A Faust app with lanes. `app.lane(name, topics)` gives an agent its channel."""
 
     BootStrategy = LaneBoot
-    lanes: dict[str, Lane]
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         self.settings = settings
-        self.lanes = {}
-        self.waiting: dict[str, str] = {}
-        """By lane: which server its step waits for, and what that said."""
-        self.stopped: dict[str, str] = {}
-        """By system: why nothing more is captured of it."""
-        self.forget: dict[str, Callable[[], None]] = {}
-        """By lane: what drops the caches of its step when partitions come or go."""
-        self.deliverer: Any = None
-        """What serves intents beside the lanes, in a worker of that role."""
-        self.beside: list[Any] = []
-        """What runs beside the lanes for as long as they do; each has `run`."""
+        self.lanes: dict[str, Lane] = {}
+        self.drop_caches: dict[str, Callable[[], None]] = {}
+        """By lane: called when partitions come or go, before the next batch."""
         super().__init__(
             settings.app_id,
             broker=f"confluent://{settings.kafka.split(',')[0]}",
@@ -222,8 +226,18 @@ class LaneApp(faust.App):
         )
         self.transport = LaneTransport(self.conf.broker, self)
 
-    def lane(self, name: str, topics: list[str], kind: type[Lane] = FencedLane, **options: Any) -> Any:
-        """The channel of an agent that reads `topics` in consumer group `<app_id>-<name>`; its events' values are batches."""
+    def lane(
+        self,
+        name: str,
+        topics: list[str],
+        kind: type[Lane] = FencedLane,
+        *,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> ChannelT[Batch]:
+        """The channel of an agent that reads `topics` in consumer group `<app_id>-<name>`; its events' values are
+        batches.
+        """
         settings = self.settings
         self.lanes[name] = kind(
             name,
@@ -231,7 +245,7 @@ class LaneApp(faust.App):
             bootstrap=settings.kafka,
             group=f"{settings.app_id}-{name}",
             client_id=f"{settings.app_id}-{name}-{settings.worker_name}",
-            batch_size=options.pop("batch_size", settings.batch_size),
+            batch_size=batch_size or settings.batch_size,
             session_timeout_ms=settings.session_timeout_ms,
             **options,
         )
@@ -242,36 +256,3 @@ class LaneApp(faust.App):
 
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False
-
-
-async def each_batch(
-    stream: Any,
-    work: Callable[[Batch], Awaitable[None]],
-    *,
-    on_wait: Callable[[float, Exception], None],
-    on_pass: Callable[[], object] = lambda: None,
-) -> None:
-    """Run `work` on every batch; what it raises decides what is next (see streams/errors.py).
-
-    RetryLater: the same batch again after a pause, told to `on_wait(seconds, error)`, until `on_pass()`. Fenced: the batch
-    is dropped, its new owner has it. Anything else stops the worker with the batch uncommitted: nothing raises out of the
-    loop with work undone, for Faust would call it acknowledged.
-    """
-    async for batch in stream:
-        pause = 0.1
-        while not batch.done.done():
-            try:
-                await work(batch)
-                batch.finish()
-                on_pass()
-            except Fenced as gone:
-                batch.finish(gone)
-                on_pass()
-            except RetryLater as later:
-                on_wait(pause, later)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                batch.finish(error)

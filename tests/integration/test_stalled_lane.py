@@ -1,4 +1,4 @@
-"""A lane on a real broker: one that reads nothing more though there is more is stuck; one that read to the end, and one that works, are not."""
+"""Stall detection on a real broker: a lane that reads nothing although there is more is stalled; one at the end, and one at work, are not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import signal
 import time
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +13,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.errors import EnvironmentFault
 from streams.provision.topics import create_topics
-from streams.runtime import lane
-from streams.runtime import stall as standstill
+from streams.runtime import broker_probe, stall
+from streams.runtime.batch import Batch
 from streams.runtime.fenced_lane import FencedLane
 from streams.runtime.health import Health
-from streams.runtime.lane import Batch
+from streams.runtime.producing import ProducerCalls
+from streams.runtime.worker_state import WorkerState
 from streams.stack.native import NativeStack
 from tests.integration.lane_driver import LaneDriver
 
@@ -28,8 +28,8 @@ PARTITIONS = 4
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred times as often."""
-    monkeypatch.setattr(standstill, "LOOK_EVERY", 0.15)
-    monkeypatch.setattr(standstill, "STILL_AFTER", 0.6)
+    monkeypatch.setattr(stall, "CHECK_EVERY", 0.15)
+    monkeypatch.setattr(stall, "STALLED_AFTER", 0.6)
 
 
 class Reader(LaneDriver):
@@ -41,8 +41,7 @@ class Reader(LaneDriver):
         create_topics(settings, {self.topic: {}})
         self.kafka = settings.kafka
         self.lane = FencedLane("ingest", [self.topic], bootstrap=self.kafka, group=self.topic, client_id=self.topic)
-        app: Any = SimpleNamespace(lanes={"ingest": self.lane}, waiting={}, stopped={})
-        self.health = Health(app, {}, [], lambda _: (0, ""))
+        self.health = Health(WorkerState("w", {"ingest": self.lane}))
         self.read = 0
 
     async def deliver(self, batch: Batch) -> None:
@@ -63,24 +62,24 @@ class Reader(LaneDriver):
         assert producer.flush(20) == 0
 
 
-async def test_a_lane_that_stopped_reading_is_stuck_until_it_reads_again(stack: NativeStack, soon: None) -> None:
+async def test_lane_that_stopped_reading_is_stalled_until_it_reads_on(stack: NativeStack, soon: None) -> None:
     async with Reader(stack) as one:
         one.say(40)
         await one.until(lambda: one.read == 40)
         silenced = [TopicPartition(one.topic, 0)]
-        await one.lane._call(one.lane._consumer.pause, silenced)
+        await one.lane._on_thread(one.lane.poller.consumer.pause, silenced)
         one.say(4000)
         # The client's own view of the ends is as old as its last fetch, and the other partitions are read on.
         await one.until(lambda: one.health.problem() is not None)
         told = one.health.problem()
-        assert told is not None and f"{one.topic}:0 for one, of which it read up to 10 and which ends at 1,010" in told
+        assert told is not None and f"{one.topic}:0: it is read up to 10 and ends at 1,010" in told
         assert one.health.problem(ready=True) == told
         assert one.read == 40 + 3000
-        await one.lane._call(one.lane._consumer.resume, silenced)
+        await one.lane._on_thread(one.lane.poller.consumer.resume, silenced)
         await one.until(lambda: one.read == 4040 and one.health.problem(ready=True) is None)
 
 
-async def test_markers_aborted_records_and_steady_work_are_no_standstill(stack: NativeStack, soon: None) -> None:
+async def test_markers_aborted_records_and_steady_work_are_no_stall(stack: NativeStack, soon: None) -> None:
     async with Reader(stack) as one:
         problems: list[str] = []
 
@@ -109,7 +108,7 @@ async def test_markers_aborted_records_and_steady_work_are_no_standstill(stack: 
         assert one.read == 80
 
 
-async def test_a_look_is_short_also_when_the_broker_is_silent(stack: NativeStack, soon: None) -> None:
+async def test_check_for_stalls_is_short_also_when_the_broker_is_silent(stack: NativeStack, soon: None) -> None:
     async with Reader(stack) as one:
         one.say(40)
         await one.until(lambda: one.read == 40)
@@ -117,46 +116,43 @@ async def test_a_look_is_short_also_when_the_broker_is_silent(stack: NativeStack
 
         def look() -> None:
             began = time.monotonic()
-            one.lane._look_at_ends()
+            poller, progress = one.lane.poller, one.lane.progress
+            poller.stall.check(progress.assigned, progress.read_up_to, poller._ask_ends, began)
             taken.append(time.monotonic() - began)
 
         for _ in range(20):
-            await one.lane._call(look)
+            await one.lane._on_thread(look)
         assert sorted(taken)[10] < 0.15, taken  # it waits for the fetch that is under way
         stack.kill("kafka", signal.SIGSTOP)
         try:
             taken.clear()
-            await one.lane._call(look)
+            await one.lane._on_thread(look)
             assert taken[0] < 1.5
             assert one.health.problem() is None
         finally:
             stack.kill("kafka", signal.SIGCONT)
 
 
-class Deaf:
-    """A client that lived through an outage and hears nothing any more."""
+class DeadClient:
+    """A client that lived through an outage and gets no answer any more."""
 
     def list_topics(self, *_: object, **__: object) -> None:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
-async def test_a_lane_whose_clients_hear_nothing_any_more_leaves_once_the_broker_answers_others(
+async def test_lane_with_a_dead_client_leaves_once_the_broker_answers_others(
     stack: NativeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "SLEEPS_AFTER", 0.3)
+    monkeypatch.setattr(broker_probe, "DEAD_CLIENT_AFTER", 0.3)
 
     def never(*_: object) -> None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer", False, True, False))
 
     async with Reader(stack) as one:
-        consumer = one.lane._consumer
 
         def wait_for_ever() -> None:
-            one.lane._consumer = Deaf()
-            try:
-                with pytest.raises(EnvironmentFault, match="Kafka answers, and ingest can not end its transaction"):
-                    one.lane._patiently(never)
-            finally:
-                one.lane._consumer = consumer
+            calls = ProducerCalls(one.lane.broker, DeadClient(), one.lane.stopping)  # type: ignore[arg-type]
+            with pytest.raises(EnvironmentFault, match="Kafka answers, and ingest can not end its transaction"):
+                calls.repeat(never)
 
-        await one.lane._call(wait_for_ever)
+        await one.lane._on_thread(wait_for_ever)

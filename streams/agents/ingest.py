@@ -1,0 +1,94 @@
+"""The agent ingest: raw topics → changes.<aggregate>."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+from mode.utils.logging import get_logger
+
+from streams.agents.waiting import on_resume, on_wait
+from streams.decode.envelope import Decoder
+from streams.emit.change_codec import encode_change
+from streams.errors import Fenced
+from streams.hub.ingest_checkpoint import CountedElsewhere, PendingCheckpoint, write_checkpoint
+from streams.hub.store import HubStore
+from streams.pipeline.ingest import Ingest
+from streams.pipeline.row_route import RowRoute
+from streams.provision.systems import System
+from streams.runtime.acked_lane import AckedLane
+from streams.runtime.batch import Batch
+from streams.runtime.batch_loop import each_batch
+from streams.runtime.fault_points import fault_point
+from streams.runtime.faust_adapter import LaneApp
+from streams.runtime.worker_state import WorkerState
+from streams.settings import Settings
+
+logger = get_logger(__name__)
+
+INGEST_LINGER = 1.5
+"""Factor of `Linger`. assemble is the slower step: what ingest saves where the cores are crowded is assemble's gain."""
+INGEST_BATCH_SIZE = 4_000
+"""Most records of a batch of ingest. It is never far behind, and a batch takes 15 kB of memory for each record while it
+is worked on.
+"""
+
+
+def route_of(system: System, bootstrap: str = "") -> RowRoute:
+    """The route of a system's raw records. `bootstrap` is needed where its dictionary looks into other tables."""
+    decoder = Decoder(
+        system.dictionary,
+        prefix=system.source["config"]["topic.prefix"],
+        on_drift=lambda drift: logger.warning("%s", drift),
+    )
+    return RowRoute(system.dictionary, decoder, system.topics, bootstrap)
+
+
+def build_ingest(settings: Settings, systems: list[System]) -> tuple[Ingest, list[str]]:
+    """The step, and the raw topics that it reads."""
+    routes: dict[str, RowRoute] = {}
+    for system in systems:
+        route = route_of(system, settings.kafka)
+        routes |= dict.fromkeys(route.decoder.topics, route)
+    return Ingest(routes, encode_change), list(routes)
+
+
+def add_ingest(app: LaneApp, state: WorkerState, step: Ingest, store: HubStore, topics: list[str]) -> None:
+    """raw topics → changes.<aggregate>.
+
+    The five steps of a batch; (4) and (5) are done for several batches together, when the lane is due or a dead letter
+    must be stored.
+    """
+    size = min(app.settings.batch_size, INGEST_BATCH_SIZE)
+    channel = app.lane("ingest", topics, kind=AckedLane, linger=INGEST_LINGER, batch_size=size)
+    lane = app.lanes["ingest"]
+    assert isinstance(lane, AckedLane)
+    pending = PendingCheckpoint()
+
+    async def work(batch: Batch) -> None:
+        if batch.records and not batch.emitted:
+            fault_point("ingest.read")  # (1)
+            outputs, outcome = await step.step(batch.records, store.rows)  # (2)
+            fault_point("ingest.pure")
+            await batch.commit(outputs)  # (3)
+            pending.add(outcome)
+            step.committed(outcome)
+        if not (lane.due or pending.is_urgent):
+            return
+        try:
+            await write_checkpoint(store, pending)  # (4)
+        except CountedElsewhere as elsewhere:
+            raise Fenced("records were counted by another worker, or by an earlier try") from elsewhere
+        fault_point("ingest.hub")
+        await lane.checkpoint()  # (5)
+        pending.clear()
+        fault_point("ingest.committed")
+
+    def drop_caches() -> None:
+        pending.clear()
+        step.forget()
+
+    @app.agent(channel, name="ingest")
+    async def ingest(stream: AsyncIterable[Batch]) -> None:
+        await each_batch(stream, work, on_wait=on_wait(state, "ingest"), on_resume=on_resume(state, "ingest"))
+
+    app.drop_caches["ingest"] = drop_caches

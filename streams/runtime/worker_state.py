@@ -1,0 +1,42 @@
+"""What the parts of one worker share: agents and the watcher write it, health and metrics read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streams.runtime.lane import Lane
+
+
+class DeliveryProgress(Protocol):
+    """What health reads of the deliverer."""
+
+    @property
+    def progress(self) -> Mapping[str, float]:
+        """Target → when (`time.monotonic()`) the deliverer last finished a step to it."""
+
+    @property
+    def waiting(self) -> Mapping[str, str]:
+        """Target → what the deliverer waits for there, for people."""
+
+
+@dataclass
+class WorkerState:
+    """Lanes by name, and what the worker waits for, in sentences for people."""
+
+    name: str
+    lanes: Mapping[str, Lane]
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Lane → the server that its step waits for, and what that server answered."""
+    stopped_systems: dict[str, str] = field(default_factory=dict)
+    """System → why nothing more is captured of it."""
+    deliverer: DeliveryProgress | None = None
+    """In a worker that delivers intents."""
+
+    def waiting_text(self) -> str | None:
+        """Which servers this worker waits for, if any."""
+        waits = [*self.waiting.values(), *(lane.broker.waiting for lane in self.lanes.values() if lane.broker.waiting)]
+        if self.deliverer is not None:
+            waits += sorted({*self.deliverer.waiting.values()})
+        return "; ".join(waits) or None
