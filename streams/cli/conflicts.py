@@ -11,7 +11,7 @@ import psycopg
 import typer
 
 from streams.cli.context import load_settings, who
-from streams.cli.fields import shown, typed
+from streams.cli.fields import parse_value, readable_value
 from streams.cli.identity import Why, finish, hub, note
 from streams.cli.send import send
 from streams.errors import ConfigError
@@ -59,7 +59,9 @@ def list_conflicts(
 
 
 def _values(one: inbox.Logged) -> str:
-    return ", ".join(f"{system} {shown(one.entity, one.field, said['value'])}" for system, said in one.said.items())
+    return ", ".join(
+        f"{system} {readable_value(one.entity, one.field, said['value'])}" for system, said in one.said.items()
+    )
 
 
 def _standing(one: inbox.Logged) -> str:
@@ -93,7 +95,7 @@ def show(conflict: Id, as_json: Json = False) -> None:
         details = ", ".join(part for part in (at, where, tx) if part)
         mark = "→" if system == one.winner else " "
         typer.echo(
-            f" {mark} {system:14} {shown(one.entity, one.field, said['value'])}{f'  ({details})' if details else ''}"
+            f" {mark} {system:14} {readable_value(one.entity, one.field, said['value'])}{f'  ({details})' if details else ''}"
         )
     typer.echo(f"   {_standing(one)}")
     typer.echo(
@@ -146,7 +148,7 @@ def resolve(
         if system is not None:
             chosen = one.said[system]["value"]
         elif value is not None:
-            chosen = typed(one.entity, one.field, value)
+            chosen = parse_value(one.entity, one.field, value)
         # Before the message: what is decided counts its turns anew, and a flip-flop is over with it.
         connection.execute(
             "UPDATE conflict SET decided_by = %(who)s, turns = 0, resolved_at = CASE WHEN %(who)s::text IS NULL THEN now() END,"
@@ -172,7 +174,7 @@ def resolve(
                 and (release or row[0] == chosen)
             )
 
-        what = "the rule decides" if release else f"{shown(one.entity, one.field, chosen)} stands"
+        what = "the rule decides" if release else f"{readable_value(one.entity, one.field, chosen)} stands"
         told = {"id": one.id, "field": one.field, "value": chosen, "released": release}
         finish(done, f"{one.entity} {one.name or one.entity_id} {one.field}: {what}", told, as_json)
 

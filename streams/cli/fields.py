@@ -10,9 +10,20 @@ from streams.dictionary.readable import canonical, readable
 from streams.dictionary.standards import standard_of
 from streams.errors import ConfigError
 from streams.mapping.conversions.registry import make_step
+from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue
+from streams.model.change import Value
 
-_FORMS = {
+_FORM_OF_KIND = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "tags": '["a", "b"]',
+    "map": '{"a": "b"}',
+    "decimal": "as in 1250.50",
+    "date": "as in 2026-03-31",
+    "timestamp": "as in 2026-03-31T08:00:00Z",
+}
+_FORM_OF_FIELD = {
     "phone": "as in +49 30 901820",
     "tax_id": "with its country, as in DE136695976",
     "currency": "as in EUR",
@@ -20,48 +31,49 @@ _FORMS = {
 }
 
 
-def shown(entity: str, field: str, value: Any) -> str:
-    """A value for a person: money with its point, days as days, a text between quotes."""
-    kind = entity_type(entity)
-    if kind is not None and field in kind.fields:
-        value = readable(kind.fields[field], value)
-        if kind.fields[field].kind in ("decimal", "timestamp", "date"):
+def readable_value(entity: str, field: str, value: Value) -> str:
+    """A canonical value for a person: money with its point, days as days, a text in quotes, null as `nothing`."""
+    known = entity_type(entity)
+    if known is not None and field in known.fields:
+        value = readable(known.fields[field], value)
+        if known.fields[field].kind in ("decimal", "timestamp", "date"):
             return "nothing" if value is None else str(value)
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _cleansed(field: str, text: str) -> str:
-    """A phone, an address, a code in the form in which systems' values come: what is none would stand before all of them."""
-    name = standard_of(field)
-    if name is None:
+def _in_standard_form(field: str, text: str) -> str:
+    """A phone number, an address or a code in the form in which the values of systems arrive. Otherwise it would never
+    equal theirs, and would win over all of them.
+    """
+    conversion = standard_of(field)
+    if conversion is None:
         return text
-    return str(make_step(name, country=None, timezone="UTC", note=lambda reason, value: None).convert(text))
+    return str(make_step(conversion, country=None, timezone="UTC", note=no_note).convert(text))
 
 
-def typed(entity: str, field: str, text: str) -> Any:
-    """What a person wrote, as the canonical value. Raises ConfigError when the field can not have it."""
-    kind = entity_type(entity)
-    of = kind.fields.get(field) if kind is not None else None
-    if of is None:
+def parse_value(entity: str, field: str, text: str) -> Any:
+    """The text that a person wrote, as the canonical value. Raises ConfigError when the field cannot have it."""
+    known = entity_type(entity)
+    field_type = known.fields.get(field) if known is not None else None
+    if field_type is None:
         raise ConfigError(f"{entity} has no field {field}", remedy="docs/model.md lists them")
+    value: object
     try:
-        if of.kind == "bool":
-            value: Any = {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
-        elif of.kind == "int":
+        if field_type.kind == "bool":
+            value = {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
+        elif field_type.kind == "int":
             value = int(text)
-        elif of.kind in ("tags", "map"):
+        elif field_type.kind in ("tags", "map"):
             value = json.loads(text)
-            if not isinstance(value, list if of.kind == "tags" else dict):
+            if not isinstance(value, list if field_type.kind == "tags" else dict):
                 raise ValueError(text)
         else:
-            value = canonical(of, _cleansed(field, text), "opshub")
+            value = canonical(field_type, _in_standard_form(field, text), "opshub")
     except (KeyError, ValueError, BadValue) as error:
-        forms = {"bool": "true or false", "int": "a whole number", "tags": '["a", "b"]', "map": '{"a": "b"}',
-                 "decimal": "as in 1250.50", "date": "as in 2026-03-31", "timestamp": "as in 2026-03-31T08:00:00Z"}  # fmt: skip
         raise ConfigError(
-            f"{text!r} is no value of {entity}.{field}: {error}",
-            remedy=f"write it {forms.get(of.kind) or _FORMS.get(field, 'as text')}",
+            f"{text!r} is not a value of {entity}.{field}: {error}",
+            remedy=f"write it {_FORM_OF_KIND.get(field_type.kind) or _FORM_OF_FIELD.get(field, 'as text')}",
         ) from error
-    if of.allowed and value not in of.allowed:
-        raise ConfigError(f"{entity}.{field} is never {text!r}", remedy=f"one of {', '.join(of.allowed)}")
+    if field_type.allowed and value not in field_type.allowed:
+        raise ConfigError(f"{entity}.{field} is never {text!r}", remedy=f"one of {', '.join(field_type.allowed)}")
     return value

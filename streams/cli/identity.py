@@ -10,7 +10,7 @@ import psycopg
 import typer
 
 from streams.cli.context import load_settings, who
-from streams.cli.fields import shown
+from streams.cli.fields import readable_value
 from streams.cli.send import send, wait
 from streams.errors import EnvironmentFault
 from streams.identity import inbox, people
@@ -60,7 +60,7 @@ def show(record: Name, as_json: Json = False) -> None:
         typer.echo(f"  {name:48} {source}{'  deleted' if said.deleted else ''}")
         for field, value in sorted((said.fields or {}).items()):
             if value is not None and value != master.record.get(field) and field not in ("attributes", "customer_id"):
-                typer.echo(f"      says {field} {shown(master.entity, field, value)}")
+                typer.echo(f"      says {field} {readable_value(master.entity, field, value)}")
     others = [name for name in master.names if name not in master.contributions]
     if others:
         typer.echo("other ids of it")

@@ -5,36 +5,32 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from streams.cli.context import load_settings
 from streams.cli.map_rows import (
-    catalog_of,
-    connect_to,
-    file_rows,
-    finding_of,
-    findings_of,
-    folders_of,
-    learn_codes,
-    live_rows,
-    mended,
-    notes_of,
+    MappedRow,
+    fill_lookups,
+    map_row,
+    mapping_notes_of_field,
+    notes_by_kind,
+    rows_of_database,
+    rows_of_file,
     samples_of,
-    systems_beside,
-    tried_row,
     values_now,
 )
+from streams.cli.map_systems import connect_read_only, folders_of, systems_known_to
 from streams.cli.up import StateDir
 from streams.errors import ConfigError
 
 Systems = Annotated[
     list[str] | None,
-    typer.Argument(help="Systems (folders of connectors/), or paths to folders; all that are captured if none."),
+    typer.Argument(help="Systems (folders of connectors/), or paths to folders; default: all captured systems."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Dsn = Annotated[str | None, typer.Option(help="The database, as postgresql://…; default: the one of source.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Dsn = Annotated[str | None, typer.Option(help="The database, as postgresql://…; default: the database of source.json.")]
 
 
 def check(
@@ -44,61 +40,53 @@ def check(
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
-    """Validate dictionaries, run their examples, validate ownership.yaml: every fault at once, with file, line and what would be right.
+    """Check dictionaries, run their examples, check ownership.yaml: every mistake at once, with file, line and what would be right.
 
-    Exit code 1 if an example does not come out as it says or the live database does not fit, 2 if a file is wrong.
+    Exit code 1 if an example has another result or the live database does not fit, 2 if a file is wrong, 3 if the
+    database does not answer.
 
     Example: opshub map check demo-erp --live
     """
+    from streams.cli.map_findings import check_system, finding_of
     from streams.dictionary.check.all_problems import check_dictionary
     from streams.paths import connectors_dir
     from streams.resolve import ownership
 
     settings = load_settings(state_dir=state_dir)
-    found: list[dict[str, Any]] = []
-    wrong = False
-    summary: list[str] = []
+    reports = []
     for folder in folders_of(settings, systems):
-        looked = check_dictionary(folder, systems_beside(settings, folder))
-        said = findings_of(settings, folder, looked, live, dsn)
-        found += [f for f in said if f["level"] not in ("examples", "malformed")]
-        if looked.problems:
-            wrong = True
-            summary.append(f"{folder.name}: its examples were not run, the dictionary is wrong")
-        elif any(f["level"] == "malformed" for f in said):
-            wrong = True
-            summary.append(f"{folder.name}: its examples were not run, they are wrong")
-        elif looked.compiled is not None:
-            examples = next((f["count"] for f in said if f["level"] == "examples"), 0)
-            summary.append(f"{folder.name}: {len(looked.compiled.tables)} tables, {examples} examples")
+        checked = check_dictionary(folder, systems_known_to(settings, folder))
+        reports.append(check_system(settings, folder, checked, live=live, dsn=dsn))
+    findings = [finding for report in reports for finding in report.findings]
+    summary = [report.summary for report in reports if report.summary]
+    file_is_wrong = any(report.file_is_wrong for report in reports)
     rules = connectors_dir(settings) / "ownership.yaml"
-    mistakes = ownership.look(rules)[1]
-    if mistakes:
-        wrong = True
-        found += [finding_of("error", problem) for problem in mistakes]
+    problems = ownership.look(rules)[1]
+    if problems:
+        file_is_wrong = True
+        findings += [finding_of("error", problem) for problem in problems]
         summary.append(f"{rules.name}: the workers do not start with it")
-    errors = [f for f in found if f["level"] == "error"]
+    errors = sum(finding["level"] == "error" for finding in findings)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"errors": len(errors), "warnings": len(found) - len(errors), "findings": found}, ensure_ascii=False
-            )
-        )
+        result = {"errors": errors, "warnings": len(findings) - errors, "findings": findings}
+        typer.echo(json.dumps(result, ensure_ascii=False))
     else:
         from streams.cli.map_views import show_findings
 
-        show_findings(found, summary)
+        show_findings(findings, summary)
     if errors:
-        raise typer.Exit(2 if wrong else 1)
+        raise typer.Exit(2 if file_is_wrong else 1)
 
 
 def explain(
     field: Annotated[str, typer.Argument(help="entity.field, such as customer.tax_id or customer.attributes.vip.")],
     state_dir: StateDir = None,
-    live: Annotated[bool, typer.Option(help="Show what some rows of each table give now.")] = True,
+    live: Annotated[bool, typer.Option(help="Show the values that some rows of each table give now.")] = True,
     as_json: Json = False,
 ) -> None:
     """Show where a canonical field comes from in each system, through which steps, and what rows give now.
+
+    Exit code 1 if no dictionary fills the field.
 
     Example: opshub map explain customer.tax_id
     """
@@ -114,17 +102,13 @@ def explain(
     if not name.startswith("attributes.") and name not in entity.fields:
         raise ConfigError(f"{entity_name} has no field {name!r}", remedy=f"it has {', '.join(entity.fields)}")
     settings = load_settings(state_dir=state_dir)
-    told: list[dict[str, Any]] = []
+    explained: list[dict[str, object]] = []
     for folder in folders_of(settings, None):
         dictionary = load_dictionary(folder)
         compiled = compile_dictionary(dictionary)
         for origin in origins(dictionary, entity_name, name):
-            rows, why = (
-                values_now(settings, folder, compiled, origin.table, entity_name, name, origin.columns)
-                if live
-                else ([], "")
-            )
-            told.append(
+            rows, reason = values_now(settings, folder, compiled, origin, field) if live else ([], "")
+            explained.append(
                 {
                     "system": origin.system,
                     "table": origin.table,
@@ -133,26 +117,25 @@ def explain(
                     "source": origin.source,
                     "steps": list(origin.steps),
                     "now": rows,
-                    "not_read": why,
+                    "not_read": reason,
                 }
             )
-    noted, silent = mended(settings, field)
+    notes, notes_reason = mapping_notes_of_field(settings, field)
     if as_json:
-        typer.echo(
-            json.dumps({"field": field, "origins": told, "notes": noted, "notes_not_read": silent}, ensure_ascii=False)
-        )
+        result = {"field": field, "origins": explained, "notes": notes, "notes_not_read": notes_reason}
+        typer.echo(json.dumps(result, ensure_ascii=False))
     else:
-        from streams.cli.map_views import show_noted, show_origins
+        from streams.cli.map_views import show_mapping_notes, show_origins
 
-        show_origins(field, told)
-        show_noted(noted)
-    if not told:
+        show_origins(field, explained)
+        show_mapping_notes(notes)
+    if not explained:
         raise typer.Exit(1)
 
 
 def try_rows(
     system: Annotated[str, typer.Argument(help="A system, or a path to its folder.")],
-    table: Annotated[str | None, typer.Option(help="One table; default: each that makes records.")] = None,
+    table: Annotated[str | None, typer.Option(help="One table; default: each table that makes records.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="Rows from a file: one JSON object a line, columns as Debezium sends them.")
     ] = None,
@@ -173,7 +156,7 @@ def try_rows(
     settings = load_settings(state_dir=state_dir)
     (folder,) = folders_of(settings, [system])
     compiled = compile_dictionary(load_dictionary(folder))
-    names = [table] if table is not None else [n for n, t in compiled.tables.items() if t.entities]
+    names = [table] if table is not None else [name for name, known in compiled.tables.items() if known.entities]
     for name in names:
         if name not in compiled.tables:
             raise ConfigError(
@@ -182,19 +165,22 @@ def try_rows(
     if file is not None and table is None:
         raise ConfigError("rows of a file need a table", remedy=f"add --table, one of {', '.join(names)}")
     if file is None:
-        learn_codes(settings, folder, compiled, dsn)
-    tried: list[dict[str, Any]] = []
+        fill_lookups(settings, folder, compiled, dsn)
+    mapped: list[MappedRow] = []
     for name in names:
-        rows = file_rows(compiled, name, file) if file is not None else live_rows(settings, folder, compiled, name, dsn)
-        for row, key in islice(rows, most):
-            tried.append(tried_row(compiled, name, row, key))
+        rows = (
+            rows_of_file(compiled, name, file)
+            if file is not None
+            else rows_of_database(settings, folder, compiled, name, dsn)
+        )
+        mapped += [map_row(compiled, name, row, key) for row, key in islice(rows, most)]
     if as_json:
-        typer.echo(json.dumps({"rows": tried, "notes": notes_of(tried)}, ensure_ascii=False))
+        typer.echo(json.dumps({"rows": mapped, "notes": notes_by_kind(mapped)}, ensure_ascii=False))
     else:
-        from streams.cli.map_views import show_tried
+        from streams.cli.map_views import show_mapped_rows
 
-        show_tried(tried, notes_of(tried))
-    if any("rejected" in one for one in tried):
+        show_mapped_rows(mapped, notes_by_kind(mapped))
+    if any("rejected" in row for row in mapped):
         raise typer.Exit(1)
 
 
@@ -210,13 +196,14 @@ def draft(
     """
     from streams.dictionary.draft.matching import propose
     from streams.dictionary.draft.yaml_text import draft_text
+    from streams.dictionary.source_catalog import read_catalog
 
     if out is not None and out.exists():
-        raise ConfigError(f"{out} exists", remedy="name another file, or move this one away")
-    with connect_to(dsn) as connection:
-        catalog = catalog_of(connection)
+        raise ConfigError(f"{out} exists", remedy="name another file, or move this one to another place")
+    with connect_read_only(dsn) as connection:
+        catalog = read_catalog(connection)
         if schema:
-            catalog = {n: t for n, t in catalog.items() if n.split(".", 1)[0] in schema}
+            catalog = {name: table for name, table in catalog.items() if name.split(".", 1)[0] in schema}
         if not catalog:
             raise ConfigError(
                 "the database shows no tables", remedy="grant the role USAGE on the schema and SELECT on its tables"

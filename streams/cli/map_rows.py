@@ -1,147 +1,96 @@
-"""What the verbs of `opshub map` work on: folders of systems, their databases, and rows through a dictionary. Reads only."""
+"""Rows through a dictionary, for `opshub map try` and `explain`: from a live table or a file. Nothing is written."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+from streams.cli.map_systems import dsn_of
 from streams.errors import ConfigError, EnvironmentFault, MappingError
 
 if TYPE_CHECKING:
     import psycopg
 
-    from streams.dictionary.check.all_problems import DictionaryCheck
     from streams.dictionary.draft.matching import Samples
+    from streams.dictionary.explain import Origin
     from streams.dictionary.source_catalog import LiveTable
     from streams.mapping.compiled import CompiledDictionary
     from streams.settings import Settings
 
-
-def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
-    """The folders of the systems that are named, or of all that are captured."""
-    from streams.paths import connectors_dir
-
-    folders = []
-    for name in systems or settings.systems:
-        folder = (
-            Path(name) if "/" in name or (Path(name) / "dictionary.yaml").is_file() else connectors_dir(settings) / name
-        )
-        if not folder.is_dir():
-            raise ConfigError(
-                f"there is no folder {folder}", remedy="a system is a folder in connectors/ with a dictionary.yaml"
-            )
-        folders.append(folder)
-    return folders
+RowAndKey = tuple[object, object]
+"""A row and its key, as the structs of its compiled table."""
+_MOST_CHARACTERS = 80
+_SAMPLE_ROWS = 20
+_ROWS_SHOWN, _ROWS_SEARCHED = 3, 200
+"""`explain` shows this many rows of a table; it reads more, as not every row makes the entity."""
 
 
-def systems_beside(settings: Settings, folder: Path) -> set[str]:
-    """The systems that a dictionary may refer to: the captured ones, and the folders with a dictionary beside it or in connectors/."""
-    from streams.paths import connectors_dir
+class RecordView(TypedDict):
+    """A record that a row makes, in readable form."""
 
-    places = {folder.resolve().parent, connectors_dir(settings)}
-    return {*settings.systems, *(file.parent.name for place in places for file in place.glob("*/dictionary.yaml"))}
-
-
-def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> str:
-    """The connection string that is given, or the connector's own."""
-    if dsn is not None:
-        return dsn
-    from streams.provision.systems import System, capture_dsn
-    from streams.stack.environment import load_env
-
-    file = folder / "source.json"
-    try:
-        source = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{file} does not say which database this is: {error}", remedy="give --dsn, or write source.json"
-        ) from None
-    return capture_dsn(System(compiled.system, folder, source, compiled), load_env(settings))
+    entity: str
+    key: str
+    id: str
+    deleted: bool
+    part: bool
+    parent: str | None
+    same_as: str | None
+    fields: dict[str, Any]
 
 
-def connect_to(dsn: str) -> psycopg.Connection[Any]:
-    import psycopg
+class NoteView(TypedDict):
+    """A mapping note of one row."""
 
-    try:
-        return psycopg.connect(dsn, connect_timeout=5, options="-c default_transaction_read_only=on")
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"not a connection string: {str(error).strip()}", remedy="write postgresql://user:password@host:port/name"
-        ) from None
-    except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the database cannot be reached: {str(error).strip()}",
-            remedy="check address, role and password; `opshub up` starts the demo's",
-        ) from None
+    field: str
+    kind: str
+    reason: str
+    value: str
 
 
-def catalog_of(connection: psycopg.Connection[Any]) -> dict[str, LiveTable]:
-    from streams.dictionary.source_catalog import read_catalog
+class MappedRow(TypedDict):
+    """A row and what the dictionary makes of it, as `map try --json` prints it."""
 
-    return read_catalog(connection)
-
-
-def findings_of(
-    settings: Settings, folder: Path, looked: DictionaryCheck, live: bool, dsn: str | None
-) -> list[dict[str, Any]]:
-    """What is wrong with a dictionary; if nothing is, warnings and examples that fail; and what does not fit the live database."""
-    from streams.dictionary.check.examples import check_examples
-    from streams.dictionary.check.live_database import check_live_database
-    from streams.dictionary.problems import DictionaryError
-
-    found = [finding_of("error", problem) for problem in looked.problems]
-    dictionary, compiled = looked.dictionary, looked.compiled
-    if dictionary is None or compiled is None:
-        return found
-    file = folder / "examples.yaml"
-    if not looked.problems:
-        found += [finding_of("warning", problem) for problem in looked.warnings]
-        if file.is_file():
-            try:
-                count, failed = check_examples(compiled, file)
-                found.append({"level": "examples", "count": count})
-            except DictionaryError as error:
-                failed = error.problems
-                found.append({"level": "malformed"})
-            found += [finding_of("error", problem) for problem in failed]
-    if live:
-        if dictionary.kind != "postgres":
-            raise ConfigError(
-                f"{dictionary.system} is a {dictionary.kind} database",
-                remedy="--live reads the catalogue of Postgres only",
-            )
-        with connect_to(dsn_of(settings, folder, compiled, dsn)) as connection:
-            catalog = catalog_of(connection)
-        found += [
-            finding_of(level, problem)
-            for level, problem in check_live_database(dictionary, compiled, catalog)
-            if not looked.problems or (level == "error" and not looked.names_removed_table(problem))
-        ]
-    return found
+    table: str
+    row: dict[str, object]
+    records: NotRequired[list[RecordView]]
+    notes: NotRequired[list[NoteView]]
+    rejected: NotRequired[str]
+    remedy: NotRequired[str]
 
 
-def finding_of(level: str, problem: Any) -> dict[str, Any]:
-    told = {"level": level, "file": str(problem.file), "line": problem.line, "field": problem.field}
-    return told | {"what": problem.what, "right": problem.right}
+class NoteCount(TypedDict):
+    """Equal mapping notes of several rows: how many, and the value of the last one."""
+
+    table: str
+    field: str
+    kind: str
+    reason: str
+    count: int
+    last: str
 
 
-def live_rows(settings: Settings, folder: Path, compiled: CompiledDictionary, table: str, dsn: str | None) -> Any:
+def rows_of_database(
+    settings: Settings, folder: Path, compiled: CompiledDictionary, table: str, dsn: str | None
+) -> Iterator[RowAndKey]:
+    """The rows of the live table, in the form in which Debezium sends them."""
     from streams.verify.source_rows import source_rows
 
     return source_rows(dsn_of(settings, folder, compiled, dsn), compiled.tables[table])
 
 
-def learn_codes(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> None:
-    """Read the tables that are looked into."""
-    from streams.verify.source_rows import learn_codes as learn
+def fill_lookups(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: str | None) -> None:
+    """Read the tables that rules look into: without their rows every lookup would be rejected."""
+    from streams.verify.source_rows import learn_codes
 
     if compiled.lookup_tables:
-        learn(dsn_of(settings, folder, compiled, dsn), compiled)
+        learn_codes(dsn_of(settings, folder, compiled, dsn), compiled)
 
 
-def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
+def rows_of_file(compiled: CompiledDictionary, table: str, file: Path) -> Iterator[RowAndKey]:
+    """The rows of a file with one JSON object a line: a row, or a whole Debezium event."""
     from streams.dictionary.check.examples import row_change
 
     try:
@@ -167,57 +116,61 @@ def file_rows(compiled: CompiledDictionary, table: str, file: Path) -> Any:
         yield change.after, change.key
 
 
-def tried_row(compiled: CompiledDictionary, name: str, row: Any, key: Any) -> dict[str, Any]:
+def map_row(compiled: CompiledDictionary, name: str, row: object, key: object) -> MappedRow:
+    """One row through the dictionary: the records that it makes, or why it is rejected."""
     from msgspec import UNSET
 
     from streams.dictionary.readable import readable_fields
 
     table = compiled.tables[name]
-    before = {c: v for c in table.columns if (v := getattr(row, table.attribute(c))) is not UNSET}
-    one: dict[str, Any] = {"table": name, "row": before}
+    columns = {c: value for c in table.columns if (value := getattr(row, table.attribute(c))) is not UNSET}
     compiled.notes.clear()
     try:
-        made = table.map(row, "r", key)
+        records = table.map(row, "r", key)
     except MappingError as error:
-        return one | {"rejected": str(error), "remedy": error.remedy}
-    one["records"] = [
-        {
-            "entity": m.entity,
-            "key": m.key,
-            "id": m.id,
-            "deleted": m.deleted,
-            "part": m.part,
-            "parent": m.parent,
-            "same_as": m.same_as,
-            "fields": readable_fields(m),
-        }
-        for m in made
-    ]
-    one["notes"] = [
-        {"field": field, "kind": kind, "reason": reason, "value": str(value)[:80]}
-        for _, field, kind, reason, value in compiled.notes.take()
-    ]
-    return one
+        return {"table": name, "row": columns, "rejected": str(error), "remedy": error.remedy}
+    return {
+        "table": name,
+        "row": columns,
+        "records": [
+            {
+                "entity": record.entity,
+                "key": record.key,
+                "id": record.id,
+                "deleted": record.deleted,
+                "part": record.part,
+                "parent": record.parent,
+                "same_as": record.same_as,
+                "fields": readable_fields(record),
+            }
+            for record in records
+        ],
+        "notes": [
+            {"field": note.field, "kind": note.kind, "reason": note.reason, "value": str(note.value)[:_MOST_CHARACTERS]}
+            for note in compiled.notes.take()
+        ],
+    }
 
 
-def notes_of(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was mended in these rows, counted by table, field and kind, with the last reason and value."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for one in tried:
-        for note in one.get("notes", ()):
-            where = (one["table"], note["field"], note["kind"])
-            count = found[where]["count"] + 1 if where in found else 1
-            found[where] = {
-                **dict(zip(("table", "field", "kind"), where, strict=True)),
+def notes_by_kind(rows: list[MappedRow]) -> list[NoteCount]:
+    """The mapping notes of these rows, counted by table, field and kind, with the last reason and value."""
+    counts: dict[tuple[str, str, str], NoteCount] = {}
+    for row in rows:
+        for note in row.get("notes", ()):
+            place = (row["table"], note["field"], note["kind"])
+            counts[place] = {
+                "table": row["table"],
+                "field": note["field"],
+                "kind": note["kind"],
                 "reason": note["reason"],
-                "count": count,
+                "count": counts[place]["count"] + 1 if place in counts else 1,
                 "last": note["value"],
             }
-    return list(found.values())
+    return list(counts.values())
 
 
-def mended(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
-    """What workers mended or forgave in a field so far, or why the hub does not tell."""
+def mapping_notes_of_field(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
+    """The mapping notes of a field that the workers counted in the hub; or none, and why the hub cannot be read."""
     from streams.monitor.mapping_notes import told
 
     try:
@@ -227,44 +180,38 @@ def mended(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def values_now(
-    settings: Settings,
-    folder: Path,
-    compiled: CompiledDictionary,
-    table: str,
-    entity: str,
-    name: str,
-    columns: tuple[str, ...],
-) -> tuple[list[dict[str, Any]], str]:
-    """What three rows of the live table, among the first 200, give for a field now, or why they cannot be read."""
+    settings: Settings, folder: Path, compiled: CompiledDictionary, origin: Origin, field: str
+) -> tuple[list[dict[str, object]], str]:
+    """The values that some rows of the live table give for `field` (entity.field) now: `from` (columns) and `to`, or
+    `rejected`. Or none, and why the rows cannot be read.
+    """
+    entity, _, name = field.partition(".")
     try:
-        learn_codes(settings, folder, compiled, None)
-        first = islice(live_rows(settings, folder, compiled, table, None), 200)
-        tried = (tried_row(compiled, table, row, key) for row, key in first)
-        rows = list(islice((one for one in tried if "rejected" in one or _makes(one, entity)), 3))
+        fill_lookups(settings, folder, compiled, None)
+        rows = islice(rows_of_database(settings, folder, compiled, origin.table, None), _ROWS_SEARCHED)
+        mapped = (map_row(compiled, origin.table, row, key) for row, key in rows)
+        shown = list(islice((row for row in mapped if "rejected" in row or _records_of(row, entity)), _ROWS_SHOWN))
     except (EnvironmentFault, ConfigError) as error:
         return [], str(error)
-    told = []
-    for one in rows:
-        shown: dict[str, Any] = {"from": {c: one["row"].get(c) for c in columns}}
-        for record in one.get("records", ()):
-            if record["entity"] == entity:
-                fields = record["fields"]
-                shown["to"] = (
-                    fields.get("attributes", {}).get(name.partition(".")[2])
-                    if name.startswith("attributes.")
-                    else fields.get(name)
-                )
-        if "rejected" in one:
-            shown["rejected"] = one["rejected"]
-        told.append(shown)
-    return told, ""
+    values = []
+    for row in shown:
+        value: dict[str, object] = {"from": {column: row["row"].get(column) for column in origin.columns}}
+        for record in _records_of(row, entity):
+            if name.startswith("attributes."):
+                value["to"] = record["fields"].get("attributes", {}).get(name.removeprefix("attributes."))
+            else:
+                value["to"] = record["fields"].get(name)
+        if "rejected" in row:
+            value["rejected"] = row["rejected"]
+        values.append(value)
+    return values, ""
 
 
-def _makes(tried: dict[str, Any], entity: str) -> bool:
-    return any(record["entity"] == entity for record in tried["records"])
+def _records_of(row: MappedRow, entity: str) -> list[RecordView]:
+    return [record for record in row.get("records", ()) if record["entity"] == entity]
 
 
-def samples_of(connection: psycopg.Connection[Any], table: LiveTable) -> Samples:
+def samples_of(connection: psycopg.Connection[tuple[object, ...]], table: LiveTable) -> Samples:
     """Up to 20 values of each column, as text or whole numbers; nothing of a table that the role may not read."""
     import psycopg
     from psycopg import sql
@@ -278,8 +225,8 @@ def samples_of(connection: psycopg.Connection[Any], table: LiveTable) -> Samples
         else sql.SQL("left({}::text, 200)").format(sql.Identifier(c.name))
         for c in columns
     ]
-    query = sql.SQL("SELECT {} FROM {} LIMIT 20").format(
-        sql.SQL(", ").join(wanted), sql.Identifier(*table.name.split(".", 1))
+    query = sql.SQL("SELECT {} FROM {} LIMIT {}").format(
+        sql.SQL(", ").join(wanted), sql.Identifier(*table.name.split(".", 1)), _SAMPLE_ROWS
     )
     try:
         with connection.transaction():

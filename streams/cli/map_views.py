@@ -1,60 +1,65 @@
-"""How `opshub map` shows its findings to people."""
+"""How `opshub map` prints its results for people."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from streams.cli.map_findings import Finding
+    from streams.cli.map_rows import MappedRow, NoteCount, RecordView
+
 _STYLE = {"error": "bold red", "warning": "yellow"}
+_MOST_CHARACTERS = 60
 
 
-def show_findings(found: list[dict[str, Any]], summary: list[str]) -> None:
-    """Every fault as file:line, field, what is wrong and what would be right; then a line for each system."""
+def show_findings(findings: list[Finding], summary: list[str]) -> None:
+    """Every problem as file:line, field, what is wrong and what would be right; then a line for each system."""
     console = Console(soft_wrap=True)
-    for one in sorted(found, key=lambda f: (f["file"], f["line"])):
-        level = f"[{_STYLE[one['level']]}]{one['level']}[/]"
-        where = f"{escape(one['file'])}:{one['line']}"
-        console.print(f"{where}: {level} [bold]{escape(one['field'])}[/]: {escape(one['what'])}")
-        if one["right"]:
-            console.print(f"    {escape(one['right'])}")
+    for finding in sorted(findings, key=lambda f: (f["file"], f["line"])):
+        level = f"[{_STYLE[finding['level']]}]{finding['level']}[/]"
+        place = f"{escape(finding['file'])}:{finding['line']}"
+        console.print(f"{place}: {level} [bold]{escape(finding['field'])}[/]: {escape(finding['what'])}")
+        if finding["right"]:
+            console.print(f"    {escape(finding['right'])}")
     for line in summary:
         console.print(line)
-    counts = Counter(one["level"] for one in found)
-    told = ", ".join(
+    counts = Counter(finding["level"] for finding in findings)
+    totals = ", ".join(
         f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning") if counts[level]
     )
-    console.print(told or "[green]all is right[/]")
+    console.print(totals or "[green]no problems[/]")
 
 
-def show_origins(field: str, told: list[dict[str, Any]]) -> None:
+def show_origins(field: str, origins: Sequence[Mapping[str, Any]]) -> None:
     """Where a field comes from, system by system."""
     console = Console(soft_wrap=True)
-    if not told:
+    if not origins:
         console.print(f"no dictionary fills {escape(field)}")
-    for origin in told:
+    for origin in origins:
         console.print(f"[bold]{origin['system']}[/]  {escape(origin['table'])}  {escape(origin['source'])}")
         console.print(f"    {escape(origin['file'])}:{origin['line']}", style="dim")
         for step in origin["steps"]:
             console.print(f"    → {escape(step)}")
         for row in origin["now"]:
-            given = ", ".join(f"{k}={_short(v)}" for k, v in row["from"].items())
-            made = (
-                f"[red]{escape(row['rejected'])}[/]"
-                if "rejected" in row
-                else f"[green]{escape(_short(row.get('to')))}[/]"
-            )
-            console.print(f"    now  {escape(given)}  →  {made}")
+            given = ", ".join(f"{column}={_short(value)}" for column, value in row["from"].items())
+            if "rejected" in row:
+                result = f"[red]{escape(row['rejected'])}[/]"
+            else:
+                result = f"[green]{escape(_short(row.get('to')))}[/]"
+            console.print(f"    now  {escape(given)}  →  {result}")
         if origin["not_read"]:
             console.print(f"    rows are not shown: {escape(origin['not_read'])}", style="dim")
 
 
-def show_noted(notes: list[dict[str, Any]]) -> None:
-    """What workers mended or forgave, as the hub counts it: a line each."""
+def show_mapping_notes(notes: Sequence[Mapping[str, Any]]) -> None:
+    """Mapping notes as the hub counts them: a line for each table, field and kind."""
     console = Console(soft_wrap=True, highlight=False)
     for note in notes:
         console.print(
@@ -63,43 +68,48 @@ def show_noted(notes: list[dict[str, Any]]) -> None:
         )
 
 
-def _kind(note: dict[str, Any]) -> str:
+def _kind(note: Mapping[str, Any] | NoteCount) -> str:
     return f"{note['field']}: {note['kind']}" + (f" ({note['reason']})" if note["reason"] else "")
 
 
-def show_tried(tried: list[dict[str, Any]], notes: list[dict[str, Any]]) -> None:
-    """Each row beside what it becomes."""
+def show_mapped_rows(rows: list[MappedRow], notes: list[NoteCount]) -> None:
+    """Each row next to the records that it makes, or why it is rejected."""
     console = Console()
-    for one in tried:
-        made = one.get("records", [])
-        title = f"{one['table']} → " + (
-            ", ".join(
-                f"{'part of ' if r['part'] else ''}{r['entity']} {r['key']}{' (deleted)' if r['deleted'] else ''}"
-                for r in made
-            )
-            or "nothing"
-        )
+    for row in rows:
+        records = row.get("records", [])
+        title = f"{row['table']} → {', '.join(map(_title, records)) or 'nothing'}"
         table = Table("row", "record", title=escape(title), title_justify="left", expand=True)
-        left = "\n".join(f"{k}: {_short(v)}" for k, v in one["row"].items())
-        right = (
-            f"rejected: {one['rejected']}\n{one['remedy']}" if "rejected" in one else "\n\n".join(map(_record, made))
-        )
-        table.add_row(escape(left), f"[red]{escape(right)}[/]" if "rejected" in one else escape(right))
+        columns = escape("\n".join(f"{column}: {_short(value)}" for column, value in row["row"].items()))
+        if "rejected" in row:
+            rejected = escape(f"rejected: {row['rejected']}\n{row.get('remedy', '')}")
+            table.add_row(columns, f"[red]{rejected}[/]")
+        else:
+            table.add_row(columns, escape("\n\n".join(map(_record, records))))
         console.print(table)
     for note in notes:
         console.print(
             f"note: {escape(note['table'])} {escape(_kind(note))} ({note['count']} times, last {escape(_short(note['last']))})"
         )
-    if not tried:
+    if not rows:
         console.print("no rows")
 
 
-def _record(record: dict[str, Any]) -> str:
-    lines = [f"{k}: {_short(v)}" for k, v in record["fields"].items()]
-    lines += [f"({name} {record[name]})" for name in ("parent", "same_as") if record[name]]
+def _title(record: RecordView) -> str:
+    return (
+        f"{'part of ' if record['part'] else ''}{record['entity']} {record['key']}"
+        f"{' (deleted)' if record['deleted'] else ''}"
+    )
+
+
+def _record(record: RecordView) -> str:
+    lines = [f"{name}: {_short(value)}" for name, value in record["fields"].items()]
+    if record["parent"]:
+        lines.append(f"(parent {record['parent']})")
+    if record["same_as"]:
+        lines.append(f"(same_as {record['same_as']})")
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}…"

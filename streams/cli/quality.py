@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from streams.cli.context import load_settings
-from streams.cli.fields import shown
+from streams.cli.fields import readable_value
 from streams.cli.identity import hub
 from streams.errors import ConfigError
 
@@ -127,7 +127,7 @@ def resolve(
         for (name, field), number in sorted(Counter((one.entity, one.field) for one in found).items()):
             typer.echo(f"{name}.{field}: {number:,}")
         for one in found[:20]:
-            now, then = (shown(one.entity, one.field, value) for value in (one.now, one.then))
+            now, then = (readable_value(one.entity, one.field, value) for value in (one.now, one.then))
             typer.echo(f"  {one.entity} {one.id} {one.field}: {now} → {then}")
         typer.echo(f"{len(found):,} fields differ" + ("; the workers settle them now" if yes and found else ""))
     if found and not yes:

@@ -149,7 +149,7 @@ def _show(found: dict[str, Any]) -> None:
                 soft_wrap=True,
             )
     if isinstance(found["notes"], list) and found["notes"]:
-        from streams.cli.map_views import show_noted
+        from streams.cli.map_views import show_mapping_notes
 
         console.print("What dictionaries mended or forgave (30 days):")
-        show_noted(found["notes"][:10])
+        show_mapping_notes(found["notes"][:10])

@@ -13,7 +13,7 @@ Kind = Literal["text", "int", "bool", "date", "timestamp", "decimal", "ref", "ta
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """What one canonical field holds."""
+    """The type of one canonical field."""
 
     name: str
     kind: Kind
@@ -32,7 +32,7 @@ class EntityType:
     fields: dict[str, FieldType]
     parent: str | None
     parent_field: str | None
-    """The field through which it finds its parent, unless a dictionary says otherwise; None for lines."""
+    """The field through which it finds its parent, unless a dictionary names another `parent`; None for lines."""
     is_line: bool
 
 

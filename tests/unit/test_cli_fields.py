@@ -1,10 +1,10 @@
-"""Values on the command line: what is shown is what can be typed."""
+"""Values on the command line: the text that is shown is the text that can be typed."""
 
 from __future__ import annotations
 
 import pytest
 
-from streams.cli.fields import shown, typed
+from streams.cli.fields import parse_value, readable_value
 from streams.errors import ConfigError
 
 
@@ -18,9 +18,9 @@ from streams.errors import ConfigError
         ("opportunity", "stage", "won", "won"),
     ],
 )
-def test_what_is_typed_is_shown_again(entity: str, field: str, text: str, value: object) -> None:
-    assert typed(entity, field, text) == value
-    assert shown(entity, field, value).strip('"') == text
+def test_parsed_value_is_readable_as_the_same_text(entity: str, field: str, text: str, value: object) -> None:
+    assert parse_value(entity, field, text) == value
+    assert readable_value(entity, field, value).strip('"') == text
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_what_is_typed_is_shown_again(entity: str, field: str, text: str, value:
         ("shipping_country", "Germany", "DE"),
     ],
 )
-def test_what_is_typed_takes_the_form_in_which_systems_values_come(field: str, text: str, value: str) -> None:
-    assert typed("customer", field, text) == value
+def test_parsed_value_has_the_form_in_which_systems_values_arrive(field: str, text: str, value: str) -> None:
+    assert parse_value("customer", field, text) == value
 
 
-def test_a_text_stands_between_quotes_and_nothing_is_said_so() -> None:
-    assert shown("customer", "phone", "+49 30") == '"+49 30"'
-    assert typed("customer", "notes", "+49 30") == "+49 30"
-    assert shown("customer", "credit_limit", None) == "nothing"
+def test_text_is_quoted_and_null_is_nothing() -> None:
+    assert readable_value("customer", "phone", "+49 30") == '"+49 30"'
+    assert parse_value("customer", "notes", "+49 30") == "+49 30"
+    assert readable_value("customer", "credit_limit", None) == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_a_text_stands_between_quotes_and_nothing_is_said_so() -> None:
         ("customer", "billing_country", "Nowhere", "Nowhere"),
     ],
 )
-def test_a_value_that_the_field_can_not_have_is_refused_with_its_form(
+def test_value_that_a_field_cannot_have_is_refused_with_the_right_form(
     entity: str, field: str, text: str, words: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        typed(entity, field, text)
+        parse_value(entity, field, text)
     assert words in f"{error.value} {error.value.remedy}"

@@ -121,8 +121,8 @@ def test_a_reference_with_a_type_leads_to_one_in_another_table() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
-        ("stock.move: public.move", "stock.move: sales_order_line", "its keys are looked up in public.move"),
-        ("sale.line: sales_order_line", "sale.line: product", "this field takes a sales_order_line"),
+        ("stock.move: public.move", "stock.move: sales_order_line", "write the table of the lookup: public.move"),
+        ("sale.line: sales_order_line", "sale.line: product", "write the field's entity: sales_order_line"),
     ],
 )
 def test_a_type_points_where_the_reference_goes(right: str, wrong: str, says: str) -> None:

@@ -31,7 +31,7 @@ PLANTED = [
     ("    key: [item_id, whs]", "    optional: [whx]\n    key: [item_id, whs]", "nothing reads 'whx' of this table", "did you mean whs?"),
     ("billing_street: street", "billing_street: {column: street, timezone: Europe/Paris}", "`billing_street` is text, not a time", "remove it"),
     ("order_date: {column: ord_date, steps: [yyyymmdd]}", "order_date: {column: ord_date, steps: [yyyymmdd], timezone: UTC}", "`order_date` is date, not a time", "remove it"),
-    ("system: demo-erp", "system: demo-epr", "'demo-epr' is not the name of its folder, demo-erp", "say `system: demo-erp`"),
+    ("system: demo-erp", "system: demo-epr", "'demo-epr' is not the name of its folder, demo-erp", "write `system: demo-erp`"),
     ("product_id: item_id", "product_id: {column: item_id, entity: customer}", "`product_id` is a product, not a customer", "remove it"),
 ]  # fmt: skip
 

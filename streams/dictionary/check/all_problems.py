@@ -99,7 +99,7 @@ def check_dictionary(path: Path, systems: Collection[str] | None = None) -> Dict
     folder = path.resolve().parent.name
     if systems is not None and check.dictionary is not None and check.dictionary.system != folder:
         what = f"{check.dictionary.system!r} is not the name of its folder, {folder}"
-        check.problems.append(file.problem(("system",), what, f"say `system: {folder}`, or rename the folder"))
+        check.problems.append(file.problem(("system",), what, f"write `system: {folder}`, or rename the folder"))
     check.problems.sort(key=lambda problem: (problem.line, problem.field))
     return check
 

@@ -1,10 +1,11 @@
 """CEL expressions of a dictionary, compiled to Python source.
 
-In goes the text of an expression, out comes an `Expression`: a Python expression over the row's columns and the names
-of the columns that it reads. `cel-python` parses; only the node kinds listed here are translated, each to source that
-this module writes, so nothing but these operators and functions can run: no attribute access, no names but columns and
-`FUNCTIONS`, no loops. Measured on
-`client in [1, 2, 3] && status == "A"`: cel-python's own evaluator 275 us, the compiled form 0.7 us.
+In goes the text of an expression, out comes an `Expression`: a Python expression over the row's columns, and the names
+of the columns that it reads. The package `cel-python` parses the text. This module translates only the kinds of nodes
+that it lists, each to source that it writes itself. So nothing but these operators and functions can run: no attribute
+access, no names but columns and `FUNCTIONS`, no loops.
+
+Compiled, `client in [1, 2, 3] && status == "A"` takes 0.7 us; cel-python's own evaluator takes 275 us.
 
 The meaning is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md): no value is true but `true`,
 integers divide towards zero, a comparison of null with a number is an error. Added: `decimal(x)` for exact arithmetic,
@@ -36,7 +37,7 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`python` is source in which each column of `columns` stands under the name that it was given."""
+    """`python` is source text; in it each column of `columns` has the name that the caller gave it."""
 
     python: str
     columns: tuple[str, ...]
@@ -74,7 +75,7 @@ def _parser() -> Any:
 
 
 def compile_expression(text: str, name: Callable[[str], str]) -> Expression:
-    """Compile a CEL expression; `name` gives the Python name under which a column's value will stand. Raises
+    """Compile a CEL expression; `name` returns the Python name that a column's value will have. Raises
     ExpressionError.
     """
     from celpy.celparser import CELParseError

@@ -48,8 +48,8 @@ _OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
 class FieldPlanner(SourcePlanner):
     """Plans the fields of one table."""
 
-    def made(self, rule: MappingRule, field: FieldType, path: YamlPath) -> FieldPython | None:
-        """Statements, expression and columns of one field."""
+    def plan_field(self, rule: MappingRule, field: FieldType, path: YamlPath) -> FieldPython | None:
+        """The code of one field; None if its rule is wrong."""
         before = len(self.shared.problems)
         if "const" in rule.model_fields_set:
             return self._const(rule, field, path)
@@ -109,7 +109,7 @@ class FieldPlanner(SourcePlanner):
             self.shared.wrong((*path, "timezone"), f"`{field.name}` is {field.kind}, not a time", "remove it")
         for name in ("entity", "system", "typed", "namespace"):
             if name in rule.model_fields_set and field.ref is None:
-                self.shared.wrong((*path, name), f"`{field.name}` is no reference", "remove it")
+                self.shared.wrong((*path, name), f"`{field.name}` is not a reference", "remove it")
                 return None
         if field.kind == "decimal":
             return unscaled(field.scale, field.precision, rule.round)
@@ -123,6 +123,7 @@ class FieldPlanner(SourcePlanner):
 
     @staticmethod
     def _takes_timezone(rule: MappingRule, field: FieldType) -> bool:
+        """Whether a time zone has an effect: on a timestamp, or on a conversion with that option."""
         steps = (*rule.steps, *(rule.lookup.steps if rule.lookup is not None else ()))
         names = {step if isinstance(step, str) else next(iter(step), "") for step in steps}
         return field.kind == "timestamp" or any(
@@ -134,26 +135,26 @@ class FieldPlanner(SourcePlanner):
         if value is None:
             return None
         try:
-            made = to_type(value)
+            converted = to_type(value)
         except BadValue as error:
             self.shared.wrong(path, f"{error}", f"`{field.name}` is {field.kind}")
             return None
-        if field.allowed and made not in field.allowed:
+        if field.allowed and converted not in field.allowed:
             self.shared.wrong(path, f"{value!r} is not a value of `{field.name}`", f"one of {', '.join(field.allowed)}")
         standard = standard_of(field.name) if field.kind == "text" and path[4] == "fields" else None
         if standard is not None:
             try:
                 clean = make_step(
                     standard, country=self.shared.dictionary.country, timezone="UTC", note=no_note
-                ).convert(made)
+                ).convert(converted)
             except BadValue as error:
                 self.shared.wrong(path, str(error), f"write it as the conversion `{standard}` returns it")
                 return None
-            if clean != made:
+            if clean != converted:
                 self.shared.wrong(
                     path, f"{value!r} is not in the form in which other systems' values arrive", f"write {clean}"
                 )
-        return made
+        return converted
 
     def _const(self, rule: MappingRule, field: FieldType, path: YamlPath) -> FieldPython | None:
         to_type = self._to_type(rule, field, path)
@@ -166,22 +167,24 @@ class FieldPlanner(SourcePlanner):
                 "name the column that holds the other record's key",
             )
             return None
-        made = self._converted(rule.const, field, to_type, (*path, "const"))
-        if isinstance(made, list):
-            return FieldPython([], f"list({self._constant('const', tuple(made))})", ())
-        return FieldPython([], repr(made), ())
+        converted = self._converted(rule.const, field, to_type, (*path, "const"))
+        if isinstance(converted, list):
+            return FieldPython([], f"list({self._constant('const', tuple(converted))})", ())
+        return FieldPython([], repr(converted), ())
 
     def _typed_value(
         self, rule: MappingRule, field: FieldType, value: str, to_type: ToFieldType, path: YamlPath
     ) -> str:
         """The expression that makes a value one of the field's type."""
         if rule.values is not None:
-            made = {k: self._converted(v, field, to_type, (*path, "values", k)) for k, v in rule.values.items()}
-            return self._choice(made, rule.unknown, field, value, to_type)
+            converted = {k: self._converted(v, field, to_type, (*path, "values", k)) for k, v in rule.values.items()}
+            return self._choice(converted, rule.unknown, field, value, to_type)
         return (
             self._ref_python(rule, field, value, path)
             if field.ref is not None
-            else self._plain(field, value, to_type, made=rule.column is None or value != self.names.local(rule.column))
+            else self._plain(
+                field, value, to_type, computed=rule.column is None or value != self.names.local(rule.column)
+            )
         )
 
     def _forgiving(
@@ -192,7 +195,7 @@ class FieldPlanner(SourcePlanner):
             self.shared.wrong(
                 (*path, "bad"),
                 f"`{field.name}` is {field.kind if field.kind != 'text' else 'one of fixed values'}",
-                "say `bad: null`",
+                'write `bad: "null"`',
             )
         result, original = self._temporary(), self._temporary()
         handler = self._constant("bad", forgiving(rule.bad == "pass", self._note_adder(path)))
@@ -264,7 +267,7 @@ class FieldPlanner(SourcePlanner):
             return None
         return len(rule.columns) if rule.columns is not None and rule.lookup is None else 1
 
-    def _plain(self, field: FieldType, value: str, to_type: ToFieldType, made: bool) -> str:
+    def _plain(self, field: FieldType, value: str, to_type: ToFieldType, computed: bool) -> str:
         """A value in the canonical form of its type passes untouched; any other value is converted."""
         head, name = "", value
         if not value.isidentifier():
@@ -282,7 +285,7 @@ class FieldPlanner(SourcePlanner):
             cache = self._constant("cache", ConversionCache(to_type))
             known = f"{cache}[{name}] if {name}.__class__ is str or {name}.__class__ is float else {call}({name})"
             return f"(({known}) if {first} is not None else None)"
-        if field.kind == "text" and made:  # the decoder has already limited a column's own text
+        if field.kind == "text" and computed:  # the length of a column's own text was checked when it was decoded
             fits = f"{first}.__class__ is str and len({name}) <= {limits.TEXT}"
             return f"({name} if {fits} or {name} is None else {call}({name}))"
         if field.kind == "text":

@@ -60,7 +60,10 @@ class Shared(Protocol):
 
 
 class SourcePlanner:
-    """Plans where the values of one table's fields come from."""
+    """Plans the sources of the values of one table's fields.
+
+    Its methods return Python text and record what the generated code needs: columns to read, constants to call.
+    """
 
     def __init__(self, shared: Shared, name: str, table: Table, names: Names) -> None:
         self.shared = shared
@@ -69,10 +72,17 @@ class SourcePlanner:
         self.names = names
         self.path: YamlPath = ("tables", name)
         self.columns: dict[str, None] = dict.fromkeys(table.key)
+        """Every column that the code reads. A dict without values: a set that keeps its order, so that the generated code is
+        always the same.
+        """
         self.structural: dict[str, None] = {}
+        """Columns without which a row cannot be placed: keys, conditions, parents."""
         self.required: dict[str, None] = {}
+        """Columns of fields that must have a value."""
         self.constants: dict[str, object] = {}
+        """What the code calls, by the name that it uses."""
         self.functions: list[str] = []
+        """Source of functions that the code calls."""
         self.uses_lookups = False
         """Whether it looks into other tables."""
         self.temporaries = 0
@@ -84,11 +94,13 @@ class SourcePlanner:
             self.columns[column] = None
 
     def _constant(self, prefix: str, value: object) -> str:
+        """The name under which generated code can use `value`."""
         name = f"{prefix}_{len(self.constants)}"
         self.constants[name] = value
         return name
 
     def _temporary(self) -> str:
+        """The name of a new local variable of the generated code."""
         self.temporaries += 1
         return f"v_{self.temporaries}"
 
@@ -115,6 +127,7 @@ class SourcePlanner:
         return expression
 
     def _origin(self, rule: MappingRule, field: FieldType, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        """The expression for the source of a rule (column, columns or expr), and the columns that it reads."""
         if rule.column is not None:
             return self.names.local(rule.column), (rule.column,)
         if rule.expr is not None:
@@ -139,40 +152,43 @@ class SourcePlanner:
         path: YamlPath,
         then: Then,
     ) -> None:
-        """The key out of 'sale.line,1': of this field's entity, or of the table that is looked into next."""
+        """Read the key out of 'sale.line,1'. It is a key of the field's entity, or of the table that is looked into next."""
         wanted = lookup.table if lookup is not None else rule.entity or field.ref
-        wrong = [e for e in types.values() if e != wanted]
-        if field.ref is None or wrong:
+        others = [target for target in types.values() if target != wanted]
+        if field.ref is None or others:
             self.shared.wrong(
                 (*path, "typed"),
-                f"points to {', '.join(wrong) or 'nothing: this field is no reference'}",
-                f"its keys are looked up in {wanted}" if lookup is not None else f"this field takes a {wanted}",
+                f"points to {', '.join(others) or 'nothing: this field is not a reference'}",
+                f"write the table of the lookup: {wanted}"
+                if lookup is not None
+                else f"write the field's entity: {wanted}",
             )
             return
         reader = self._constant("typed", typed_key(frozenset(types)))
         then(lambda v: f"{reader}({v})")
 
     def _step(self, rule: MappingRule, step: StepRule, field: FieldType, path: YamlPath, then: Then) -> tuple[str, ...]:
+        """Apply one conversion; return the further columns that it reads. A pure one is cached."""
         dictionary = self.shared.dictionary
         zone = rule.timezone or self.table.timezone or dictionary.timezone
         try:
-            made = make_step(step, country=dictionary.country, timezone=zone, note=self._note_adder(path))
+            conversion = make_step(step, country=dictionary.country, timezone=zone, note=self._note_adder(path))
         except ValueError as error:
             self.shared.wrong(path, str(error), "docs/guides/conversions.md lists the conversions")
             return ()
-        call = self._constant(f"step_{made.name}", made.convert)
-        others = [self.names.local(c) for c in made.columns]
+        call = self._constant(f"step_{conversion.name}", conversion.convert)
+        others = [self.names.local(c) for c in conversion.columns]
         plain = "{}(" + ", ".join(["{}", *others]) + ")"
-        if made.pure and not others:
-            cache = self._constant("cache", ConversionCache(made.convert))
+        if conversion.pure and not others:
+            cache = self._constant("cache", ConversionCache(conversion.convert))
             then(lambda v: f"{cache}[{v}] if {v}.__class__ is str or {v}.__class__ is int else {plain.format(call, v)}")
-        elif made.pure and len(others) == 1:
-            cache = self._constant("cache", ConversionCache(of_pair(made.convert)))
+        elif conversion.pure and len(others) == 1:
+            cache = self._constant("cache", ConversionCache(of_pair(conversion.convert)))
             both = f"{others[0]}.__class__ is str"
             then(lambda v: f"{cache}[{v}, {others[0]}] if {v}.__class__ is str and {both} else {plain.format(call, v)}")
         else:
             then(lambda v: plain.format(call, v))
-        return made.columns
+        return conversion.columns
 
     def _lookup(
         self, rule: MappingRule, lookup: Lookup, field: FieldType, path: YamlPath, then: Then
@@ -199,7 +215,7 @@ class SourcePlanner:
                 self.shared.wrong(
                     path,
                     has,
-                    "the value is looked up by one column: say `by:`, and what the others must be in `where:`",
+                    "a value is looked up by exactly one column: name it in `by:`, and the other columns in `where:`",
                 )
                 return extra
             self.uses_lookups = True
@@ -222,16 +238,22 @@ class SourcePlanner:
         rates = self.shared.rates
         if rates is None or rates.table not in self.shared.dictionary.tables:
             self.shared.wrong(
-                path, "there is no table of rates", "say `rates:` beside `tables:`, and list its table there"
+                path, "there is no table of rates", "add `rates:` next to `tables:`, and list its table under `tables:`"
             )
             return ()
         if field.kind != "decimal" or rule.round is None:
             self.shared.wrong(
-                path, "a product has more decimals than the field", "say `round:` too; only decimals convert"
+                path,
+                "the converted amount may have more decimal places than the field",
+                "add `round:`; only decimals can be converted",
             )
             return ()
         if rule.column is None:
-            self.shared.wrong(path, "only a `column` is converted", "put the amount in one column")
+            self.shared.wrong(
+                path,
+                "only the amount of a `column` can be converted",
+                "name its column; an expression cannot be converted",
+            )
             return ()
         self.uses_lookups = True
         extra = (exchange.currency, exchange.on)

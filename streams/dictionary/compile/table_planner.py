@@ -24,7 +24,7 @@ from streams.model.ids import ids
 
 
 def _ancestors(entity: EntityType) -> Iterator[str]:
-    """The entities in whose aggregate it lives, the nearest first."""
+    """The parent of an entity, the parent of that, and so on: the entities in whose aggregate it lives."""
     seen: EntityType | None = entity
     while seen is not None and seen.parent is not None:
         yield seen.parent
@@ -109,7 +109,7 @@ class DictionaryPlanner:
                     self.wrong(
                         path,
                         f"{makers[made][0]} makes a {target.entity} too: rows with equal keys would become one record",
-                        "give one of them a `namespace`, or say `part_of: true` if its rows belong to the other's",
+                        "give one of them a `namespace`, or add `part_of: true` if its rows only add to the other's records",
                     )
                 makers.setdefault(made, (name, key))
         return makers, additions
@@ -242,8 +242,8 @@ class TablePlanner(FieldPlanner):
         if not from_key and self.table.before != "full":
             self.shared.wrong(
                 (*path, "key"),
-                "a delete does not say these columns",
-                "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and say `before: full`, or use the table's key",
+                "a delete does not contain these columns",
+                "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and add `before: full`, or use the table's key",
             )
         python = self._key_python(columns)
         if target.namespace is not None:
@@ -313,7 +313,7 @@ class TablePlanner(FieldPlanner):
     def _id_of(self, rule: MappingRule, entity: str, path: YamlPath) -> tuple[str, tuple[str, ...]]:
         """The id of another record as one expression, and the columns that it reads."""
         field = FieldType("reference", "ref", ref=entity)
-        made = self.made(rule, field, path)
+        made = self.plan_field(rule, field, path)
         if made is None:
             return "None", ()
         statements, python, columns = made
@@ -324,7 +324,7 @@ class TablePlanner(FieldPlanner):
         return python, columns
 
     def _inline(self, statements: list[str], python: str, columns: tuple[str, ...]) -> str:
-        """A reference of several steps as a function of its columns, so that it can stand where an expression must."""
+        """A reference of several steps as a function of its columns: where it is used, only an expression fits."""
         name = f"ref_{len(self.functions)}"
         head = f"def {name}({', '.join(self.names.local(c) for c in columns)}):"
         self.functions.append("\n".join([head, *(f"    {s}" for s in statements), f"    return {python}"]))
@@ -333,7 +333,7 @@ class TablePlanner(FieldPlanner):
     # ---- fields ----
 
     def _attribute(self, name: str, rule: MappingRule, path: YamlPath) -> PlannedField | None:
-        made = self.made(rule, FieldType(name, "text"), path)
+        made = self.plan_field(rule, FieldType(name, "text"), path)
         return PlannedField(name, *made) if made is not None else None
 
     def _field(self, name: str, rule: MappingRule, entity: EntityType, path: YamlPath) -> PlannedField | None:
@@ -346,5 +346,5 @@ class TablePlanner(FieldPlanner):
                 path, f"`{name}` is not mapped by one rule", "list each of its entries under `attributes:`"
             )
             return None
-        made = self.made(rule, field, path)
+        made = self.plan_field(rule, field, path)
         return PlannedField(name, *made) if made is not None else None

@@ -1,5 +1,6 @@
-"""What people call things: words by which `map draft` knows tables and columns again. Small letters, parts parted by a
-blank.
+"""Usual names of tables and columns in CRM and ERP systems, by which `map draft` recognises them.
+
+Names are in small letters, their words separated by a space.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TABLES: dict[str, str] = {
     "payment": "payment|pay|receipt|zahlung|paiement|payment entry|account payment",
     "service_request": "case|ticket|service case|service request|issue|helpdesk ticket|complaint",
 }
-"""Entity → names that tables of it have, in the singular, parted by '|'."""
+"""Entity → names that tables of it have, in the singular, separated by '|'."""
 
 FIELDS: dict[str, str] = {
     "name": "name|title|label|display name|account name|company name|customer name|nom|bezeichnung|name1",
@@ -135,7 +136,7 @@ FIELDS: dict[str, str] = {
     "serial_number": "serial number|serno|serial no|serial",
     "order_number": "order number|order no|erp order no|erp order",
 }
-"""Field → names that columns of it have, parted by '|'; nearest first."""
+"""Field → names of its columns, separated by '|'; the most usual first."""
 
 CONVERSIONS: dict[str, str] = {
     "email": "email",

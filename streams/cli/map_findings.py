@@ -1,0 +1,105 @@
+"""What `opshub map check` reports of one system: mistakes, warnings, examples that fail, and what does not fit the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from streams.cli.map_systems import connect_read_only, dsn_of
+from streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streams.dictionary.check.all_problems import DictionaryCheck
+    from streams.dictionary.problems import Problem
+    from streams.settings import Settings
+
+
+class Finding(TypedDict):
+    """One entry of the report, as `--json` prints it. `level` is error or warning."""
+
+    level: str
+    file: str
+    line: int
+    field: str
+    what: str
+    right: str
+
+
+class SystemReport(NamedTuple):
+    """The report of one system."""
+
+    findings: list[Finding]
+    summary: str
+    """One line for people; '' if nothing can be said."""
+    file_is_wrong: bool
+    """Whether dictionary.yaml or examples.yaml cannot be used as it is."""
+
+
+def finding_of(level: str, problem: Problem) -> Finding:
+    """A problem as an entry of the report."""
+    return {
+        "level": level,
+        "file": str(problem.file),
+        "line": problem.line,
+        "field": problem.field,
+        "what": problem.what,
+        "right": problem.right,
+    }
+
+
+def check_system(
+    settings: Settings, folder: Path, checked: DictionaryCheck, *, live: bool, dsn: str | None
+) -> SystemReport:
+    """Run the examples of a dictionary that is right; with `live`, compare it with its database, even if it is wrong."""
+    findings = [finding_of("error", problem) for problem in checked.problems]
+    summary, file_is_wrong = "", False
+    if checked.problems:
+        summary, file_is_wrong = f"{folder.name}: its examples were not run, the dictionary is wrong", True
+    elif checked.compiled is not None:
+        findings += [finding_of("warning", problem) for problem in checked.warnings]
+        summary, file_is_wrong = _run_examples(folder, checked, findings)
+    if live:
+        findings += _compare_with_database(settings, folder, checked, dsn)
+    return SystemReport(findings, summary, file_is_wrong)
+
+
+def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[Finding]) -> tuple[str, bool]:
+    """Run examples.yaml, if there is one, and add what fails to `findings`: (summary, whether the file is wrong)."""
+    from streams.dictionary.check.examples import check_examples
+    from streams.dictionary.problems import DictionaryError
+
+    assert checked.compiled is not None
+    file = folder / "examples.yaml"
+    count = 0
+    if file.is_file():
+        try:
+            count, failed = check_examples(checked.compiled, file)
+        except DictionaryError as error:
+            findings += [finding_of("error", problem) for problem in error.problems]
+            return f"{folder.name}: its examples were not run, they are wrong", True
+        findings += [finding_of("error", problem) for problem in failed]
+    return f"{folder.name}: {len(checked.compiled.tables)} tables, {count} examples", False
+
+
+def _compare_with_database(
+    settings: Settings, folder: Path, checked: DictionaryCheck, dsn: str | None
+) -> list[Finding]:
+    """What does not fit the live database. Of a wrong dictionary only errors, and not those of tables that are wrong."""
+    from streams.dictionary.check.live_database import check_live_database
+    from streams.dictionary.source_catalog import read_catalog
+
+    dictionary, compiled = checked.dictionary, checked.compiled
+    if dictionary is None or compiled is None:
+        return []
+    if dictionary.kind != "postgres":
+        raise ConfigError(
+            f"{dictionary.system} is a {dictionary.kind} database",
+            remedy="--live reads the catalogue of Postgres only",
+        )
+    with connect_read_only(dsn_of(settings, folder, compiled, dsn)) as connection:
+        catalog = read_catalog(connection)
+    return [
+        finding_of(level, problem)
+        for level, problem in check_live_database(dictionary, compiled, catalog)
+        if not checked.problems or (level == "error" and not checked.names_removed_table(problem))
+    ]
