@@ -19,8 +19,8 @@ from streams.agents.ingest import add_ingest, build_ingest
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.store import HubStore
-from streams.maintenance.periodic import tend
-from streams.monitor.watcher import Watch
+from streams.maintenance.periodic import run_maintenance
+from streams.monitor.watcher import Watcher
 from streams.provision.systems import capture_dsn, load_systems
 from streams.provision.topics import change_topics
 from streams.runtime.faust_adapter import LaneApp
@@ -59,14 +59,14 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     notes: Counter[NoteKey] = Counter()
     slowest: Slowest = lambda _: (0, "")  # noqa: E731
     tasks: list[WorkerTask] = []
-    watch: Watch | None = None
+    watcher: Watcher | None = None
     if "ingest" in roles:
         ingest, raw_topics = build_ingest(settings, load_systems(settings))
         add_ingest(app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics)
         counts["ingest"] = ingest.counts
         notes = ingest.notes
-        watch = build_watch(settings, state.stopped_systems)
-        tasks += [WorkerTask("maintenance", partial(tend, settings)), WorkerTask("watch", watch.run)]
+        watcher = build_watcher(settings, state.stopped_systems)
+        tasks += [WorkerTask("maintenance", partial(run_maintenance, settings)), WorkerTask("watcher", watcher.run)]
     if "assemble" in roles:
         assemble = build_assemble(settings, schema_ids)
         add_assemble(app, state, assemble, change_topics())
@@ -82,12 +82,12 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         run_deliverer = partial(run_in_thread_loop, deliverer.run, "deliver")
         tasks.append(WorkerTask("deliver", run_deliverer, finishes_first=True))
     metrics = WorkerMetrics(state, counts, latencies, slowest, notes)
-    if watch is not None:
-        metrics.active_alerts = lambda: watch.firing
+    if watcher is not None:
+        metrics.active_alerts = lambda: watcher.firing
     return Worker(app, state, metrics, tasks)
 
 
-def build_watch(settings: Settings, stopped_systems: dict[str, str]) -> Watch:
+def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watcher:
     """The watcher of the sources whose addresses are known to this worker."""
     env = load_env(settings)
     systems = load_systems(settings)
@@ -98,7 +98,7 @@ def build_watch(settings: Settings, stopped_systems: dict[str, str]) -> Watch:
                 dsns[system.name] = capture_dsn(system, env)
             except ConfigError as unknown:
                 logger.warning("%s is not watched from here: %s", system.name, unknown)
-    return Watch(settings, systems, dsns, stopped_systems)
+    return Watcher(settings, systems, dsns, stopped_systems)
 
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:

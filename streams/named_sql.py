@@ -1,11 +1,19 @@
-"""SQL in files: each statement of a .sql file stands under a line `-- name: <name>`."""
+"""SQL in files: each statement of a .sql file stands under a line `-- name: <name>`. And rows as typed records."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.sql import Composed
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+Row = TypeVar("Row")
 
 
 def load_statements(folder: Path) -> dict[str, bytes]:
@@ -18,3 +26,17 @@ def load_statements(folder: Path) -> dict[str, bytes]:
                 raise ValueError(f"{file}: a statement named {name} stands in another file of {folder}")
             statements[name] = sql.strip().encode()
     return statements
+
+
+def fetch_rows(
+    connection: Connection[object],
+    row: type[Row],
+    statement: bytes | Composed,
+    parameters: Sequence[object] | Mapping[str, object] = (),
+) -> list[Row]:
+    """All rows of one statement, one `row` for each, built by column name.
+
+    Raises psycopg.Error as the connection does, TypeError for a column without a field or a field without a column.
+    """
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(statement, parameters).fetchall()

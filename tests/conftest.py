@@ -14,7 +14,7 @@ import pytest
 from streams.settings import PORTS, Settings
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
-from streams.verify.compare import Verdict
+from streams.verify.comparison import Comparison
 
 METRICS_PORTS = 20
 
@@ -112,7 +112,7 @@ class Pipeline:
 
         drain(self.settings, self.systems, self.env, seconds=seconds)
 
-    def verify(self) -> Verdict:
+    def verify(self) -> Comparison:
         from streams.paths import connectors_dir
         from streams.provision.systems import capture_dsn
         from streams.resolve.ownership import load_ownership

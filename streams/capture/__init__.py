@@ -1,1 +1,1 @@
-"""What capture has and lacks: slots, connectors, snapshots, schema drift, and the account of raw records."""
+"""The state of capture: slots, connectors, epochs, snapshots, schema drift, and the account of raw records."""

@@ -1,99 +1,144 @@
-"""The hub's account of raw records, held against where Kafka says that the workers are.
+"""The account of raw records: what came in, by offsets, against what became of it, by counters.
 
-Every batch is in the hub before its offsets are committed. So an account that ends before the committed offsets, or that has a gap between
-its first and its last offset, says that the hub lost what it had: an old backup was put back, or it failed over to a copy that was behind.
-What came in is told by offsets, what became of it by counters: neither is made of the other. Connectors write raw topics without
-transactions (source_file.py), so that each offset is a record.
+In: the hub's account of each raw partition, and the offsets that the workers committed in Kafka. Out: sums for
+`opshub status`, and the records that the hub lost. What came in is known from offsets, what became of it from counters:
+neither is computed from the other, so a difference means something.
+
+Each batch is in the hub before its offsets are committed. So an account that ends before the committed offsets, or has
+fewer records than offsets, means that the hub lost data: an old backup was restored, or the hub failed over to a copy that
+was behind. Connectors write raw topics without transactions (`connector_config.py` refuses the setting), so each offset
+is a record and no transaction marker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+import msgspec
 import psycopg
 from confluent_kafka import KafkaException
 
+from streams.hub.raw_accounts import (
+    DeadLetterCount,
+    PartitionAccount,
+    dead_letter_counts,
+    load_raw_accounts,
+    rebase_raw_account,
+)
 from streams.hub.session import hub_session
 from streams.kafka.offsets import committed_offsets
-from streams.model.dead_letter import OPEN
+from streams.model.dead_letter import OPEN, SETTLED
 from streams.model.partition import Partition
 from streams.settings import Settings
 
 KINDS = ("passed", "filtered", "tombstones", "dead", "parked", "control")
-"""What a raw record may become."""
-
-_ACCOUNTS = (
-    "SELECT topic, partition, since, upto, passed + filtered + tombstones + dead + parked + control FROM raw_account"
-)
+"""What a raw record may become: fields of `PartitionAccount`."""
 
 
-def lacking(hub: psycopg.Connection[Any], offsets: dict[Partition, int]) -> dict[Partition, int]:
-    """By partition, how many records that were read the hub knows nothing of; `offsets` must have been asked for before."""
-    found: dict[Partition, int] = {}
-    ends: dict[Partition, int] = {}
-    for topic, partition, since, upto, counted in hub.execute(_ACCOUNTS.encode()):
-        ends[topic, partition] = upto
-        if upto - since > counted:
-            found[topic, partition] = upto - since - counted
-    for tp, offset in offsets.items():
-        if offset > ends.get(tp, 0):
-            found[tp] = found.get(tp, 0) + offset - ends.get(tp, 0)
-    return found
+class Totals(msgspec.Struct, frozen=True, rename={"incoming": "in"}):
+    """Sums over all raw partitions. It should hold that incoming = passed + filtered + tombstones + dead + parked + control."""
+
+    incoming: int
+    """Offsets that were read: by the hub's account, or by the workers' committed offsets where those are further."""
+    passed: int
+    filtered: int
+    tombstones: int
+    dead: int
+    parked: int
+    control: int
+    unaccounted: int
+    """Offsets of which no record was counted, or too many."""
 
 
-def accounting(settings: Settings) -> dict[str, Any]:
-    """What became of all raw records that were read: `in` = passed + dropped by rule + tombstones + dead + parked + control.
+class AccountSummary(Totals, frozen=True, rename={"incoming": "in"}):
+    """The account with the dead letters that the hub holds. `dead` and `parked` say what a record was when it came."""
 
-    `in` is told by offsets: of the hub's account, and of what the workers committed where Kafka answers and that is more. `unaccounted`:
-    offsets of which nobody counted a record, or too many. `dead` and `parked` count records as they came; `open` says how many of them
-    still wait, and `settled` what became of the others.
+    open: dict[str, int]
+    """State → dead letters that still wait."""
+    settled: dict[str, int]
+    """State → dead letters that were retried or dropped."""
+    parked_keys: int
+    """Keys that wait behind a dead letter."""
+    balances: bool
+
+
+def missing_records(hub: psycopg.Connection[object], offsets: Mapping[Partition, int]) -> dict[Partition, int]:
+    """Partition → how many records were read that the hub does not know, where there are any.
+
+    `offsets`: what the workers committed. Read it before this call: an account may be ahead of it, never behind.
+    """
+    accounts = load_raw_accounts(hub)
+    missing = {
+        partition: account.upto - account.since - account.counted
+        for partition, account in accounts.items()
+        if account.upto - account.since > account.counted
+    }
+    for partition, offset in offsets.items():
+        upto = accounts[partition].upto if partition in accounts else 0
+        if offset > upto:
+            missing[partition] = missing.get(partition, 0) + offset - upto
+    return missing
+
+
+def account_summary(settings: Settings) -> AccountSummary:
+    """What became of all raw records that were read. Without Kafka, by the hub's account alone.
+
+    Raises EnvironmentFault while the hub does not answer.
     """
     try:
-        read = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
+        committed = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
     except (KafkaException, TimeoutError):
-        read = {}
-    with hub_session(settings.hub) as connection:
-        # One look at both: a letter and its count are written together.
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        rows = connection.execute(
-            "SELECT topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account"
-        ).fetchall()
-        states = connection.execute(
-            "SELECT topic LIKE 'raw.%', came_as, state, count(*), count(DISTINCT (topic, key)) FROM dead_letter GROUP BY 1, 2, 3"
-        ).fetchall()
-    told = balance({(topic, partition): tuple(counts) for topic, partition, *counts in rows}, read)
-    raw = [(came, state, count) for is_raw, came, state, count, _ in states if is_raw]
-    stored = {came: sum(count for one, _, count in raw if one == came) for came in ("dead", "parked")}
-    told["open"] = {state: sum(count for _, _, one, count, _ in states if one == state) for state in OPEN}
-    told["settled"] = {
-        state: sum(count for _, _, one, count, _ in states if one == state) for state in ("retried", "dropped")
+        committed = {}
+    with hub_session(settings.hub) as hub:
+        # One snapshot for both: a dead letter and its count are written in one transaction.
+        hub.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        accounts = load_raw_accounts(hub)
+        dead_letters = dead_letter_counts(hub)
+    return summarize(accounts, committed, dead_letters)
+
+
+def summarize(
+    accounts: Mapping[Partition, PartitionAccount],
+    committed: Mapping[Partition, int],
+    dead_letters: Iterable[DeadLetterCount],
+) -> AccountSummary:
+    """The account with its dead letters; `committed` must have been read before the other two."""
+    totals = balance(accounts, committed)
+    groups = list(dead_letters)
+    came_as = {
+        kind: sum(group.records for group in groups if group.is_raw and group.came_as == kind)
+        for kind in ("dead", "parked")
     }
-    told["parked_keys"] = max((keys for _, _, one, _, keys in states if one == "dead"), default=0)
-    told["balances"] = not told["unaccounted"] and stored["dead"] == told["dead"] and stored["parked"] == told["parked"]
-    return told
+    in_state = {state: sum(group.records for group in groups if group.state == state) for state in (*OPEN, *SETTLED)}
+    return AccountSummary(
+        **msgspec.structs.asdict(totals),
+        open={state: in_state[state] for state in OPEN},
+        settled={state: in_state[state] for state in SETTLED},
+        # A lower bound: the same key may be in several groups.
+        parked_keys=max((group.keys for group in groups if group.state == "dead"), default=0),
+        balances=not totals.unaccounted and came_as == {"dead": totals.dead, "parked": totals.parked},
+    )
 
 
-def balance(counted: Mapping[Partition, tuple[int, ...]], read: Mapping[Partition, int]) -> dict[str, Any]:
-    """Sums over all partitions. `counted`: since, upto and each of KINDS; `read`: the committed offsets, asked for before."""
-    came = {tp: max(upto, read.get(tp, upto)) - since for tp, (since, upto, *_) in counted.items()} | {
-        tp: offset for tp, offset in read.items() if tp not in counted
+def balance(accounts: Mapping[Partition, PartitionAccount], committed: Mapping[Partition, int]) -> Totals:
+    """Sums over all partitions. `committed` must have been read before the accounts."""
+    incoming = {
+        partition: max(account.upto, committed.get(partition, account.upto)) - account.since
+        for partition, account in accounts.items()
     }
-    told: dict[str, Any] = {"in": sum(came.values())}
-    told |= {kind: sum(one[2 + at] for one in counted.values()) for at, kind in enumerate(KINDS)}
-    told["unaccounted"] = sum(abs(offsets - sum(counted.get(tp, ())[2:])) for tp, offsets in came.items())
-    return told
+    incoming |= {partition: offset for partition, offset in committed.items() if partition not in accounts}
+    counted = {partition: account.counted for partition, account in accounts.items()}
+    return Totals(
+        incoming=sum(incoming.values()),
+        **{kind: sum(getattr(account, kind) for account in accounts.values()) for kind in KINDS},
+        # By partition: one record too many in one does not make up for one too few in another.
+        unaccounted=sum(abs(came - counted.get(partition, 0)) for partition, came in incoming.items()),
+    )
 
 
-def start_again(hub: psycopg.Connection[Any], offsets: dict[Partition, int], topics: Iterable[str]) -> None:
-    """These topics are captured anew, whatever the hub lacks of them: their account balances from here on."""
+def rebase_accounts(hub: psycopg.Connection[object], offsets: Mapping[Partition, int], topics: Iterable[str]) -> None:
+    """Let the accounts of these topics balance from here on, whatever the hub lacks: they are captured again as a whole."""
     wanted = set(topics)
-    lost = {tp for tp in lacking(hub, offsets) if tp[0] in wanted}
-    for tp in lost:
-        hub.execute(
-            "INSERT INTO raw_account AS a (topic, partition, since, upto, passed, filtered, tombstones, dead, parked, control) "
-            "VALUES (%s, %s, %s, %s, 0, 0, 0, 0, 0, 0) ON CONFLICT (topic, partition) DO UPDATE SET "
-            "upto = greatest(a.upto, excluded.upto), "
-            "since = greatest(a.upto, excluded.upto) - (a.passed + a.filtered + a.tombstones + a.dead + a.parked + a.control)",
-            [*tp, offsets.get(tp, 0), offsets.get(tp, 0)],
-        )
+    for partition in missing_records(hub, offsets):
+        if partition[0] in wanted:
+            rebase_raw_account(hub, partition, offsets.get(partition, 0))

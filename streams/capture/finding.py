@@ -1,4 +1,4 @@
-"""One thing that was found to be wrong: what `opshub doctor` lists and what alerts are made of."""
+"""A finding: one thing that is wrong, as `opshub doctor` lists it and as alerts report it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. `input`: what a person wrote (exit code 2); `environment`: a server, right or setting (3)."""
+    """One thing that is wrong. Severe findings become alerts, and decide the exit code of `opshub doctor`."""
 
     code: str
+    """What kind of thing; each code of an alert has a line in docs/guides/operating.md."""
     where: str
+    """The system, connector, table, topic or server."""
     what: str
+    """What happened, in words."""
     remedy: str
+    """A command, or what a person should do."""
     side: Literal["input", "environment"] = "environment"
+    """`input`: a file that a person wrote (exit code 2); `environment`: a server, a right or a setting of it (3)."""
     severe: bool = True
+
+
+def source_away(system: str, error: Exception) -> Finding:
+    """The database of a system does not answer."""
+    return Finding(
+        "source-away",
+        system,
+        f"the database does not answer: {str(error).strip()}",
+        "start it; check address, role and password in source.json and in <state_dir>/env",
+    )

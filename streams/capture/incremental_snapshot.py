@@ -1,63 +1,77 @@
-"""Have rows of a source read again: what the dictionary makes of them changed, though they did not (a code table, a rule).
+"""Re-snapshots rows of a source after the dictionary or a code table changed, though the rows did not.
 
-In: a system, tables and a condition. Out: a row in the connector's signal table, on which Debezium reads these rows beside the stream
-(an incremental snapshot). They come as read, at the present position: they correct records and give rise to no intent.
+In: a system, tables and a condition. Out: a row in the connector's signal table; Debezium then reads these rows while it
+goes on streaming (an incremental snapshot). They come with operation `r` at the present position, so they correct records
+and create no intent.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import sql
 
 from streams.errors import ConfigError, EnvironmentFault
+from streams.named_sql import fetch_rows
 from streams.provision.systems import System
 
 
-def reread(system: System, dsn: str, tables: list[str], where: str | None = None) -> dict[str, int]:
-    """Ask for rows of these tables; table → how many rows meet `where` now. Raises ConfigError or EnvironmentFault."""
-    config = system.source["config"]
-    signals = config.get("signal.data.collection")
+class _Count(msgspec.Struct, frozen=True):
+    rows: int
+
+
+def request_snapshot(system: System, dsn: str, tables: list[str], where: str | None = None) -> dict[str, int]:
+    """Ask for the rows of these tables that meet `where`; table → how many they are now.
+
+    Raises ConfigError when the system has no signal table, a table is not in the dictionary, or `where` is no condition;
+    EnvironmentFault when the database does not answer.
+    """
+    signals = _check(system, tables)
+    data: dict[str, object] = {"data-collections": tables, "type": "incremental"}
+    if where is not None:
+        data["additional-conditions"] = [{"data-collection": table, "filter": where} for table in tables]
+    # `where` is an operator's own SQL, as Debezium's filter is; the count also shows whether it is valid.
+    condition = sql.SQL(where) if where is not None else sql.SQL("true")
+    counts: dict[str, int] = {}
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as source:
+            for table in tables:
+                query = sql.SQL("SELECT count(*) AS rows FROM {} WHERE {}").format(_identifier(table), condition)
+                (count,) = fetch_rows(source, _Count, query)
+                counts[table] = count.rows
+            insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
+            source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), json.dumps(data)])
+    except (psycopg.errors.SyntaxError, psycopg.errors.UndefinedColumn, psycopg.errors.DataError) as error:
+        raise ConfigError(
+            f"--where {where!r}: {str(error).strip()}", remedy="give an SQL condition on the columns of that table"
+        ) from error
+    except psycopg.Error as error:
+        raise EnvironmentFault(
+            f"the snapshot of {system.name} cannot be requested: {str(error).strip()}",
+            remedy="`opshub doctor` checks its database",
+        ) from error
+    return counts
+
+
+def _check(system: System, tables: list[str]) -> str:
+    """The signal table of a system that may be asked for these tables."""
+    signals = system.config.get("signal.data.collection")
     if system.dictionary.kind != "postgres" or not signals:
         raise ConfigError(
-            f"{system.name} has no signal table, through which its connector could be told to read rows again",
-            remedy='say "signal.data.collection" in source.json, or `opshub resync` the whole system',
+            f"{system.name} has no signal table, through which its connector could be asked for a snapshot",
+            remedy='set "signal.data.collection" in source.json, or `opshub resync` the whole system',
         )
     for table in tables:
         if table not in system.dictionary.tables:
             raise ConfigError(
                 f"the dictionary of {system.name} reads no table {table}",
-                remedy=f"one of {', '.join(sorted(system.dictionary.tables))}",
+                remedy=f"use one of {', '.join(sorted(system.dictionary.tables))}",
             )
-    data: dict[str, Any] = {"data-collections": tables, "type": "incremental"}
-    if where is not None:
-        data["additional-conditions"] = [{"data-collection": table, "filter": where} for table in tables]
-    found: dict[str, int] = {}
-    try:
-        with psycopg.connect(dsn, connect_timeout=5) as source:
-            for table in tables:
-                condition = sql.SQL(where) if where is not None else sql.SQL("true")
-                query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
-                    sql.Identifier(*table.split(".", 1)), condition
-                )
-                row = source.execute(query).fetchone()
-                found[table] = int(row[0]) if row else 0
-            source.execute(
-                sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)").format(
-                    sql.Identifier(*signals.split(".", 1))
-                ),
-                [str(uuid.uuid4()), json.dumps(data)],
-            )
-    except (psycopg.errors.SyntaxError, psycopg.errors.UndefinedColumn, psycopg.errors.DataError) as error:
-        raise ConfigError(
-            f"--where {where!r}: {str(error).strip()}", remedy="a condition of SQL on that table"
-        ) from error
-    except psycopg.Error as error:
-        raise EnvironmentFault(
-            f"{system.name} can not be told to read rows again: {str(error).strip()}",
-            remedy="`opshub doctor` checks it",
-        ) from error
-    return found
+    return str(signals)
+
+
+def _identifier(table: str) -> sql.Identifier:
+    return sql.Identifier(*table.split(".", 1))

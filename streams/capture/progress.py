@@ -1,57 +1,85 @@
-"""By system, how far its rows have come: what its connector does, what workers took of its raw topics, what waits, what is amiss."""
+"""The progress of each captured system: its connector, what the workers took of its raw topics, what waits.
+
+In: hub, Connect and Kafka as they are. Out: one `SystemProgress` for each system, for `opshub status`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
+import msgspec
 from confluent_kafka import KafkaException
 
+from streams.capture.accounting import KINDS
 from streams.errors import EnvironmentFault
+from streams.hub.raw_accounts import PartitionAccount, load_raw_accounts
 from streams.hub.session import hub_session
 from streams.kafka.offsets import topic_offsets
+from streams.model.partition import Partition
 from streams.provision import connectors
 from streams.provision.systems import System, load_systems
 from streams.settings import Settings
 
-_COUNTS = ("passed", "filtered", "tombstones", "dead", "parked", "control")
+
+class TableProgress(msgspec.Struct, frozen=True):
+    """One captured table: records that wait in its raw topic (None: there is no topic), and what became of the others."""
+
+    waiting: int | None
+    passed: int
+    filtered: int
+    tombstones: int
+    dead: int
+    parked: int
+    control: int
+
+    @property
+    def taken(self) -> int:
+        """Records that workers have taken, whatever became of them."""
+        return self.passed + self.filtered + self.tombstones + self.dead + self.parked + self.control
 
 
-def captured(settings: Settings) -> list[dict[str, Any]]:
-    """One entry for each system of the settings, with its tables. Raises EnvironmentFault while hub, Connect or Kafka is away."""
+class SystemProgress(msgspec.Struct, frozen=True):
+    """One system; `connector` is the state that Connect reports, `problem` what a person should see to, if anything."""
+
+    system: str
+    connector: str
+    taken: int
+    waiting: int
+    problem: str | None
+    tables: dict[str, TableProgress]
+
+
+def capture_progress(settings: Settings) -> list[SystemProgress]:
+    """One entry for each system of the settings. Raises EnvironmentFault while hub, Connect or Kafka does not answer."""
     systems = load_systems(settings)
-    counted = _counted(settings, [topic for system in systems for topic in system.topics])
-    states = {system.name: connectors.status(settings, system.source["name"]) for system in systems}
-    waiting = _waiting(settings, systems, counted)
-    return [_told(system, *states[system.name], counted, waiting) for system in systems]
+    topics = [topic for system in systems for topic in system.topics]
+    with hub_session(settings.hub) as hub:
+        accounts = load_raw_accounts(hub, topics)
+    states = {system.name: connectors.status(settings, system.connector_name) for system in systems}
+    waiting = _waiting(topics, _topic_offsets(settings, topics), accounts)
+    return [_progress(system, *states[system.name], accounts, waiting) for system in systems]
 
 
-def _told(
+def _progress(
     system: System,
     state: str,
     cause: str,
-    counted: dict[str, dict[int, tuple[int, ...]]],
-    waiting: dict[str, int | None],
-) -> dict[str, Any]:
+    accounts: Mapping[Partition, PartitionAccount],
+    waiting: Mapping[str, int | None],
+) -> SystemProgress:
     tables = {}
     for topic, table in sorted(system.topics.items()):
-        parts = counted.get(topic, {}).values()
-        sums = (sum(part[number] for part in parts) for number in range(1, 1 + len(_COUNTS)))
-        tables[table] = {"waiting": waiting.get(topic), **dict(zip(_COUNTS, sums, strict=True))}
-    taken = sum(table[name] or 0 for table in tables.values() for name in _COUNTS)
-    waits = sum(table["waiting"] or 0 for table in tables.values())
-    return {
-        "system": system.name,
-        "connector": state,
-        "taken": taken,
-        "waiting": waits,
-        "amiss": _amiss(
-            system, state, cause, taken, waits, [table for table in tables if tables[table]["waiting"] is None]
-        ),
-        "tables": tables,
-    }
+        partitions = [account for (name, _), account in accounts.items() if name == topic]
+        sums = (sum(getattr(account, kind) for account in partitions) for kind in KINDS)
+        tables[table] = TableProgress(waiting.get(topic), *sums)
+    taken = sum(table.taken for table in tables.values())
+    waits = sum(table.waiting or 0 for table in tables.values())
+    without_topic = [name for name, table in tables.items() if table.waiting is None]
+    problem = _problem(system, state, cause, taken, waits, without_topic)
+    return SystemProgress(system.name, state, taken, waits, problem, tables)
 
 
-def _amiss(system: System, state: str, cause: str, taken: int, waits: int, without_topic: list[str]) -> str | None:
+def _problem(system: System, state: str, cause: str, taken: int, waits: int, without_topic: list[str]) -> str | None:
     if state == "MISSING":
         return "it is not captured: `opshub apply` registers its connector"
     if state == "FAILED":
@@ -61,37 +89,29 @@ def _amiss(system: System, state: str, cause: str, taken: int, waits: int, witho
     if waits and not taken:
         return f"no worker takes its records: start the workers with {system.name} among OPSHUB_SYSTEMS"
     if not waits and not taken and state == "RUNNING":
-        return "nothing has come of its tables: they are empty, or `opshub doctor` says why"
+        return "no record of its tables has come: they are empty, or `opshub doctor` says why"
     return None
 
 
-def _counted(settings: Settings, topics: list[str]) -> dict[str, dict[int, tuple[int, ...]]]:
-    """topic → partition → (offset that comes next, counts)."""
-    found: dict[str, dict[int, tuple[int, ...]]] = {}
-    with hub_session(settings.hub) as connection:
-        for topic, partition, *numbers in connection.execute(
-            "SELECT topic, partition, upto, passed, filtered, tombstones, dead, parked, control FROM raw_account "
-            "WHERE topic = ANY(%s)",
-            [topics],
-        ):
-            found.setdefault(topic, {})[partition] = tuple(numbers)
-    return found
-
-
 def _waiting(
-    settings: Settings, systems: list[System], counted: dict[str, dict[int, tuple[int, ...]]]
+    topics: list[str],
+    offsets: Mapping[Partition, tuple[int, int]],
+    accounts: Mapping[Partition, PartitionAccount],
 ) -> dict[str, int | None]:
-    """By raw topic, the offsets that no worker has counted yet; None where there is no topic."""
-    topics = [topic for system in systems for topic in system.topics]
+    """Raw topic → offsets that no worker has counted yet; None where there is no topic."""
+    waiting: dict[str, int | None] = dict.fromkeys(topics)
+    for (topic, number), (first, end) in offsets.items():
+        account = accounts.get((topic, number))
+        upto = account.upto if account is not None else 0
+        waiting[topic] = (waiting[topic] or 0) + max(0, end - max(upto, first))
+    return waiting
+
+
+def _topic_offsets(settings: Settings, topics: list[str]) -> dict[Partition, tuple[int, int]]:
     try:
-        there = topic_offsets(settings.kafka, topics)
+        return topic_offsets(settings.kafka, topics)
     except KafkaException as error:
         raise EnvironmentFault(
             f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
             remedy="`opshub up`, or check OPSHUB_BOOTSTRAP_SERVERS",
         ) from error
-    waiting: dict[str, int | None] = dict.fromkeys(topics)
-    for (topic, partition), (first, end) in there.items():
-        upto = counted.get(topic, {}).get(partition, (0,))[0]
-        waiting[topic] = (waiting[topic] or 0) + max(0, end - max(upto, first))
-    return waiting

@@ -1,122 +1,123 @@
-"""What ALTER TABLE did to captured tables: seen by looking at the catalogue now and then, kept in the hub, told by `opshub status`.
+"""Detects what ALTER TABLE did to captured tables: an added, dropped, renamed or retyped column.
 
-In: a source and the columns that it had when it was last seen. Out: a `Note` for each column that was added, dropped, renamed or given
-another type, with what becomes of it. A column is known by its number, so a rename is told from a drop and an add.
+In: the columns of a table at the last check (kept in the hub) and now. Out: a `TableChange` for each difference, with what
+becomes of the records. `opshub status` shows them, the watcher logs them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import msgspec
 import psycopg
 
-from streams.errors import EnvironmentFault
-from streams.hub.session import KEEPALIVE
+from streams.capture.source_sql import SOURCE_SQL
+from streams.hub.session import hub_session
+from streams.hub.source_state import (
+    Shape,
+    TableChangeRow,
+    add_table_change,
+    load_shapes,
+    recent_table_changes,
+    save_shape,
+)
 from streams.mapping.compiled import CompiledTable
+from streams.named_sql import fetch_rows
 from streams.provision.systems import System
 from streams.settings import Settings
 
-Shape = dict[str, tuple[str, str]]
-"""Number of a column, as text → (name, type)."""
 
-_COLUMNS = """SELECT n.nspname || '.' || c.relname, a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod)
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname || '.' || c.relname = ANY(%s) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"""
-
-
-class Note(msgspec.Struct, frozen=True):
-    """One change of a table. kind: added, dropped, renamed or retyped."""
+class TableChange(msgspec.Struct, frozen=True):
+    """One change of a table. `what`: the change in words; `effect`: what becomes of the table's records."""
 
     table: str
-    kind: str
+    kind: Literal["added", "dropped", "renamed", "retyped"]
     column: str
     what: str
     effect: str
 
 
-def shapes(source: psycopg.Connection[Any], tables: list[str]) -> dict[str, Shape]:
-    """The columns of these tables as they are now."""
-    found: dict[str, Shape] = {}
-    for table, number, name, kind in source.execute(_COLUMNS, [tables]):
-        found.setdefault(table, {})[number] = (name, kind)
-    return found
+class _Column(msgspec.Struct, frozen=True):
+    table: str
+    number: str
+    name: str
+    type: str
 
 
-def changes(table: CompiledTable, before: Shape, now: Shape) -> list[Note]:
-    """What became of one table."""
-    notes: list[Note] = []
+def read_shapes(source: psycopg.Connection[object], tables: list[str]) -> dict[str, Shape]:
+    """Table → its columns now. Raises psycopg.Error."""
+    shapes: dict[str, Shape] = {}
+    for column in fetch_rows(source, _Column, SOURCE_SQL["table_columns"], {"tables": tables}):
+        shapes.setdefault(column.table, {})[column.number] = (column.name, column.type)
+    return shapes
 
-    def note(kind: str, column: str, what: str, effect: str) -> None:
-        notes.append(Note(table.name, kind, column, what, effect))
 
-    for number, (name, kind) in sorted(now.items(), key=lambda item: int(item[0])):
+def compare_shapes(table: CompiledTable, before: Shape, now: Shape) -> list[TableChange]:
+    """What changed in one table. Columns are compared by number, so a rename is not a drop and an add."""
+    changes: list[TableChange] = []
+    for number, (name, kind) in _by_number(now):
         if number not in before:
             effect = "the dictionary reads it" if name in table.columns else "not read: map it if it matters"
-            note("added", name, f"{name} {kind} was added", effect)
+            changes.append(TableChange(table.name, "added", name, f"{name} {kind} was added", effect))
             continue
-        was, was_kind = before[number]
-        if was != name:
-            note("renamed", was, f"{was} is called {name} now", _lost(table, was))
-        if was_kind != kind:
-            read = was in table.columns
-            effect = "values that fit its field pass, others are dead letters" if read else "not read: nothing changes"
-            note("retyped", name, f"{name} was {was_kind} and is {kind} now", effect)
-    for number, (name, kind) in sorted(before.items(), key=lambda item: int(item[0])):
+        old_name, old_kind = before[number]
+        if old_name != name:
+            what = f"{old_name} is called {name} now"
+            changes.append(TableChange(table.name, "renamed", old_name, what, _effect_of_loss(table, old_name)))
+        if old_kind != kind:
+            what = f"{name} was {old_kind} and is {kind} now"
+            is_read = old_name in table.columns
+            effect = (
+                "values that still fit are accepted, the others become dead letters"
+                if is_read
+                else "not read: nothing changes"
+            )
+            changes.append(TableChange(table.name, "retyped", name, what, effect))
+    for number, (name, kind) in _by_number(before):
         if number not in now:
-            note("dropped", name, f"{name} {kind} was dropped", _lost(table, name))
-    return notes
+            what = f"{name} {kind} was dropped"
+            changes.append(TableChange(table.name, "dropped", name, what, _effect_of_loss(table, name)))
+    return changes
 
 
-def _lost(table: CompiledTable, column: str) -> str:
+def _by_number(shape: Shape) -> list[tuple[str, tuple[str, str]]]:
+    return sorted(shape.items(), key=lambda column: int(column[0]))
+
+
+def _effect_of_loss(table: CompiledTable, column: str) -> str:
     """What becomes of records when a column is no longer sent under its name."""
     if column not in table.columns:
         return "not read: nothing changes"
     if column in table.required:
-        return "needed: the table's records wait as dead letters; mend the dictionary, then `opshub dlq retry`"
-    return "its field keeps what it has; mend the dictionary"
+        return "required: the table's records become dead letters; correct the dictionary, then `opshub dlq retry`"
+    return "its field keeps the last value; correct the dictionary"
 
 
-def look(hub: psycopg.Connection[Any], source: psycopg.Connection[Any], system: System) -> list[Note]:
-    """Compare a source with what it was when it was last seen, keep both what it is and what became of it."""
-    now = shapes(source, list(system.dictionary.tables))
-    known: dict[str, Shape] = dict(
-        hub.execute("SELECT tbl, columns FROM source_shape WHERE system = %s", [system.name]).fetchall()
-    )
-    found: list[Note] = []
-    for name, shape in now.items():
-        before = {number: (column[0], column[1]) for number, column in known[name].items()} if name in known else shape
-        if before == shape and name in known:
+def record_table_changes(
+    hub: psycopg.Connection[object], source: psycopg.Connection[object], system: System
+) -> list[TableChange]:
+    """Compare the tables of a source with the last check; remember the columns and the changes in the hub."""
+    known = load_shapes(hub, system.name)
+    changes: list[TableChange] = []
+    for name, shape in read_shapes(source, list(system.dictionary.tables)).items():
+        if known.get(name) == shape:
             continue
-        notes = changes(system.dictionary.tables[name], before, shape)
-        found += notes
+        # A table that is seen for the first time has changed in nothing.
+        table_changes = compare_shapes(system.dictionary.tables[name], known.get(name, shape), shape)
         with hub.transaction():
-            hub.execute(
-                "INSERT INTO source_shape (system, tbl, columns) VALUES (%s, %s, %s)"
-                " ON CONFLICT (system, tbl) DO UPDATE SET columns = excluded.columns, seen_at = now()",
-                [system.name, name, msgspec.json.encode(shape).decode()],
-            )
-            for one in notes:
-                hub.execute(
-                    "INSERT INTO source_change (system, tbl, kind, what, effect) VALUES (%s, %s, %s, %s, %s)",
-                    [system.name, one.table, one.kind, one.what, one.effect],
+            save_shape(hub, system.name, name, shape)
+            for change in table_changes:
+                add_table_change(
+                    hub, system=system.name, table=name, kind=change.kind, what=change.what, effect=change.effect
                 )
-    return found
+        changes += table_changes
+    return changes
 
 
-def told(settings: Settings) -> list[dict[str, Any]]:
-    """What became of captured tables in the last thirty days, the newest first: for `opshub status`."""
-    try:
-        with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
-            rows = hub.execute(
-                "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), system, tbl, kind, what, effect"
-                " FROM source_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50"
-            ).fetchall()
-    except psycopg.errors.UndefinedTable:
-        return []
-    except psycopg.Error as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts it"
-        ) from error
-    names = ("at", "system", "table", "kind", "what", "effect")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+def recent_changes(settings: Settings) -> list[TableChangeRow]:
+    """Changes of captured tables in the last thirty days, the newest first: for `opshub status`.
+
+    Raises EnvironmentFault while the hub does not answer.
+    """
+    with hub_session(settings.hub) as hub:
+        return recent_table_changes(hub)

@@ -1,4 +1,4 @@
-"""How a connector's slot stands: WAL that it holds back, what is left of its limit, whether somebody reads it and lives.
+"""The state of a connector's replication slot: how much WAL it holds back, how much of its limit is left, who reads it.
 
 In: a connection to the source, by the role that captures it. Out: findings. Nothing is changed.
 """
@@ -7,124 +7,147 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 from streams.capture.finding import Finding
+from streams.capture.source_sql import SOURCE_SQL
+from streams.named_sql import fetch_rows
 from streams.provision.systems import System
 from streams.settings import Settings
 
-_HEARTBEAT = re.compile(r"(?i)\binsert\s+into\s+((?:\w+\.)?opshub_heartbeat)\b")
+# Our own heartbeat table, as connectors/demo-crm/source.json writes to it.
+_HEARTBEAT_TABLE = re.compile(r"(?i)\binsert\s+into\s+((?:\w+\.)?opshub_heartbeat)\b")
 
-BEATS_MISSED = 4
-"""Beats that may be missing, however short the time is that the settings allow."""
+HEARTBEATS_MISSED = 4
+"""Heartbeats that may be missing before it is a finding, however short a time the settings allow."""
+
+GB = 1e9
 
 
-class Slot(msgspec.Struct, frozen=True):
-    """A replication slot as it is now; sizes in bytes, times in seconds."""
+class SlotRow(msgspec.Struct, frozen=True):
+    """A replication slot as the source's catalogue has it."""
 
     active: bool
+    """Whether a session reads it."""
     wal_status: str | None
-    kept: int | None
-    left: int | None
-    """What may still be written before the source gives the slot up; None without a limit."""
-    limit: int
+    kept_bytes: int | None
+    """WAL that the slot holds back."""
+    left_bytes: int | None
+    """WAL that may still be written before the source invalidates the slot; None without a limit."""
+    limit_bytes: int
     """max_slot_wal_keep_size; negative where none is set."""
-    streams_for: float | None
-    """Since when it is read."""
-    beat_age: float | None
-    """Since when its connector wrote its last heartbeat, infinite when it never did; None where that is not to be read."""
+    streaming_s: float | None
+    """For how long the session has been streaming; None without one."""
 
 
-def look_at_slot(settings: Settings, system: System, connection: psycopg.Connection[Any], name: str) -> list[Finding]:
-    """What is wrong with it. Raises psycopg.Error."""
-    row = connection.execute(
-        "SELECT s.active, s.wal_status, (pg_current_wal_lsn() - s.restart_lsn)::bigint, s.safe_wal_size, "
-        "(SELECT setting::bigint * 1048576 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'), "
-        # Of a walsender that is when it was told to stream: what came before was a snapshot, which beats for nobody.
-        "extract(epoch FROM clock_timestamp() - a.query_start)::float8 "
-        "FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s",
-        [name],
-    ).fetchone()
-    if row is None:
-        return []  # before the first snapshot there is none; that one is gone is judged by what was there
-    return judge_slot(settings, system, name, Slot(*(*row, _beat_age(system, connection))))
+class Slot(SlotRow, frozen=True):
+    """A slot with the heartbeats of its connector."""
+
+    heartbeat_age_s: float | None
+    """Since the last heartbeat, infinite without any; None where no heartbeats are written, or we may not read them."""
 
 
-def _beat_age(system: System, connection: psycopg.Connection[Any]) -> float | None:
-    asked = _HEARTBEAT.search(str(system.source["config"].get("heartbeat.action.query", "")))
-    if asked is None:
+class _Readable(msgspec.Struct, frozen=True):
+    is_readable: bool
+
+
+class _Heartbeat(msgspec.Struct, frozen=True):
+    age_s: float | None
+
+
+class _Use(msgspec.Struct, frozen=True):
+    is_unused: bool
+
+
+def read_slot(source: psycopg.Connection[object], system: System) -> Slot | None:
+    """The slot of a system as it is now; None if there is none. Raises psycopg.Error."""
+    rows = fetch_rows(source, SlotRow, SOURCE_SQL["slot"], {"slot": system.slot_name})
+    if not rows:
         return None
-    table = asked.group(1)
-    there = connection.execute(
-        "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c WHERE c.oid = to_regclass(%s)", [table]
-    ).fetchone()
-    if there is None or not there[0]:
+    return Slot(**msgspec.structs.asdict(rows[0]), heartbeat_age_s=_heartbeat_age(source, system))
+
+
+def is_slot_unused(source: psycopg.Connection[object], name: str) -> bool:
+    """Whether a slot exists, and nobody reads it or takes a snapshot for it. Raises psycopg.Error."""
+    rows = fetch_rows(source, _Use, SOURCE_SQL["slot_use"], {"slot": name})
+    return bool(rows) and rows[0].is_unused
+
+
+def _heartbeat_age(source: psycopg.Connection[object], system: System) -> float | None:
+    written = _HEARTBEAT_TABLE.search(str(system.config.get("heartbeat.action.query", "")))
+    if written is None:
         return None
-    row = connection.execute(
-        f"SELECT extract(epoch FROM clock_timestamp() - max(beat_at))::float8 FROM {table}".encode()
-    ).fetchone()
-    return math.inf if row is None or row[0] is None else float(row[0])
+    table = written.group(1)
+    readable = fetch_rows(source, _Readable, SOURCE_SQL["heartbeat_table"], {"table": table})
+    if not readable or not readable[0].is_readable:
+        return None
+    query = sql.SQL("SELECT extract(epoch FROM clock_timestamp() - max(beat_at))::float8 AS age_s FROM {}").format(
+        sql.Identifier(*table.split("."))
+    )
+    (heartbeat,) = fetch_rows(source, _Heartbeat, query)
+    return math.inf if heartbeat.age_s is None else heartbeat.age_s
 
 
-def judge_slot(settings: Settings, system: System, name: str, slot: Slot) -> list[Finding]:
-    """What is wrong with a slot that is so."""
-    found = []
-    ends = slot.left is not None and slot.limit > 0 and slot.left < settings.alert_wal_left_fraction * slot.limit
-    if slot.wal_status == "unreserved" or ends:
-        left = "" if slot.left is None else f" ({max(slot.left, 0) / 1e9:.2f} GB from now)"
-        found.append(
+def judge_slot(settings: Settings, system: System, slot: Slot) -> list[Finding]:
+    """What is wrong with a slot in this state."""
+    findings = _judge_wal(settings, system, slot)
+    if slot.active:
+        return findings + _judge_heartbeat(settings, system, slot)
+    idle = f"no session reads the slot {system.slot_name}"
+    return [*findings, Finding("slot-idle", system.name, idle, "`opshub apply` starts the connector", severe=False)]
+
+
+def _judge_wal(settings: Settings, system: System, slot: Slot) -> list[Finding]:
+    is_ending = (
+        slot.left_bytes is not None
+        and slot.limit_bytes > 0
+        and slot.left_bytes < settings.alert_wal_left_fraction * slot.limit_bytes
+    )
+    if slot.wal_status == "unreserved" or is_ending:
+        left = "" if slot.left_bytes is None else f" (after {max(slot.left_bytes, 0) / GB:.2f} GB more)"
+        return [
             Finding(
                 "wal-ending",
                 system.name,
-                f"the source will soon remove WAL that the slot {name} still needs{left}",
-                "see why the connector stands still, or raise max_slot_wal_keep_size",
+                f"the source will soon remove WAL that the slot {system.slot_name} still needs{left}",
+                "find out why the connector is stalled (log of Kafka Connect), or raise max_slot_wal_keep_size",
             )
-        )
-    elif slot.kept is not None and slot.kept > settings.alert_wal_kept_gb * 1e9:
-        limit = "none is set" if slot.left is None else f"{slot.left / 1e9:.1f} GB are left"
-        found.append(
+        ]
+    if slot.kept_bytes is not None and slot.kept_bytes > settings.alert_wal_kept_gb * GB:
+        limit = "no limit is set" if slot.left_bytes is None else f"{slot.left_bytes / GB:.1f} GB are left of its limit"
+        return [
             Finding(
                 "wal-kept",
                 system.name,
-                f"the slot {name} holds back {slot.kept / 1e9:.1f} GB of WAL; of its limit {limit}",
-                "see why the connector stands still",
+                f"the slot {system.slot_name} holds back {slot.kept_bytes / GB:.1f} GB of WAL; {limit}",
+                "find out why the connector is stalled (log of Kafka Connect)",
             )
-        )
-    if not slot.active:
-        found.append(
-            Finding(
-                "slot-idle",
-                system.name,
-                f"nobody reads the slot {name}",
-                "`opshub apply` starts the connector",
-                severe=False,
-            )
-        )
-    else:
-        found += _judge_beat(settings, system, slot)
-    return found
+        ]
+    return []
 
 
-def _judge_beat(settings: Settings, system: System, slot: Slot) -> list[Finding]:
-    every = float(system.source["config"].get("heartbeat.interval.ms", 0)) / 1000
-    if slot.beat_age is None or slot.streams_for is None or every <= 0:
+def _judge_heartbeat(settings: Settings, system: System, slot: Slot) -> list[Finding]:
+    interval_s = float(system.config.get("heartbeat.interval.ms", 0)) / 1000
+    if slot.heartbeat_age_s is None or slot.streaming_s is None or interval_s <= 0:
         return []
-    if min(slot.beat_age, slot.streams_for) <= max(settings.alert_heartbeat_seconds, BEATS_MISSED * every):
+    # A connector that has just begun to stream has not had the time to write one.
+    silent_s = min(slot.heartbeat_age_s, slot.streaming_s)
+    if silent_s <= max(settings.alert_heartbeat_seconds, HEARTBEATS_MISSED * interval_s):
         return []
     last = (
         "has written no heartbeat yet"
-        if math.isinf(slot.beat_age)
-        else f"wrote its last heartbeat {slot.beat_age:.0f} s ago"
+        if math.isinf(slot.heartbeat_age_s)
+        else f"wrote its last heartbeat {slot.heartbeat_age_s:.0f} s ago"
     )
     return [
         Finding(
             "heartbeat-old",
             system.name,
-            f"its connector reads the slot, and {last}: it may stand still",
-            "see the log of Kafka Connect and whether Kafka takes records; "
-            "`POST <connect>/connectors/<name>/restart?includeTasks=true` starts it again",
+            f"its connector reads the slot, and {last}: it may be stalled",
+            "check in the log of Kafka Connect whether Kafka accepts records; "
+            f"`POST <connect>/connectors/{system.connector_name}/restart?includeTasks=true` restarts it",
         )
     ]

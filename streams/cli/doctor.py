@@ -1,34 +1,50 @@
-"""`opshub doctor`: preflight of databases, Kafka, registry, Connect and rights."""
+"""`opshub doctor` checks databases, Kafka, registry, Connect and rights. `opshub resync` captures a system again."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streams.cli.context import load_settings
+from streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streams.provision.systems import System
+    from streams.settings import Settings
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Say what is wrong, each with a code and a remedy. Exit code 2 when a file of ours is wrong, 3 when the environment is.
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help='One JSON object: {"findings": [{code, where, what, remedy, side, severe}]}.')
+    ] = False,
+) -> None:
+    """List everything that is wrong, each with a code and a remedy; `!` marks what is severe.
 
-    Example: opshub doctor --json
+    Exit code 2 when a file that a person wrote is wrong, 3 when a server, a right or a setting of it is.
+
+    Examples:
+
+    opshub doctor
+
+    opshub doctor --json | jq '.findings[] | select(.severe)'
     """
-    from streams.monitor.preflight import examine, exit_code
+    from streams.monitor.preflight import check_everything, exit_code
     from streams.provision.systems import capture_dsn, load_systems
     from streams.stack.environment import load_env
 
     settings = load_settings()
     systems = load_systems(settings)
     env = load_env(settings)
-    findings = examine(settings, systems, {system.name: capture_dsn(system, env) for system in systems})
+    findings = check_everything(settings, systems, {system.name: capture_dsn(system, env) for system in systems})
     if as_json:
-        typer.echo(json.dumps({"findings": [msgspec.to_builtins(one) for one in findings]}))
+        typer.echo(json.dumps({"findings": [msgspec.to_builtins(finding) for finding in findings]}))
     else:
-        for one in findings:
-            typer.echo(f"{'!' if one.severe else '-'} {one.code}: {one.where}: {one.what}\n    remedy: {one.remedy}")
+        for finding in findings:
+            mark = "!" if finding.severe else "-"
+            typer.echo(f"{mark} {finding.code}: {finding.where}: {finding.what}\n    remedy: {finding.remedy}")
         if not findings:
             typer.echo("nothing is wrong")
     if code := exit_code(findings):
@@ -36,37 +52,51 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 
 def resync(
-    system: Annotated[str, typer.Argument(help="A folder of connectors/.")],
+    system: Annotated[str, typer.Argument(help="The system: a folder of connectors/.")],
     sweep_after: Annotated[
-        float, typer.Option(help="Seconds that the snapshot may take before what it did not bring is deleted.")
+        float, typer.Option(help="Seconds for the snapshot; after them, what it did not bring is deleted.")
     ] = 600.0,
     tables: Annotated[
-        list[str] | None, typer.Option("--table", help="Only read the rows of this table again; may be said often.")
+        list[str] | None,
+        typer.Option("--table", help="Re-snapshot only the rows of this table; may be given more than once."),
     ] = None,
-    where: Annotated[str | None, typer.Option(help="With --table: a condition of SQL, for some of its rows.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="With --table: an SQL condition; only rows that meet it are re-snapshot.")
+    ] = None,
 ) -> None:
-    """Capture a system anew: a new epoch, a whole snapshot, and what is gone from the source is deleted.
+    """Capture a system again as a whole: a new epoch, a new snapshot, and what is gone from the source is deleted.
 
-    With --table rows are read again beside the stream, and nothing else: after a code table or a rule of the dictionary has changed.
+    With --table, Debezium only reads rows again while it goes on streaming: use it after a code table or a rule of the
+    dictionary has changed.
 
-    Example: opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
+    Examples:
+
+    opshub resync demo-crm
+
+    opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
-    from streams.capture.guard import begin_epoch
-    from streams.capture.incremental_snapshot import reread
-    from streams.errors import ConfigError
-    from streams.provision.systems import capture_dsn, load_systems
+    from streams.capture.epoch import begin_epoch
+    from streams.capture.incremental_snapshot import request_snapshot
+    from streams.provision.systems import capture_dsn
     from streams.stack.environment import load_env
 
     if where is not None and not tables:
-        raise ConfigError("--where is a condition on the rows of one table", remedy="say --table, too")
+        raise ConfigError("--where is a condition on the rows of a table", remedy="give --table, too")
     settings = load_settings()
-    for one in load_systems(settings):
-        if one.name == system and tables:
-            for table, rows in reread(one, capture_dsn(one, load_env(settings)), tables, where).items():
-                typer.echo(f"{rows:,} rows of {table} are read again; they come as their connector gets to them")
-            return
-        if one.name == system:
-            epoch = begin_epoch(settings, one, capture_dsn(one, load_env(settings)), sweep_after=sweep_after)
-            typer.echo(f"{system} is captured anew, as its epoch {epoch}")
-            return
-    raise ConfigError(f"there is no system {system!r}", remedy=f"one of {', '.join(settings.systems)}")
+    chosen = _system(settings, system)
+    dsn = capture_dsn(chosen, load_env(settings))
+    if tables:
+        for table, rows in request_snapshot(chosen, dsn, tables, where).items():
+            typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
+    else:
+        epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
+        typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
+
+
+def _system(settings: Settings, name: str) -> System:
+    from streams.provision.systems import load_systems
+
+    for system in load_systems(settings):
+        if system.name == name:
+            return system
+    raise ConfigError(f"there is no system {name!r}", remedy=f"use one of {', '.join(settings.systems)}")

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+import msgspec
+
 from streams.cli.map_systems import dsn_of
 from streams.errors import ConfigError, EnvironmentFault, MappingError
 
@@ -171,10 +173,10 @@ def notes_by_kind(rows: list[MappedRow]) -> list[NoteCount]:
 
 def mapping_notes_of_field(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:
     """The mapping notes of a field that the workers counted in the hub; or none, and why the hub cannot be read."""
-    from streams.monitor.mapping_notes import told
+    from streams.monitor.mapping_notes import mapping_notes
 
     try:
-        return told(settings, field), ""
+        return [msgspec.to_builtins(note) for note in mapping_notes(settings, field)], ""
     except EnvironmentFault as error:
         return [], str(error)
 

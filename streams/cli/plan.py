@@ -1,4 +1,4 @@
-"""`opshub plan` and `opshub apply`: what would change in Kafka, registry, hub and Connect; change it."""
+"""`opshub plan` and `opshub apply`: list what would change in Kafka, registry, hub and Connect; change it."""
 
 from __future__ import annotations
 
@@ -22,34 +22,46 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instea
 
 
 def plan(as_json: JsonOption = False) -> None:
-    """Say what `apply` would change; exit code 1 when there is something.
+    """List what `opshub apply` would change, and change nothing. Exit code 1 when there is something.
 
-    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be captured as it is.
+    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be captured
+    as it is. JSON: {"to_do": [{kind, name, action}]}.
+
+    Examples:
+
+    opshub plan
+
+    opshub plan --json | jq '.to_do[].name'
     """
-    from streams.provision.differences import plan as make_plan
+    from streams.provision.differences import plan as list_steps
 
     settings = load_settings()
-    steps = make_plan(settings, _capturable(settings))
+    steps = list_steps(settings, _capturable_systems(settings))
     _show(steps, as_json, "to do")
     if steps:
         raise typer.Exit(1)
 
 
 def apply(as_json: JsonOption = False) -> None:
-    """Create what is missing and change what differs; safe to run again. Nothing is done where `plan` finds a fault."""
-    from streams.provision.differences import apply as make_it_so
+    """Create what is missing and change what differs; safe to repeat. Changes nothing where `opshub plan` finds a fault.
+
+    JSON: {"done": [{kind, name, action}]}.
+
+    Example: opshub apply
+    """
+    from streams.provision.differences import apply as carry_out
 
     settings = load_settings()
-    systems = _capturable(settings)
-    console = Console(stderr=True)
-    with console.status("comparing") as status:
-        steps = make_it_so(settings, systems, progress=lambda what: status.update(what))
+    systems = _capturable_systems(settings)
+    with Console(stderr=True).status("comparing") as status:
+        steps = carry_out(settings, systems, progress=lambda step: status.update(step))
     _show(steps, as_json, "done")
 
 
-def _capturable(settings: Settings) -> list[System]:
-    """The systems, once each database answers, lets itself be captured, and has what its dictionary reads."""
-    from streams.monitor.preflight import exit_code, source
+def _capturable_systems(settings: Settings) -> list[System]:
+    """The systems, if each database answers, can be captured, and has what its dictionary reads; else it exits."""
+    from streams.monitor.preflight import exit_code
+    from streams.monitor.source_preflight import check_source
     from streams.paths import connectors_dir
     from streams.provision.systems import capture_dsn, load_systems
     from streams.resolve.ownership import load_ownership
@@ -58,9 +70,11 @@ def _capturable(settings: Settings) -> list[System]:
     load_ownership(connectors_dir(settings) / "ownership.yaml")
     systems = load_systems(settings)
     env = load_env(settings)
-    findings = [one for system in systems for one in source(system, capture_dsn(system, env)) if one.severe]
-    for one in findings:
-        typer.echo(f"error: {one.where}: {one.what}\nremedy: {one.remedy}", err=True)
+    findings = [
+        finding for system in systems for finding in check_source(system, capture_dsn(system, env)) if finding.severe
+    ]
+    for finding in findings:
+        typer.echo(f"error: {finding.where}: {finding.what}\nremedy: {finding.remedy}", err=True)
     if findings:
         raise typer.Exit(exit_code(findings))
     return systems
@@ -72,10 +86,9 @@ def _show(steps: Sequence[Step], as_json: bool, title: str) -> None:
         return
     console = Console()
     if not steps:
-        console.print("all is as it should be")
+        console.print("everything is up to date")
         return
     table = Table("what", "name", "action", title=title)
     for step in steps:
-        told = msgspec.to_builtins(step)
-        table.add_row(told["kind"], told["name"], told["action"])
+        table.add_row(step.kind, step.name, step.action)
     console.print(table)

@@ -1,4 +1,4 @@
-"""`opshub quality` and `opshub resolve`: how good the records are, and today's rules over what was said before."""
+"""`opshub quality` measures the data of each field. `opshub resolve` applies today's ownership rules to what the hub has."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ from streams.cli.identity import hub
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streams.maintenance.quality import Quality
+    from streams.hub.quality import FieldQuality, MeasuredQuality
+    from streams.verify.reresolve import Difference
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+EXAMPLES = 20
 
 
 def quality(
-    entity: Annotated[list[str] | None, typer.Option(help="Only these; can be given more than once.")] = None,
+    entity: Annotated[list[str] | None, typer.Option(help="Only this entity; may be given more than once.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also fields that are filled everywhere or nowhere.")] = False,
-    history: Annotated[bool, typer.Option("--history", help="What was measured before; nothing is measured.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Show earlier figures; measure nothing.")] = False,
     field: Annotated[
-        list[str] | None, typer.Option(help="Of the history, only these; can be given more than once.")
+        list[str] | None, typer.Option(help="With --history: only this field; may be given more than once.")
     ] = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list with one object for each field.")] = False,
 ) -> None:
     """Measure completeness, validity, uniqueness, disagreement and orphans of each field, and keep the figures.
 
-    Example: opshub quality --history --entity customer --field email
+    Examples:
+
+    opshub quality --entity customer
+
+    opshub quality --history --entity customer --field email
     """
     from streams.maintenance.quality import history as measured_before
     from streams.maintenance.quality import measure
@@ -39,70 +44,84 @@ def quality(
 
     for name in entity or ():
         if name not in ENTITIES:
-            raise ConfigError(f"there is no entity {name!r}", remedy=f"one of {', '.join(sorted(ENTITIES))}")
+            raise ConfigError(f"there is no entity {name!r}", remedy=f"use one of {', '.join(sorted(ENTITIES))}")
     if field and not history:
-        raise ConfigError("all fields are measured", remedy="--field goes with --history")
+        raise ConfigError("--field needs --history: all fields of an entity are measured", remedy="give --history, too")
     with hub(load_settings()) as connection:
+        figures: list[FieldQuality]
         if history:
-            _show_history(measured_before(connection, entity, field), every, as_json)
-            return
-        found = measure(connection, entity)
+            earlier = measured_before(connection, entity, field)
+            figures = list(earlier)
+        else:
+            figures = measure(connection, entity)
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(found)))
-        return
-    looked_at = found if every else [one for one in found if _is_worth_a_look(one)]
-    typer.echo(_row("", *_COLUMNS))
-    for one in looked_at:
-        typer.echo(_figures(f"{one.entity}.{one.field}", one))
-    if len(looked_at) < len(found):
-        typer.echo(
-            f"{len(found) - len(looked_at):,} fields are filled in all records or in none, and have no fault; --all shows them"
-        )
+        typer.echo(json.dumps(msgspec.to_builtins(figures)))
+    elif history:
+        _show_history(earlier, every)
+    else:
+        _show_figures(figures, every)
 
 
 _COLUMNS = ("records", "complete", "invalid", "repeated", "disputed", "orphans")
+
+
+def _show_figures(figures: list[FieldQuality], every: bool) -> None:
+    shown_figures = figures if every else [figure for figure in figures if _is_interesting(figure)]
+    typer.echo(_row("", *_COLUMNS))
+    for figure in shown_figures:
+        typer.echo(_figure_row(f"{figure.entity}.{figure.field}", figure))
+    hidden = len(figures) - len(shown_figures)
+    if hidden:
+        typer.echo(f"{hidden:,} fields are filled in all records or in none, and have no fault; --all shows them")
+
+
+def _show_history(earlier: list[MeasuredQuality], every: bool) -> None:
+    by_field: dict[str, list[MeasuredQuality]] = {}
+    for figure in earlier:
+        by_field.setdefault(f"{figure.entity}.{figure.field}", []).append(figure)
+    for name, figures in by_field.items():
+        if every or any(_is_interesting(figure) for figure in figures):
+            typer.echo(_row(name, *_COLUMNS))
+            for figure in figures:
+                typer.echo(_figure_row(f"  {figure.at}", figure))
+    if not earlier:
+        typer.echo("nothing was measured yet; `opshub quality` does it, and the workers do it every hour")
 
 
 def _row(name: str, *cells: str) -> str:
     return f"{name:40}" + "".join(f" {cell:>9}" for cell in cells)
 
 
-def _figures(name: str, one: Quality) -> str:
-    share = f"{100 * one.complete / one.records:.1f}%" if one.records else ""
-    counts = (f"{number:,}" for number in (one.invalid, one.repeated, one.disagreeing, one.orphans))
-    return _row(name, f"{one.records:,}", share, *counts)
+def _figure_row(name: str, figure: FieldQuality) -> str:
+    share = f"{100 * figure.complete / figure.records:.1f}%" if figure.records else ""
+    counts = (figure.invalid, figure.repeated, figure.disagreeing, figure.orphans)
+    return _row(name, f"{figure.records:,}", share, *(f"{count:,}" for count in counts))
 
 
-def _show_history(measured: list[tuple[str, Quality]], every: bool, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps([{"at": at} | msgspec.to_builtins(one) for at, one in measured]))
-        return
-    by_field: dict[str, list[tuple[str, Quality]]] = {}
-    for at, one in measured:
-        by_field.setdefault(f"{one.entity}.{one.field}", []).append((at, one))
-    for name, figures in by_field.items():
-        if every or any(_is_worth_a_look(one) for _, one in figures):
-            typer.echo(_row(name, *_COLUMNS))
-            for at, one in figures:
-                typer.echo(_figures(f"  {at}", one))
-    if not measured:
-        typer.echo("nothing was measured yet; `opshub quality` does it, and the workers do it every hour")
-
-
-def _is_worth_a_look(one: Quality) -> bool:
-    return 0 < one.complete < one.records or bool(one.invalid or one.repeated or one.disagreeing or one.orphans)
+def _is_interesting(figure: FieldQuality) -> bool:
+    """Whether a field is filled in some records and not in others, or has a fault."""
+    faults = figure.invalid or figure.repeated or figure.disagreeing or figure.orphans
+    return 0 < figure.complete < figure.records or bool(faults)
 
 
 def resolve(
-    again: Annotated[
-        bool, typer.Option("--again", help="Apply the rules of today to all that was said before.")
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Let the workers resolve them; without it, only list the differences.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only the difference is shown.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help='One JSON object: {"differences": […], "sent": true or false}.')
+    ] = False,
 ) -> None:
-    """Show what ownership.yaml, `match` included, would settle otherwise than the hub has it; with --yes let the workers settle it so.
+    """List the fields that today's ownership.yaml resolves otherwise than the hub has them; with --yes, resolve them.
 
-    Restart the workers after the file was changed, before --yes. Exit code 1 when there is a difference and it was only shown.
+    Match keys count, too. Restart the workers after the file was changed, before --yes. Exit code 1 when there are
+    differences and they were only listed. For a single conflict: `opshub conflicts resolve`.
+
+    Examples:
+
+    opshub resolve
+
+    opshub resolve --yes
     """
     from streams.cli.send import send
     from streams.identity.people import Message
@@ -110,25 +129,27 @@ def resolve(
     from streams.resolve.ownership import load_ownership
     from streams.verify.reresolve import differences, refreshes
 
-    if not again:
-        raise ConfigError(
-            "there is one way to resolve",
-            remedy="`opshub resolve --again`; for one conflict `opshub conflicts resolve`",
-        )
     settings = load_settings()
     ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
     with hub(settings) as connection:
         found = list(differences(connection, ownership))
-    if yes and found:
+    is_sent = yes and bool(found)
+    if is_sent:
         send(settings, [Message(*message) for message in refreshes(found)])
     if as_json:
         typer.echo(json.dumps({"differences": msgspec.to_builtins(found), "sent": yes}))
     else:
-        for (name, field), number in sorted(Counter((one.entity, one.field) for one in found).items()):
-            typer.echo(f"{name}.{field}: {number:,}")
-        for one in found[:20]:
-            now, then = (readable_value(one.entity, one.field, value) for value in (one.now, one.then))
-            typer.echo(f"  {one.entity} {one.id} {one.field}: {now} → {then}")
-        typer.echo(f"{len(found):,} fields differ" + ("; the workers settle them now" if yes and found else ""))
+        _show_differences(found, is_sent)
     if found and not yes:
         raise typer.Exit(1)
+
+
+def _show_differences(differences: list[Difference], is_sent: bool) -> None:
+    counts = Counter((difference.entity, difference.field) for difference in differences)
+    for (name, field), count in sorted(counts.items()):
+        typer.echo(f"{name}.{field}: {count:,}")
+    for difference in differences[:EXAMPLES]:
+        now = readable_value(difference.entity, difference.field, difference.now)
+        then = readable_value(difference.entity, difference.field, difference.then)
+        typer.echo(f"  {difference.entity} {difference.id} {difference.field}: {now} → {then}")
+    typer.echo(f"{len(differences):,} fields differ" + ("; the workers resolve them now" if is_sent else ""))

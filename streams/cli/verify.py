@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streams.cli.context import load_settings
 
+if TYPE_CHECKING:
+    from streams.verify.comparison import Comparison
 
-def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Compare source tables, hub and canonical topics in both directions, with nothing in flight. Exit code 1 when they differ.
+COUNTS = ("source_rows", "entities", "records", "lost", "doubled", "differing", "gone_back", "rejected")
 
-    Example: opshub verify --json
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with the counts and examples.")] = False,
+) -> None:
+    """Compare source tables, hub and canonical topics in both directions, with nothing in flight.
+
+    Stop changes at the sources and wait until `opshub status` shows no lag: a record on its way counts as lost.
+    Exit code 1 when they differ.
+
+    Examples:
+
+    opshub verify
+
+    opshub verify --json | jq .examples
     """
     from rich.console import Console
 
@@ -27,19 +41,21 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     settings = load_settings()
     systems = load_systems(settings)
     env = load_env(settings)
-    console = Console(stderr=True)
-    with console.status("starting") as status:
-        verdict = compare(
-            settings, systems, {system.name: capture_dsn(system, env) for system in systems},
-            load_ownership(connectors_dir(settings) / "ownership.yaml"), progress=lambda what: status.update(what),
-        )  # fmt: skip
+    dsns = {system.name: capture_dsn(system, env) for system in systems}
+    ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
+    with Console(stderr=True).status("starting") as status:
+        comparison = compare(settings, systems, dsns, ownership, progress=lambda step: status.update(step))
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(verdict)))
+        typer.echo(json.dumps(msgspec.to_builtins(comparison)))
     else:
-        for name in ("source_rows", "entities", "records", "lost", "doubled", "differing", "gone_back", "rejected"):
-            typer.echo(f"{name:12} {getattr(verdict, name):>10,}")
-        typer.echo(f"{'accounts':12} {'balance' if verdict.accounts_balance else 'do not balance'}")
-        for example in verdict.examples:
-            typer.echo(f"  {example}")
-    if not verdict.holds:
+        _show(comparison)
+    if not comparison.holds:
         raise typer.Exit(1)
+
+
+def _show(comparison: Comparison) -> None:
+    for name in COUNTS:
+        typer.echo(f"{name:12} {getattr(comparison, name):>10,}")
+    typer.echo(f"{'accounts':12} {'balance' if comparison.accounts_balance else 'do not balance'}")
+    for example in comparison.examples:
+        typer.echo(f"  {example}")

@@ -31,7 +31,8 @@ from streams.stack.launch import Report
 from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import start_pair, stop_all_workers
-from streams.verify.compare import Verdict, verify
+from streams.verify.compare import verify
+from streams.verify.comparison import Comparison
 
 DRAIN_SECONDS = 300.0
 """Longest wait until nothing is in flight: a history of thousands of orders on a slow machine takes minutes."""
@@ -270,7 +271,7 @@ def _is_empty(env: dict[str, str]) -> bool:
 
 
 def _result(
-    verdict: Verdict,
+    verdict: Comparison,
     dead: int,
     work: _Work,
     behind_ms: float,

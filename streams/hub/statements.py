@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import class_row
 
-from streams.named_sql import load_statements
+from streams.named_sql import fetch_rows, load_statements
 
 SQL = load_statements(Path(__file__).with_name("sql"))
 
@@ -31,8 +31,7 @@ def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 def fetch(connection: Connection[Any], row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
     """All rows of one statement. Raises psycopg.Error as the connection does."""
-    with connection.cursor(row_factory=class_row(row)) as cursor:
-        return cursor.execute(SQL[name], parameters).fetchall()
+    return fetch_rows(connection, row, SQL[name], parameters)
 
 
 async def fetch_async(

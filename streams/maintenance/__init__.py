@@ -1,1 +1,1 @@
-"""Periodic upkeep of hub and Kafka: sweeps, hanging transactions, quality figures."""
+"""Periodic maintenance: repeated sweeps, retries, hanging transactions, quality figures, a hub clock that was set back."""

@@ -1,9 +1,11 @@
-"""What a worker sees to now and then: tables that were truncated are swept again, records that wait for a row of a code table are tried
-again, retries that a crash left undone are sent again; transactions that nobody is going to end are ended; quality is measured; when the
-hub's clock was put back, what waits for a time waits that much less.
+"""Periodic maintenance of a worker.
 
-In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: a sweep is taken
-by one of them, and a second retry of a key finds nothing left to do.
+Every five seconds: repeat sweeps after TRUNCATE or a new epoch, retry records that wait for a code-table row, send retries
+that a crash left undone, end hanging transactions (`hanging_transactions.py`), and see whether the hub's clock was set back.
+Beside it: measure quality (`quality.py`).
+
+In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: each
+sweep is taken by one of them, and a second retry of a key finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -16,68 +18,77 @@ from mode.utils.logging import get_logger
 
 from streams.errors import RetryLater
 from streams.hub.dead_letters import mark_missing_lookups, overdue_retries
+from streams.hub.maintenance import hub_time, shift_waiting_rows, take_due_sweeps
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
 from streams.maintenance.hanging_transactions import HangingTransactions
-from streams.maintenance.quality import measuring
+from streams.maintenance.quality import measure_periodically
 from streams.settings import Settings
 
 logger = get_logger(__name__)
 
-EVERY_SECONDS = 5.0
-PUT_BACK = 5.0
-"""Seconds by which a clock was put back, not only slowed down."""
+INTERVAL_S = 5.0
+
+CLOCK_TOLERANCE_S = 5.0
+"""A clock that moves back by less is being adjusted slowly, which harms nothing."""
 
 
-async def tend(settings: Settings) -> None:
-    """Run until cancelled; a server that is away is waited for."""
-    store = HubStore(settings.hub, f"opshub-tend-{settings.worker_name}")
+async def run_maintenance(settings: Settings) -> None:
+    """Run until cancelled; while a server does not answer, try again at the next turn."""
+    store = HubStore(settings.hub, f"opshub-maintenance-{settings.worker_name}")
     producer = idempotent_producer(settings.kafka)
     clock = HubClock(store)
     hanging = HangingTransactions(settings.kafka)
-    quality = asyncio.ensure_future(measuring(settings.hub, settings.quality_interval_seconds))
+    quality = asyncio.ensure_future(measure_periodically(settings.hub, settings.quality_interval_seconds))
     try:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(INTERVAL_S)
             try:
-                await clock.look()
-                await tend_once(store, producer)
-                await hanging.tend()
-            except RetryLater as later:
-                logger.info("%s", later)
+                # The clock first: a clock that was set back makes the next statements find less than is due.
+                await clock.check()
+                await send_due_controls(store, producer)
+                await hanging.check()
+            except RetryLater as error:
+                logger.info("%s", error)
     finally:
         quality.cancel()
         await store.close()
 
 
 class HubClock:
-    """Sees that the hub's clock was put back: between two looks, by a clock that never is; before them, by what was made in its future."""
+    """Detects that the hub's clock was set back.
+
+    Between two checks it compares the hub's clock with this process's monotonic clock, which is never set back. For the
+    time before the first check it looks for open rows that were created in the hub's future.
+    """
 
     def __init__(self, store: HubStore) -> None:
         self._store = store
         self._ahead: float | None = None
+        """The hub's time minus this process's monotonic clock, at the last check."""
 
-    async def look(self) -> float:
-        """By how many seconds it was put back; what waits in the hub for a time that it told before waits that much less."""
-        ((told, made_later),) = await self._store.rows("hub_clock")
-        before, self._ahead = self._ahead, told - time.monotonic()
-        by: float = max(made_later, 0.0 if before is None else before - self._ahead)
-        if by < PUT_BACK:
+    async def check(self) -> float:
+        """By how many seconds it was set back, or 0; rows that wait for a time then wait that much less."""
+        hub = await hub_time(self._store)
+        before, self._ahead = self._ahead, hub.now_s - time.monotonic()
+        set_back_s = max(hub.created_ahead_s, 0.0 if before is None else before - self._ahead)
+        if set_back_s < CLOCK_TOLERANCE_S:
             return 0.0
-        await self._store.rows("clock_put_back", {"by": by})
-        logger.warning("the hub's clock was put back by %.0f s", by)
-        return by
+        await shift_waiting_rows(self._store, set_back_s)
+        logger.warning("the hub's clock was set back by %.0f s", set_back_s)
+        return set_back_s
 
 
-async def tend_once(store: HubStore, producer: Producer) -> int:
-    """Send what is due; how many control records that were."""
-    sent = 0
-    for topic, epoch, major, minor in await store.rows("due_sweeps"):
-        send_control(producer, [(topic, 0, None)], Control("sweep", (epoch, major, minor)))
-        sent += 1
-    overdue = list({*await mark_missing_lookups(store.rows), *await overdue_retries(store.rows)})
-    send_control(producer, overdue)
-    if sent or overdue:
+async def send_due_controls(store: HubStore, producer: Producer) -> int:
+    """Send sweeps and retries that are due; how many control records that were."""
+    sweeps = await take_due_sweeps(store)
+    for sweep in sweeps:
+        position = (sweep.epoch, sweep.major, sweep.minor)
+        # Partition 0: one worker carries out the sweep of the whole topic.
+        send_control(producer, [(sweep.topic, 0, None)], Control("sweep", position))
+    retries = list({*await mark_missing_lookups(store.rows), *await overdue_retries(store.rows)})
+    send_control(producer, retries)
+    if sweeps or retries:
         await asyncio.get_running_loop().run_in_executor(None, producer.flush, 10)
-    return sent + len(overdue)
+    return len(sweeps) + len(retries)

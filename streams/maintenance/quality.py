@@ -1,27 +1,37 @@
-"""Figures of quality for each entity and field, computed in the hub and kept there over time.
+"""Measures data quality by entity and field, in the hub, and keeps the figures over time.
 
-complete: the field is filled. invalid: its value can not be meant: none of those that there are, no e-mail address, phone number, country,
-currency or article number, a tax number with wrong check digits, a day out of reason. repeated: values of a field that should be unique
-that others have too. disagreeing: records on which a conflict stands, a match key that two claim among them. orphans: references to what
-is not there, or is deleted.
+- complete: the field is filled.
+- invalid: the value cannot be meant: it is none of the allowed values, no e-mail address, phone number, country, currency or
+  article number, a tax number with wrong check digits, an unreasonable date.
+- repeated: values of a field that should be unique, and that other records have, too.
+- disagreeing: records with an open conflict; a match key that two records claim is one.
+- orphans: references to a record that does not exist or is deleted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 import threading
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import msgspec
 import psycopg
 from mode.utils.logging import get_logger
 
 from streams.errors import RetryLater
+from streams.hub.quality import (
+    FieldChecks,
+    FieldQuality,
+    MeasuredQuality,
+    country_values,
+    may_measure,
+    measure_entity,
+    quality_history,
+    tax_numbers,
+    thin_history,
+)
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
-from streams.hub.statements import SQL
 from streams.hub.store import translated
 from streams.mapping.conversions.contact import country_code
 from streams.mapping.conversions.identifiers import tax_id
@@ -39,129 +49,103 @@ FORMS = {
     "gtin": "^([0-9]{8}|[0-9]{12,14})$",
     "country": "^[A-Z]{2}$",
 }
-"""Field, or the end of its name after `_` → what a value looks like."""
+"""Field, or the last word of its name after `_` → what its values look like."""
 
-LONG_AGO = dt.date(1950, 1, 1)
-AHEAD_YEARS = 30
-"""What is planned or due may be so far ahead; what has happened (a time) may not be past tomorrow."""
+EPOCH = dt.date(1970, 1, 1)
+EARLIEST = dt.date(1950, 1, 1)
+YEARS_AHEAD = 30
+"""A date (planned, due) may be so far ahead; a time (something happened) may not be later than tomorrow."""
 
-RESTS = 4.0
-"""Seconds that a worker rests for each that it measured: the hub has other work, and large ones are read for minutes."""
+REST_RATIO = 4.0
+"""Seconds of rest for each second of measuring: the hub has other work, and measuring a large one takes minutes."""
 
-_ONE_AT_A_TIME = 0x6F707175
+LOCK_KEY = 0x6F707175
 """Key of the hub's advisory lock under which one worker measures."""
 
 
-class Quality(msgspec.Struct, frozen=True):
-    """One field of one entity; all but `records` count records."""
-
-    entity: str
-    field: str
-    records: int
-    complete: int
-    invalid: int
-    repeated: int
-    disagreeing: int
-    orphans: int
+class Cancelled(Exception):
+    """The measurement was cancelled."""
 
 
-class Stopped(Exception):
-    """A measuring was told to end."""
-
-
-class Stop:
-    """Ends a measuring that another thread is at, in the middle of a statement or of a rest."""
+class Cancellation:
+    """Ends a measurement in another thread, in the middle of a statement or of a rest."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
-        self.connection: psycopg.Connection[Any] | None = None
+        self._event = threading.Event()
+        self.connection: psycopg.Connection | None = None
+        """The session that measures."""
 
-    def __call__(self) -> None:
-        self._told.set()
+    def cancel(self) -> None:
+        """End the measurement now."""
+        self._event.set()
         if self.connection is not None and not self.connection.closed:
             self.connection.cancel()
 
     def rest(self, seconds: float) -> None:
-        if self._told.wait(seconds):
-            raise Stopped
+        """Wait; raises Cancelled as soon as the measurement is cancelled."""
+        if self._event.wait(seconds):
+            raise Cancelled
 
 
 def measure(
-    connection: psycopg.Connection[Any], entities: list[str] | None = None, stop: Stop | None = None
-) -> list[Quality]:
-    """Measure now, and keep the figures in the table `quality`. With `stop` it rests in between, and others have the hub."""
+    hub: psycopg.Connection, entities: Iterable[str] | None = None, cancellation: Cancellation | None = None
+) -> list[FieldQuality]:
+    """Measure now and keep the figures. With `cancellation` it rests after each entity, so that others get the hub."""
     at = dt.datetime.now(dt.UTC)
-    found: list[Quality] = []
+    figures: list[FieldQuality] = []
     for name in entities or [name for name, entity in ENTITIES.items() if not entity.computed]:
-        begun = time.monotonic()
+        began = time.monotonic()
         fields = ENTITIES[name].fields
-        unique = [field for field in UNIQUE if field in fields]
-        values = {field: list(kind.values) for field, kind in fields.items() if kind.values}
-        refs = [field for field, kind in fields.items() if kind.kind == "ref"]
-        rows = connection.execute(
-            SQL["quality"],
-            {
-                "entity": name,
-                "fields": list(fields),
-                "unique": unique,
-                "values": json.dumps(values),
-                "forms": json.dumps({field: form for field in fields if (form := form_of(field)) is not None}),
-                "bounds": json.dumps(
-                    {field: bounds_of(kind, at) for field, kind in fields.items() if bounds_of(kind, at)}
-                ),
-                "more": json.dumps(_wrong_codes(connection, name, fields)),
-                "refs": refs,
-                "at": at,
-            },
-        )
-        found += [Quality(*row) for row in rows]
-        if stop is not None:
-            stop.rest((time.monotonic() - begun) * RESTS)
-    return sorted(found, key=lambda one: (one.entity, one.field))
+        figures += measure_entity(hub, name, checks_of(fields, at), _invalid_codes(hub, name, fields), at)
+        if cancellation is not None:
+            cancellation.rest((time.monotonic() - began) * REST_RATIO)
+    return sorted(figures, key=lambda figure: (figure.entity, figure.field))
+
+
+def checks_of(fields: dict[str, FieldType], at: dt.datetime) -> FieldChecks:
+    """How these fields are measured at the time `at`."""
+    return FieldChecks(
+        fields=list(fields),
+        unique=[field for field in UNIQUE if field in fields],
+        values={field: list(kind.values) for field, kind in fields.items() if kind.values},
+        forms={field: form for field in fields if (form := form_of(field)) is not None},
+        bounds={field: bounds for field, kind in fields.items() if (bounds := bounds_of(kind, at)) is not None},
+        references=[field for field, kind in fields.items() if kind.kind == "ref"],
+    )
 
 
 def form_of(field: str) -> str | None:
-    """What a filled value of this field looks like, where that is known."""
+    """The regular expression that filled values of this field match, where there is one."""
     return FORMS.get(field) or FORMS.get(field.rpartition("_")[2])
 
 
-def bounds_of(kind: FieldType, now: dt.datetime) -> tuple[int, int] | None:
-    """The first and the last value in reason of a date (days) or a time (µs)."""
-    first = (LONG_AGO - dt.date(1970, 1, 1)).days
-    today = (now.date() - dt.date(1970, 1, 1)).days
+def bounds_of(kind: FieldType, at: dt.datetime) -> tuple[int, int] | None:
+    """The first and the last reasonable value of a date (days since 1970) or a time (µs since 1970)."""
+    first = (EARLIEST - EPOCH).days
+    today = (at.date() - EPOCH).days
     if kind.kind == "date":
-        return first, today + 365 * AHEAD_YEARS
+        return first, today + 365 * YEARS_AHEAD
     if kind.kind == "timestamp":
         return first * 86_400_000_000, (today + 2) * 86_400_000_000
     return None
 
 
-def _wrong_codes(connection: psycopg.Connection[Any], entity: str, fields: dict[str, FieldType]) -> dict[str, int]:
-    """Field → how many values look right and are not: countries that there are not, tax numbers with wrong check digits."""
-    wrong: dict[str, int] = {}
-    code_of = country_code()
+def _invalid_codes(hub: psycopg.Connection, entity: str, fields: dict[str, FieldType]) -> dict[str, int]:
+    """Field → values that match their form and are invalid: unknown countries, tax numbers with wrong check digits."""
+    invalid: dict[str, int] = {}
+    to_country = country_code()
     for field in fields:
         if field.rpartition("_")[2] == "country":
-            rows = connection.execute(
-                "SELECT record->>%(field)s, count(*) FROM entity WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted"
-                " AND version > 0 AND record->>%(field)s ~ '^[A-Z]{2}$' GROUP BY 1",
-                {"entity": entity, "field": field},
-            )
-            wrong[field] = sum(count for value, count in rows if not _passes(code_of, value))
+            values = country_values(hub, entity, field)
+            invalid[field] = sum(row.records for row in values if not _is_valid(to_country, row.value))
     if "tax_id" in fields:
-        proved = tax_id(country_column="billing_country")
-        with connection.transaction(), connection.cursor(name="tax_ids") as cursor:
-            cursor.itersize = 10_000
-            cursor.execute(
-                "SELECT record->>'tax_id', record->>'billing_country' FROM entity WHERE entity = %s AND merged_into IS NULL AND NOT deleted"
-                " AND version > 0 AND record->>'tax_id' <> ''",
-                [entity],
-            )
-            wrong["tax_id"] = sum(not _passes(proved, number, country) for number, country in cursor)
-    return wrong
+        check_tax_id = tax_id(country_column="billing_country")
+        numbers = tax_numbers(hub, entity)
+        invalid["tax_id"] = sum(not _is_valid(check_tax_id, number, country) for number, country in numbers)
+    return invalid
 
 
-def _passes(convert: Any, *value: Any) -> bool:
+def _is_valid(convert: Callable[..., object], *value: str | None) -> bool:
     try:
         convert(*value)
     except BadValue:
@@ -169,48 +153,47 @@ def _passes(convert: Any, *value: Any) -> bool:
     return True
 
 
-def measure_if_due(dsn: str, every_s: float, stop: Stop) -> bool:
-    """Measure where the last time is so long ago, and no other worker does; whether it was done. Raises RetryLater without a hub."""
+def measure_if_due(dsn: str, every_s: float, cancellation: Cancellation) -> bool:
+    """Measure if the last measurement is old enough and no other worker does it now; whether it was done.
+
+    Raises RetryLater while the hub does not answer, Cancelled when it was cancelled.
+    """
     try:
-        with psycopg.connect(dsn, application_name="opshub-quality", autocommit=True, **KEEPALIVE) as connection:
-            stop.connection = connection
-            connection.execute(SERVER_SESSION_LIMITS)
-            connection.execute("SET max_parallel_workers_per_gather = 0")
-            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ONE_AT_A_TIME]).fetchone()
-            due = connection.execute(SQL["quality_due"], [every_s]).fetchone()
-            if not (taken and taken[0] and due and due[0]):
+        with psycopg.connect(dsn, application_name="opshub-quality", autocommit=True, **KEEPALIVE) as hub:
+            cancellation.connection = hub
+            hub.execute(SERVER_SESSION_LIMITS)
+            # Parallel workers would take the hub's cores from the pipeline.
+            hub.execute("SET max_parallel_workers_per_gather = 0")
+            if not may_measure(hub, LOCK_KEY, every_s):
                 return False
-            stop.rest(0)
-            measure(connection, stop=stop)
-            connection.execute(SQL["thin_quality"])
+            cancellation.rest(0)
+            measure(hub, cancellation=cancellation)
+            thin_history(hub)
             return True
     except psycopg.Error as error:
         raise translated(error) from error
 
 
-async def measuring(dsn: str, every_s: float) -> None:
-    """Measure every so many seconds, in a thread, until cancelled; whichever worker comes first does it, once it has been up for a while. 0
-    seconds: never.
+async def measure_periodically(dsn: str, every_s: float) -> None:
+    """Measure every `every_s` seconds, in a thread, until cancelled. 0: never.
+
+    Every worker runs it; whichever is first measures. The first try comes after a while: a worker that has just started
+    has more urgent work.
     """
     while every_s > 0:
         await asyncio.sleep(min(60.0, every_s / 4))
-        stop = Stop()
+        cancellation = Cancellation()
         try:
-            await asyncio.to_thread(measure_if_due, dsn, every_s, stop)
-        except RetryLater as later:
-            logger.info("%s", later)
+            await asyncio.to_thread(measure_if_due, dsn, every_s, cancellation)
+        except RetryLater as error:
+            logger.info("%s", error)
         finally:
-            stop()
+            # When this task is cancelled, the thread is still measuring.
+            cancellation.cancel()
 
 
 def history(
-    connection: psycopg.Connection[Any], entities: list[str] | None = None, fields: list[str] | None = None
-) -> list[tuple[str, Quality]]:
-    """(time, figures) of these fields, field by field, the oldest first."""
-    rows = connection.execute(
-        "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), entity, field, records, complete, invalid, repeated,"
-        " disagreeing, orphans FROM quality WHERE (%(entities)s::text[] IS NULL OR entity = ANY(%(entities)s))"
-        " AND (%(fields)s::text[] IS NULL OR field = ANY(%(fields)s)) ORDER BY entity, field, at",
-        {"entities": entities or None, "fields": fields or None},
-    )
-    return [(row[0], Quality(*row[1:])) for row in rows]
+    hub: psycopg.Connection, entities: list[str] | None = None, fields: list[str] | None = None
+) -> list[MeasuredQuality]:
+    """Earlier figures of these entities and fields, field by field, the oldest first."""
+    return quality_history(hub, entities or None, fields or None)

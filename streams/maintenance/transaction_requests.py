@@ -1,25 +1,27 @@
-"""Two requests of Kafka's protocol that aiokafka does not have (https://kafka.apache.org/protocol, keys 61 and 27); of the versions, those
-that brokers since 3.0 know.
+"""Two requests of Kafka's protocol that aiokafka lacks: DescribeProducers (key 61) and WriteTxnMarkers (key 27).
+
+Fields as in https://kafka.apache.org/protocol, in the versions that brokers since 3.0 know.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
-PLACES = CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))
+PARTITIONS = CompactArray(("name", CompactString()), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))
 """Partitions by topic, in a request."""
 
 
-class Open(NamedTuple):
-    """A producer's transaction in a partition, as the partition's leader knows it (KIP-664)."""
+class OpenTransaction(NamedTuple):
+    """A producer's open transaction in a partition, as the partition's leader knows it (KIP-664)."""
 
     producer_id: int
     producer_epoch: int
     coordinator_epoch: int
     start: int
+    """Offset of its first record."""
 
 
 class DescribeProducersResponse_v0(Response):
@@ -48,13 +50,7 @@ class DescribeProducersRequest_v0(RequestStruct):
     API_KEY = 61
     API_VERSION = 0
     RESPONSE_TYPE = DescribeProducersResponse_v0
-    SCHEMA = Schema(
-        (
-            "topics",
-            PLACES,
-        ),
-        ("tags", TaggedFields),
-    )
+    SCHEMA = Schema(("topics", PARTITIONS), ("tags", TaggedFields))
 
 
 class DescribeProducers(Request[DescribeProducersRequest_v0]):
@@ -63,7 +59,7 @@ class DescribeProducers(Request[DescribeProducersRequest_v0]):
     API_KEY = 61
 
     def __init__(self, topic: str, partition: int) -> None:
-        self._topics: list[Any] = [(topic, [partition], {})]
+        self._topics: list[object] = [(topic, [partition], {})]
 
     def build(self, request_struct_class: type[DescribeProducersRequest_v0]) -> DescribeProducersRequest_v0:
         return request_struct_class(self._topics, {})
@@ -94,7 +90,7 @@ class WriteTxnMarkersRequest_v1(RequestStruct):
     SCHEMA = Schema(
         ("markers", CompactArray(
             ("producer_id", Int64), ("producer_epoch", Int16), ("committed", Boolean),
-            ("topics", PLACES),
+            ("topics", PARTITIONS),
             ("coordinator_epoch", Int32), ("tags", TaggedFields),
         )),
         ("tags", TaggedFields),
@@ -102,13 +98,15 @@ class WriteTxnMarkersRequest_v1(RequestStruct):
 
 
 class WriteTxnMarkers(Request[WriteTxnMarkersRequest_v1]):
-    """That a producer's transaction is committed, to one partition. Where there are rights, it takes Alter on the cluster."""
+    """Write to one partition that a producer's transaction is committed. Needs the right Alter on the cluster."""
 
     API_KEY = 27
 
-    def __init__(self, one: Open, topic: str, partition: int) -> None:
-        topics: list[Any] = [(topic, [partition], {})]
-        self._markers: list[Any] = [(one.producer_id, one.producer_epoch, True, topics, one.coordinator_epoch, {})]
+    def __init__(self, transaction: OpenTransaction, topic: str, partition: int) -> None:
+        topics: list[object] = [(topic, [partition], {})]
+        self._markers: list[object] = [
+            (transaction.producer_id, transaction.producer_epoch, True, topics, transaction.coordinator_epoch, {})
+        ]
 
     def build(self, request_struct_class: type[WriteTxnMarkersRequest_v1]) -> WriteTxnMarkersRequest_v1:
         return request_struct_class(self._markers, {})

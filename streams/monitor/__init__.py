@@ -1,1 +1,1 @@
-"""Watching: preflight checks, thresholds, alerts, and where their state is kept."""
+"""Monitoring: preflight checks, thresholds, alerts, and the watcher that runs them."""

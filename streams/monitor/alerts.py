@@ -1,17 +1,14 @@
-"""Tell people what is wrong, once, and once more when it is over.
+"""Sends alerts: one when a problem starts and one when it ends, to each sink.
 
-In: the problems that there are now, each with a name that stays the same while it lasts. Out: one notice when a problem begins, one when
-it is resolved, to every sink that is configured: a webhook (JSON), Slack (its payload), e-mail. A sink that fails is
-tried again with the next look; what it was not told stays due. What was told can be kept (`told`, see notices.py) for whoever watches next.
+In: the problems that exist now, each with a name that stays the same while it lasts. Out: alerts to every sink
+(`streams/monitor/sinks.py`). A sink that fails gets at the next check what it missed. What was sent is in `sent`, which the
+watcher keeps in the hub (`streams/monitor/alert_state.py`), so that the next watcher repeats nothing.
 """
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 import time
-from collections.abc import Callable, Iterable
-from email.message import EmailMessage
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import httpx
@@ -19,130 +16,86 @@ import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong now. `name` tells it from others and stays the same while it lasts."""
+    """One thing that is wrong now. `name` identifies it: `<code>` or `<code>/<where>`."""
 
     name: str
     what: str
     remedy: str = ""
 
 
-class Notice(msgspec.Struct, frozen=True):
-    """What a sink is told."""
+class Alert(msgspec.Struct, frozen=True):
+    """A message to people: a problem has started, or has ended."""
 
     state: Literal["firing", "resolved"]
     problem: Problem
     since: float
-    """Seconds since 1970 at which it began."""
+    """When the problem started, in seconds since 1970."""
 
 
-Sink = Callable[[list[Notice]], None]
-"""Sends notices; raises OSError or httpx.HTTPError when they did not arrive."""
+Sink = Callable[[list[Alert]], None]
+"""Sends alerts; raises OSError or httpx.HTTPError when they did not arrive."""
+
+AlertState = dict[str, dict[str, Alert]]
+"""Sink → name of a problem → the alert that it was sent, until it was sent the end."""
 
 
-Told = dict[str, dict[str, Notice]]
-"""Sink → name of the problem → what it was told, and not yet told the end of."""
+def _everything(_: str) -> bool:
+    return True
 
 
-class Alerts:
-    """Call `look` with all present problems, again and again."""
+class AlertSender:
+    """Call `send` with all problems at each check."""
 
-    def __init__(self, sinks: dict[str, Sink], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, sinks: Mapping[str, Sink], clock: Callable[[], float] = time.time) -> None:
         self._sinks = sinks
         self._clock = clock
-        self.told: Told = {}
+        self.sent: AlertState = {}
         self._since: dict[str, float] = {}
+        """Problem → when it was first seen; so that a sink that fails at first gets the right time later."""
         self.failures: dict[str, str] = {}
-        """Sink → why it could not be reached at the last look."""
+        """Sink → why it could not be reached at the last try."""
 
-    def look(self, problems: Iterable[Problem], is_seen: Callable[[str], bool] = lambda _: True) -> list[Notice]:
-        """Tell what is new and what is over; what was told to at least one sink comes back.
+    def send(self, problems: Iterable[Problem], was_checked: Callable[[str], bool] = _everything) -> list[Alert]:
+        """Send what has started and what has ended; the alerts that at least one sink took.
 
-        `is_seen`: whether this look could tell, of a problem that is not there, that it is over.
+        `was_checked(name)`: whether this check could see that a problem is over. If not, the alert stays open.
         """
-        now = {problem.name: problem for problem in problems}
-        known = {name: notice.since for told in self.told.values() for name, notice in told.items()}
-        since = {name: known.get(name, self._since.get(name, self._clock())) for name in now}
-        sent: dict[tuple[str, str], Notice] = {}
+        present = {problem.name: problem for problem in problems}
+        known = {name: alert.since for alerts in self.sent.values() for name, alert in alerts.items()}
+        since = {name: known.get(name, self._since.get(name, self._clock())) for name in present}
+        delivered: dict[tuple[str, str], Alert] = {}
         for sink, send in self._sinks.items():
-            told = self.told.setdefault(sink, {})
-            fresh = [Notice("firing", problem, since[name]) for name, problem in now.items() if name not in told]
-            over = [
-                Notice("resolved", notice.problem, notice.since)
-                for name, notice in told.items()
-                if name not in now and is_seen(name)
-            ]
-            if not fresh and not over:
+            sent = self.sent.setdefault(sink, {})
+            alerts = due_alerts(sent, present, since, was_checked)
+            if not alerts:
                 continue
             try:
-                send(fresh + over)
+                send(alerts)
             except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
                 self.failures[sink] = str(error) or type(error).__name__
                 continue
             self.failures.pop(sink, None)
-            for notice in fresh:
-                told[notice.problem.name] = notice
-            for notice in over:
-                del told[notice.problem.name]
-            sent |= {(notice.problem.name, notice.state): notice for notice in fresh + over}
+            for alert in alerts:
+                if alert.state == "firing":
+                    sent[alert.problem.name] = alert
+                else:
+                    del sent[alert.problem.name]
+                delivered[alert.problem.name, alert.state] = alert
         self._since = since
-        return list(sent.values())
+        return list(delivered.values())
 
 
-def webhook(url: str) -> Sink:
-    """POST `{"notices": [{state, since, problem: {name, what, remedy}}]}`."""
-
-    def send(notices: list[Notice]) -> None:
-        body = msgspec.json.encode({"notices": notices})
-        httpx.post(url, content=body, headers={"content-type": "application/json"}, timeout=10).raise_for_status()
-
-    return send
-
-
-def slack(url: str) -> Sink:
-    """POST to an incoming webhook of Slack, or of what takes its payload (Mattermost, Rocket.Chat)."""
-
-    def send(notices: list[Notice]) -> None:
-        httpx.post(url, json={"text": "\n".join(line(notice) for notice in notices)}, timeout=10).raise_for_status()
-
-    return send
-
-
-def email(
-    host: str,
-    port: int,
-    sender: str,
-    recipients: list[str],
-    *,
-    user: str = "",
-    password: str = "",
-    tls: Literal["off", "starttls", "tls"] = "off",
-) -> Sink:
-    """One message for each look that has news. With TLS the server must have a certificate that this machine trusts (SSL_CERT_FILE)."""
-
-    def send(notices: list[Notice]) -> None:
-        message = EmailMessage()
-        firing = [notice for notice in notices if notice.state == "firing"]
-        first = (firing or notices)[0]
-        more = f" and {len(notices) - 1} more" if len(notices) > 1 else ""
-        message["Subject"] = f"opshub: {first.state}: {first.problem.name}{more}"
-        message["From"], message["To"] = sender, ", ".join(recipients)
-        message.set_content("\n\n".join(line(notice) for notice in notices))
-        with (
-            smtplib.SMTP_SSL(host, port, timeout=10, context=ssl.create_default_context())
-            if tls == "tls"
-            else smtplib.SMTP(host, port, timeout=10)
-        ) as connection:
-            if tls == "starttls":
-                connection.starttls(context=ssl.create_default_context())
-            if user:
-                connection.login(user, password)
-            connection.send_message(message)
-
-    return send
-
-
-def line(notice: Notice) -> str:
-    """A notice for a person."""
-    began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(notice.since))
-    remedy = f"\nremedy: {notice.problem.remedy}" if notice.problem.remedy and notice.state == "firing" else ""
-    return f"{notice.state.upper()} {notice.problem.name}: {notice.problem.what} (since {began}){remedy}"
+def due_alerts(
+    sent: Mapping[str, Alert],
+    present: Mapping[str, Problem],
+    since: Mapping[str, float],
+    was_checked: Callable[[str], bool],
+) -> list[Alert]:
+    """What one sink should get: problems that it does not know, then the ends of those that it knows."""
+    firing = [Alert("firing", problem, since[name]) for name, problem in present.items() if name not in sent]
+    resolved = [
+        Alert("resolved", alert.problem, alert.since)
+        for name, alert in sent.items()
+        if name not in present and was_checked(name)
+    ]
+    return firing + resolved

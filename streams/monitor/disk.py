@@ -1,4 +1,4 @@
-"""Disk left where this worker is: with the native stack that is the disk of the sources, of Kafka and of the hub, too."""
+"""Checks the disk of this worker. With the native stack that is also the disk of the sources, of Kafka and of the hub."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from streams.capture.finding import Finding
 from streams.settings import Settings
 
 
-def disk_left(settings: Settings) -> list[Finding]:
-    """Whether less is left on the disk of `state_dir` than `alert_disk_left_gb`."""
-    place = settings.state_dir.absolute()
-    while not place.exists():
-        place = place.parent
+def check_disk(settings: Settings) -> list[Finding]:
+    """A finding when less than `alert_disk_left_gb` is free on the disk of `state_dir`."""
+    folder = settings.state_dir.absolute()
+    while not folder.exists():
+        folder = folder.parent
     try:
-        left = shutil.disk_usage(place).free
-    except OSError:
+        free_gb = shutil.disk_usage(folder).free / 1e9
+    except OSError:  # the folder was removed meanwhile, or may not be read
         return []
-    if left >= settings.alert_disk_left_gb * 1e9:
+    if free_gb >= settings.alert_disk_left_gb:
         return []
     return [
         Finding(
             "disk-low",
-            str(place),
-            f"{left / 1e9:.1f} GB are left on the disk of {place}",
-            "make room: a broker or database whose disk is full stops, and may not start again",
+            str(folder),
+            f"{free_gb:.1f} GB are free on the disk of {folder}",
+            "make room: a broker or database stops when its disk is full, and may not start again",
         )
     ]

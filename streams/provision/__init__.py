@@ -1,1 +1,1 @@
-"""What has to exist before data can flow: topics, schemas, hub tables, connectors. `plan` says what would change, `apply` changes it."""
+"""What must exist before data can flow: topics, schemas, hub tables, connectors. `plan` lists changes, `apply` makes them."""

@@ -1,4 +1,4 @@
-"""Register Debezium connectors with Kafka Connect."""
+"""Registers, stops, resumes and asks about Debezium connectors, through the REST API of Kafka Connect."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ from functools import cache
 from typing import Any
 
 import httpx
+import msgspec
 
 from streams.errors import ConfigError, EnvironmentFault
 from streams.provision.systems import System
 from streams.settings import Settings
 
 _certificates = cache(httpx.create_ssl_context)
-"""Read once: the certificates of all authorities take longer to read than Connect to answer, and the guard asks often."""
+"""Read once: reading the certificates of all authorities takes longer than an answer of Connect, and the watcher asks often."""
 
 
-def _call(settings: Settings, method: str, path: str, timeout: float = 60.0, **options: Any) -> httpx.Response:
+class _Member(msgspec.Struct):
+    """A connector or one of its tasks, as Connect reports it."""
+
+    state: str
+    trace: str = ""
+
+
+class _Status(msgspec.Struct):
+    connector: _Member
+    tasks: list[_Member]
+
+
+def _call(
+    settings: Settings, method: str, path: str, timeout: float = 60.0, json: dict[str, Any] | None = None
+) -> httpx.Response:
+    """The answer of Connect, once it is not rebalancing; EnvironmentFault when there is none."""
     deadline = time.monotonic() + 60
     while True:
         try:
             response = httpx.request(
-                method, settings.connect + path, timeout=timeout, verify=_certificates(), **options
+                method, settings.connect + path, timeout=timeout, verify=_certificates(), json=json
             )
         except httpx.HTTPError as error:
             raise EnvironmentFault(
@@ -30,29 +46,30 @@ def _call(settings: Settings, method: str, path: str, timeout: float = 60.0, **o
             ) from error
         if response.status_code != 409 or time.monotonic() > deadline:
             return response
-        time.sleep(0.3)  # 409: Connect is rebalancing, and says so until it is done
+        time.sleep(0.3)  # 409: Connect is rebalancing, and answers so until it is done
 
 
 def differs(settings: Settings, system: System) -> str | None:
     """`create`, `update` or None: what `put` would do to this system's connector."""
-    response = _call(settings, "GET", f"/connectors/{system.source['name']}/config")
+    response = _call(settings, "GET", f"/connectors/{system.connector_name}/config")
     if response.status_code == 404:
         return "create"
-    there = {key: value for key, value in response.json().items() if key != "name"}
-    wanted = {key: str(value) for key, value in system.source["config"].items() if key != "name"}
-    return None if there == wanted else "update"
+    # Connect adds `name` to what it was given, and keeps every value as text.
+    existing = {key: value for key, value in response.json().items() if key != "name"}
+    wanted = {key: str(value) for key, value in system.config.items() if key != "name"}
+    return None if existing == wanted else "update"
 
 
 def put(settings: Settings, system: System) -> None:
-    """Make the connector be as source.json says, and wait until its task runs.
+    """Register the connector as source.json describes it, and wait until its task runs.
 
-    Raises ConfigError with Connect's words when it refuses the configuration, EnvironmentFault when the task fails.
+    Raises ConfigError with Connect's message when it refuses the configuration, EnvironmentFault when the task fails.
     """
-    put_config(settings, system.source["name"], system.source["config"], str(system.folder / "source.json"))
+    put_config(settings, system.connector_name, system.config, str(system.folder / "source.json"))
 
 
 def put_config(settings: Settings, name: str, config: dict[str, Any], file: str = "") -> None:
-    """`put` for a configuration that comes from anywhere; `file` is named when it is refused."""
+    """As `put`, for a configuration that comes from anywhere; the error names `file` when Connect refuses it."""
     response = _call(settings, "PUT", f"/connectors/{name}/config", json=config)
     if response.status_code >= 400:
         message = response.json().get("message", response.text) if response.text.startswith("{") else response.text
@@ -76,8 +93,13 @@ def put_config(settings: Settings, name: str, config: dict[str, Any], file: str 
 
 
 def stop(settings: Settings, name: str) -> None:
-    """End the connector's tasks and keep its offsets, until it is resumed."""
+    """End the connector's tasks until it is resumed; its offsets stay."""
     _call(settings, "PUT", f"/connectors/{name}/stop").raise_for_status()
+
+
+def delete_offsets(settings: Settings, name: str) -> None:
+    """Forget where the connector was, so that it begins with a snapshot. Connect allows it for a stopped connector only."""
+    _call(settings, "DELETE", f"/connectors/{name}/offsets").raise_for_status()
 
 
 def resume(settings: Settings, name: str) -> None:
@@ -90,14 +112,15 @@ def status(settings: Settings, name: str, timeout: float = 60.0) -> tuple[str, s
     response = _call(settings, "GET", f"/connectors/{name}/status", timeout)
     if response.status_code == 404:
         return "MISSING", ""
-    told = response.json()
-    if told["connector"]["state"] == "STOPPED":
+    answer = msgspec.json.decode(response.content, type=_Status)
+    if answer.connector.state == "STOPPED":
         return "STOPPED", ""
-    parts = [told["connector"], *told["tasks"]]
-    for part in parts:
-        if part["state"] == "FAILED":
-            causes = [line for line in part.get("trace", "").splitlines() if not line.startswith("\t")]
+    members = [answer.connector, *answer.tasks]
+    for member in members:
+        if member.state == "FAILED":
+            # Lines of a Java trace that are not indented are the exceptions; the last one is the root cause.
+            causes = [line for line in member.trace.splitlines() if not line.startswith("\t")]
             return "FAILED", (causes[-1] if causes else "no trace").removeprefix("Caused by: ")
-    if not told["tasks"]:
+    if not answer.tasks:
         return "STARTING", ""
-    return ("RUNNING" if all(part["state"] == "RUNNING" for part in parts) else parts[-1]["state"]), ""
+    return ("RUNNING" if all(member.state == "RUNNING" for member in members) else members[-1].state), ""

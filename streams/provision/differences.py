@@ -1,4 +1,6 @@
-"""`plan`: compare what there is with what there should be. `apply`: bring it about, in the order that data needs it."""
+"""`plan` compares what exists with what should exist. `apply` creates and changes it, in the order that data needs it:
+hub tables, schemas, topics, connectors.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from streams.settings import Settings
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One thing that would change: (`hub`, `topic`, `schema` or `connector`), its name, and what is done to it."""
+    """One change: `kind` (`hub`, `topic`, `schema` or `connector`), its name, and the action (`create`, `update` …)."""
 
     kind: str
     name: str
@@ -22,7 +24,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
-    """What `apply` would do; empty when all is as it should be. Changes nothing."""
+    """What `apply` would do; empty when everything is up to date. Changes nothing."""
     systems = load_systems(settings) if systems is None else systems
     steps = [Step("hub", name, "migrate") for name in pending(settings.hub)]
     steps += [Step("topic", name, "create") for name in topics.missing_topics(settings, systems)]
@@ -31,14 +33,14 @@ def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
     for system in systems:
         action = connectors.differs(settings, system)
         if action is not None:
-            steps.append(Step("connector", system.source["name"], action))
+            steps.append(Step("connector", system.connector_name, action))
     return steps
 
 
 def apply(
     settings: Settings, systems: list[System] | None = None, *, progress: Callable[[str], None] = lambda _: None
 ) -> list[Step]:
-    """Do what `plan` says; what was done. Safe to run again after it failed half way: each part is there or not."""
+    """Do what `plan` lists; what was done. Safe to repeat after a failure: each step is done or not done at all."""
     systems = load_systems(settings) if systems is None else systems
     steps = plan(settings, systems)
     kinds = {step.kind for step in steps}
@@ -54,7 +56,7 @@ def apply(
         topics.widen_topics(settings, topics.narrow_topics(settings, systems))
     changed = {step.name for step in steps if step.kind == "connector"}
     for system in systems:
-        if system.source["name"] in changed:
+        if system.connector_name in changed:
             progress(f"connector {system.source['name']}")
             connectors.put(settings, system)
     return steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import msgspec
 from psycopg.conninfo import make_conninfo
@@ -19,49 +19,74 @@ from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders
 
 
+class ConnectorFile(TypedDict):
+    """source.json: a Debezium connector as Kafka Connect takes it."""
+
+    name: str
+    config: dict[str, Any]
+
+
 class System(msgspec.Struct, frozen=True):
-    """One captured system. `source` is its Debezium connector: {"name": …, "config": {…}}."""
+    """One captured system: a folder of `connectors/`."""
 
     name: str
     folder: Path
-    source: dict[str, Any]
+    source: ConnectorFile
     dictionary: CompiledDictionary
+
+    @property
+    def connector_name(self) -> str:
+        """The name under which Kafka Connect knows the connector."""
+        return self.source["name"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of the connector, as source.json has it."""
+        return self.source["config"]
+
+    @property
+    def slot_name(self) -> str:
+        """The replication slot of the connector; `debezium` is Debezium's own default."""
+        return str(self.config.get("slot.name", "debezium"))
 
     @property
     def topics(self) -> dict[str, str]:
         """raw topic → table, for every table that the dictionary reads."""
-        prefix = self.source["config"]["topic.prefix"]
+        prefix = self.config["topic.prefix"]
         return {f"{prefix}.{topic_part(table)}": table for table in self.dictionary.tables}
 
 
 def load_systems(settings: Settings) -> list[System]:
     """Every system of `settings.systems`; ConfigError names the file that is missing or wrong."""
-    found = []
+    systems = []
     for name in settings.systems:
         folder = connectors_dir(settings) / name
         if not folder.is_dir():
             raise ConfigError(
                 f"there is no folder {folder} for the system {name}",
-                remedy="make it, or take the name out of OPSHUB_SYSTEMS",
+                remedy="create it, or remove the name from OPSHUB_SYSTEMS",
             )
         dictionary = compile_dictionary(load_dictionary(folder / "dictionary.yaml"))
         if dictionary.system != name:
             raise ConfigError(
                 f"{folder / 'dictionary.yaml'}: says system: {dictionary.system}, and its folder is {name}",
-                remedy=f"say `system: {name}`, or rename the folder",
+                remedy=f"write `system: {name}`, or rename the folder",
             )
-        found.append(System(name, folder, _source(folder / "source.json"), dictionary))
-    _tell_apart(found)
-    return found
+        systems.append(System(name, folder, _source(folder / "source.json"), dictionary))
+    _require_own_names(systems)
+    return systems
 
 
-def _tell_apart(systems: list[System]) -> None:
-    """ConfigError where a source.json was copied and still carries what must be its own: one connector would take the other's place."""
+def _require_own_names(systems: list[System]) -> None:
+    """ConfigError where a source.json was copied and still has another system's connector name, topic prefix or slot.
+
+    Connect knows connectors by name alone: the copy would silently replace the other system's connector.
+    """
     claimed: dict[tuple[str, ...], System] = {}
     for system in systems:
-        config = system.source["config"]
+        config = system.config
         slot = tuple(str(config.get(key, "")) for key in ("database.hostname", "database.port", "slot.name"))
-        claims = [("name", system.source["name"]), ("topic.prefix", str(config["topic.prefix"]))]
+        claims = [("name", system.connector_name), ("topic.prefix", str(config["topic.prefix"]))]
         for claim in (*claims, *([("slot.name", *slot)] if slot[-1] else [])):
             other = claimed.setdefault(claim, system)
             if other is not system:
@@ -72,7 +97,7 @@ def _tell_apart(systems: list[System]) -> None:
                 )
 
 
-def _source(path: Path) -> dict[str, Any]:
+def _source(path: Path) -> ConnectorFile:
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -80,7 +105,7 @@ def _source(path: Path) -> dict[str, Any]:
             f"{path} is missing", remedy="each system needs a source.json with its Debezium connector"
         ) from error
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="mend the JSON") from error
+        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="correct the JSON") from error
     if (
         not isinstance(source, dict)
         or not isinstance(source.get("config"), dict)
@@ -91,14 +116,14 @@ def _source(path: Path) -> dict[str, Any]:
             f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}',
             remedy="see connectors/demo-crm/source.json",
         )
-    return source
+    return cast(ConnectorFile, source)
 
 
 def capture_dsn(system: System, env: dict[str, str]) -> str:
     """The connection string that the system's connector uses, with `${env:…}` filled in."""
-    config = system.source["config"]
+    config = system.config
     path = system.folder / "source.json"
-    parts = {
+    settings = {
         "host": "database.hostname",
         "port": "database.port",
         "dbname": "database.dbname",
@@ -107,8 +132,8 @@ def capture_dsn(system: System, env: dict[str, str]) -> str:
     }
     return make_conninfo(
         **{
-            part: resolve_placeholders(str(config[key]), env, f"{path}: {key}")
-            for part, key in parts.items()
+            name: resolve_placeholders(str(config[key]), env, f"{path}: {key}")
+            for name, key in settings.items()
             if key in config
         }
     )

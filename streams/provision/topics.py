@@ -1,4 +1,4 @@
-"""The topics that opshub makes: raw and change topics are kept for a time, canonical topics are compacted for ever."""
+"""The topics that opshub creates: raw and change topics are kept for a week, canonical topics are compacted and kept forever."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ WEEK_MS = str(7 * 24 * 3600 * 1000)
 
 ANY_TIME = 2**63 - 1
 
-_WIDTH = "max.message.bytes"
-_AHEAD = "message.timestamp.after.max.ms"
-"""How far ahead of the broker's clock a record's time may be (an hour, if nobody says): what is further is refused, and the lane
-waits until the clocks agree. Set after a topic was made: brokers before 3.6 know no such limit, and would not make it.
+_MAX_BYTES = "max.message.bytes"
+_MAX_AHEAD = "message.timestamp.after.max.ms"
+"""How far ahead of the broker's clock a record's time may be; Kafka's default is an hour. The broker refuses a record that is
+further ahead, and the lane waits until the clocks agree. Set after the topic was created: brokers before 3.6 do not know it,
+and would refuse to create the topic.
 """
-_LEAST = {_WIDTH: limits.TOPIC, _AHEAD: ANY_TIME}
+_MINIMUM = {_MAX_BYTES: limits.TOPIC, _MAX_AHEAD: ANY_TIME}
 
 
 def change_topics() -> list[str]:
@@ -33,7 +34,7 @@ def change_topics() -> list[str]:
 
 def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
     """topic → its configuration."""
-    wide = {"compression.type": "producer", _WIDTH: str(limits.TOPIC)}
+    wide = {"compression.type": "producer", _MAX_BYTES: str(limits.TOPIC)}
     kept = {**wide, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
     compacted = {**wide, "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.5"}
     wanted = {topic: kept for system in systems for topic in system.topics}
@@ -44,79 +45,85 @@ def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
 
 
 def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[str, str]]:
-    """What of `wanted_topics` Kafka does not have. Raises EnvironmentFault when no broker answers."""
+    """Those of `wanted_topics` that Kafka does not have. Raises EnvironmentFault when no broker answers."""
     admin = admin_client(settings.kafka)
     try:
-        there = admin.list_topics(timeout=10).topics
+        existing = admin.list_topics(timeout=10).topics
     except KafkaException as error:
         raise EnvironmentFault(
             f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
             remedy="`opshub up` starts the native stack",
         ) from error
-    return {topic: config for topic, config in wanted_topics(systems).items() if topic not in there}
+    return {topic: config for topic, config in wanted_topics(systems).items() if topic not in existing}
 
 
 def narrow_topics(settings: Settings, systems: list[System]) -> dict[str, dict[str, int]]:
-    """Those of `wanted_topics` that are there and refuse a record which our workers may produce, so that a lane could not go on; and by
-    which settings they would take it.
+    """Existing topics whose limits are too narrow; topic → setting → the value that it needs.
+
+    Such a topic would refuse a record that a worker may emit, and the lane could not go on.
     """
     admin = admin_client(settings.kafka)
     wanted = wanted_topics(systems)
     try:
-        there = admin.list_topics(timeout=10).topics
-        asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wanted if name in there]
-        told = {one.name: future.result(10) for one, future in admin.describe_configs(asked).items()} if asked else {}
+        existing = admin.list_topics(timeout=10).topics
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wanted if name in existing]
+        # An empty request is an error to librdkafka.
+        futures = admin.describe_configs(resources) if resources else {}
+        configs = {resource.name: future.result(10) for resource, future in futures.items()}
     except KafkaException as error:
         raise EnvironmentFault(
-            f"Kafka does not tell how its topics are set: {error.args[0].str()}",
+            f"Kafka does not describe the settings of its topics: {error.args[0].str()}",
             remedy="the client needs the right DescribeConfigs on them",
         ) from error
-    lacking = {
-        name: {one: least for one, least in _LEAST.items() if one in config and int(config[one].value) < least}
-        for name, config in sorted(told.items())
+    narrow = {
+        topic: {name: least for name, least in _MINIMUM.items() if name in config and int(config[name].value) < least}
+        for topic, config in sorted(configs.items())
     }
-    return {name: wider for name, wider in lacking.items() if wider}
+    return {topic: config for topic, config in narrow.items() if config}
 
 
 def widen_topics(settings: Settings, topics: dict[str, dict[str, int]]) -> None:
-    """Let these topics take what `narrow_topics` says that they refuse."""
+    """Set the limits that `narrow_topics` lists."""
     if not topics:
         return
     admin = admin_client(settings.kafka)
-    wider = {
-        name: [ConfigEntry(*one, incremental_operation=AlterConfigOpType.SET) for one in _written(lacking)]
-        for name, lacking in topics.items()
-    }
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=one) for name, one in wider.items()]
-    for topic, future in admin.incremental_alter_configs(asked).items():
+    resources = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            topic,
+            incremental_configs=[
+                ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+                for name, value in config.items()
+            ],
+        )
+        for topic, config in topics.items()
+    ]
+    for resource, future in admin.incremental_alter_configs(resources).items():
         try:
             future.result(30)
         except KafkaException as error:
+            wanted = ", ".join(f"{name}={value}" for name, value in topics[resource.name].items())
             raise EnvironmentFault(
-                f"Kafka did not let {topic.name} take all records: {error.args[0].str()}",
-                remedy=f"set {', '.join(map('='.join, _written(topics[topic.name])))} on it, "
-                "or give the client the right AlterConfigs",
+                f"Kafka did not widen the limits of {resource.name}: {error.args[0].str()}",
+                remedy=f"set {wanted} on it, or give the client the right AlterConfigs",
             ) from error
 
 
-def _written(config: dict[str, int]) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in config.items()]
-
-
 def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None:
-    """Make these topics, with the partitions and replication of the settings."""
+    """Create these topics (name → configuration), with the partitions and replication of the settings."""
     if not topics:
         return
     admin = admin_client(settings.kafka)
-    made = admin.create_topics(
+    created = admin.create_topics(
         [
             NewTopic(topic, settings.partitions, settings.replication_factor, config=config)
             for topic, config in topics.items()
         ]
     )
-    for topic, future in made.items():
+    for topic, future in created.items():
         try:
             future.result(30)
         except KafkaException as error:
+            # Another process may create it at the same time.
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise EnvironmentFault(f"Kafka did not make the topic {topic}: {error.args[0].str()}") from error
+                raise EnvironmentFault(f"Kafka did not create the topic {topic}: {error.args[0].str()}") from error

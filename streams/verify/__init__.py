@@ -1,1 +1,1 @@
-"""Comparison of source tables, hub and topics, and re-resolving with new ownership rules."""
+"""Comparison of source tables, hub and topics; re-resolving with new ownership rules."""

@@ -1,12 +1,13 @@
-"""Read a captured table as it is now, each row in the form in which Debezium would send it.
+"""Reads a captured table as it is now, each row in the form in which Debezium would send it.
 
 Source of the forms: Debezium's PostgreSQL connector documentation, "Data type mappings", for
-decimal.handling.mode=string and time.precision.mode=microseconds.
+decimal.handling.mode=string and time.precision.mode=microseconds (`streams/capture/connector_config.py` requires both).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,9 @@ from psycopg import sql
 from streams.errors import EnvironmentFault
 from streams.mapping.compiled import CompiledDictionary, CompiledTable
 from streams.model.change import Position, RowChange
+from streams.named_sql import fetch_rows, load_statements
+
+SQL = load_statements(Path(__file__).with_name("sql"))
 
 _FORMS = {
     "numeric": "{c}::text",
@@ -26,36 +30,41 @@ _FORMS = {
     "jsonb": "{c}::text",
     "uuid": "{c}::text",
 }
+"""Postgres type → the expression that gives Debezium's form; other types come as JSON has them."""
+
+COLUMNS_AT_ONCE = 40
+"""A function of Postgres takes at most a hundred arguments, and a column is two of them."""
+
+
+class _Column(msgspec.Struct, frozen=True):
+    column_name: str
+    data_type: str
 
 
 def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
-    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault while the database does not serve."""
+    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault for the database."""
     schema, name = table.name.split(".", 1)
     decode_row = msgspec.json.Decoder(table.row_type).decode
     decode_key = msgspec.json.Decoder(table.key_type).decode
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
-            types: dict[str, str] = dict(
-                connection.execute(
-                    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
-                    [schema, name],
-                ).fetchall()
-            )
+        with psycopg.connect(dsn, connect_timeout=5) as source:
+            columns = fetch_rows(source, _Column, SQL["column_types"], {"schema": schema, "table": name})
+            types = {column.column_name: column.data_type for column in columns}
             row = _json_object(table.columns, types)
             key = _json_object(table.key_columns, types)
             query = sql.SQL("SELECT {}::text, {}::text FROM {}").format(row, key, sql.Identifier(schema, name))
-            with connection.cursor(name="opshub_rows") as cursor:
+            with source.cursor(name="opshub_rows") as cursor:
                 cursor.itersize = 5000
                 for row_text, key_text in cursor.execute(query):
                     yield decode_row(row_text), decode_key(key_text)
     except psycopg.Error as error:
         raise EnvironmentFault(
-            f"{table.name} of {table.system} can not be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
+            f"{table.name} of {table.system} cannot be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
         ) from error
 
 
 def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
-    """Read the tables that the dictionary looks into, as they are now: without them rows that look something up are rejected."""
+    """Read the code tables of a dictionary as they are now: without them, rows that look up a code are rejected."""
     for name in dictionary.lookup_tables:
         for row, key in source_rows(dsn, dictionary.tables[name]):
             dictionary.update_lookups(
@@ -64,13 +73,15 @@ def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
 
 
 def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:
-    parts: list[sql.Composable] = []
+    members: list[sql.Composable] = []
     for column in columns:
         if column not in types:
             continue
         form = _FORMS.get(types[column], "{c}")
-        parts.append(sql.Literal(column) + sql.SQL(", ") + sql.SQL(form).format(c=sql.Identifier(column)))
-    # json_build_object takes at most a hundred arguments.
-    chunks = [sql.SQL(", ").join(parts[i : i + 40]) for i in range(0, len(parts), 40)] or [sql.Composed([])]
+        members.append(sql.Literal(column) + sql.SQL(", ") + sql.SQL(form).format(c=sql.Identifier(column)))
+    chunks = [
+        sql.SQL(", ").join(members[start : start + COLUMNS_AT_ONCE])
+        for start in range(0, len(members), COLUMNS_AT_ONCE)
+    ] or [sql.Composed([])]
     objects = [sql.SQL("jsonb_build_object(") + chunk + sql.SQL(")") for chunk in chunks]
     return sql.SQL(" || ").join(objects)

@@ -1,7 +1,7 @@
-"""Are the sums that the hub keeps (receivables, stock) those of their records? Folded anew, by another way than they were made.
+"""Checks the sums that the hub keeps (receivables, stock) against their records, computed in another way than the pipeline's.
 
-In: every aggregate of the hub. Out: a line for each sum that is wrong or missing. Ask with nothing in flight: a sum follows its records by
-seconds.
+In: every aggregate of the hub, with nothing in flight: a sum follows its records by seconds. Out: a line for each sum that is
+wrong, and for each that belongs to no record.
 """
 
 from __future__ import annotations
@@ -9,74 +9,101 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.model.state import AggregateState, EntityState
 
+Record = dict[str, Any]
+"""The fields of a golden record."""
 
-def wrong_sums(states: Iterable[AggregateState]) -> Iterator[str]:
-    """What does not hold, in words."""
-    bills: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    requests: Counter[str] = Counter()
-    available: dict[str, list[int]] = defaultdict(list)
-    sums: dict[tuple[str, str], dict[str, Any]] = {}
-    roots: set[tuple[str, str]] = set()
-    for member in _there(states):
+
+class Owed(NamedTuple):
+    """What a customer owes, as `receivables` has it."""
+
+    open_amounts: dict[str, str]
+    """Currency → amount, those of 0 left out."""
+    overdue_invoices: int
+    open_requests: int
+
+
+class _Parts:
+    """The records that sums are made of, by the customer or product that they belong to."""
+
+    def __init__(self, states: Iterable[AggregateState]) -> None:
+        self.invoices: dict[str, list[Record]] = defaultdict(list)
+        self.requests: Counter[str] = Counter()
+        self.available: Counter[str] = Counter()
+        self.sums: dict[tuple[str, str], Record] = {}
+        self.roots: set[tuple[str, str]] = set()
+        for member in _emitted(states):
+            self._add(member)
+
+    def _add(self, member: EntityState) -> None:
         record = member.record
         if member.entity in ("customer", "product"):
-            roots.add((member.entity, member.id))  # also a deleted one: what it owes is owed
+            # Also a deleted customer: what it owes is still owed.
+            self.roots.add((member.entity, member.id))
         if member.deleted:
-            continue
+            return
         if member.entity == "invoice" and record.get("status") not in ("draft", "cancelled"):
-            bills[record.get("customer_id") or ""].append(record)
+            self.invoices[record.get("customer_id") or ""].append(record)
         elif member.entity == "service_request" and record.get("status") not in ("resolved", "closed"):
-            requests[record.get("customer_id") or ""] += 1
+            self.requests[record.get("customer_id") or ""] += 1
         elif member.entity == "inventory_level":
-            available[record.get("product_id") or ""].append(record.get("available") or 0)
+            self.available[record.get("product_id") or ""] += record.get("available") or 0
         elif member.entity in ("receivables", "stock"):
-            sums[member.entity, record["customer_id" if member.entity == "receivables" else "product_id"]] = record
-    for kind, key in roots:
-        should: Any
-        said: Any
+            owner = record["customer_id" if member.entity == "receivables" else "product_id"]
+            self.sums[member.entity, owner] = record
+
+
+def wrong_sums(states: Iterable[AggregateState]) -> Iterator[str]:
+    """Each sum that is wrong, in words."""
+    parts = _Parts(states)
+    for kind, key in parts.roots:
         if kind == "customer":
-            told = sums.get(("receivables", key), {})
-            should = _owed(bills.get(key, []), requests[key])
-            said = (_by_currency(told), told.get("overdue_invoice_count") or 0, told.get("open_request_count") or 0)
+            name, record = "receivables", parts.sums.get(("receivables", key), {})
+            actual: object = _owed(record)
+            expected: object = _computed_owed(parts.invoices.get(key, []), parts.requests[key])
         else:
-            should, said = sum(available.get(key, [])), sums.get(("stock", key), {}).get("available") or 0
-        if said != should:
-            yield f"{'receivables' if kind == 'customer' else 'stock'} of {kind} {key}: {said}, should be {should}"
-    for entity, key in sums:
-        if (("customer" if entity == "receivables" else "product"), key) not in roots:
-            yield f"{entity} of {key}, which is not there"
+            name, record = "stock", parts.sums.get(("stock", key), {})
+            actual, expected = record.get("available") or 0, parts.available[key]
+        if actual != expected:
+            yield f"{name} of {kind} {key}: {actual}, should be {expected}"
+    for name, key in parts.sums:
+        if (("customer" if name == "receivables" else "product"), key) not in parts.roots:
+            yield f"{name} of {key}, a record that does not exist"
 
 
-def _there(states: Iterable[AggregateState]) -> Iterator[EntityState]:
+def _emitted(states: Iterable[AggregateState]) -> Iterator[EntityState]:
     for state in states:
         for member in state.members.values():
             if member.merged_into is None and member.version:
                 yield member
 
 
-def _owed(bills: list[dict[str, Any]], requests: int) -> tuple[dict[str, str], int, int]:
+def _computed_owed(invoices: list[Record], requests: int) -> Owed:
     today = (datetime.now(UTC).date() - date(1970, 1, 1)).days
-    open_of: Counter[str] = Counter()
-    late = 0
-    for bill in bills:
-        credit = bill.get("kind") == "credit_note"
-        amount = bill.get("open_amount") or 0
-        open_of[bill.get("currency") or ""] += -amount if credit else amount
-        due = bill.get("due_date")
-        late += bool(amount) and not credit and (bill.get("status") == "overdue" or (due is not None and due < today))
-    return {currency: _plain(amount) for currency, amount in open_of.items() if amount}, late, requests
+    open_amounts: Counter[str] = Counter()
+    overdue = 0
+    for invoice in invoices:
+        is_credit = invoice.get("kind") == "credit_note"
+        amount = invoice.get("open_amount") or 0
+        open_amounts[invoice.get("currency") or ""] += -amount if is_credit else amount
+        due = invoice.get("due_date")
+        is_late = invoice.get("status") == "overdue" or (due is not None and due < today)
+        overdue += bool(amount) and not is_credit and is_late
+    amounts = {currency: _decimal(amount) for currency, amount in open_amounts.items() if amount}
+    return Owed(amounts, overdue, requests)
 
 
-def _by_currency(told: dict[str, Any]) -> dict[str, str]:
-    amounts = {one: text for one, text in (told.get("other_open_amounts") or {}).items() if text != "0"}
-    if told.get("open_amount"):
-        amounts[told.get("currency") or ""] = _plain(told["open_amount"])
-    return amounts
+def _owed(record: Record) -> Owed:
+    """The same from the stored sum: one currency in `open_amount`, the others in a map."""
+    amounts = {currency: text for currency, text in (record.get("other_open_amounts") or {}).items() if text != "0"}
+    if record.get("open_amount"):
+        amounts[record.get("currency") or ""] = _decimal(record["open_amount"])
+    return Owed(amounts, record.get("overdue_invoice_count") or 0, record.get("open_request_count") or 0)
 
 
-def _plain(unscaled: int) -> str:
+def _decimal(unscaled: int) -> str:
+    """A money value (scale 4) as text without trailing zeros."""
     return f"{unscaled / 10_000:.4f}".rstrip("0").rstrip(".")

@@ -11,7 +11,8 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.capture.guard import begin_epoch, restart_failed
+from streams.capture.connector_health import restart_failed
+from streams.capture.epoch import begin_epoch
 from streams.demo.drain import MARKERS, drain, insert_lsn, is_confirmed, raw_records
 from streams.demo.writeback_check import wait_delivered
 from streams.errors import EnvironmentFault

@@ -28,7 +28,7 @@ import psutil
 import psycopg
 from confluent_kafka import Producer
 
-from streams.capture.incremental_snapshot import reread
+from streams.capture.incremental_snapshot import request_snapshot
 from streams.errors import OpshubError
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
@@ -196,7 +196,7 @@ def alter_mapped(field: Field, rng: random.Random) -> None:
         ):
             connection.execute(statement.encode())
             time.sleep(rng.uniform(1, 3))
-    reread(system, dsn_of(field.env, "DEMO_CRM", "ADMIN"), ["public.account"])
+    request_snapshot(system, dsn_of(field.env, "DEMO_CRM", "ADMIN"), ["public.account"])
 
 
 def bad_link(field: Field, rng: random.Random) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.monitor.hub_guard import hub_is_behind
+from streams.monitor.hub_guard import check_hub_is_complete
 from streams.stack.native import NativeStack
 from tests.faults.clerk import wait_for
 from tests.faults.field import Field
@@ -42,14 +42,14 @@ def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
     commits = field.commits()
     assert wait_for(lambda: field.commits() > commits + 300, 60)
     time.sleep(5)
-    assert hub_is_behind(field.settings) == []
+    assert check_hub_is_complete(field.settings) == []
     field.stack.kill("hub")
     shutil.rmtree(data)
     backup.rename(data)
     field.stack.start("hub")
     log = field.settings.state_dir / "logs" / "worker-w0.log"
     assert wait_for(lambda: "hub-went-back" in log.read_text(), 60), "nobody told of it"
-    print(f"\n{hub_is_behind(field.settings)[0].what}")
+    print(f"\n{check_hub_is_complete(field.settings)[0].what}")
     began = time.monotonic()
     for system in field.systems:
         field.resync(system.name, sweep_after=15.0)
@@ -57,4 +57,4 @@ def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
     findings = field.settle(240)
     print(f"mended {time.monotonic() - began:.0f} s after `resync` began: {findings}")
     assert findings.counts["lost"] == findings.counts["differing"] == findings.counts["echoed"] == 0, str(findings)
-    assert hub_is_behind(field.settings) == []
+    assert check_hub_is_complete(field.settings) == []

@@ -35,9 +35,9 @@ def test_partitions_split_and_one_leaves(pipeline: Any) -> None:
             time.sleep(0.2)
         assert len(held) == 2 and all(held.values()), held
         assert not set.intersection(*held.values()), "a partition is held twice"
-        shown = {one["name"]: one for one in workers(pipeline.settings)}
-        assert {name: set(one["partitions"]) for name, one in shown.items()} == held
-        assert all(isinstance(one["pid"], int) and one["lag"] >= 0 for one in shown.values())
+        shown = {row.name: row for row in workers(pipeline.settings)}
+        assert {name: set(row.partitions or ()) for name, row in shown.items()} == held
+        assert all(isinstance(row.pid, int) and row.lag is not None and row.lag >= 0 for row in shown.values())
         stop = threading.Event()
         made = [0]
 

@@ -1,4 +1,4 @@
-"""Alerts arrive at a real SMTP server and a real HTTP server; each problem is told once, and once more when it is over."""
+"""Alerts arrive at a real SMTP server and a real HTTP server; each problem sends one alert when it starts and one when it ends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr, ValidationError
 
-from streams.monitor.alerts import Alerts, Problem, email, slack, webhook
-from streams.monitor.watcher import sinks
+from streams.monitor.alerts import AlertSender, Problem
+from streams.monitor.sinks import configured_sinks, email, slack, webhook
 from streams.settings import Settings
 from tests.conftest import free_ports
 
@@ -57,15 +57,15 @@ def posted() -> Iterator[tuple[str, list[Any]]]:
     server.server_close()
 
 
-def test_each_problem_is_told_once_and_when_it_is_over(posted: tuple[str, list[Any]]) -> None:
+def test_each_problem_sends_one_alert_when_it_starts_and_one_when_it_ends(posted: tuple[str, list[Any]]) -> None:
     url, taken = posted
-    alerts = Alerts({"hook": webhook(url + "/hook"), "slack": slack(url + "/slack")}, clock=lambda: 0.0)
-    alerts.look([LAG])
-    alerts.look([LAG])
-    alerts.look([LAG, SLOT])
-    alerts.look([SLOT])
+    alerts = AlertSender({"hook": webhook(url + "/hook"), "slack": slack(url + "/slack")}, clock=lambda: 0.0)
+    alerts.send([LAG])
+    alerts.send([LAG])
+    alerts.send([LAG, SLOT])
+    alerts.send([SLOT])
     hooks = [
-        [(one["state"], one["problem"]["name"]) for one in body["notices"]] for path, body in taken if path == "/hook"
+        [(one["state"], one["problem"]["name"]) for one in body["alerts"]] for path, body in taken if path == "/hook"
     ]
     assert hooks == [[("firing", "lag")], [("firing", "capture-lost/demo-crm")], [("resolved", "lag")]]
     texts = [body["text"] for path, body in taken if path == "/slack"]
@@ -75,15 +75,15 @@ def test_each_problem_is_told_once_and_when_it_is_over(posted: tuple[str, list[A
     )
 
 
-def test_a_mail_arrives(posted: tuple[str, list[Any]]) -> None:
+def test_a_mail_names_the_first_problem_and_counts_the_others(posted: tuple[str, list[Any]]) -> None:
     mailbox = Mailbox()
     port = free_ports()["metrics_port"]
     controller = Controller(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
-        alerts = Alerts({"mail": email("127.0.0.1", port, "opshub@example.com", ["ops@example.com"])})
-        alerts.look([LAG, SLOT])
-        alerts.look([])
+        alerts = AlertSender({"mail": email("127.0.0.1", port, "opshub@example.com", ["ops@example.com"])})
+        alerts.send([LAG, SLOT])
+        alerts.send([])
     finally:
         controller.stop()
     assert [message["Subject"] for message in mailbox.messages] == [
@@ -124,25 +124,25 @@ def test_a_mail_arrives_where_one_must_log_in_and_nowhere_else(
     else:
         controller = Controller(mailbox, hostname="127.0.0.1", port=port, tls_context=context, **options)
 
-    def told(password: str) -> dict[str, str]:
+    def failures(password: str) -> dict[str, str]:
         settings = Settings(
             _env_file=None, alert_email_to=["ops@example.com"], alert_smtp_server=f"127.0.0.1:{port}", alert_smtp_tls=tls,
             alert_smtp_user="ops", alert_smtp_password=SecretStr(password),
         )  # type: ignore[call-arg]  # fmt: skip
         assert password not in repr(settings)
-        alerts = Alerts(sinks(settings))
-        alerts.look([LAG])
+        alerts = AlertSender(configured_sinks(settings))
+        alerts.send([LAG])
         return alerts.failures
 
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
     controller.start()
     try:
-        assert "Authentication" in told("wrong")["email"]
+        assert "Authentication" in failures("wrong")["email"]
         monkeypatch.delenv("SSL_CERT_FILE")
-        assert "CERTIFICATE_VERIFY_FAILED" in told("s3cret")["email"], "it would tell anybody its password"
+        assert "CERTIFICATE_VERIFY_FAILED" in failures("s3cret")["email"], "it would send anybody its password"
         assert mailbox.messages == []
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-        assert told("s3cret") == {}
+        assert failures("s3cret") == {}
     finally:
         controller.stop()
     assert [message["Subject"] for message in mailbox.messages] == ["opshub: firing: lag"]
@@ -154,19 +154,19 @@ def test_an_address_of_a_mail_server_that_is_none_is_refused(wrong: str) -> None
         Settings(_env_file=None, alert_smtp_server=wrong)  # type: ignore[call-arg]
 
 
-def test_a_sink_that_is_away_is_told_later(posted: tuple[str, list[Any]]) -> None:
+def test_a_sink_that_failed_gets_the_alert_at_the_next_check(posted: tuple[str, list[Any]]) -> None:
     url, taken = posted
     away = {"now": True}
     hook = webhook(url + "/hook")
 
-    def flaky(notices: Any) -> None:
+    def flaky(sent: Any) -> None:
         if away["now"]:
             raise ConnectionRefusedError("nobody listens")
-        hook(notices)
+        hook(sent)
 
-    alerts = Alerts({"hook": flaky})
-    assert alerts.look([LAG]) == []
+    alerts = AlertSender({"hook": flaky})
+    assert alerts.send([LAG]) == []
     assert alerts.failures == {"hook": "nobody listens"}
     away["now"] = False
-    assert [notice.state for notice in alerts.look([LAG])] == ["firing"]
+    assert [alert.state for alert in alerts.send([LAG])] == ["firing"]
     assert len(taken) == 1

@@ -357,15 +357,15 @@ async def test_quality_sees_what_can_not_be_meant_and_is_kept_over_time(
             assert (found[field].complete, found[field].invalid) == (3, 1), field
         assert found["name"].invalid == 0
         assert [found[field].disagreeing for field in ("tax_id", "email", "name", "phone")] == [1, 1, 1, 0]
-        assert not quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Stop())
+        assert not quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Cancellation())
         hub.execute("UPDATE quality SET at = at - interval '2 hours'")
-        assert quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Stop())
+        assert quality.measure_if_due(writers.stores[0]._dsn, 3600, quality.Cancellation())
         writers.say(customer("crm", "bad", 2, **(bad | {"phone": None})))
         await writers.run()
         quality.measure(hub, ["customer"])
         over_time = quality.history(hub, ["customer"], ["phone"])
-        assert [(one.complete, one.invalid) for _, one in over_time] == [(3, 1), (3, 1), (2, 0)]
-        assert [at for at, _ in over_time] == sorted(at for at, _ in over_time)
+        assert [(one.complete, one.invalid) for one in over_time] == [(3, 1), (3, 1), (2, 0)]
+        assert [one.at for one in over_time] == sorted(one.at for one in over_time)
         quality_verb.quality(entity=["customer"], history=True, field=["phone"], every=False)
         shown = capsys.readouterr().out.splitlines()
         assert len(shown) == 4
@@ -373,4 +373,4 @@ async def test_quality_sees_what_can_not_be_meant_and_is_kept_over_time(
         # Of what is older than a month, a day keeps its first.
         hub.execute("UPDATE quality SET at = at - interval '60 days'")
         hub.execute(SQL["thin_quality"])
-        assert len({at for at, _ in quality.history(hub, ["customer"], ["phone"])}) <= 2
+        assert len({one.at for one in quality.history(hub, ["customer"], ["phone"])}) <= 2

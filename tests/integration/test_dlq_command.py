@@ -15,7 +15,8 @@ from confluent_kafka import Producer
 
 from streams.dead_letters.retry import MOST_TRIES
 from streams.stack.workers import worker_environment
-from streams.verify.compare import Verdict, _balance
+from streams.verify.compare_accounts import compare_accounts
+from streams.verify.comparison import Comparison
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
 
@@ -71,7 +72,7 @@ def test_a_person_lists_edits_and_drops_dead_letters(live: Pipeline) -> None:
     )
     assert "there is no dead letter 999999" in opshub(live, "dlq", "retry", "999999")
     doctor = opshub(live, "doctor", "--json")["findings"]
-    assert "1 records failed, and 1 wait behind them" in {
+    assert "1 records failed, and 1 are parked behind them" in {
         one["what"] for one in doctor if one["code"] == "dead-letters"
     }
     with psycopg.connect(live.settings.hub) as hub:
@@ -123,9 +124,9 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
 
 
 def balanced(live: Pipeline) -> bool:
-    verdict = Verdict()
-    _balance(live.settings, live.systems, verdict)
-    return verdict.accounts_balance
+    comparison = Comparison()
+    compare_accounts(live.settings, live.systems, comparison)
+    return comparison.accounts_balance
 
 
 def tombstone(live: Pipeline, *, transaction: bool) -> int:

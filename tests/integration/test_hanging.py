@@ -46,29 +46,29 @@ def read_committed(stack: NativeStack, key: bytes) -> bool:
 def test_one_that_holds_readers_back_for_too_long_is_committed(stack: NativeStack, left_open: bytes) -> None:
     now = 100.0
     hanging = HangingTransactions(stack.settings.kafka, after=30.0, clock=lambda: now)
-    assert asyncio.run(hanging.tend()) == []
+    assert asyncio.run(hanging.check()) == []
     now += 5
-    assert asyncio.run(hanging.tend()) == [], "it does not look that often"
+    assert asyncio.run(hanging.check()) == [], "it does not check that often"
     now += 10
-    assert asyncio.run(hanging.tend()) == [], "a lane may still be about to end it"
+    assert asyncio.run(hanging.check()) == [], "a lane may still be about to end it"
     assert not read_committed(stack, left_open)
     now += 20
-    assert asyncio.run(hanging.tend()) == [(TOPIC, 1)]
+    assert asyncio.run(hanging.check()) == [(TOPIC, 1)]
     assert read_committed(stack, left_open)
     now += 100
     time.sleep(0.2)
-    assert asyncio.run(hanging.tend()) == []
+    assert asyncio.run(hanging.check()) == []
 
 
 def test_a_broker_that_was_away_gives_it_its_time_again(stack: NativeStack, left_open: bytes) -> None:
     now = 100.0
     hanging = HangingTransactions(stack.settings.kafka, after=30.0, clock=lambda: now)
-    hanging.look()
+    hanging.find()
     here, hanging._admin = hanging._admin, HangingTransactions("127.0.0.1:1")._admin
     now += 20
-    assert hanging.look() == {}
+    assert hanging.find() == {}
     hanging._admin = here
     now += 20
-    assert hanging.look() == {}
+    assert hanging.find() == {}
     now += 30
-    assert (TOPIC, 1) in hanging.look()
+    assert (TOPIC, 1) in hanging.find()

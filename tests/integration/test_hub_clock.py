@@ -43,14 +43,14 @@ def seconds(place: Place, table: str, column: str, one: Any) -> float:
     return float(row[0])
 
 
-@pytest.mark.parametrize("seen", [True, False], ids=["between two looks", "before the first look"])
+@pytest.mark.parametrize("seen", [True, False], ids=["between two checks", "before the first check"])
 async def test_what_waits_for_a_time_of_before_waits_that_much_less(place: Place, seen: bool) -> None:
     store, due = HubStore(place.hub, "test-clock"), str(uuid.uuid4())
     clock = HubClock(store)
     try:
         if seen:
-            assert await clock.look() == 0
-            assert await clock.look() == 0
+            assert await clock.check() == 0
+            assert await clock.check() == 0
         place.db.execute(
             "INSERT INTO due (kind, id, at, marked, marks) VALUES ('customer', %s, now() + interval '7230 s', now() + interval '7200 s', 1)",
             [due],
@@ -60,14 +60,14 @@ async def test_what_waits_for_a_time_of_before_waits_that_much_less(place: Place
         scheduled = intent(place, created_s=-60, not_before_s=86_400)
         if clock._ahead is not None:
             clock._ahead += HOURS
-        assert await clock.look() == pytest.approx(HOURS, abs=2)
+        assert await clock.check() == pytest.approx(HOURS, abs=2)
         assert seconds(place, "due", "at", due) == pytest.approx(30, abs=5)
         assert seconds(place, "due", "marked", due) <= 0
         assert seconds(place, "intent", "not_before", new) <= 0
         assert seconds(place, "intent", "created_at", new) <= 0
         assert seconds(place, "intent", "not_before", again) == pytest.approx(60, abs=5)
         assert seconds(place, "intent", "not_before", scheduled) == pytest.approx(86_400, abs=60)
-        assert await clock.look() == 0
+        assert await clock.check() == 0
     finally:
         await store.close()
         place.db.execute("DELETE FROM due WHERE id = %s", [due])

@@ -19,7 +19,7 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.names import PEOPLE
 from streams.stack.workers import worker_environment
-from streams.verify.compare import read_canonical
+from streams.verify.read_topics import read_canonical
 from tests.conftest import Pipeline
 
 pytestmark = pytest.mark.timeout(600)

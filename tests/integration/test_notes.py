@@ -86,9 +86,10 @@ def test_a_tax_number_that_was_nulled_is_told_everywhere(pipeline: Pipeline) -> 
             )
 
         assert wait_for(told, 60), "the hub has no note of it"
-        assert "What dictionaries mended or forgave" in opshub(pipeline, "status")
+        assert "Values that dictionaries changed or accepted as null" in opshub(pipeline, "status")
         assert any(
-            one["field"] == "customer.tax_id" for one in json.loads(opshub(pipeline, "status", "--json"))["notes"]
+            one["field"] == "customer.tax_id"
+            for one in json.loads(opshub(pipeline, "status", "--json"))["mapping_notes"]
         )
         (stats,) = worker_stats(pipeline.settings)
         assert ("demo-crm", "customer.tax_id") in {(one["system"], one["field"]) for one in stats["mapping_notes"]}

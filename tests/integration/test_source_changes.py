@@ -155,7 +155,7 @@ def test_tables_are_altered_while_the_company_lives_at_a_thousand_changes_a_seco
 
         wait_for(lambda: {(table, what) for _, _, table, what in ALTERATIONS} <= told(), 40)
         text = opshub(pipeline, "status").stdout
-        assert "What changed in the sources' tables" in text
+        assert "Changed tables of the sources" in text
         print(text, stats["row_changes"], "row changes", flush=True)
         verdict = pipeline.verify()
         assert verdict.holds, verdict.examples

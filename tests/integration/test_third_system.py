@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from streams.capture.guard import begin_epoch
-from streams.capture.progress import captured
+from streams.capture.epoch import begin_epoch
+from streams.capture.progress import capture_progress
 from streams.model.ids import source_id
 from streams.paths import connectors_dir
 from streams.provision.differences import apply
@@ -54,7 +54,7 @@ def suitecrm(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
     try:
         apply(pipeline.settings)
         told = "no worker takes its records: start the workers with suitecrm among OPSHUB_SYSTEMS"
-        wait_for(lambda: captured(pipeline.settings)[-1]["amiss"] == told)
+        wait_for(lambda: capture_progress(pipeline.settings)[-1].problem == told)
         pipeline.start_worker("third-0")
         yield address
     finally:
@@ -98,7 +98,7 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
             letters = hub.execute(
                 "SELECT topic, state, reason FROM dead_letter WHERE topic LIKE 'raw.suitecrm%'"
             ).fetchall()
-            return [record("account"), captured(pipeline.settings)[-1], letters]
+            return [record("account"), capture_progress(pipeline.settings)[-1], letters]
 
         wait_for(lambda: record("account").get("tax_id") and record("account").get("email"), instead=instead)
         assert record("account")["name"] == "Müller Metallbau GmbH"
@@ -147,6 +147,6 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
     verdict = verify(pipeline.settings, systems, dsns, ownership)
     assert verdict.holds, verdict.examples
     assert verdict.rejected == 0, verdict.examples
-    (told,) = (one for one in captured(pipeline.settings) if one["system"] == "suitecrm")
-    assert (told["connector"], told["waiting"], told["amiss"]) == ("RUNNING", 0, None)
-    assert told["tables"]["public.email_addresses"]["filtered"] > 0
+    (suite,) = (system for system in capture_progress(pipeline.settings) if system.system == "suitecrm")
+    assert (suite.connector, suite.waiting, suite.problem) == ("RUNNING", 0, None)
+    assert suite.tables["public.email_addresses"].filtered > 0

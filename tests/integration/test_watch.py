@@ -1,4 +1,4 @@
-"""The watcher on a real hub, broker and Connect: what it finds, and that each problem is told once, whoever watches, and over only when it is."""
+"""The watcher on a real hub, broker and Connect: what it finds; one alert when a problem starts and one when it ends, whoever watches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from streams.capture.guard import guard
+from streams.capture.guard import check_capture
 from streams.monitor.alerts import Problem
-from streams.monitor.watcher import Watch
+from streams.monitor.watcher import Watcher
 from streams.provision.systems import capture_dsn
 from streams.provision.topics import create_topics, missing_topics
 from streams.settings import Settings
@@ -40,7 +40,7 @@ def posted() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     class Page(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            taken.extend((one["state"], one["problem"]["name"]) for one in body["notices"])
+            taken.extend((one["state"], one["problem"]["name"]) for one in body["alerts"])
             self.send_response(200)
             self.end_headers()
 
@@ -73,27 +73,26 @@ def settings(stack: NativeStack, posted: tuple[str, Any], link: Link) -> Setting
 
 
 @pytest.fixture
-def workers(settings: Settings) -> Iterator[list[Watch]]:
-    """Three that could watch; each holds the lock from its first look on if nobody else does."""
-    made = [Watch(settings, [], {}) for _ in range(3)]
+def workers(settings: Settings) -> Iterator[list[Watcher]]:
+    """Three that could watch; each holds the lock from its first check on if nobody else does."""
+    made = [Watcher(settings, [], {}) for _ in range(3)]
     yield made
     for one in made:
         leave(one)
 
 
-def leave(one: Watch) -> None:
+def leave(one: Watcher) -> None:
     """Its lock is free when the server has seen that it went: its heir may have to ask again."""
-    if one._lock is not None:
-        one._lock.close()
+    one.close()
 
 
-def taken_over(heir: Watch) -> list[Problem]:
-    """What the next one finds at its first look as the watcher."""
+def taken_over(heir: Watcher) -> list[Problem]:
+    """What the next one finds at its first check as the watcher."""
     found: list[Problem] = []
 
     def is_watching() -> bool:
-        found[:] = heir.look()
-        return heir._watching is True
+        found[:] = heir.check()
+        return heir.is_watching is True
 
     assert wait_for(is_watching, 20)
     return found
@@ -110,17 +109,17 @@ LETTER = (
 )
 
 
-def test_what_one_watcher_told_the_next_one_repeats_not_and_ends(
-    settings: Settings, workers: list[Watch], posted: tuple[str, list[tuple[str, str]]]
+def test_the_next_watcher_repeats_no_alert_and_sends_the_end(
+    settings: Settings, workers: list[Watcher], posted: tuple[str, list[tuple[str, str]]]
 ) -> None:
     first, second, third = workers
     told = posted[1]
     say(settings, LETTER, 3)
-    assert [one.name for one in first.look()] == ["parked-keys"]
-    assert (second.look(), second.firing, first.firing) == (
+    assert [one.name for one in first.check()] == ["parked-keys"]
+    assert (second.check(), second.firing, first.firing) == (
         [],
         None,
-        {"parked-keys": "3 keys wait behind a dead letter"},
+        {"parked-keys": "3 keys are parked behind a dead letter"},
     )
     leave(first)
     assert [one.name for one in taken_over(second)] == ["parked-keys"]
@@ -129,38 +128,38 @@ def test_what_one_watcher_told_the_next_one_repeats_not_and_ends(
     say(settings, "UPDATE dead_letter SET state = 'dropped'")
     assert taken_over(third) == []
     assert told == [("firing", "parked-keys"), ("resolved", "parked-keys")]
-    third.look()
+    third.check()
     assert len(told) == 2
 
 
-def test_while_the_hub_is_away_nothing_is_told_to_be_over_and_one_worker_says_so(
-    link: Link, settings: Settings, workers: list[Watch], posted: tuple[str, list[tuple[str, str]]]
+def test_while_the_hub_is_away_no_alert_ends_and_one_worker_reports_it(
+    link: Link, settings: Settings, workers: list[Watcher], posted: tuple[str, list[tuple[str, str]]]
 ) -> None:
     watcher, other, _ = workers
     told = posted[1]
     say(settings, LETTER, 3)
-    watcher.look()
-    other.look()
+    watcher.check()
+    other.check()
     link.refuses = True
     link.cut()
-    assert [one.name for one in watcher.look()] == ["watch"]
-    assert other.look() == []
-    watcher.look()
+    assert [one.name for one in watcher.check()] == ["checks-failed"]
+    assert other.check() == []
+    watcher.check()
     link.refuses = False
-    assert told == [("firing", "parked-keys"), ("firing", "watch")]
+    assert told == [("firing", "parked-keys"), ("firing", "checks-failed")]
     # Whoever asks first is the watcher now.
-    assert wait_for(lambda: other.look(), 20)
-    assert watcher.look() == []
-    assert told[2:] == [("resolved", "watch")]
-    assert other.firing == {"parked-keys": "3 keys wait behind a dead letter"}
+    assert wait_for(lambda: other.check(), 20)
+    assert watcher.check() == []
+    assert told[2:] == [("resolved", "checks-failed")]
+    assert other.firing == {"parked-keys": "3 keys are parked behind a dead letter"}
 
 
-def test_a_hub_that_was_away_between_two_looks_is_no_problem(link: Link, workers: list[Watch]) -> None:
+def test_a_hub_that_was_away_between_two_checks_is_no_problem(link: Link, workers: list[Watcher]) -> None:
     watcher = workers[0]
-    assert watcher.look() == []
+    assert watcher.check() == []
     link.cut()
-    assert watcher.look() == []
-    assert wait_for(lambda: watcher.look() == [] and watcher._watching, 20), "its old session's lock is gone soon"
+    assert watcher.check() == []
+    assert wait_for(lambda: watcher.check() == [] and watcher.is_watching, 20), "its old session's lock is gone soon"
 
 
 INTENT = (
@@ -181,7 +180,7 @@ BROKEN = (
 )
 
 
-def test_the_walk_is_held_against_every_threshold(settings: Settings, workers: list[Watch]) -> None:
+def test_the_pipeline_is_compared_with_every_threshold(settings: Settings, workers: list[Watcher]) -> None:
     watcher = workers[0]
     well = [
         ("erp", "waiting", 0, "0", "23 hours", None),
@@ -197,7 +196,7 @@ def test_the_walk_is_held_against_every_threshold(settings: Settings, workers: l
     say(settings, FLOW, "shipped", "13 days", "60 days")
     say(settings, FLOW, "ordered", "29 days", "29 days")  # of this stage it may take longer
     say(settings, FLOW, "paid", "400 days", "400 days")  # nobody is to do anything
-    assert watcher.look() == []
+    assert watcher.check() == []
     say(settings, LETTER, 10)
     say(settings, FLOW, "shipped", "15 days", "1 minute")  # something was written, and it went no further
     say(settings, BROKEN)
@@ -205,17 +204,17 @@ def test_the_walk_is_held_against_every_threshold(settings: Settings, workers: l
     say(settings, INTENT, "erp", "approved", 0, "31 minutes", "31 minutes", None)
     say(settings, INTENT, "erp", "failed", 3, "-1 minute", "40 minutes", None)
     say(settings, INTENT, "erp", "dead", 5, "0", "9 days", "1 hour")
-    watcher._next_slow = 0.0
-    told = {one.name: one.what for one in watcher.look()}
+    watcher._next_stuck_flows = 0.0
+    told = {one.name: one.what for one in watcher.check()}
     assert told.keys() == {
-        "parked-keys", "errors", "stuck-flows", "invariants", "intents-dead", "intents-waiting", "intents-undelivered",
+        "parked-keys", "dead-letter-rate", "stuck-flows", "invariants", "intents-dead", "intents-waiting", "intents-undelivered",
     }  # fmt: skip
-    assert told["errors"].startswith("10 records") and told["intents-undelivered"].startswith("2 intents")
-    assert told["stuck-flows"].startswith("1 flows") and told["intents-dead"].startswith("1 intents")
+    assert told["dead-letter-rate"].startswith("10 records") and told["intents-undelivered"].startswith("2 intents")
+    assert told["stuck-flows"].startswith("1 order flows") and told["intents-dead"].startswith("1 intents")
 
 
-def test_a_lane_that_is_behind_is_told_and_not_over_while_kafka_is_away(
-    settings: Settings, workers: list[Watch], posted: tuple[str, list[tuple[str, str]]]
+def test_the_alert_of_a_late_lane_stays_open_while_kafka_is_away(
+    settings: Settings, workers: list[Watcher], posted: tuple[str, list[tuple[str, str]]]
 ) -> None:
     topic = "changes.customer"
     create_topics(settings, {name: one for name, one in missing_topics(settings, []).items() if name == topic})
@@ -226,13 +225,13 @@ def test_a_lane_that_is_behind_is_told_and_not_over_while_kafka_is_away(
     watcher, heir, _ = workers
     for one in (watcher, heir):
         one._settings = settings.model_copy(update={"alert_lag_records": 5, "alert_lag_seconds": 0.5})
-    assert watcher.look() == []
+    assert watcher.check() == []
     time.sleep(0.5)
-    assert [one.name for one in watcher.look()] == ["lag/assemble"]
+    assert [one.name for one in watcher.check()] == ["lag/assemble"]
     leave(watcher)
     assert [one.name for one in taken_over(heir)] == ["lag/assemble"], "it is as old as it was"
     heir._settings = heir._settings.model_copy(update={"bootstrap_servers": "127.0.0.1:9"})
-    assert [one.name for one in heir.look()] == ["kafka-away/127.0.0.1:9"]
+    assert [one.name for one in heir.check()] == ["kafka-away/127.0.0.1:9"]
     assert posted[1] == [("firing", "lag/assemble"), ("firing", "kafka-away/127.0.0.1:9")]
 
 
@@ -242,7 +241,7 @@ def running(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def test_a_connector_whose_heart_stands_still_is_told_of_and_so_is_a_source_that_is_away(running: Pipeline) -> None:
+def test_a_stalled_connector_and_a_source_that_is_away_are_reported(running: Pipeline) -> None:
     crm = running.systems[0]
     dsn = capture_dsn(crm, running.env)
     settings = running.settings.model_copy(update={"alert_heartbeat_seconds": 14.0})
@@ -250,11 +249,11 @@ def test_a_connector_whose_heart_stands_still_is_told_of_and_so_is_a_source_that
     system = msgspec.structs.replace(crm, source=often)
 
     def codes() -> set[str]:
-        return {one.code for one in guard(settings, system, dsn)}
+        return {one.code for one in check_capture(settings, system, dsn)}
 
     assert wait_for(lambda: not codes(), 60), codes()
     time.sleep(11)
-    assert codes() == set(), "it beats every ten seconds"
+    assert codes() == set(), "it writes a heartbeat every ten seconds"
     running.stack.kill("connect", signal.SIGSTOP)
     try:
         assert wait_for(lambda: "heartbeat-old" in codes(), 40), codes()
@@ -263,7 +262,7 @@ def test_a_connector_whose_heart_stands_still_is_told_of_and_so_is_a_source_that
     assert wait_for(lambda: not codes(), 60), codes()
     say(running.settings, "UPDATE source_seen SET alarm = 'the slot is gone' WHERE system = %s", crm.name)
     try:
-        away = guard(settings, system, dsn.replace(f"port={running.settings.demo_crm_port}", "port=9"))
+        away = check_capture(settings, system, dsn.replace(f"port={running.settings.demo_crm_port}", "port=9"))
         assert {one.code for one in away} == {"source-away", "capture-lost"}
     finally:
         say(running.settings, "UPDATE source_seen SET alarm = NULL WHERE system = %s", crm.name)

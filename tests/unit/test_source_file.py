@@ -1,4 +1,4 @@
-"""What a person forgets in source.json is told before anything is captured: otherwise nothing would arrive, and nobody would say why."""
+"""Mistakes in source.json are reported before anything is captured: otherwise nothing would arrive, and nothing would show why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.capture.connector_config import source_file
+from streams.capture.connector_config import check_source_file
 from streams.errors import ConfigError
 from streams.provision.systems import load_systems
 from streams.settings import Settings
@@ -41,14 +41,14 @@ def rewrite(folder: Path, system: str, **values: str | None) -> None:
 
 def findings(folder: Path, system: str) -> list[tuple[str, str]]:
     (loaded,) = load_systems(settings(folder, system))
-    return [(one.code, one.what.split(":")[0]) for one in source_file(loaded)]
+    return [(one.code, one.what.split(":")[0]) for one in check_source_file(loaded)]
 
 
-def test_the_systems_that_come_with_opshub_are_right(folder: Path) -> None:
+def test_the_systems_that_come_with_opshub_have_no_findings(folder: Path) -> None:
     assert findings(folder, "demo-crm") == findings(folder, "demo-erp") == []
 
 
-def test_settings_by_which_values_would_come_otherwise(folder: Path) -> None:
+def test_settings_that_change_the_form_of_values_are_findings(folder: Path) -> None:
     rewrite(
         folder,
         "demo-erp",
@@ -63,31 +63,31 @@ def test_settings_by_which_values_would_come_otherwise(folder: Path) -> None:
     ]
 
 
-def test_markers_of_transactions_would_count_as_lost_records(folder: Path) -> None:
+def test_exactly_once_support_is_a_finding(folder: Path) -> None:
     rewrite(folder, "demo-erp", exactly_once_support="required")
-    (only,) = source_file(load_systems(settings(folder, "demo-erp"))[0])
+    (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
     assert (only.code, only.side) == ("source-setting", "input") and "exactly.once.support" in only.what
 
 
-def test_tables_that_the_connector_leaves_out(folder: Path) -> None:
+def test_tables_that_the_connector_excludes_are_findings(folder: Path) -> None:
     rewrite(
         folder,
         "demo-erp",
         table_include_list="erp.cust,erp.item, erp.st.*,erp.so_head,ERP.SO_LINE,erp.dlv_head,erp.dlv_line,erp.inv_line,erp.pay",
     )
-    (only,) = source_file(load_systems(settings(folder, "demo-erp"))[0])
+    (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
     assert (only.code, only.where, only.side) == ("table-not-captured", "demo-erp: erp.inv_head", "input")
     rewrite(folder, "demo-erp", table_include_list=None, table_exclude_list="erp[.](cust|pay)")
-    assert [one.where for one in source_file(load_systems(settings(folder, "demo-erp"))[0])] == [
+    assert [one.where for one in check_source_file(load_systems(settings(folder, "demo-erp"))[0])] == [
         "demo-erp: erp.cust",
         "demo-erp: erp.pay",
     ]
     rewrite(folder, "demo-erp", table_exclude_list=None, schema_include_list="sales")
-    assert len(source_file(load_systems(settings(folder, "demo-erp"))[0])) == 10
+    assert len(check_source_file(load_systems(settings(folder, "demo-erp"))[0])) == 10
 
 
 @pytest.mark.parametrize("kept", ["name", "topic.prefix", "slot.name"])
-def test_a_copied_source_that_still_is_the_other_systems(folder: Path, kept: str) -> None:
+def test_a_copied_source_with_names_of_the_other_system_is_refused(folder: Path, kept: str) -> None:
     shutil.copytree(folder / "demo-erp", folder / "my-erp")
     for path, old, new in (
         (folder / "my-erp/dictionary.yaml", "system: demo-erp", "system: my-erp"),
@@ -107,7 +107,7 @@ def test_a_copied_source_that_still_is_the_other_systems(folder: Path, kept: str
         load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))
 
 
-def test_a_dictionary_of_another_system(folder: Path) -> None:
+def test_a_dictionary_of_another_system_is_refused(folder: Path) -> None:
     shutil.copytree(folder / "demo-erp", folder / "my-erp")
     with pytest.raises(ConfigError, match="says system: demo-erp, and its folder is my-erp"):
         load_systems(settings(folder, "my-erp"))

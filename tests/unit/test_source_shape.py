@@ -1,10 +1,11 @@
-"""What ALTER TABLE did, told from the columns before and after."""
+"""What ALTER TABLE did, from the columns before and after."""
 
 from __future__ import annotations
 
 import pytest
 
-from streams.capture.schema_drift import Shape, changes
+from streams.capture.schema_drift import compare_shapes
+from streams.hub.source_state import Shape
 from tests.unit.rows import compiled
 
 TABLE = compiled(
@@ -30,28 +31,33 @@ BEFORE: Shape = {
     ("now", "kind", "what", "effect"),
     [
         (BEFORE | {"6": ("y", "date")}, "added", "y date was added", "not read"),
-        ({k: v for k, v in BEFORE.items() if k != "4"}, "dropped", "d text was dropped", "its field keeps what it has"),
+        (
+            {k: v for k, v in BEFORE.items() if k != "4"},
+            "dropped",
+            "d text was dropped",
+            "its field keeps the last value",
+        ),
         ({k: v for k, v in BEFORE.items() if k != "5"}, "dropped", "x text was dropped", "nothing changes"),
-        (BEFORE | {"4": ("descr", "text")}, "renamed", "d is called descr now", "its field keeps what it has"),
+        (BEFORE | {"4": ("descr", "text")}, "renamed", "d is called descr now", "its field keeps the last value"),
         (
             BEFORE | {"2": ("order_id", "bigint")},
             "renamed",
             "o is called order_id now",
-            "needed: the table's records wait",
+            "required: the table's records become dead letters",
         ),
         (
             BEFORE | {"3": ("n", "numeric")},
             "retyped",
             "n was integer and is numeric now",
-            "values that fit its field pass",
+            "values that still fit are accepted",
         ),
     ],
 )
-def test_each_kind_of_change_says_what_becomes_of_records(now: Shape, kind: str, what: str, effect: str) -> None:
-    (note,) = changes(TABLE, BEFORE, now)
-    assert (note.kind, note.what) == (kind, what)
-    assert effect in note.effect
+def test_each_kind_of_change_has_its_effect_on_records(now: Shape, kind: str, what: str, effect: str) -> None:
+    (change,) = compare_shapes(TABLE, BEFORE, now)
+    assert (change.kind, change.what) == (kind, what)
+    assert effect in change.effect
 
 
-def test_nothing_is_said_where_nothing_changed() -> None:
-    assert changes(TABLE, BEFORE, dict(reversed(BEFORE.items()))) == []
+def test_unchanged_columns_are_no_change() -> None:
+    assert compare_shapes(TABLE, BEFORE, dict(reversed(BEFORE.items()))) == []

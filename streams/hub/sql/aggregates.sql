@@ -103,22 +103,3 @@ SELECT coalesce(max(generation), 0) FROM identity WHERE same;
 SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
        record::text, contributions::text
 FROM entity;
-
--- name: hub_clock
--- What it says, and by how many seconds something open was made later than that: it was put back by as much, or more.
-SELECT extract(epoch FROM clock_timestamp())::float8, coalesce(extract(epoch FROM greatest((SELECT max(marked) FROM due),
-    (SELECT max(created_at) FROM intent WHERE state IN ('planned', 'approved', 'failed', 'delivering'))) - clock_timestamp()), 0)::float8;
-
--- name: clock_put_back
--- The hub's clock was put back by so many seconds: what is to wait until a time that it told before would wait for as much longer. What waits
--- for a schedule goes by the time of day, and is left alone. May be done twice: what is due then is done sooner.
-WITH sums AS (
-    UPDATE due SET at = greatest(clock_timestamp(), at - make_interval(secs => %(by)s)), marked = least(marked, clock_timestamp()) WHERE at > clock_timestamp()
-), sweeps AS (
-    UPDATE sweep SET next_at = greatest(now(), next_at - make_interval(secs => %(by)s)) WHERE next_at > now() AND swept < 6
-)
-UPDATE intent SET created_at = least(created_at, clock_timestamp()), lease_until = lease_until - make_interval(secs => %(by)s),
-    not_before = CASE WHEN failures > 0 OR incomplete_since IS NOT NULL OR not_before < created_at + interval '5 seconds'
-        THEN greatest(clock_timestamp(), not_before - make_interval(secs => %(by)s)) ELSE not_before END
-WHERE state IN ('planned', 'approved', 'failed', 'delivering') AND (not_before > clock_timestamp() OR lease_until > clock_timestamp());
-

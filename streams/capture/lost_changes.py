@@ -1,0 +1,72 @@
+"""Detects that changes of a source may be missing: a lost or recreated slot, another database, a restored backup.
+
+In: the source as it was at the last check and as it is now, and why its connector failed, if it did. Out: the reason why
+changes may be missing, in words, or None. Pure but for `read_source_state`, which asks the source.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import psycopg
+
+from streams.capture.source_sql import SOURCE_SQL
+from streams.hub.source_state import SourceRecord
+from streams.named_sql import fetch_rows
+
+# Debezium's own words; it has no error codes. It compares its offset with the slot whenever the connector starts
+# (offset.mismatch.strategy=trust_offset in source.json).
+_LOST_POSITION = re.compile(
+    r"(?i)no longer available on the server|saved offset is before|cannot seek to the last known offset"
+    r"|can no longer (?:access|get changes from) replication slot"
+)
+
+
+class SourceState(msgspec.Struct, frozen=True):
+    """What identifies a source and its history now."""
+
+    system_identifier: str
+    timeline: int
+    slot_lsn: int | None
+    """How far the slot was read (bytes of WAL); None without a slot."""
+    is_invalid: bool = False
+    """Whether the source has removed WAL that the slot still needed."""
+
+
+def read_source_state(source: psycopg.Connection[object], slot: str) -> SourceState:
+    """The source as it is now. Raises psycopg.Error."""
+    (state,) = fetch_rows(source, SourceState, SOURCE_SQL["source_state"], {"slot": slot})
+    return state
+
+
+def lost_changes(before: SourceRecord | None, now: SourceState, slot: str) -> str | None:
+    """Why changes may be missing between the last check and this one; None if they are not.
+
+    At the first check, and at the first after a new epoch, only an invalid slot counts.
+    """
+    if now.is_invalid:
+        return f"the replication slot {slot} is lost: the source has removed WAL that the slot still needed"
+    if before is None or before.system_identifier is None:
+        return None
+    if before.system_identifier != now.system_identifier:
+        return (
+            f"the database is another one: its identifier was {before.system_identifier} and is {now.system_identifier}"
+        )
+    if before.timeline != now.timeline:
+        return f"the database was restored or failed over: its timeline was {before.timeline} and is {now.timeline}"
+    if before.slot_lsn is not None and now.slot_lsn is None:
+        return f"the replication slot {slot} is gone"
+    if before.slot_lsn is not None and now.slot_lsn is not None and now.slot_lsn < before.slot_lsn:
+        return f"the replication slot {slot} went back"
+    return None
+
+
+def lost_position(failure: str) -> str | None:
+    """Why changes may be missing, from the cause with which a connector failed; None for any other cause.
+
+    This finds a slot that was dropped and made again between two checks, which `lost_changes` cannot see.
+    """
+    if _LOST_POSITION.search(failure) is None:
+        return None
+    return f"the connector cannot continue where it stopped: {failure}"

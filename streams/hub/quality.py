@@ -1,0 +1,114 @@
+"""Figures of data quality by entity and field, measured in the hub and kept there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import psycopg
+
+from streams.hub.statements import SQL, fetch
+
+TAX_NUMBERS_AT_ONCE = 10_000
+
+
+class FieldQuality(msgspec.Struct, frozen=True):
+    """One field of one entity; all but `records` count records with that property."""
+
+    entity: str
+    field: str
+    records: int
+    complete: int
+    invalid: int
+    repeated: int
+    disagreeing: int
+    orphans: int
+
+
+class MeasuredQuality(FieldQuality, frozen=True):
+    """The same with its time (2026-11-30T12:00:00Z)."""
+
+    at: str
+
+
+class ValueCount(msgspec.Struct, frozen=True):
+    """How many records have this value."""
+
+    value: str
+    records: int
+
+
+class FieldChecks(msgspec.Struct, frozen=True):
+    """How the fields of an entity are measured."""
+
+    fields: Sequence[str]
+    unique: Sequence[str]
+    """Fields whose values should be unique."""
+    values: Mapping[str, Sequence[str]]
+    """Field → the values that it may have."""
+    forms: Mapping[str, str]
+    """Field → the regular expression that its values match."""
+    bounds: Mapping[str, tuple[int, int]]
+    """Field → the least and the greatest value."""
+    references: Sequence[str]
+    """Fields with the id of another record."""
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    has_lock: bool
+    is_due: bool
+
+
+def measure_entity(
+    hub: psycopg.Connection[object], entity: str, checks: FieldChecks, invalid: Mapping[str, int], at: dt.datetime
+) -> list[FieldQuality]:
+    """Measure one entity and keep the figures under the time `at`. `invalid`: values that were counted elsewhere."""
+    return fetch(
+        hub,
+        FieldQuality,
+        "measure_entity",
+        {
+            "entity": entity,
+            "fields": list(checks.fields),
+            "unique": list(checks.unique),
+            "values": json.dumps(checks.values),
+            "forms": json.dumps(checks.forms),
+            "bounds": json.dumps(checks.bounds),
+            "more": json.dumps(invalid),
+            "refs": list(checks.references),
+            "at": at,
+        },
+    )
+
+
+def country_values(hub: psycopg.Connection[object], entity: str, field: str) -> list[ValueCount]:
+    """Values of a field that look like a country code."""
+    return fetch(hub, ValueCount, "country_values", {"entity": entity, "field": field})
+
+
+def tax_numbers(hub: psycopg.Connection, entity: str) -> Iterator[tuple[str, str | None]]:
+    """(tax number, country) of each record that has one; read in portions, within one transaction."""
+    with hub.transaction(), hub.cursor(name="tax_numbers") as cursor:
+        cursor.itersize = TAX_NUMBERS_AT_ONCE
+        cursor.execute(SQL["tax_numbers"], {"entity": entity})
+        yield from cursor
+
+
+def may_measure(hub: psycopg.Connection[object], lock_key: int, every_s: float) -> bool:
+    """Whether this session holds the lock of measuring, and the last measurement is `every_s` ago or more."""
+    (turn,) = fetch(hub, _Turn, "quality_turn", {"lock": lock_key, "every_s": every_s})
+    return turn.has_lock and turn.is_due
+
+
+def thin_history(hub: psycopg.Connection[object]) -> None:
+    """Of measurements older than a month, keep the first of each day."""
+    hub.execute(SQL["thin_quality"])
+
+
+def quality_history(
+    hub: psycopg.Connection[object], entities: list[str] | None, fields: list[str] | None
+) -> list[MeasuredQuality]:
+    """Earlier figures, by entity and field, the oldest first; None: of all entities, of all fields."""
+    return fetch(hub, MeasuredQuality, "quality_history", {"entities": entities, "fields": fields})
