@@ -90,7 +90,7 @@ def copy_with(tmp_path: Path, *changes: tuple[str, str]) -> Path:
     return folder
 
 
-def test_check_finds_all_right(dsn: str) -> None:
+def test_check_of_a_valid_dictionary_reports_no_problems(dsn: str) -> None:
     found, code = as_json("map", "check", str(DOLIBARR), "--live", "--dsn", dsn)
     assert (found["errors"], found["warnings"], code) == (0, 0, 0), found
     done = opshub("map", "check")
@@ -107,7 +107,7 @@ def test_check_names_file_line_and_field(tmp_path: Path) -> None:
     assert "did you mean `tax_id`?" in done.stdout and "did you mean `customer_id`?" in done.stdout
 
 
-def test_check_finds_an_example_that_does_not_come_out(tmp_path: Path) -> None:
+def test_check_reports_an_example_with_another_result(tmp_path: Path) -> None:
     folder = copy_with(tmp_path, ("{1: active, 2: prospect, 3: active}", "{1: active, 2: prospect, 3: former}"))
     found, code = as_json("map", "check", str(folder))
     assert code == 1 and [f["field"] for f in found["findings"]] == ["[0].records[0].fields.status"]
@@ -176,7 +176,7 @@ def test_check_compares_with_the_live_database(
     assert all(p.line > 1 for p in found)
 
 
-def test_try_shows_rows_beside_records_and_writes_nothing(dsn: str) -> None:
+def test_try_shows_rows_next_to_records_and_writes_nothing(dsn: str) -> None:
     found, code = as_json("map", "try", str(DOLIBARR), "--dsn", dsn)
     assert code == 0
     made = {r["entity"]: r for one in found["rows"] for r in one["records"]}
@@ -187,7 +187,7 @@ def test_try_shows_rows_beside_records_and_writes_nothing(dsn: str) -> None:
     assert "Boulangerie Martin SARL" in shown.stdout and shown.returncode == 0
 
 
-def test_try_takes_rows_of_a_file_and_says_what_is_rejected(tmp_path: Path) -> None:
+def test_try_takes_rows_of_a_file_and_shows_rejections(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text(
         '{"rowid": 1, "fk_statut": 1, "total_ht": 1.5}\n\n{"after": {"rowid": 2, "fk_statut": 77}}\n', "utf-8"
@@ -198,7 +198,7 @@ def test_try_takes_rows_of_a_file_and_says_what_is_rejected(tmp_path: Path) -> N
     assert "no rule for this value" in found["rows"][1]["rejected"]
 
 
-def test_explain_says_where_a_field_comes_from() -> None:
+def test_explain_shows_where_a_field_comes_from() -> None:
     found, code = as_json("map", "explain", "customer.tax_id", "--no-live")
     assert code == 0
     assert [(o["system"], o["table"], o["source"]) for o in found["origins"]] == [
@@ -307,7 +307,7 @@ def test_the_guide_followed_with_another_schema(dsn: str, tmp_path: Path) -> Non
         (["map", "explain", "custumer.name"], 2, "there is no entity"),
     ],
 )
-def test_what_a_person_gets_wrong(arguments: list[str], code: int, says: str) -> None:
+def test_wrong_arguments_exit_with_a_code_and_a_remedy(arguments: list[str], code: int, says: str) -> None:
     done = opshub(*arguments)
     assert done.returncode == code, done.stderr
     assert says in done.stderr and "remedy" in done.stderr and "Traceback" not in done.stderr

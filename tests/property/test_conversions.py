@@ -79,7 +79,7 @@ FUNCTIONS = {str(step): function(step) for _, step in ALL}
 @pytest.mark.parametrize(("name", "step"), ALL, ids=[str(step) for _, step in ALL])
 @settings(max_examples=150, deadline=None)
 @given(value=ANYTHING)
-def test_a_conversion_gives_a_clean_value_or_a_reason(name: str, step: Any, value: Any) -> None:
+def test_conversion_returns_a_clean_value_or_rejects_with_a_reason(name: str, step: Any, value: Any) -> None:
     convert = FUNCTIONS[str(step)]
     shown = repr(value)
     try:
@@ -107,7 +107,7 @@ FIELD_TYPES = {
 @example(value="-" + "9" * 500)
 @example(value=10**400)
 @example(value="\u0661")
-def test_a_field_type_gives_a_value_or_a_reason(kind: str, value: Any) -> None:
+def test_field_type_returns_a_value_or_rejects_with_a_reason(kind: str, value: Any) -> None:
     try:
         made = FIELD_TYPES[kind](value)
     except BadValue as fault:
@@ -137,12 +137,12 @@ def test_floats_keep_the_value_that_people_see(number: float) -> None:
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=7), st.sampled_from(["half_even", "half_up", "down"]))
-def test_rounding_is_by_less_than_the_last_digit(number: Decimal, mode: str) -> None:
+def test_rounding_changes_less_than_the_last_digit(number: Decimal, mode: str) -> None:
     assert abs(Decimal(unscaled(4, 18, mode)(str(number))).scaleb(-4) - number) < Decimal("0.0001")
 
 
 @given(st.dates())
-def test_days_come_back(given_day: date) -> None:
+def test_days_round_trip(given_day: date) -> None:
     days = day(given_day.isoformat())
     assert date(1970, 1, 1) + timedelta(days=days) == given_day
     assert day(days) == days
@@ -152,7 +152,7 @@ def test_days_come_back(given_day: date) -> None:
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")])))
-def test_moments_come_back(moment: datetime) -> None:
+def test_moments_round_trip(moment: datetime) -> None:
     try:
         micros = instant()(moment.isoformat())
     except BadValue:
@@ -166,7 +166,7 @@ def test_moments_come_back(moment: datetime) -> None:
 )
 @settings(max_examples=300)
 @given(moment=st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)))
-def test_local_times_are_read_as_the_zone_says(zone: str, moment: datetime) -> None:
+def test_local_times_follow_their_zone(zone: str, moment: datetime) -> None:
     moment = moment.replace(fold=0)  # a number of microseconds can not say that it is the second of two
     local = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
     assert local_to_utc(zone)(local) == (moment.replace(tzinfo=ZoneInfo(zone)) - EPOCH) // timedelta(microseconds=1)
@@ -174,7 +174,7 @@ def test_local_times_are_read_as_the_zone_says(zone: str, moment: datetime) -> N
 
 @pytest.mark.parametrize("locale", ["de_DE", "en_US", "fr_FR", "de_CH"])
 @given(number=st.decimals(min_value=-(10**12), max_value=10**12, places=3))
-def test_numbers_as_people_write_them_come_back(locale: str, number: Decimal) -> None:
+def test_localised_numbers_round_trip(locale: str, number: Decimal) -> None:
     from babel.numbers import format_decimal
 
     assert decimal(locale=locale)(format_decimal(number, format="#,##0.000", locale=locale)) == number

@@ -70,7 +70,7 @@ def run(step: Any, value: Any, *more: Any, country: str | None = None, timezone:
         ("boolean", "X", True), ("boolean", "", False), ({"boolean": {"true": ["J"], "false": ["N"]}}, "n", False),
     ],
 )  # fmt: skip
-def test_what_a_conversion_makes(step: Any, value: Any, made: Any) -> None:
+def test_conversion_returns_the_clean_value(step: Any, value: Any, made: Any) -> None:
     result = run(step, value)
     assert result == made and type(result) is type(made)
 
@@ -96,7 +96,7 @@ def test_what_a_conversion_makes(step: Any, value: Any, made: Any) -> None:
         ({"multiply": "3"}, "9" * 60, "60 digits"), ({"unit": {"source": "g", "to": "kg"}}, "x", "not a number"),
     ],
 )  # fmt: skip
-def test_what_a_conversion_rejects(step: Any, value: Any, says: str) -> None:
+def test_conversion_rejects_a_wrong_value_with_a_reason(step: Any, value: Any, says: str) -> None:
     with pytest.raises(BadValue, match=says):
         run(step, value)
 
@@ -104,12 +104,12 @@ def test_what_a_conversion_rejects(step: Any, value: Any, says: str) -> None:
 @pytest.mark.parametrize(
     "step", [{"date": "%d.%m.%y"}, {"datetime": "%y%m%d %H:%M"}, {"date": {"formats": "%y", "pivot": 100}}]
 )
-def test_a_year_of_two_digits_needs_to_know_its_century(step: Any) -> None:
+def test_two_digit_year_needs_a_pivot(step: Any) -> None:
     with pytest.raises(ValueError, match="has no century: add `pivot`"):
         run(step, "010268")
 
 
-def test_phones_take_the_country_of_their_row() -> None:
+def test_phone_number_takes_the_country_of_its_row() -> None:
     step = {"phone": {"country_column": "land"}}
     made = make_step(step, country="DE", timezone="UTC", note=lambda reason, value: None)
     convert = made.convert
@@ -121,7 +121,7 @@ def test_phones_take_the_country_of_their_row() -> None:
     assert convert("＋４９ ３０ １２３４５６７".replace("\uff0b", "+"), None) == "+49301234567"
 
 
-def test_tax_ids_and_minor_units_take_their_row_too() -> None:
+def test_tax_id_and_minor_units_take_columns_of_their_row() -> None:
     tax = make_step({"tax_id": {"country_column": "c"}}, country=None, timezone="UTC", note=lambda r, v: None).convert
     assert tax("136695976", "Germany") == "DE136695976"
     assert tax("91110000600037341L", "CN") == "91110000600037341L"
@@ -146,7 +146,7 @@ def test_mapping_notes_are_added_for_changed_values() -> None:
     ]
 
 
-def test_the_page_of_conversions_is_current() -> None:
+def test_page_of_conversions_is_current() -> None:
     file = Path(__file__).parents[2] / "docs/guides/conversions.md"
     assert file.read_text("utf-8") == page(), (
         "run: python -m streams.dictionary.conversions_page docs/guides/conversions.md"
@@ -178,7 +178,7 @@ def shelf(prefix: str = "R"):
 """
 
 
-def test_a_package_adds_a_conversion_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_package_adds_a_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "our_shelves.py").write_text(SHELVES)
     info = tmp_path / "our_shelves-1.0.dist-info"
     info.mkdir()

@@ -35,7 +35,7 @@ def run(text: str, **columns: Any) -> Any:
         ("a == b", {"a": "1", "b": 1}, False), ("true", {}, True), ("[a, 'y']", {"a": "x"}, ["x", "y"]), ("a < b ? a : b", {"a": 2, "b": 1}, 1),
     ],
 )  # fmt: skip
-def test_what_an_expression_gives(text: str, columns: dict[str, Any], made: Any) -> None:
+def test_expression_has_the_value_that_cel_gives_it(text: str, columns: dict[str, Any], made: Any) -> None:
     result = run(text, **columns)
     assert result == made and type(result) is type(made)
 
@@ -48,7 +48,7 @@ def test_what_an_expression_gives(text: str, columns: dict[str, Any], made: Any)
         ("a % 2", {"a": 1.5}), ("int(a)", {"a": "1.5"}), ("a ? 1 : 2", {"a": None}),
     ],
 )  # fmt: skip
-def test_what_an_expression_refuses(text: str, columns: dict[str, Any]) -> None:
+def test_expression_rejects_values_without_a_meaning(text: str, columns: dict[str, Any]) -> None:
     with pytest.raises(BadValue):
         run(text, **columns)
 
@@ -60,19 +60,19 @@ def test_what_an_expression_refuses(text: str, columns: dict[str, Any]) -> None:
         "row[a]", "Type{x: 1}", "a = 1", "import os", "lambda: 1",
     ],
 )  # fmt: skip
-def test_what_is_not_of_the_language(text: str) -> None:
+def test_text_that_is_not_in_the_language_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
         compile_expression(text, str)
 
 
-def test_columns_of_any_name() -> None:
+def test_columns_may_have_any_name() -> None:
     made = compile_expression('row["Order No"] == a && row.b', lambda name: f"<{name}>")
     assert made.columns == ("Order No", "a", "b")
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.text(alphabet="ab_.()[]'\"\\ =!&|<>+-*/%?:,1u{}\n", max_size=30))
-def test_nothing_but_columns_and_the_runtime_is_ever_named(text: str) -> None:
+def test_generated_code_names_only_columns_and_the_runtime(text: str) -> None:
     try:
         made = compile_expression(text, lambda name: f"c_{name}")
     except ExpressionError:

@@ -20,7 +20,6 @@ NOT_YET = {
     "streams/pipeline/assemble.py",
     "streams/pipeline/settle.py",
     "tests/integration/test_writeback.py",
-    "tests/unit/test_mapping_rows.py",
     "tests/unit/test_writeback_plan.py",
     "tests/property/test_settling.py",
 }

@@ -1,4 +1,4 @@
-"""Mistakes that a dictionary's words allow and that would lose data: each is a fault with its line, and what would be right."""
+"""Mistakes that the language allows and that would lose data: each is a problem with its line and what would be right."""
 
 from __future__ import annotations
 
@@ -48,24 +48,26 @@ def planted(tmp_path: Path, good: str, wrong: str) -> tuple[Path, int]:
     return folder, text[: at + same].count("\n") + 1
 
 
-@pytest.mark.parametrize(("good", "wrong", "what", "right"), PLANTED, ids=[one[2] for one in PLANTED])
-def test_a_mistake_that_loses_data_is_a_fault(tmp_path: Path, good: str, wrong: str, what: str, right: str) -> None:
+@pytest.mark.parametrize(("good", "wrong", "what", "right"), PLANTED, ids=[planted[2] for planted in PLANTED])
+def test_mistake_that_would_lose_data_is_a_problem_with_its_line(
+    tmp_path: Path, good: str, wrong: str, what: str, right: str
+) -> None:
     folder, line = planted(tmp_path, good, wrong)
-    looked = check_dictionary(folder, SYSTEMS)
-    found = [one for one in looked.problems if what in one.what and right in one.right]
-    assert found, "\n".join(map(str, looked.problems))
-    assert line in {one.line for one in found} | {one.line - 1 for one in found} or "key of a product" in what
-    assert all(one.what == found[0].what or "has one column" in one.what for one in looked.problems), "and no other"
-    assert all(one.field for one in found)
+    checked = check_dictionary(folder, SYSTEMS)
+    matching = [problem for problem in checked.problems if what in problem.what and right in problem.right]
+    assert matching, "\n".join(map(str, checked.problems))
+    assert line in {p.line for p in matching} | {p.line - 1 for p in matching} or "key of a product" in what
+    assert all(p.what == matching[0].what or "has one column" in p.what for p in checked.problems), "and no other"
+    assert all(problem.field for problem in matching)
 
 
-def test_what_is_right_is_no_fault() -> None:
+def test_valid_dictionary_has_no_problems() -> None:
     assert check_dictionary(DEMO, SYSTEMS).problems == []
     for system in ("dolibarr", "suitecrm"):
         assert check_dictionary(ROOT / "tests/fixtures/connectors" / system, {system}).problems == []
 
 
-def test_a_part_has_as_many_key_columns_as_the_record_that_it_adds_to(tmp_path: Path) -> None:
+def test_part_of_needs_as_many_key_columns_as_its_record(tmp_path: Path) -> None:
     text = """\
 system: test
 tables:
@@ -78,7 +80,7 @@ tables:
     assert (problem.line, problem.right) == (5, "name all of them, in that order: key: [item, place]")
 
 
-def test_a_payment_may_belong_to_an_order_whose_invoice_nobody_knows(tmp_path: Path) -> None:
+def test_payment_may_belong_to_an_order_without_a_known_invoice(tmp_path: Path) -> None:
     text = """\
 system: test
 tables:
@@ -89,7 +91,7 @@ tables:
     assert check_dictionary(tmp_path).problems == []
 
 
-def test_a_part_whose_record_was_cut_out_as_wrong_is_not_told_too(tmp_path: Path) -> None:
+def test_problem_that_only_follows_from_another_is_not_reported(tmp_path: Path) -> None:
     text = """\
 system: test
 tables:
@@ -97,11 +99,11 @@ tables:
   public.b: {key: id, to: [{entity: sales_order, part_of: true, fields: {notes: n}}]}
 """
     (tmp_path / "dictionary.yaml").write_text(text, "utf-8")
-    assert [one.field for one in check_dictionary(tmp_path).problems] == ["tables.public.a.to[0].entity"]
+    assert [problem.field for problem in check_dictionary(tmp_path).problems] == ["tables.public.a.to[0].entity"]
 
 
 @pytest.mark.parametrize(("examples", "line"), [("- table: [", 1), ("- table: erp.cust\n  row: {id: 1}\n  op: x\n", 3)])
-def test_examples_that_cannot_be_read_end_nothing_but_themselves(tmp_path: Path, examples: str, line: int) -> None:
+def test_unreadable_examples_do_not_stop_other_checks(tmp_path: Path, examples: str, line: int) -> None:
     shutil.copytree(DEMO, tmp_path / "demo-erp")
     shutil.copytree(ROOT / "connectors/demo-crm", tmp_path / "demo-crm")
     (tmp_path / "demo-erp/examples.yaml").write_text(examples, "utf-8")
@@ -112,6 +114,6 @@ def test_examples_that_cannot_be_read_end_nothing_but_themselves(tmp_path: Path,
         [sys.executable, "-m", "streams.cli", "map", "check", *folders, "--json"], cwd=ROOT, capture_output=True, text=True, check=False
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    found = json.loads(done.stdout)["findings"]
-    assert {Path(one["file"]).name for one in found} == {"examples.yaml", "dictionary.yaml"}
-    assert line in {one["line"] for one in found if one["file"].endswith("examples.yaml")}
+    findings = json.loads(done.stdout)["findings"]
+    assert {Path(finding["file"]).name for finding in findings} == {"examples.yaml", "dictionary.yaml"}
+    assert line in {finding["line"] for finding in findings if finding["file"].endswith("examples.yaml")}

@@ -33,9 +33,9 @@ def refused(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> str | N
         return refused(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], value, root)
     for word in ("anyOf", "oneOf"):
         if word in schema:
-            said = [refused(option, value, root) for option in schema[word]]
-            if all(said):
-                return f"{value!r} is none of {word}: {said}"
+            refusals = [refused(option, value, root) for option in schema[word]]
+            if all(refusals):
+                return f"{value!r} is none of {word}: {refusals}"
     if "const" in schema and value != schema["const"]:
         return f"{value!r} is not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
@@ -55,8 +55,8 @@ def refused(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> str | N
         if len(value) < schema.get("minItems", 0):
             return f"{value!r} has too few items"
         for item in value:
-            if "items" in schema and (said_of := refused(schema["items"], item, root)):
-                return said_of
+            if "items" in schema and (refusal := refused(schema["items"], item, root)):
+                return refusal
     if isinstance(value, dict):
         if len(value) < schema.get("minProperties", 0):
             return "it is empty"
@@ -67,17 +67,17 @@ def refused(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> str | N
         for name, item in value.items():
             more = schema.get("additionalProperties", True)
             if name in known:
-                said_of = refused(known[name], item, root)
+                refusal = refused(known[name], item, root)
             elif more is False:
-                said_of = f"{name} is not known"
+                refusal = f"{name} is not known"
             else:
-                said_of = refused(more, item, root) if isinstance(more, dict) else None
-            if said_of:
-                return f"{name}: {said_of}"
+                refusal = refused(more, item, root) if isinstance(more, dict) else None
+            if refusal:
+                return f"{name}: {refusal}"
     return None
 
 
-def test_the_exported_schema_is_current() -> None:
+def test_exported_schema_is_current() -> None:
     file = ROOT / "connectors" / "dictionary.schema.json"
     assert file.read_text("utf-8") == schema_text(), (
         "run: python -m streams.dictionary.language.json_schema connectors/dictionary.schema.json"
@@ -85,7 +85,7 @@ def test_the_exported_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize("file", DICTIONARIES, ids=[f.parent.name for f in DICTIONARIES])
-def test_it_takes_the_dictionaries_that_there_are(file: Path) -> None:
+def test_schema_accepts_all_dictionaries_of_the_project(file: Path) -> None:
     schema = dictionary_schema()
     assert refused(schema, load_yaml(file)[0], schema) is None
 
@@ -104,6 +104,6 @@ def test_it_takes_the_dictionaries_that_there_are(file: Path) -> None:
         "system: t\ntables: {a.b: {key: id, to: [{entity: customer, fields: {name: {column: x, unknown: drop}}}]}}",
     ],
 )
-def test_it_refuses_what_the_language_refuses(wrong: str) -> None:
+def test_schema_refuses_what_the_language_refuses(wrong: str) -> None:
     schema = dictionary_schema()
     assert refused(schema, parse_yaml(wrong, FILE)[0], schema) is not None

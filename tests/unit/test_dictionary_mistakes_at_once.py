@@ -1,4 +1,4 @@
-"""`map check` tells mistakes of every kind at once: what is wrong in one place hides nothing in another."""
+"""`map check` reports mistakes of every kind at once: a mistake in one place hides none in another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLANTED = {
 
 
 def planted(tmp_path: Path, *which: str) -> tuple[list[int], DictionaryCheck]:
-    """The lines of the mistakes, and what is told of them."""
+    """The lines of the mistakes, and the result of the check."""
     text = SUITECRM.read_text("utf-8")
     marked = text
     for number, good in enumerate(which):
@@ -44,7 +44,10 @@ def planted(tmp_path: Path, *which: str) -> tuple[list[int], DictionaryCheck]:
         wrong[at] += f" #{number}#"
         marked = marked.replace(good, "\n".join(wrong), 1)
     lines = [
-        number for one in range(len(which)) for number, line in enumerate(marked.split("\n"), 1) if f"#{one}#" in line
+        line_number
+        for mistake in range(len(which))
+        for line_number, line in enumerate(marked.split("\n"), 1)
+        if f"#{mistake}#" in line
     ]
     file = tmp_path / "dictionary.yaml"
     for number in range(len(which)):
@@ -53,27 +56,27 @@ def planted(tmp_path: Path, *which: str) -> tuple[list[int], DictionaryCheck]:
     return sorted(lines), check_dictionary(file)
 
 
-def test_twenty_mistakes_of_every_kind_are_told_at_once_and_nothing_else(tmp_path: Path) -> None:
-    lines, looked = planted(tmp_path, *PLANTED)
+def test_twenty_mistakes_of_every_kind_are_reported_at_once_and_nothing_else(tmp_path: Path) -> None:
+    lines, checked = planted(tmp_path, *PLANTED)
     assert len(lines) == 20
-    assert [one.line for one in looked.problems] == lines, "\n".join(map(str, looked.problems))
-    assert looked.compiled is not None  # what is left can be held against the database
+    assert [problem.line for problem in checked.problems] == lines, "\n".join(map(str, checked.problems))
+    assert checked.compiled is not None  # the rest can be compared with the database
 
 
 @pytest.mark.parametrize("good", PLANTED)
-def test_one_mistake_is_told_once(tmp_path: Path, good: str) -> None:
-    lines, looked = planted(tmp_path, good)
-    assert [one.line for one in looked.problems] == lines, "\n".join(map(str, looked.problems))
+def test_single_mistake_is_reported_once(tmp_path: Path, good: str) -> None:
+    lines, checked = planted(tmp_path, good)
+    assert [problem.line for problem in checked.problems] == lines, "\n".join(map(str, checked.problems))
 
 
-def test_what_is_right_has_no_fault() -> None:
-    looked = check_dictionary(SUITECRM.parent)
-    assert looked.problems == []
-    assert looked.compiled is not None
-    assert looked.compiled.system == "suitecrm"
+def test_valid_dictionary_has_no_problems() -> None:
+    checked = check_dictionary(SUITECRM.parent)
+    assert checked.problems == []
+    assert checked.compiled is not None
+    assert checked.compiled.system == "suitecrm"
 
 
-def test_a_file_that_is_no_yaml_is_told_as_such(tmp_path: Path) -> None:
+def test_file_that_is_not_yaml_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "dictionary.yaml").write_text("system: x\ntables: [", "utf-8")
-    assert [one.field for one in check_dictionary(tmp_path).problems] == ["yaml"]
+    assert [problem.field for problem in check_dictionary(tmp_path).problems] == ["yaml"]
     assert check_dictionary(tmp_path / "nowhere").problems[0].what == "there is no such file"

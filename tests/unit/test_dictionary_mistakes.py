@@ -1,4 +1,4 @@
-"""What is wrong with a dictionary is said all at once, each fault with its file, line, field and what would be right."""
+"""Every mistake of a dictionary is reported at once, each with its file, line, field and what would be right."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ tables:
 """
 
 
-def found(text: str) -> list[tuple[int, str]]:
+def lines_and_fields(text: str) -> list[tuple[int, str]]:
     return [(p.line, p.field.removeprefix("tables.")) for p in problems(text)]
 
 
-def test_faults_of_form() -> None:
-    assert found(TWENTY_OF_FORM) == [
+def test_all_mistakes_of_form_are_reported_at_once() -> None:
+    assert lines_and_fields(TWENTY_OF_FORM) == [
         (1, "system"), (2, "kind"), (3, "timezone"), (4, "contry"), (6, "public.a.key"), (7, "public.a.keys"),
         (11, "public.a.to[0].fields.name.colum"), (12, "public.a.to[0].fields.email"), (13, "public.a.to[0].fields.phone"),
         (14, "public.a.to[0].fields.notes"), (15, "public.a.to[0].fields.tags"), (16, "public.a.to[0].fields.owner.round"),
@@ -105,8 +105,8 @@ def test_faults_of_form() -> None:
     ]  # fmt: skip
 
 
-def test_faults_of_meaning() -> None:
-    assert found(TWENTY_OF_MEANING) == [
+def test_all_mistakes_of_meaning_are_reported_at_once() -> None:
+    assert lines_and_fields(TWENTY_OF_MEANING) == [
         (7, "public.a.to[0].entity"), (10, "public.a.to[1].key"), (11, "public.a.to[1].when"), (12, "public.a.to[1].deleted"),
         (13, "public.a.to[1].parent"), (14, "public.a.to[1].fields"), (15, "public.a.to[1].fields.nmae"),
         (16, "public.a.to[1].fields.credit_limit.steps[0]"), (17, "public.a.to[1].fields.credit_blocked.values.Y"),
@@ -122,7 +122,7 @@ def test_faults_of_meaning() -> None:
     ]  # fmt: skip
 
 
-def test_each_fault_says_what_would_be_right() -> None:
+def test_each_problem_names_its_line_and_what_is_wrong() -> None:
     for text in (TWENTY_OF_FORM, TWENTY_OF_MEANING):
         for problem in problems(text):
             assert str(problem).startswith(f"{FILE}:{problem.line}: tables.") or problem.field in (
@@ -159,11 +159,11 @@ def test_each_fault_says_what_would_be_right() -> None:
         ("- {entity: customer, fields: {name: {expr: 'uper(n)'}}}", "there is no function `uper`"),
     ],
 )
-def test_near_misses_are_told(wrong: str, right: str) -> None:
+def test_near_miss_gets_a_suggestion(wrong: str, right: str) -> None:
     assert right in "\n".join(map(str, problems(one_table(wrong))))
 
 
-def test_the_file_itself(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_a_dictionary_error(tmp_path: Path) -> None:
     cases = {
         "missing": None, "no yaml": b"a: [1", "twice": b"system: a\nsystem: b\n", "no mapping": b"- a\n", "empty": b"",
         "latin-1": "system: M\u00fcller".encode("latin-1"), "alias in itself": b"a: &x\n  b: *x\n", "tab": b"a:\n\tb: 1\n", "control": b"a: \x07\n",
@@ -180,18 +180,18 @@ def test_the_file_itself(tmp_path: Path) -> None:
         load_dictionary(tmp_path / "twice.yaml")
 
 
-def test_two_fields_to_one_target_are_an_error() -> None:
+def test_field_given_twice_is_an_error() -> None:
     text = "system: t\ntables:\n  p.t:\n    key: id\n    to:\n      - entity: customer\n        fields:\n          name: a\n          name: b\n"
     assert [(p.line, p.what) for p in problems(text)] == [(9, "given twice (first in line 8)")]
 
 
-def test_lookups_that_run_in_a_circle_end() -> None:
+def test_chain_of_lookups_may_use_a_table_twice() -> None:
     """A chain names each of its steps, so it is as long as it is written: a table may be looked into twice, and nothing loops."""
     rule = "{column: v, lookup: {table: public.t, column: a, then: {table: public.t, column: b}}}"
     assert problems(field("customer", "notes", rule)) == []
 
 
-def test_the_demo_dictionaries_are_right() -> None:
+def test_demo_dictionaries_compile() -> None:
     from streams.dictionary.compile.compiler import compile_dictionary
 
     root = Path(__file__).parents[2] / "connectors"

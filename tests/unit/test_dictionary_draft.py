@@ -63,7 +63,7 @@ ODOO = [
 ]  # fmt: skip
 
 
-def test_a_draft_of_a_database_like_odoos_is_right(tmp_path: Path) -> None:
+def test_draft_of_a_database_like_odoos_passes_the_check(tmp_path: Path) -> None:
     text, made = drafted(tmp_path, *ODOO)
     entities = {name: one["to"][0]["entity"] for name, one in made["tables"].items()}
     assert entities["public.sale_order"] == "sales_order" and entities["public.sale_order_line"] == "sales_order_line"
@@ -72,7 +72,7 @@ def test_a_draft_of_a_database_like_odoos_is_right(tmp_path: Path) -> None:
     assert "write_date  #" not in text
 
 
-def test_a_draft_of_names_in_quotes_is_right(tmp_path: Path) -> None:
+def test_draft_of_quoted_names_passes_the_check(tmp_path: Path) -> None:
     columns = {
         "Customer ID": INT,
         "Company Name": TEXT,
@@ -88,12 +88,12 @@ def test_a_draft_of_names_in_quotes_is_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Is Deleted", "is-deleted", "IsDeleted", "Is'Deleted", "is#deleted"])
-def test_a_soft_delete_of_any_name_is_an_expression(tmp_path: Path, name: str) -> None:
+def test_soft_delete_column_of_any_name_becomes_an_expression(tmp_path: Path, name: str) -> None:
     _, made = drafted(tmp_path, table("public.customers", {"id": INT, "name": TEXT, name: BOOL}))
     assert "deleted" in made["tables"]["public.customers"]["to"][0]
 
 
-def test_a_column_that_no_dictionary_can_read_is_left_out_and_told(tmp_path: Path) -> None:
+def test_unreadable_column_is_left_out_with_a_comment(tmp_path: Path) -> None:
     for name in ('Is "Deleted"', "Is\\Deleted"):
         _, made = drafted(tmp_path, table("public.customers", {"id": INT, "name": TEXT, name: BOOL}))
         assert "deleted" not in made["tables"]["public.customers"]["to"][0]
@@ -101,7 +101,7 @@ def test_a_column_that_no_dictionary_can_read_is_left_out_and_told(tmp_path: Pat
     assert problem.right == "such a column cannot be read: rename it in the source"
 
 
-def test_a_table_that_lacks_what_the_model_needs_is_written_as_a_comment(tmp_path: Path) -> None:
+def test_table_that_lacks_required_fields_is_written_as_a_comment(tmp_path: Path) -> None:
     firms = table("public.companies", {"id": INT, "name": TEXT, "city": TEXT, "country": TEXT})
     text, made = drafted(
         tmp_path,
@@ -114,7 +114,7 @@ def test_a_table_that_lacks_what_the_model_needs_is_written_as_a_comment(tmp_pat
     assert "public.order_lines seems to be sales_order_line, and no column names its sales_order" in text
 
 
-def test_a_draft_points_with_one_column_at_no_key_of_two(tmp_path: Path) -> None:
+def test_draft_never_references_a_composite_key_by_one_column(tmp_path: Path) -> None:
     stock = table("public.products", {"client": INT, "id": INT, "sku": TEXT, "name": TEXT}, ["client", "id"])
     line = table(
         "public.stock", {"id": INT, "product_id": INT, "warehouse": TEXT, "on_hand": NUM}, product_id="public.products"
@@ -123,7 +123,7 @@ def test_a_draft_points_with_one_column_at_no_key_of_two(tmp_path: Path) -> None
     assert "# TO DECIDE: product_id: product_id names a product, whose key is several columns" in text
 
 
-def test_a_day_of_deletion_or_change_is_no_day_of_creation(tmp_path: Path) -> None:
+def test_deletion_or_change_date_is_not_taken_for_creation(tmp_path: Path) -> None:
     columns = {"id": INT, "name": TEXT, "deleted_at": AT, "updated_at": AT, "is_deleted": BOOL}
     _, made = drafted(tmp_path, table("public.customers", columns))
     assert set(made["tables"]["public.customers"]["to"][0]["fields"]) == {"name"}
@@ -140,6 +140,6 @@ def test_a_day_of_deletion_or_change_is_no_day_of_creation(tmp_path: Path) -> No
         ("character varying", "# TO DECIDE: deleted: what does deleted contain"),
     ],
 )
-def test_a_soft_delete_is_guessed_by_the_type_of_its_column(tmp_path: Path, type_: str, line: str) -> None:
+def test_soft_delete_condition_follows_the_type_of_its_column(tmp_path: Path, type_: str, line: str) -> None:
     text, _ = drafted(tmp_path, table("public.customers", {"id": "bigint", "name": "text", "deleted": type_}))
     assert [found.strip() for found in text.splitlines() if found.strip().startswith(line)], text
