@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 
 from streams.hub.verification import contested_entities, final_record, load_same_records, matched_entities
-from streams.model.change import Change
+from streams.model.change import Change, Value
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
 from streams.model.state import EntityState
@@ -32,9 +32,9 @@ class Difference(msgspec.Struct, frozen=True):
     id: str
     aggregate_id: str
     field: str
-    now: object
+    now: Value
     """The value in the hub."""
-    then: object
+    then: Value
     """The value by the rules."""
 
 
