@@ -12,7 +12,6 @@ from streams.errors import ConfigError
 from streams.mapping.conversions.registry import make_step
 from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue
-from streams.model.change import Value
 
 _FORM_OF_KIND = {
     "bool": "true or false",
@@ -31,7 +30,7 @@ _FORM_OF_FIELD = {
 }
 
 
-def readable_value(entity: str, field: str, value: Value) -> str:
+def readable_value(entity: str, field: str, value: object) -> str:
     """A canonical value for a person: money with its point, days as days, a text in quotes, null as `nothing`."""
     known = entity_type(entity)
     if known is not None and field in known.fields:

@@ -15,14 +15,14 @@ from streams.dictionary.canonical_fields import FieldType, entity_type
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import unscaled
 from streams.mapping.values.times import day, instant
-from streams.model.change import Mapped, Value
+from streams.model.change import Mapped
 from streams.model.ids import source_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = object()
 
 
-def readable(field: FieldType, value: Value) -> Value:
+def readable(field: FieldType, value: object) -> object:
     """A canonical value in its readable form."""
     if value is None or not isinstance(value, int):
         return value
@@ -60,7 +60,7 @@ def reference_id(text: str, system: str, entity: str) -> str:
     return source_id(system, entity, text)
 
 
-def readable_fields(mapped: Mapped) -> dict[str, Value]:
+def readable_fields(mapped: Mapped) -> dict[str, object]:
     """The fields of a mapped record in their readable form."""
     entity = entity_type(mapped.entity)
     assert entity is not None
