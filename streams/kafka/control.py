@@ -38,4 +38,4 @@ def send_control(
             producer.produce(topic, value=None, key=key, partition=partition, headers=[(CONTROL_HEADER, header)])
         except (BufferError, KafkaException) as error:
             raise RetryLater(f"Kafka does not accept control records: {error}") from error
-        producer.poll(0)
+        producer.poll(0)  # serves delivery reports, which keeps the queue from filling

@@ -23,6 +23,7 @@ def committed_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
         return {
             (committed.topic, committed.partition): committed.offset
             for committed in consumer.committed(partitions, timeout=10)
+            # A negative offset means that the group has not committed for this partition.
             if committed.offset >= 0 and committed.error is None
         }
     finally:

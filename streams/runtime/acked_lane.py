@@ -49,7 +49,7 @@ class AckedLane(Lane):
                 "enable.idempotence": True,
                 "linger.ms": 5,  # `flush` does not wait for it
                 "message.timeout.ms": 0,  # a record is retried for ever: giving up would lose it
-                "delivery.report.only.error": True,
+                "delivery.report.only.error": True,  # `flush` says that the rest is acknowledged
                 "on_delivery": self._on_delivery,
             },
             logger=logger,
@@ -108,6 +108,7 @@ class AckedLane(Lane):
                     f"{self.name} can not emit any more: {refused.str()}",
                     remedy="nothing, the supervisor starts this worker again",
                 )
+            # The whole batch is emitted once more. Readers drop what they have by its position.
             raise RetryLater(f"Kafka refused what {self.name} emits: {refused.str()}")
         fault_point(self._produced_point)
         self.figures.records_out += len(emitted)
@@ -137,5 +138,6 @@ class AckedLane(Lane):
             logger.warning("%s: offsets are not committed: %s", self.name, error.str())
 
     def _on_assigned(self, partitions: set[Partition]) -> None:
+        # The new owner begins at what is committed. To commit later than that would skip what it is working on.
         self._acked = {}
         super()._on_assigned(partitions)

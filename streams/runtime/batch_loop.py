@@ -37,7 +37,9 @@ async def each_batch(
         while not batch.done.done():
             try:
                 await work(batch)
-            except BaseException as error:
+            except (
+                BaseException
+            ) as error:  # not Exception: MemoryError and a cancelled task have a line in the table, too
                 action = action_for_batch(error)
                 if action is Action.LEAVE:
                     raise

@@ -54,6 +54,7 @@ class BrokerProbe:
 
     def answers(self, consumer: Consumer) -> bool:
         """Whether a broker answers the lane's own consumer or, since that may be dead after an outage, a new client."""
+        # In this order: a new client costs connections and a thread for each question.
         return _answers(consumer, self._topic) or _answers(admin_client(self._bootstrap), self._topic)
 
     def probe(self, consumer: Consumer) -> None:

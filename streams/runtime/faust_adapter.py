@@ -65,7 +65,7 @@ class LaneConductor(FaustConductor):
     async def _subscriber(self) -> None:
         await self.app.agents.wait_until_agents_started()
         await self.app.consumer.subscribe(await self._update_indices())
-        self.app.flow_control.resume()
+        self.app.flow_control.resume()  # Faust starts paused, until its own consumer has partitions
 
 
 class LaneConsumer(FaustConsumer):
@@ -86,6 +86,7 @@ class LaneConsumer(FaustConsumer):
             if drop_caches is not None:
                 drop_caches()
             self._of[lane.name] = {TP(topic, partition) for topic, partition in assigned}
+            # Faust's conductor routes batches by its index of the assigned partitions.
             await self.app.topics.on_partitions_assigned(self.assignment())
             await self.app.on_partitions_assigned.send(self.assignment())
 
@@ -108,7 +109,7 @@ class LaneConsumer(FaustConsumer):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            await self.app.crash(error)
+            await self.app.crash(error)  # ends `wait_until_stopped`, and so the worker
 
     def assignment(self) -> set[TP]:
         return set().union(*self._of.values()) if getattr(self, "_of", None) else set()

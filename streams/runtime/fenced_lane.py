@@ -56,7 +56,7 @@ class FencedLane(Lane):
                     **producer_config(bootstrap, client_id),
                     "transactional.id": f"{client_id}-{turn}",
                     "transaction.timeout.ms": transaction_timeout_ms,
-                    "linger.ms": 0.5,
+                    "linger.ms": 0.5,  # the end of the transaction flushes
                     # The broker answers "wait" to a transaction that begins while it marks this producer's last one:
                     # ask soon.
                     "retry.backoff.ms": 5,
@@ -121,7 +121,7 @@ class FencedLane(Lane):
                 self.figures.records_out += len(emitted)
                 self.broker.waiting = None
                 return
-            except RetryLater:
+            except RetryLater:  # a fault point
                 self._abort(producer)
                 raise
             except KafkaException as raised:

@@ -37,6 +37,7 @@ async def serve_health(health: Health, metrics: WorkerMetrics, host: str, port: 
         return web.json_response(metrics.stats())
 
     async def prometheus(_: web.Request) -> web.Response:
+        # A scrape must not fail while the worker is not ready: that is what it is to show.
         body = metrics.prometheus(ready=health.problem(ready=True) is None)
         return web.Response(body=body, content_type="text/plain")
 

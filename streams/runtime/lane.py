@@ -121,6 +121,7 @@ class Lane(ABC):
         self._linger = Linger(linger)
         self._idle = True
         self._produced_point = f"{name}.produced"
+        # One thread: clients of librdkafka block, and a consumer must be polled by whoever serves its rebalances.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
         self._on_rebalance: OnRebalance | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -150,14 +151,14 @@ class Lane(ABC):
         figures.last_progress = time.monotonic()
         if not records:
             self._idle = not self._has_uncommitted()
-            self._linger.reset()
+            self._linger.reset()  # an empty poll: the lane is not behind, and the next record should not wait
             if not self.due:
                 return
         else:
             self._idle = False
         batch = self._make_batch(records)
         await deliver(batch)
-        await batch.done
+        await batch.done  # the next poll comes only now: one batch in flight, so acks and offsets stay in order
         took = time.monotonic() - figures.last_progress
         self._linger.after_batch(took, len(records), self.poller.batch_size)
         figures.busy_s += took
@@ -198,7 +199,7 @@ class Lane(ABC):
         """Leave the group and close. A batch in flight has ended before, or is dropped uncommitted."""
         self.stopping.set()
         await self._on_thread(self.poller.close)
-        self._thread.shutdown(wait=False)
+        self._thread.shutdown(wait=False)  # a call of librdkafka that never returns must not hold the worker
 
     def lag(self) -> Offsets:
         """Records still to read, by partition, as far as the last fetch showed."""

@@ -146,6 +146,7 @@ class WorkerMetrics:
         for note, count in self._notes.items():
             self._grow(self._mapping_notes, note, count)
         active = self.active_alerts()
+        # Alerts are cleared in every worker: the one that watched before must not go on exporting them.
         self._watcher.set(active is not None)
         self._ready.set(ready)
         self._alerts.clear()

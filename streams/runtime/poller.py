@@ -47,16 +47,23 @@ def consumer_config(bootstrap: str, group: str, client_id: str, session_timeout_
         "group.id": group,
         "client.id": client_id,
         "auto.offset.reset": "earliest",
+        # The lane commits: a client that commits by itself commits what is still being worked on.
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,  # transaction markers take offsets: without it nobody knows that all is read
+        # What a killed or fenced worker emitted is in the topic, in a transaction that was aborted.
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "range",
         "session.timeout.ms": session_timeout_ms,
+        # Six heartbeats in a session: a single one that is late costs no partitions.
         "heartbeat.interval.ms": max(500, session_timeout_ms // 6),
+        # A batch that waits for a server takes long, and is no reason to lose its partitions. Whether the worker is
+        # stuck is judged by `Health`.
         "max.poll.interval.ms": max(300_000, session_timeout_ms),
+        # Short waits: people wait for a single change. librdkafka's defaults are 500 ms and 1 s.
         "fetch.wait.max.ms": 100,
         "fetch.queue.backoff.ms": 5,
+        # What may wait in the client's memory; a worker needs at most the next batch.
         "queued.min.messages": 10_000,
         "queued.max.messages.kbytes": 4_096,
         "fetch.max.bytes": 2_000_000,  # compressed, and eight times as much unpacked
@@ -118,6 +125,7 @@ class Poller:
         progress, stall = self.progress, self.stall
         if stall.is_due(time.monotonic()):
             stall.check(progress.assigned, progress.read_up_to, self._ask_ends, time.monotonic())
+        # `poll` returns as soon as one record is there; `consume` alone would wait until it has `batch_size` of them.
         first = self.consumer.poll(patience)
         polled_under = progress.generation
         self._refresh_watermarks()
@@ -149,7 +157,7 @@ class Poller:
     def set_assigned(self, partitions: set[Partition]) -> None:
         self.progress.assign(partitions)
         self.stall.reset()
-        self._next_watermarks = 0.0
+        self._next_watermarks = 0.0  # watermarks of the new partitions are needed at once
         self._on_assigned(partitions)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -42,9 +42,11 @@ def producer_config(bootstrap: str, client_id: str) -> dict[str, object]:
         "bootstrap.servers": bootstrap,
         "client.id": client_id,
         "compression.type": "lz4",
+        # A whole batch of the lane fits into one request for each partition, and its outputs into the queue.
         "batch.num.messages": 10_000,
         "queue.buffering.max.messages": 500_000,
         "message.max.bytes": 8_000_000,
+        # All writers of a key must choose the same partition: only the worker that owns it may change the aggregate.
         "partitioner": PARTITIONER,
         "log_level": 4,
     }
@@ -75,7 +77,7 @@ def _produce_message(
             producer.produce(topic, value=value, key=key, headers=cast(Any, headers))
             return
         except BufferError:
-            producer.poll(0.05)
+            producer.poll(0.05)  # serves delivery reports, which makes room in the queue
 
 
 class ProducerCalls:

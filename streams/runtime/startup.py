@@ -47,7 +47,7 @@ async def wait_for_server(reach: Callable[[], object], stopping: asyncio.Event, 
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await stopping.wait()
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)  # many workers must not overrun a server that comes back
         return False
     finally:
         if page is not None:

@@ -51,6 +51,7 @@ async def run_until_stopped(
     other.
     """
     loop = asyncio.get_running_loop()
+    # The tasks are held here: asyncio keeps only weak references to them.
     running = {task.name: asyncio.create_task(task.run(), name=task.name) for task in tasks}
     stop_requested = asyncio.create_task(stopping.wait(), name="stop requested")
     await asyncio.wait([stop_requested, *running.values()], return_when=asyncio.FIRST_COMPLETED)  # (1)
@@ -58,7 +59,7 @@ async def run_until_stopped(
     if failure is not None:
         loop.call_later(LEAVES_WITHIN, _end_process, worker, failure)  # (2)
     for task in (stop_requested, *running.values()):
-        task.cancel()  # (3)
+        task.cancel()  # (3): those that do not finish first are not awaited, asyncio.run cancels them once more
     first = [running[task.name] for task in tasks if task.finishes_first]
     await asyncio.gather(*first, return_exceptions=True)
     await stop_lanes()  # (4)
