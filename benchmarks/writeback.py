@@ -1,7 +1,8 @@
-"""Won opportunity in the CRM → order in the ERP: how long that takes while a company works on both. Writes benchmarks/results/writeback.json.
+"""Won opportunity in the CRM → order in the ERP: how long this takes while a company works on both.
 
-`python -m benchmarks.writeback [--won 20] [--seconds 20] [--around 0,500,2000]`. Open loop: when a deal is won is fixed beforehand, and time counts
-from then until the ERP shows the order to another session, that is, its commit. Beside it stands where the time goes, by the hub's own notes.
+`python -m benchmarks.writeback [--won 20] [--seconds 20] [--around 0,500,2000]` writes benchmarks/results/writeback.json. It is an open loop:
+the time at which each deal is won is fixed beforehand. The clock runs from that time until another session of the ERP sees the order, that
+is, until its commit. The result also shows where the time goes, by the timestamps in the hub.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from streams.simulator.setup import dsn_of
 
 RESULT = Path(__file__).with_name("results") / "writeback.json"
 LOOK_S = 0.003
-"""Seconds between two looks into the ERP."""
+"""Seconds between two queries of the ERP."""
 CUSTOMERS = 200
 
 
 class Trips(msgspec.Struct):
-    """`order` is the way from the intended win to the order's commit; `parts` are pieces of it, and what follows. Milliseconds."""
+    """`order`: from the intended win to the order's commit; `parts`: pieces of it, and what follows. Milliseconds."""
 
     around: float
     won: int
@@ -46,7 +47,7 @@ class Trips(msgspec.Struct):
 
 
 def deals(here: Site, count: int, name: str) -> list[str]:
-    """So many open opportunities of two lines each; their keys in the CRM."""
+    """Add so many open opportunities of two lines each; their keys in the CRM."""
     with psycopg.connect(dsn_of(here.env, "DEMO_CRM", "APP")) as crm:
         crm.execute(
             "INSERT INTO account (name) SELECT 'Trip ' || %s || ' ' || n FROM generate_series(1, %s) n",
@@ -66,7 +67,7 @@ def deals(here: Site, count: int, name: str) -> list[str]:
 
 
 class Orders(threading.Thread):
-    """Looks when the ERP has an order of each of some opportunities."""
+    """Records when the ERP has the order of each opportunity."""
 
     def __init__(self, dsn: str, keys: list[str]) -> None:
         super().__init__(name="orders", daemon=True)
@@ -81,10 +82,10 @@ class Orders(threading.Thread):
 
     def run(self) -> None:
         while self._left:
-            asked = [key for key in self._left if key in self._won]
-            if asked:
+            waiting = [key for key in self._left if key in self._won]
+            if waiting:
                 rows = self._erp.execute(
-                    "SELECT crm_opp::text FROM erp.so_head WHERE crm_opp = ANY(%s::uuid[])", [asked]
+                    "SELECT crm_opp::text FROM erp.so_head WHERE crm_opp = ANY(%s::uuid[])", [waiting]
                 ).fetchall()
                 now = time.time_ns() // 1000
                 for (key,) in rows:
@@ -147,13 +148,13 @@ def trips(here: Site, around: float, won: float, seconds: float, say: Say) -> Tr
 
 
 def _parts(here: Site, intended: dict[str, int], seen: dict[str, int]) -> dict[str, HdrHistogram]:
-    """Where the time went: by what the hub notes of each intent."""
+    """Where the time went, by what the hub has of each intent."""
     of = {source_id("demo-crm", "opportunity", key): key for key in intended}
     names = (
         "intended to commit",
         "commit to intent",
         "intent to order",
-        "order to noted",
+        "order to outcome",
         "intended to number in the CRM",
     )
     parts = {name: histogram() for name in names}
@@ -172,7 +173,7 @@ def _parts(here: Site, intended: dict[str, int], seen: dict[str, int]) -> dict[s
             note("intended to commit", cause - intended[key])
             note("commit to intent", float(planned) - cause)
             note("intent to order", seen[key] - float(planned))
-            note("order to noted", float(done) - seen[key])
+            note("order to outcome", float(done) - seen[key])
         elif rule == "demo-crm/order_number":
             note("intended to number in the CRM", float(done) - intended[key])
     return parts
@@ -189,23 +190,23 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "versions": versions(), "runs": []
     }  # fmt: skip
     with terminate_as_interrupt(), site(load_settings(), say, customers=300, orders=500) as here:
         here.start_workers(1)
         here.drain(300)
-        trips(here, 200, args.won, 8, say)  # nothing is warm yet: not counted
+        trips(here, 200, args.won, 8, say)  # caches are cold: not counted
         for around in args.around.split(","):
             run = trips(here, float(around), args.won, args.seconds, say)
-            told["runs"].append(msgspec.to_builtins(run))
+            report["runs"].append(msgspec.to_builtins(run))
             say(f"{run.orders} of {run.won}: {run.order}, lag {run.lag_end}")
             for name, part in run.parts.items():
                 say(f"    {name:32} {part}")
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"written: {RESULT}")
-    return 0 if all(run["orders"] == run["won"] for run in told["runs"]) else 1
+    return 0 if all(run["orders"] == run["won"] for run in report["runs"]) else 1
 
 
 if __name__ == "__main__":

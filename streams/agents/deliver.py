@@ -12,10 +12,10 @@ from streams.settings import Settings
 from streams.stack.environment import load_env, resolve_placeholders
 from streams.writeback.deliver import Deliverer
 from streams.writeback.http import HttpAdapter
+from streams.writeback.jobs import Adapter
 from streams.writeback.load import load_rules
 from streams.writeback.rules import SqlTarget
 from streams.writeback.sql import SqlAdapter
-from streams.writeback.work import Adapter
 
 
 def build_deliverer(settings: Settings) -> Deliverer:

@@ -1,81 +1,89 @@
-"""`opshub approvals`: see what waits for a person's yes, and give it or not."""
+"""`opshub approvals`: list and show intents, approve and reject those that wait for a person."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from streams.cli.context import load_settings, who
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Which = Annotated[str, typer.Argument(help="Number or key of the intent.")]
-Who = Annotated[
+if TYPE_CHECKING:
+    from streams.hub.intent_review import IntentSubject, IntentView
+    from streams.hub.intents import Request
+    from streams.writeback.commands import WouldSend
+    from streams.writeback.jobs import Adapter
+    from streams.writeback.rules import WritebackRule
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Which = Annotated[str, typer.Argument(metavar="INTENT", help="Number or key of the intent.")]
+By = Annotated[
     str | None,
-    typer.Option("--by", help="Who decides; default: the user of this computer, whose account is noted in any case."),
+    typer.Option("--by", help="Who decides; default: the user of this computer, whose account is logged in any case."),
 ]
 
 
-def list_waiting(
+def list_intents(
     as_json: AsJson = False,
-    everything: Annotated[bool, typer.Option("--all", help="Intents in any state, newest first.")] = False,
-    state: Annotated[list[str] | None, typer.Option(help="Only in this state; can be given more than once.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only of this rule: <system>/<name>.")] = None,
-    most: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    all_states: Annotated[bool, typer.Option("--all", help="Intents in every state.")] = False,
+    state: Annotated[list[str] | None, typer.Option(help="Only this state; can be given more than once.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule: <system>/<rule>.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 100,
 ) -> None:
-    """Show what waits for a decision.
+    """List the intents that wait for a decision.
 
     Example: opshub approvals list
+
+    Example: opshub approvals list --state dead --rule demo-erp/order_from_opportunity
     """
     from streams.errors import ConfigError
-    from streams.writeback.desk import STATES, Desk
+    from streams.writeback import commands
 
-    wrong = [one for one in state or [] if one not in STATES]
+    wrong = [name for name in state or [] if name not in commands.STATES]
     if wrong:
-        raise ConfigError(f"there is no state {wrong[0]!r}", remedy=f"one of {', '.join(STATES)}")
-    with Desk(load_settings().hub) as desk:
-        found = desk.intents(state or (list(STATES) if everything else ["waiting"]), rule=rule, most=most)
+        raise ConfigError(f"there is no state {wrong[0]!r}", remedy=f"one of {', '.join(commands.STATES)}")
+    states = [known for known in commands.STATES if all_states or known in (state or ["waiting"])]
+    with commands.connect_hub(load_settings().hub) as hub:
+        intents = commands.list_intents(hub, states, rule=rule, limit=limit)
     if as_json:
-        typer.echo(json.dumps({"intents": found}))
+        typer.echo(json.dumps({"intents": msgspec.to_builtins(intents)}))
         return
-    if not found:
-        typer.echo("nothing waits for a decision" if not everything else "there are no intents yet")
+    if not intents:
+        typer.echo("there are no intents in these states" if all_states or state else "no intent waits for a decision")
         return
-    for one in found:
-        typer.echo(f"{one['id']:>6}  {one['state']:10} {about(one)}")
-        typer.echo(f"{'':8}{'; '.join([one['rule'], *_standing(one)])}")
-    if any(one["state"] == "waiting" for one in found):
-        typer.echo("`opshub approvals show NUMBER` tells what would be sent; approve NUMBER or reject NUMBER decides")
+    for intent in intents:
+        typer.echo(f"{intent.id:>6}  {intent.state:10} {name_of(intent.about)}")
+        typer.echo(f"{'':8}{'; '.join([intent.rule, *_status_lines(intent)])}")
+    if any(intent.state == "waiting" for intent in intents):
+        typer.echo(
+            "`opshub approvals show NUMBER` shows what would be sent; `approve NUMBER` or `reject NUMBER` decides"
+        )
 
 
-def _standing(intent: dict[str, Any]) -> list[str]:
-    """Why people are asked, who said yes, until when."""
-    told = [intent["problem"]] if intent["problem"] else []
-    if intent["people"]:
-        yes = {said["who"] for said in intent["decisions"] if said["what"] == "approve"}
-        told.append(f"{len(yes)} of {intent['people']} said yes" + (f" ({', '.join(sorted(yes))})" if yes else ""))
-    if intent["state"] == "waiting" and intent["expires_at"]:
-        told.append(f"expires {_minute(intent['expires_at'])}")
-    return told
+def _status_lines(intent: IntentView) -> list[str]:
+    """Why people are asked, who approved, until when."""
+    lines = [intent.problem] if intent.problem else []
+    if intent.people:
+        names = sorted({decision.who for decision in intent.decisions if decision.what == "approve"})
+        lines.append(f"{len(names)} of {intent.people} approved" + (f" ({', '.join(names)})" if names else ""))
+    if intent.state == "waiting" and intent.expires_at:
+        lines.append(f"expires {intent.expires_at.astimezone(UTC):%Y-%m-%d %H:%M UTC}")
+    return lines
 
 
-def _minute(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def about(intent: dict[str, Any]) -> str:
-    """What an intent is about, as people call it: number, name, customer, amount."""
-    told = intent["about"]
-    parts = [told.get("number"), told.get("name") if told.get("name") != told.get("customer") else None]
-    words = " ".join(part for part in parts if part) or told.get("entity", "")
-    if told.get("customer"):
-        words += f", {told['customer']}"
-    if told.get("amount") is not None:
-        words += f", {Decimal(told['amount']).scaleb(-4):,.2f} {told.get('currency') or ''}".rstrip()
-    return words
+def name_of(about: IntentSubject) -> str:
+    """The record of an intent as people know it: number, name, customer, amount."""
+    words = [about.number, about.name if about.name != about.customer else None]
+    text = " ".join(word for word in words if word) or about.entity
+    if about.customer:
+        text += f", {about.customer}"
+    if about.amount is not None:
+        text += f", {Decimal(about.amount).scaleb(-4):,.2f} {about.currency or ''}".rstrip()
+    return text
 
 
 def show(which: Which, as_json: AsJson = False) -> None:
@@ -83,90 +91,114 @@ def show(which: Which, as_json: AsJson = False) -> None:
 
     Example: opshub approvals show 17
     """
-    from streams.writeback.desk import PENDING, Desk
+    from streams.writeback import commands
 
-    with Desk(load_settings().hub) as desk:
-        found = desk.intent(which)
-        if found["state"] in PENDING:
-            found["would_send"] = desk.would_send(found["id"], *_rules())
+    settings = load_settings()
+    with commands.connect_hub(settings.hub) as hub:
+        intent = commands.get_intent(hub, which)
+        log = commands.get_log(hub, intent)
+    would_send = None
+    if intent.state in commands.UNFINISHED:
+        would_send = commands.would_send(settings.hub, intent.id, *_rules_and_adapters())
     if as_json:
-        typer.echo(json.dumps(found))
+        more = {"log": log} if would_send is None else {"log": log, "would_send": would_send}
+        typer.echo(json.dumps(msgspec.to_builtins(intent) | msgspec.to_builtins(more)))
         return
-    typer.echo(f"about       {about(found)}")
+    typer.echo(f"about       {name_of(intent.about)}")
     for name in ("id", "rule", "key", "state", "problem", "attempts", "created_at", "expires_at", "done_at"):
-        typer.echo(f"{name:11} {found[name] if found[name] is not None else '-'}")
-    for name in ("reasons", "decisions", "would_send", "request", "result"):
-        told = found.get(name)
-        if told:
-            typer.echo(f"{name.replace('_', ' ')}:")
-            typer.echo("\n".join(f"  {line}" for line in _lines(told)))
+        value = getattr(intent, name)
+        typer.echo(f"{name:11} {_shown(value)}")
+    sections = {
+        "reasons": _json_lines(intent.reasons),
+        "decisions": _json_lines(intent.decisions),
+        "would send": _would_send_lines(would_send),
+        "request": _request_lines(intent.request or []),
+        "result": _json_lines(intent.result),
+    }
+    for title, lines in sections.items():
+        if lines:
+            typer.echo(f"{title}:")
+            typer.echo("\n".join(f"  {line}" for line in lines))
     typer.echo("log:")
-    for line in found["log"]:
-        detail = json.dumps(line["detail"], ensure_ascii=False) if line["detail"] else ""
-        typer.echo(f"  {line['at'][:19]}  {line['who']}  {line['what']}  {detail}")
+    for entry in log:
+        detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
+        typer.echo(f"  {entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {entry.who}  {entry.what}  {detail}")
 
 
-def _lines(told: Any) -> list[str]:
-    """A tree of values as people read it: what is sent first, statements with their line ends last."""
-    if isinstance(told, str):
-        return told.strip().splitlines()
-    if not isinstance(told, list) or not any(isinstance(one, dict) and "sql" in one for one in told):
-        return json.dumps(told, indent=2, ensure_ascii=False).splitlines()
-    values = [one for one in told if "sql" not in one]
-    lines = [line for one in values for line in json.dumps(one, indent=2, ensure_ascii=False).splitlines()]
-    for one in told:
-        if "sql" in one:
-            lines += [f"-- {one['step']}", *one["sql"].splitlines()]
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
+    return "-" if value is None else str(value)
+
+
+def _json_lines(value: object) -> list[str]:
+    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False).splitlines() if value else []
+
+
+def _would_send_lines(would_send: WouldSend | None) -> list[str]:
+    if would_send is None:
+        return []
+    return _request_lines(would_send.request or []) if would_send.reason is None else [would_send.reason]
+
+
+def _request_lines(request: Request) -> list[str]:
+    """The values that are sent, then each statement with its lines: in JSON a statement would be one long line."""
+    lines = [line for item in request if "sql" not in item for line in _json_lines(item)]
+    for item in request:
+        if "sql" in item:
+            lines += [f"-- {item['step']}", *item["sql"].splitlines()]
     return lines
 
 
-def _rules() -> tuple[dict[str, Any], dict[str, Any]]:
-    """(rules by <system>/<name>, adapters by system) to tell what would be sent; none of them is opened."""
+def _rules_and_adapters() -> tuple[dict[str, WritebackRule], dict[str, Adapter]]:
+    """(rules by <system>/<rule>, adapters by system), to show what would be sent. No adapter is connected."""
     from streams.paths import connectors_dir
     from streams.writeback.http import HttpAdapter
     from streams.writeback.load import load_rules
+    from streams.writeback.rule_book import rules_of
     from streams.writeback.rules import SqlTarget
     from streams.writeback.sql import SqlAdapter
 
     settings = load_settings()
     loaded = load_rules(connectors_dir(settings), settings.systems)
-    rules = {f"{system}/{name}": rule for system, told in loaded.items() for name, rule in told.rules.items()}
-    adapters = {
-        system: SqlAdapter(told.target, "desk") if isinstance(told.target, SqlTarget) else HttpAdapter(told.target)
-        for system, told in loaded.items()
+    adapters: dict[str, Adapter] = {
+        system: SqlAdapter(config.target, "cli") if isinstance(config.target, SqlTarget) else HttpAdapter(config.target)
+        for system, config in loaded.items()
     }
-    return rules, adapters
+    return {named.name: named.rule for named in rules_of(loaded)}, adapters
 
 
 def approve(
     which: Which,
-    why: Annotated[str, typer.Option("--reason", help="For the audit log.")] = "",
-    by: Who = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")] = "",
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes. Delivery asks again if the reasons have changed by then.
+    """Approve an intent. People are asked again if there are other reasons when it is delivered.
 
     Example: opshub approvals approve 17 --reason "called the customer"
     """
-    _decide(which, "approve", why, by, as_json)
+    _decide(which, "approve", reason, by, as_json)
 
 
 def reject(
     which: Which,
-    why: Annotated[str, typer.Option("--reason", help="For the audit log.")],
-    by: Who = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")],
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say no: the intent is never delivered.
+    """Reject an intent: it is never delivered.
 
     Example: opshub approvals reject 17 --reason "ordered by mistake"
     """
-    _decide(which, "reject", why, by, as_json)
+    _decide(which, "reject", reason, by, as_json)
 
 
-def deciding(by: str | None, account: str, approvers: list[str]) -> tuple[str, str]:
-    """(who decides, by whose account that counts). Only those whom the settings name are people of their own by `--by` alone.
-    Raises ConfigError for one whom they do not name.
+def person_and_account(by: str | None, account: str, approvers: list[str]) -> tuple[str, str]:
+    """(who decides, the account that counts for it). Only the people whom the settings name count as people of their
+    own by `--by` alone.
+
+    Raises ConfigError for a name that the settings do not have.
     """
     from streams.errors import ConfigError
 
@@ -174,29 +206,29 @@ def deciding(by: str | None, account: str, approvers: list[str]) -> tuple[str, s
         return by or account, account
     if by not in approvers:
         raise ConfigError(
-            f"{by!r} is none of those who may be named with --by",
-            remedy=f"one of {', '.join(approvers)} (OPSHUB_APPROVERS)",
+            f"{by!r} may not be named with --by", remedy=f"one of {', '.join(approvers)} (OPSHUB_APPROVERS)"
         )
     return by, by
 
 
-def _decide(which: str, what: str, why: str, by: str | None, as_json: bool) -> None:
-    from streams.writeback.desk import Desk
+def _decide(which: str, what: Literal["approve", "reject"], reason: str, by: str | None, as_json: bool) -> None:
+    from streams.writeback import commands
 
     settings = load_settings()
-    person, account = deciding(by, who(), settings.approvers)
-    with Desk(settings.hub) as desk:
-        found: dict[str, Any] = desk.decide(which, person, what, why, account=account)
+    person, account = person_and_account(by, who(), settings.approvers)
+    with commands.connect_hub(settings.hub) as hub:
+        intent = commands.decide_intent(hub, which, what, who=person, reason=reason, account=account)
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(msgspec.to_builtins(intent)))
         return
-    if found["state"] == "waiting":
-        yes = {
-            said["who"]
-            for said in found["decisions"]
-            if said["what"] == "approve" and said["reasons"] == found["reasons"]
+    more = ""
+    if intent.state == "waiting":
+        names = {
+            decision.who
+            for decision in intent.decisions
+            if decision.what == "approve" and decision.reasons == intent.reasons
         }
-        more = f": {len(yes)} of {found['people']} people said yes"
-    else:
-        more = "; it is delivered now, unless another reason to ask has come up" if found["state"] == "approved" else ""
-    typer.echo(f"intent {found['id']} is {found['state']}{more}")
+        more = f": {len(names)} of {intent.people} people approved"
+    elif intent.state == "approved":
+        more = "; it is delivered now, unless there is another reason to ask by then"
+    typer.echo(f"intent {intent.id} is {intent.state}{more}")

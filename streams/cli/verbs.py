@@ -57,7 +57,7 @@ VERBS: list[Verb] = [
     Verb("identity decline", "streams.cli.identity", "decline", "Decide that two records are not the same."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
     Verb("resolve", "streams.cli.quality", "resolve", "Apply the current ownership rules to earlier contributions."),
-    Verb("approvals list", "streams.cli.approvals", "list_waiting", "List changes that wait for approval."),
+    Verb("approvals list", "streams.cli.approvals", "list_intents", "List changes that wait for approval."),
     Verb(
         "approvals show",
         "streams.cli.approvals",

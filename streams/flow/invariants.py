@@ -2,7 +2,7 @@
 
 In: the live members of one order_flow aggregate. Out: each rule that does not hold, at the record where people would mend it. The same
 members give the same result in any order. A document is written in pieces, so ask once the flow has been quiet for a while.
-`broken_invariants` of the hub's SQL says the same of the whole hub; `tests/integration/test_invariants.py` compares them.
+`broken_rules` of the hub's SQL says the same of the whole hub; `tests/integration/test_invariants.py` compares them.
 """
 
 from __future__ import annotations

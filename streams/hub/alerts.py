@@ -75,5 +75,5 @@ def count_stuck_flows(hub: psycopg.Connection[object], limits: Mapping[str, floa
 
     Reads every flow: seconds on a large hub.
     """
-    parameters = {"limits": json.dumps(dict(limits)), "most": most}
+    parameters = {"limits": json.dumps(dict(limits)), "limit": most}
     return len(hub.execute(SQL["stuck_flows"], parameters).fetchall())

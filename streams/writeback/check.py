@@ -1,6 +1,7 @@
-"""Whether what rules name is there: paths, fields, parameters, entities, values, forms. Pure; all faults at once.
+"""Check that everything exists that the rules name: paths, fields, parameters, entities, values, forms. Pure.
 
-In: the write-back of all systems. Out: for each system its faults, as `rules.<rule>.<field>: what is wrong; what would be right`.
+In: the write-back of all systems. Out: for each system all its errors, as `rules.<rule>.<field>: what is wrong;
+what would be right`.
 """
 
 from __future__ import annotations
@@ -8,51 +9,55 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
 
 from streams.model.entities import ENTITIES, FieldType
 from streams.model.names import HUB
+from streams.writeback.rule_book import rules_of
 from streams.writeback.rules import Call, HttpAction, SqlAction, WritebackConfig, WritebackRule
 from streams.writeback.templates import NAME
-from streams.writeback.values import Value
+from streams.writeback.values import ValueSpec
 
 _PARAMETER = re.compile(r"%\(([^)]*)\)[sbt]")
-_COMPUTED = {"order_flow": ("shipment_status", "payment_status")}
-"""Fields that are worked out of a record when a rule looks at it."""
+_COMPUTED_FIELDS = {"order_flow": ("shipment_status", "payment_status")}
+"""Fields that the join computes and that are not in the schema of the entity."""
 _FORMS: dict[str, tuple[str, int | None]] = {
     "money": ("decimal", 4), "cents": ("decimal", 4), "rate": ("decimal", 4), "qty": ("decimal", 6), "float": ("decimal", 6),
     "date": ("date", None), "yyyymmdd": ("date", None), "timestamp": ("timestamp", None), "local_time": ("timestamp", None),
 }  # fmt: skip
+"""Form (`as`) → the kind and scale of the fields that it fits; scale None: any."""
 _TEXT = FieldType("text")
+
+Errors = Iterator[tuple[str, str]]
+"""(field of the rule, what is wrong and what would be right)."""
 
 
 def find_errors(writebacks: Mapping[str, WritebackConfig], systems: Collection[str]) -> dict[str, list[str]]:
-    """system → what is wrong in its writeback.yaml; only those where something is. `systems`: all that there are."""
-    known = {f"{system}/{name}": rule for system, told in writebacks.items() for name, rule in told.rules.items()}
-    found: dict[str, list[str]] = {}
-    for system, told in writebacks.items():
-        for name, rule in told.rules.items():
-            for field, wrong in _Checked(rule, known, {*systems, HUB}).faults():
-                found.setdefault(system, []).append(f"rules.{name}.{field}: {wrong}")
-    return found
+    """system → the errors of its writeback.yaml, for the systems that have some. `systems`: all systems that exist."""
+    every = rules_of(writebacks)
+    rules = {named.name: named.rule for named in every}
+    errors: dict[str, list[str]] = {}
+    for name, target, rule in every:
+        for field, wrong in _RuleCheck(rule, rules, {*systems, HUB}).errors():
+            errors.setdefault(target, []).append(f"rules.{name.partition('/')[2]}.{field}: {wrong}")
+    return errors
 
 
-def _no(what: str, name: str, choices: Iterable[str]) -> str:
-    there = sorted(choices)
-    near = get_close_matches(name, there, 1)
-    right = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(there)}" if there else "there is none"
+def _unknown(what: str, name: str, choices: Iterable[str]) -> str:
+    known = sorted(choices)
+    near = get_close_matches(name, known, 1)
+    right = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}" if known else "there is none"
     return f"{what} {name!r}; {right}"
 
 
-class _Checked:
-    """One rule, looked at."""
+class _RuleCheck:
+    """The checks of one rule. `rules`: all rules by `<system>/<rule>`."""
 
     def __init__(self, rule: WritebackRule, rules: Mapping[str, WritebackRule], systems: Collection[str]) -> None:
         self._rule = rule
         self._rules = rules
         self._systems = systems
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def errors(self) -> Errors:
         rule = self._rule
         yield from self._conditions()
         for name, spec in rule.params.items():
@@ -67,7 +72,7 @@ class _Checked:
                 yield from self._canonical("by_hand.values", rule.by_hand.entity, field, spec)
         for field in rule.skip_when:
             if field not in rule.values:
-                yield "skip_when", _no("`values` has no", field, rule.values)
+                yield "skip_when", _unknown("`values` has no", field, rule.values)
         if rule.sql is not None:
             yield from self._sql(rule.sql)
         if rule.http is not None:
@@ -75,25 +80,25 @@ class _Checked:
 
     # -- when
 
-    def _conditions(self) -> Iterator[tuple[str, str]]:
+    def _conditions(self) -> Errors:
         rule = self._rule
         entity = ENTITIES[rule.entity]
         for field, value in rule.becomes.items():
-            yield from _meant(f"becomes.{field}", entity.fields[field], value)
-        inside = {name for name, one in ENTITIES.items() if one.aggregate == entity.aggregate}
+            yield from _check_values(f"becomes.{field}", entity.fields[field], value)
+        members = {name for name, kind in ENTITIES.items() if kind.aggregate == entity.aggregate}
         for name in rule.unless:
-            if name not in inside:
-                yield "unless", _no(f"aggregate {entity.aggregate} has no entity", name, inside)
+            if name not in members:
+                yield "unless", _unknown(f"aggregate {entity.aggregate} has no entity", name, members)
         if rule.subject is not None and entity.fields[rule.subject].ref is None:
             refs = [name for name, kind in entity.fields.items() if kind.ref]
-            yield "subject", _no(f"{rule.entity} refers to nothing by", rule.subject, refs)
+            yield "subject", _unknown(f"{rule.entity} refers to nothing by", rule.subject, refs)
         if rule.after is not None:
             if rule.after not in self._rules:
-                yield "after", _no("there is no rule", rule.after, self._rules)
+                yield "after", _unknown("there is no rule", rule.after, self._rules)
             elif self._rules[rule.after].entity != rule.entity:
-                yield "entity", f"is that of the rule it follows: {self._rules[rule.after].entity}"
+                yield "entity", f"must be that of the rule it follows, {self._rules[rule.after].entity}"
             if rule.subject not in (None, "customer_id"):
-                yield "subject", "of a rule that follows another is the same, or customer_id"
+                yield "subject", "must be left out, or customer_id, in a rule that follows another"
         if rule.ready is not None:
             yield from self._amount("ready.header", rule.entity, rule.ready.header)
             yield from self._amount("ready.lines", entity.lines or "", rule.ready.lines)
@@ -105,18 +110,18 @@ class _Checked:
                 if wrong is not None:
                     yield f"approval.{number}.when", f"{path}: {wrong}"
                 elif kind is not None:
-                    yield from _meant(f"approval.{number}.when", kind, value)
+                    yield from _check_values(f"approval.{number}.when", kind, value)
 
-    def _amount(self, where: str, entity: str, field: str) -> Iterator[tuple[str, str]]:
+    def _amount(self, where: str, entity: str, field: str) -> Errors:
         fields = ENTITIES[entity].fields if entity else {}
         decimals = [name for name, kind in fields.items() if kind.kind == "decimal"]
         if entity and field not in decimals:
-            yield where, _no(f"{entity} has no amount", field, decimals)
+            yield where, _unknown(f"{entity} has no amount", field, decimals)
 
     # -- paths
 
-    def _value(self, where: str, spec: Value, entity: str, lines: str | None = None) -> Iterator[tuple[str, str]]:
-        """One value that goes to the target in the form that `as` says."""
+    def _value(self, where: str, spec: ValueSpec, entity: str, lines: str | None = None) -> Errors:
+        """One value that goes to the target in the form of `as`."""
         if spec.path is None:
             return
         wrong, kind = self._path(spec.path, entity, lines)
@@ -124,23 +129,25 @@ class _Checked:
             yield where, f"{spec.path}: {wrong}"
         elif kind is not None:
             if spec.form in _FORMS:
-                yield from _form(where, spec, kind)
+                yield from _check_form(where, spec, kind)
             elif kind.kind in ("decimal", "date", "timestamp") and spec.form in ("as it is", "text"):
-                forms = [form for form, fits in _FORMS.items() if fits in ((kind.kind, kind.scale), (kind.kind, None))]
+                forms = [
+                    form for form, fitting in _FORMS.items() if fitting in ((kind.kind, kind.scale), (kind.kind, None))
+                ]
                 yield (
                     where,
-                    f"{spec.path} is a {kind.kind}, kept as a whole number: say `as`, one of {', '.join(forms)}",
+                    f"{spec.path} is a {kind.kind}, kept as a whole number: add `as`, one of {', '.join(forms)}",
                 )
 
-    def _canonical(self, where: str, entity: str, field: str, spec: Value) -> Iterator[tuple[str, str]]:
-        """One value that stays as canonical records have it."""
+    def _canonical(self, where: str, entity: str, field: str, spec: ValueSpec) -> Errors:
+        """One value that stays in the form of canonical records."""
         wrong, target = self._field(entity, field)
         if wrong is not None:
             yield where, wrong
             return
         if spec.path is None:
             if target is not None:
-                yield from _meant(f"{where}.{field}", target, spec.value)
+                yield from _check_values(f"{where}.{field}", target, spec.value)
             return
         wrong, kind = self._path(spec.path, self._rule.entity)
         if wrong is not None:
@@ -148,16 +155,16 @@ class _Checked:
         elif spec.form in _FORMS and spec.form != "cents":
             yield (
                 f"{where}.{field}",
-                f"stays in canonical form, `as: {spec.form}` does not: say nothing, or `cents` for money",
+                f"must stay in canonical form: leave out `as: {spec.form}`, or write `as: cents` for money",
             )
         elif kind is not None and spec.form == "cents":
-            yield from _form(f"{where}.{field}", spec, kind)
+            yield from _check_form(f"{where}.{field}", spec, kind)
         elif kind is not None and target is not None and spec.form == "as it is" and spec.values is None:
             if (kind.kind, kind.scale) != (target.kind, target.scale) and {kind.kind, target.kind} - {"text", "ref"}:
-                yield f"{where}.{field}", f"{spec.path} is {_called(kind)}, {entity}.{field} is {_called(target)}"
+                yield f"{where}.{field}", f"{spec.path} is {_kind_name(kind)}, {entity}.{field} is {_kind_name(target)}"
 
     def _path(self, path: str, entity: str, lines: str | None = None) -> tuple[str | None, FieldType | None]:
-        """(what is wrong, what it leads to where that is known)."""
+        """(what is wrong, the type that the path leads to, where that is known)."""
         rule, (root, *rest) = self._rule, path.split(".")
         own = lines or entity
         if root in ("record", "keys", "contributions"):
@@ -169,13 +176,13 @@ class _Checked:
         if root == "intent":
             return None if rest in (["id"], ["key"], ["rule"]) else "intent has id, key and rule", None
         if root == "given":
-            return (None if rule.after is not None else "only a rule with `after` is given something"), None
+            return (None if rule.after is not None else "only a rule with `after` has `given`"), None
         if root == "target":
-            return (None if rule.reads_target else "the rule does not say `now`, which reads it"), None
+            return (None if rule.reads_target else "the rule has no `now`, which reads the target"), None
         referred = {
             name.removesuffix("_id"): kind.ref
-            for one in (entity, own)
-            for name, kind in ENTITIES[one].fields.items()
+            for referring in (entity, own)
+            for name, kind in ENTITIES[referring].fields.items()
             if kind.ref
         }
         if root in referred:
@@ -193,7 +200,7 @@ class _Checked:
             *referred,
             *(["line"] if lines else []),
         ]
-        return _no("nothing is called", root, roots), None
+        return _unknown("no path begins with", root, roots), None
 
     def _described(self, entity: str, rest: list[str]) -> tuple[str | None, FieldType | None]:
         if not rest or rest[0] not in ("record", "keys", "contributions"):
@@ -201,7 +208,7 @@ class _Checked:
         if rest[0] == "record":
             return self._field(entity, ".".join(rest[1:]))
         if len(rest) < 2 or rest[1] not in self._systems:
-            return _no("there is no system", rest[1] if len(rest) > 1 else "", self._systems), None
+            return _unknown("there is no system", rest[1] if len(rest) > 1 else "", self._systems), None
         if rest[0] == "keys":
             return (None, _TEXT) if len(rest) == 2 else ("a key has no fields", None)
         return self._field(entity, ".".join(rest[2:]))
@@ -209,41 +216,43 @@ class _Checked:
     def _field(self, entity: str, name: str) -> tuple[str | None, FieldType | None]:
         fields = ENTITIES[entity].fields
         first, _, rest = name.partition(".")
-        if name == "id" or name in _COMPUTED.get(entity, ()):
+        if name == "id" or name in _COMPUTED_FIELDS.get(entity, ()):
             return None, _TEXT
         if first in fields and fields[first].kind == "map" and rest:
             return None, _TEXT
         if name in fields:
             return None, fields[name]
-        return _no(f"{entity} has no field", name, [*fields, *_COMPUTED.get(entity, ())]), None
+        return _unknown(f"{entity} has no field", name, [*fields, *_COMPUTED_FIELDS.get(entity, ())]), None
 
     # -- how
 
-    def _sql(self, action: SqlAction) -> Iterator[tuple[str, str]]:
+    def _sql(self, action: SqlAction) -> Errors:
         rule = self._rule
         params = {*rule.params, "key"}
         if action.lock is not None and action.lock not in params:
-            yield "sql.lock", _no("there is no parameter", action.lock, params)
+            yield "sql.lock", _unknown("there is no parameter", action.lock, params)
         for name, statement in (("now", action.now), ("look_up", action.look_up)):
-            yield from _named(f"sql.{name}", statement, params)
-        done: list[str] = []
+            yield from _check_parameters(f"sql.{name}", statement, params)
+        earlier: list[str] = []
         for step in action.steps:
             where = f"sql.steps.{step.name}"
-            yield from _named(f"{where}.find", step.find, params, done)
-            yield from _named(f"{where}.sql", step.sql, params | set(rule.lines or {}) if step.each else params, done)
+            yield from _check_parameters(f"{where}.find", step.find, params, earlier)
+            yield from _check_parameters(
+                f"{where}.sql", step.sql, params | set(rule.lines or {}) if step.each else params, earlier
+            )
             if step.each and rule.lines is None:
                 yield where, "`each: lines` needs `lines`"
             if not step.each:
-                done.append(step.name)
+                earlier.append(step.name)
         if action.read_back is not None:
-            yield from _named("sql.read_back.sql", action.read_back.sql, params, done)
+            yield from _check_parameters("sql.read_back.sql", action.read_back.sql, params, earlier)
             for name in action.read_back.compare:
                 if name not in params:
-                    yield "sql.read_back.compare", _no("there is no parameter", name, params)
+                    yield "sql.read_back.compare", _unknown("there is no parameter", name, params)
                 elif not re.search(rf"\*|\b{re.escape(name)}\b", _PARAMETER.sub("", action.read_back.sql)):
                     yield "sql.read_back.compare", f"sql.read_back.sql returns no column {name!r}"
 
-    def _http(self, action: HttpAction) -> Iterator[tuple[str, str]]:
+    def _http(self, action: HttpAction) -> Errors:
         rule = self._rule
         params = {*rule.params, *rule.values, "key", "subject"}
         calls: dict[str, Call | None] = {
@@ -251,39 +260,39 @@ class _Checked:
         }  # fmt: skip
         for name, call in calls.items():
             if call is not None:
-                there = params | set(action.result) if name == "read_back" else params
+                known = params | set(action.result) if name == "read_back" else params
                 template = [call.path, call.query, call.headers, call.json_body]
-                for told in _templates(template, there, set(rule.lines or {})):
-                    yield f"http.{name}", told
+                for wrong in _templates(template, known, set(rule.lines or {})):
+                    yield f"http.{name}", wrong
         if action.look_up is not None and action.look_up.result:
             for name in set(action.result) - set(action.look_up.result):
-                yield "http.look_up.result", f"says nothing of {name!r}, which http.result has"
+                yield "http.look_up.result", f"has no {name!r}, which http.result has"
         for name in action.compare.values():
             if name not in params:
-                yield "http.compare", _no("there is no parameter", name, params)
+                yield "http.compare", _unknown("there is no parameter", name, params)
         if bool(action.compare) != bool(action.read or action.read_back):
-            yield "http.compare", "goes with `read` or `read_back`, and they with it"
+            yield "http.compare", "needs `read` or `read_back`, and they need it"
         missing = set(rule.values) - set(action.compare.values())
         if action.read is not None and (missing or not rule.values):
             names = ", ".join(sorted(missing)) or "nothing, since the rule has no `values`"
-            yield "http.read", f"is compared with what the rule saw: `compare` says no path for {names}"
+            yield "http.read", f"is compared with what the rule saw: `compare` has no path for {names}"
 
 
-def _named(
+def _check_parameters(
     where: str, statement: str | None, params: Collection[str], steps: Collection[str] = ()
-) -> Iterator[tuple[str, str]]:
-    """Parameters of a statement: those of the rule, and `step.column` of the steps before."""
+) -> Errors:
+    """A statement may name parameters of the rule, and `step.column` of the steps before."""
     if statement is None:
         return
     for name in dict.fromkeys(_PARAMETER.findall(statement)):
         step, dot, _ = name.rpartition(".")
         if name not in params and not (dot and step in steps):
-            yield where, _no("there is no parameter", name, [*params, *(f"{one}.id" for one in steps)])
+            yield where, _unknown("there is no parameter", name, [*params, *(f"{earlier}.id" for earlier in steps)])
     if "%" in _PARAMETER.sub("", statement).replace("%%", ""):
         yield where, "a percent sign is written %%, a parameter %(name)s"
 
 
-def _templates(template: Any, params: Collection[str], lines: Collection[str]) -> Iterator[str]:
+def _templates(template: object, params: Collection[str], lines: Collection[str]) -> Iterator[str]:
     if isinstance(template, dict):
         if template.get("each") == "lines" and "do" in template:
             if not lines:
@@ -298,24 +307,25 @@ def _templates(template: Any, params: Collection[str], lines: Collection[str]) -
     elif isinstance(template, str):
         for _, name in NAME.findall(template):
             if name not in params:
-                yield _no("there is no parameter", name, params)
+                yield _unknown("there is no parameter", name, params)
 
 
-def _meant(where: str, kind: FieldType, value: Any) -> Iterator[tuple[str, str]]:
-    for one in value if isinstance(value, list) else [value]:
-        if one is not None and kind.values and one not in kind.values:
-            yield where, _no("it is never", str(one), kind.values)
+def _check_values(where: str, kind: FieldType, value: object) -> Errors:
+    """A condition on a value that the field never has would never hold."""
+    for wanted in value if isinstance(value, list) else [value]:
+        if wanted is not None and kind.values and wanted not in kind.values:
+            yield where, _unknown("it is never", str(wanted), kind.values)
 
 
-def _form(where: str, spec: Value, kind: FieldType) -> Iterator[tuple[str, str]]:
+def _check_form(where: str, spec: ValueSpec, kind: FieldType) -> Errors:
     wanted, scale = _FORMS[spec.form]
     if kind.kind != wanted or (scale is not None and kind.scale != scale):
-        fits = [form for form, of in _FORMS.items() if of in ((kind.kind, kind.scale), (kind.kind, None))]
+        fits = [form for form, fitting in _FORMS.items() if fitting in ((kind.kind, kind.scale), (kind.kind, None))]
         yield (
             where,
-            f"{spec.path} is {_called(kind)}, not `as: {spec.form}`; {'one of ' + ', '.join(fits) if fits else 'leave `as` out'}",
+            f"{spec.path} is {_kind_name(kind)}, not `as: {spec.form}`; {'one of ' + ', '.join(fits) if fits else 'leave `as` out'}",
         )
 
 
-def _called(kind: FieldType) -> str:
+def _kind_name(kind: FieldType) -> str:
     return f"a decimal of {kind.scale} digits" if kind.kind == "decimal" else f"a {kind.kind}"

@@ -1,12 +1,13 @@
 """What can go wrong between an intent and its target, by what the deliverer does next.
 
 RetryLater
-├── TargetDown    the target does not answer, or not this one: see `blame`
-├── TargetBusy    another deliverer serves this target: leave it to that one
-└── NotYet        what the rule needs is not complete in the hub, or the target is ahead of it: again shortly
+├── TargetDown          the target does not answer, or not this intent: see `blame`
+├── TargetBusy          another deliverer serves this target: leave it to that one
+└── NotReady            the record is not complete in the hub: try again shortly, ask a person if it stays so
+    └── TargetChanged   somebody else changed the target's row: the hub catches up, or a person decides
 BadRecord
-└── Refused       the target says no, or did something else than it was asked: again a few times, then dead
-    └── Unasked   the rule can not be carried out, which says nothing of the target
+└── Refused             the target refuses, or did something else than it should: retry a few times, then dead
+    └── NotSent         the rule cannot be carried out, so nothing was sent: this says nothing about the target
 """
 
 from __future__ import annotations
@@ -19,46 +20,49 @@ from streams.errors import BadRecord, RetryLater
 class TargetDown(RetryLater):
     """The target does not answer.
 
-    `blame` says what it may be due to: `target` it can not be reached, or asks for a pause: nothing more for it now; `unclear` it was
-    reached, and gave no answer to this one: it counts against the intent once others have passed meanwhile; `intent` it answers, with a
-    fault of its own that this one sets off: it counts when it stays so, too. `after`: seconds of pause that the target asks for.
-    `unsure`: what was asked for may have been done.
+    `blame` says what may be the cause:
+    - `target`: it cannot be reached, or it asks for a pause. Nothing more is sent to it for now.
+    - `unclear`: it was reached, and did not answer this intent. This counts against the intent once others pass.
+    - `intent`: it answers with a fault of its own for this intent. This counts against the intent also when it
+      stays so.
+
+    `retry_after_s`: seconds of pause that the target asks for. `in_doubt`: the target may have done what was sent.
     """
 
     def __init__(
-        self, message: str, *, blame: Literal["target", "unclear", "intent"] = "target", after: float = 0.0
+        self, message: str, *, blame: Literal["target", "unclear", "intent"] = "target", retry_after_s: float = 0.0
     ) -> None:
         super().__init__(message)
         self.blame = blame
-        self.after = after
-        self.unsure = blame != "target"
+        self.retry_after_s = retry_after_s
+        self.in_doubt = blame != "target"
 
 
 class TargetBusy(RetryLater):
-    """Another deliverer holds the target's replication origin."""
+    """Another deliverer has the target's replication origin."""
 
 
-class NotYet(RetryLater):
-    """What the rule needs is not there yet. `ask` is what a person is asked when it stays so."""
+class NotReady(RetryLater):
+    """What the rule needs is not there yet. `question` is what a person is asked when it stays so."""
 
-    def __init__(self, message: str, *, ask: str) -> None:
+    def __init__(self, message: str, *, question: str) -> None:
         super().__init__(message)
-        self.ask = ask
+        self.question = question
 
 
-class Ahead(NotYet):
-    """The target's row is not what the rule saw: somebody else changed it meanwhile."""
+class TargetChanged(NotReady):
+    """The target's row is neither what the rule saw nor what it writes: somebody else changed it meanwhile."""
 
 
 class Refused(BadRecord):
-    """The target says no. `unsure`: or it did something, and not, or not surely, what it was asked."""
+    """The target refuses. `in_doubt`: it did something, and not, or not surely, what it was asked to do."""
 
     stage = "writeback"
 
-    def __init__(self, message: str, *, remedy: str = "", unsure: bool = False) -> None:
+    def __init__(self, message: str, *, remedy: str = "", in_doubt: bool = False) -> None:
         super().__init__(message, remedy=remedy)
-        self.unsure = unsure
+        self.in_doubt = in_doubt
 
 
-class Unasked(Refused):
-    """The target was not asked: the rule can not be carried out."""
+class NotSent(Refused):
+    """Nothing was sent, because the rule cannot be carried out."""

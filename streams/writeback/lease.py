@@ -1,91 +1,87 @@
-"""What one deliverer has leased, and may do: asked right before each thing that is done."""
+"""What one deliverer has leased: asked right before each thing that is sent."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 
-import msgspec
-
+from streams.hub.intents import ExpectedEcho, Intent, keep_leases
+from streams.hub.store import HubStore
 from streams.model.ids import source_id
-from streams.writeback.work import Job, Work
+from streams.writeback.jobs import Job
+from streams.writeback.outcomes import nest_attributes
 
 
-class Leased:
-    """A batch that was leased together; `left` is what is not settled yet, by key.
+class LeasedBatch:
+    """A batch that was leased together; `intents` are those without an outcome yet, by key.
 
-    A lease is renewed once a third of it has passed, so that what is left of it outlasts whatever is done next. Where a target has no lock
-    of its own (`over_http`) the hub is asked before each request, in the same statement that notes that it may have been done.
+    A lease is renewed once a third of it has passed, so what is left of it outlasts the next thing that is sent. A
+    target over HTTP has no lock of its own (`asks_each_time`): there the hub is asked before each request. The same
+    statement records that the intent is in doubt from now on, and how its echo will look: both must be in the hub
+    before the request leaves, because the deliverer may die right after.
     """
 
     def __init__(
-        self, rows: Callable[..., Awaitable[list[Any]]], name: str, lease: timedelta, *, over_http: bool
+        self, store: HubStore, deliverer: str, intents: Iterable[Intent], *, lease: timedelta, asks_each_time: bool
     ) -> None:
-        self._rows = rows
-        self._name = name
+        self._store = store
+        self._deliverer = deliverer
         self._lease = lease
-        self._over_http = over_http
-        self._since = time.monotonic()
+        self._asks_each_time = asks_each_time
+        self._renewed = time.monotonic()
         self._lost = 0
-        self.left: dict[str, Work] = {}
+        self.intents: dict[str, Intent] = {intent.key: intent for intent in intents}
 
     def take_lost(self) -> int:
-        """How many another deliverer has taken over since this was asked last."""
+        """How many intents another deliverer has taken over since the last call."""
         lost, self._lost = self._lost, 0
         return lost
 
-    async def hold(self, wanted: Sequence[Job]) -> list[Job]:
-        """Those of these jobs that are still ours."""
+    async def still_leased(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of these jobs that this deliverer still has leased, for long enough to do one more thing."""
+        # A heartbeat beside the work would go on when the work hangs, so leases are renewed here only (decisions, 70).
         third = self._lease.total_seconds() / 3
-        asked = self._over_http
+        ask = self._asks_each_time
         while True:
             began = time.monotonic()
-            aged = began - self._since >= third
-            if aged or asked:
-                await self._keep([job for job in wanted if job.key in self.left], aged)
-                if aged:
-                    self._since = began
-                asked = False
+            is_old = began - self._renewed >= third
+            if is_old or ask:
+                await self._renew([job for job in jobs if job.key in self.intents], whole_batch=is_old)
+                if is_old:
+                    self._renewed = began
+                ask = False
+            # The hub may have answered so late that a third of the lease is gone again: then once more.
             if time.monotonic() - began < third:
-                return [job for job in wanted if job.key in self.left]
+                return [job for job in jobs if job.key in self.intents]
 
-    async def _keep(self, jobs: list[Job], every: bool) -> None:
-        sending = [self.left[job.key] for job in jobs]
-        works = list(self.left.values()) if every else sending
-        echoes = [_echo(self.left[job.key], job) for job in jobs] if self._over_http else []
-        asking = {
-            "lease": self._lease,
-            "ids": [work.id for work in works],
-            "attempts": [work.attempts for work in works],
-            "leased_by": self._name,
-            "sending": [work.id for work in sending] if self._over_http else [],
-            "echoes": msgspec.json.encode([echo for echo in echoes if echo is not None]).decode(),
-        }
-        kept = {row[0] for row in await self._rows("keep_leases", asking)}
-        for work in works:
-            if work.key not in kept:
-                del self.left[work.key]
+    async def _renew(self, jobs: list[Job], *, whole_batch: bool) -> None:
+        sending = [self.intents[job.key] for job in jobs]
+        intents = list(self.intents.values()) if whole_batch else sending
+        echoes = [expected_echo(self.intents[job.key], job) for job in jobs] if self._asks_each_time else []
+        kept = await keep_leases(
+            self._store,
+            self._deliverer,
+            intents,
+            lease=self._lease,
+            sending=[intent.id for intent in sending] if self._asks_each_time else [],
+            echoes=[echo for echo in echoes if echo is not None],
+        )
+        for intent in intents:
+            # The caller then sends nothing for it: another deliverer may be sending it now.
+            if intent.key not in kept:
+                del self.intents[intent.key]
                 self._lost += 1
 
 
-def _echo(work: Work, job: Job) -> dict[str, Any] | None:
-    """How the change is known that brings back what this job writes."""
-    row = None
+def expected_echo(intent: Intent, job: Job) -> ExpectedEcho | None:
+    """How the change will look that brings back what this job writes; None where nobody can say."""
+    now_us = int(time.time() * 1e6)
     if job.wanted:
         assert job.subject_key is not None
-        entity, said = job.rule.subject_entity, nested(job.wanted)
-        row = source_id(work.target, entity, job.subject_key)
-    elif job.makes is not None:
-        entity, said = job.makes
-    else:
-        return None
-    return {"intent_id": work.id, "row_id": row, "entity": entity, "said": said, "from_us": int(time.time() * 1e6)}
-
-
-def nested(fields: dict[str, Any]) -> dict[str, Any]:
-    """`attributes.x` under `attributes`, as records have it."""
-    told = {field: value for field, value in fields.items() if not field.startswith("attributes.")}
-    attributes = {field.removeprefix("attributes."): value for field, value in fields.items() if field not in told}
-    return told | ({"attributes": attributes} if attributes else {})
+        entity = job.rule.subject_entity
+        row = source_id(intent.target, entity, job.subject_key)
+        return ExpectedEcho(intent.id, row, entity, nest_attributes(job.wanted), now_us)
+    if job.creates is not None:
+        return ExpectedEcho(intent.id, None, job.creates.entity, job.creates.fields, now_us)
+    return None

@@ -1,7 +1,7 @@
 """Read `connectors/<system>/writeback.yaml` of all systems.
 
-In: the folder of the connectors. Out: a `WritebackConfig` for each system that has the file. Promised: a wrong file is a ConfigError that
-names file and field, with all errors at once.
+In: the folder of the connectors. Out: a `WritebackConfig` for each system that has the file. Promised: a wrong file
+is a ConfigError that names file and field, with all errors at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Resolve = Callable[[str, Path], str]
 
 
 def load_rules(folder: Path, systems: list[str], resolve: Resolve = lambda text, _: text) -> dict[str, WritebackConfig]:
-    """system → its write-back, for the systems that have a writeback.yaml. Raises ConfigError with all errors of all files."""
+    """system → its write-back, for the systems that have a writeback.yaml. Raises ConfigError with all errors of all
+    files.
+    """
     configs: dict[str, WritebackConfig] = {}
     for system in systems:
         path = folder / system / "writeback.yaml"

@@ -1,21 +1,25 @@
-"""Plan intents: an aggregate before and after a batch, and who caused the change → the intents to add. Pure; in the hot path of assemble.
+"""Plan intents: an aggregate before and after a batch, and who caused the change → the intents to add. Pure; in the
+hot path of assemble.
 
 An intent arises when
-- a rule with `becomes`: the record has these values and did not have them before. One intent for each rule and record, and one more each
-  time that what it led to (`unless`) was cancelled or deleted since: a deal that is won again gives a new order.
-- a rule with `values`: what the subject should say changed, or differs from what the target contributes when an aggregate was joined.
-  The key is rule, record and revision of its row. Of several intents for one subject that wait, only the newest stays.
-- a rule with `values`, when people of the target changed a field whose value is restored there (`restore` in ownership.yaml).
+- a rule with `becomes`: the record has these values and did not have them before. One intent for each rule and
+  record, and one more each time that what it led to (`unless`) was cancelled or deleted since: a deal that is won
+  again gives a new order.
+- a rule with `values`: what the subject should say changed, or differs from what the target contributes when an
+  aggregate was joined. The key is rule, record and revision of its row. Of several intents for one subject that
+  wait, only the newest stays.
+- a rule with `values`, when people of the target changed a field whose value is restored there (`restore` in
+  ownership.yaml).
 
-No intent arises from a snapshot, from an echo (`is_echo`), or from what people changed in the target itself: the target knows its own
-values. Facts that an echo brings (the number of the new order) go on by `after` rules, which get what the delivery returned.
+No intent arises from a snapshot, from an echo (`is_echo`), or from what people changed in the target itself: the
+target knows its own values. Facts that an echo brings (the number of the new order) go on by `after` rules, which
+get what the delivery returned.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +27,7 @@ from streams.errors import ConfigError
 from streams.hub.intents import NewIntent
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, EntityState
+from streams.writeback.rule_book import NamedRule, rules_of
 from streams.writeback.rule_inputs import (
     build_document,
     contributed_fields,
@@ -48,19 +53,14 @@ def is_echo(origin: str | None) -> bool:
 
 
 class ChangedEntity(msgspec.Struct, frozen=True):
-    """One entity after a batch, with its record and contributions from before. `before` is None for an entity that is new."""
+    """One entity after a batch, with its record and contributions from before. `before` is None for an entity that is
+    new.
+    """
 
     entity: EntityState
     before: Fields | None
     contributions_before: dict[str, Fields] = {}
     """system → the fields that it contributed before."""
-
-
-class _NamedRule(NamedTuple):
-    name: str
-    """`<system>/<rule>`."""
-    target: str
-    rule: WritebackRule
 
 
 class IntentPlanner:
@@ -69,12 +69,11 @@ class IntentPlanner:
     def __init__(
         self, writebacks: Mapping[str, WritebackConfig], restored: RestoredFields = lambda entity, record: ()
     ) -> None:
-        self._rules: dict[str, list[_NamedRule]] = {}
+        self._rules: dict[str, list[NamedRule]] = {}
         self._restored = restored
-        for system, writeback in writebacks.items():
-            for name, rule in writeback.rules.items():
-                if rule.after is None and rule.mode != "off":
-                    self._rules.setdefault(rule.entity, []).append(_NamedRule(f"{system}/{name}", system, rule))
+        for named in rules_of(writebacks):
+            if named.rule.after is None and named.rule.mode != "off":
+                self._rules.setdefault(named.rule.entity, []).append(named)
 
     def check_restored(self, entity: str, fields: Iterable[str]) -> None:
         """Raise ConfigError for a field that ownership.yaml restores, and that no rule writes to any system."""
@@ -99,7 +98,7 @@ class IntentPlanner:
         """The rule `<system>/<rule>`, if this entity triggers it."""
         return next((named.rule for named in self._rules.get(entity, ()) if named.name == name), None)
 
-    def surely_writes(self, entity: str, field: str, target: str, document: Mapping[str, Any]) -> bool:
+    def surely_writes(self, entity: str, field: str, target: str, document: Mapping[str, object]) -> bool:
         """Whether a live rule certainly writes this field of the entity to `target`. `document`: see `build_document`."""
         return any(
             system == target
@@ -116,8 +115,8 @@ class IntentPlanner:
     ) -> list[NewIntent]:
         """The intents that these changes of one aggregate lead to.
 
-        `causes`: system → newest commit time (µs) of what people changed there. `joined`: entities came from another aggregate, so
-        `before` does not show all that is new here.
+        `causes`: system → newest commit time (µs) of what people changed there. `joined`: entities came from
+        another aggregate, so `before` does not show all that is new here.
         """
         intents: list[NewIntent] = []
         for change in changed:
@@ -131,7 +130,8 @@ class IntentPlanner:
                 is_new_in_target = target not in change.contributions_before and target in contributed_fields(entity)
                 is_joined_record = not entity.contributions
                 if cause is None and (is_new_in_target or is_joined_record):
-                    # The target knows the record only now, or an echo completed a join: older changes of others are news there.
+                    # The target knows the record only now, or an echo completed a join: older changes of others are
+                    # news there.
                     cause = _newest_change(state.members.values() if is_joined_record else [entity], target)
                 if cause is None or entity.deleted or entity.merged_into is not None:
                     continue
@@ -141,7 +141,9 @@ class IntentPlanner:
         return intents
 
     def _restores(self, change: ChangedEntity, target: str, rule: WritebackRule, causes: Mapping[str, int]) -> bool:
-        """Whether people changed something in the target, or decided in the hub, so that the target gets back the value that stands."""
+        """Whether people changed something in the target, or decided in the hub, so that the target gets back the
+        value that stands.
+        """
         entity = change.entity
         fields = self._restored(entity.entity, entity.record)
         if not fields or rule.subject or not (target in causes or PEOPLE in causes):
@@ -159,7 +161,7 @@ class IntentPlanner:
 
 
 def _intent_of_rule(
-    named: _NamedRule, state: AggregateState, change: ChangedEntity, cause: int, joined: bool, restores: bool
+    named: NamedRule, state: AggregateState, change: ChangedEntity, cause: int, joined: bool, restores: bool
 ) -> NewIntent | None:
     name, target, rule = named
     entity = change.entity
@@ -169,6 +171,7 @@ def _intent_of_rule(
     if rule.becomes:
         if not matches(rule.becomes, entity.record) or matches(rule.becomes, change.before or {}):
             return None
+        # What ended counts into the key: won again, the deal gives a new order, and a replay the same key.
         ended = _ended_results(rule, state)
         if ended is None:
             return None

@@ -1,104 +1,117 @@
-"""(rule, document) → the job that an adapter does. Pure. Says, too, when a document is not whole yet."""
+"""(rule, document) → the job that an adapter does. Pure. It also finds out that a document is not complete yet."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from streams.hub.intents import Intent
 from streams.model.entities import ENTITIES
-from streams.writeback.failures import NotYet, Refused
+from streams.writeback.documents import Document, EntityView
+from streams.writeback.failures import NotReady, Refused
+from streams.writeback.jobs import CreatedRecord, Job
 from streams.writeback.rule_inputs import desired_values, field_value, matches
 from streams.writeback.rules import WritebackRule
-from streams.writeback.values import Value, value_of
-from streams.writeback.work import Job, Work
+from streams.writeback.values import Fields, ValueSpec, value_of
 
 
-def prepare(work: Work, rule: WritebackRule, document: dict[str, Any], last_written: dict[str, Any] | None) -> Job:
-    """The job. Raises Refused for a value that has no form that the target wants, NotYet when the subject is not known there."""
+def prepare(intent: Intent, rule: WritebackRule, document: Document, last_written: Fields | None) -> Job:
+    """The job of an intent. `last_written`: what the rule last wrote to the subject.
+
+    Raises Refused for a value that has not the form that the target wants, NotReady when the target does not have
+    the subject yet.
+    """
+    paths = document.paths()
     try:
-        params = {name: value_of(spec, document) for name, spec in rule.params.items()}
-        lines = [
-            {
-                name: value_of(spec, document | line | {"line": line["record"]})
-                for name, spec in (rule.lines or {}).items()
-            }
-            for line in document["lines"]
-        ]
-        wanted = desired_values(rule, document)
-        makes = _makes(rule, document)
+        params = {name: value_of(spec, paths) for name, spec in rule.params.items()}
+        lines = []
+        for line in document.lines:
+            line_paths = document.line_paths(line)
+            lines.append({name: value_of(spec, line_paths) for name, spec in (rule.lines or {}).items()})
+        wanted = desired_values(rule, paths)
+        creates = _created_record(rule, document)
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
-        raise Refused(f"{work.key}: a value can not be formed: {error}", remedy=f"mend the rule {work.rule}") from error
-    subject = document["subject"]
-    expected: list[dict[str, Any]] = []
+        raise Refused(
+            f"{intent.key}: a value cannot be formed: {error}",
+            remedy=f"correct the rule {intent.rule} in writeback.yaml",
+        ) from error
+    # A row in any other state was changed by somebody else, and is not overwritten.
+    expected: list[Fields] = []
     key = None
     if rule.values:
-        key = subject["keys"].get(work.target)
+        key = document.subject.keys.get(intent.target)
         if key is None:
-            raise NotYet(
-                f"{work.target} does not know {work.subject_id}",
-                ask=f"{work.target} has no such record: write it once it has?",
+            raise NotReady(
+                f"{intent.target} does not have {intent.subject_id}",
+                question=f"{intent.target} has no such record: write it once it has?",
             )
-        said = subject["contributions"].get(work.target, {})
-        expected.append({field: field_value(said, field) for field in rule.values})
+        contributed = document.subject.contributions.get(intent.target, {})
+        expected.append({field: field_value(contributed, field) for field in rule.values})
         if last_written is not None:
+            # The hub may not have seen yet what the last delivery wrote.
             expected.append(last_written)
     return Job(
-        key=work.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected, tried=work.unsure,
-        doubtful=work.failures > 0, makes=makes,
+        key=intent.key, rule=rule, params=params, lines=lines, subject_key=key, wanted=wanted, expected=expected,
+        in_doubt=intent.in_doubt, failed_before=intent.failures > 0, creates=creates,
     )  # fmt: skip
 
 
-def _makes(rule: WritebackRule, document: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """What the record that the rule adds says, by which it is known when it comes back: references are other ids there."""
+def _created_record(rule: WritebackRule, document: Document) -> CreatedRecord | None:
+    """The record that the rule creates, by the fields of `by_hand`. References are left out: they are other ids when
+    it comes back.
+    """
     if rule.by_hand is None:
         return None
     kinds = ENTITIES[rule.by_hand.entity].fields
-    said = {
+    paths = document.paths()
+    fields = {
         field: value
         for field, spec in rule.by_hand.values.items()
-        if kinds[field].kind != "ref" and (value := value_of(spec, document)) is not None
+        if kinds[field].kind != "ref" and (value := value_of(spec, paths)) is not None
     }
-    return (rule.by_hand.entity, said) if said else None
+    return CreatedRecord(rule.by_hand.entity, fields) if fields else None
 
 
-def no_more(rule: WritebackRule, document: dict[str, Any]) -> str | None:
-    """Why what gave rise to an intent is so no more: people took it back while it waited. None where it still is."""
-    record = document["record"]
+def why_withdrawn(rule: WritebackRule, document: Document) -> str | None:
+    """Why the cause of an intent is gone: people took it back while the intent waited. None while the cause is still
+    there.
+    """
+    record = document.main.record
     if not rule.becomes or matches(rule.becomes, record):
         return None
-    return "it is so no more: " + ", ".join(f"{field} is {record.get(field)!r}" for field in rule.becomes)
+    return "the cause was taken back: " + ", ".join(f"{field} is {record.get(field)!r} now" for field in rule.becomes)
 
 
-def check_whole(work: Work, rule: WritebackRule, document: dict[str, Any]) -> None:
-    """Raises NotYet while what it refers to, of which the rule has values, is not in the hub, or the lines do not make up the header: they
-    come on other partitions, and people write a document in pieces.
+def check_complete(intent: Intent, rule: WritebackRule, document: Document) -> None:
+    """Raise NotReady while the document is not complete in the hub.
+
+    Either a record is missing that the document refers to and that the rule uses, or the lines do not add up to the
+    header. Both come on other partitions, and people write a document in several transactions.
     """
-    for one, values in ((document, rule.params), *((line, rule.lines) for line in document["lines"])):
-        for name in _roots(values or {}):
-            if name not in one and one["record"].get(f"{name}_id"):
-                raise NotYet(
-                    f"the hub does not have its {name} {one['record'][f'{name}_id']} yet",
-                    ask=f"its {name} is not in the hub: write it all the same?",
-                )
-    ready = rule.ready
-    if ready is None:
+    _check_references(document.main, document.references, rule.params)
+    for line in document.lines:
+        _check_references(line.line, line.references, rule.lines or {})
+    if rule.ready is None:
         return
-    header = document["record"].get(ready.header)
-    lines = document["lines"]
-    total = sum(line["record"].get(ready.lines) or 0 for line in lines)
-    scale = ENTITIES[work.entity].fields[ready.header].scale or 0
-    tolerance = int(ready.tolerance.scaleb(scale))
-    if lines and header is not None and abs(total - header) <= tolerance:
+    header = document.main.record.get(rule.ready.header)
+    total = sum(line.line.record.get(rule.ready.lines) or 0 for line in document.lines)
+    scale = ENTITIES[intent.entity].fields[rule.ready.header].scale or 0
+    tolerance = int(rule.ready.tolerance.scaleb(scale))
+    if document.lines and header is not None and abs(total - header) <= tolerance:
         return
-    said = "nothing" if header is None else _plain(header, scale)
-    message = f"{len(lines)} lines make {_plain(total, scale)}, the header says {said}"
-    raise NotYet(message, ask=f"the document is not whole: {message}")
+    shown = "nothing" if header is None else _decimal_text(header, scale)
+    message = f"{len(document.lines)} lines make {_decimal_text(total, scale)}, the header says {shown}"
+    raise NotReady(message, question=f"the document is not complete: {message}")
 
 
-def _roots(values: dict[str, Value]) -> set[str]:
-    """What the paths of these begin with."""
-    return {one.path.partition(".")[0] for one in values.values() if one.path is not None}
+def _check_references(entity: EntityView, references: dict[str, EntityView], values: dict[str, ValueSpec]) -> None:
+    for name in {spec.path.partition(".")[0] for spec in values.values() if spec.path is not None}:
+        # Other roots, such as `record`, have no field `record_id`.
+        if name not in references and entity.record.get(f"{name}_id"):
+            raise NotReady(
+                f"the hub does not have its {name} {entity.record[f'{name}_id']} yet",
+                question=f"its {name} is not in the hub: write it all the same?",
+            )
 
 
-def _plain(unscaled: int, scale: int) -> str:
+def _decimal_text(unscaled: int, scale: int) -> str:
     return format(Decimal(unscaled).scaleb(-scale).normalize(), "f")

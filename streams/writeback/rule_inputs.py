@@ -1,7 +1,8 @@
-"""What a write-back rule sees of a record, and what it wants its subject to say. Pure; part of the hot path of assemble.
+"""What a write-back rule sees of a record, and what it wants its subject to say. Pure; part of the hot path of
+assemble.
 
-In: entity states, and the fields that each system contributes to them. Out: the dict in which the paths of a rule begin (`record`,
-`contributions.<system>`), and the values that the rule computes from it.
+In: entity states, and the fields that each system contributes to them. Out: the dict in which the paths of a rule
+begin (`record`, `contributions.<system>`), and the values that the rule computes from it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from streams.model.state import EntityState
 from streams.writeback.rules import WritebackRule
-from streams.writeback.values import Fields, value_of
+from streams.writeback.values import Fields, Paths, value_of
 
 
 def contributed_fields(entity: EntityState) -> dict[str, Fields]:
@@ -23,18 +24,20 @@ def contributed_fields(entity: EntityState) -> dict[str, Fields]:
     }
 
 
-def build_document(record: Fields, contributions: dict[str, Fields]) -> dict[str, Any]:
+def build_document(record: Fields, contributions: dict[str, Fields]) -> Paths:
     """The dict in which the paths of a rule begin while it is planned."""
     return {"record": record, "contributions": contributions}
 
 
-def entity_document(entity: EntityState) -> dict[str, Any]:
+def entity_document(entity: EntityState) -> Paths:
     """`build_document` of an entity as it is now."""
     return build_document(entity.record, contributed_fields(entity))
 
 
-def desired_values(rule: WritebackRule, document: Mapping[str, Any]) -> Fields:
-    """canonical field → the value that the rule wants its subject to have. Raises ValueError for a value of the wrong form."""
+def desired_values(rule: WritebackRule, document: Mapping[str, object]) -> Fields:
+    """canonical field → the value that the rule wants its subject to have. Raises ValueError for a value of the wrong
+    form.
+    """
     return {field: value_of(spec, document) for field, spec in rule.values.items()}
 
 
@@ -43,7 +46,7 @@ def copied_fields(rule: WritebackRule) -> list[str]:
     return [field for field, spec in rule.values.items() if spec.path == f"record.{field}"]
 
 
-def matches(conditions: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+def matches(conditions: Mapping[str, object], record: Mapping[str, object]) -> bool:
     """Whether the record has every value of `conditions`; a list means any of its values. No conditions match nothing."""
     if not conditions:
         return False

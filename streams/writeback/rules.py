@@ -15,7 +15,7 @@ from croniter import croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from streams.model.entities import ENTITIES
-from streams.writeback.values import Value
+from streams.writeback.values import ValueSpec
 
 _DURATION = re.compile(r"(\d+)\s*(ms|s|min|h|d)\Z")
 _UNIT = {
@@ -28,10 +28,10 @@ _UNIT = {
 
 
 def duration(text: str) -> timedelta:
-    """`90 s`, `15 min`, `3 d` … as a timedelta. Raises ValueError."""
+    """`90 s`, `15 min` or `3 d` as a timedelta. Raises ValueError for another form."""
     match = _DURATION.match(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no duration; write a number and ms, s, min, h or d")
+        raise ValueError(f"{text!r} is no duration: write a number and ms, s, min, h or d")
     return int(match.group(1)) * _UNIT[match.group(2)]
 
 
@@ -41,19 +41,23 @@ def _cron(text: str) -> str:
     return text
 
 
-Duration = Annotated[timedelta, BeforeValidator(lambda told: duration(told) if isinstance(told, str) else told)]
+Duration = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class Strict(BaseModel):
+    """A part of the file. A name that it does not know is an error, so that no misspelt rule is silently half a rule."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class Approval(Strict):
-    """People are asked when all that is said here holds. `over`: the record's amount, as a number or one for each currency
-    (a currency that is not named asks always); `when`: values of the document, or `target.<name>` of what the rule's `now` reads;
-    `new_customer`: the target does not know the customer yet; `discount_over`: percent of any line; `credit_exceeded`: the amount, what the
-    customer owes, and what it has ordered and was not billed for are more than its credit limit.
+class ApprovalRule(Strict):
+    """People are asked for `reason` when all conditions given here hold.
+
+    `over`: the record's `amount` is more, as one number or one for each currency (a currency without a number
+    always asks). `when`: values of the document, or `target.<name>` of what the rule's `now` reads. `new_customer`:
+    the target does not know the customer yet. `discount_over`: percent of any line. `credit_exceeded`: the amount,
+    what the customer owes, and what it has on order are together more than its credit limit.
     """
 
     reason: str
@@ -66,15 +70,17 @@ class Approval(Strict):
     credit_exceeded: Literal[True] | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Approval:
-        said = (self.over, self.new_customer, self.discount_over, self.credit_exceeded)
-        if not self.when and all(one is None for one in said):
+    def _has_condition(self) -> ApprovalRule:
+        conditions = (self.over, self.new_customer, self.discount_over, self.credit_exceeded)
+        if not self.when and all(condition is None for condition in conditions):
             raise ValueError("needs `over`, `when`, `new_customer`, `discount_over` or `credit_exceeded`")
         return self
 
 
 class Ready(Strict):
-    """A document is whole when its lines make up its header; until then delivery waits, after `within` a person is asked."""
+    """A document is complete when its lines add up to its header. Until then delivery waits; after `within` a person
+    is asked.
+    """
 
     header: str = "amount"
     lines: str = "net_amount"
@@ -83,8 +89,9 @@ class Ready(Strict):
 
 
 class Step(Strict):
-    """One statement of a transaction. `find` first: where it returns a row, that row is the result and `sql` is not run. `each: lines` runs
-    it for each line. What a step returns is a parameter of those after it: `%(order.id)s`.
+    """One statement of a transaction. `find` runs first: if it returns a row, that row is the result and `sql` does
+    not run. `each: lines` runs the statement for each line. What a step returns is a parameter of the steps after
+    it: `%(order.id)s`.
     """
 
     name: str
@@ -94,14 +101,14 @@ class Step(Strict):
 
 
 class ReadBack(Strict):
-    """What was written is read again, before the commit; columns that bear a parameter's name must equal it."""
+    """What was written is read before the commit. Columns in `compare` must equal the parameters of the same name."""
 
     sql: str
     compare: list[str]
 
 
 class Update(Strict):
-    """Give one row the values of the rule, where it differs. `columns`: canonical field of the subject → column."""
+    """Give one row the values of the rule, if it has others. `columns`: canonical field of the subject → column."""
 
     table: str
     key: str
@@ -109,8 +116,11 @@ class Update(Strict):
 
 
 class SqlAction(Strict):
-    """`now`: a row of what the target says at delivery, for approvals. `lock`: the parameter whose value is locked during the transaction.
-    `look_up` finds what was done under this key, or by hand; its columns are named as the steps would have returned them: `order.number`.
+    """How a Postgres target is written: by `steps`, or by an `update` of one row.
+
+    `now`: reads a row of the target at delivery, for approvals. `lock`: the parameter whose value is locked during
+    the transaction. `look_up`: finds what was done for this key, or by hand; its columns are named as the steps
+    would have returned them (`order.number`).
     """
 
     now: str | None = None
@@ -128,10 +138,11 @@ class SqlAction(Strict):
 
 
 class Call(Strict):
-    """One HTTP request. `$name` in path, query, headers and json stands for a parameter;
-    {"each": "lines", "do": …} for a list over the lines.
-    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params. `found`: the path to the record in the answer,
-    `next`: the path to the address of the next page.
+    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …}
+    for a list over the lines.
+
+    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params. `record_path`: the path to the
+    record in the answer. `next_page`: the path to the address of the next page; at most `max_pages` are read.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
@@ -140,22 +151,24 @@ class Call(Strict):
     headers: dict[str, str] = {}
     json_body: Any = Field(default=None, alias="json")
     rpc: str | None = None
-    found: str | None = None
-    next: str | None = None
-    pages: int = 20
+    record_path: str | None = None
+    next_page: str | None = None
+    max_pages: int = 20
 
 
 class LookUp(Call):
-    """`result`: as that of the action, where what is found has another form than the answer to `send`."""
+    """`result`: as the action's `result`, where the record has another form than the answer to `send`."""
 
     result: dict[str, str] = {}
 
 
 class HttpAction(Strict):
-    """`look_up` before a request that may have been done already; `read`, which tells whether the record still is what the rule saw;
-    `send`; `read_back`, whose values are compared. `compare`: path in what was read → parameter, or field of `values`.
-    `idempotency_header`: only where the target promises to do what bears one key once. `now`: what the target says at delivery, for
-    approvals.
+    """How an HTTP target is written, in this order.
+
+    `now`: reads what the target has at delivery, for approvals. `look_up`: comes before a request that may have
+    been done already. `read`: whether the record still is what the rule saw. `send`: the request. `result`: name →
+    path in its answer. `read_back`: the record afterwards. `compare`: path in what was read → parameter, or field
+    of `values`. `idempotency_header`: only for a target that promises to do a request with the same key once.
     """
 
     now: Call | None = None
@@ -168,21 +181,22 @@ class HttpAction(Strict):
     idempotency_header: str | None = None
 
     @property
-    def can_tell(self) -> bool:
-        """Whether a request that may have been done already can be told from one that was not, or does no harm."""
+    def can_find_out(self) -> bool:
+        """Whether a request in doubt can be looked up, or does no harm when it is sent once more."""
         return self.look_up is not None or self.idempotency_header is not None
 
 
 class ByHand(Strict):
-    """What people make themselves where the rule does not: a live `entity` of the aggregate that the target has, and what its fields
-    (canonical) should be by the rule. Shadow mode is judged by it.
+    """What people make themselves where the rule does not: a live `entity` of the aggregate that the target has, and
+    the values that its canonical fields should have by the rule. Shadow mode compares with it, and the echo of a
+    created record is recognised by it.
     """
 
     entity: str
-    values: dict[str, Value]
+    values: dict[str, ValueSpec]
 
     @model_validator(mode="after")
-    def _known(self) -> ByHand:
+    def _names_exist(self) -> ByHand:
         if self.entity not in ENTITIES:
             raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
         fields = ENTITIES[self.entity].fields
@@ -193,39 +207,40 @@ class ByHand(Strict):
 
 
 class WritebackRule(Strict):
-    """When an intent arises, who is asked, what is sent. `about` is shown to people."""
+    """When an intent arises, who is asked, and what is sent. `about` explains it to people."""
 
     about: str = ""
     entity: str
     becomes: dict[str, Any] = {}
-    """Values that the record has now and had not before: one intent for ever."""
+    """Values that the record has now and did not have before: one intent for each record."""
     unless: list[str] = []
-    """Entities of the aggregate: nothing is done while there is a live one."""
-    values: dict[str, Value] = {}
-    """What the subject is to say, by its canonical field: an intent whenever that changes."""
+    """Entities of the aggregate: no intent arises while one of them is live."""
+    values: dict[str, ValueSpec] = {}
+    """Canonical field of the subject → the value that it should have: an intent whenever that changes."""
     after: str | None = None
-    """Another rule (`<system>/<name>`): an intent whenever it delivered, with `given` what that returned."""
+    """Another rule (`<system>/<name>`): an intent whenever it delivered. `given` is what that delivery returned."""
     subject: str | None = None
-    """The field that names the entity to be written, where that is another one."""
+    """The reference of the record to the entity that is written, if it is another one."""
     skip_when: dict[str, Any] = {}
     mode: Literal["live", "shadow", "off"] = "live"
     share: float = Field(default=1.0, ge=0, le=1)
-    """Canary: the share of customers for which it is live; the others are in shadow mode."""
+    """Canary: the share of customers for which the rule is live. For the others it is in shadow mode."""
     by_hand: ByHand | None = None
     schedule: Cron | None = None
-    approval: list[Approval] = []
+    approval: list[ApprovalRule] = []
     expires_after: Duration = timedelta(days=3)
     ready: Ready | None = None
     attempts: int = Field(default=8, ge=1)
-    params: dict[str, Value] = {}
-    lines: dict[str, Value] | None = None
+    params: dict[str, ValueSpec] = {}
+    lines: dict[str, ValueSpec] | None = None
     sql: SqlAction | None = None
     http: HttpAction | None = None
 
     def is_live_for(self, customer_or_subject: str) -> bool:
         """Whether the rule is live for intents of this customer (or subject, where there is no customer).
 
-        A canary is live for a share of the customers: the draw is by a hash, so the answer for one customer never changes.
+        A canary is live for a share of the customers: the draw is by a hash, so the answer for one customer never
+        changes.
         """
         if self.mode != "live":
             return False
@@ -236,24 +251,24 @@ class WritebackRule(Strict):
 
     @property
     def reads_target(self) -> bool:
-        """Whether it reads what the target says now, before it is delivered."""
+        """Whether it reads what the target has before it is delivered."""
         return bool((self.sql and self.sql.now) or (self.http and self.http.now))
 
     @property
     def subject_entity(self) -> str:
-        """What kind of entity is written."""
+        """The entity that is written."""
         return (ENTITIES[self.entity].fields[self.subject].ref or self.entity) if self.subject else self.entity
 
     @model_validator(mode="after")
-    def _whole(self) -> WritebackRule:
+    def _fits_together(self) -> WritebackRule:
         if self.by_hand is not None and self.values:
             raise ValueError(
-                "`by_hand` is for rules with steps; what `values` say is compared with what the target says"
+                "`by_hand` is for rules with steps: shadow mode compares `values` with what the target contributes"
             )
         if self.entity not in ENTITIES:
             raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
         if sum((bool(self.becomes), bool(self.values) and self.after is None, self.after is not None)) != 1:
-            raise ValueError("needs one of `becomes`, `values` or `after`: what gives rise to it")
+            raise ValueError("needs one of `becomes`, `values` or `after`: what causes an intent")
         for field in (*self.becomes, *([self.subject] if self.subject else [])):
             if field not in ENTITIES[self.entity].fields:
                 raise ValueError(f"{self.entity} has no field {field!r}")
@@ -263,15 +278,15 @@ class WritebackRule(Strict):
             raise ValueError("`values` and `sql.update.columns` must name the same fields")
         if self.lines is not None and ENTITIES[self.entity].lines is None:
             raise ValueError(f"{self.entity} has no lines")
-        if self.lines is None and any(one.discount_over is not None for one in self.approval):
-            raise ValueError("`discount_over` looks at lines: say `lines`")
+        if self.lines is None and any(approval.discount_over is not None for approval in self.approval):
+            raise ValueError("`discount_over` needs lines: add `lines`")
         if self.ready is not None and self.lines is None:
-            raise ValueError("`ready` compares lines: say `lines`")
+            raise ValueError("`ready` compares lines: add `lines`")
         return self
 
 
 class SqlTarget(Strict):
-    """A Postgres database. `origins`: replication origins under which it is written, one session each."""
+    """A Postgres database. `origins`: replication origins under which it is written, one session for each."""
 
     adapter: Literal["sql"]
     host: str
@@ -283,15 +298,17 @@ class SqlTarget(Strict):
     statement_timeout: Duration = timedelta(seconds=10)
 
     @model_validator(mode="after")
-    def _known_origin(self) -> SqlTarget:
+    def _origins_are_known(self) -> SqlTarget:
         for origin in self.origins:
             if origin != "opshub" and not origin.startswith("opshub-"):
-                raise ValueError(f"origin {origin!r}: echoes are known by the name `opshub` or `opshub-…`")
+                raise ValueError(
+                    f"origin {origin!r}: write-back recognises its echoes by the name `opshub` or `opshub-…`"
+                )
         return self
 
 
 class HttpTarget(Strict):
-    """An HTTP interface. `auth`: headers of every request."""
+    """An HTTP interface. `headers` go with every request; `basic` is a user and a password."""
 
     adapter: Literal["http"]
     base_url: str
@@ -301,15 +318,17 @@ class HttpTarget(Strict):
 
 
 class WritebackConfig(Strict):
-    """One system's write-back."""
+    """The content of one writeback.yaml: a target and its rules."""
 
     system: str
     target: SqlTarget | HttpTarget = Field(discriminator="adapter")
     rules: dict[str, WritebackRule]
 
     @model_validator(mode="after")
-    def _fit(self) -> WritebackConfig:
+    def _adapter_fits(self) -> WritebackConfig:
         for name, rule in self.rules.items():
             if (rule.sql is not None) != (self.target.adapter == "sql"):
-                raise ValueError(f"rule {name}: the target is of kind {self.target.adapter}")
+                raise ValueError(
+                    f"rule {name}: the adapter of the target is {self.target.adapter}, so the rule needs `{self.target.adapter}`"
+                )
         return self

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from streams.writeback.failures import Unasked
+from streams.writeback.failures import NotSent
 from streams.writeback.values import plain
 
 NAME = re.compile(r"\$(text:)?([A-Za-z_][A-Za-z0-9_.]*)")
 """A parameter in a template. `$text:` before its name gives a number as text."""
 
 
-def fill(template: Any, params: dict[str, Any], lines: list[dict[str, Any]]) -> Any:
-    """The template with its `$names`: a text that is one name only becomes the value itself, in JSON's types."""
+def fill(template: Any, params: Mapping[str, object], lines: Sequence[Mapping[str, object]]) -> Any:
+    """The template with its parameters. A text that is one name only becomes the value itself, in a type of JSON.
+
+    `{"each": "lines", "do": …}` becomes a list over the lines. Raises NotSent for a name that is no parameter.
+    """
     if isinstance(template, dict):
         if template.get("each") == "lines" and "do" in template:
-            return [fill(template["do"], params | line, []) for line in lines]
+            return [fill(template["do"], {**params, **line}, []) for line in lines]
         return {name: fill(value, params, lines) for name, value in template.items()}
     if isinstance(template, list):
         return [fill(value, params, lines) for value in template]
@@ -31,19 +35,21 @@ def fill(template: Any, params: dict[str, Any], lines: list[dict[str, Any]]) -> 
     return NAME.sub(lambda match: _text(param(params, match.group(2))), template)
 
 
-def param(params: dict[str, Any], name: str) -> Any:
+def param(params: Mapping[str, object], name: str) -> object:
+    """The value of a parameter. Raises NotSent where there is none of this name."""
     if name not in params:
-        raise Unasked(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
+        raise NotSent(f"the rule names ${name}, which is no parameter", remedy=f"one of {', '.join(sorted(params))}")
     return params[name]
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> object:
+    """A value in a type of JSON: decimals become numbers, days and times become texts."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return plain(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     return "" if value is None else str(json_value(value))

@@ -1,8 +1,9 @@
-"""Values for a target: from a document of canonical records to what a statement or a request carries.
+"""Values for a target: from a document of canonical records to what a statement or a request carries. Pure.
 
-In: a `Value` as writeback.yaml writes it, and the document (see `context.py`): nested dicts reached by dotted paths.
-Out: a Python value. Decimals are unscaled integers in canonical records, dates days, timestamps microseconds: `as` says how
-the target wants them. What a rule's `values` say stays in canonical form (`cents`: money of whole cents); the adapter knows the column.
+In: a `ValueSpec` as writeback.yaml has it, and a document: nested dicts that dotted paths lead into (see
+`documents.py`). Out: a Python value. In canonical records decimals are unscaled integers, dates are days and
+timestamps are microseconds; `as` gives the form that the target wants. Values of a rule's `values` stay in
+canonical form (`cents`: money of whole cents); the adapter knows the column.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 Fields = dict[str, Any]
 """Canonical field → value, as a record or a contribution has them: values are JSON."""
 
+Paths = dict[str, Any]
+"""Nested dicts in which the dotted paths of a rule begin; see `documents.py`."""
+
 As = Literal[
     "as it is",
     "text",
@@ -40,8 +44,10 @@ As = Literal[
 _SCALE = {"money": 4, "qty": 6, "rate": 4}
 
 
-class Value(BaseModel):
-    """One value: `from` a path, or a constant `value`; `as` its form, `values` a table of codes, `default` for what is empty."""
+class ValueSpec(BaseModel):
+    """One value: `from` a path, or a constant `value`. `as`: its form. `values`: a table of codes, with `unknown` for
+    a code that it lacks. `default`: for an empty value. `max_length`: a longer text is cut.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -52,46 +58,48 @@ class Value(BaseModel):
     unknown: Any = None
     default: Any = None
     timezone: str | None = None
-    most: int | None = None
+    max_length: int | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _short(cls, told: Any) -> Any:
-        return {"from": told} if isinstance(told, str) else told
+    def _from_text(cls, content: object) -> object:
+        """A text alone is a path."""
+        return {"from": content} if isinstance(content, str) else content
 
     @model_validator(mode="after")
-    def _one_of(self) -> Value:
+    def _path_or_constant(self) -> ValueSpec:
         if (self.path is None) == (self.value is None):
             raise ValueError("needs either `from`, a path, or `value`, a constant")
         if self.timezone is not None:
-            ZoneInfo(self.timezone)
+            ZoneInfo(self.timezone)  # Raises for a zone that does not exist.
         return self
 
 
-def reach(document: Any, path: str) -> Any:
-    """What the dotted path leads to; None where it breaks off."""
-    at = document
-    for part in path.split("."):
-        if not isinstance(at, dict):
+def reach(document: object, path: str) -> Any:
+    """What a dotted path leads to; None where it ends early."""
+    value = document
+    for step in path.split("."):
+        if not isinstance(value, dict):
             return None
-        at = at.get(part)
-    return at
+        value = value.get(step)
+    return value
 
 
-def value_of(spec: Value, document: Mapping[str, Any]) -> Any:
-    """The value as the target wants it. Raises ValueError for one that has no such form."""
-    found = spec.value if spec.path is None else reach(document, spec.path)
-    if found is None or found == "":
+def value_of(spec: ValueSpec, document: Mapping[str, object]) -> object:
+    """The value in the form that its target wants. Raises ValueError for one that has no such form."""
+    value = spec.value if spec.path is None else reach(document, spec.path)
+    if value is None or value == "":
         return spec.default
-    formed = _formed(spec, found)
+    formed = _in_form(spec, value)
     if spec.values is not None:
-        formed = spec.values.get(_code(formed), spec.unknown if spec.unknown is not None else spec.default)
-    if spec.most is not None and isinstance(formed, str):
-        formed = formed[: spec.most]
+        formed = spec.values.get(_code_text(formed), spec.unknown if spec.unknown is not None else spec.default)
+    if spec.max_length is not None and isinstance(formed, str):
+        formed = formed[: spec.max_length]
     return formed
 
 
-def _code(value: Any) -> str:
+def _code_text(value: object) -> str:
+    """A value as a key of a table of codes in YAML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
@@ -99,35 +107,37 @@ def _code(value: Any) -> str:
     return str(value)
 
 
-def _formed(spec: Value, found: Any) -> Any:
+def _in_form(spec: ValueSpec, value: Any) -> object:
     form = spec.form
     if form in _SCALE:
-        return Decimal(found).scaleb(-_SCALE[form])
+        return Decimal(value).scaleb(-_SCALE[form])
     if form == "cents":
-        return int(Decimal(found).scaleb(-2).quantize(Decimal(1), ROUND_HALF_UP)) * 100
+        return int(Decimal(value).scaleb(-2).quantize(Decimal(1), ROUND_HALF_UP)) * 100
     if form == "float":
-        return float(Decimal(found).scaleb(-6))
+        return float(Decimal(value).scaleb(-6))
     if form == "text":
-        return str(found)
+        return str(value)
     if form == "date":
-        return EPOCH + timedelta(days=found)
+        return EPOCH + timedelta(days=value)
     if form == "yyyymmdd":
-        return int((EPOCH + timedelta(days=found)).strftime("%Y%m%d"))
+        return int((EPOCH + timedelta(days=value)).strftime("%Y%m%d"))
     if form in ("timestamp", "local_time"):
-        at = EPOCH_TIME + timedelta(microseconds=found)
-        return at if form == "timestamp" else at.astimezone(ZoneInfo(spec.timezone or "UTC")).replace(tzinfo=None)
+        moment = EPOCH_TIME + timedelta(microseconds=value)
+        if form == "timestamp":
+            return moment
+        return moment.astimezone(ZoneInfo(spec.timezone or "UTC")).replace(tzinfo=None)
     if form == "initials":
-        return "".join(word[0] for word in str(found).split()).upper()
-    return found
+        return "".join(word[0] for word in str(value).split()).upper()
+    return value
 
 
 def kind_of(entity: str, field: str) -> FieldType | None:
-    """What a field of a canonical record is; None for an attribute."""
+    """The type of a field of a canonical record; None for an attribute."""
     return ENTITIES[entity].fields.get(field)
 
 
-def outward(kind: FieldType | None, value: Any) -> Any:
-    """A canonical value as a target takes it: decimals with their point, days and microseconds as date and time."""
+def outward(kind: FieldType | None, value: object) -> object:
+    """A canonical value as a target takes it: decimals with their point, days and microseconds as dates and times."""
     if kind is None or not isinstance(value, int) or isinstance(value, bool):
         return value
     if kind.scale is not None:
@@ -139,8 +149,10 @@ def outward(kind: FieldType | None, value: Any) -> Any:
     return value
 
 
-def inward(kind: FieldType | None, value: Any) -> Any:
-    """The same back, from a column or from JSON. What has no such form stays as it is, so that it equals nothing."""
+def inward(kind: FieldType | None, value: object) -> object:
+    """The reverse of `outward`, from a column or from JSON. A value without a canonical form stays as it is: it
+    equals no canonical value.
+    """
     if kind is None or value is None or isinstance(value, bool):
         return plain(value)
     try:
@@ -151,15 +163,15 @@ def inward(kind: FieldType | None, value: Any) -> Any:
             day = value if isinstance(value, date) else date.fromisoformat(str(value)[:10])
             return ((day.date() if isinstance(day, datetime) else day) - EPOCH).days
         if kind.kind == "timestamp":
-            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-            return (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH_TIME) // timedelta(microseconds=1)
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH_TIME) // timedelta(microseconds=1)
     except (ValueError, ArithmeticError):
         pass
     return plain(value)
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON tells it: dates and times in ISO form, decimals as text."""
+def plain(value: object) -> object:
+    """A value as JSON has it: dates and times in ISO form, decimals as text."""
     if value is None or isinstance(value, str | bool | int | float | list | dict):
         return value
     if isinstance(value, date):

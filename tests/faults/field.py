@@ -201,7 +201,7 @@ class Field(WorkerProcesses):
 
     def _look_again(self, end: float) -> None:
         """Have what waits for a person since it was not ready looked at now; by itself that comes within five minutes."""
-        unready = "state = 'waiting' AND incomplete_since IS NOT NULL"
+        unready = "state = 'waiting' AND not_ready_since IS NOT NULL"
         with psycopg.connect(self.settings.hub, autocommit=True) as hub:
             asked = hub.execute(
                 f"UPDATE intent SET not_before = now() WHERE {unready} RETURNING id".encode()

@@ -1,4 +1,4 @@
-"""A deliverer as a process of its own, to be killed: `python -m tests.integration.deliver_process <hub dsn> <seconds> <orders in a transaction>`."""
+"""A deliverer as a process of its own, to be killed: `python -m tests.integration.deliver_process <hub dsn> <seconds> <jobs in a transaction>`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.writeback.rules import SqlTarget
 from streams.writeback.sql import SqlAdapter
 
 
-async def main(dsn: str, seconds: float, together: int) -> None:
+async def main(dsn: str, seconds: float, jobs_per_transaction: int) -> None:
     folder = Path(__file__).parents[2] / "connectors"
     rules = load_rules(
         folder, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, dict(os.environ), path)
@@ -25,7 +25,10 @@ async def main(dsn: str, seconds: float, together: int) -> None:
     assert isinstance(erp.target, SqlTarget)
     name = f"killed-{os.getpid()}"
     serving = Deliverer(
-        dsn, name, rules, {"demo-erp": SqlAdapter(erp.target, name, fault=fault_point, together=together)}
+        dsn,
+        name,
+        rules,
+        {"demo-erp": SqlAdapter(erp.target, name, fault=fault_point, jobs_per_transaction=jobs_per_transaction)},
     )
     try:
         await asyncio.wait_for(serving.run(), seconds)

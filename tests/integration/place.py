@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from streams.hub.intent_review import IntentView
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import source_id
@@ -22,14 +23,14 @@ from streams.resolve.golden import Ownership
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.environment import resolve_placeholders
 from streams.stack.native import NativeStack
+from streams.writeback.commands import connect_hub, get_intent
 from streams.writeback.deliver import Deliverer
-from streams.writeback.desk import Desk
 from streams.writeback.http import HttpAdapter
+from streams.writeback.jobs import Adapter
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import SqlTarget, WritebackConfig
 from streams.writeback.sql import SqlAdapter
-from streams.writeback.work import Adapter
 from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +133,9 @@ class Place:
         )  # fmt: skip
         return key
 
-    def intent(self, key: str) -> dict[str, Any]:
-        with Desk(self.hub) as desk:
-            return desk.intent(f"demo-erp/order_from_opportunity:{source_id('demo-crm', 'opportunity', key)}")
+    def intent(self, key: str) -> IntentView:
+        with connect_hub(self.hub) as hub:
+            return get_intent(hub, f"demo-erp/order_from_opportunity:{source_id('demo-crm', 'opportunity', key)}")
 
     def orders(self, keys: list[str]) -> dict[str, int]:
         """opportunity → how many orders the ERP has of it."""

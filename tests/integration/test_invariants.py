@@ -13,6 +13,7 @@ import pytest
 
 import streams.hub
 from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, PAID, SHIPPED, InvariantLimits, broken
+from streams.hub.order_flows import broken_rules, stuck_flows
 from streams.hub.store import HubStore
 from streams.identity import inbox
 from streams.model.change import Change
@@ -23,7 +24,7 @@ from streams.pipeline.invariant_checks import InvariantChecks
 from streams.pipeline.refreshes import refreshes
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
-from streams.writeback.desk import Desk
+from streams.writeback.commands import connect_hub
 from tests.integration.place import Place
 from tests.writers import Sent
 
@@ -151,11 +152,11 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
         logged = [
             one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == deal
         ]
-        with Desk(place.hub) as desk:
-            rows = desk.broken(grace_s=0.2, invoiced="off", header_charges=0, most=1_000_000)
-            stuck = desk.stuck({"won": 60.0}, most=1_000_000)
+        with connect_hub(place.hub) as hub:
+            rows = broken_rules(hub, grace_s=0.2, invoiced="off", header_charges=0, limit=1_000_000)
+            stuck = stuck_flows(hub, {"won": 60.0}, limit=1_000_000)
         return (
-            logged, [row["what"] for row in rows if row["id"] == deal], [row["stage"] for row in stuck if row["number"] == number],
+            logged, [row.rule for row in rows if row.id == deal], [row.stage for row in stuck if row.number == number],
         )  # fmt: skip
 
     assert await told() == ([], [], [])
@@ -177,9 +178,9 @@ async def test_a_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(pl
     await place.tell("order_flow", order, place.said("demo-erp", "sales_order", number, **head, notes="called them"))
 
     def stuck(**days: float) -> list[tuple[str, int]]:
-        with Desk(place.hub) as desk:
-            rows = desk.stuck({stage: limit * 86_400 for stage, limit in days.items()}, most=1_000_000)
-        return [(row["stage"], row["since_s"] // 86_400) for row in rows if row["number"] == number]
+        with connect_hub(place.hub) as hub:
+            rows = stuck_flows(hub, {stage: limit * 86_400 for stage, limit in days.items()}, limit=1_000_000)
+        return [(row.stage, row.in_stage_s // 86_400) for row in rows if row.number == number]
 
     assert stuck(shipped=14, ordered=1) == [("shipped", 20)]
     assert stuck(shipped=21, ordered=1) == []
@@ -280,10 +281,11 @@ async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced
         )
         single |= {(one.rule, one.id) for one in found}
     await store.close()
-    with Desk(place.hub) as desk:
-        rows = desk.broken(grace_s=-1_000_000, invoiced=invoiced, header_charges=10, most=1_000_000)
-    assert {(row["what"], row["id"]) for row in rows if row["id"] in ids} == single
-    assert all(type(row[name]) is int for row in rows for name in ("says", "should") if row[name] is not None)
+    with connect_hub(place.hub) as hub:
+        rows = broken_rules(hub, grace_s=-1_000_000, invoiced=invoiced, header_charges=10, limit=1_000_000)
+    assert {(row.rule, row.id) for row in rows if row.id in ids} == single
+    values = [value for row in rows for value in (row.actual, row.expected) if value is not None]
+    assert all(type(value) is int for value in values)
     assert {rule for rule, _ in single} == {HEADER, SHIPPED, ORDERED, LOST, PAID} | (
         {INVOICED} - {INVOICED if invoiced == "off" else ""}
     )

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from streams.hub.intent_review import pause_scope, resume_scope
 from streams.model.ids import source_id
 from streams.runtime import health
 from streams.runtime.health import Health
 from streams.runtime.worker_state import WorkerState
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
-from streams.writeback.desk import Desk
+from streams.writeback.commands import connect_hub, list_intents
 from tests.integration.place import ROOT, Place
 
 
@@ -127,9 +128,12 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
     refused = keys[2]
     deals = [source_id("demo-crm", "opportunity", key) for key in keys]
     rule = "demo-crm/order_state"
-    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN"), autocommit=True) as admin, Desk(place.hub) as desk:
+    with (
+        psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN"), autocommit=True) as admin,
+        connect_hub(place.hub) as hub,
+    ):
         admin.execute("ALTER TABLE opportunity ADD CONSTRAINT no_such_number CHECK (erp_order_no <> 'SO-0') NOT VALID")
-        desk.pause("demo-erp", "ada", "only the CRM is looked at here")
+        pause_scope(hub, "demo-erp", who="ada", reason="only the CRM is looked at here")
         try:
             for key, deal in zip(keys, deals, strict=True):
                 number = "SO-0" if key == refused else f"SO-{key}"
@@ -140,7 +144,7 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
             assert serving.counts["down"] == 0
         finally:
             admin.execute("ALTER TABLE opportunity DROP CONSTRAINT no_such_number")
-            desk.resume("demo-erp")
+            resume_scope(hub, "demo-erp")
         shown = dict(
             place.crm.execute(
                 "SELECT id::text, erp_order_no FROM opportunity WHERE id = ANY(%s::uuid[])", [keys]
@@ -152,9 +156,9 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
             [rule, deals],
         ).fetchall()
         assert tries == [(0, 5), (1, 1)]
-        (failed,) = desk.intents(["failed"], rule=rule)
-        assert "no_such_number" in failed["problem"]
-        assert "23514" in failed["problem"]
+        (failed,) = list_intents(hub, ["failed"], rule=rule)
+        assert "no_such_number" in (failed.problem or "")
+        assert "23514" in (failed.problem or "")
 
 
 async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
@@ -181,9 +185,9 @@ async def test_a_row_that_somebody_has_locked_holds_up_no_other(place: Place) ->
     locked = keys[0]
     deals = [source_id("demo-crm", "opportunity", key) for key in keys]
     rule = "demo-crm/order_state"
-    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN")) as person, Desk(place.hub) as desk:
+    with psycopg.connect(dsn_of(place.env, "DEMO_CRM", "ADMIN")) as person, connect_hub(place.hub) as hub:
         person.execute("SELECT FROM opportunity WHERE id = %s FOR UPDATE", [locked])
-        desk.pause("demo-erp", "ada", "only the CRM is looked at here")
+        pause_scope(hub, "demo-erp", who="ada", reason="only the CRM is looked at here")
         try:
             for key, deal in zip(keys, deals, strict=True):
                 order = place.said("demo-erp", "sales_order", key, deal, number=f"SO-{key}", status="confirmed")
@@ -191,8 +195,8 @@ async def test_a_row_that_somebody_has_locked_holds_up_no_other(place: Place) ->
             async with place.deliverer() as serving:
                 await place.until(lambda: states(place, rule, deals)["delivered"] == 5, 15)
                 assert serving.breakers["demo-crm"].failures == 0
-                await place.until(lambda: any("55P03" in (one["problem"] or "") for one in desk.intents(["approved", "failed", "delivering"], rule=rule)), 15)  # fmt: skip
+                await place.until(lambda: any("55P03" in (intent.problem or "") for intent in list_intents(hub, ["approved", "failed", "delivering"], rule=rule)), 15)  # fmt: skip
                 person.rollback()
                 await place.until(lambda: states(place, rule, deals) == {"delivered": 6})
         finally:
-            desk.resume("demo-erp")
+            resume_scope(hub, "demo-erp")

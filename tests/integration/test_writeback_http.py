@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.writeback.failures import Ahead, Refused, TargetDown
+from streams.writeback.failures import Refused, TargetChanged, TargetDown
 from streams.writeback.http import HttpAdapter
+from streams.writeback.jobs import AlreadyDone, Answer, Job, Unchanged, Written
 from streams.writeback.rules import HttpAction, HttpTarget, WritebackRule, duration
-from streams.writeback.work import Job, Outcome
 from tests.integration.shop import Shop, open_shop
 
 
@@ -30,8 +30,8 @@ REST = HttpAction.model_validate(
             "method": "GET",
             "path": "/orders",
             "query": {"ref": "$key"},
-            "found": "match",
-            "next": "next",
+            "record_path": "match",
+            "next_page": "next",
             "result": {"order.id": "id", "order.number": "number"},
         },
         "send": {
@@ -67,23 +67,23 @@ def job(key: str, action: HttpAction = REST, **more: Any) -> Job:
     return Job(key=key, rule=rule, params=params, lines=[{"sku": "M-1", "qty": 2}, {"sku": "M-2", "qty": 1}], **more)
 
 
-async def ours(jobs: Sequence[Job]) -> list[Job]:
+async def all_leased(jobs: Sequence[Job]) -> list[Job]:
     return list(jobs)
 
 
-async def one(target: HttpAdapter, what: Job) -> Outcome:
-    """What came of one job; what was refused is raised."""
-    (((_, outcome),),) = [settled async for settled in target.deliver([what], ours)]
-    if not isinstance(outcome, Outcome):
-        raise outcome
-    return outcome
+async def deliver_job(target: HttpAdapter, to_do: Job) -> Answer:
+    """The answer to one job; a refusal is raised."""
+    (((_, answer),),) = [answers async for answers in target.deliver([to_do], all_leased)]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 async def test_a_request_carries_values_lines_key_and_rights(shop: Shop) -> None:
     target = adapter(shop)
-    outcome = await one(target, job("k1"))
+    answer = await deliver_job(target, job("k1"))
     await target.close()
-    assert outcome.what == "done" and outcome.result["order"] == {"id": 1, "number": "R001"}
+    assert isinstance(answer, Written) and answer.result["order"] == {"id": 1, "number": "R001"}
     lines = [{"sku": "M-1", "qty": 2}, {"sku": "M-2", "qty": 1}]
     assert shop.orders == [{"id": 1, "number": "R001", "ref": "k1", "customer": "C-7", "amount": 12.5, "lines": lines}]
     headers = shop.seen[0][2]
@@ -93,23 +93,23 @@ async def test_a_request_carries_values_lines_key_and_rights(shop: Shop) -> None
 async def test_after_a_time_out_it_is_looked_up_page_by_page_and_not_done_twice(shop: Shop) -> None:
     target = adapter(shop, "300 ms")
     for number in range(3):
-        await one(target, job(f"other-{number}"))
+        await deliver_job(target, job(f"other-{number}"))
     shop.faults.add("times out")
     with pytest.raises(TargetDown):
-        await one(target, job("k1"))
-    outcome = await one(target, job("k1", tried=True))
+        await deliver_job(target, job("k1"))
+    answer = await deliver_job(target, job("k1", in_doubt=True))
     await target.close()
-    assert outcome.what == "found" and outcome.result["order"] == {"id": 4, "number": "R004"}
+    assert isinstance(answer, AlreadyDone) and answer.result["order"] == {"id": 4, "number": "R004"}
     assert [order["ref"] for order in shop.orders] == ["other-0", "other-1", "other-2", "k1"]
 
 
 async def test_another_process_that_takes_over_looks_first(shop: Shop) -> None:
     first, second = adapter(shop), adapter(shop)
-    await one(first, job("k1"))
-    outcome = await one(second, job("k1", tried=True))
+    await deliver_job(first, job("k1"))
+    answer = await deliver_job(second, job("k1", in_doubt=True))
     await first.close()
     await second.close()
-    assert outcome.what == "found" and len(shop.orders) == 1
+    assert isinstance(answer, AlreadyDone) and len(shop.orders) == 1
 
 
 async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: Shop) -> None:
@@ -117,7 +117,7 @@ async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: 
     blind = HttpAction.model_validate(asked)
     target = adapter(shop)
     with pytest.raises(Refused, match="no way to find out"):
-        await one(target, job("k1", blind, tried=True))
+        await deliver_job(target, job("k1", blind, in_doubt=True))
     await target.close()
     assert shop.orders == []
 
@@ -125,27 +125,27 @@ async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: 
 async def test_a_field_that_was_dropped_is_noticed(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults.add("drops")
-    for tried in (False, True):
+    for in_doubt in (False, True):
         with pytest.raises(Refused, match=r"amount is None, should be 12\.5") as caught:
-            await one(target, job("k1", tried=tried))
-        assert caught.value.unsure, "it was done, though not as it was asked"
+            await deliver_job(target, job("k1", in_doubt=in_doubt))
+        assert caught.value.in_doubt, "it was done, though not as it was asked"
     shop.orders[0]["amount"] = "12.50"
-    outcome = await one(target, job("k1", tried=True))
+    answer = await deliver_job(target, job("k1", in_doubt=True))
     await target.close()
-    assert (outcome.what, len(shop.orders)) == ("found", 1)
+    assert (type(answer), len(shop.orders)) == (AlreadyDone, 1)
 
 
 async def test_no_means_refused_and_busy_means_later(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults |= {"refuses", "unavailable"}
     with pytest.raises(TargetDown, match="503"):
-        await one(target, job("k1"))
+        await deliver_job(target, job("k1"))
     with pytest.raises(Refused, match="customer is blocked"):
-        await one(target, job("k1"))
+        await deliver_job(target, job("k1"))
     await target.close()
     gone = HttpAdapter(HttpTarget(adapter="http", base_url="http://127.0.0.1:9"))
     with pytest.raises(TargetDown):
-        await one(gone, job("k1"))
+        await deliver_job(gone, job("k1"))
     await gone.close()
 
 
@@ -154,9 +154,9 @@ async def test_json_rpc_says_no_with_200(shop: Shop) -> None:
         {"send": {"path": "/rpc", "rpc": "order.create", "json": {"ref": "$key"}}, "result": {"order.id": "id"}}
     )  # fmt: skip
     target = adapter(shop)
-    assert (await one(target, job("k1", rpc))).result == {"order": {"id": 1}}
+    assert await deliver_job(target, job("k1", rpc)) == Written({"order": {"id": 1}})
     with pytest.raises(Refused, match="no such customer"):
-        await one(target, job("bad", rpc))
+        await deliver_job(target, job("bad", rpc))
     await target.close()
 
 
@@ -195,25 +195,25 @@ def price(amount: int, saw: dict[str, Any], **more: Any) -> Job:
 async def test_money_and_times_of_values_go_out_as_people_write_them(shop: Shop) -> None:
     target = adapter(shop)
     shop.prices["7"] = {"price": 9, "since": "2025-11-24T15:59:59Z"}
-    outcome = await one(target, price(12_3500, {"list_price": 9_0000, "created_at": SINCE}))
+    answer = await deliver_job(target, price(12_3500, {"list_price": 9_0000, "created_at": SINCE}))
     await target.close()
     assert shop.prices["7"] == {
         "price": 12.35, "label": "from 12.35 EUR", "exact": "12.35", "since": "2025-11-24T15:59:59+00:00",
     }  # fmt: skip
-    assert outcome.written == {"list_price": 12_3500, "created_at": SINCE}
+    assert answer.values == {"list_price": 12_3500, "created_at": SINCE}
 
 
 async def test_a_persons_edit_is_not_overwritten_and_what_is_so_already_is_left(shop: Shop) -> None:
     target = adapter(shop)
     saw = {"list_price": 9_0000, "created_at": SINCE}
     shop.prices["7"] = {"price": "8.00", "since": "2025-11-24T16:59:59+01:00"}
-    with pytest.raises(Ahead, match=r"says \{'list_price': 80000.*, the rule saw \{'list_price': 90000"):
-        await one(target, price(12_3500, saw))
+    with pytest.raises(TargetChanged, match=r"has \{'list_price': 80000.*, the rule saw \{'list_price': 90000"):
+        await deliver_job(target, price(12_3500, saw))
     assert "PUT" not in {method for method, _, _ in shop.seen}
-    assert (await one(target, price(8_0000, saw))).what == "unchanged"
-    assert (await one(target, price(12_3500, saw, force=True))).what == "done"
+    assert isinstance(await deliver_job(target, price(8_0000, saw)), Unchanged)
+    assert isinstance(await deliver_job(target, price(12_3500, saw, overwrite=True)), Written)
     with pytest.raises(Refused, match="has no 8"):
-        await one(target, msgspec.structs.replace(price(12_3500, saw), subject_key="8"))
+        await deliver_job(target, msgspec.structs.replace(price(12_3500, saw), subject_key="8"))
     await target.close()
 
 
@@ -223,17 +223,17 @@ async def test_nothing_is_sent_that_another_has_by_now(shop: Shop) -> None:
     async def lost(jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.key == "k2"]
 
-    settled = [portion async for portion in target.deliver([job("k1"), job("k2")], lost)]
+    portions = [portion async for portion in target.deliver([job("k1"), job("k2")], lost)]
     await target.close()
     assert [order["ref"] for order in shop.orders] == ["k2"]
-    assert [one.key for portion in settled for one, _ in portion] == ["k2"]
+    assert [done.key for portion in portions for done, _ in portion] == ["k2"]
 
 
 async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
     async def down(status: int, retry_after: str | None = None) -> TargetDown:
         shop.broken["k1"], shop.retry_after = status, retry_after
         with pytest.raises(TargetDown) as caught:
-            await one(target, job("k1"))
+            await deliver_job(target, job("k1"))
         return caught.value
 
     target = adapter(shop, "300 ms")
@@ -244,21 +244,21 @@ async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
     )
     assert (await down(0)).blame == "unclear", "it was sent and not answered"
     assert ((await down(429)).blame, (await down(503, "7")).blame) == ("target", "target")
-    assert (await down(503, "7")).after == 7
-    assert 50 < (await down(429, formatdate(time.time() + 60, usegmt=True))).after <= 60
-    assert (await down(429, "soon")).after == 0
+    assert (await down(503, "7")).retry_after_s == 7
+    assert 50 < (await down(429, formatdate(time.time() + 60, usegmt=True))).retry_after_s <= 60
+    assert (await down(429, "soon")).retry_after_s == 0
     await target.close()
     gone = HttpAdapter(HttpTarget(adapter="http", base_url="http://127.0.0.1:9"))
     with pytest.raises(TargetDown) as caught:
-        await one(gone, job("k1"))
+        await deliver_job(gone, job("k1"))
     await gone.close()
-    assert (caught.value.blame, caught.value.unsure) == ("target", False)
+    assert (caught.value.blame, caught.value.in_doubt) == ("target", False)
 
 
 async def test_what_was_sent_stays_in_doubt_when_it_can_not_be_read_back(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults.add("reads too often")
     with pytest.raises(TargetDown) as caught:
-        await one(target, job("k1"))
+        await deliver_job(target, job("k1"))
     await target.close()
-    assert (caught.value.blame, caught.value.unsure, len(shop.orders)) == ("target", True, 1)
+    assert (caught.value.blame, caught.value.in_doubt, len(shop.orders)) == ("target", True, 1)

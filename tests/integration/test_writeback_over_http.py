@@ -19,7 +19,7 @@ from streams.model.ids import source_id
 from streams.pipeline.assemble import Assemble
 from streams.resolve.golden import Ownership
 from streams.stack.native import NativeStack
-from streams.writeback.desk import Desk
+from streams.writeback.commands import connect_hub, decide_intent
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig
 from tests.integration.place import Place
@@ -36,7 +36,7 @@ ORDER: dict[str, Any] = {
     "lines": {"sku": "product.record.sku", "qty": {"from": "line.quantity", "as": "float"}},
     "http": {
         "look_up": {
-            "method": "GET", "path": "/orders", "query": {"ref": "$key"}, "found": "match", "next": "next", "pages": 100,
+            "method": "GET", "path": "/orders", "query": {"ref": "$key"}, "record_path": "match", "next_page": "next", "max_pages": 100,
             "result": {"order.id": "id", "order.number": "number"},
         },
         "send": {
@@ -285,7 +285,7 @@ async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(p
     told, priced = await edited_before_our_write(place, shop)
     key = "SELECT id FROM intent WHERE subject_id = %s"
     async with place.deliverer(told):
-        await place.until(lambda: "says {'list_price': 80000}" in priced.intents()[0][1])
+        await place.until(lambda: "has {'list_price': 80000}" in priced.intents()[0][1])
         assert shop.prices[priced.key] == {"price": 8}
         # An hour of outage, schedule or approval before does not count; a minute of looking does.
         place.db.execute(
@@ -293,12 +293,12 @@ async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(p
         )
         await asyncio.sleep(1)
         assert priced.intents()[0][0] in ("approved", "delivering")
-        place.db.execute("UPDATE intent SET incomplete_since = now() - interval '61 s' WHERE subject_id = %s", [priced.product])  # fmt: skip
+        place.db.execute("UPDATE intent SET not_ready_since = now() - interval '61 s' WHERE subject_id = %s", [priced.product])  # fmt: skip
         await place.until(lambda: priced.intents()[0][0] == "waiting")
         row = place.db.execute(key, [priced.product]).fetchone()
         assert row is not None
-        with Desk(place.hub) as desk:
-            desk.decide(str(row[0]), "ada", "approve", "ours is right")
+        with connect_hub(place.hub) as hub:
+            decide_intent(hub, str(row[0]), "approve", who="ada", reason="ours is right")
         await place.until(lambda: priced.intents() == [("delivered", "")])
     assert shop.prices[priced.key] == {"price": 12.35}
     await priced.store.close()
@@ -319,8 +319,8 @@ async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_
         await place.until(lambda: place.db.execute(query, [priced.product]).fetchone() is not None)
 
     async with place.deliverer(told):
-        await place.until(lambda: "says {'list_price': 80000}" in priced.intents()[0][1])
-        looked_at_now("incomplete_since = now() - interval '61 s'")
+        await place.until(lambda: "has {'list_price': 80000}" in priced.intents()[0][1])
+        looked_at_now("not_ready_since = now() - interval '61 s'")
         await waits()
         looked_at_now()
         await waits()

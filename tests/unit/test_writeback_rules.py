@@ -1,4 +1,4 @@
-"""What a rule names is looked at when it is loaded: all that is wrong, with what would be right."""
+"""Rules are checked when they are loaded: all errors at once, each with what would be right."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WON: dict[str, Any] = {"entity": "opportunity", "becomes": {"stage": "won"}}
 NET = {"net": {"from": "record.amount", "as": "money"}}
 
 
-def wrong(folder: Path, target: dict[str, Any], **rule: Any) -> list[str]:
-    """What loading says of a rule `r` in a system `shop`."""
+def errors_of(folder: Path, target: dict[str, Any], **rule: Any) -> list[str]:
+    """The errors of loading a rule `r` of a system `shop`."""
     shop = folder / "shop"
     shop.mkdir(exist_ok=True)
     file = shop / "writeback.yaml"
@@ -30,27 +30,27 @@ def wrong(folder: Path, target: dict[str, Any], **rule: Any) -> list[str]:
     try:
         load_rules(folder, ["shop"])
     except ConfigError as error:
-        told = str(error)
-        assert told.startswith(f"{file}: ")
-        return told.removeprefix(f"{file}: ").split("; rules.")
+        message = str(error)
+        assert message.startswith(f"{file}: ")
+        return message.removeprefix(f"{file}: ").split("; rules.")
     return []
 
 
-def test_what_is_right_loads(tmp_path: Path) -> None:
+def test_valid_rule_has_no_errors(tmp_path: Path) -> None:
     assert load_rules(CONNECTORS, ["demo-crm", "demo-erp"])
-    assert wrong(tmp_path, SQL, **WON, params=NET, sql=STEPS) == []
-    assert wrong(tmp_path, HTTP, **WON, params=NET, http=SEND) == []
+    assert errors_of(tmp_path, SQL, **WON, params=NET, sql=STEPS) == []
+    assert errors_of(tmp_path, HTTP, **WON, params=NET, http=SEND) == []
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ({"params": {"net": {"from": "record.amnount", "as": "money"}}}, "params.net: record.amnount: opportunity has no field 'amnount'; did you mean 'amount'?"),
         ({"params": {"net": "customer.name"}}, "after the name of a record comes `record`, `keys` or `contributions`"),
         ({"params": {"net": "custommer.record.name"}}, "did you mean 'customer'?"),
         ({"params": {"net": "keys.shopp"}}, "params.net: keys.shopp: there is no system 'shopp'; did you mean 'shop'?"),
         ({"params": {"net": "given.order.id"}}, "only a rule with `after`"),
-        ({"params": {"net": "record.amount"}}, "params.net: record.amount is a decimal, kept as a whole number: say `as`, one of money, cents, rate"),
+        ({"params": {"net": "record.amount"}}, "params.net: record.amount is a decimal, kept as a whole number: add `as`, one of money, cents, rate"),
         ({"params": {"net": {"from": "record.amount", "as": "qty"}}}, "record.amount is a decimal of 4 digits, not `as: qty`"),
         ({"params": {"net": {"from": "record.won_at", "as": "date"}}}, "record.won_at is a timestamp, not `as: date`; one of timestamp, local_time"),
         ({"lines": {"sku": "product.record.skuu"}}, "lines.sku: product.record.skuu: product has no field 'skuu'; did you mean 'sku'?"),
@@ -58,7 +58,7 @@ def test_what_is_right_loads(tmp_path: Path) -> None:
         ({"unless": ["salesorder"]}, "unless: aggregate order_flow has no entity 'salesorder'; did you mean 'sales_order'?"),
         ({"unless": ["customer"]}, "unless: aggregate order_flow has no entity 'customer'"),
         ({"approval": [{"reason": "x", "when": {"customer.record.blocked": True}}]}, "approval.0.when: customer.record.blocked: customer has no field"),
-        ({"approval": [{"reason": "x", "when": {"target.blocked": True}}]}, "the rule does not say `now`"),
+        ({"approval": [{"reason": "x", "when": {"target.blocked": True}}]}, "the rule has no `now`"),
         ({"approval": [{"reason": "x", "over": 5, "amount": "ammount"}]}, "approval.0.amount: opportunity has no amount 'ammount'; did you mean 'amount'?"),
         ({"ready": {"header": "net"}, "lines": {"no": "line.line_no"}}, "ready.header: opportunity has no amount 'net'"),
         ({"sql": {"steps": [{"name": "o", "sql": "SELECT %(nett)s"}]}}, "sql.steps.o.sql: there is no parameter 'nett'; did you mean 'net'?"),
@@ -70,38 +70,38 @@ def test_what_is_right_loads(tmp_path: Path) -> None:
         ({"by_hand": {"entity": "sales_order", "values": {"net_amount": "record.name"}}}, "record.name is a text, sales_order.net_amount is a decimal"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_what_would_be_right(tmp_path: Path, rule: dict[str, Any], said: str) -> None:
-    (told,) = wrong(tmp_path, SQL, **(WON | {"params": NET, "sql": STEPS} | rule))
-    assert said in told
+def test_error_says_what_would_be_right(tmp_path: Path, rule: dict[str, Any], message: str) -> None:
+    (error,) = errors_of(tmp_path, SQL, **(WON | {"params": NET, "sql": STEPS} | rule))
+    assert message in error
 
 
 VALUES: dict[str, Any] = {"entity": "product", "values": {"list_price": {"from": "record.list_price", "as": "cents"}}}
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ({"http": {"send": {"path": "/p/$subjekt"}}}, "http.send: there is no parameter 'subjekt'; did you mean 'subject'?"),
         ({"http": {"send": {"path": "/p", "json": [{"x": "a $text:prise"}]}}}, "http.send: there is no parameter 'prise'"),
         ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p/$order.id"}, "compare": {"price": "list_price"}}}, "http.read_back: there is no parameter 'order.id'"),
         ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p"}, "compare": {"price": "prise"}}}, "http.compare: there is no parameter 'prise'"),
-        ({"http": {"send": {"path": "/p"}, "compare": {"price": "list_price"}}}, "http.compare: goes with `read` or `read_back`"),
-        ({"http": {"send": {"path": "/p"}, "read": {"path": "/p"}, "compare": {"a": "key"}}}, "`compare` says no path for list_price"),
+        ({"http": {"send": {"path": "/p"}, "compare": {"price": "list_price"}}}, "http.compare: needs `read` or `read_back`"),
+        ({"http": {"send": {"path": "/p"}, "read": {"path": "/p"}, "compare": {"a": "key"}}}, "`compare` has no path for list_price"),
         ({"values": {"lst_price": "record.list_price"}}, "values: product has no field 'lst_price'; did you mean 'list_price'?"),
-        ({"values": {"list_price": {"from": "record.list_price", "as": "money"}}}, "values.list_price: stays in canonical form"),
+        ({"values": {"list_price": {"from": "record.list_price", "as": "money"}}}, "values.list_price: must stay in canonical form"),
         ({"values": {"list_price": "record.available"}}, "record.available is a decimal of 6 digits, product.list_price is a decimal of 4 digits"),
         ({"skip_when": {"price": None}}, "skip_when: `values` has no 'price'"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_over_http_is_told(tmp_path: Path, rule: dict[str, Any], said: str) -> None:
-    (told,) = wrong(tmp_path, HTTP, **(VALUES | {"http": {"send": {"path": "/p"}}} | rule))
-    assert said in told
+def test_error_of_an_http_rule_says_what_would_be_right(tmp_path: Path, rule: dict[str, Any], message: str) -> None:
+    (error,) = errors_of(tmp_path, HTTP, **(VALUES | {"http": {"send": {"path": "/p"}}} | rule))
+    assert message in error
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     params = {"net": {"from": "record.amnount", "as": "money"}, "other": "record.nam"}
-    told = wrong(tmp_path, SQL, **WON, unless=["salesorder"], params=params, sql=STEPS | {"lock": "x"})
-    assert [one.split(":")[0].removeprefix("rules.") for one in told] == [
+    errors = errors_of(tmp_path, SQL, **WON, unless=["salesorder"], params=params, sql=STEPS | {"lock": "x"})
+    assert [error.split(":")[0].removeprefix("rules.") for error in errors] == [
         "r.unless",
         "r.params.net",
         "r.params.other",
@@ -109,6 +109,6 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_an_idempotency_header_is_for_targets_that_honour_one() -> None:
+def test_request_is_not_repeatable_without_an_idempotency_header() -> None:
     action = HttpAction.model_validate(SEND)
-    assert action.idempotency_header is None and not action.can_tell
+    assert action.idempotency_header is None and not action.can_find_out

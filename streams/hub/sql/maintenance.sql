@@ -12,6 +12,6 @@ WITH sums AS (
     UPDATE sweep SET next_at = greatest(now(), next_at - make_interval(secs => %(by)s)) WHERE next_at > now() AND swept < 6
 )
 UPDATE intent SET created_at = least(created_at, clock_timestamp()), lease_until = lease_until - make_interval(secs => %(by)s),
-    not_before = CASE WHEN failures > 0 OR incomplete_since IS NOT NULL OR not_before < created_at + interval '5 seconds'
+    not_before = CASE WHEN failures > 0 OR not_ready_since IS NOT NULL OR not_before < created_at + interval '5 seconds'
         THEN greatest(clock_timestamp(), not_before - make_interval(secs => %(by)s)) ELSE not_before END
 WHERE state IN ('planned', 'approved', 'failed', 'delivering') AND (not_before > clock_timestamp() OR lease_until > clock_timestamp());

@@ -1,0 +1,91 @@
+"""Order flows as people see them: a class for each row, a function for each statement of `sql/order_flows.sql` that
+commands use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from streams.hub.intent_review import Hub, IntentView, fetch_structs, intents_of_aggregate
+
+
+class FlowMember(msgspec.Struct, frozen=True):
+    """One document of an order flow, or its joined record."""
+
+    id: str
+    entity: str
+    version: int
+    record: dict[str, Any]
+
+
+class OrderFlow(msgspec.Struct, frozen=True):
+    """An order flow: its joined record, its live documents without lines, and the intents that it caused."""
+
+    aggregate_id: str
+    record: dict[str, Any]
+    members: list[FlowMember]
+    intents: list[IntentView]
+
+
+class BrokenRule(msgspec.Struct, frozen=True):
+    """A business rule that does not hold for a record: the value that it has and the value that it should have,
+    unscaled.
+    """
+
+    rule: str
+    entity: str
+    id: str
+    number: str | None
+    actual: int | None
+    expected: int | None
+
+
+class StuckFlow(msgspec.Struct, frozen=True):
+    """A flow that has been in its stage for too long."""
+
+    id: str
+    stage: str
+    number: str | None
+    in_stage_s: int
+
+
+class _Id(msgspec.Struct, frozen=True):
+    id: str
+
+
+def find_flows(hub: Hub, id_or_number: str) -> list[OrderFlow]:
+    """The order flows that have this id, or a document with this number."""
+    parameters = {"number": id_or_number, "id": _uuid(id_or_number)}
+    flows = []
+    for row in fetch_structs(hub, _Id, "find_flow", parameters):
+        members = fetch_structs(hub, FlowMember, "flow_members", [row.id])
+        joined = next((member.record for member in members if member.entity == "order_flow"), None)
+        if joined is not None:
+            documents = [member for member in members if member.entity != "order_flow"]
+            flows.append(OrderFlow(row.id, joined, documents, intents_of_aggregate(hub, row.id)))
+    return flows
+
+
+def broken_rules(
+    hub: Hub, *, grace_s: float, invoiced: str, header_charges: int, limit: int = 1000
+) -> list[BrokenRule]:
+    """Business rules that do not hold in the whole hub. For the parameters see `streams.flow.invariants.Policy`."""
+    parameters = {"grace_s": grace_s, "invoiced": invoiced, "header_charges": header_charges, "limit": limit}
+    return fetch_structs(hub, BrokenRule, "broken_rules", parameters)
+
+
+def stuck_flows(hub: Hub, limits: Mapping[str, float], *, limit: int = 1000) -> list[StuckFlow]:
+    """Flows that have been in their stage for longer than `limits` (stage → seconds), the longest first."""
+    parameters = {"limits": msgspec.json.encode(limits).decode(), "limit": limit}
+    return fetch_structs(hub, StuckFlow, "stuck_flows", parameters)
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

@@ -1,0 +1,78 @@
+-- Intents as people see them, and what people do: approve, reject, pause, resume. Functions: streams/hub/intent_review.py.
+
+-- name: intents_in_states
+-- Intents in these states, newest first, with the names by which people know their record.
+SELECT i.id, i.key, i.rule, i.target, i.entity, i.entity_id::text, i.aggregate_id::text, i.subject_id::text, i.state, i.reasons, i.people, i.decisions,
+       i.attempts, i.problem, i.request, i.result, i.created_at, i.expires_at, i.done_at, jsonb_strip_nulls(jsonb_build_object(
+           'entity', e.entity, 'number', coalesce(e.record->>'number', e.record->>'order_number', e.record->>'sku'),
+           'name', e.record->>'name', 'customer', c.record->>'name', 'currency', e.record->>'currency',
+           'amount', coalesce(e.record->'amount', e.record->'ordered_amount', e.record->'open_amount'))) AS about
+FROM (SELECT * FROM intent WHERE state = ANY(%(states)s) AND (%(rule)s::text IS NULL OR rule = %(rule)s) ORDER BY id DESC LIMIT %(limit)s) i
+LEFT JOIN entity e ON e.id = i.entity_id LEFT JOIN entity c ON c.id = i.customer_id ORDER BY i.id DESC;
+
+-- name: intent_by_number_or_key
+SELECT i.id, i.key, i.rule, i.target, i.entity, i.entity_id::text, i.aggregate_id::text, i.subject_id::text, i.state, i.reasons, i.people, i.decisions,
+       i.attempts, i.problem, i.request, i.result, i.created_at, i.expires_at, i.done_at, jsonb_strip_nulls(jsonb_build_object(
+           'entity', e.entity, 'number', coalesce(e.record->>'number', e.record->>'order_number', e.record->>'sku'),
+           'name', e.record->>'name', 'customer', c.record->>'name', 'currency', e.record->>'currency',
+           'amount', coalesce(e.record->'amount', e.record->'ordered_amount', e.record->'open_amount'))) AS about
+FROM intent i LEFT JOIN entity e ON e.id = i.entity_id LEFT JOIN entity c ON c.id = i.customer_id WHERE i.id = %(number)s OR i.key = %(key)s;
+
+-- name: intent_log
+SELECT at, who, what, detail FROM intent_log WHERE intent_id = %s ORDER BY id;
+
+-- name: intents_of_aggregate
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, state, reasons, people, decisions, attempts, problem,
+       request, result, created_at, expires_at, done_at, '{}'::jsonb AS about
+FROM intent WHERE aggregate_id = %s ORDER BY id;
+
+-- name: intent_counts
+SELECT rule, state, count(*) AS count FROM intent GROUP BY rule, state ORDER BY rule, state;
+
+-- name: intent_by_number
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given, state, reasons,
+       decisions, attempts, failures, in_doubt, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s,
+       coalesce(extract(epoch FROM clock_timestamp() - not_ready_since), 0)::float8 AS not_ready_s
+FROM intent WHERE id = %s;
+
+-- name: shadow_intents
+-- What shadow mode kept: the newest intent of each rule and subject.
+SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given, state, reasons,
+       decisions, attempts, failures, in_doubt, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s,
+       coalesce(extract(epoch FROM clock_timestamp() - not_ready_since), 0)::float8 AS not_ready_s
+FROM (SELECT DISTINCT ON (rule, subject_id) * FROM intent WHERE state = 'shadow' AND (%(rule)s::text IS NULL OR rule = %(rule)s)
+      ORDER BY rule, subject_id, id DESC) newest
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: decide_intent
+-- A person approves or rejects an intent that waits. It is approved once enough different people, each with an account of their own, approved it;
+-- one rejection is enough.
+WITH decided AS (
+    UPDATE intent SET
+        decisions = decisions || jsonb_build_object('who', %(who)s::text, 'account', %(account)s::text, 'what', %(what)s::text, 'why', %(why)s::text,
+                                                    'at', now(), 'reasons', reasons),
+        state = CASE WHEN %(what)s = 'reject' THEN 'rejected'
+                     WHEN (SELECT least(count(DISTINCT yes.who), count(DISTINCT yes.account)) FROM (
+                               SELECT d->>'who' AS who, coalesce(d->>'account', d->>'who') AS account FROM jsonb_array_elements(decisions) d
+                               WHERE d->>'what' = 'approve' AND d->'reasons' = reasons
+                               UNION ALL SELECT %(who)s::text, %(account)s::text) yes) >= people THEN 'approved'
+                     ELSE state END,
+        done_at = CASE WHEN %(what)s = 'reject' THEN clock_timestamp() END, not_before = now()
+    WHERE id = %(id)s AND state = 'waiting' AND (expires_at IS NULL OR expires_at > now()) RETURNING id, state, target
+), logged AS (
+    INSERT INTO intent_log (intent_id, who, what, detail)
+    SELECT id, %(who)s, %(what)s, jsonb_build_object('why', %(why)s::text, 'state', state)
+           || CASE WHEN %(account)s::text = %(who)s::text THEN '{}'::jsonb ELSE jsonb_build_object('account', %(account)s::text) END FROM decided
+)
+SELECT id, state, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', target)) n) AS woken FROM decided;
+
+-- name: pauses
+SELECT scope, who, reason, at FROM writeback_pause;
+
+-- name: pause_scope
+INSERT INTO writeback_pause (scope, who, reason) VALUES (%s, %s, %s)
+ON CONFLICT (scope) DO UPDATE SET who = excluded.who, reason = excluded.reason, at = now() RETURNING scope;
+
+-- name: resume_scope
+WITH resumed AS (DELETE FROM writeback_pause WHERE scope = %s RETURNING scope)
+SELECT scope, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) AS woken FROM resumed;

@@ -1,0 +1,123 @@
+"""Run the steps of rules in a transaction of the target: lock, look up, then each step for all jobs in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from streams.writeback.failures import Refused
+from streams.writeback.jobs import AlreadyDone, Answer, Job, JobAnswer, Parameters, Written
+from streams.writeback.rules import ReadBack, SqlAction
+from streams.writeback.sql_rows import TargetConnection, TargetRow, first_rows, plain_row
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))"
+"""The seed gives other numbers than a plain hash of the same text, which the programs of the target may lock."""
+
+
+async def run_steps(connection: TargetConnection, jobs: Sequence[Job]) -> list[JobAnswer]:
+    """The answers of jobs of one rule; no two of them may lock the same (`group_by_lock`)."""
+    action = jobs[0].rule.sql
+    assert action is not None
+    params: list[Parameters] = [dict(job.params) | {"key": job.key} for job in jobs]
+    if action.lock is not None:
+        # Sorted: two deliverers that lock in the same order cannot wait for each other.
+        locks = sorted(str(values[action.lock]) for values in params)
+        await first_rows(connection, [(LOCK, [lock]) for lock in locks])
+    answers: dict[int, Answer] = {}
+    if action.look_up is not None:
+        # In the transaction that would insert, under the lock: what is not there now cannot come in between.
+        for index, row in enumerate(await first_rows(connection, [(action.look_up, values) for values in params])):
+            if row is not None:
+                answers[index] = AlreadyDone(_nest_columns(plain_row(row)))
+    to_do = [index for index in range(len(jobs)) if index not in answers]
+    results = await _do_steps(connection, action, jobs, params, to_do)
+    if action.read_back is not None:
+        rows = await first_rows(connection, [(action.read_back.sql, params[index]) for index in to_do])
+        for index, row in zip(to_do, rows, strict=True):
+            results[index]["read_back"] = _check_read_back(jobs[index], action.read_back, row, params[index])
+    answers |= {index: Written(results[index]) for index in to_do}
+    return [JobAnswer(job, answers[index]) for index, job in enumerate(jobs)]
+
+
+async def _do_steps(
+    connection: TargetConnection,
+    action: SqlAction,
+    jobs: Sequence[Job],
+    params: list[Parameters],
+    to_do: Sequence[int],
+) -> dict[int, TargetRow]:
+    """Index of a job → what each of its steps returned. What a step returns becomes a parameter of those after it."""
+    results: dict[int, TargetRow] = {index: {} for index in to_do}
+    for step in action.steps:
+        # Lines return nothing that a later step could use: there is no one row of a document with several lines.
+        if step.each == "lines":
+            await first_rows(
+                connection, [(step.sql, params[index] | line) for index in to_do for line in jobs[index].lines]
+            )
+            continue
+        rows: dict[int, TargetRow | None] = dict.fromkeys(to_do)
+        if step.find is not None:
+            existing = await first_rows(connection, [(step.find, params[index]) for index in to_do])
+            rows = dict(zip(to_do, existing, strict=True))
+        missing = [index for index in to_do if rows[index] is None]
+        added = await first_rows(connection, [(step.sql, params[index]) for index in missing])
+        rows |= dict(zip(missing, added, strict=True))
+        for index, row in rows.items():
+            if row is not None:
+                results[index][step.name] = plain_row(row)
+                params[index] |= {f"{step.name}.{column}": value for column, value in row.items()}
+    return results
+
+
+def group_by_lock(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Groups of jobs of one rule in which no two lock the same: the second must see what the first one added."""
+    left = list(jobs)
+    while left:
+        rule, locked = left[0].rule, set[str]()
+        group: list[Job] = []
+        later: list[Job] = []
+        for job in left:
+            lock = str(job.params[job.rule.sql.lock]) if job.rule.sql is not None and job.rule.sql.lock else None
+            if job.rule is rule and (not group or lock is not None) and lock not in locked:
+                group.append(job)
+                locked.add(lock or "")
+            else:
+                later.append(job)
+        yield group
+        left = later
+
+
+def _check_read_back(job: Job, read_back: ReadBack, row: TargetRow | None, params: Parameters) -> TargetRow:
+    """The row that was read back. Raises Refused where it is not what was sent."""
+    if row is None:
+        raise Refused(f"{job.key}: read back: what was written is not there")
+    missing = [name for name in read_back.compare if name not in row]
+    if missing:
+        raise Refused(
+            f"{job.key}: read_back returns no column {', '.join(missing)}", remedy="correct sql.read_back of the rule"
+        )
+    wrong = [name for name in read_back.compare if not _is_equal(row[name], params.get(name))]
+    if wrong:
+        raise Refused(
+            f"{job.key}: read back: "
+            + "; ".join(f"{name} is {row[name]!r}, should be {params.get(name)!r}" for name in wrong)
+        )
+    return plain_row(row)
+
+
+def _nest_columns(row: TargetRow) -> TargetRow:
+    """Columns named `step.column` under their step, as if the step had returned them."""
+    nested: TargetRow = {}
+    for name, value in row.items():
+        step, _, column = name.rpartition(".")
+        nested.setdefault(step or "found", {})[column] = value
+    return nested
+
+
+def _is_equal(left: object, right: object) -> bool:
+    """Numbers by value, texts without the blanks of a fixed-width column."""
+    if isinstance(left, Decimal | int | float) and isinstance(right, Decimal | int | float):
+        return Decimal(str(left)) == Decimal(str(right))
+    left = left.strip() if isinstance(left, str) else left
+    right = right.strip() if isinstance(right, str) else right
+    return bool(left == right)
