@@ -66,6 +66,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         counts["ingest"] = ingest.counts
         notes = ingest.notes
         watcher = build_watcher(settings, state.stopped_systems)
+        # Any worker may do both, and a lock in the hub lets one watch at a time: no worker is special.
         tasks += [WorkerTask("maintenance", partial(run_maintenance, settings)), WorkerTask("watcher", watcher.run)]
     if "assemble" in roles:
         assemble = build_assemble(settings, schema_ids)
@@ -112,11 +113,12 @@ def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
 async def _live(settings: Settings, roles: tuple[str, ...]) -> None:
     stopping = stop_on_signals()
     host, port, name = settings.host, settings.metrics_port, settings.worker_name
+    # The registry first: schema ids are part of what a worker is built with.
     if not await wait_for_server(partial(register_all, settings.registry), stopping, host, port):
         return
     worker = build_worker(settings, roles)
     app, health = worker.app, Health(worker.state)
-    calm_collector()
+    calm_collector()  # after the building: what is built lives as long as the worker
     app.loop = asyncio.get_running_loop()
     port_file = settings.state_dir / "run" / f"worker-{name}.port"
     async with announced_page(health, worker.metrics, host, port, port_file) as listens_on:

@@ -53,6 +53,7 @@ def build_assemble(settings: Settings, schema_ids: dict[str, int]) -> Assemble:
 def build_jobs(settings: Settings, assemble: Assemble, schema_ids: dict[str, int]) -> list[BackgroundJob]:
     """What runs beside assemble: checks of flows that came to rest, refreshes that were put off, sums."""
     name = settings.worker_name
+    # One producer for all: what the jobs emit is little, and a producer has threads and connections of its own.
     producer = idempotent_producer(settings.kafka)
     limits = InvariantLimits(
         settings.invoice_policy, int(settings.order_within_seconds * 1_000_000), settings.header_charge_percent

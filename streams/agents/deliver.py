@@ -31,4 +31,5 @@ def build_deliverer(settings: Settings) -> Deliverer:
         else HttpAdapter(writeback.target, fault=fault_point)
         for system, writeback in rules.items()
     }
+    # With the process id: leases of a worker that was killed must not count as those of its successor.
     return Deliverer(settings.hub, f"{name}-{os.getpid()}", rules, adapters)

@@ -33,6 +33,7 @@ async def emit_changes(producer: Producer, encode: Encode, messages: Iterable[Me
     for topic, key, change in messages:
         producer.produce(topic, key=key.encode(), value=encode(change), on_delivery=on_delivery)
         sent += 1
+    # In a thread: `flush` blocks, and the lanes work on this loop.
     left = await asyncio.get_running_loop().run_in_executor(None, producer.flush, FLUSH_SECONDS) if sent else 0
     if left or refused:
         raise RetryLater(

@@ -82,13 +82,14 @@ class InvariantChecks:
 
     async def _round(self) -> None:
         if not self._started:
+            # The worker that would have checked these once more has ended.
             self._next_us |= dict.fromkeys(await flows_with_open_invariants(self._store), 0)
             self._started = True
         if time.monotonic() > self._next_take_over:
             await self.take_over()
             self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS
         while await self.check() == MOST:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # lets the lanes work between two checks
 
     async def take_over(self) -> int:
         """Take over the flows that another worker changed and did not check in time; how many."""

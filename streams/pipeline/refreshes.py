@@ -58,5 +58,6 @@ class DelayedRefreshes:
         if due:
             messages = refreshes((refresh.aggregate_id, refresh.ref, refresh.entity) for refresh in due)
             await emit_changes(self._producer, self._encode, messages, "refreshes")
+            # Only now: a worker that dies before emits them once more, one that deleted first would lose them.
             await delete_refreshes(self._store, [refresh.number for refresh in due])
         return len(due)

@@ -80,6 +80,7 @@ class RowRoute:
         if not self._caught_up:
             self._code_tables.catch_up()
             self._caught_up = True
+        # At most once a batch: to ask where the topics end takes a millisecond.
         self._code_tables.follow(at_once=self._batch_begins)
         self._batch_begins = False
         try:

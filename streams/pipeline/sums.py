@@ -69,12 +69,13 @@ class Sums:
             self._next_overdue = time.monotonic() + OVERDUE_EVERY_SECONDS
         for kind in SUMS:
             while await self.sum_due(kind) == MOST:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # lets the lanes work between two rounds
 
     async def mark_overdue(self) -> int:
         """Mark the customers with an invoice that became overdue by itself; how many."""
         ids = await customers_overdue_since_yesterday(self._store)
         if ids:
+            # At once: no transaction is under way whose commit a mark would have to wait for.
             await self._store.mark_due([("customer", id, 0.0) for id in ids])
         return len(ids)
 
@@ -83,7 +84,7 @@ class Sums:
         taken = await take_sums(self._store, kind, lease_s=LEASE_SECONDS, most=MOST)
         if not taken:
             return 0
-        ids = [one.id for one in taken]
+        ids = [due.id for due in taken]
         started = time.monotonic()
         made = await make_sums(self._store, kind, ids)
         last_by_id: dict[str, dict[str, Fields]] = {}

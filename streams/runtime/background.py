@@ -29,7 +29,7 @@ class BackgroundJob(Protocol):
 async def repeat(every_s: float, work: Callable[[], Awaitable[object]]) -> NoReturn:
     """Call `work` every so many seconds, until cancelled."""
     while True:
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(every_s)  # first: a worker that starts has batches to catch up with
         try:
             await work()
         except Exception as error:

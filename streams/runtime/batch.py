@@ -56,6 +56,7 @@ class Batch:
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the work on this batch: the lane polls again, or stops with `error`."""
+        # A batch may have been cancelled with its lane before its step is through.
         if not self.done.done():
             if error is None:
                 self.done.set_result(None)

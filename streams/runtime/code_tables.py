@@ -110,6 +110,7 @@ class CodeTables:
         new = existing - set(self._next_offsets)
         if new:
             self._next_offsets |= dict.fromkeys(new, OFFSET_BEGINNING)
+            # `assign` replaces the whole assignment: partitions that are being read keep their offsets.
             self._consumer.assign([TopicPartition(t, p, offset) for (t, p), offset in self._next_offsets.items()])
 
     def _take(self, wait: float, open_ends: set[Partition]) -> bool:
@@ -119,6 +120,7 @@ class CodeTables:
         first = self._consumer.poll(wait)  # `consume` alone would wait until it has all of them
         records = [] if first is None else [first, *self._consumer.consume(TAKE_MOST - 1, 0)]
         for record in records:
+            # An event of the consumer has an error and an offset, too.
             error = record.error()
             tp = (record.topic() or "", record.partition() or 0)
             if error is not None:

@@ -51,6 +51,7 @@ class Health:
         for name, lane in state.lanes.items():
             waits = (state.waiting.get(name) or lane.broker.waiting) is not None
             problem = self._stuck_call(lane, now, waits=waits)
+            # A lane that reports what it waits for reads nothing for a good reason.
             if problem is None and not waits:
                 problem = self._unread(lane, now, UNREACHED_READY_WITHIN if ready else self._stuck_after)
             if problem is None and ready and not lane.progress.assigned:

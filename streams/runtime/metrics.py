@@ -164,6 +164,7 @@ class WorkerMetrics:
     def _take_latencies(self) -> None:
         taken, self._latencies[:] = self._latencies[:], []
         for latency_us in taken:
+            # At least 1: the clocks of two servers may put the hub's commit before the source's.
             self._histogram.record_value(max(1, latency_us))
             self._seconds.observe(latency_us / 1e6)
 

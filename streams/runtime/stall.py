@@ -48,7 +48,7 @@ def unread_partitions(
     for tp in before.keys() | ends.keys():
         known, offset = before.get(tp), read.get(tp, -1)
         if known is not None and known.read != offset:
-            known = None
+            known = None  # it moved, so it is not stalled, however slow it is
         if tp not in ends:
             if known is not None:
                 unread[tp] = known

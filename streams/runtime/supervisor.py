@@ -75,6 +75,7 @@ def _failure(task: asyncio.Task[object]) -> BaseException | None:
     """
     if not task.done() or task.cancelled():
         return None
+    # `exception()` also marks it as retrieved: asyncio would log it a second time.
     return task.exception() or EnvironmentFault(
         f"{task.get_name()} ended by itself", remedy="the supervisor starts this worker again; see its log"
     )

@@ -55,8 +55,10 @@ async def run_in_thread_loop(work: Callable[[], Coroutine[Any, Any, None]], name
             caller_loop.call_soon_threadsafe(end, raised)
 
     sys.setswitchinterval(SWITCH_SECONDS)
+    # A daemon: a thread that hangs in a call must not hold the process.
     threading.Thread(target=body, name=name, daemon=True).start()
     try:
+        # Shielded: to cancel the wait must not cancel the future that the thread sets at its end.
         await asyncio.shield(ended)
     except asyncio.CancelledError:
         stopping.set()
