@@ -1,7 +1,8 @@
-"""`make bench`: stages, lanes, halves, the whole way; the table of targets. Writes benchmarks/results/latest.json and latest.html.
+"""`make bench`: single stages, lanes, ingest and assemble alone, the whole pipeline, and the table of targets.
 
-`python -m benchmarks.bench [--quick] [--rates 1000,2000,…]`. Exit 0 when it ran; whether the targets hold, the table says. `--quick` is for a
-smoke test: every part runs, but too short to be believed.
+`python -m benchmarks.bench [--quick] [--rates 1000,2000,…]` writes benchmarks/results/latest.json and latest.html. The
+exit code is 0 when it ran; the table shows which targets are reached. `--quick` is a smoke test: everything runs, but
+too briefly for valid figures.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from streams.runtime.startup import calm_collector
 
 RESULTS = Path(__file__).with_name("results")
 WARM_UP_S = 45.0
-"""As `opshub demo --warm-up 45`: what the JVMs compile in their first minute is not what they take later."""
+"""As `opshub demo --warm-up 45`: in their first minute the JVMs compile, and need more CPU than later."""
 OTHER_RUNS = ("jdbc-sink", "series")
-"""Results that take longer than ten minutes to come by: their figures stand in the table with their dates."""
+"""Results of longer runs; the table shows their figures with their dates."""
 JOB_RATES = [8000.0, 12_000.0]
 RATES = [1000.0, 2000.0, 3000.0, 5000.0, 8000.0, 12_000.0]
 
 
 def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[str, Any]:
-    """All figures. Takes less than ten minutes on two cores."""
+    """Measure everything; takes less than ten minutes on two cores."""
     begun = time.monotonic()
 
     def say(text: str) -> None:
@@ -94,7 +95,7 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
 
 
 def show(figures: dict[str, Any]) -> None:
-    """The tables, to standard output."""
+    """Print the tables."""
     from rich.console import Console
     from rich.table import Table
 
@@ -129,12 +130,12 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description="Measure the stream step and the whole way.")
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure single stages and the whole pipeline.")
     parser.add_argument(
-        "--quick", action="store_true", help="a smoke test: too short to be believed; writes quick.json"
+        "--quick", action="store_true", help="smoke test: too short for valid figures; writes quick.json"
     )
-    parser.add_argument("--rates", default="", help="rates of the whole way, row changes a second: 1000,2000")
-    parser.add_argument("--json", action="store_true", help="the result on stdout instead of tables")
+    parser.add_argument("--rates", default="", help="rates for the whole pipeline, in row changes a second: 1000,2000")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     figures = measure(quick=given.quick, rates=[float(r) for r in given.rates.split(",") if r] or None)

@@ -1,8 +1,12 @@
-"""The highest rate at which nothing piles up and p99 stays under a limit, by search.
+"""Search for the highest rate at which lag does not grow and p99 stays below a limit.
 
-In: a site, a limit, bounds. Out: every trial and the capacity. First the rate doubles until a trial does not hold, or is halved until one does, then
-the span between the last that held and the first that did not is halved. A soak at nine tenths of what was found, if asked for, says
-whether that is so for longer; where it is not, the capacity is taken for so much less and soaked again. Trials begin once the JVMs are warm: they compile for most of a minute, and what would be measured is that.
+In: a site, a limit, bounds. Out: every trial and the capacity.
+(1) The JVMs warm up: they compile for most of a minute, which would otherwise be measured.
+(2) The rate doubles until a trial fails, or is halved until one succeeds.
+(3) The span between the last success and the first failure is halved until it is small enough.
+(4) With a soak, a longer run at nine tenths of the result confirms it; when it fails, the result is lowered to that
+rate
+    and soaked again.
 """
 
 from __future__ import annotations
@@ -14,9 +18,10 @@ from benchmarks.site import Say, Site
 from benchmarks.workload import Phase, Workload
 
 SOAK_AT = 0.9
+"""Fraction of the capacity at which the soak runs."""
 
 LEAST = 10.0
-"""No rate below this is tried."""
+"""Lowest rate that is tried."""
 
 
 class Trial(msgspec.Struct):
@@ -26,12 +31,12 @@ class Trial(msgspec.Struct):
     p99_ms: float | None
     drain_s: float
     lag_slope: float
-    """Records by which the lag grew each second."""
+    """Records a second by which the lag grew."""
     behind_ms: float
     memory_mb: dict[str, float] = {}
-    """Resident, at the end, by process."""
+    """Process → resident memory at the end."""
     against: list[str] = []
-    """Why it does not hold."""
+    """Reasons for a failure."""
 
 
 def capacity(
@@ -48,10 +53,10 @@ def capacity(
     warm_seconds: float = 0.0,
     soak_seconds: float = 0.0,
 ) -> tuple[float, list[Trial]]:
-    """Capacity in row changes a second, to within a share of `within`. `like`: the workload whose mix, skew and sizes it is for.
+    """Capacity in row changes a second, with a precision of the fraction `within`, and all trials.
 
-    `warm_seconds` at `low` come before the first trial. With `soak_seconds` the last trial is the soak
-    that held.
+    `like`: the workload whose mix, skew and sizes are used. `warm_seconds`: time at `low` before the first trial.
+    With `soak_seconds`, the last trial is the soak that succeeded.
     """
     trials: list[Trial] = []
     shape = like or Workload("capacity", [])
@@ -67,7 +72,7 @@ def capacity(
         against = []
         if p99 is None or p99 > p99_ms:
             against.append(f"p99 is over {p99_ms:g} ms")
-        if slope >= (most := rate * min(0.02, 1 / seconds)):  # over all of it by a second's worth
+        if slope >= (most := rate * min(0.02, 1 / seconds)):  # over the whole trial, by the records of one second
             against.append(f"lag may grow by {most:.0f}/s")
         if result.lag_end >= rate:
             against.append(f"{result.lag_end:,} records were left at the end")
@@ -104,7 +109,7 @@ def capacity(
 
 
 def _slope(points: list[tuple[float, float]]) -> float:
-    """Of the line that fits best."""
+    """Slope of the least-squares line."""
     if len(points) < 3:
         return 0.0
     mx, my = sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)

@@ -1,7 +1,7 @@
-"""What named fault points cost when they are off: `python -m benchmarks.fault_points`.
+"""The cost of named fault points that are off: `python -m benchmarks.fault_points`.
 
-A batch passes five of them, whatever its size. Taken is the least of several runs, less an empty loop; then the same as a share of
-the time that ingest takes for a batch of one row.
+A batch of any size passes five fault points. The result is the fastest of several runs minus an empty loop, and its
+share of the time that ingest needs for a batch of one row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ POINTS = ("ingest.read", "ingest.pure", "ingest.hub", "ingest.produced", "ingest
 
 
 def nanoseconds(statement: str, **names: object) -> float:
-    """Of one execution."""
+    """Nanoseconds of one execution."""
     return min(timeit.repeat(statement, number=CALLS, repeat=7, globals=names)) / CALLS * 1e9
 
 

@@ -1,7 +1,7 @@
-"""Make a hub as large as that of an old company: rows that nothing else speaks of, copies of what is there under new ids.
+"""Make a hub large: copy its rows under new ids, which no topic and no system refers to.
 
-In: a hub that workers have written to. Out: more rows of `entity` and `match_key`, with their indexes. The topics know nothing of them, and
-`opshub verify` would say so: for load tests only.
+In: a hub that workers have written to. Out: more rows of `entity` and `match_key`, with their indexes. Only for load
+tests: the topics lack the copies, which `opshub verify` reports.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ COPIED = {
     "holder": "md5(holder::text || n)::uuid",
     "key": "key || '/' || n",
 }
-"""Column → its copy; the others are taken as they are."""
+"""Column → expression for its copy; other columns are copied as they are."""
 
 
 def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
-    """Until `entity` has about `rows` rows; how many it has then. The connection must be in autocommit. Raises ValueError for an empty hub."""
-    there = _value(hub, "SELECT count(*) FROM entity WHERE merged_into IS NULL")
-    if not there:
+    """Copy until `entity` has about `rows` rows; returns their number. The connection must be in autocommit mode.
+
+    Raises ValueError for an empty hub.
+    """
+    original = _value(hub, "SELECT count(*) FROM entity WHERE merged_into IS NULL")
+    if not original:
         raise ValueError("the hub is empty: there is nothing to make copies of")
-    copies = max(0, (rows - there) // there)
+    copies = max(0, (rows - original) // original)
     hub.execute("SET synchronous_commit = off")
     for table, condition in (("entity", "merged_into IS NULL"), ("match_key", "true")):
         indexes = hub.execute(
@@ -46,24 +49,24 @@ def fill(hub: psycopg.Connection[Any], rows: int, say: Say) -> int:
         hub.execute(f"CREATE TEMP TABLE seed_{table} AS SELECT * FROM {table} WHERE {condition}".encode())
         for name, _ in indexes:
             hub.execute(f"DROP INDEX {name}".encode())
-        step = max(1, CHUNK // there)
+        step = max(1, CHUNK // original)
         values = ", ".join(COPIED.get(column, column) for column in columns)
         insert = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM seed_{table}"
         for first in range(1, copies + 1, step):
             last = min(copies, first + step - 1)
-            # Counted from what is there: copies of copies are others than those of a fill before.
-            hub.execute(f"{insert}, generate_series({there + first}, {there + last}) n".encode())
-            say(f"{table}: {last / copies:.0%} of {copies * there:,} rows more")
+            # Numbers continue after the existing rows, so that a second fill makes other ids than the first.
+            hub.execute(f"{insert}, generate_series({original + first}, {original + last}) n".encode())
+            say(f"{table}: {last / copies:.0%} of {copies * original:,} further rows")
         for _, definition in indexes:
             hub.execute(definition.encode())
         hub.execute(f"DROP TABLE seed_{table}".encode())
         hub.execute(f"VACUUM ANALYZE {table}".encode())
-    os.sync()  # gigabytes are still on their way to the disk, which every commit would wait for
+    os.sync()  # else every commit of the measured run would wait for gigabytes that are not on disk yet
     return _value(hub, "SELECT count(*) FROM entity")
 
 
 def fill_site(here: Site, rows: int, workers: int, say: Say) -> int:
-    """As `fill`, once `workers` have written to the site's hub what there is."""
+    """Like `fill`, after `workers` have written all that the sources have into the site's hub."""
     here.start_workers(workers)
     here.drain()
     with here.hub() as hub:

@@ -1,9 +1,11 @@
-"""`python -m benchmarks.jdbc_sink`: from what is committed in the sources to rows in the target, ours and Debezium's JDBC sink in turns.
+"""`python -m benchmarks.jdbc_sink`: from what is committed in the sources to rows in the target, ours and Debezium's
+JDBC sink in turns.
 
-Both read the same changes from the same WAL, each through slots of its own, while the other is stopped: a backlog is made, ours works it off,
-then the peer does, then the peer goes first. The clock runs from the first raw record of a way until its last row is committed; Connect is
-warm for both. The peer is set up as its guide says for speed (reduction buffer, batches of 1,000, two tasks) and copies each captured table
-as it is: it maps nothing, joins nothing, resolves nothing. What it copied is compared with the sources row by row.
+Both read the same changes from the same WAL, each through slots of its own, while the other is stopped: a backlog is
+made, ours works it off, then the peer does, then the peer goes first. The clock runs from the first raw record of a way
+until its last row is committed; Connect is warm for both. The peer is set up as its guide says for speed (reduction
+buffer, batches of 1,000, two tasks) and copies each captured table as it is: it maps nothing, joins nothing, resolves
+nothing. What it copied is compared with the sources row by row.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ def _plain(system: System) -> str:
 
 
 def source_of(system: System) -> dict[str, Any]:
-    """The peer's source connector: that of the system, with slot and topics of its own, and schemas, which its sink needs."""
+    """The peer's source connector: that of the system, with slot and topics of its own, and schemas, which its sink
+    needs.
+    """
     config = {key: value for key, value in system.source["config"].items() if key not in _DROPPED}
     return config | {
         "topic.prefix": f"peer.{_plain(system)}",
@@ -125,8 +129,8 @@ class Ours:
         return raw_records(self._here.settings, self._here.systems)
 
     def state(self) -> tuple[bool, Any]:
-        """(nothing is left to read, what was done so far). What is told when all rows were worked on was put off, such as sums, and does
-        not count.
+        """(nothing is left to read, what was done so far). What is told when all rows were worked on was put off, such
+        as sums, and does not count.
         """
         now = worker_totals(self._here.settings)
         empty = now.lag == 0 and now.partitions >= self._partitions
@@ -172,7 +176,9 @@ class Peer:
         return all(committed[tp.topic, tp.partition] >= high for tp, high in ends if high), self.last_done()
 
     def last_done(self) -> float | None:
-        """When the sink's sessions last ended a transaction, Unix seconds: it tells Kafka what it has read every five seconds only."""
+        """When the sink's sessions last ended a transaction, Unix seconds: it tells Kafka what it has read every five
+        seconds only.
+        """
         with self._here.hub() as hub:
             row = hub.execute(
                 "SELECT extract(epoch FROM max(state_change)) FROM pg_stat_activity WHERE application_name LIKE 'PostgreSQL JDBC%'"
@@ -196,7 +202,9 @@ def mark(here: Site) -> Marks:
 
 
 def captured(here: Site, way: Ours | Peer, marks: Marks) -> bool:
-    """Whether the connectors of `way` have confirmed what was marked; counting records would not tell, since deletes make two."""
+    """Whether the connectors of `way` have confirmed what was marked; counting records would not tell, since deletes
+    make two.
+    """
     return all(
         is_confirmed(dsn_of(here.env, prefix, "APP"), way.slots[name], marks[name])
         for name, (prefix, _) in MARKERS.items()
@@ -283,7 +291,8 @@ def compare(here: Site, rows: int, repeats: int, say: Say) -> dict[str, Any]:
         with here.company(100 + number, slow_every=None) as company:
             company.run(rate=rows / 10, seconds=10)
         marks = mark(here)
-        # Ours writes back to the sources: the peer's pass is the last of all, so that its copy has what ours added when they are compared.
+        # Ours writes back to the sources: the peer's pass is the last of all, so that its copy has what ours added when
+        # they are compared.
         for way in (peer, ours) if (repeats - number) % 2 else (ours, peer):
             told = work_off(here, way, before[way.name], marks)
             say(

@@ -1,8 +1,9 @@
 """Ingest with Kafka in and out, beside bare confluent-kafka doing the same, in turns, in one process each.
 
-In: raw records of a recording, produced again to topics of one run. `ours` is a Faust app with a lane and an agent, as a worker has it: what a
-batch gave rise to is acknowledged, then offsets are committed, ten times a second. `bare` polls, calls the same step, produces, waits for
-every ack and commits: the least that does the same work with the same promise. `fenced` is bare with a transaction for each batch.
+In: raw records of a recording, produced again to topics of one run. `ours` is a Faust app with a lane and an agent, as
+a worker has it: what a batch gave rise to is acknowledged, then offsets are committed, ten times a second. `bare`
+polls, calls the same step, produces, waits for every ack and commits: the least that does the same work with the same
+promise. `fenced` is bare with a transaction for each batch.
 """
 
 from __future__ import annotations
@@ -195,7 +196,9 @@ def bare(
 
 
 def in_its_own_process(way: str, settings: Settings, topics: list[str], count: int, out: str) -> Run:
-    """One pass of `opshub` or `bare` in a fresh process, as peers have it: nothing that others left there is in its way, or warm."""
+    """One pass of `opshub` or `bare` in a fresh process, as peers have it: nothing that others left there is in its
+    way, or warm.
+    """
     given = json.dumps([way, topics, count, out])
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.lanes", given], capture_output=True, text=True, timeout=300, check=False,
@@ -219,7 +222,9 @@ def main() -> None:
 def compare(
     settings: Settings, systems: list[System], raws: list[Raw], *, copies: int = 4, repeats: int = 3
 ) -> dict[str, dict[str, float]]:
-    """Medians of `repeats` passes, in turns: way → {per_second, us}. The first pass of each warms up and does not count."""
+    """Medians of `repeats` passes, in turns: way → {per_second, us}. The first pass of each warms up and does not
+    count.
+    """
     topics, count = fill(settings, raws, copies)
     out = f"bench.out.{time.time_ns()}"
     make_topics(settings, [out])

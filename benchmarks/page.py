@@ -1,4 +1,6 @@
-"""One HTML page for a result, with charts as inline SVG (pygal): it opens from a file and loads nothing from anywhere."""
+"""One HTML page for a result, with charts as inline SVG (pygal): it opens from a file and loads nothing from
+anywhere.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ import pygal
 from hdrh.histogram import HdrHistogram
 from pygal.style import Style
 
-# pygal installs an import hook in the form that Python 3.12 dropped: 3.11 warns of it at each import, and pytest fails on it.
+# pygal installs an import hook in the form that Python 3.12 dropped: 3.11 warns of it at each import, and pytest fails
+# on it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 _STYLE = """

@@ -1,7 +1,8 @@
-"""A profile: what `opshub bench run WORKLOAD --profile PROFILE.yaml` writes to your own systems, in place of the demo company.
+"""A profile: what `opshub bench run WORKLOAD --profile PROFILE.yaml` writes to your own systems, in place of the demo
+company.
 
-In: a YAML file. Out: a `Profile`, and `OwnSystems` that a workload can be run on. Raises ConfigError that names the file, the field, and
-what would be right. Of the workload, the name, the seed and the phases count.
+In: a YAML file. Out: a `Profile`, and `OwnSystems` that a workload can be run on. Raises ConfigError that names the
+file, the field, and what would be right. Of the workload, the name, the seed and the phases count.
 
     systems:
       - name: shop                   # one of OPSHUB_SYSTEMS
@@ -23,7 +24,8 @@ what would be right. Of the workload, the name, the seed and the phases count.
       raw.shop.public.orders: raw topic
       canonical.sales_order: canonical topic
 
-A parameter has one value in all statements of a transaction, and stands outside of quotes; a percent sign is written twice.
+A parameter has one value in all statements of a transaction, and stands outside of quotes; a percent sign is written
+twice.
 
     %(n)s       bigint   1, 2, 3 … over the run
     %(uuid)s    uuid     random; also finds some row by its key, as above
@@ -85,7 +87,9 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def statements(self) -> list[tuple[str, list[str]]]:
-        """(SQL as Postgres prepares it, the parameter for each of its places). Raises ValueError that says what is wrong."""
+        """(SQL as Postgres prepares it, the parameter for each of its places). Raises ValueError that says what is
+        wrong.
+        """
         return [_prepared(sql) for sql in ([self.sql] if isinstance(self.sql, str) else self.sql)]
 
 
@@ -149,11 +153,13 @@ class _Ready:
 
 
 class Load:
-    """Writes what a profile says, open loop: when something is to be sent is fixed beforehand. A context manager, for one thread."""
+    """Writes what a profile says, open loop: when something is to be sent is fixed beforehand. A context manager, for
+    one thread.
+    """
 
     def __init__(self, profile: Profile, path: Path, env: Mapping[str, str], seed: int) -> None:
-        """Connect, and prepare all SQL. Raises ConfigError for a variable that is not set or SQL that Postgres refuses, EnvironmentFault
-        when a database cannot be reached; `path` is the profile's, for these.
+        """Connect, and prepare all SQL. Raises ConfigError for a variable that is not set or SQL that Postgres refuses,
+        EnvironmentFault when a database cannot be reached; `path` is the profile's, for these.
         """
         self._rng = Random(seed)
         self._ready: list[_Ready] = []
@@ -189,8 +195,8 @@ class Load:
         return self.stats()
 
     def stats(self) -> dict[str, Any]:
-        """So far: `row_changes` committed (as the profile counts them), `transactions`, `failed` and the last ten `errors`, and by how much
-        sending was behind its schedule at most (`behind_ms_max`).
+        """So far: `row_changes` committed (as the profile counts them), `transactions`, `failed` and the last ten
+        `errors`, and by how much sending was behind its schedule at most (`behind_ms_max`).
         """
         return {"row_changes": self._rows, "transactions": self._transactions, "failed": self._failed, "errors": list(self._errors),
                 "behind_ms_max": round(self._worst, 1)}  # fmt: skip
@@ -301,7 +307,9 @@ class OwnSystems:
         return self.profile.watch
 
     def start_workers(self, count: int = 1) -> list[int]:
-        """The pids of the workers that answer; none is started, however many are asked for. Raises EnvironmentFault when there are none."""
+        """The pids of the workers that answer; none is started, however many are asked for. Raises EnvironmentFault
+        when there are none.
+        """
         wanted = count_partitions(self.settings, self.systems)
         end = time.monotonic() + ASSIGNED_WITHIN
         while (now := worker_totals(self.settings)).workers and now.partitions < wanted and time.monotonic() < end:
@@ -333,8 +341,8 @@ class OwnSystems:
         return self._load
 
     def drain(self, seconds: float = 300) -> None:
-        """Wait until the workers have nothing to read for a moment, and capture has brought as many rows as were written, or brings
-        nothing more. After `seconds` it is left at that; `notes` say so.
+        """Wait until the workers have nothing to read for a moment, and capture has brought as many rows as were
+        written, or brings nothing more. After `seconds` it is left at that; `notes` say so.
 
         Others may go on writing to these systems: their rows count as well.
         """
@@ -362,7 +370,9 @@ class OwnSystems:
 
 
 def own_systems(settings: Settings, path: Path) -> OwnSystems:
-    """What the profile `path` and these settings say together. Raises EnvironmentFault when Kafka does not answer or lacks topics."""
+    """What the profile `path` and these settings say together. Raises EnvironmentFault when Kafka does not answer or
+    lacks topics.
+    """
     profile, systems = load_profile(path), load_systems(settings)
     known = ", ".join(system.name for system in systems)
     for at, system in enumerate(profile.systems):

@@ -1,6 +1,7 @@
 """Raw records as Debezium wrote them, kept in memory: what every stage is measured on.
 
-In: the raw topics of a site. Out: `Raw` records in the order in which the sources committed, with the methods of a Kafka message.
+In: the raw topics of a site. Out: `Raw` records in the order in which the sources committed, with the methods of a
+Kafka message.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def read_topics(
 
 
 def in_commit_order(records: list[Raw]) -> list[Raw]:
-    """As a lane that keeps up would meet them: by the time of the source's commit; a tombstone stays behind its delete."""
+    """As a lane that keeps up would meet them: by the time of the source's commit; a tombstone stays behind its
+    delete.
+    """
     when = msgspec.json.Decoder(_When).decode
     last: dict[tuple[str, int], tuple[int, int]] = {}
     keyed: list[tuple[tuple[int, int], int, Raw]] = []

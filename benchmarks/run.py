@@ -1,7 +1,7 @@
 """Run a workload on a site: arrivals on a schedule, figures every second.
 
-In: a site or systems of your own, and a workload. Out: a `Result`: throughput and lag over time, latency from the intended send to each
-place, CPU and memory by process. Lag is in records that the workers have still to read.
+In: a site or systems of your own, and a workload. Out: a `Result`: throughput and lag over time, latency from the
+intended send to each place, CPU and memory by process. Lag is in records that the workers have still to read.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Result(msgspec.Struct):
     """From the first arrival until nothing was in flight."""
     behind_ms_max: float
     latency_ms: dict[str, dict[str, float]]
-    """By place. `hub` and `target` (written back, without those that waited for people) count from the source's commit, the topics from
-    the intended send.
+    """By place. `hub` and `target` (written back, without those that waited for people) count from the source's commit,
+    the topics from the intended send.
     """
     hdr: dict[str, str]
     cpu_us_per_row: dict[str, float]
@@ -141,7 +141,9 @@ def versions(servers: dict[str, str] = SERVERS) -> dict[str, str]:
 
 
 def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) -> Result:
-    """Run it; workers are started if none are (on `OwnSystems`: refused). What was there before has been worked off first."""
+    """Run it; workers are started if none are (on `OwnSystems`: refused). What was there before has been worked off
+    first.
+    """
     info = machine()
     site.notes.clear()
     site.start_workers(workload.workers)
@@ -220,13 +222,17 @@ def run_workload(site: Measured, workload: Workload, say: Say = lambda _: None) 
 
 
 def warm_up(site: Measured, workload: Workload, rate: float, seconds: float, say: Say = lambda _: None) -> None:
-    """Let `workload` run for so long at a rate, and measure nothing: JVMs compile for most of their first minute under load."""
+    """Let `workload` run for so long at a rate, and measure nothing: JVMs compile for most of their first minute under
+    load.
+    """
     if seconds:
         run_workload(site, msgspec.structs.replace(workload, phases=[Phase(seconds, rate, "warm-up", False)]), say)
 
 
 def written_back(dsn: str, since_us: int) -> HdrHistogram:
-    """From the source's commit until the target had what was to be written back, of changes since a time (microseconds since 1970)."""
+    """From the source's commit until the target had what was to be written back, of changes since a time (microseconds
+    since 1970).
+    """
     wait_delivered(dsn, seconds=10.0)
     histogram = HdrHistogram(1, HIGHEST_US, 3)
     with psycopg.connect(dsn) as hub:

@@ -1,8 +1,9 @@
 """How much one site takes as it is made larger: workers, partitions, rows of the hub, lines of an order.
 
-`python -m benchmarks.series [--only NAME,…]`, 45 minutes in all. Writes results/series.json after each case; cases that are not run stay as
-they are there. `capacity` searches for the highest rate that holds, each time on a stack that begins empty. `growth` works off backlogs, one role
-at a time, before and after the hub is filled, and ingest's again with two workers; topics have two partitions there.
+`python -m benchmarks.series [--only NAME,…]`, 45 minutes in all. Writes results/series.json after each case; cases that
+are not run stay as they are there. `capacity` searches for the highest rate that holds, each time on a stack that
+begins empty. `growth` works off backlogs, one role at a time, before and after the hub is filled, and ingest's again
+with two workers; topics have two partitions there.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def search(case: Case, say: Say) -> dict[str, Any]:
 
 
 def growth(say: Say, repeats: int = 3) -> dict[str, Any]:
-    """Medians of `repeats` backlogs for each size of the hub; then ingest over all of them again, one worker and two in turns."""
+    """Medians of `repeats` backlogs for each size of the hub; then ingest over all of them again, one worker and two in
+    turns.
+    """
     told: list[dict[str, Any]] = []
     with site(load_settings(partitions=2), say) as here:
         for role in whole.ROLES:

@@ -1,7 +1,7 @@
 """A stack of the benchmark's own: fresh databases, a company with a history, connectors; the workers are the caller's.
 
-In: the settings of the command. Out: a `Site`. Promised: it lives in `<state_dir>/bench` on ports of its own (500 above the
-configured ones), so that it neither meets nor changes the stack that a person works with; it begins empty.
+In: the settings of the command. Out: a `Site`. Promised: it lives in `<state_dir>/bench` on ports of its own (500 above
+the configured ones), so that it neither meets nor changes the stack that a person works with; it begins empty.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ def site(
     habits: Habits = USUAL,
     workers: int = 1,
 ) -> Iterator[Site]:
-    """A site that begins with empty databases and is stopped at the end. `plugins`: archive sets that Connect loads besides. `habits`: of
-    the company that made the history. Unless the settings say how many partitions topics have, it is as many as `workers`, as in the demo.
+    """A site that begins with empty databases and is stopped at the end. `plugins`: archive sets that Connect loads
+    besides. `habits`: of the company that made the history. Unless the settings say how many partitions topics have, it
+    is as many as `workers`, as in the demo.
     """
     own = bench_settings(settings)
     if "partitions" not in settings.model_fields_set:

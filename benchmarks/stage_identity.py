@@ -1,6 +1,8 @@
-"""What identity costs: CPU microseconds a change for match keys that are known, for those that are new, and for resolving records of two sources.
+"""What identity costs: CPU microseconds a change for match keys that are known, for those that are new, and for
+resolving records of two sources.
 
-Run: python benchmarks/stage_identity.py [customers]. Pure parts only; what the hub adds is one statement for each batch with new keys.
+Run: python benchmarks/stage_identity.py [customers]. Pure parts only; what the hub adds is one statement for each batch
+with new keys.
 """
 
 from __future__ import annotations

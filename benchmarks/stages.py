@@ -1,7 +1,8 @@
-"""Each stage alone: no Kafka, no source, no sink but where the stage is one. Each has its limit beside it, and the ratio to it.
+"""Each stage alone: no Kafka, no source, no sink but where the stage is one. Each has its limit beside it, and the
+ratio to it.
 
-In: raw records in commit order. Out: `Stage`s. CPU is that of this process, per raw record (`changes` stages: per change). A stage
-and its limit take turns, `repeats` times; the median counts.
+In: raw records in commit order. Out: `Stage`s. CPU is that of this process, per raw record (`changes` stages: per
+change). A stage and its limit take turns, `repeats` times; the median counts.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ class Corpus:
             step.committed(outcome)
             self.outputs += outputs
         self.changes = [decode_change(o.value) for o in self.outputs]
-        # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left out here,
-        # and each entity is sent to where it lives in the end.
+        # Links move members between aggregates, which takes a hub to read them again from. They are one in ten: left
+        # out here, and each entity is sent to where it lives in the end.
         home = {c.id: o.key for o, c in zip(self.outputs, self.changes, strict=True) if c.kind == "change"}
         kept = [
             (o._replace(key=home[c.id]), c)

@@ -1,4 +1,6 @@
-"""The targets, and which of them a run reaches. In: the figures of `make bench`. Out: `Target`s, in the order of the table."""
+"""The targets, and which of them a run reaches. In: the figures of `make bench`. Out: `Target`s, in the order of the
+table.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ import msgspec
 
 
 class Target(msgspec.Struct):
-    """`at_most` says whether less is better. `reached` is None for what was not measured; `run` names the run that measured it, where that
-    is another.
+    """`at_most` says whether less is better. `reached` is None for what was not measured; `run` names the run that
+    measured it, where that is another.
     """
 
     name: str

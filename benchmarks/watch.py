@@ -1,7 +1,7 @@
 """Watch a run from outside: how long marked rows take to each topic, and what each process uses.
 
-The simulator writes `probe:<microseconds since 1970 when it was meant to be sent>` into some rows; here is when that text arrives.
-Counted from the intended send, so that a stall of the source counts too.
+The simulator writes `probe:<microseconds since 1970 when it was meant to be sent>` into some rows; here is when that
+text arrives. Counted from the intended send, so that a stall of the source counts too.
 """
 
 from __future__ import annotations

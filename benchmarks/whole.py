@@ -1,7 +1,7 @@
 """What needs servers: the hub's upsert alone, the two halves over a backlog, and the whole way at rising rates.
 
-In: a site. Out: figures for `targets`. A backlog is made while no worker runs, then each role works it off alone: what a worker of that role
-can do when nothing else holds it up.
+In: a site. Out: figures for `targets`. A backlog is made while no worker runs, then each role works it off alone: what
+a worker of that role can do when nothing else holds it up.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ ON CONFLICT (id) DO UPDATE SET rev = excluded.rev, record = excluded.record WHER
 
 
 def hub_upsert(site: Site, corpus: Corpus, repeats: int = 3) -> Stage:
-    """`HubStore.save` of settled batches into the real hub, against one JSON upsert of the same records into a table of three columns."""
+    """`HubStore.save` of settled batches into the real hub, against one JSON upsert of the same records into a table of
+    three columns.
+    """
     work: list[list[Any]] = []
     settle_all(corpus, 2000, lambda settling: work.append(settling.rows()))
     count = sum(len(rows) for rows in work)

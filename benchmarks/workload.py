@@ -39,7 +39,9 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`rate` is row changes a second over both databases; a pair is a ramp. `counted` says whether its latencies are."""
+    """`rate` is row changes a second over both databases; a pair is a ramp. `counted` says whether its latencies
+    are.
+    """
 
     seconds: float
     rate: float | tuple[float, float]

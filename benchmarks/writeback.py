@@ -1,8 +1,9 @@
 """Won opportunity in the CRM → order in the ERP: how long this takes while a company works on both.
 
-`python -m benchmarks.writeback [--won 20] [--seconds 20] [--around 0,500,2000]` writes benchmarks/results/writeback.json. It is an open loop:
-the time at which each deal is won is fixed beforehand. The clock runs from that time until another session of the ERP sees the order, that
-is, until its commit. The result also shows where the time goes, by the timestamps in the hub.
+`python -m benchmarks.writeback [--won 20] [--seconds 20] [--around 0,500,2000]` writes
+benchmarks/results/writeback.json. It is an open loop: the time at which each deal is won is fixed beforehand. The clock
+runs from that time until another session of the ERP sees the order, that is, until its commit. The result also shows
+where the time goes, by the timestamps in the hub.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The writers of aggregates on a real hub, without Kafka: two or more workers, each with its own connection and caches, to whom keys belong
-as partitions would give them.
+"""The writers of aggregates on a real hub, without Kafka: two or more workers, each with its own connection and caches,
+to whom keys belong as partitions would give them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from streams.hub.migrate import migrate
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
-from streams.model.ids import source_id
 from streams.model.names import changes_topic
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
@@ -27,6 +26,7 @@ from streams.resolve.rules import Ownership
 from streams.runtime.batch import Output
 from streams.stack.native import NativeStack
 from streams.writeback.planner import NO_RULES, IntentPlanner
+from tests.factories import changed
 
 
 def partition_of(aggregate: str) -> int:
@@ -57,7 +57,9 @@ class Sent(NamedTuple):
 
 
 class Writers:
-    """`queues` has what waits for each worker. The last canonical record of each (entity, id) is kept, as JSON: see `record`."""
+    """`queues` has what waits for each worker. The last canonical record of each (entity, id) is kept, as JSON: see
+    `record`.
+    """
 
     def __init__(
         self, hub: str, ownership: Ownership, workers: int = 2, cache: int = 100_000, planner: IntentPlanner = NO_RULES
@@ -144,7 +146,9 @@ class Writers:
 
 
 def hub_of_its_own(stack: NativeStack, name: str) -> str:
-    """The address of an empty hub on the stack's server: what is written here reaches no topic, which `verify` would call lost."""
+    """The address of an empty hub on the stack's server: what is written here reaches no topic, which `verify` would
+    call lost.
+    """
     server: Any = stack._server("hub")
     at = conninfo_to_dict(stack.settings.hub)
     with server.connect("postgres") as admin:
@@ -157,10 +161,7 @@ def hub_of_its_own(stack: NativeStack, name: str) -> str:
 
 def customer(system: str, key: str, at: int, *, same_as: str | None = None, **fields: Any) -> Change:
     """What a system says of a customer."""
-    source = source_id(system, "customer", key)
-    return Change(
-        "change", "customer", source, system, key, "u", 0, at, 0, at, same_as=same_as, fields=fields
-    )  # fmt: skip
+    return changed(system, "customer", key, at, same_as=same_as, **fields)
 
 
 def live_customers(hub: psycopg.Connection[Any], sources: Sequence[str]) -> dict[str, set[str]]:

@@ -1,9 +1,11 @@
-"""`make bench-peers`: every peer and ours on the same records, in turns; medians; whether the output is equal. Writes results/peers.json.
+"""`make bench-peers`: every peer and ours on the same records, in turns; medians; whether the output is equal. Writes
+results/peers.json.
 
-`python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the changes that it produced are,
-as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links and accounts for records; bare does the same
-without a framework. Each pass is a process of its own. Without `--only`, Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`). With it, rows of the
-result that others measured stay, ours among them.
+`python -m benchmarks.peers [--repeats 5] [--only faust,bytewax] [--copies 3]`. A peer's output is equal when the
+changes that it produced are, as a multiset of bytes, those that ours produced. Ours also looks up homes, tells links
+and accounts for records; bare does the same without a framework. Each pass is a process of its own. Without `--only`,
+Debezium's JDBC sink is measured too, from end to end (`benchmarks.jdbc_sink`). With it, rows of the result that others
+measured stay, ours among them.
 """
 
 from __future__ import annotations
@@ -65,13 +67,17 @@ def run_peer(peer: str, python: Path, here: Site, topics: list[str], count: int,
 
 
 def changes_in(bootstrap: str, topic: str) -> Counter[bytes]:
-    """The changes in a topic, in opshub's form; links, which only opshub emits, left out. The peers on a JVM write the former Avro form."""
+    """The changes in a topic, in opshub's form; links, which only opshub emits, left out. The peers on a JVM write the
+    former Avro form.
+    """
     decoded = (decode_change(value) for r in recording.read_topics(bootstrap, [topic]) if (value := r.value()))
     return Counter(encode_change(change) for change in decoded if change.kind == "change")
 
 
 def passes(way: str, told: dict[str, float], out: str) -> list[tuple[str, dict[str, float], str]]:
-    """What one start of a peer measured, each with its name and its topic: on a JVM the first pass, and a second with compiled code."""
+    """What one start of a peer measured, each with its name and its topic: on a JVM the first pass, and a second with
+    compiled code.
+    """
     found = [(way, {key: told[key] for key in ("per_second", "us")}, out)]
     if "again_us" in told:
         warm = {key: told[f"again_{key}"] for key in ("per_second", "us")}

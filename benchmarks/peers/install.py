@@ -1,7 +1,8 @@
-"""A venv for each peer under .tools/peers, with its pinned version and what the shared work needs. PyPI only, but for peers in Java.
+"""A venv for each peer under .tools/peers, with its pinned version and what the shared work needs. PyPI only, but for
+peers in Java.
 
-opshub's own dependencies come without their bounds, so that a peer keeps the versions that it asks for; opshub itself is read from
-the checkout.
+opshub's own dependencies come without their bounds, so that a peer keeps the versions that it asks for; opshub itself
+is read from the checkout.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def python_of(peer: str) -> Path:
 
 
 def install(peer: str) -> Path:
-    """The interpreter of the peer's venv, made when it is not there or its requirements have changed; of a peer in Java, ours, which starts it.
+    """The interpreter of the peer's venv, made when it is not there or its requirements have changed; of a peer in
+    Java, ours, which starts it.
 
     Raises CalledProcessError, or EnvironmentFault when archives cannot be fetched.
     """

@@ -1,6 +1,8 @@
-"""Peers in Java: archives by a lock file of their own into .tools/peers, compiled by Eclipse's compiler, which is a jar and needs no JDK.
+"""Peers in Java: archives by a lock file of their own into .tools/peers, compiled by Eclipse's compiler, which is a jar
+and needs no JDK.
 
-The mapping is the same for all of them (`java-shared`), and those of one set of archives share what lies in `<set>-shared`.
+The mapping is the same for all of them (`java-shared`), and those of one set of archives share what lies in
+`<set>-shared`.
 
 `python -m benchmarks.peers.java` writes `java.lock` again.
 """
@@ -87,7 +89,8 @@ def compiled(peer: str) -> list[str]:
 
 
 def run(peer: str) -> int:
-    """What a peer's `run.py` does: the plan of the mapping into a file, the topic of the second pass, and the JVM. Gives its exit code.
+    """What a peer's `run.py` does: the plan of the mapping into a file, the topic of the second pass, and the JVM.
+    Gives its exit code.
 
     The guarantee is at least once, as with the other frameworks, or what the script's second argument says.
     """

@@ -1,6 +1,8 @@
-"""The dictionaries of the demo as JSON that Java reads: columns, references, conversions, types; and the words that conversions look up.
+"""The dictionaries of the demo as JSON that Java reads: columns, references, conversions, types; and the words that
+conversions look up.
 
-Only what these dictionaries use is said; what is new to them and not said here, Java refuses or the comparison of the outputs shows.
+Only what these dictionaries use is said; what is new to them and not said here, Java refuses or the comparison of the
+outputs shows.
 """
 
 from __future__ import annotations

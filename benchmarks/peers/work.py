@@ -1,7 +1,9 @@
 """The work that every peer does for a raw record, and how a peer says what it took.
 
-A peer is a script `benchmarks/peers/<name>/run.py`, run with the interpreter of its own venv and one argument: a `Job` as JSON. It prints a `Took` as
-JSON on its last line. What runs on a JVM does the job twice and tells the second pass too (`again_…`, into the topic `<out>.again`). Time runs from the first record that it gets; it ends when all of its output is acknowledged.
+A peer is a script `benchmarks/peers/<name>/run.py`, run with the interpreter of its own venv and one argument: a `Job`
+as JSON. It prints a `Took` as JSON on its last line. What runs on a JVM does the job twice and tells the second pass
+too (`again_…`, into the topic `<out>.again`). Time runs from the first record that it gets; it ends when all of its
+output is acknowledged.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def job() -> Job:
 
 
 class Work:
-    """(topic, key, value) → (key, value) of each change. The parent's id is the key, else the entity's own: no look-up of homes."""
+    """(topic, key, value) → (key, value) of each change. The parent's id is the key, else the entity's own: no look-up
+    of homes.
+    """
 
     def __init__(self, one: Job) -> None:
         self.count = one.count

@@ -36,7 +36,8 @@ def demo(
         bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")
     ] = False,
 ) -> None:
-    """Start all servers, let a simulated company work on a CRM and an ERP, and compare hub and topics with both databases.
+    """Start all servers, let a simulated company work on a CRM and an ERP, and compare hub and topics with both
+    databases.
 
     Exit code 0 when everything is equal, 1 when anything differs.
 

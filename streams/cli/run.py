@@ -30,7 +30,8 @@ def run(
 
     Example: opshub run --worker-name w1 --role assemble
     """
-    # The start creates only objects that stay: collecting them costs time. `calm_collector` turns the collector on again.
+    # The start creates only objects that stay: collecting them costs time. `calm_collector` turns the collector on
+    # again.
     gc.disable()
     # httpx imports its own command line (click, pygments, rich) and works without it: that saves a fifth of a second.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

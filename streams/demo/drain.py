@@ -22,15 +22,17 @@ from streams.simulator.setup import dsn_of
 MARKERS = {
     "demo-crm": (
         "DEMO_CRM",
-        "UPDATE account SET updated_at = clock_timestamp() WHERE id = (SELECT id FROM account ORDER BY created_at, id LIMIT 1)",
+        "UPDATE account SET updated_at = clock_timestamp()"
+        " WHERE id = (SELECT id FROM account ORDER BY created_at, id LIMIT 1)",
     ),
     "demo-erp": (
         "DEMO_ERP",
         "UPDATE erp.cust SET memo = memo WHERE id = (SELECT id FROM erp.cust ORDER BY id LIMIT 1)",
     ),
 }
-"""System → prefix of its variables, and an update that changes nothing of interest. Its record passes through capture behind
-all earlier commits. It always takes the oldest row: without ORDER BY, each update would change which row comes first."""
+"""System → prefix of its variables, and an update that changes nothing of interest. Its record passes through capture
+behind all earlier commits. It always takes the oldest row: without ORDER BY, each update would change which row comes
+first."""
 
 
 def drain(
@@ -43,9 +45,9 @@ def drain(
 ) -> None:
     """Wait until everything that was committed so far is in the hub and in the topics.
 
-    Steps: (1) a marker in each source passes through capture; (2) the lanes have nothing left to read; (3) balances that
-    are due later are summed now. `on_totals` is called with the workers' figures at each check.
-    Raises EnvironmentFault when that takes longer than `seconds`.
+    Steps: (1) a marker in each source passes through capture; (2) the lanes have nothing left to read; (3) balances
+    that are due later are summed now. `on_totals` is called with the workers' figures at each check. Raises
+    EnvironmentFault when that takes longer than `seconds`.
     """
     partitions = count_partitions(settings, systems)
     wait_idle(settings, partitions, seconds=seconds, on_totals=on_totals)

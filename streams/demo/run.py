@@ -212,7 +212,9 @@ class _Demo:
         drain(self._settings, systems, self._env, seconds=DRAIN_SECONDS, on_totals=show)
 
     def _run_company(self, company: Company, seconds: float) -> tuple[float, list[int]]:
-        """Run the company in a thread of its own and show the figures: (seconds that it worked, lag in records twice a second)."""
+        """Run the company in a thread of its own and show the figures: (seconds that it worked, lag in records twice a
+        second).
+        """
         lags: list[int] = []
         failures: list[BaseException] = []
 

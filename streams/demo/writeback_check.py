@@ -72,7 +72,8 @@ def check_writeback(
 ) -> WritebackVerdict:
     """Compare the opportunities that were won with the orders in the ERP and the shipments in the CRM.
 
-    `facts`: the company's journal ({"fact": "won", "opportunity": …}). `stats`: the workers' figures, which count echoes.
+    `facts`: the company's journal ({"fact": "won", "opportunity": …}). `stats`: the workers' figures, which count
+    echoes.
     """
     won = sorted({fact["opportunity"] for fact in facts if fact.get("fact") == "won"})
     verdict = WritebackVerdict()

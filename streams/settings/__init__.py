@@ -1,7 +1,8 @@
 """Every setting, declared once, with its default and its description.
 
-A command-line flag wins over an environment variable (OPSHUB_…), a variable over a line of ./opshub.env, a line over the
-default. `docs/settings.md` is made from this model (`make settings`); `variables.py` refuses names that are not here.
+A command-line flag wins over an environment variable (OPSHUB_…), a variable over a line of ./opshub.env, a line over
+the default. `docs/settings.md` is made from this model (`make settings`); `variables.py` refuses names that are not
+here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ Days = Annotated[float, Field(ge=0)] | None
 
 
 class StageDays(BaseModel):
-    """Days that an order flow may stay in each stage; null means no limit. A stage that is not named keeps its default."""
+    """Days that an order flow may stay in each stage; null means no limit. A stage that is not named keeps its
+    default.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,7 +108,8 @@ class Settings(BaseSettings):
     )
     invoice_policy: Literal["at_most_shipped", "equal", "off"] = Field(
         default="at_most_shipped",
-        description="How the invoiced net amount of an order, less its credit notes, must compare with the shipped amount.",
+        description="How the invoiced net amount of an order, less its credit notes, must compare with the shipped "
+        "amount.",
     )
     header_charge_percent: int = Field(
         default=10,
@@ -114,8 +118,8 @@ class Settings(BaseSettings):
     )
     stuck_after_days: StageDays = Field(
         default=StageDays(),
-        description='Days in a stage after which an order flow counts as stuck, as JSON: `{"won": 2, "shipped": null}`. '
-        "null means no limit; stages that are not named keep their default.",
+        description='Days in a stage after which an order flow counts as stuck, as JSON: `{"won": 2, "shipped": null}`.'
+        " null means no limit; stages that are not named keep their default.",
     )
 
     quality_interval_seconds: float = Field(
@@ -126,8 +130,8 @@ class Settings(BaseSettings):
 
     approvers: list[str] = Field(
         default=[],
-        description="People who may be named with `approvals approve --by`. Each of them counts as one person, whichever "
-        "account runs the command. A JSON list.",
+        description="People who may be named with `approvals approve --by`. Each of them counts as one person, "
+        "whichever account runs the command. A JSON list.",
     )
 
     alert_webhook_url: str = Field(default="", description="URL that receives each alert as JSON.")

@@ -47,7 +47,8 @@ def refuse_unknown_variables(
 ) -> None:
     """Raise ConfigError for OPSHUB_… names in the environment or in opshub.env that nothing reads.
 
-    `placeholders` gives the names that the connectors' files read (`${env:NAME}`); it is called only when a name is unknown.
+    `placeholders` gives the names that the connectors' files read (`${env:NAME}`); it is called only when a name is
+    unknown.
     """
     known = {*setting_variables(), *STACK_VARIABLES}
     unknown = [variable for variable in _variables(environment, file) if not _passes(variable, known)]

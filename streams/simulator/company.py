@@ -155,7 +155,9 @@ class Company:
         products: int = 200,
         progress: history.Progress = lambda *_: None,
     ) -> None:
-        """Add customers and orders of years gone by, and open deals, a tenth of the customers; products only when there are none."""
+        """Add customers and orders of years gone by, and open deals, a tenth of the customers; products only when there
+        are none.
+        """
         try:
             history.load_products(self.world, self._crm, self._erp, products)
             facts = history.load_customers(self.world, self._crm, self._erp, customers, progress)
@@ -172,7 +174,8 @@ class Company:
     # -- work
 
     def run(self, rate: float, seconds: float | None = None, stop_event: threading.Event | None = None) -> CompanyStats:
-        """Work at `rate` row changes a second for `seconds`, or until `stop_event` is set; then wait for all answers. Returns `stats()`.
+        """Work at `rate` row changes a second for `seconds`, or until `stop_event` is set; then wait for all answers.
+        Returns `stats()`.
 
         Raises EnvironmentFault when a database goes away.
         """

@@ -261,8 +261,8 @@ def _forget(world: World, deal: Deal) -> None:
 
 
 def change_item(world: World) -> list[Transaction]:
-    """A quantity changes, or a line is added or removed. The amount follows in the same transaction, or, as some ORMs do, in
-    the next one."""
+    """A quantity changes, or a line is added or removed. The amount follows in the same transaction, or, as some ORMs
+    do, in the next one."""
     rng = world.rng
     deal = world.deals.pick(rng)
     if deal is None:

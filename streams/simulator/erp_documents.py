@@ -119,8 +119,8 @@ def _advance_delivery(world: World, order: Order) -> list[Transaction]:
 
 
 def bill(world: World, order: Order) -> list[Transaction]:
-    """An invoice of what was shipped and not billed yet. An order with several shipments gets several invoices; the first
-    one has the freight."""
+    """An invoice of what was shipped and not billed yet. An order with several shipments gets several invoices; the
+    first one has the freight."""
     invoice, rows, discount, freight = billed(world, order)
     order.open_invoices.append(invoice)
     statements = [
@@ -139,7 +139,9 @@ def bill(world: World, order: Order) -> list[Transaction]:
 
 
 def billed(world: World, order: Order) -> tuple[Invoice, list[Row], int, int]:
-    """The invoice of what was shipped and not billed yet; its rows for ERP_INSERTS["inv_line"], and its discount and freight in cents."""
+    """The invoice of what was shipped and not billed yet; its rows for ERP_INSERTS["inv_line"], and its discount and
+    freight in cents.
+    """
     key, goods, tax = world.ids.next("inv_head"), 0, 0
     rows: list[Row] = []
     for line in order.lines:

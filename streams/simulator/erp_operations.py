@@ -29,6 +29,7 @@ from streams.simulator.world import (
     as_quantity,
     cents,
     line_net,
+    quantity_of,
 )
 
 MOST_OPEN = 5_000
@@ -135,7 +136,9 @@ def new_order(world: World) -> list[Transaction]:
 
 
 def order_for(world: World, deal: Deal) -> list[Transaction]:
-    """The order of an opportunity that was won, entered by hand; the customer too, when the ERP does not know it yet."""
+    """The order of an opportunity that was won, entered by hand; the customer too, when the ERP does not know it
+    yet.
+    """
     customer = deal.customer
     made = [] if customer.erp_id is not None else [firms.share(world, customer)]
     assert customer.erp_id is not None
@@ -211,7 +214,9 @@ def enter(
 
 
 def terms_row(rng: Random, order: Order, customer: Customer) -> Row:
-    """Discount, freight, incoterm and ship-to address for ERP_INSERTS["so_head"]; three in ten go to another site of the customer."""
+    """Discount, freight, incoterm and ship-to address for ERP_INSERTS["so_head"]; three in ten go to another site of
+    the customer.
+    """
     firm = customer.firm
     site: Row = [None] * 5
     if rng.random() < 0.3:
@@ -390,10 +395,3 @@ def credit(world: World) -> list[Transaction]:
             after=after(order),
         )
     ]
-
-
-def quantity_of(drawn: float, product: Product) -> int:
-    """Thousandths: whole pieces, anything for what is weighed or measured."""
-    if product.unit == 0:
-        return (1 + int(drawn**3 * 300)) * 1000
-    return 1 + int(drawn**3 * 300_000)

@@ -1,4 +1,6 @@
-"""Rows of one company in the CRM and in the ERP, and operations that create it, share it or make the systems disagree."""
+"""Rows of one company in the CRM and in the ERP, and operations that create it, share it or make the systems
+disagree.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,9 @@ def add_account(world: World, firm: Firm, created: str = "now") -> tuple[Custome
 
 
 def contradict(world: World, firm: Firm, *fields: str) -> tuple[Firm, dict[str, list[str]]]:
-    """The company with wrong values of `fields`, as the ERP has it, and {field: [the CRM's value, the ERP's]} in canonical form."""
+    """The company with wrong values of `fields`, as the ERP has it, and {field: [the CRM's value, the ERP's]} in
+    canonical form.
+    """
     rng = world.rng
     changes: dict[str, str] = {}
     shown: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
 """The history of past years: rows of every kind, loaded by COPY into the same tables with the same triggers.
 
-All dates lie before today. Orders are at every stage; the company remembers those that are not finished and goes on with
-them. A deal that was won has its order.
+All dates lie before today. Orders are at every stage; the company remembers those that are not finished and goes on
+with them. A deal that was won has its order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from psycopg import sql
 from streams.simulator import firms, vocabulary
 from streams.simulator.crm_operations import amount_of, make_deal
 from streams.simulator.erp_documents import billed, invoice_row
-from streams.simulator.erp_operations import add_line, quantity_of, terms_row
+from streams.simulator.erp_operations import add_line, terms_row
 from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
 from streams.simulator.vocabulary import choose
-from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents
+from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents, quantity_of
 
 CHUNK = 2_000
 Progress = Callable[[str, int, int], None]

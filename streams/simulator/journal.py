@@ -11,12 +11,12 @@ from streams.simulator.world import Fact, Transaction
 
 
 class Journal:
-    """Keeps facts in memory. With a file, it also writes them there, and each committed transaction (unless `commits` is
-    False), one JSON object a line. Facts that an earlier run on the same databases wrote to the file are read first.
+    """Keeps facts in memory. With a file, it also writes them there, and each committed transaction (unless `commits`
+    is False), one JSON object a line. Facts that an earlier run on the same databases wrote to the file are read first.
 
     A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
-    `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not the
-    same company), `changed_in_one` (system, crm, erp, field, value), `won` (opportunity, account, amount, lines),
+    `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not
+    the same company), `changed_in_one` (system, crm, erp, field, value), `won` (opportunity, account, amount, lines),
     `order_for` (opportunity, order), `order_deleted` (order).
     """
 

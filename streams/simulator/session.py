@@ -1,7 +1,8 @@
 """One session of an application: many transactions in flight at once over one connection (libpq's pipeline mode).
 
-A transaction is a list of prepared statements with their values. The outcome of each transaction is reported in the order
-in which they were sent. The server commits all statements between two synchronisation points together, or none of them.
+A transaction is a list of prepared statements with their values. The outcome of each transaction is reported in the
+order in which they were sent. The server commits all statements between two synchronisation points together, or none of
+them.
 
 The module uses psycopg's libpq layer directly: a cursor needs several times the CPU, and the simulator shares a small
 machine with the pipeline that it tests.
@@ -42,7 +43,9 @@ class Session(Generic[T]):
     def __init__(
         self, dsn: str, statements: dict[str, str], answered: Answered[T], *, timezone: str, application_name: str
     ) -> None:
-        """Connect and prepare. Raises EnvironmentFault when the database cannot be reached or lacks what the statements name."""
+        """Connect and prepare. Raises EnvironmentFault when the database cannot be reached or lacks what the statements
+        name.
+        """
         try:
             self._connection = psycopg.connect(
                 dsn, autocommit=True, application_name=application_name, connect_timeout=10

@@ -1,9 +1,9 @@
 """The sessions of one application, used side by side so that no two of them change the same row at the same time.
 
-A session that works on a row of a transaction also gets that transaction, so both follow each other in the session. When
-several sessions work on its rows, the pool waits until only one does. Any other transaction goes to the session with the
-fewest transactions in flight. So transactions of a row are committed in the order in which they were sent, and no session
-waits for a lock of another.
+A session that works on a row of a transaction also gets that transaction, so both follow each other in the session.
+When several sessions work on its rows, the pool waits until only one does. Any other transaction goes to the session
+with the fewest transactions in flight. So transactions of a row are committed in the order in which they were sent, and
+no session waits for a lock of another.
 """
 
 from __future__ import annotations

@@ -52,13 +52,16 @@ def setup_system(env: Mapping[str, str], folder: Path, prefix: str) -> None:
                     raise ConfigError(f"{path}: {_says(error)}", remedy="correct the SQL") from error
     except psycopg.OperationalError as error:
         raise EnvironmentFault(
-            f"the database of {prefix} at {env[f'{prefix}_HOST']}:{env[f'{prefix}_PORT']} cannot be used: {_says(error)}",
+            f"the database of {prefix} at {env[f'{prefix}_HOST']}:{env[f'{prefix}_PORT']} cannot be used: "
+            f"{_says(error)}",
             remedy="`opshub up` starts it; check the address and the administrator's password in the environment file",
         ) from error
 
 
 def dsn_of(env: Mapping[str, str], prefix: str, role: str) -> str:
-    """The connection string of one role: ADMIN, APP, CAPTURE or WRITEBACK. Raises ConfigError for a variable that is missing."""
+    """The connection string of one role: ADMIN, APP, CAPTURE or WRITEBACK. Raises ConfigError for a variable that is
+    missing.
+    """
     return psycopg.conninfo.make_conninfo(
         host=_value(env, f"{prefix}_HOST"),
         port=_value(env, f"{prefix}_PORT"),
@@ -84,7 +87,8 @@ def _read(path: Path, env: Mapping[str, str]) -> str:
         raise ConfigError(f"{path} is missing", remedy="take the folder connectors/ whole") from None
 
     def resolved(match: re.Match[str]) -> str:
-        # A placeholder stands inside a quoted literal or identifier; its value must end neither that nor the block around.
+        # A placeholder stands inside a quoted literal or identifier; its value must end neither that nor the block
+        # around.
         quote, name = match.groups()
         value = _value(env, name, str(path))
         if BLOCK in value:

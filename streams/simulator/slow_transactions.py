@@ -1,7 +1,7 @@
 """A user who leaves transactions open: he writes a row, waits, and commits while others have committed in between.
 
-So Debezium emits rows whose position in the log is before that of rows that it emitted earlier. The user has rows of his
-own, so nobody waits for his locks.
+So Debezium emits rows whose position in the log is before that of rows that it emitted earlier. The user has rows of
+his own, so nobody waits for his locks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class SlowUser:
     def __init__(
         self, crm_dsn: str, erp_dsn: str, rng: Random, every: float, committed: Callable[[Transaction], None]
     ) -> None:
-        """`every`: seconds between the starts of two transactions of one system; each stays open for up to half of that."""
+        """`every`: seconds between the starts of two transactions of one system; each stays open for up to half of
+        that.
+        """
         self._rng = rng
         self._every = every
         self._committed = committed

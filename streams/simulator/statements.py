@@ -1,7 +1,7 @@
 """The SQL that the two applications send, by name, and the columns of each insert.
 
-A statement of a transaction is `(name, values)`. `insert_<table>_<n>` adds n rows at once; history uses the same columns with COPY.
-"now" as a value is read by Postgres as the start of the transaction, in the session's time zone.
+A statement of a transaction is `(name, values)`. `insert_<table>_<n>` adds n rows at once; history uses the same
+columns with COPY. "now" as a value is read by Postgres as the start of the transaction, in the session's time zone.
 """
 
 from __future__ import annotations
@@ -230,8 +230,10 @@ _CRM = {
     "contact_remove": "DELETE FROM contact WHERE id = $1",
     "opportunity_stage": "UPDATE opportunity SET stage = $2, probability = $3, next_step = $4 WHERE id = $1",
     "opportunity_amount": "UPDATE opportunity SET amount = $2 WHERE id = $1",
-    "opportunity_won": "UPDATE opportunity SET stage = 'Closed Won', probability = 100, won_at = now(), close_date = $2 WHERE id = $1",
-    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_at = now(), lost_reason = $2, close_date = $3"
+    "opportunity_won": "UPDATE opportunity SET stage = 'Closed Won', probability = 100, won_at = now(),"
+    " close_date = $2 WHERE id = $1",
+    "opportunity_lost": "UPDATE opportunity SET stage = 'Closed Lost', probability = 0, lost_at = now(),"
+    " lost_reason = $2, close_date = $3"
     " WHERE id = $1",
     "opportunity_deleted": "UPDATE opportunity SET is_deleted = true WHERE id = $1",
     "item_change": "UPDATE opportunity_item SET quantity = $2, net_amount = $3 WHERE id = $1",
@@ -258,7 +260,8 @@ _ERP = {
     "stock_all": "UPDATE erp.stock SET qty = qty + $2, cnt_date = $3 WHERE item_id = $1",
     "stock_reserve": "UPDATE erp.stock SET rsv = coalesce(rsv, 0) + $3 WHERE item_id = $1 AND whs = $2",
     "so_confirm": "UPDATE erp.so_head SET stat = 20, prom_date = $2, conf_ts = localtimestamp WHERE id = $1",
-    "so_stat": "UPDATE erp.so_head SET stat = $2::smallint, end_ts = CASE WHEN $2::smallint >= 80 THEN localtimestamp END WHERE id = $1",
+    "so_stat": "UPDATE erp.so_head SET stat = $2::smallint,"
+    " end_ts = CASE WHEN $2::smallint >= 80 THEN localtimestamp END WHERE id = $1",
     "so_probe": "UPDATE erp.so_head SET po_no = $2 WHERE id = $1",
     "so_memo": "UPDATE erp.so_head SET memo = $2 WHERE id = $1",
     "so_remove": "DELETE FROM erp.so_head WHERE id = $1",

@@ -1,7 +1,7 @@
 """Names of companies, people and products: small word lists, and functions that make numbers with valid check digits.
 
-All values come from the given `Random` and from running numbers, so the same seed makes the same company. Tax numbers and
-e-mail addresses come from the running number of a company, so no two companies share one by chance.
+All values come from the given `Random` and from running numbers, so the same seed makes the same company. Tax numbers
+and e-mail addresses come from the running number of a company, so no two companies share one by chance.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LAST = (
     "Martin Bernard Dubois Rossi Bianchi Kowalski Nowak O'Brien Müller-Lüdenscheidt de Vries 王 李"
 ).split(" ")
 STEMS = (
-    "Nord Alpen Rhein Hanse Elbe Donau Atlas Orion Delta Sigma Vega Lumen Terra Aqua Ferro Novo Prima Inter Euro Techno "
-    "Mecha Opti Poly Trans Uni Versa Zenit Kontor Berg Stern"
+    "Nord Alpen Rhein Hanse Elbe Donau Atlas Orion Delta Sigma Vega Lumen Terra Aqua Ferro Novo Prima Inter Euro "
+    "Techno Mecha Opti Poly Trans Uni Versa Zenit Kontor Berg Stern"
 ).split()
 TRADES = (
     "Maschinenbau Logistik Antriebe Werkzeuge Sensorik Metall Handel Bau Technik Systeme Elektronik Verpackung "
@@ -58,8 +58,8 @@ SUBJECTS = (
     "Noise in operation",
 )
 FILLER = (
-    "The customer asked for a later delivery. Met at the fair, wants samples of the new series. Prefers to be called in the "
-    "morning. Rahmenvertrag läuft im Herbst aus; Angebot nachfassen. Reklamation erledigt, Gutschrift erteilt. 客户要求加急发货。 "
+    "The customer asked for a later delivery. Met at the fair, wants samples of the new series. Prefers to be called "
+    "in the morning. Rahmenvertrag läuft im Herbst aus; Angebot nachfassen. Reklamation erledigt, Gutschrift erteilt. 客户要求加急发货。 "
 ).split()
 
 FAMILIES = ("Fasteners", "Bearings", "Drives", "Sensors", "Tools", "Services")
@@ -222,7 +222,9 @@ def typed_tax_id(rng: Random, number: str) -> str:
 
 
 def tax_id(iso: str, number: int) -> str | None:
-    """The tax number of company `number`, with a valid check digit; None for countries whose numbers are not used here."""
+    """The tax number of company `number`, with a valid check digit; None for countries whose numbers are not used
+    here.
+    """
     # The factor and the modulus have no common divisor, so no two numbers below nine million give the same result.
     mixed = number * 4_827_107 % 9_000_000 + 1_000_000
     if iso == "DE":

@@ -1,7 +1,8 @@
 """What the simulated company remembers: customers, deals, orders, and the running numbers for new ones.
 
 Nothing here uses a database, except that `Ids` hands out keys that the ERP's sequences have reserved. Operations
-(`crm_operations`, `erp_operations`) change a `World` and return the transactions that bring the databases to that state.
+(`crm_operations`, `erp_operations`) change a `World` and return the transactions that bring the databases to that
+state.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ Touched = tuple[str, str, str]
 class Transaction:
     """One transaction of one application.
 
-    `touched` has every row change that it makes, those of triggers included. After the commit, `returned` is called with
-    what the statements returned, and `facts` go to the journal.
+    `touched` has every row change that it makes, those of triggers included. After the commit, `returned` is called
+    with what the statements returned, and `facts` go to the journal.
     """
 
     system: str
@@ -301,6 +302,13 @@ def cents(amount: int) -> str:
 def as_quantity(thousandths: int) -> float:
     """A quantity as the ERP keeps it."""
     return thousandths / 1000
+
+
+def quantity_of(drawn: float, product: Product) -> int:
+    """Thousandths: whole pieces, anything for what is weighed or measured."""
+    if product.unit == 0:
+        return (1 + int(drawn**3 * 300)) * 1000
+    return 1 + int(drawn**3 * 300_000)
 
 
 def as_price(hundred_thousandths: int) -> str:

@@ -1,7 +1,7 @@
 """The schema registry: Apicurio, which speaks the Confluent API at /apis/ccompat/v7.
 
-It keeps its schemas in a database of its own on the hub's Postgres: records name their schema by its id, so a crash must
-neither lose a schema nor let its id be used again.
+It keeps its schemas in a database of its own on the hub's Postgres: records name their schema by its id, so a crash
+must neither lose a schema nor let its id be used again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The addresses, roles and passwords of the stack, as `KEY=VALUE` lines in `<state_dir>/env` (mode 600).
 
-`${env:NAME}` in any file of a connector (source.json, roles.sql) stands for a value from here. A variable of the process
-wins over the file, so a container needs no file.
+`${env:NAME}` in any file of a connector (source.json, roles.sql) stands for a value from here. A variable of the
+process wins over the file, so a container needs no file.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") 
             where = f"{file}, line {line}" if file and "\n" in text else file or f"line {line}"
             raise ConfigError(
                 f"{where}: ${{env:{name}}} stands for a variable that is not set",
-                remedy=f"give {name} a line in <state_dir>/env and run `opshub up` again, or set it for Connect and for this command",
+                remedy=f"give {name} a line in <state_dir>/env and run `opshub up` again, or set it for Connect and "
+                "for this command",
             )
         return env[name]
 

@@ -37,15 +37,19 @@ logger.quiet4.level = error
 
 
 SMALL = ("-XX:+UseCompactObjectHeaders", "-XX:+UseTransparentHugePages", "-XX:-UsePerfData")
-"""Smaller objects and larger pages: at 5,000 rows/s the broker needs 15 % of a core instead of 17 %, Connect 28 % instead of 30 %."""
+"""Smaller objects and larger pages: at 5,000 rows/s the broker needs 15 % of a core instead of 17 %, Connect 28 %
+instead of 30 %.
+"""
 
 JVM = ("-XX:+UseSerialGC", *SMALL)
-"""The serial collector suits heaps of one gigabyte on few cores: with G1 the broker needs 90 MB more and is no faster."""
+"""The serial collector suits heaps of one gigabyte on few cores: with G1 the broker needs 90 MB more and is no
+faster.
+"""
 
 ONE_COMPILER = "-XX:TieredStopAtLevel=1"
-"""Turns the JVM's second compiler off, for programs that end soon or do little: the registry starts in 2.8 s, not 3.7 s.
-The broker keeps it: at 500 and 1,500 rows/s it then needs a third less of a core once warm, and latency at 2,000 rows/s is
-lower from a cold start too.
+"""Turns the JVM's second compiler off, for programs that end soon or do little: the registry starts in 2.8 s, not 3.7
+s. The broker keeps it: at 500 and 1,500 rows/s it then needs a third less of a core once warm, and latency at 2,000
+rows/s is lower from a cold start too.
 """
 
 
@@ -121,7 +125,8 @@ class Kafka(Server):
             "delete.topic.enable": "true",
             "message.max.bytes": str(MAX_MESSAGE_BYTES),
             "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
-            # By default the broker refuses records from more than an hour ahead of its clock: one wrong clock would stop everything.
+            # By default the broker refuses records from more than an hour ahead of its clock: one wrong clock would
+            # stop everything.
             "log.message.timestamp.after.max.ms": str(ANY_TIME),
             "offsets.topic.num.partitions": "4",
             "offsets.topic.replication.factor": "1",

@@ -35,7 +35,8 @@ class Launcher:
         self._cancelled = threading.Event()
 
     def start_all(self, starting: Sequence[Server], report: Report = silent) -> None:
-        """Start `starting` at the same time, each after the servers that it needs; needed servers that are not in `starting` run.
+        """Start `starting` at the same time, each after the servers that it needs; needed servers that are not in
+        `starting` run.
 
         Raises EnvironmentFault when a server does not get healthy, and passes an interrupt on; all are stopped first.
         """

@@ -37,8 +37,8 @@ WANTED: dict[str, list[str]] = {
 }
 
 ALONE: dict[str, list[Coordinate]] = {
-    # Binds the slf4j 1.7 that Kafka brings; without it there are no logs. It is not resolved with the others, because its
-    # dependency management would lower the versions of Kafka's own packages.
+    # Binds the slf4j 1.7 that Kafka brings; without it there are no logs. It is not resolved with the others, because
+    # its dependency management would lower the versions of Kafka's own packages.
     "kafka": [("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "", "jar")],
 }
 

@@ -58,8 +58,8 @@ class NativeStack:
     """The servers of one state folder: three Postgres instances, Kafka, Connect, the registry."""
 
     def __init__(self, settings: Settings, *, end_with_parent: bool = False, plugins: tuple[str, ...] = ()) -> None:
-        """`end_with_parent`: the servers end when this process ends, even by SIGKILL (for tests). `plugins`: further archive
-        sets that Connect loads.
+        """`end_with_parent`: the servers end when this process ends, even by SIGKILL (for tests). `plugins`: further
+        archive sets that Connect loads.
         """
         self._given = settings
         self._plugins = plugins

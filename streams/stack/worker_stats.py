@@ -14,7 +14,9 @@ from streams.settings import Settings
 
 @cache
 def _client() -> httpx.Client:
-    """One client for all requests: creating one reads the certificates of all authorities, which takes longer than a request."""
+    """One client for all requests: creating one reads the certificates of all authorities, which takes longer than a
+    request.
+    """
     client = httpx.Client(trust_env=False)
     atexit.register(client.close)  # else the interpreter warns of its open sockets at exit
     return client

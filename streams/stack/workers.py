@@ -104,8 +104,8 @@ def start_worker(settings: Settings, name: str, *, roles: Sequence[str] = (), su
 
 
 def start_pair(settings: Settings, name: str, *, supervised: bool = True) -> list[int]:
-    """Start a worker as two processes, `<name>-ingest` and `<name>-assemble`, so that each has its own interpreter lock.
-    Returns their pids.
+    """Start a worker as two processes, `<name>-ingest` and `<name>-assemble`, so that each has its own interpreter
+    lock. Returns their pids.
 
     The second process listens on the port after the first one's.
     """

@@ -1,6 +1,7 @@
 """An independent, simple check that nothing is lost, doubled, wrong or gone back. It shares no code with the pipeline.
 
-In: `Evidence` (evidence.py). Out: `Findings`, what is wrong by kind. Ids are computed with the standard library's UUIDv5.
+In: `Evidence` (evidence.py). Out: `Findings`, what is wrong by kind. Ids are computed with the standard library's
+UUIDv5.
 """
 
 from __future__ import annotations
@@ -135,7 +136,9 @@ def _mastered(wanted: dict[str, Any], system: str, sources: Any) -> dict[str, An
 
 
 def _is_named(value: Any, held: Any, speaks: dict[tuple[str, str, str], list[str]]) -> bool:
-    """Whether `held` is the id of the record for which the row speaks that `value` names. One that is not there may have been any."""
+    """Whether `held` is the id of the record for which the row speaks that `value` names. One that is not there may
+    have been any.
+    """
     if not isinstance(value, str) or not value.startswith("@"):
         return False
     system, entity, key = value[1:].split("/", 2)

@@ -1,4 +1,5 @@
-"""Load that outlives faults: small transactions on both demo systems, a journal of what was acknowledged, and reconnection.
+"""Load that outlives faults: small transactions on both demo systems, a journal of what was acknowledged, and
+reconnection.
 
 A commit whose answer was lost may have happened or not: its rows are looked up again before they enter the journal.
 """

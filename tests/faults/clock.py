@@ -33,7 +33,9 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "OPSHUB_TEST_CLOCK": str(self._file)}
 
     def is_clock_of(self, pid: int) -> bool:
-        """Whether that process lives by it: one that dropped the variable, or may not read the file, goes by the true time."""
+        """Whether that process lives by it: one that dropped the variable, or may not read the file, goes by the true
+        time.
+        """
         return any(
             line.endswith(f" {self._file}") for line in Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines()
         )

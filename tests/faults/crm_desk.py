@@ -15,7 +15,9 @@ Step = Callable[[Act], None]
 
 
 class CrmDesk:
-    """Acts by chance. Rows of one statement share an LSN; there are COPY, primary-key updates, wide values, nulls and deletes."""
+    """Acts by chance. Rows of one statement share an LSN; there are COPY, primary-key updates, wide values, nulls and
+    deletes.
+    """
 
     def __init__(self, rng: random.Random, *, deletes: bool = True) -> None:
         self._rng = rng

@@ -1,4 +1,6 @@
-"""Small disks that can be full: a tmpfs at the data folder of a server, in a mount namespace that ends with this process."""
+"""Small disks that can be full: a tmpfs at the data folder of a server, in a mount namespace that ends with this
+process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What sales, warehouse and accounting do all day in the ERP: customers, orders, partial shipments, invoices, payments, credit notes, returns.
+"""What sales, warehouse and accounting do all day in the ERP: customers, orders, partial shipments, invoices, payments,
+credit notes, returns.
 
 Orders that write-back made are shipped, invoiced and paid as any other; their heads and lines are left as they came.
 """

@@ -56,7 +56,9 @@ class Evidence:
     journal: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(table, key) → whether the last acknowledged commit left a row."""
     epochs: dict[tuple[str, int], int] = field(default_factory=dict)
-    """(topic, partition) → the offset at which its source was captured anew: what came before is told again, or gone."""
+    """(topic, partition) → the offset at which its source was captured anew: what came before is told again, or
+    gone.
+    """
     causes: dict[str, int] = field(default_factory=dict)
     """Intent → commit time at the source, in microseconds, of what gave rise to it."""
     said: dict[int, bool] = field(default_factory=dict)

@@ -88,7 +88,9 @@ class Field(WorkerProcesses):
         self._journal |= journal
 
     def uncaptured(self, since: float, until: float) -> None:
-        """What was won in the CRM between these times (of time.monotonic) was first seen by a snapshot, of which no intent arises."""
+        """What was won in the CRM between these times (of time.monotonic) was first seen by a snapshot, of which no
+        intent arises.
+        """
         self._uncaptured.append((since, until))
 
     def commits(self) -> int:
@@ -200,7 +202,9 @@ class Field(WorkerProcesses):
         return self.check(self._journal)
 
     def _look_again(self, end: float) -> None:
-        """Have what waits for a person since it was not ready looked at now; by itself that comes within five minutes."""
+        """Have what waits for a person since it was not ready looked at now; by itself that comes within five
+        minutes.
+        """
         unready = "state = 'waiting' AND not_ready_since IS NOT NULL"
         with psycopg.connect(self.settings.hub, autocommit=True) as hub:
             asked = hub.execute(
@@ -215,8 +219,8 @@ class Field(WorkerProcesses):
             assert not asked or wait_for(is_looked_at, max(1.0, end - time.monotonic()), 0.5), "nobody looks again"
 
     def _sweep(self, seconds: float) -> bool:
-        """Have tables that were truncated swept once more, now that nothing is in flight: by itself that comes 20 s later, and 80, and 320;
-        whether there were any.
+        """Have tables that were truncated swept once more, now that nothing is in flight: by itself that comes 20 s
+        later, and 80, and 320; whether there were any.
         """
         with psycopg.connect(self.settings.hub, autocommit=True) as hub:
             due = hub.execute(
@@ -235,8 +239,8 @@ class Field(WorkerProcesses):
             return bool(due)
 
     def drain(self, seconds: float = 120.0) -> None:
-        """As the demo does, until each connector has confirmed what was committed before. The demo counts the raw records of all systems:
-        after an outage of Kafka late records of one make up for what has not come of another.
+        """As the demo does, until each connector has confirmed what was committed before. The demo counts the raw
+        records of all systems: after an outage of Kafka late records of one make up for what has not come of another.
         """
         marks = {system.name: insert_lsn(self._dsn(system.name)) for system in self.systems}
         self._drain(seconds)
@@ -260,7 +264,9 @@ class Field(WorkerProcesses):
         return check(read_evidence(self.settings.kafka, self.settings.hub, dsns, journal, self._ordered(dsns)))
 
     def _ordered(self, dsns: dict[str, str]) -> set[str]:
-        """Opportunities that clerks won, each of which is to have its order: those of which the acknowledgement was lost, if they are won."""
+        """Opportunities that clerks won, each of which is to have its order: those of which the acknowledgement was
+        lost, if they are won.
+        """
         tried = [
             one for one, at in self._won.items() if not any(since <= at <= until for since, until in self._uncaptured)
         ]

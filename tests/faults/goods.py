@@ -1,4 +1,6 @@
-"""What is sold in the field: a dozen products that both demo systems know by one number, with stock in two warehouses."""
+"""What is sold in the field: a dozen products that both demo systems know by one number, with stock in two
+warehouses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A TCP proxy that can be cut, made slow or deaf; a thread with an event loop of its own. And a broker that is reached through one."""
+"""A TCP proxy that can be cut, made slow or deaf; a thread with an event loop of its own. And a broker that is reached
+through one.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,8 @@ class Link:
 
 @contextlib.contextmanager
 def side_door(host: str, port: int, behind: int) -> Iterator[None]:
-    """Brokers that are started meanwhile listen at `behind`, too, and tell whoever comes in there to come to `port`: a link's.
+    """Brokers that are started meanwhile listen at `behind`, too, and tell whoever comes in there to come to `port`: a
+    link's.
 
     A client asks a broker where to find it, and goes around any proxy that the broker does not know of.
     """

@@ -1,4 +1,5 @@
-"""Real workers that do one thing wrong, to see that the checker finds it: `python -m tests.faults.mutants 'drop a batch' --worker-name w0`.
+"""Real workers that do one thing wrong, to see that the checker finds it: `python -m tests.faults.mutants 'drop a
+batch' --worker-name w0`.
 
 Each mutation replaces one function of the product in this process only, then runs the worker as the command does.
 """

@@ -1,7 +1,8 @@
 """What the rows of all tables of the demo say, in canonical values: worked out in SQL, for the checker.
 
-`ROWS`: (system, table, entity, SQL that gives the key, the canonical values that need no cleansing, and whether the row is live).
-Money is an integer of four decimals, quantities and weights of six. A value that begins with `@` names a row, `@system/entity/key`.
+`ROWS`: (system, table, entity, SQL that gives the key, the canonical values that need no cleansing, and whether the row
+is live). Money is an integer of four decimals, quantities and weights of six. A value that begins with `@` names a row,
+`@system/entity/key`.
 """
 
 from __future__ import annotations

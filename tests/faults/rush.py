@@ -1,4 +1,6 @@
-"""Load at a set rate: contacts of the demo CRM, inserted and updated many to a statement, by a thread of its own, open loop."""
+"""Load at a set rate: contacts of the demo CRM, inserted and updated many to a statement, by a thread of its own, open
+loop.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _NUMBERS = count()
 
 
 class Rush:
-    """Use as a context manager. `journal`: (table, key) → True, of all that was acknowledged; `behind`: seconds that it is late."""
+    """Use as a context manager. `journal`: (table, key) → True, of all that was acknowledged; `behind`: seconds that it
+    is late.
+    """
 
     def __init__(self, dsn: str, *, rate: float, bad: float = 0.0, seed: int = 1) -> None:
         """`bad`: the share of new contacts that speak a language which nobody knows."""

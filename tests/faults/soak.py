@@ -1,7 +1,8 @@
-"""Load with random faults for as long as you like: `python -m tests.faults.soak --minutes 60`, or `make soak MINUTES=60`.
+"""Load with random faults for as long as you like: `python -m tests.faults.soak --minutes 60`, or `make soak
+MINUTES=60`.
 
-In: minutes, rate, seed. Out: one HTML page with memory, file handles, offsets, lag, hub size and bloat over time, the faults marked in it, and
-the limits; exit code 1 when a limit is passed or the checker finds anything.
+In: minutes, rate, seed. Out: one HTML page with memory, file handles, offsets, lag, hub size and bloat over time, the
+faults marked in it, and the limits; exit code 1 when a limit is passed or the checker finds anything.
 """
 
 from __future__ import annotations

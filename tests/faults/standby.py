@@ -23,7 +23,9 @@ class _Second(Postgres):
 
 
 class Standby:
-    """Made by `pg_basebackup` from the running hub; from `follow` on, no commit of the hub returns before it is here, too."""
+    """Made by `pg_basebackup` from the running hub; from `follow` on, no commit of the hub returns before it is here,
+    too.
+    """
 
     def __init__(self, stack: NativeStack, port: int) -> None:
         self._stack = stack

@@ -1,10 +1,12 @@
 """The fault suite: `python -m tests.faults.suite --seed 1 --minutes 20`, or `make faults SEED=1 MINUTES=20`.
 
-A schedule that the seed alone decides: load runs, faults follow each other, and after each round everything comes to rest and is
-checked. Ends with a table: fault, times, lost, doubled, differing, gone back, recovery p50 and max. Exit code 1 when something does not hold.
+A schedule that the seed alone decides: load runs, faults follow each other, and after each round everything comes to
+rest and is checked. Ends with a table: fault, times, lost, doubled, differing, gone back, recovery p50 and max. Exit
+code 1 when something does not hold.
 
-The load itself has rows of one statement that share an LSN, COPY, primary-key updates, values past TOAST's threshold, nulls and deletes, and whole
-flows, from the deal to the payment; write-back makes orders of won deals, and shows the CRM what became of them.
+The load itself has rows of one statement that share an LSN, COPY, primary-key updates, values past TOAST's threshold,
+nulls and deletes, and whole flows, from the deal to the payment; write-back makes orders of won deals, and shows the
+CRM what became of them.
 """
 
 from __future__ import annotations
@@ -184,7 +186,9 @@ def alter_table(field: Field, rng: random.Random) -> None:
 
 
 def alter_mapped(field: Field, rng: random.Random) -> None:
-    """Columns that the dictionary reads: one changes its type and back, one goes and comes again, empty; its rows are then read again."""
+    """Columns that the dictionary reads: one changes its type and back, one goes and comes again, empty; its rows are
+    then read again.
+    """
     system = field.system("demo-crm")
     with field.admin("demo-crm") as connection:
         for statement in (
@@ -222,7 +226,9 @@ def bad_link(field: Field, rng: random.Random) -> None:
 
 
 def lose_slot(field: Field, rng: random.Random) -> None:
-    """The slot is dropped while Connect is away, and rows are deleted that nobody captures; the alarm, then `resync`."""
+    """The slot is dropped while Connect is away, and rows are deleted that nobody captures; the alarm, then
+    `resync`.
+    """
     since = time.monotonic() - 10  # not all of what was committed has been captured yet
     field.stack.kill("connect")
     field.drop_slot("demo-crm")

@@ -1,7 +1,8 @@
 """What the flow of each order adds up to, by naive sums over the ERP's tables: for the checker.
 
-Only what nobody can argue about: orders that are not cancelled, alone with their opportunity; amounts in the order's own currency; cleared
-payments where none is of a credit note; shipments that were neither cancelled nor came back; the number of invoices where none is a credit note.
+Only what nobody can argue about: orders that are not cancelled, alone with their opportunity; amounts in the order's
+own currency; cleared payments where none is of a credit note; shipments that were neither cancelled nor came back; the
+number of invoices where none is a credit note.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Capture that may have lost changes is seen on real servers, stops that system alone, and is mended by `resync`.
 
-Each way of losing them: the slot is dropped while Connect is away; WAL passes the cap while nobody reads the slot; an old backup is put back.A slot that is made again between two looks of the guard is found, too.
+Each way of losing them: the slot is dropped while Connect is away; WAL passes the cap while nobody reads the slot; an
+old backup is put back.A slot that is made again between two looks of the guard is found, too.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def field(own_stack: NativeStack) -> Iterator[Field]:
 
 
 def is_told_and_stopped(field: Field, what: str) -> None:
-    """An alarm that says what happened; the connector stands still, the worker is not ready, the other system flows on."""
+    """An alarm that says what happened; the connector stands still, the worker is not ready, the other system flows
+    on.
+    """
     assert wait_for(lambda: field.alarm("demo-crm") is not None, 90), "no alarm"
     print(f"\nalarm: {field.alarm('demo-crm')}")
     assert what in str(field.alarm("demo-crm"))

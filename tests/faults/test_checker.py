@@ -43,7 +43,9 @@ def contact(version: int, title: str) -> dict[str, Any]:
 
 
 def right() -> Evidence:
-    """One account that changed twice, one contact that came and changed, one that came and went; an opportunity that was won, and its order."""
+    """One account that changed twice, one contact that came and changed, one that came and went; an opportunity that
+    was won, and its order.
+    """
     evidence = Evidence()
     evidence.rows["demo-crm", "customer", "1"] = ("public.account", {"notes": "third", "tags": []})
     evidence.rows["demo-crm", "contact", "7"] = (

@@ -1,4 +1,6 @@
-"""What issue 7 promises in figures, measured: `pytest -s -m slow tests/faults/test_figures.py` prints them. Speed alone fails nothing."""
+"""What issue 7 promises in figures, measured: `pytest -s -m slow tests/faults/test_figures.py` prints them. Speed alone
+fails nothing.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_a_minute_without_hub(field: Field) -> None:
 
 
 def test_one_in_a_hundred_is_poison(field: Field) -> None:
-    """Everything else arrives; after the dictionary is mended and the letters are tried again, all of it has, in order."""
+    """Everything else arrives; after the dictionary is mended and the letters are tried again, all of it has, in
+    order.
+    """
     folder = field.settings.state_dir / "connectors"
     shutil.copytree(REPOSITORY / "connectors", folder)
     dictionary = folder / "demo-crm" / "dictionary.yaml"

@@ -1,7 +1,8 @@
-"""The hub itself goes back: an old backup of it is put in its place. It is told of, and `resync` brings back what it lacks.
+"""The hub itself goes back: an old backup of it is put in its place. It is told of, and `resync` brings back what it
+lacks.
 
-What it does not mend, the operating guide says, and is left out here: what was deleted at a source in the lost time stays live in the canonical
-topics, where versions of that time come again.
+What it does not mend, the operating guide says, and is left out here: what was deleted at a source in the lost time
+stays live in the canonical topics, where versions of that time come again.
 """
 
 from __future__ import annotations

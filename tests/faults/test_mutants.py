@@ -1,4 +1,6 @@
-"""The checker finds what a real worker does wrong: one run as it should be, then one for each mutation (tests/faults/mutants.py)."""
+"""The checker finds what a real worker does wrong: one run as it should be, then one for each mutation
+(tests/faults/mutants.py).
+"""
 
 from __future__ import annotations
 

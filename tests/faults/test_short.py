@@ -1,4 +1,6 @@
-"""The short form of the fault suite: one stack of its own, some of the hardest faults, each followed by a whole check."""
+"""The short form of the fault suite: one stack of its own, some of the hardest faults, each followed by a whole
+check.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from tests.faults.field import Field
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Field]:
-    """With one worker, and clerks at work. A stack of its own: everything in it is compared, and what clerks leave behind is in nobody's way."""
+    """With one worker, and clerks at work. A stack of its own: everything in it is compared, and what clerks leave
+    behind is in nobody's way.
+    """
     folder = Path(tempfile.mkdtemp(prefix="opshub-short-"))
     stack = NativeStack(stack_settings(folder), end_with_parent=True)
     try:
@@ -51,7 +55,8 @@ def test_two_workers_share_and_one_that_was_given_up_wakes_again(field: Field) -
     field.work("w1")
     field.load()
     assert wait_for(field.working, 90)
-    # A zombie: it stands still for longer than its session while the other takes its partitions and goes on, then it wakes.
+    # A zombie: it stands still for longer than its session while the other takes its partitions and goes on, then it
+    # wakes.
     field.send("w0", signal.SIGSTOP)
     time.sleep(field.settings.session_timeout_ms / 1000 + 6)
     assert field.commits() > 100

@@ -52,8 +52,8 @@ class WorkerProcesses:
         env: dict[str, str] | None = None,
         roles: tuple[str, ...] = ROLES,
     ) -> None:
-        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the field's own, and
-        what `env` says before what the stack's file says.
+        """Start a worker that nothing starts again; `command` in place of `opshub run`, `settings` in place of the
+        field's own, and what `env` says before what the stack's file says.
         """
         number = int(name.removeprefix("w"))
         own = {"metrics_port": self.settings.metrics_port + number, "worker_name": name}

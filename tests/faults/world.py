@@ -23,7 +23,9 @@ from tests.faults.steps import Fault, delivers_again
 
 
 class World:
-    """What must be there before the servers are started. Use as a context manager around all of them, before there are threads."""
+    """What must be there before the servers are started. Use as a context manager around all of them, before there are
+    threads.
+    """
 
     def __init__(self, state: Path, host: str) -> None:
         self._state, self._host = state, host
@@ -71,7 +73,9 @@ class World:
     # -- links
 
     def bad_broker_link(self, field: Field, rng: random.Random) -> float | None:
-        """The workers' own way to the broker is cut several times, then slow, then deaf for longer than their session."""
+        """The workers' own way to the broker is cut several times, then slow, then deaf for longer than their
+        session.
+        """
         outside, behind = self._door
         with Link(self._host, behind, outside) as link:
             _restart(field, bootstrap_servers=f"{self._host}:{outside}")
@@ -103,7 +107,9 @@ class World:
         return took
 
     def bad_registry_link(self, field: Field, rng: random.Random) -> float | None:
-        """Workers that start find a registry that breaks every connection, then one that is slow; they come up by themselves."""
+        """Workers that start find a registry that breaks every connection, then one that is slow; they come up by
+        themselves.
+        """
         with Link(self._host, field.settings.registry_port) as link:
             link.refuses = True
             _restart(
@@ -138,7 +144,9 @@ class World:
         return took
 
     def bad_target_link(self, field: Field, rng: random.Random) -> float | None:
-        """Deliverers' ways to both systems are cut in the middle of what they carry, then slow, then swallow all for a while."""
+        """Deliverers' ways to both systems are cut in the middle of what they carry, then slow, then swallow all for a
+        while.
+        """
         ports = {name: f"{prefix}_PORT" for name, (prefix, _) in MARKERS.items()}
         with ExitStack() as links:
             made = {name: links.enter_context(Link(self._host, int(field.env[port]))) for name, port in ports.items()}
@@ -181,7 +189,9 @@ class World:
     # -- clocks
 
     def clock_jumps(self, name: str) -> Fault:
-        """A server's clock goes two hours ahead, an hour and a half behind, and back: farther each way than Kafka by itself forgives."""
+        """A server's clock goes two hours ahead, an hour and a half behind, and back: farther each way than Kafka by
+        itself forgives.
+        """
 
         def inject(field: Field, rng: random.Random) -> float | None:
             clock = Clock(field.settings.state_dir / "clock")
@@ -212,7 +222,9 @@ class World:
     # -- the hub
 
     def fail_over(self, field: Field, rng: random.Random) -> float | None:
-        """The hub is gone; its standby, which had every commit before the workers heard of it, takes over, and later its place."""
+        """The hub is gone; its standby, which had every commit before the workers heard of it, takes over, and later
+        its place.
+        """
         settings, standby = field.settings, Standby(field.stack, self._spare)
         try:
             standby.follow()

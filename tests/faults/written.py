@@ -1,7 +1,7 @@
 """What write-back was to do, and what it did, by the two databases themselves: for the checker.
 
-Every won opportunity has one order and shows its number and status; what was shipped of it shows; no intent is given up, or waits for people,
-who are asked nothing here.
+Every won opportunity has one order and shows its number and status; what was shipped of it shows; no intent is given
+up, or waits for people, who are asked nothing here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Written:
     shown: dict[str, tuple[str | None, str | None, str | None]] = field(default_factory=dict)
     """Won opportunity in the CRM → (number, status, shipment status of its order)."""
     orders: dict[str, list[tuple[str, int, bool]]] = field(default_factory=dict)
-    """Opportunity → (number, status, whether anything of it left and was not returned) of each of its orders that is not cancelled."""
+    """Opportunity → (number, status, whether anything of it left and was not returned) of each of its orders that is
+    not cancelled.
+    """
     stuck: list[tuple[str, str, str]] = field(default_factory=list)
     """(key, state, problem) of intents that came to nothing."""
 

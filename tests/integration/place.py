@@ -31,6 +31,7 @@ from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import SqlTarget, WritebackConfig
 from streams.writeback.sql import SqlAdapter
+from tests.factories import changed
 from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
@@ -59,9 +60,7 @@ class Place:
 
     def said(self, system: str, entity: str, key: str, parent: str | None = None, **fields: Any) -> Change:
         self.position += 1
-        return Change(
-            "change", entity, source_id(system, entity, key), system, key, "u", 0, self.position, 0, self.position, parent=parent, fields=fields
-        )  # fmt: skip
+        return changed(system, entity, key, self.position, parent=parent, **fields)
 
     async def tell(self, kind: str, aggregate: str, *changes: Change) -> None:
         store = HubStore(self.hub, "test")

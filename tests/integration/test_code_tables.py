@@ -18,7 +18,7 @@ from streams.mapping.row_errors import LookupMissing
 from streams.provision.systems import System
 from streams.runtime.code_tables import CodeTables
 from streams.stack.native import NativeStack
-from tests.unit.rows import compiled
+from tests.factories import compiled
 
 DICTIONARY = """
 system: {name}

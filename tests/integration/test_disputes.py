@@ -19,10 +19,10 @@ from streams.hub.statements import SQL
 from streams.identity import inbox, people
 from streams.maintenance import quality
 from streams.model.change import Change
-from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.stack.native import NativeStack
 from streams.verify.reresolve import differences, refreshes
+from tests.factories import changed
 from tests.property.test_conflicts_in_batches import planner
 from tests.writers import Writers, customer, hub_of_its_own, live_customers
 
@@ -53,11 +53,9 @@ def standing(hub: psycopg.Connection[Any], *records: Change) -> list[tuple[str, 
 
 def says(system: str, crm: Change, at_s: float, phone: str, origin: str | None = None) -> Change:
     """`system` of the customer that both know as the CRM's."""
-    source = source_id(system, "customer", crm.key)
-    us = round(at_s * 1_000_000)
-    return Change(
-        "change", "customer", source, system, crm.key, "u", 0, us, 0, us, origin=origin,
-        same_as=None if system == "crm" else crm.id, fields={"name": "Ada", "phone": phone},
+    return changed(
+        system, "customer", crm.key, round(at_s * 1_000_000), origin=origin,
+        same_as=None if system == "crm" else crm.id, name="Ada", phone=phone,
     )  # fmt: skip
 
 

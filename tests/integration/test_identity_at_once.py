@@ -12,10 +12,10 @@ import psycopg
 import pytest_asyncio
 
 from streams.identity import people
-from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
+from tests.factories import changed
 from tests.writers import Writers, customer, hub_of_its_own, live_customers
 
 OWNERSHIP = Ownership({"customer": EntityRule(("crm", "erp"), match=(("tax_id",), ("email_domain", "name")))})
@@ -148,8 +148,7 @@ async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged
         for key in keys:
             writers.say(customer("crm", key, 1, name=f"Company {key}", tax_id=f"DE{key}"))
             fields = {"customer_id": source_id("crm", "customer", key), "number": key}
-            order = source_id("crm", "sales_order", key)
-            writers.say(Change("change", "sales_order", order, "crm", key, "u", 0, 1, 0, 1, fields=fields))
+            writers.say(changed("crm", "sales_order", key, 1, **fields))
         await writers.run()
         assert names_in_orders(writers, keys) == ["A", "B", "C", "D"]
         merge(a, b)
@@ -163,21 +162,7 @@ async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged
         fields = {"customer_id": a, "number": late}
         for one in writers.assembles:
             one.forget()
-        writers.say(
-            Change(
-                "change",
-                "sales_order",
-                source_id("crm", "sales_order", late),
-                "crm",
-                late,
-                "u",
-                0,
-                1,
-                0,
-                1,
-                fields=fields,
-            )
-        )
+        writers.say(changed("crm", "sales_order", late, 1, **fields))
         await writers.run()
         assert (writers.record(source_id("crm", "sales_order", late))[1] or {})["customer_id"] == c
         # Two links of one chain at once, each by the worker of its record.
@@ -210,9 +195,8 @@ async def test_after_a_split_the_key_is_free_for_the_right_record(writers: Write
 async def test_a_key_that_a_customer_and_a_product_share(writers: Writers) -> None:
     with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
         _, erp = one_company(writers, 4)
-        product = source_id("erp", "product", erp.key)
         writers.say(erp)
-        writers.say(Change("change", "product", product, "erp", erp.key, "c", 0, 1, 0, 1, fields={"sku": "A-1"}))
+        writers.say(changed("erp", "product", erp.key, 1, op="c", sku="A-1"))
         await writers.run()
         assert people.find(hub, f"erp:{erp.key}").id == people.find(hub, f"erp:customer:{erp.key}").id == erp.id
-        assert people.find(hub, f"erp:product:{erp.key}").id == product
+        assert people.find(hub, f"erp:product:{erp.key}").id == source_id("erp", "product", erp.key)

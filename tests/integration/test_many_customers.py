@@ -23,6 +23,7 @@ from streams.model.ids import source_id
 from streams.resolve.golden import golden
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
+from tests.factories import changed
 from tests.writers import Writers, customer, hub_of_its_own
 
 CUSTOMERS = int(os.environ.get("OPSHUB_TEST_CUSTOMERS", "1000000"))
@@ -44,10 +45,7 @@ def said(number: int, system: str, at: int) -> Change:
 def contact(number: int) -> Change:
     parent = source_id("crm", "customer", f"many-{number}")
     key = f"many-{number}"
-    return Change(
-        "change", "contact", source_id("crm", "contact", key), "crm", key, "u", 0, 1, 0, 1, parent=parent,
-        fields={"customer_id": parent, "last_name": "Weber"},
-    )  # fmt: skip
+    return changed("crm", "contact", key, 1, parent=parent, customer_id=parent, last_name="Weber")
 
 
 def order(number: int) -> Change:
@@ -58,9 +56,7 @@ def order(number: int) -> Change:
         "status": "confirmed",
         "net_amount": 10_000,
     }
-    return Change(
-        "change", "sales_order", source_id("crm", "sales_order", key), "crm", key, "u", 0, 1, 0, 1, fields=fields
-    )
+    return changed("crm", "sales_order", key, 1, **fields)
 
 
 class Account:

@@ -15,6 +15,7 @@ from streams.model.ids import source_id
 from streams.model.names import changes_topic
 from streams.resolve.rules import Ownership
 from streams.stack.native import NativeStack
+from tests.factories import changed
 from tests.writers import Sent, Writers, customer, hub_of_its_own
 
 
@@ -37,12 +38,6 @@ def sent(change: Change, aggregate: str, kind: str = "order_flow") -> Sent:
 def told_to(topic: str, outputs: Any) -> set[str]:
     """The aggregates to which something was sent."""
     return {one.key.decode() for one in outputs if one.topic == topic}
-
-
-def said(entity: str, key: str, at: int, parent: str | None = None, **fields: Any) -> Change:
-    return Change(
-        "change", entity, source_id("erp", entity, key), "erp", key, "u", 0, at, 0, at, parent=parent, fields=fields
-    )
 
 
 async def test_what_another_wrote_meanwhile_is_not_written_again(writers: Writers) -> None:
@@ -68,8 +63,8 @@ async def test_a_document_that_another_told_with_its_lines_gets_no_version_that_
     before, after = writers.assembles
     order = source_id("erp", "sales_order", "S")
     batch = [
-        sent(said("sales_order", "S", 1, number="SO-1"), order),
-        sent(said("sales_order_line", "L", 2, order, line_no=1, net_amount=10_0000), order),
+        sent(changed("erp", "sales_order", "S", 1, number="SO-1"), order),
+        sent(changed("erp", "sales_order_line", "L", 2, parent=order, line_no=1, net_amount=10_0000), order),
         sent(Change("refresh", "", order, target=order), order),
     ]
     await before.step(batch[-1:])  # nothing of it is in memory when it stands still
@@ -89,7 +84,7 @@ async def test_what_refers_to_a_linked_customer_is_told_though_its_writer_died_b
 ) -> None:
     dies, follows = writers.assembles
     crm, erp = customer("crm", "A", 1, name="Ada"), customer("erp", "9", 2, name="Ada", tax_id=None)
-    order = said("sales_order", "R", 3, number="SO-9", customer_id=erp.id)
+    order = changed("erp", "sales_order", "R", 3, number="SO-9", customer_id=erp.id)
     for change, kind in ((crm, "customer"), (erp, "customer"), (order, "order_flow")):
         await dies.step([sent(change, change.id, kind)])
     link = sent(Change("link", "customer", erp.id, same_as=crm.id, target=crm.id), erp.id, "customer")
@@ -103,7 +98,7 @@ async def test_what_refers_to_a_customer_that_was_taken_out_is_told_though_its_w
 ) -> None:
     dies, follows = writers.assembles
     crm, erp = customer("crm", "B", 1, name="Bea"), customer("erp", "8", 2, name="Bea", tax_id=None)
-    order = said("sales_order", "T", 3, number="SO-8", customer_id=erp.id)
+    order = changed("erp", "sales_order", "T", 3, number="SO-8", customer_id=erp.id)
     writers.say(crm)
     writers.say(erp)
     writers.send("changes.order_flow", order.id, order)

@@ -15,6 +15,7 @@ from streams.pipeline.settle import Settling
 from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig, WritebackRule
+from tests.factories import changed
 
 CRM = source_id("crm", "customer", "1")
 FIELDS = ("phone", "email")
@@ -39,9 +40,9 @@ def planner(*targets: str, fields: tuple[str, ...] = FIELDS, mode: str = "live",
 
 
 def says(system: str, major: int, at_s: int, origin: str | None = None, op: Any = "u", **fields: Any) -> Change:
-    return Change(
-        "change", "customer", source_id(system, "customer", "1"), system, "1", op, 0, major, 0, at_s * 1_000_000, f"tx{major}",
-        origin=origin, same_as=None if system == "crm" else CRM, fields=fields,
+    return changed(
+        system, "customer", "1", major, op=op, source_us=at_s * 1_000_000, tx=f"tx{major}", origin=origin,
+        same_as=None if system == "crm" else CRM, **fields,
     )  # fmt: skip
 
 

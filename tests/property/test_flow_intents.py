@@ -19,6 +19,7 @@ from streams.model.ids import source_id
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rule_inputs import desired_values, entity_document
+from tests.factories import changed
 from tests.property.test_settling import UNSHRUNK, World, say
 
 RULES = load_rules(Path(__file__).parents[2] / "connectors", ["demo-crm", "demo-erp"])
@@ -28,10 +29,8 @@ FAR = 10**15
 def row(
     system: str, entity: str, key: str, major: int, parent: tuple[str, str, str] | None = None, origin: str | None = None, **fields: Any
 ) -> Change:  # fmt: skip
-    return Change(
-        "change", entity, source_id(system, entity, key), system, key, "u", 0, major, 0, major, origin=origin,
-        parent=source_id(*parent) if parent else None, fields=fields,
-    )  # fmt: skip
+    parent_id = source_id(*parent) if parent else None
+    return changed(system, entity, key, major, origin=origin, parent=parent_id, **fields)
 
 
 DEAL, ORDER = ("demo-crm", "opportunity", "O"), ("demo-erp", "sales_order", "S")

@@ -8,32 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.model.change import Change
-from streams.model.ids import source_id
 from streams.model.state import EntityState
 from streams.resolve.contribution import merge
 from streams.resolve.golden import golden, is_deleted
 from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
+from tests.factories import changed
 
 POLICIES: list[FieldPolicy] = ["owner", "newest", "trust", "complete", "ask"]
 FIELDS = ("name", "phone", "email")
 
 
 def say(system: str, major: int, at: int, deleted: bool, fields: dict[str, Any]) -> Change:
-    return Change(
-        "change",
-        "customer",
-        source_id(system, "customer", "1"),
-        system,
-        "1",
-        "u",
-        0,
-        major,
-        0,
-        at,
-        f"tx{major}",
-        deleted=deleted,
-        fields=fields,
-    )
+    return changed(system, "customer", "1", major, source_us=at, tx=f"tx{major}", deleted=deleted, **fields)
 
 
 @st.composite

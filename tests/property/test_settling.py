@@ -22,6 +22,7 @@ from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
 from streams.writeback.planner import NO_RULES, IntentPlanner
+from tests.factories import changed
 
 UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
 """Making a failure smaller takes minutes, and the stories are short anyway."""
@@ -141,21 +142,7 @@ def row(
     entity: str, key: str, major: int, parent: tuple[str, str] | None = None, deleted: bool = False, **fields: Any
 ) -> Change:
     parent_id = source_id("erp", *parent) if parent else None
-    return Change(
-        "change",
-        entity,
-        source_id("erp", entity, key),
-        "erp",
-        key,
-        "u",
-        0,
-        major,
-        0,
-        major,
-        parent=parent_id,
-        deleted=deleted,
-        fields=fields,
-    )
+    return changed("erp", entity, key, major, parent=parent_id, deleted=deleted, **fields)
 
 
 def say(world: World, change: Change) -> None:
@@ -399,20 +386,7 @@ def test_a_line_that_changes_its_invoice_leaves_the_one_and_joins_the_other(data
 
 
 def customer(system: str, key: str, major: int, same_as: str | None = None, **fields: Any) -> Change:
-    return Change(
-        "change",
-        "customer",
-        source_id(system, "customer", key),
-        system,
-        key,
-        "u",
-        0,
-        major,
-        0,
-        major,
-        same_as=same_as,
-        fields=fields,
-    )
+    return changed(system, "customer", key, major, same_as=same_as, **fields)
 
 
 @settings(max_examples=100, deadline=None)
@@ -423,20 +397,7 @@ def test_two_systems_one_customer(data: st.DataObject) -> None:
         customer("crm", "A", 1, name="Ada Ltd", phone="1"),
         customer("erp", "7", 2, name="ADA"),
         customer("erp", "7", 3, same_as=crm, name="ADA", credit_limit=5_0000),
-        Change(
-            "change",
-            "contact",
-            source_id("erp", "contact", "c"),
-            "erp",
-            "c",
-            "u",
-            0,
-            4,
-            0,
-            4,
-            parent=erp,
-            fields={"customer_id": erp},
-        ),
+        changed("erp", "contact", "c", 4, parent=erp, customer_id=erp),
     ]
 
     def tell(world: World, change: Change) -> None:

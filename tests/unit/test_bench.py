@@ -92,7 +92,7 @@ def test_a_phase_in_which_nothing_is_written_is_refused(tmp_path: Path, phase: s
 
 
 def test_what_differs_by_less_than_the_noise_is_the_same() -> None:
-    says = {one.name: one.says for one in compare(result(500, 20), result(505, 26))}
+    says = {one.name: one.verdict for one in compare(result(500, 20), result(505, 26))}
     assert says["rows per second"] == "same"
     assert says["hub, p50 ms"] == "worse"
     assert says["hub, p99 ms"] == "same"

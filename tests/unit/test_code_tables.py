@@ -12,7 +12,7 @@ from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary
 from streams.model.ids import source_id
 from streams.pipeline.row_route import RowRoute
-from tests.unit.rows import change, compiled, mapped, one_table, parsed, problems
+from tests.factories import change, compiled, mapped, one_table, parsed, problems
 
 TEXTS = """\
 system: test

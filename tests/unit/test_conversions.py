@@ -13,7 +13,7 @@ from streams.dictionary.conversions_page import example_of, page
 from streams.dictionary.yaml_lines import parse_yaml
 from streams.mapping.conversions.registry import conversions, make_step
 from streams.mapping.row_errors import BadValue, FieldError
-from tests.unit.rows import value
+from tests.factories import value
 
 D = Decimal
 

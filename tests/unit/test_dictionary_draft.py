@@ -12,7 +12,7 @@ from streams.dictionary.draft.matching import propose
 from streams.dictionary.draft.yaml_text import draft_text
 from streams.dictionary.source_catalog import ForeignKey, LiveColumn, LiveTable
 from streams.dictionary.yaml_lines import load_yaml
-from tests.unit.rows import one_table, problems
+from tests.factories import one_table, problems
 
 INT, TEXT, NUM, AT, DAY, BOOL = (
     "integer",

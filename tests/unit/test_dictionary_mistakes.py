@@ -8,7 +8,7 @@ import pytest
 
 from streams.dictionary.language.read import load_dictionary
 from streams.dictionary.problems import DictionaryError
-from tests.unit.rows import FILE, field, one_table, problems
+from tests.factories import FILE, field, one_table, problems
 
 TWENTY_OF_FORM = """\
 system: Test System

@@ -10,7 +10,7 @@ import pytest
 
 from streams.dictionary.language.json_schema import dictionary_schema, schema_text
 from streams.dictionary.yaml_lines import load_yaml, parse_yaml
-from tests.unit.rows import FILE
+from tests.factories import FILE
 
 ROOT = Path(__file__).parents[2]
 DICTIONARIES = [

@@ -13,7 +13,7 @@ from streams.mapping.conversions.amounts import currency_digits
 from streams.mapping.conversions.registry import make_step
 from streams.mapping.row_errors import BadValue, FieldError
 from streams.mapping.values.times import instant
-from tests.unit.rows import compiled, field, mapped, one_table, value
+from tests.factories import compiled, field, mapped, one_table, value
 from tests.unit.test_expression import run
 
 LONG = "1.0000000000000000000000000000049"
@@ -132,7 +132,7 @@ tables:
 
 
 def test_an_amount_is_exchanged_exactly_before_it_is_rounded() -> None:
-    from tests.unit.rows import change
+    from tests.factories import change
 
     known = compiled(RATES)
     rate = {"id": 1, "f": "XYZ", "t": "EUR", "r": "0.99999999999999999999999999999", "d": 20000}

@@ -9,14 +9,11 @@ import pytest
 from streams.flow import invariants
 from streams.flow.invariants import InvariantLimits, broken
 from streams.model.state import EntityState
+from tests.factories import member
 
 NOW = 1_000_000_000_000
 EURO = 10_000
 PIECE = 1_000_000
-
-
-def member(entity: str, key: str, parent: str | None = None, updated_us: int = 0, **record: Any) -> EntityState:
-    return EntityState(key, entity, parent=parent, version=1, updated_us=updated_us, record=record)
 
 
 def right() -> dict[str, EntityState]:

@@ -19,7 +19,7 @@ from streams.provision import topics
 from streams.provision.topics import wanted_topics
 from streams.stack import kafka
 from streams.stack.kafka import MAX_MESSAGE_BYTES
-from tests.unit.rows import compiled, field, mapped, value
+from tests.factories import compiled, field, mapped, value
 
 SCRIPTS = {"ascii": "x", "chinese": "中", "emoji": "😀", "quotes": '"', "bells": "\x07"}
 

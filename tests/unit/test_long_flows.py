@@ -13,6 +13,7 @@ from streams.model.state import AggregateState, EntityState, RenderedLine
 from streams.pipeline.aggregate_cache import Aggregates
 from streams.pipeline.settle import Settling
 from streams.resolve.golden import Ownership
+from tests.factories import changed
 
 ORDER = source_id("demo-erp", "sales_order", "S")
 LINES = 10_000
@@ -28,10 +29,7 @@ class Flow:
 
     def said(self, entity: str, key: str, parent: str | None, **fields: Any) -> Change:
         self.position += 1
-        at = self.position
-        return Change(
-            "change", entity, source_id("demo-erp", entity, key), "demo-erp", key, "u", 0, at, 0, at, parent=parent, fields=fields
-        )  # fmt: skip
+        return changed("demo-erp", entity, key, self.position, parent=parent, **fields)
 
     def line(self, number: int, quantity: int) -> Change:
         told = {"line_no": number, "description": f"Bolt M{number}", "unit": "C62", "quantity": quantity * 1_000_000}

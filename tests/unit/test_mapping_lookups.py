@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.mapping.row_errors import FieldError, LookupMissing
-from tests.unit.rows import change, compiled, mapped
+from tests.factories import change, compiled, mapped
 
 LOOKUPS = """
 system: test

@@ -17,7 +17,7 @@ from streams.pipeline.row_route import readable
 from streams.provision.systems import System
 from streams.runtime.metrics import WorkerMetrics
 from streams.runtime.worker_state import WorkerState
-from tests.unit.rows import compiled
+from tests.factories import compiled
 
 DICTIONARY = """\
 system: crm

@@ -7,7 +7,7 @@ import pytest
 from streams.errors import MappingError
 from streams.mapping.row_errors import ColumnMissing, FieldError
 from streams.model.ids import source_id
-from tests.unit.rows import compiled, field, mapped, one_table, problems, value, warnings
+from tests.factories import compiled, field, mapped, one_table, problems, value, warnings
 
 
 def test_row_becomes_a_record_with_the_id_of_its_key() -> None:

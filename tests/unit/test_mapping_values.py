@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.mapping.row_errors import FieldError
-from tests.unit.rows import compiled, field, mapped, one_table, value
+from tests.factories import compiled, field, mapped, one_table, value
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,19 @@ import pytest
 from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, SHIPPED, InvariantLimits, broken
 from streams.flow.order_flow import join
 from streams.model.entities import ENTITIES
-from streams.model.state import Contribution, EntityState
+from streams.model.state import EntityState
 from streams.settings import Settings, StageDays
 from streams.stack.workers import worker_environment
 from streams.writeback.rule_inputs import entity_document
+from tests import factories
 
 EURO, PIECE, DAY_US = 10_000, 1_000_000, 86_400_000_000
 NOW = 10**15
 
 
 def member(entity: str, key: str, parent: str | None = None, changed_us: int = 70, **record: Any) -> EntityState:
-    said = Contribution("erp", key, 0, 1, 0, changed_us, False, None)
-    return EntityState(key, entity, parent=parent, version=1, record=record, contributions={key: said})
+    """An entity that the ERP has contributed to."""
+    return factories.member(entity, key, parent, changed_us=changed_us, **record)
 
 
 def order(net: float = 100, **more: Any) -> EntityState:

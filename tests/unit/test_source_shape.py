@@ -6,7 +6,7 @@ import pytest
 
 from streams.capture.schema_drift import compare_shapes
 from streams.hub.source_state import Shape
-from tests.unit.rows import compiled
+from tests.factories import compiled
 
 TABLE = compiled(
     """

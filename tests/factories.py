@@ -1,4 +1,6 @@
-"""What the tests of the dictionary share: a dictionary from text, and one row through it."""
+"""Test records, made in one place: changes as ingest emits them, entities of an aggregate, dictionaries and rows
+through them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,55 @@ from streams.dictionary.language.read import parse_dictionary
 from streams.dictionary.problems import DictionaryError, Problem
 from streams.dictionary.yaml_lines import YamlFile, parse_yaml
 from streams.mapping.compiled import CompiledDictionary
-from streams.model.change import Mapped, Op, Position, RowChange
+from streams.model.change import Change, ChangeOp, Mapped, Op, Position, RowChange
+from streams.model.ids import source_id
+from streams.model.state import Contribution, EntityState
 
 FILE = Path("connectors/test/dictionary.yaml")
+
+
+# -- changes and entities
+
+
+def changed(
+    system: str,
+    entity: str,
+    key: str,
+    at: int,
+    *,
+    op: ChangeOp = "u",
+    source_us: int | None = None,
+    tx: str | None = None,
+    origin: str | None = None,
+    parent: str | None = None,
+    same_as: str | None = None,
+    deleted: bool = False,
+    **fields: Any,
+) -> Change:
+    """A change of the row `key` at position `at`. Its source time is `at` microseconds, unless `source_us` differs."""
+    return Change(
+        "change", entity, source_id(system, entity, key), system, key, op, 0, at, 0, at if source_us is None else source_us,
+        tx, origin, parent, same_as, deleted=deleted, fields=fields,
+    )  # fmt: skip
+
+
+def member(
+    entity: str,
+    key: str,
+    parent: str | None = None,
+    *,
+    changed_us: int | None = None,
+    updated_us: int = 0,
+    **record: Any,
+) -> EntityState:
+    """An entity of an aggregate with this golden record. With `changed_us`, the ERP has contributed at that time."""
+    contributions = {} if changed_us is None else {key: Contribution("erp", key, 0, 1, 0, changed_us, False, None)}
+    return EntityState(
+        key, entity, parent=parent, version=1, updated_us=updated_us, record=record, contributions=contributions
+    )
+
+
+# -- dictionaries and rows
 
 
 def parsed(text: str) -> Dictionary:
