@@ -1,4 +1,6 @@
-"""Hook of mkdocs: a link to a file of the repository outside docs/ becomes the name of the file, which the site lacks."""
+"""Hook of mkdocs: a link to a file of the repository outside docs/ becomes the name of the file, which the site
+lacks.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ SUBJECTS = (
 )
 FILLER = (
     "The customer asked for a later delivery. Met at the fair, wants samples of the new series. Prefers to be called "
-    "in the morning. Rahmenvertrag läuft im Herbst aus; Angebot nachfassen. Reklamation erledigt, Gutschrift erteilt. 客户要求加急发货。 "
+    "in the morning. Rahmenvertrag läuft im Herbst aus; Angebot nachfassen. Reklamation erledigt, Gutschrift erteilt. "
+    "客户要求加急发货。 "
 ).split()
 
 FAMILIES = ("Fasteners", "Bearings", "Drives", "Sensors", "Tools", "Services")
