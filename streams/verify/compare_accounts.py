@@ -24,13 +24,13 @@ def compare_accounts(settings: Settings, systems: list[System], comparison: Comp
         kept = dead_letters.get(partition, 0)
         surplus = _surplus(settings, partition, account, first, end)
         unread = _unread(settings, partition, account, first, end)
-        set_aside = account.dead + account.parked
-        if unread or surplus or set_aside != kept:
+        failed = account.dead + account.parked
+        if unread or surplus or failed != kept:
             topic, number = partition
             comparison.accounts_balance = False
             comparison.examples.append(
                 f"accounts: {topic} {number}: counted up to {account.upto} of {end}, {surplus:+d}, "
-                f"{set_aside} dead or parked, {kept} of them in the hub"
+                f"{failed} dead or parked, {kept} of them in the hub"
             )
 
 

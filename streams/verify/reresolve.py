@@ -69,16 +69,16 @@ def _key_differences(hub: psycopg.Connection, ownership: Ownership) -> Iterator[
     with_rules = {name for name, rule in ownership.entities.items() if rule.match}
     roots = [name for name in ENTITIES if ENTITIES[name].aggregate == name]
     with hub.transaction():
-        for aggregate_id, entity, held, claimed in matched_entities(hub, roots):
+        for aggregate_id, entity, held_keys, claimed_keys in matched_entities(hub, roots):
             wanted = set(keys_of(entity, ownership)) if entity.entity in with_rules else set()
             # A key that another record holds, as an open conflict or a person's decision has it, is no difference.
-            if held - wanted or wanted - held - claimed:
-                yield Difference(entity.entity, entity.id, aggregate_id, "match", sorted(held), sorted(wanted))
+            if held_keys - wanted or wanted - held_keys - claimed_keys:
+                yield Difference(entity.entity, entity.id, aggregate_id, "match", sorted(held_keys), sorted(wanted))
 
 
-def refreshes(found: Iterable[Difference]) -> list[tuple[str, str, Change]]:
+def refreshes(differences: Iterable[Difference]) -> list[tuple[str, str, Change]]:
     """(topic, key, change) that let each aggregate's writer resolve it again."""
     return [
         (changes_topic(ENTITIES[entity].aggregate), aggregate, Change("refresh", "", aggregate, target=aggregate))
-        for entity, aggregate in sorted({(difference.entity, difference.aggregate_id) for difference in found})
+        for entity, aggregate in sorted({(difference.entity, difference.aggregate_id) for difference in differences})
     ]
