@@ -11,7 +11,7 @@ import typer
 
 from streams.cli.context import load_settings
 from streams.cli.fields import readable_value
-from streams.cli.identity import hub
+from streams.cli.send import connect, send
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def quality(
             raise ConfigError(f"there is no entity {name!r}", remedy=f"use one of {', '.join(sorted(ENTITIES))}")
     if field and not history:
         raise ConfigError("--field needs --history: all fields of an entity are measured", remedy="give --history, too")
-    with hub(load_settings()) as connection:
+    with connect(load_settings()) as connection:
         figures: list[FieldQuality]
         if history:
             earlier = measured_before(connection, entity, field)
@@ -123,15 +123,14 @@ def resolve(
 
     opshub resolve --yes
     """
-    from streams.cli.send import send
-    from streams.identity.people import Message
+    from streams.identity.decisions import Message
     from streams.paths import connectors_dir
     from streams.resolve.ownership import load_ownership
     from streams.verify.reresolve import differences, refreshes
 
     settings = load_settings()
     ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
-    with hub(settings) as connection:
+    with connect(settings) as connection:
         found = list(differences(connection, ownership))
     is_sent = yes and bool(found)
     if is_sent:

@@ -52,7 +52,7 @@ VERBS: list[Verb] = [
     Verb("conflicts resolve", "streams.cli.conflicts", "resolve", "Decide a conflict by hand."),
     Verb("identity show", "streams.cli.identity", "show", "Show what a record is made of."),
     Verb("identity merge", "streams.cli.identity", "merge", "Merge two records into one."),
-    Verb("identity split", "streams.cli.identity", "split", "Undo a link or a merge."),
+    Verb("identity unmerge", "streams.cli.identity", "unmerge", "Undo a link or a merge."),
     Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be the same."),
     Verb("identity decline", "streams.cli.identity", "decline", "Decide that two records are not the same."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),

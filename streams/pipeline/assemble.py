@@ -24,6 +24,7 @@ from typing import Any
 from streams.error_policy import is_bad_record
 from streams.errors import DecodeError, EncodeError, RetryLater
 from streams.hub.dead_letters import add_dead_letter
+from streams.hub.identity import unmerged_among
 from streams.hub.store import Circle, HubStore, NewlySame, Saved, Stale, as_logged
 from streams.identity.cache import Sameness
 from streams.model import limits
@@ -389,7 +390,7 @@ class Assemble:
                 or (change.kind == "link" and change.target == change.id)
             )
         }
-        return {row[0] for row in await self._store.rows("apart", list(strange))} if strange else set()
+        return await unmerged_among(self._store.rows, strange)
 
     def _drop(self, groups: dict[str, Group]) -> None:
         self._cache.drop(groups)

@@ -16,7 +16,9 @@ from streams.cli import identity as identity_verbs
 from streams.cli import quality as quality_verb
 from streams.errors import ConfigError
 from streams.hub.statements import SQL
-from streams.identity import inbox, people
+from streams.identity import conflict_inbox, decisions
+from streams.identity.masters import find_master
+from streams.identity.proposals import propose
 from streams.maintenance import quality
 from streams.model.change import Change
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
@@ -93,7 +95,7 @@ async def test_two_systems_that_overwrite_each_other_are_stopped_until_a_person_
         at_s = await overwrite(writers, crm, 300, 6)
         # Each target was overwritten twice; the third time it is stopped, and so is the other way.
         assert planned(hub, crm) == 5
-        found = [one for one in inbox.conflicts(hub) if one.entity_id == crm.id and one.outcome == "flip_flop"]
+        found = [one for one in conflict_inbox.standing(hub) if one.entity_id == crm.id and one.outcome == "flip_flop"]
         assert [(one.field, one.turns) for one in found] == [("phone", 3)]
         assert [one.outcome for one in writers.conflicts if one.entity_id == crm.id].count("flip_flop") == 1
         hub.execute("UPDATE conflict SET resolved_at = now(), outcome = 'over' WHERE id = %s", [found[0].id])
@@ -169,7 +171,7 @@ async def test_a_claim_is_over_when_its_number_is_corrected_or_the_two_are_merge
                 writers.say(corrected(claimant, 2, tax_id=number()))
             else:
                 loser, winner = (claimant, holder) if into_the_holder else (holder, claimant)
-                writers.send(*people.merge(people.find(hub, loser.id), people.find(hub, winner.id)))
+                writers.send(*decisions.merge(find_master(hub, loser.id), find_master(hub, winner.id)))
             await writers.run()
             assert standing(hub, holder, claimant) == []
 
@@ -180,17 +182,17 @@ def use_hub(monkeypatch: pytest.MonkeyPatch, writers: Writers) -> None:
         monkeypatch.setattr(module, "load_settings", lambda: None)
 
 
-async def test_two_that_a_person_told_apart_are_not_asked_about_again(
+async def test_two_that_a_person_kept_separate_are_not_asked_about_again(
     writers: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_hub(monkeypatch, writers)
     with connected(writers) as hub:
         tax_id = number()
         holder, claimant = await claimed_twice(writers, tax_id)
-        (told,) = [one for one in inbox.conflicts(hub) if one.entity_id == claimant.id]
+        (told,) = [one for one in conflict_inbox.standing(hub) if one.entity_id == claimant.id]
         with pytest.raises(ConfigError, match="not about a value"):
             verbs.resolve(told.id, system="crm")
-        verbs.resolve(told.id, apart=True, why="the daughter")
+        verbs.resolve(told.id, keep_separate=True, reason="the daughter")
         assert standing(hub, holder, claimant) == []
         for at, change in ((2, claimant), (3, holder), (4, claimant)):
             writers.say(corrected(change, at, phone=str(at), email=f"x@{tax_id.lower()}.example", name="Twin"))
@@ -212,7 +214,7 @@ async def test_two_that_a_person_told_apart_are_not_asked_about_again(
         identity_verbs.merge(claimant.id, holder.id)
         await writers.run()
         assert len(live_customers(hub, [holder.id, claimant.id])) == 1
-        assert hub.execute("SELECT count(*) FROM told_apart").fetchone() == (0,)
+        assert hub.execute("SELECT count(*) FROM kept_separate").fetchone() == (0,)
 
 
 async def test_declined_records_are_not_joined_by_a_key_either(
@@ -298,14 +300,14 @@ async def test_a_pair_that_was_declined_is_not_proposed_again(
         for change in (*firms, *twins):
             writers.say(change)
         await writers.run()
-        names = {frozenset((one.loser, one.winner)) for one in inbox.proposals(hub, least=99).found}
+        names = {frozenset((one.loser, one.winner)) for one in propose(hub, least=99).proposals}
         assert frozenset(one.id for one in twins) in names
-        assert inbox.proposals(hub).not_compared == {}
-        few = inbox.proposals(hub, least=99, compared=1000)
-        assert frozenset(one.id for one in twins) in {frozenset((one.loser, one.winner)) for one in few.found}
+        assert propose(hub).not_compared == {}
+        few = propose(hub, least=99, compared=1000)
+        assert frozenset(one.id for one in twins) in {frozenset((one.loser, one.winner)) for one in few.proposals}
         assert few.not_compared == {"berlin": 600 * 601 // 2}
         identity_verbs.decline(twins[0].id, twins[1].id)
-        assert inbox.proposals(hub, least=99).found == []
+        assert propose(hub, least=99).proposals == []
 
 
 async def test_a_worker_that_leaves_does_not_wait_for_what_quality_reads(writers: Writers) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from streams.cli.send import send
 from streams.emit.consume import consume
-from streams.identity import inbox, people
+from streams.identity import conflict_inbox, decisions
+from streams.identity.masters import find_master
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.names import PEOPLE
@@ -116,12 +117,12 @@ def test_a_tax_number_links_and_people_decide(live: Pipeline) -> None:
             ).fetchone()
         )
         live.drain()
-        found = [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)]
+        found = [one for one in conflict_inbox.standing(connection) if one.entity_id == crm_id(key)]
         assert [(one.field, one.winner, one.rule) for one in found] == [("phone", "demo-crm", "owner wins")]
-        assert {said["value"] for said in found[0].said.values()} == {"+4930901820", "+4930901899"}
-        assert all(said["tx"] and said["position"] and said["us"] for said in found[0].said.values())
+        assert {asserted["value"] for asserted in found[0].values.values()} == {"+4930901820", "+4930901899"}
+        assert all(asserted["tx"] and asserted["position"] and asserted["us"] for asserted in found[0].values.values())
 
-        send(live.settings, [people.decide("customer", crm_id(key), crm_id(key), {"phone": "+4930901899"})])
+        send(live.settings, [decisions.decide("customer", crm_id(key), crm_id(key), {"phone": "+4930901899"})])
         phone = "SELECT record->>'phone' FROM entity WHERE id = %s"
         wait_for(lambda: connection.execute(phone, [crm_id(key)]).fetchone() == ("+4930901899",))
         with live.connect("CRM") as crm:
@@ -130,7 +131,7 @@ def test_a_tax_number_links_and_people_decide(live: Pipeline) -> None:
         assert connection.execute(phone, [crm_id(key)]).fetchone() == ("+4930901899",)
         decided = [
             one
-            for one in inbox.conflicts(connection, past=True)
+            for one in conflict_inbox.standing(connection, past=True)
             if one.entity_id == crm_id(key) and one.outcome == "decided"
         ]
         assert decided
@@ -159,7 +160,8 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
         ).fetchone()
         assert flow is not None
         send(
-            live.settings, [people.merge(people.find(connection, erp_id(other)), people.find(connection, crm_id(key)))]
+            live.settings,
+            [decisions.merge(find_master(connection, erp_id(other)), find_master(connection, crm_id(key)))],
         )
         of_flow = "SELECT record->>'customer_id' FROM entity WHERE entity = 'order_flow' AND aggregate_id = %s"
         wait_for(lambda: connection.execute(of_flow, [flow[0]]).fetchone() == (crm_id(key),))
@@ -169,7 +171,7 @@ def test_merge_then_split_leaves_everything_as_it_was(live: Pipeline) -> None:
         assert ("canonical.customer", erp_id(other)) not in merged[1]
     assert live.verify().holds
     with hub(live) as connection:
-        send(live.settings, [people.split(people.find(connection, erp_id(other)))])
+        send(live.settings, [decisions.unmerge(find_master(connection, erp_id(other)))])
         wait_for(lambda: connection.execute(of_flow, [flow[0]]).fetchone() == (erp_id(other),))
         live.drain()
     verdict = live.verify()
@@ -250,7 +252,7 @@ def test_two_accounts_of_one_system_with_people_deals_and_orders_merge_and_split
     with hub(live) as connection:
         send(
             live.settings,
-            [people.merge(people.find(connection, crm_id(second)), people.find(connection, crm_id(first)))],
+            [decisions.merge(find_master(connection, crm_id(second)), find_master(connection, crm_id(first)))],
         )
         wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(first),))
         live.drain()
@@ -264,7 +266,7 @@ def test_two_accounts_of_one_system_with_people_deals_and_orders_merge_and_split
         assert case[0]["customer_id"] == crm_id(first)
         verdict = live.verify()
         assert verdict.holds, verdict.examples
-        send(live.settings, [people.split(people.find(connection, crm_id(second)))])
+        send(live.settings, [decisions.unmerge(find_master(connection, crm_id(second)))])
         wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(second),))
         live.drain()
     verdict = live.verify()
@@ -274,12 +276,12 @@ def test_two_accounts_of_one_system_with_people_deals_and_orders_merge_and_split
     with hub(live) as connection:
         send(
             live.settings,
-            [people.merge(people.find(connection, crm_id(second)), people.find(connection, crm_id(first)))],
+            [decisions.merge(find_master(connection, crm_id(second)), find_master(connection, crm_id(first)))],
         )
         wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(first),))
         live.drain()
         assert differing(content(live), merged) == {}
-        send(live.settings, [people.split(people.find(connection, crm_id(second)))])
+        send(live.settings, [decisions.unmerge(find_master(connection, crm_id(second)))])
         wait_for(lambda: connection.execute(of_flow, [flow]).fetchone() == (crm_id(second),))
         live.drain()
     assert differing(content(live), before) == {}
@@ -298,7 +300,7 @@ def test_what_the_owner_says_is_restored_until_they_overwrite_each_other(live: P
             crm.execute("UPDATE account SET credit_blocked = false WHERE id = %s", [key])
 
     def logged(connection: psycopg.Connection[Any]) -> list[tuple[str, int]]:
-        found = inbox.conflicts(connection, past=True)
+        found = conflict_inbox.standing(connection, past=True)
         return [
             (one.outcome, one.turns) for one in found if (one.entity_id, one.field) == (crm_id(key), "credit_blocked")
         ]
@@ -322,7 +324,7 @@ def test_what_the_owner_says_is_restored_until_they_overwrite_each_other(live: P
             live.drain()
             time.sleep(1)
             assert blocked() == (False,)
-        standing = [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)]
+        standing = [one for one in conflict_inbox.standing(connection) if one.entity_id == crm_id(key)]
         assert [(one.outcome, one.turns, one.winner) for one in standing] == [("flip_flop", 3, "demo-erp")]
         told = [
             said.record
@@ -343,7 +345,7 @@ def test_what_the_owner_says_is_restored_until_they_overwrite_each_other(live: P
         lift()
         wait_for(lambda: blocked() == (True,))
         live.drain()
-        assert [one for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)] == []
+        assert [one for one in conflict_inbox.standing(connection) if one.entity_id == crm_id(key)] == []
     assert live.verify().holds
 
 
@@ -361,5 +363,5 @@ def test_one_system_deletes_what_another_keeps_and_it_comes_back(live: Pipeline)
                 crm.execute("UPDATE account SET is_deleted = %s WHERE id = %s", [gone, key])
             live.drain()
             assert connection.execute("SELECT deleted FROM entity WHERE id = %s", [crm_id(key)]).fetchone() == (False,)
-            assert {one.kind for one in inbox.conflicts(connection) if one.entity_id == crm_id(key)} == kinds
+            assert {one.kind for one in conflict_inbox.standing(connection) if one.entity_id == crm_id(key)} == kinds
     assert live.verify().holds

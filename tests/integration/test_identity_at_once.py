@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest_asyncio
 
-from streams.identity import people
+from streams.identity import decisions
+from streams.identity.masters import find_master
 from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
@@ -112,7 +113,7 @@ async def test_two_people_who_merge_two_records_into_each_other_at_once_get_one(
         for change in (crm, erp):
             writers.say(change)
         await writers.run()
-        ways = [people.merge(people.find(hub, a.id), people.find(hub, b.id)) for a, b in ((crm, erp), (erp, crm))]
+        ways = [decisions.merge(find_master(hub, a.id), find_master(hub, b.id)) for a, b in ((crm, erp), (erp, crm))]
         for message in ways:
             writers.send(*message)
         with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
@@ -143,7 +144,7 @@ async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged
     with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
 
         def merge(loser: str, winner: str) -> None:
-            writers.send(*people.merge(people.find(hub, loser), people.find(hub, winner)))
+            writers.send(*decisions.merge(find_master(hub, loser), find_master(hub, winner)))
 
         for key in keys:
             writers.say(customer("crm", key, 1, name=f"Company {key}", tax_id=f"DE{key}"))
@@ -167,7 +168,7 @@ async def test_orders_follow_a_customer_that_was_merged_into_one_that_was_merged
         assert (writers.record(source_id("crm", "sales_order", late))[1] or {})["customer_id"] == c
         # Two links of one chain at once, each by the worker of its record.
         merge(c, d)
-        writers.send(*people.split(people.find(hub, b)))
+        writers.send(*decisions.unmerge(find_master(hub, b)))
         await writers.run()
         assert names_in_orders(writers, keys) == ["B", "B", "D", "D"]
 
@@ -179,7 +180,7 @@ async def test_after_a_split_the_key_is_free_for_the_right_record(writers: Write
         writers.say(crm)
         writers.say(wrong)
         await writers.run()
-        writers.send(*people.split(people.find(hub, wrong.id)))
+        writers.send(*decisions.unmerge(find_master(hub, wrong.id)))
         await writers.run()
         key = f"tax_id={crm.fields['tax_id'].lower()}"
         rows = "SELECT holder::text, linked::text[], systems FROM match_key WHERE key = %s"
@@ -198,5 +199,5 @@ async def test_a_key_that_a_customer_and_a_product_share(writers: Writers) -> No
         writers.say(erp)
         writers.say(changed("erp", "product", erp.key, 1, op="c", sku="A-1"))
         await writers.run()
-        assert people.find(hub, f"erp:{erp.key}").id == people.find(hub, f"erp:customer:{erp.key}").id == erp.id
-        assert people.find(hub, f"erp:product:{erp.key}").id == source_id("erp", "product", erp.key)
+        assert find_master(hub, f"erp:{erp.key}").id == find_master(hub, f"erp:customer:{erp.key}").id == erp.id
+        assert find_master(hub, f"erp:product:{erp.key}").id == source_id("erp", "product", erp.key)

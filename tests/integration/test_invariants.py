@@ -15,7 +15,7 @@ import streams.hub
 from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, PAID, SHIPPED, InvariantLimits, broken
 from streams.hub.order_flows import broken_rules, stuck_flows
 from streams.hub.store import HubStore
-from streams.identity import inbox
+from streams.identity import conflict_inbox
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.pipeline.assemble import Assemble
@@ -56,7 +56,7 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
         await assemble.step([Sent("changes.order_flow", order, change) for change in changes])
         while await checking.check():
             pass
-        found = inbox.conflicts(place.db, kind="invariant", limit=1000)
+        found = conflict_inbox.standing(place.db, kind="invariant", limit=1000)
         told[:] = [one.outcome for one in found if one.aggregate_id == order]
         return [(one.entity_id, one.field, one.rule) for one in found if one.aggregate_id == order]
 
@@ -69,7 +69,9 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
         (order, "net_amount", HEADER)
     ]
     assert await say(place.said("demo-erp", "sales_order", number, **head, net_amount=9 * EURO)) == []
-    (over,) = [one for one in inbox.conflicts(place.db, kind="invariant", past=True) if one.aggregate_id == order]
+    (over,) = [
+        one for one in conflict_inbox.standing(place.db, kind="invariant", past=True) if one.aggregate_id == order
+    ]
     assert (over.outcome, over.turns, bool(over.resolved_at)) == ("over", 0, True)
     await store.close()
     await own.close()
@@ -87,7 +89,9 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
 
     def seen(order: str) -> list[str]:
         return [
-            one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == order
+            one.rule
+            for one in conflict_inbox.standing(place.db, kind="invariant", limit=1000)
+            if one.aggregate_id == order
         ]
 
     def later(seconds: int) -> None:
@@ -150,7 +154,9 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
         while await checking.check():
             pass
         logged = [
-            one.rule for one in inbox.conflicts(place.db, kind="invariant", limit=1000) if one.aggregate_id == deal
+            one.rule
+            for one in conflict_inbox.standing(place.db, kind="invariant", limit=1000)
+            if one.aggregate_id == deal
         ]
         with connect_hub(place.hub) as hub:
             rows = broken_rules(hub, grace_s=0.2, invoiced="off", header_charges=0, limit=1_000_000)

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from streams.hub.store import entity_of_row
-from streams.identity import people
+from streams.identity import decisions
+from streams.identity.masters import find_master
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.resolve.golden import golden
@@ -132,12 +133,12 @@ async def test_ten_thousand_merges_in_very_many_customers_stay_consistent(
         await account.run("contacts and orders")
         ids = {number: source_id("crm", "customer", f"many-{number}") for number in chosen}
         for loser, winner in merges:
-            gone, stays = people.find(hub, ids[loser]), people.find(hub, ids[winner])
-            writers.send(*people.merge(gone, stays))
+            gone, stays = find_master(hub, ids[loser]), find_master(hub, ids[winner])
+            writers.send(*decisions.merge(gone, stays))
         await account.run("merges")
         parted = merges[::4]
         for loser, _ in parted:
-            writers.send(*people.split(people.find(hub, ids[loser])))
+            writers.send(*decisions.unmerge(find_master(hub, ids[loser])))
         await account.run("splits of a quarter")
         expected = recomputed(shared, [pair for pair in merges if pair not in set(parted)])
         await check(hub, writers, expected)

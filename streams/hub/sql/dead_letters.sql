@@ -88,7 +88,7 @@ FROM dead_letter d WHERE d.id = %s;
 -- name: dead_letter_audit
 -- What people did to one dead letter.
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, who, verb, detail
-FROM dead_letter_audit WHERE letter_id = %s ORDER BY at;
+FROM dead_letter_audit WHERE dead_letter_id = %s ORDER BY at;
 
 -- name: audit_dead_letters
-INSERT INTO dead_letter_audit (who, verb, letter_id, detail) SELECT %s, %s, id, %s FROM unnest(%s::bigint[]) AS id;
+INSERT INTO dead_letter_audit (who, verb, dead_letter_id, detail) SELECT %s, %s, id, %s FROM unnest(%s::bigint[]) AS id;

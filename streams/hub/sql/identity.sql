@@ -1,109 +1,7 @@
--- name: log_conflicts
--- New disagreements, and those that came back: id and outcome.
-INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
-SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, 0
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (id uuid,
-    aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text, outcome text)
-ORDER BY id
-ON CONFLICT (id) DO UPDATE SET
-    aggregate_id = excluded.aggregate_id, kind = excluded.kind, said = excluded.said, winner = excluded.winner, rule = excluded.rule,
-    outcome = excluded.outcome, turns = 0, resolved_at = NULL
-WHERE c.resolved_at IS NOT NULL OR (c.outcome, c.winner, c.rule) IS DISTINCT FROM (excluded.outcome, excluded.winner, excluded.rule)
-  AND (c.outcome <> 'flip_flop' OR excluded.outcome = 'decided')
-RETURNING id::text, outcome;
+-- Identity: which records are one, and what people decided about it.
 
--- name: note_turns
--- Edits of fields by people of a target that write-back is to write over, each counted once. Where one field of a record had too many within the
--- window, by the source's clock, two systems overwrite each other: a flip-flop, until a person says something to it. Id and outcome of those.
-WITH new AS (
-    SELECT DISTINCT ON (id, target) * FROM jsonb_to_recordset(convert_from(%(turns)b, 'UTF8')::jsonb) AS new (id uuid, aggregate_id uuid, entity text, entity_id uuid,
-        field text, kind text, said jsonb, winner text, rule text, target text, at_us bigint)
-    ORDER BY id, target
-), forgotten AS (
-    DELETE FROM turn t USING new WHERE t.entity_id = new.entity_id AND t.field = new.field AND t.at_us <= new.at_us - %(window_us)s
-), noted AS (
-    INSERT INTO turn (entity_id, field, target, at_us) SELECT entity_id, field, target, at_us FROM new ON CONFLICT DO NOTHING
-), counted AS (
-    SELECT DISTINCT ON (new.id) new.*, 1 + (SELECT count(*) FROM turn t WHERE t.entity_id = new.entity_id AND t.field = new.field AND t.target = new.target
-                       AND t.at_us > new.at_us - %(window_us)s AND t.at_us < new.at_us) AS n
-    FROM new ORDER BY new.id, n DESC
-), told AS (
-    UPDATE conflict c SET turns = counted.n FROM counted WHERE c.id = counted.id AND counted.n < %(limit)s
-)
-INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
-SELECT id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, 'flip_flop', n FROM counted
-WHERE n >= %(limit)s AND NOT EXISTS (SELECT FROM conflict s WHERE s.entity_id = counted.entity_id AND s.field = counted.field
-                                     AND s.resolved_at IS NULL AND s.outcome = 'flip_flop')
-ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, turns = excluded.turns, said = excluded.said, resolved_at = NULL
-RETURNING id::text, outcome;
-
--- name: end_conflicts
--- Disagreements of these records that are no more: of those that are another record by now, all. A flip-flop stands until a person says
--- something to it.
-UPDATE conflict SET resolved_at = now(), outcome = 'over'
-WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'invariant'
-  AND (kind <> 'match_key' AND outcome <> 'flip_flop'
-       OR EXISTS (SELECT FROM entity e WHERE e.id = conflict.entity_id AND e.merged_into IS NOT NULL));
-
--- name: claim_keys
--- Who holds each key. `parts` are records that the claimant is known to consist of. A claim of another system's record, whose guard does not
--- differ, joins; the better of the two holds the key from then on. One that a person told apart from the holder claims nothing.
-INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard, linked)
-SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard, new.parts
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
-    entity text, key text, holder uuid, rank int, systems text[], guard text, parts uuid[])
-WHERE NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
-  -- OFFSET 0: by the primary key for each claim, and not by a look through all keys.
-  AND NOT EXISTS (SELECT FROM (SELECT holder, linked FROM match_key WHERE entity = new.entity AND key = new.key AND holder <> new.holder OFFSET 0) h
-                  JOIN told_apart t ON t.one = ANY(new.parts || new.holder) AND t.other = ANY(h.linked || h.holder)
-                                    OR t.other = ANY(new.parts || new.holder) AND t.one = ANY(h.linked || h.holder))
-ORDER BY new.entity, new.key
-ON CONFLICT (entity, key) DO UPDATE SET
-    holder = CASE WHEN m.holder = ANY(excluded.linked) THEN excluded.holder
-                  WHEN m.holder <> excluded.holder AND NOT excluded.holder = ANY(m.linked) AND NOT m.systems && excluded.systems
-                   AND coalesce(m.guard = excluded.guard, true) AND (excluded.rank, excluded.holder) < (m.rank, m.holder)
-                  THEN excluded.holder ELSE m.holder END,
-    rank = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked) THEN excluded.rank
-                WHEN NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true) THEN least(m.rank, excluded.rank)
-                ELSE m.rank END,
-    linked = CASE WHEN m.holder = excluded.holder THEN ARRAY(SELECT unnest(m.linked) UNION SELECT unnest(excluded.linked))
-                  WHEN m.holder = ANY(excluded.linked) THEN ARRAY(SELECT unnest(m.linked) UNION SELECT unnest(excluded.linked))
-                  WHEN excluded.holder = ANY(m.linked) THEN m.linked
-                  WHEN m.systems && excluded.systems OR NOT coalesce(m.guard = excluded.guard, true) THEN m.linked
-                  WHEN (excluded.rank, excluded.holder) < (m.rank, m.holder) THEN m.linked || m.holder
-                  ELSE m.linked || excluded.holder END,
-    systems = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked)
-                        OR NOT m.systems && excluded.systems AND coalesce(m.guard = excluded.guard, true)
-                   THEN ARRAY(SELECT unnest(m.systems) UNION SELECT unnest(excluded.systems)) ELSE m.systems END,
-    guard = CASE WHEN m.holder = excluded.holder OR m.holder = ANY(excluded.linked) THEN excluded.guard
-                 WHEN NOT m.systems && excluded.systems THEN coalesce(m.guard, excluded.guard) ELSE m.guard END
-RETURNING entity, key, holder::text, linked::text[];
-
--- name: release_keys
--- Keys that these records no longer have, or let go to claim them anew.
-DELETE FROM match_key m
-WHERE holder = ANY(%s::uuid[])
-  AND (m.holder, m.key) NOT IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
-                                AS has (holder uuid, key text, anew boolean) WHERE NOT anew)
-RETURNING entity, key;
-
--- name: waiting_claimants
--- (aggregate id, record, entity) of those who claimed these keys, which another had, in the form of what refers to a linked record.
-SELECT DISTINCT e.aggregate_id::text, e.id::text, e.entity
-FROM unnest(%s::text[], %s::text[]) AS gone (entity, key)
-JOIN conflict c ON c.kind = 'match_key' AND c.entity = gone.entity AND c.field = gone.key AND (c.resolved_at IS NULL OR c.outcome = 'decided')
-JOIN entity e ON e.id = c.entity_id AND e.merged_into IS NULL;
-
--- name: end_claims
--- Conflicts of these records over keys that they do not have any more, or that no other holds, or another than was told. `has`: what they have.
-UPDATE conflict c SET resolved_at = now(), outcome = 'over'
-WHERE c.kind = 'match_key' AND c.resolved_at IS NULL AND c.entity_id = ANY(%s::uuid[])
-  AND NOT ((c.entity_id, c.field) IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text))
-           AND EXISTS (SELECT FROM match_key m WHERE m.entity = c.entity AND m.key = c.field AND m.holder <> c.entity_id
-                       AND NOT c.entity_id = ANY(m.linked) AND m.holder::text = c.said->'holder'->>'value'));
-
--- name: apart
--- Which of these records a person said to be themselves and nobody else.
+-- name: unmerged
+-- Which of these records a person took out of another record: nothing links them any more.
 SELECT source_id::text FROM identity WHERE source_id = target AND source_id = ANY(%s::uuid[]);
 
 -- name: contested_entities
@@ -120,7 +18,71 @@ SELECT e.id::text, e.entity, e.aggregate_id::text, e.parent_id::text, e.merged_i
        ARRAY(SELECT key FROM match_key m WHERE m.holder = e.id AND m.entity = e.entity),
        ARRAY(SELECT c.field FROM conflict c JOIN match_key m ON m.entity = c.entity AND m.key = c.field
              WHERE c.kind = 'match_key' AND c.entity_id = e.id AND (c.resolved_at IS NULL OR c.outcome = 'decided'))
-       || ARRAY(SELECT m.key FROM told_apart t JOIN match_key m ON m.holder = CASE e.id WHEN t.one THEN t.other ELSE t.one END
-                WHERE e.id IN (t.one, t.other))
+       || ARRAY(SELECT m.key FROM kept_separate t JOIN match_key m ON m.holder = CASE e.id WHEN t.first_id THEN t.second_id ELSE t.first_id END
+                WHERE e.id IN (t.first_id, t.second_id))
 FROM entity e WHERE e.entity = ANY(%s) AND e.merged_into IS NULL AND NOT e.deleted AND e.version > 0
 AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);
+
+-- name: links_of_ids
+-- What each of these source ids was linked to, in the order in which they were given.
+SELECT s.id::text AS source_id, i.target::text AS target, (i.source_id = i.target) IS TRUE AS is_unmerged
+FROM unnest(%s::uuid[]) WITH ORDINALITY s(id, n) LEFT JOIN identity i ON i.source_id = s.id AND i.same ORDER BY s.n;
+
+-- name: entity_by_id
+SELECT entity, merged_into::text AS merged_into, aggregate_id::text AS aggregate_id, deleted, record::text AS record, contributions::text AS contributions
+FROM entity WHERE id = %s;
+
+-- name: ids_linked_to
+-- Other ids that are this record.
+SELECT source_id::text FROM identity WHERE same AND target = %s AND source_id <> target ORDER BY 1;
+
+-- name: match_keys_of
+SELECT key FROM match_key WHERE holder = %s ORDER BY key;
+
+-- name: decisions_about
+-- What people did to a record, under any of its two ids, the oldest first.
+SELECT at::text AS at, who, what, loser::text AS loser, winner::text AS winner, reason FROM identity_log
+WHERE %(id)s::uuid IN (loser, winner) OR %(canonical)s::uuid IN (loser, winner) ORDER BY at;
+
+-- name: log_decision
+INSERT INTO identity_log (who, what, loser, winner, reason) VALUES (%s, %s, %s, %s, %s);
+
+-- name: is_merged
+-- Whether `loser` is `winner` now, with these contributions.
+SELECT (SELECT merged_into = %(winner)s FROM entity WHERE id = %(loser)s)
+   AND (SELECT contributions ?& %(sources)s::text[] FROM entity WHERE id = %(winner)s);
+
+-- name: is_unmerged
+-- Whether a record is a record of its own.
+SELECT merged_into IS NULL AND aggregate_id = id AND version > 0 AND NOT deleted FROM entity WHERE id = %s;
+
+-- name: aggregate_of
+SELECT aggregate_id::text FROM entity WHERE id = %s;
+
+-- name: keep_separate
+-- A person said that two records are two.
+INSERT INTO kept_separate (first_id, second_id, who, reason) VALUES (%s, %s, %s, %s)
+ON CONFLICT (first_id, second_id) DO UPDATE SET who = excluded.who, reason = excluded.reason, at = now();
+
+-- name: forget_kept_separate
+DELETE FROM kept_separate
+WHERE first_id = ANY(%(left)s::uuid[]) AND second_id = ANY(%(right)s::uuid[]) OR first_id = ANY(%(right)s::uuid[]) AND second_id = ANY(%(left)s::uuid[]);
+
+-- name: end_match_key_conflicts
+-- Conflicts over match keys between two records that a person said to be two.
+UPDATE conflict SET resolved_at = now(), outcome = 'decided', decided_by = %(who)s
+WHERE kind = 'match_key' AND resolved_at IS NULL
+  AND (entity_id = ANY(%(left)s::uuid[]) AND said->'holder'->>'value' = ANY(%(right)s::text[])
+       OR entity_id = ANY(%(right)s::uuid[]) AND said->'holder'->>'value' = ANY(%(left)s::text[]));
+
+-- name: separate_pairs
+SELECT first_id::text, second_id::text FROM kept_separate;
+
+-- name: customers_to_compare
+-- Live customers with a name and a place, but for those that a person took out of another record.
+SELECT e.id::text AS id, record->>'name' AS name, record->>'tax_id' AS tax_id, lower(coalesce(record->>'billing_postal_code', record->>'billing_city')) AS place,
+       record->>'billing_street' AS street, record->>'email' AS email, record->>'phone' AS phone, ARRAY(SELECT jsonb_object_keys(contributions)) AS sources
+FROM entity e
+WHERE entity = 'customer' AND merged_into IS NULL AND NOT deleted AND version > 0
+  AND record->>'name' <> '' AND coalesce(record->>'billing_postal_code', record->>'billing_city') <> ''
+  AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);

@@ -1,0 +1,77 @@
+"""Conflicts in the hub, as people see and decide them. One typed function for each statement of `sql/conflicts.sql`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import msgspec
+import psycopg
+
+from streams.hub.statements import SQL, fetch
+
+
+class AssertedValue(TypedDict, total=False):
+    """The value that one system gives, with where and when it did."""
+
+    value: object
+    position: str | None
+    """epoch/major/minor"""
+    us: int | None
+    """Commit time at the source, microseconds since 1970."""
+    tx: str | None
+
+
+class LoggedConflict(msgspec.Struct):
+    """One conflict as the hub keeps it."""
+
+    id: str
+    entity: str
+    entity_id: str
+    aggregate_id: str
+    field: str
+    kind: str
+    values: dict[str, AssertedValue]
+    """By system; of a match key, by `claimant` and `holder`."""
+    winner: str | None
+    rule: str
+    outcome: str
+    turns: int
+    """Edits that write-back wrote over."""
+    seen_at: str
+    resolved_at: str | None
+    decided_by: str | None
+    name: str | None = None
+    """What the record is called."""
+
+
+class DecidedValue(msgspec.Struct, frozen=True):
+    """The value of a field in the golden record, and in a person's contribution to it."""
+
+    golden: object
+    decided: object
+
+
+def list_conflicts(
+    connection: psycopg.Connection, *, entity: str | None, kind: str | None, past: bool, limit: int
+) -> list[LoggedConflict]:
+    """The newest first; with `past` also those that are over or decided."""
+    wanted = {"past": past, "entity": entity, "kind": kind, "limit": limit}
+    return fetch(connection, LoggedConflict, "list_conflicts", wanted)
+
+
+def conflicts_by_id(connection: psycopg.Connection, prefix: str) -> list[LoggedConflict]:
+    """Conflicts whose id begins so, two at most."""
+    return fetch(connection, LoggedConflict, "conflicts_by_id", [prefix])
+
+
+def decide_conflict(connection: psycopg.Connection, conflict: LoggedConflict, who: str | None) -> None:
+    """A person decided it, or took the decision back (`who` is None). Its turns count from zero."""
+    connection.execute(SQL["decide_conflict"], {"who": who, "id": conflict.id})
+    connection.execute(SQL["forget_turns"], [conflict.entity_id, conflict.field])
+
+
+def decided_value(connection: psycopg.Connection, entity_id: str, contribution: str, field: str) -> DecidedValue | None:
+    """None while the person's contribution, of this source id, is not there."""
+    wanted = {"id": entity_id, "contribution": contribution, "field": field}
+    rows = fetch(connection, DecidedValue, "decided_value", wanted)
+    return rows[0] if rows else None
