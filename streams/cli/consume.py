@@ -30,7 +30,10 @@ def consume(
     follow: Annotated[bool, typer.Option(help="Wait for more at the end of the topic, or stop there.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a record.")] = False,
 ) -> None:
-    """Show the records of a topic; exit code 1 when one of them can not be read."""
+    """Show the records of a topic; exit code 1 when one of them cannot be read.
+
+    Example: opshub consume customer --from beginning --no-follow
+    """
     from streams.emit.consume import consume as read
     from streams.model.records import BY_TOPIC
 
@@ -38,12 +41,12 @@ def consume(
     if f"canonical.{topic}" in BY_TOPIC:
         topic = f"canonical.{topic}"
     unreadable = False
-    for one in read(settings.kafka, settings.registry, topic, start=parse_start(begin), most=most, follow=follow):
-        unreadable = unreadable or one.error is not None
+    for record in read(settings.kafka, settings.registry, topic, start=parse_start(begin), most=most, follow=follow):
+        unreadable = unreadable or record.error is not None
         if as_json:
-            sys.stdout.write(one.to_json().decode() + "\n")
+            sys.stdout.write(record.to_json().decode() + "\n")
         else:
-            _show(one)
+            _show(record)
         sys.stdout.flush()
     if unreadable:
         raise typer.Exit(1)
@@ -65,21 +68,21 @@ def parse_start(text: str) -> Start:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
-def _show(one: Consumed) -> None:
+def _show(record: Consumed) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(soft_wrap=True, highlight=False)
-    at = datetime.fromtimestamp(one.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    version = "" if one.version is None else f"  version {one.version}"
-    head = f"{one.topic}[{one.partition}]@{one.offset}  {at}  {one.key}{version}"
+    at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    version = "" if record.version is None else f"  version {record.version}"
+    head = f"{record.topic}[{record.partition}]@{record.offset}  {at}  {record.key}{version}"
     console.print(Text(head, style="bold"))
-    if one.error is not None:
-        console.print(Text(f"  can not be read: {one.error}", style="red"))
-    elif one.record is None:
+    if record.error is not None:
+        console.print(Text(f"  cannot be read: {record.error}", style="red"))
+    elif record.record is None:
         console.print(Text("  deleted", style="dim"))
     else:
-        fields = msgspec.to_builtins(one.record, enc_hook=str)
+        fields = msgspec.to_builtins(record.record, enc_hook=str)
         for name, value in fields.items():
             if value not in (None, []):
                 console.print(_field(name, value))
@@ -89,6 +92,6 @@ def _field(name: str, value: object) -> Text:
     from rich.text import Text
 
     if isinstance(value, list) and isinstance(value[0], dict):
-        lines = ["  ".join(f"{key}={part}" for key, part in item.items() if part is not None) for item in value]
+        lines = ["  ".join(f"{key}={text}" for key, text in item.items() if text is not None) for item in value]
         return Text.assemble((f"  {name}:", "cyan"), *(f"\n    {line}" for line in lines))
     return Text.assemble((f"  {name}: ", "cyan"), str(value))

@@ -1,7 +1,7 @@
-"""Where a source's table and the dictionary differ, seen while records flow: each difference once.
+"""Schema drift seen while records flow: where a source's table and the dictionary differ, each difference once.
 
-The typed decoders skip what they do not know, so new columns would go unseen. A watch reads the column names of one
-record whole every ten seconds of source time for each table, which costs nothing at 1,000 records/s.
+The typed decoders skip columns that they do not know, so nobody would see a new one. For each table, a watch reads the
+column names of one whole record in every ten seconds of source time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-_EVERY_US = 10_000_000
+_SAMPLE_EVERY_US = 10_000_000
+"""At 1,000 records/s this is one record in 10,000: the cost does not show."""
 
 
 class _Columns(Protocol):
@@ -27,8 +28,8 @@ class _Rows(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: `new` columns that the dictionary does not read, `gone` ones that it reads and the source no
-    longer sends.
+    """One difference. new: columns that the dictionary does not read. gone: columns that it reads and the source no
+    longer sends. back: columns that were gone.
     """
 
     table: str
@@ -45,7 +46,7 @@ class Drift:
 
 
 class DriftWatch:
-    """Watches one table; tells `report` what it finds."""
+    """Watches one table and calls `report` with each difference."""
 
     _decode = msgspec.json.Decoder(_Rows).decode
 
@@ -57,30 +58,31 @@ class DriftWatch:
         self._gone: set[str] = set()
 
     def sample(self, source_us: int, value: bytes) -> None:
-        """Look at one record, if it is time again."""
+        """Read the columns of this record, if the last sample is old enough."""
         if source_us >= self._next_us:
-            self._next_us = source_us + _EVERY_US
-            self._look(value)
+            self._next_us = source_us + _SAMPLE_EVERY_US
+            self._compare(value)
 
     def lacking(self, value: bytes) -> None:
-        """Look at a record that lacks a required column."""
-        self._look(value)
+        """Read the columns of a record that lacks a required column, at once."""
+        self._compare(value)
 
-    def _look(self, value: bytes) -> None:
+    def _compare(self, value: bytes) -> None:
         after = self._decode(value).after
         if after is None:
             return
-        there, read = set(after), set(self._table.columns)
-        gone = read - there - set(self._table.optional)
-        fresh = there - read - self._known if self._known is not None else set()
+        sent, read = set(after), set(self._table.columns)
+        gone = read - sent - set(self._table.optional)
+        # The first sample shows what the table has, not what is new in it.
+        fresh = sent - read - self._known if self._known is not None else set()
         if fresh:
-            self._say("new", fresh)
+            self._emit("new", fresh)
         if gone - self._gone:
-            self._say("gone", gone - self._gone)
+            self._emit("gone", gone - self._gone)
         if self._gone - gone:
-            self._say("back", self._gone - gone)
-        self._known = (self._known or set()) | there
+            self._emit("back", self._gone - gone)
+        self._known = (self._known or set()) | sent
         self._gone = gone
 
-    def _say(self, kind: Literal["new", "gone", "back"], columns: set[str]) -> None:
+    def _emit(self, kind: Literal["new", "gone", "back"], columns: set[str]) -> None:
         self._report(Drift(self._table.name, kind, tuple(sorted(columns))))

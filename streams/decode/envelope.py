@@ -1,12 +1,12 @@
 """Debezium's JSON envelope → RowChange, reading only the columns that the dictionary uses.
 
-In go the topic, key and value of a raw record; out comes a `RowChange`, None for what says nothing about a row
-(tombstones, heartbeats, transaction markers), or DecodeError with the reason. Form of the envelope: Debezium's
-documentation of its PostgreSQL and MariaDB connectors, "Data change events"; the connector must run with
-schemas.enable=false for both converters.
+In: the topic, key and value of a raw record. Out: a `RowChange`; None for a record that is about no row (tombstone,
+heartbeat, transaction marker); or DecodeError with the reason. The form of the envelope is in Debezium's documentation
+of its PostgreSQL and MariaDB connectors, "Data change events". The connector must run with schemas.enable=false for both
+converters.
 
-Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null; nothing is cut or replaced, but a
-NUL character where the dictionary says so.
+Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null. Nothing is cut or replaced, but a
+NUL character where the dictionary allows that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPS = frozenset("curdt")
 
 
 class TableReader(Protocol):
-    """What the decoder must know of a table; `streams.dictionary.compile.compiler.CompiledTable` is one."""
+    """What the decoder needs of a table; `streams.dictionary.compile.compiler.CompiledTable` is one."""
 
     name: str
     columns: tuple[str, ...]
@@ -45,7 +45,7 @@ class TableReader(Protocol):
 
 
 class Dictionary(Protocol):
-    """What the decoder must know of a system; `CompiledDictionary` is one."""
+    """What the decoder needs of a system; `CompiledDictionary` is one."""
 
     system: str
     tables: Any
@@ -110,8 +110,8 @@ class _Table:
 class Decoder:
     """Decodes the raw topics of one system.
 
-    `epoch` grows when the source was re-created; `prefix` is the connector's topic.prefix. `drift` holds what the
-    source's tables have that the dictionary does not read, and the other way round, each once; `on_drift` is told too.
+    `epoch` grows when the source is re-created; `prefix` is the connector's topic.prefix. `drift` keeps each difference
+    between the source's tables and the dictionary once, and `on_drift` is called with it.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Decoder:
         return entry.table.key_type(**{a: getattr(row, a) for a in entry.key_attributes})
 
     def _other(self, topic: str) -> None:
-        """Topics that say nothing about rows; DecodeError for a table that no dictionary reads."""
+        """Accepts topics that are about no rows; raises DecodeError for a table that no dictionary reads."""
         rest = topic.removeprefix(f"{self.prefix}.")
         heartbeat = topic.endswith(f".{self.prefix}") and "heartbeat" in topic
         if heartbeat or rest in ("transaction", "message") or topic == self.prefix:
@@ -248,7 +248,7 @@ def _remedy(value: bytes) -> str:
 
 
 def _scrub(entry: _Table, *rows: Any) -> None:
-    """Put UNSET where Debezium put its placeholder."""
+    """Put UNSET where Debezium put its placeholder for an unchanged TOAST value."""
     for row in rows:
         if row is not None:
             for attribute in entry.attributes:
@@ -258,9 +258,7 @@ def _scrub(entry: _Table, *rows: Any) -> None:
 
 
 def _nul(entry: _Table, topic: str, *rows: Any) -> None:
-    """A NUL character cannot be stored in Postgres, nor seen by a person: rejected, or taken out if the dictionary says
-    so.
-    """
+    """Rejects a NUL character, or removes it if the dictionary says `nul: strip`: Postgres cannot store one in a text."""
     for row in rows:
         if row is not None:
             for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):

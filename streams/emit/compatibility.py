@@ -1,4 +1,4 @@
-"""Can a new schema read what every released one wrote? Avro's rules of schema resolution, offline.
+"""Checks that a new schema reads what every released schema wrote, by Avro's rules of schema resolution, offline.
 
 In: Avro schemas as JSON values. Out: sentences that say what breaks, empty when all can be read
 (BACKWARD_TRANSITIVE). Covers what our schemas use: records, enums, arrays, maps, unions, primitives and logical
@@ -38,36 +38,40 @@ def unreadable(reader: Any, writer: Any, path: str = "") -> list[str]:
 def breaches(folder: Path | None = None) -> list[str]:
     """What in `folder` (default: the shipped schemas) can not read what a release wrote, with release and file."""
     folder = schemas_dir() if folder is None else folder
-    found: list[str] = []
+    problems: list[str] = []
     for release in sorted(folder.glob("released/*/"), key=lambda path: _version(path.name)):
         for old in sorted(release.glob("*.avsc")):
             new = folder / old.name
             if not new.exists():
-                found.append(f"{new}: it was released in {release.name} and is gone")
+                problems.append(f"{new}: it was released in {release.name} and is gone")
                 continue
-            found += [f"{new}: {text} ({release.name})" for text in unreadable(read_schema(new), read_schema(old))]
-    return found
+            problems += [f"{new}: {text} ({release.name})" for text in unreadable(read_schema(new), read_schema(old))]
+    return problems
 
 
 def require_compatible(folder: Path | None = None) -> None:
     """Raises ConfigError that lists all breaches, if there are any."""
-    found = breaches(folder)
-    if found:
+    problems = breaches(folder)
+    if problems:
         raise ConfigError(
-            "schemas can not read what was released: " + "; ".join(found),
+            "schemas can not read what was released: " + "; ".join(problems),
             remedy="give a new field a default, leave the type of an old one alone",
         )
 
 
 def _unreadable(reader: Any, writer: Any, path: str) -> Iterator[str]:
     if isinstance(writer, list):
-        for one in writer:
-            yield from _unreadable(reader, one, path)
+        for written_branch in writer:
+            yield from _unreadable(reader, written_branch, path)
         return
     if isinstance(reader, list):
-        attempts = [list(_unreadable(one, writer, path)) for one in reader]
+        attempts = [list(_unreadable(read_branch, writer, path)) for read_branch in reader]
         if all(attempts):
-            same = [found for one, found in zip(reader, attempts, strict=True) if _kind(one) == _kind(writer)]
+            same = [
+                problems
+                for read_branch, problems in zip(reader, attempts, strict=True)
+                if _kind(read_branch) == _kind(writer)
+            ]
             yield from (
                 same[0] if same else [f"{path or 'it'} was {_named(writer)} and is no longer one of {_named(reader)}"]
             )
@@ -114,7 +118,7 @@ def _property(avro: Any, name: str) -> Any:
 
 def _named(avro: Any) -> str:
     if isinstance(avro, list):
-        return " | ".join(_named(one) for one in avro)
+        return " | ".join(_named(each) for each in avro)
     logical = _property(avro, "logicalType")
     if logical == "decimal":
         return f"decimal({avro['precision']},{avro.get('scale', 0)})"
@@ -122,7 +126,7 @@ def _named(avro: Any) -> str:
 
 
 def _version(name: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in name.split(".") if part.isdecimal())
+    return tuple(int(number) for number in name.split(".") if number.isdecimal())
 
 
 def main() -> int:

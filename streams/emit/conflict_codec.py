@@ -17,7 +17,7 @@ from streams.model.state import Conflict
 def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], tuple[str, bytes, bytes]]:
     """A function (conflict, when the hub saw it in microseconds) → (topic, key, value).
 
-    It raises EncodeError for what the schema can not hold.
+    It raises EncodeError for what the schema cannot hold.
     """
     schema = parse_schema(avro_schema("conflict"))
     header = b"\x00" + schema_ids["conflicts-value"].to_bytes(4, "big")
@@ -32,7 +32,7 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
         try:
             schemaless_writer(out, schema, record)
         except Exception as error:
-            raise EncodeError(f"the conflict {conflict.id} can not be written: {error!r}") from error
+            raise EncodeError(f"the conflict {conflict.id} cannot be written: {error!r}") from error
         return "conflicts", conflict.aggregate_id.encode(), header + out.getvalue()
 
     return make
@@ -41,5 +41,5 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
 def _value(conflict: Conflict, system: str) -> dict[str, Any]:
     position, us, tx = conflict.asserted.get(system, (None, None, None))
     value = conflict.values[system]
-    told = None if value is None else msgspec.json.encode(value).decode()
-    return {"system": system, "value": told, "position": position, "tx": tx, "source_us": us}
+    text = None if value is None else msgspec.json.encode(value).decode()
+    return {"system": system, "value": text, "position": position, "tx": tx, "source_us": us}

@@ -21,11 +21,12 @@ from streams.model.record import Record
 Start = Literal["beginning", "latest"] | datetime
 
 _SECONDS = 10.0
+"""How long to wait for an answer of the broker."""
 
 
 class Consumed(msgspec.Struct, frozen=True):
-    """One record of a topic. `record` is None for a delete (a tombstone), and for a value that `error` says can
-    not be read.
+    """One record of a topic. `record` is None for a delete (a tombstone), and for a value that cannot be read, as
+    `error` says.
     """
 
     topic: str
@@ -113,8 +114,8 @@ def _consumed(message: Any, reader: TopicReader) -> Consumed:
     key = message.key()
     version: int | None = getattr(record, "version", None)
     if message.value() is None:
-        told = dict(message.headers() or ()).get("version", b"")
-        version = int(told) if told.isdigit() else None
+        header = dict(message.headers() or ()).get("version", b"")
+        version = int(header) if header.isdigit() else None
     return Consumed(
         message.topic(),
         message.partition(),
@@ -133,32 +134,38 @@ def _partitions(consumer: Consumer, bootstrap: str, topic: str) -> list[int]:
         topics = consumer.list_topics(timeout=_SECONDS).topics
     except KafkaException as error:
         raise _away(bootstrap, error) from error
-    found = topics.get(topic)
-    if found is None:
+    metadata = topics.get(topic)
+    if metadata is None:
         likely = ", ".join(sorted(name for name in topics if name.startswith("canonical.")))
         raise ConfigError(
             f"there is no topic {topic!r} at {bootstrap}",
             remedy=f"one of {likely}" if likely else "`opshub apply` makes the topics",
         )
-    while found.error is not None or not found.partitions:
+    # A topic that was just created has no leaders yet.
+    while metadata.error is not None or not metadata.partitions:
         if time.monotonic() > deadline:
-            raise EnvironmentFault(f"Kafka knows no partition of {topic}: {found.error}", remedy="see the broker's log")
+            raise EnvironmentFault(
+                f"Kafka knows no partition of {topic}: {metadata.error}", remedy="see the broker's log"
+            )
         time.sleep(0.2)
-        found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
-    return sorted(found.partitions)
+        metadata = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
+    return sorted(metadata.partitions)
 
 
 def _ends(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, int]:
-    return {one: consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=_SECONDS)[1] for one in partitions}
+    return {
+        number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_SECONDS)[1]
+        for number in partitions
+    }
 
 
 def _begin(consumer: Consumer, topic: str, partitions: list[int], start: Start) -> list[TopicPartition]:
     if isinstance(start, datetime):
         at = int(start.timestamp() * 1000)
-        asked = [TopicPartition(topic, one, at) for one in partitions]
-        return list(consumer.offsets_for_times(asked, timeout=_SECONDS))
+        times = [TopicPartition(topic, number, at) for number in partitions]
+        return list(consumer.offsets_for_times(times, timeout=_SECONDS))
     offset = OFFSET_BEGINNING if start == "beginning" else OFFSET_END
-    return [TopicPartition(topic, one, offset) for one in partitions]
+    return [TopicPartition(topic, number, offset) for number in partitions]
 
 
 def _away(bootstrap: str, error: KafkaException) -> EnvironmentFault:

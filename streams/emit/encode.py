@@ -2,12 +2,12 @@
 
 In: a record in the pipeline's internal form (decimals as unscaled integers, timestamps as microseconds, dates
 as days, ids as 36 characters; see streams/model/change.py). Out: the bytes that any Avro library writes for the
-same values. A field that is absent stands for its default: null, or no lines. Names that the schema does not
-have are passed over.
+same values. An absent field stands for its default: null, or no lines. Names that the schema does not have are
+ignored.
 
-Promise: what does not fit the schema (wrong type, decimal out of precision, non-null field missing) raises
-EncodeError that names record and field; nothing is rounded or cut. The generated code only notices that
-something is wrong; `misfit` then looks for what.
+Promise: a value that does not fit the schema (wrong type, decimal out of precision, non-null field missing) raises
+EncodeError with the record and the field; nothing is rounded or cut. The generated code only finds that something is
+wrong; `misfit` then finds out what.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _REPEATED = frozenset(
     status system unit warehouse what
     """.split()
 )
-"""Texts of few different values: their bytes are kept."""
+"""Fields with few different texts: a memo keeps their bytes."""
 
 _KEPT = 4096
-"""Most values of which one memo keeps the bytes; it begins anew when full."""
+"""Most values of one memo; a full memo is emptied."""
 
 
 @cache
@@ -62,7 +62,7 @@ def encoder(entity: str) -> Encode:
 
 
 def generated_source(entity: str, namespace: dict[str, Any] | None = None) -> str:
-    """The code of one encoder; the memos that it uses are put into `namespace`."""
+    """The code of one encoder; its memos are put into `namespace`."""
     writer = _Writer({} if namespace is None else namespace)
     writer.function("encode", avro_schema(entity))
     return "\n".join(writer.lines) + "\n"
@@ -135,7 +135,7 @@ class _Texts(dict[str | None, bytes]):
             made = (SOME_LENGTH if self._nullable else LENGTH)[len(raw)] + raw
         else:
             raise _Wrong
-        if len(made) <= 64:
+        if len(made) <= 64:  # a long text hardly ever comes twice, and 4,096 of them would be a lot of memory
             self[text] = made
         return made
 
@@ -171,6 +171,7 @@ def _wrong() -> bytes:
 
 
 def _kept(write: Encode, line: RenderedLine) -> bytes:
+    """The bytes of a line that did not change since it was written last: a long document is encoded with each change of a line."""
     body = line.body
     if body is None:
         body = line.body = write(line)

@@ -1,4 +1,4 @@
-"""What exactly does not fit: a slow, thorough look at a record that an encoder refused.
+"""Finds the value that does not fit a schema, in a record that an encoder refused. Thorough, not fast.
 
 In: an Avro schema and a value in the internal form. Out: a sentence that names the field, as a path such as
 `lines[2].quantity`, or None.
@@ -9,19 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 DAYS = (-719_162, 2_932_896)
-"""Of the years 1 to 9999, from 1970 on: what the consumers' languages can hold."""
+"""Days since 1970 of the years 1 to 9999: the dates that Python and other languages of consumers can hold."""
 MICROS = (DAYS[0] * 86_400_000_000, (DAYS[1] + 1) * 86_400_000_000 - 1)
 
 _INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1), "date": DAYS, "timestamp-micros": MICROS}
 _SHOWN = 80
+"""Characters of a value in a message."""
 
 
 def misfit(schema: Any, value: Any, path: str = "") -> str | None:
-    """The first field of `value` that `schema` can not hold, and why; None when all fit."""
+    """The first field of `value` that `schema` cannot hold, and why; None when all fit."""
     if isinstance(schema, list):
         if value is None:
             return None
-        schema = next(part for part in schema if part != "null")
+        schema = next(branch for branch in schema if branch != "null")
     if isinstance(schema, str):
         return _plain(schema, value, path)
     logical = schema.get("logicalType")
@@ -37,16 +38,17 @@ def misfit(schema: Any, value: Any, path: str = "") -> str | None:
         if not isinstance(value, list | tuple):
             return f"{path} is to be a list, and is {_shown(value)}"
         return next(
-            (found for n, item in enumerate(value) if (found := misfit(schema["items"], item, f"{path}[{n}]"))), None
+            (problem for n, item in enumerate(value) if (problem := misfit(schema["items"], item, f"{path}[{n}]"))),
+            None,
         )
     if schema["type"] == "map":
         if not isinstance(value, dict):
             return f"{path} is to be a map of texts, and is {_shown(value)}"
-        parts = (
-            (key, _plain("string", key, f"{path} key {key!r}") or misfit(schema["values"], item, f"{path}[{key!r}]"))
+        problems = (
+            _plain("string", key, f"{path} key {key!r}") or misfit(schema["values"], item, f"{path}[{key!r}]")
             for key, item in value.items()
         )
-        return next((found for _, found in parts if found), None)
+        return next((problem for problem in problems if problem), None)
     return _plain(logical if logical in _INTEGERS else schema["type"], value, path)
 
 
@@ -59,9 +61,9 @@ def _record(schema: dict[str, Any], value: Any, path: str) -> str | None:
             if field["name"] in value or "default" not in field:
                 return f"{name} is missing, and may not be"
             continue
-        found = misfit(field["type"], value.get(field["name"]), name)
-        if found:
-            return found
+        problem = misfit(field["type"], value.get(field["name"]), name)
+        if problem:
+            return problem
     return None
 
 

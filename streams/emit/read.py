@@ -52,10 +52,10 @@ class TopicReader:
         body = io.BytesIO(value)
         body.seek(_HEADER)
         try:
-            found = fastavro.schemaless_reader(body, written, self._read)
-            if not isinstance(found, dict):
+            record = fastavro.schemaless_reader(body, written, self._read)
+            if not isinstance(record, dict):
                 raise DecodeError(f"the schema {schema_id} is no record")
-            return _texts(found) if self._record is None else self._record.from_avro(found)
+            return _texts(record) if self._record is None else self._record.from_avro(record)
         except (ValueError, EOFError, IndexError, LookupError, TypeError, msgspec.ValidationError) as error:
             raise DecodeError(f"the value does not hold what its schema {schema_id} says: {error}") from error
 
@@ -64,6 +64,6 @@ class TopicReader:
             return fastavro.parse_schema(json.loads(fetch_schema(client, schema_id)))
 
 
-def _texts(found: dict[str, Any]) -> dict[str, Any]:
-    """With bytes as text: what our own records hold in bytes is JSON."""
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+def _texts(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with its bytes as text: opshub's own records hold JSON in them."""
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in record.items()}

@@ -1,4 +1,4 @@
-"""The schema registry, by its Confluent-compatible REST: register schemas, ask whether they would be accepted."""
+"""The schema registry, by its Confluent-compatible REST API: register schemas, check whether it would accept them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from streams.model.entities import ENTITIES
 from streams.paths import schemas_dir
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
+"""A compacted topic keeps records of every version: a new schema must read them all, not only the last."""
 _HEADERS = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
 
 
@@ -24,26 +25,26 @@ def subjects() -> dict[str, Path]:
     The topics `changes.*` have none: they are internal and hold MessagePack.
     """
     folder = schemas_dir()
-    found = {f"{entity.topic}-value": folder / f"{name}.avsc" for name, entity in ENTITIES.items() if entity.topic}
-    found["conflicts-value"] = folder / "conflict.avsc"
-    return found
+    files = {f"{entity.topic}-value": folder / f"{name}.avsc" for name, entity in ENTITIES.items() if entity.topic}
+    files["conflicts-value"] = folder / "conflict.avsc"
+    return files
 
 
 def register_all(url: str) -> dict[str, int]:
     """Register every schema that is not there yet; subject → id.
 
-    Raises EnvironmentFault while the registry does not answer, ConfigError with its words when it refuses a schema.
+    Raises EnvironmentFault while the registry does not answer, ConfigError with the registry's message when it refuses a schema.
     """
     ids = {}
     with _client(url) as client:
         for subject, path in subjects().items():
-            found = _lookup(client, subject, path)
-            ids[subject] = found if found is not None else _register(client, subject, path)
+            known = _lookup(client, subject, path)
+            ids[subject] = known if known is not None else _register(client, subject, path)
     return ids
 
 
 def pending_schemas(url: str) -> list[tuple[str, str]]:
-    """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for what would be refused."""
+    """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for a schema that would be refused."""
     require_compatible()
     todo = []
     with _client(url) as client:
