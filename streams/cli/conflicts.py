@@ -19,6 +19,7 @@ from streams.hub.conflicts import LoggedConflict, decide_conflict, decided_value
 from streams.hub.identity import aggregate_of, log_decision
 from streams.identity import conflict_inbox, decisions
 from streams.identity.masters import find_master
+from streams.model.change import Value
 from streams.model.ids import source_id
 from streams.model.names import PEOPLE
 
@@ -177,7 +178,7 @@ def resolve(
         finish(is_decided, f"{entity} {conflict.name or entity_id} {field}: {outcome}", result, as_json)
 
 
-def _chosen_value(conflict: LoggedConflict, system: str | None, value: str | None) -> object:
+def _chosen_value(conflict: LoggedConflict, system: str | None, value: str | None) -> Value:
     """The value that a person chose; None to release the field. Raises ConfigError where a value decides nothing."""
     if conflict.kind in _ELSEWHERE:
         raise ConfigError(f"a {conflict.kind} conflict is not about a value", remedy=_ELSEWHERE[conflict.kind])

@@ -60,7 +60,7 @@ def wait(is_done: Callable[[], bool], seconds: float) -> bool:
 
 
 def finish(is_done: Callable[[], bool], text: str, result: Mapping[str, object], as_json: bool) -> None:
-    """Wait for a worker to do what was sent, and print `text`, or `result` as JSON. Exit code 1 when none did it in time."""
+    """Wait for a worker to do what was sent, then print `text`, or `result` as JSON. Exit code 1 when none did it."""
     done = wait(is_done, DONE_WITHIN)
     if as_json:
         typer.echo(json.dumps({**result, "done": done}))

@@ -2,8 +2,8 @@
 
 In: the topic, key and value of a raw record. Out: a `RowChange`; None for a record that is about no row (tombstone,
 heartbeat, transaction marker); or DecodeError with the reason. The form of the envelope is in Debezium's documentation
-of its PostgreSQL and MariaDB connectors, "Data change events". The connector must run with schemas.enable=false for both
-converters.
+of its PostgreSQL and MariaDB connectors, "Data change events". The connector must run with schemas.enable=false for
+both converters.
 
 Promises: a column that Debezium did not send (unchanged TOAST) is UNSET, never null. Nothing is cut or replaced, but a
 NUL character where the dictionary allows that.
@@ -11,14 +11,14 @@ NUL character where the dictionary allows that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import UNSET
 
 from streams.decode.drift import Drift, DriftWatch
-from streams.decode.position import mysql_position, postgres_position
+from streams.decode.position import MysqlSource, PostgresSource, mysql_position, postgres_position
 from streams.errors import DecodeError
 from streams.model import limits
 from streams.model.change import TOAST_PLACEHOLDER, RowChange
@@ -38,17 +38,19 @@ class TableReader(Protocol):
     row_type: type[msgspec.Struct]
     key_type: type[msgspec.Struct]
     nul: str
-    lacks_required: Callable[[Any], bool]
+    lacks_required: Callable[[object], bool]
 
     def attribute(self, column: str) -> str: ...
-    def column_missing(self, row: Any) -> Exception: ...
+    def column_missing(self, row: object) -> Exception: ...
 
 
 class Dictionary(Protocol):
     """What the decoder needs of a system; `CompiledDictionary` is one."""
 
     system: str
-    tables: Any
+
+    @property
+    def tables(self) -> Mapping[str, TableReader]: ...
 
     @property
     def kind(self) -> str:
@@ -56,38 +58,13 @@ class Dictionary(Protocol):
         ...
 
 
-class _PostgresSource(msgspec.Struct, gc=False):
-    lsn: int | None = None
-    sequence: str | None = None
-    txId: int | str | None = None
-    origin: str | None = None
-    ts_us: int | None = None
-    ts_ms: int | None = None
-    snapshot: str | bool | None = None
-
-
-class _MysqlSource(msgspec.Struct, gc=False):
-    file: str | None = None
-    pos: int | None = None
-    row: int | None = None
-    gtid: str | None = None
-    ts_us: int | None = None
-    ts_ms: int | None = None
-    snapshot: str | bool | None = None
-    origin: str | None = None
-
-    @property
-    def txId(self) -> str | None:
-        return self.gtid
-
-
 class _Envelope(msgspec.Struct):
     """The form of Debezium's envelope; `before` and `after` have the row type of their table."""
 
     op: str
     source: Any
-    before: Any = None
-    after: Any = None
+    before: object = None
+    after: object = None
 
 
 class _Table:
@@ -99,7 +76,7 @@ class _Table:
         self.table = table
         row = table.row_type
         rows = [("before", row | None, None), ("after", row | None, None)]
-        envelope: Any = msgspec.defstruct("Envelope", [("op", str), ("source", source), *rows], gc=False)
+        envelope: object = msgspec.defstruct("Envelope", [("op", str), ("source", source), *rows], gc=False)
         self.value: Callable[[bytes], _Envelope] = msgspec.json.Decoder(envelope).decode
         self.key = msgspec.json.Decoder(table.key_type).decode
         self.attributes = [table.attribute(c) for c in table.columns]
@@ -129,7 +106,7 @@ class Decoder:
         postgres = compiled.kind == "postgres"
         self._may_hold_nul = not postgres  # Postgres refuses NUL in every text; MariaDB and MySQL do not
         self._position = postgres_position if postgres else mysql_position
-        source = _PostgresSource if postgres else _MysqlSource
+        source = PostgresSource if postgres else MysqlSource
         self._tables: dict[str, _Table] = {}
         for name, table in compiled.tables.items():
             topic = f"{self.prefix}.{topic_part(name)}"
@@ -218,7 +195,7 @@ class Decoder:
         self.drift.append(drift)
         self._on_drift(drift)
 
-    def _key(self, entry: _Table, row: Any) -> Any:
+    def _key(self, entry: _Table, row: object) -> object:
         """The key of a record that has none (a table without a primary key): its columns, from the row."""
         if row is None:
             return None
@@ -247,7 +224,7 @@ def _remedy(value: bytes) -> str:
     return "raw topics hold Debezium's JSON envelope (op, before, after, source), not flattened by a transform"
 
 
-def _scrub(entry: _Table, *rows: Any) -> None:
+def _scrub(entry: _Table, *rows: object) -> None:
     """Put UNSET where Debezium put its placeholder for an unchanged TOAST value."""
     for row in rows:
         if row is not None:
@@ -257,8 +234,8 @@ def _scrub(entry: _Table, *rows: Any) -> None:
                     setattr(row, attribute, UNSET)
 
 
-def _nul(entry: _Table, topic: str, *rows: Any) -> None:
-    """Rejects a NUL character, or removes it if the dictionary says `nul: strip`: Postgres cannot store one in a text."""
+def _nul(entry: _Table, topic: str, *rows: object) -> None:
+    """Rejects a NUL character, which Postgres cannot store in a text; removes it where the dictionary says `nul: strip`."""
     for row in rows:
         if row is not None:
             for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
@@ -272,7 +249,7 @@ def _nul(entry: _Table, topic: str, *rows: Any) -> None:
                     setattr(row, attribute, value.replace("\0", ""))
 
 
-def _length(entry: _Table, topic: str, row: Any) -> None:
+def _length(entry: _Table, topic: str, row: object) -> None:
     for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
         value = getattr(row, attribute)
         if value.__class__ is str and len(value) > limits.TEXT:

@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+import msgspec
 
 from streams.model.change import Position
+
+
+class PostgresSource(msgspec.Struct, gc=False):
+    """What is read of `source` in an event of Debezium's PostgreSQL connector."""
+
+    lsn: int | None = None
+    sequence: str | None = None
+    txId: int | str | None = None
+    origin: str | None = None
+    ts_us: int | None = None
+    ts_ms: int | None = None
+    snapshot: str | bool | None = None
+
+
+class MysqlSource(msgspec.Struct, gc=False):
+    """What is read of `source` in an event of Debezium's MariaDB and MySQL connectors."""
+
+    file: str | None = None
+    pos: int | None = None
+    row: int | None = None
+    gtid: str | None = None
+    ts_us: int | None = None
+    ts_ms: int | None = None
+    snapshot: str | bool | None = None
+    origin: str | None = None
+
+    @property
+    def txId(self) -> str | None:
+        return self.gtid
+
 
 _STREAMED = (None, False, "false", "incremental")
 _new = tuple.__new__
 _FILE = re.compile(r"\.(\d+)$")
 
 
-def postgres_position(epoch: int, source: Any) -> Position:
+def postgres_position(epoch: int, source: PostgresSource) -> Position:
     """(epoch, LSN of the commit before, LSN of the row).
 
     Debezium writes both as `sequence`, a JSON array as text: '["24023119","24023128"]', the first null before any
@@ -38,7 +69,7 @@ def postgres_position(epoch: int, source: Any) -> Position:
     return Position(epoch, 1 if last == "null" else int(last), (source.lsn or 0) if lsn == "null" else int(lsn))
 
 
-def mysql_position(epoch: int, source: Any) -> Position:
+def mysql_position(epoch: int, source: MysqlSource) -> Position:
     """(epoch, number of the binlog file, offset in it * 65,536 + row of the event)."""
     if source.snapshot not in _STREAMED:
         return Position(epoch, 0, 0)

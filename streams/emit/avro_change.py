@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import io
-from typing import Any
 
 import fastavro
 import msgspec
+from fastavro.types import Schema
 
 from streams.errors import DecodeError
 from streams.model.change import Change
@@ -41,5 +41,5 @@ def decode_avro_change(value: bytes) -> Change:
 
 
 @functools.cache
-def _schema() -> Any:
+def _schema() -> Schema:
     return fastavro.parse_schema(avro_schema("change"))

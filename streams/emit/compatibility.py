@@ -30,7 +30,7 @@ _PROMOTED = {
 _LOGICAL = ("logicalType", "precision", "scale")
 
 
-def unreadable(reader: Any, writer: Any, path: str = "") -> list[str]:
+def unreadable(reader: object, writer: object, path: str = "") -> list[str]:
     """Why `reader` can not read data that `writer` wrote; each sentence names the field by its path."""
     return list(_unreadable(reader, writer, path))
 
@@ -107,22 +107,25 @@ def _record(reader: dict[str, Any], writer: dict[str, Any], path: str) -> Iterat
             yield f"{name} is new and has no default"
 
 
-def _kind(avro: Any) -> str:
-    kind: str = avro["type"] if isinstance(avro, dict) else "union" if isinstance(avro, list) else avro
-    return kind
+def _kind(avro: object) -> str:
+    if isinstance(avro, dict):
+        return str(avro["type"])
+    return "union" if isinstance(avro, list) else str(avro)
 
 
-def _property(avro: Any, name: str) -> Any:
+def _property(avro: object, name: str) -> object:
     return avro.get(name) if isinstance(avro, dict) else None
 
 
-def _named(avro: Any) -> str:
+def _named(avro: object) -> str:
     if isinstance(avro, list):
         return " | ".join(_named(each) for each in avro)
-    logical = _property(avro, "logicalType")
+    if not isinstance(avro, dict):
+        return _kind(avro)
+    logical = avro.get("logicalType")
     if logical == "decimal":
         return f"decimal({avro['precision']},{avro.get('scale', 0)})"
-    return logical or (avro.get("name") if isinstance(avro, dict) else None) or _kind(avro)
+    return str(logical or avro.get("name") or _kind(avro))
 
 
 def _version(name: str) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 from fastavro import parse_schema, schemaless_writer
@@ -23,7 +22,7 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
     header = b"\x00" + schema_ids["conflicts-value"].to_bytes(4, "big")
 
     def make(conflict: Conflict, at_us: int) -> tuple[str, bytes, bytes]:
-        record: dict[str, Any] = {
+        record: dict[str, object] = {
             "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
             "field": conflict.field, "kind": conflict.kind, "values": [_value(conflict, system) for system in conflict.values],
             "winner": conflict.winner, "rule": conflict.rule, "outcome": conflict.outcome, "at": at_us,
@@ -38,7 +37,7 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
     return make
 
 
-def _value(conflict: Conflict, system: str) -> dict[str, Any]:
+def _value(conflict: Conflict, system: str) -> dict[str, object]:
     position, us, tx = conflict.asserted.get(system, (None, None, None))
     value = conflict.values[system]
     text = None if value is None else msgspec.json.encode(value).decode()

@@ -35,7 +35,7 @@ class Consumed(msgspec.Struct, frozen=True):
     timestamp_ms: int
     key: str | None
     version: int | None
-    record: Record | dict[str, Any] | None
+    record: Record | dict[str, object] | None
     error: str | None = None
 
     def to_json(self) -> bytes:
@@ -104,7 +104,7 @@ def _records(
 
 
 def _consumed(message: Any, reader: TopicReader) -> Consumed:
-    record: Record | dict[str, Any] | None = None
+    record: Record | dict[str, object] | None = None
     wrong = None
     if message.value() is not None:
         try:

@@ -23,7 +23,7 @@ from streams.errors import EncodeError
 from streams.model.entities import avro_schema, branch
 from streams.model.state import RenderedLine
 
-Encode = Callable[[dict[str, Any]], bytes]
+Encode = Callable[[dict[str, object]], bytes]
 
 _REPEATED = frozenset(
     """
@@ -48,7 +48,7 @@ def encoder(entity: str) -> Encode:
     exec(compile(generated_source(entity, namespace), f"<encoder of {entity}>", "exec"), namespace)
     fast: Encode = namespace["encode"]
 
-    def encode(record: dict[str, Any]) -> bytes:
+    def encode(record: dict[str, object]) -> bytes:
         try:
             return fast(record)
         except Exception as error:
@@ -61,7 +61,7 @@ def encoder(entity: str) -> Encode:
     return encode
 
 
-def generated_source(entity: str, namespace: dict[str, Any] | None = None) -> str:
+def generated_source(entity: str, namespace: dict[str, object] | None = None) -> str:
     """The code of one encoder; its memos are put into `namespace`."""
     writer = _Writer({} if namespace is None else namespace)
     writer.function("encode", avro_schema(entity))
@@ -71,7 +71,7 @@ def generated_source(entity: str, namespace: dict[str, Any] | None = None) -> st
 class _Writer:
     """Writes a function for each record: an expression for each field, all joined at once."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, object]) -> None:
         self.lines: list[str] = []
         self._namespace = namespace
 
@@ -95,9 +95,9 @@ class _Writer:
         absent = "NULL" if nullable else "wrong()"
         return f"{absent} if (v := {get}) is None else {self._value(name, avro, 'SOME' if nullable else 'PLAIN')}"
 
-    def _value(self, name: str, avro: Any, some: str) -> str:
+    def _value(self, name: str, avro: str | dict[str, Any], some: str) -> str:
         logical = avro.get("logicalType") if isinstance(avro, dict) else None
-        if logical == "decimal":
+        if isinstance(avro, dict) and logical == "decimal":
             limit = 10 ** avro["precision"]
             if avro["scale"] == 6 or avro["precision"] == 9:
                 memo = f"decimals_{len(self._namespace)}"
@@ -178,10 +178,10 @@ def _kept(write: Encode, line: RenderedLine) -> bytes:
     return body
 
 
-def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[Any], bytes]:
+def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[object], bytes]:
     kept: dict[int, bytes] = {}  # counts, line numbers, and days up to 2059
 
-    def write(value: Any) -> bytes:
+    def write(value: object) -> bytes:
         if value.__class__ is not int:
             raise _Wrong
         made = kept.get(value)
@@ -197,8 +197,8 @@ def _int(head: bytes, low: int = -(2**31), high: int = 2**31 - 1) -> Callable[[A
     return write
 
 
-def _long(head: bytes) -> Callable[[Any], bytes]:
-    def write(value: Any) -> bytes:
+def _long(head: bytes) -> Callable[[object], bytes]:
+    def write(value: object) -> bytes:
         if value.__class__ is not int:
             raise _Wrong
         return head + varint(value)
@@ -206,10 +206,10 @@ def _long(head: bytes) -> Callable[[Any], bytes]:
     return write
 
 
-def _timestamp(head: bytes) -> Callable[[Any], bytes]:
+def _timestamp(head: bytes) -> Callable[[object], bytes]:
     low, high = MICROS
 
-    def write(value: Any) -> bytes:
+    def write(value: object) -> bytes:
         if value.__class__ is not int or not low <= value <= high:
             raise _Wrong
         return head + varint(value)
@@ -221,8 +221,8 @@ def _array(items: list[bytes]) -> bytes:
     return varint(len(items)) + b"".join(items) + _NULL if items else _NULL
 
 
-def _tags(head: bytes) -> Callable[[Any], bytes]:
-    def write(value: Any) -> bytes:
+def _tags(head: bytes) -> Callable[[object], bytes]:
+    def write(value: object) -> bytes:
         if not isinstance(value, list):
             raise _Wrong
         return head + _array([LENGTH[len(raw := text.encode())] + raw for text in value])
@@ -230,8 +230,8 @@ def _tags(head: bytes) -> Callable[[Any], bytes]:
     return write
 
 
-def _map(head: bytes) -> Callable[[Any], bytes]:
-    def write(value: Any) -> bytes:
+def _map(head: bytes) -> Callable[[dict[str, str]], bytes]:
+    def write(value: dict[str, str]) -> bytes:
         return head + _array(
             [LENGTH[len(k := key.encode())] + k + LENGTH[len(v := text.encode())] + v for key, text in value.items()]
         )  # fmt: skip
@@ -239,7 +239,7 @@ def _map(head: bytes) -> Callable[[Any], bytes]:
     return write
 
 
-_RUNTIME: dict[str, Any] = {
+_RUNTIME: dict[str, object] = {
     "join": b"".join,
     "array": _array,
     "wrong": _wrong,

@@ -17,21 +17,25 @@ _SHOWN = 80
 """Characters of a value in a message."""
 
 
-def misfit(schema: Any, value: Any, path: str = "") -> str | None:
+Avro = str | list["Avro"] | dict[str, Any]
+"""An Avro schema: the name of a type, a union, or a record or another type with its properties."""
+
+
+def misfit(schema: Avro, value: object, path: str = "") -> str | None:
     """The first field of `value` that `schema` cannot hold, and why; None when all fit."""
     if isinstance(schema, list):
         if value is None:
             return None
-        schema = next(branch for branch in schema if branch != "null")
+        return misfit(next(branch for branch in schema if branch != "null"), value, path)
     if isinstance(schema, str):
         return _plain(schema, value, path)
     logical = schema.get("logicalType")
     if logical == "decimal":
         return _decimal(schema, value, path)
     if logical == "uuid":
-        return _plain("string", value, path) or (
-            None if len(value) == 36 else f"{path} is no id of 36 characters: {_shown(value)}"
-        )
+        if isinstance(value, str) and len(value) != 36:
+            return f"{path} is no id of 36 characters: {_shown(value)}"
+        return _plain("string", value, path)
     if schema["type"] == "record":
         return _record(schema, value, path)
     if schema["type"] == "array":
@@ -52,7 +56,7 @@ def misfit(schema: Any, value: Any, path: str = "") -> str | None:
     return _plain(logical if logical in _INTEGERS else schema["type"], value, path)
 
 
-def _record(schema: dict[str, Any], value: Any, path: str) -> str | None:
+def _record(schema: dict[str, Any], value: object, path: str) -> str | None:
     if not isinstance(value, dict):
         return f"{path or 'the record'} is to be a {schema['name']}, and is {_shown(value)}"
     for field in schema["fields"]:
@@ -67,7 +71,7 @@ def _record(schema: dict[str, Any], value: Any, path: str) -> str | None:
     return None
 
 
-def _decimal(schema: dict[str, Any], value: Any, path: str) -> str | None:
+def _decimal(schema: dict[str, Any], value: object, path: str) -> str | None:
     if type(value) is not int:
         return f"{path} is to be an integer unscaled by {schema['scale']} digits, and is {_shown(value)}"
     if abs(value) >= 10 ** schema["precision"]:
@@ -75,7 +79,7 @@ def _decimal(schema: dict[str, Any], value: Any, path: str) -> str | None:
     return None
 
 
-def _plain(kind: str, value: Any, path: str) -> str | None:
+def _plain(kind: str, value: object, path: str) -> str | None:
     if kind == "string":
         if not isinstance(value, str):
             return f"{path} is to be a text, and is {_shown(value)}"
@@ -96,6 +100,6 @@ def _plain(kind: str, value: Any, path: str) -> str | None:
     return f"{path} does not fit {kind}: {value}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = f"{type(value).__name__} {value!r}"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
 
 import fastavro
 import httpx
 import msgspec
+from fastavro.types import Schema
 
 from streams.emit.change_codec import decode_change
 from streams.emit.schema_registry import fetch_schema
@@ -31,12 +31,12 @@ class TopicReader:
     def __init__(self, url: str, topic: str) -> None:
         self._url = url
         self._holds_changes = topic.startswith("changes.")
-        self._written: dict[int, Any] = {}
+        self._written: dict[int, Schema] = {}
         self._record = BY_TOPIC.get(topic)
         name = next((entity.name for entity in ENTITIES.values() if entity.topic == topic), None)
         self._read = fastavro.parse_schema(avro_schema(name)) if name is not None else None
 
-    def decode(self, value: bytes) -> Record | dict[str, Any]:
+    def decode(self, value: bytes) -> Record | dict[str, object]:
         """The typed record of a canonical topic; a dict for a change, and for another topic that holds Avro.
 
         Raises DecodeError for bytes of another form, EnvironmentFault while the registry does not answer.
@@ -59,11 +59,11 @@ class TopicReader:
         except (ValueError, EOFError, IndexError, LookupError, TypeError, msgspec.ValidationError) as error:
             raise DecodeError(f"the value does not hold what its schema {schema_id} says: {error}") from error
 
-    def _fetch(self, schema_id: int) -> Any:
+    def _fetch(self, schema_id: int) -> Schema:
         with httpx.Client(base_url=self._url, timeout=20) as client:
             return fastavro.parse_schema(json.loads(fetch_schema(client, schema_id)))
 
 
-def _texts(record: dict[str, Any]) -> dict[str, Any]:
+def _texts(record: dict[str, object]) -> dict[str, object]:
     """The record with its bytes as text: opshub's own records hold JSON in them."""
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in record.items()}

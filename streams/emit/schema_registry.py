@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -106,14 +105,14 @@ def _refused(subject: str, path: Path, words: str) -> ConfigError:
     )
 
 
-def _body(path: Path) -> dict[str, Any]:
+def _body(path: Path) -> dict[str, object]:
     return {
         "schemaType": "AVRO",
         "schema": json.dumps(json.loads(path.read_text(encoding="utf-8")), separators=(",", ":")),
     }
 
 
-def _call(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
+def _call(client: httpx.Client, method: str, path: str, body: object = None) -> httpx.Response:
     try:
         for attempt in Retrying(
             retry=retry_if_exception_type(httpx.TransportError),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from streams.emit.encode import encoder
 from streams.model.entities import ENTITIES
@@ -11,7 +10,7 @@ from streams.model.entities import ENTITIES
 Wire = tuple[str, bytes, bytes | None, list[tuple[str, bytes]] | None]
 
 
-def output_maker(schema_ids: Mapping[str, int]) -> Callable[[str, str, int, dict[str, Any] | None], Wire]:
+def output_maker(schema_ids: Mapping[str, int]) -> Callable[[str, str, int, dict[str, object] | None], Wire]:
     """A function (entity, id, version, record or None) → (topic, key, value, headers).
 
     `schema_ids` are those of `register_all`. A value is Avro behind the Confluent header. None makes a tombstone, with
@@ -24,7 +23,7 @@ def output_maker(schema_ids: Mapping[str, int]) -> Callable[[str, str, int, dict
         if entity.topic is not None
     }
 
-    def output(entity: str, entity_id: str, version: int, record: dict[str, Any] | None) -> Wire:
+    def output(entity: str, entity_id: str, version: int, record: dict[str, object] | None) -> Wire:
         topic, head, encode = by_entity[entity]
         if record is None:
             return topic, entity_id.encode(), None, [("version", b"%d" % version)]

@@ -8,12 +8,13 @@ import msgspec
 import psycopg
 
 from streams.hub.statements import SQL, fetch
+from streams.model.change import Value
 
 
 class AssertedValue(TypedDict, total=False):
     """The value that one system gives, with where and when it did."""
 
-    value: object
+    value: Value
     position: str | None
     """epoch/major/minor"""
     us: int | None

@@ -46,7 +46,7 @@ class Stale(OpshubError):
 
 class Claims(msgspec.Struct):
     """Match keys of the records of a batch. `wanted`: a row for each; `holders` are all records whose keys these are, `has` a row for each
-    key that each of them has (`anew`: it lets it go first)."""
+    key that each of them has (`reclaims`: it lets the key go first, and claims it again)."""
 
     wanted: list[dict[str, Any]] = []
     holders: list[str] = []
@@ -342,13 +342,13 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _conflict(conflict: Conflict) -> dict[str, Any]:
-    said = {}
+    asserted = {}
     for system, value in conflict.values.items():
         position, us, tx = conflict.asserted.get(system, (None, None, None))
-        said[system] = {"value": value, "position": position, "us": us, "tx": tx}
+        asserted[system] = {"value": value, "position": position, "us": us, "tx": tx}
     return {
         "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
-        "field": conflict.field, "kind": conflict.kind, "said": said, "winner": conflict.winner, "rule": conflict.rule,
+        "field": conflict.field, "kind": conflict.kind, "asserted": asserted, "winner": conflict.winner, "rule": conflict.rule,
         "outcome": conflict.outcome,
     }  # fmt: skip
 

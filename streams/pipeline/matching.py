@@ -131,7 +131,7 @@ class Matching:
             self.misses += 1
             signatures[member.id] = signature
             holders.append(member.id)
-            has += [{"holder": member.id, "key": key, "anew": member.id in parted} for key in mine]
+            has += [{"holder": member.id, "key": key, "reclaims": member.id in parted} for key in mine]
             for key, guard in mine.items():
                 asked.setdefault((member.entity, key), []).append((rank, member.id, one, guard))
         rounds: list[Claims] = []

@@ -178,7 +178,7 @@ async def test_a_claim_is_over_when_its_number_is_corrected_or_the_two_are_merge
 
 def use_hub(monkeypatch: pytest.MonkeyPatch, writers: Writers) -> None:
     for module in (verbs, identity_verbs):
-        monkeypatch.setattr(module, "hub", lambda _: connected(writers))
+        monkeypatch.setattr(module, "connect", lambda _: connected(writers))
         monkeypatch.setattr(module, "load_settings", lambda: None)
 
 
@@ -337,7 +337,7 @@ async def test_a_worker_that_leaves_does_not_wait_for_what_quality_reads(writers
 async def test_quality_sees_what_can_not_be_meant_and_is_kept_over_time(
     writers: Writers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(quality_verb, "hub", lambda _: connected(writers))
+    monkeypatch.setattr(quality_verb, "connect", lambda _: connected(writers))
     monkeypatch.setattr(quality_verb, "load_settings", lambda: None)
     good: dict[str, Any] = {
         "name": "Good", "email": "a@b.example", "phone": "+4930901820", "tax_id": "DE136695976", "billing_country": "DE", "currency": "EUR",

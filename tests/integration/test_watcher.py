@@ -175,7 +175,7 @@ FLOW = (
     "FROM gen_random_uuid() id, (VALUES (%s, %s, %s)) AS new (stage, since, written)"
 )
 BROKEN = (
-    "INSERT INTO conflict (id, aggregate_id, entity, entity_id, field, kind, said, rule, outcome) "
+    "INSERT INTO conflict (id, aggregate_id, entity, entity_id, field, kind, asserted, rule, outcome) "
     "VALUES (gen_random_uuid(), gen_random_uuid(), 'sales_order', gen_random_uuid(), 'x', 'invariant', '{}', 'a rule', 'open')"
 )
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 
 from streams.decode.envelope import Decoder
-from streams.decode.position import mysql_position, postgres_position
+from streams.decode.position import MysqlSource, PostgresSource, mysql_position, postgres_position
 from streams.dictionary.compile.compiler import compile_dictionary
 from streams.dictionary.language.read import parse_dictionary
 from streams.dictionary.yaml_lines import YamlFile, parse_yaml
@@ -240,30 +240,24 @@ def test_a_nul_is_rejected_or_taken_out_where_the_source_can_hold_one() -> None:
     assert change is not None and change.after.s == "ab" and change.position == (0, 7, 9 * 65_536 + 2)
 
 
-class _Source:
-    def __init__(self, **told: Any) -> None:
-        self.snapshot = told.pop("snapshot", "false")
-        self.__dict__.update(told)
-
-
 @pytest.mark.parametrize(
     "snapshot", ["true", "first", "last", "first_in_data_collection", "last_in_data_collection", True]
 )
 def test_the_first_snapshot_comes_before_all(snapshot: Any) -> None:
-    assert postgres_position(1, _Source(sequence='["9","8"]', lsn=8, snapshot=snapshot)) == (1, 0, 0)
+    assert postgres_position(1, PostgresSource(sequence='["9","8"]', lsn=8, snapshot=snapshot)) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("snapshot", ["false", False, None, "incremental"])
 def test_streamed_rows_are_ordered_by_the_commit_before_them(snapshot: Any) -> None:
-    early = postgres_position(0, _Source(sequence='["100","205"]', lsn=205, snapshot=snapshot))
-    late = postgres_position(0, _Source(sequence='["210","150"]', lsn=150, snapshot=snapshot))
+    early = postgres_position(0, PostgresSource(sequence='["100","205"]', lsn=205, snapshot=snapshot))
+    late = postgres_position(0, PostgresSource(sequence='["210","150"]', lsn=150, snapshot=snapshot))
     assert early < late, "a row with a smaller LSN that commits later is newer"
-    assert postgres_position(0, _Source(sequence='[null,"205"]', lsn=205)) == (0, 1, 205)
-    assert postgres_position(0, _Source(sequence=None, lsn=205)) == (0, 1, 205)
+    assert postgres_position(0, PostgresSource(sequence='[null,"205"]', lsn=205)) == (0, 1, 205)
+    assert postgres_position(0, PostgresSource(sequence=None, lsn=205)) == (0, 1, 205)
 
 
 def test_binlog_positions() -> None:
-    assert mysql_position(0, _Source(file="mariadb-bin.000012", pos=4, row=1)) == (0, 12, 4 * 65_536 + 1)
-    assert mysql_position(0, _Source(file="mariadb-bin.000012", pos=4, row=1, snapshot="true")) == (0, 0, 0)
+    assert mysql_position(0, MysqlSource(file="mariadb-bin.000012", pos=4, row=1)) == (0, 12, 4 * 65_536 + 1)
+    assert mysql_position(0, MysqlSource(file="mariadb-bin.000012", pos=4, row=1, snapshot="true")) == (0, 0, 0)
     with pytest.raises(ValueError, match="binlog"):
-        mysql_position(0, _Source(file=None, pos=4, row=1))
+        mysql_position(0, MysqlSource(file=None, pos=4, row=1))

@@ -2,13 +2,13 @@
 
 -- name: log_conflicts
 -- New disagreements, and those that came back: id and outcome.
-INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
-SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, 0
+INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, asserted, winner, rule, outcome, turns)
+SELECT DISTINCT ON (id) id, aggregate_id, entity, entity_id, field, kind, asserted, winner, rule, outcome, 0
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (id uuid,
-    aggregate_id uuid, entity text, entity_id uuid, field text, kind text, said jsonb, winner text, rule text, outcome text)
+    aggregate_id uuid, entity text, entity_id uuid, field text, kind text, asserted jsonb, winner text, rule text, outcome text)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
-    aggregate_id = excluded.aggregate_id, kind = excluded.kind, said = excluded.said, winner = excluded.winner, rule = excluded.rule,
+    aggregate_id = excluded.aggregate_id, kind = excluded.kind, asserted = excluded.asserted, winner = excluded.winner, rule = excluded.rule,
     outcome = excluded.outcome, turns = 0, resolved_at = NULL
 WHERE c.resolved_at IS NOT NULL OR (c.outcome, c.winner, c.rule) IS DISTINCT FROM (excluded.outcome, excluded.winner, excluded.rule)
   AND (c.outcome <> 'flip_flop' OR excluded.outcome = 'decided')
@@ -19,7 +19,7 @@ RETURNING id::text, outcome;
 -- window, by the source's clock, two systems overwrite each other: a flip-flop, until a person decides. Id and outcome of those.
 WITH new AS (
     SELECT DISTINCT ON (id, target) * FROM jsonb_to_recordset(convert_from(%(turns)b, 'UTF8')::jsonb) AS new (id uuid, aggregate_id uuid, entity text, entity_id uuid,
-        field text, kind text, said jsonb, winner text, rule text, target text, at_us bigint)
+        field text, kind text, asserted jsonb, winner text, rule text, target text, at_us bigint)
     ORDER BY id, target
 ), forgotten AS (
     DELETE FROM turn t USING new WHERE t.entity_id = new.entity_id AND t.field = new.field AND t.at_us <= new.at_us - %(window_us)s
@@ -32,11 +32,11 @@ WITH new AS (
 ), below AS (
     UPDATE conflict c SET turns = counted.n FROM counted WHERE c.id = counted.id AND counted.n < %(limit)s
 )
-INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, outcome, turns)
-SELECT id, aggregate_id, entity, entity_id, field, kind, said, winner, rule, 'flip_flop', n FROM counted
+INSERT INTO conflict AS c (id, aggregate_id, entity, entity_id, field, kind, asserted, winner, rule, outcome, turns)
+SELECT id, aggregate_id, entity, entity_id, field, kind, asserted, winner, rule, 'flip_flop', n FROM counted
 WHERE n >= %(limit)s AND NOT EXISTS (SELECT FROM conflict s WHERE s.entity_id = counted.entity_id AND s.field = counted.field
                                      AND s.resolved_at IS NULL AND s.outcome = 'flip_flop')
-ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, turns = excluded.turns, said = excluded.said, resolved_at = NULL
+ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, turns = excluded.turns, asserted = excluded.asserted, resolved_at = NULL
 RETURNING id::text, outcome;
 
 -- name: end_conflicts
@@ -49,7 +49,7 @@ WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at I
 
 -- name: list_conflicts
 -- Conflicts that stand, the newest first; with `past` also those that are over or decided.
-SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, said AS values, winner, rule, outcome, turns,
+SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, asserted AS values, winner, rule, outcome, turns,
        to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS seen_at,
        to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by,
        (SELECT coalesce(record->>'name', record->>'number', record->>'sku', record->>'last_name') FROM entity e WHERE e.id = conflict.entity_id) AS name
@@ -60,7 +60,7 @@ ORDER BY seen_at DESC, id LIMIT %(limit)s;
 
 -- name: conflicts_by_id
 -- Conflicts whose id begins so: two at most, since two are one too many. Columns of list_conflicts.
-SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, said AS values, winner, rule, outcome, turns,
+SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, asserted AS values, winner, rule, outcome, turns,
        to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS seen_at,
        to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by,
        (SELECT coalesce(record->>'name', record->>'number', record->>'sku', record->>'last_name') FROM entity e WHERE e.id = conflict.entity_id) AS name

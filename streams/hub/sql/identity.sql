@@ -72,8 +72,8 @@ WHERE first_id = ANY(%(left)s::uuid[]) AND second_id = ANY(%(right)s::uuid[]) OR
 -- Conflicts over match keys between two records that a person said to be two.
 UPDATE conflict SET resolved_at = now(), outcome = 'decided', decided_by = %(who)s
 WHERE kind = 'match_key' AND resolved_at IS NULL
-  AND (entity_id = ANY(%(left)s::uuid[]) AND said->'holder'->>'value' = ANY(%(right)s::text[])
-       OR entity_id = ANY(%(right)s::uuid[]) AND said->'holder'->>'value' = ANY(%(left)s::text[]));
+  AND (entity_id = ANY(%(left)s::uuid[]) AND asserted->'holder'->>'value' = ANY(%(right)s::text[])
+       OR entity_id = ANY(%(right)s::uuid[]) AND asserted->'holder'->>'value' = ANY(%(left)s::text[]));
 
 -- name: separate_pairs
 SELECT first_id::text, second_id::text FROM kept_separate;

@@ -39,7 +39,7 @@ RETURNING entity, key, holder::text, linked::text[];
 DELETE FROM match_key m
 WHERE holder = ANY(%s::uuid[])
   AND (m.holder, m.key) NOT IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
-                                AS has (holder uuid, key text, anew boolean) WHERE NOT anew)
+                                AS has (holder uuid, key text, reclaims boolean) WHERE NOT reclaims)
 RETURNING entity, key;
 
 -- name: waiting_claimants
@@ -55,4 +55,4 @@ UPDATE conflict c SET resolved_at = now(), outcome = 'over'
 WHERE c.kind = 'match_key' AND c.resolved_at IS NULL AND c.entity_id = ANY(%s::uuid[])
   AND NOT ((c.entity_id, c.field) IN (SELECT holder, key FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS has (holder uuid, key text))
            AND EXISTS (SELECT FROM match_key m WHERE m.entity = c.entity AND m.key = c.field AND m.holder <> c.entity_id
-                       AND NOT c.entity_id = ANY(m.linked) AND m.holder::text = c.said->'holder'->>'value'));
+                       AND NOT c.entity_id = ANY(m.linked) AND m.holder::text = c.asserted->'holder'->>'value'));
