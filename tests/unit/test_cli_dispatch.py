@@ -55,6 +55,16 @@ def test_every_verb_can_be_loaded(verb: Verb) -> None:
     assert not group or group[0] in GROUPS
 
 
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words)
+def test_help_of_every_verb_has_an_example(verb: Verb) -> None:
+    assert f"opshub {verb.words}" in (getattr(import_module(verb.module), verb.function).__doc__ or "")
+
+
+def test_help_of_a_called_verb_is_its_docstring(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch.run(["down", "--help"]) == 0
+    assert "Example: opshub down" in capsys.readouterr().out
+
+
 def test_help_loads_no_heavy_module() -> None:
     heavy = ["confluent_kafka", "faust", "psycopg", "httpx", "pydantic", "streams.stack", "jgo"]
     code = "import sys; from streams.cli.dispatch import run; run(['--help'])\n"
