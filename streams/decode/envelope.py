@@ -235,7 +235,9 @@ def _scrub(entry: _Table, *rows: object) -> None:
 
 
 def _nul(entry: _Table, topic: str, *rows: object) -> None:
-    """Rejects a NUL character, which Postgres cannot store in a text; with `nul: strip` in the dictionary, removes it."""
+    """Rejects a NUL character, which Postgres cannot store in a text; with `nul: strip` in the dictionary, removes
+    it.
+    """
     for row in rows:
         if row is not None:
             for column, attribute in zip(entry.table.columns, entry.attributes, strict=True):
