@@ -65,7 +65,7 @@ def topics(stack: NativeStack) -> str:
     return name
 
 
-async def test_offsets_follow_what_is_acknowledged_also_when_nothing_more_comes(stack: NativeStack) -> None:
+async def test_offsets_of_acknowledged_records_are_committed_without_further_records(stack: NativeStack) -> None:
     async with Copier(stack, topics(stack)) as one:
         one.say(b"a", b"b")
         await one.until(lambda: len(one.read) == 2)
@@ -78,7 +78,7 @@ async def test_offsets_follow_what_is_acknowledged_also_when_nothing_more_comes(
         assert one.empty == empty, "nothing is due where nothing waits"
 
 
-async def test_what_was_not_settled_comes_again_and_counts_as_lag_until_then(stack: NativeStack) -> None:
+async def test_uncommitted_records_are_lag_and_are_read_once_more(stack: NativeStack) -> None:
     name = topics(stack)
     async with Copier(stack, name) as one:
         one.settles = False
@@ -91,7 +91,7 @@ async def test_what_was_not_settled_comes_again_and_counts_as_lag_until_then(sta
     assert two.copied() == 6
 
 
-async def test_a_worker_that_the_group_gave_up_reads_again_from_what_is_committed(stack: NativeStack) -> None:
+async def test_worker_that_lost_its_session_reads_on_from_committed_offsets(stack: NativeStack) -> None:
     async with Copier(stack, topics(stack)) as one:
         one.say(b"a")
         await one.until(lambda: one.committed() == 1, 10)
@@ -107,7 +107,7 @@ async def test_a_worker_that_the_group_gave_up_reads_again_from_what_is_committe
         await one.until(lambda: one.committed() == 2, 10)
 
 
-async def test_a_record_that_kafka_refuses_is_told_and_nothing_of_it_is_settled(stack: NativeStack) -> None:
+async def test_refused_record_is_reported_and_its_batch_is_not_committed(stack: NativeStack) -> None:
     async with Copier(stack, topics(stack)) as one:
         with pytest.raises(RetryLater, match="Kafka refused what ingest emits") as refused:
             await one.lane.commit([Output(one.target, None, b"x" * 9_000_000)], {(one.source, 0): 1})
@@ -117,13 +117,13 @@ async def test_a_record_that_kafka_refuses_is_told_and_nothing_of_it_is_settled(
         await one.until(lambda: one.committed() == 1, 10)
 
 
-def test_a_lane_that_waits_for_acks_says_so(stack: NativeStack) -> None:
+def test_lane_reports_that_it_waits_for_acks(stack: NativeStack) -> None:
     lane: Any = AckedLane("ingest", ["t"], bootstrap=stack.settings.kafka, group="g", client_id="x")
     left = [2, 2, 0]
     lane._producer = type("P", (), {"flush": lambda self, seconds: left.pop(0)})()
-    told: list[str | None] = []
-    lane.broker.answers = lambda consumer: told.append(lane.broker.waiting)
+    waiting: list[str | None] = []
+    lane.broker.answers = lambda consumer: waiting.append(lane.broker.waiting)
     lane.calls.flush(lane._producer)
-    assert told == ["ingest waits: Kafka does not accept what it emits (2 records wait)"] * 2
+    assert waiting == ["ingest waits: Kafka does not accept what it emits (2 records wait)"] * 2
     assert lane.broker.waiting is None
     lane._thread.shutdown(wait=False)

@@ -68,7 +68,7 @@ def produce(stack: NativeStack, topic: str, *rows: tuple[int, bytes | None]) -> 
     assert producer.flush(20) == 0
 
 
-def test_codes_are_known_before_the_first_row_and_followed(stack: NativeStack, system: System) -> None:
+def test_codes_are_learned_before_the_first_row_and_followed(stack: NativeStack, system: System) -> None:
     topic = f"raw.{system.name}.public.stage"
     produce(stack, topic, *((n, event({"id": n, "code": "won" if n % 2 else "lost"})) for n in range(200)))
     route = route_of(system, stack.settings.kafka)
@@ -102,7 +102,7 @@ def test_codes_are_known_before_the_first_row_and_followed(stack: NativeStack, s
         stage(3)
 
 
-def test_topics_that_are_not_there_yet_are_empty_until_they_come(stack: NativeStack) -> None:
+def test_missing_topics_are_empty_until_they_are_created(stack: NativeStack) -> None:
     topic = f"late-{uuid4().hex[:8]}"
     learned: list[bytes | None] = []
     codes = CodeTables(stack.settings.kafka, [topic], lambda _, key, value: learned.append(value))
@@ -117,7 +117,7 @@ def test_topics_that_are_not_there_yet_are_empty_until_they_come(stack: NativeSt
     codes.close()
 
 
-def test_a_kafka_that_is_away_is_tried_again_later() -> None:
+def test_unreachable_kafka_is_retried_later() -> None:
     codes = CodeTables("127.0.0.1:1", ["x"], lambda topic, key, value: None)
     with pytest.raises(RetryLater, match="cannot be read"):
         codes.catch_up(seconds=1)

@@ -39,7 +39,7 @@ def place(stack: NativeStack) -> Iterator[Place]:
     made.close()
 
 
-async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> None:
+async def test_broken_rule_is_a_conflict_until_it_holds(place: Place) -> None:
     store, own = HubStore(place.hub, "test"), HubStore(place.hub, "test-checking")
     told: list[str] = []
 
@@ -77,7 +77,7 @@ async def test_a_broken_rule_is_a_conflict_until_it_is_mended(place: Place) -> N
     await own.close()
 
 
-async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Place) -> None:
+async def test_flows_of_a_killed_worker_are_checked_by_another(place: Place) -> None:
     store, own = HubStore(place.hub, "test"), HubStore(place.hub, "test-checking")
 
     def message(*of: Any) -> tuple[Any, ...]:
@@ -130,7 +130,7 @@ async def test_what_a_killed_worker_had_not_looked_at_another_looks_at(place: Pl
     await own.close()
 
 
-async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(place: Place) -> None:
+async def test_deal_whose_order_waits_for_approval_is_neither_broken_nor_stuck(place: Place) -> None:
     store, own = HubStore(place.hub, "test"), HubStore(place.hub, "test-checking")
 
     def message(*of: Any) -> tuple[Any, ...]:
@@ -172,7 +172,7 @@ async def test_a_deal_whose_order_waits_for_a_yes_is_neither_broken_nor_stuck(pl
     await own.close()
 
 
-async def test_a_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(place: Place) -> None:
+async def test_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(place: Place) -> None:
     number, day = uuid.uuid4().hex[:8], 86_400 * 1_000_000
     order = source_id("demo-erp", "sales_order", number)
     shipment = source_id("demo-erp", "shipment", number)
@@ -201,7 +201,7 @@ async def test_a_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(pl
     }
 
 
-async def test_flows_of_an_older_hub_are_told_to_read_themselves_again(place: Place) -> None:
+async def test_flows_of_an_older_hub_are_refreshed(place: Place) -> None:
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
     await place.tell(
@@ -273,7 +273,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
 
 
 @pytest.mark.parametrize("invoiced", ["at_most_shipped", "equal", "off"])
-async def test_the_hubs_sql_finds_what_single_flows_break(place: Place, invoiced: Any) -> None:
+async def test_sql_of_the_hub_finds_the_same_broken_rules_as_single_flows(place: Place, invoiced: Any) -> None:
     draw = random.Random(11)
     ids, single = set(), set()
     store = HubStore(place.hub, "test")

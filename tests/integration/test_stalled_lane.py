@@ -71,9 +71,9 @@ async def test_lane_that_stopped_reading_is_stalled_until_it_reads_on(stack: Nat
         one.say(4000)
         # The client's own view of the ends is as old as its last fetch, and the other partitions are read on.
         await one.until(lambda: one.health.problem() is not None)
-        told = one.health.problem()
-        assert told is not None and f"{one.topic}:0: it is read up to 10 and ends at 1,010" in told
-        assert one.health.problem(ready=True) == told
+        problem = one.health.problem()
+        assert problem is not None and f"{one.topic}:0: it is read up to 10 and ends at 1,010" in problem
+        assert one.health.problem(ready=True) == problem
         assert one.read == 40 + 3000
         await one.lane._on_thread(one.lane.poller.consumer.resume, silenced)
         await one.until(lambda: one.read == 4040 and one.health.problem(ready=True) is None)

@@ -117,7 +117,7 @@ class Books:
         return "order_flow", order, said
 
 
-async def test_what_a_customer_owes_is_summed_by_currency_and_due_date(place: Place, worker: Worker) -> None:
+async def test_receivables_are_summed_by_currency_and_due_date(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(
         books.customer(),
@@ -157,7 +157,7 @@ async def test_what_a_customer_owes_is_summed_by_currency_and_due_date(place: Pl
     assert (told["open_amount"], told["overdue_amount"], told["other_open_amounts"]) == (0, 0, None)
 
 
-async def test_a_day_that_passes_makes_an_invoice_overdue(place: Place, worker: Worker) -> None:
+async def test_invoice_becomes_overdue_when_a_day_passes(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.customer(), books.bill("1", 100, TODAY + 1))
     await worker.sum()
@@ -177,9 +177,7 @@ async def test_a_day_that_passes_makes_an_invoice_overdue(place: Place, worker: 
     assert await worker.summing.mark_overdue() == 0
 
 
-async def test_what_is_owed_follows_a_customer_that_is_merged_and_an_invoice_that_is_another_s(
-    place: Place, worker: Worker
-) -> None:
+async def test_receivables_follow_merged_customers_and_moved_invoices(place: Place, worker: Worker) -> None:
     erp, crm = Books(place), Books(place, "demo-crm")
     await worker.say(erp.customer(), erp.bill("1", 100, TODAY + 1))
     await worker.sum()
@@ -208,14 +206,14 @@ async def test_what_is_owed_follows_a_customer_that_is_merged_and_an_invoice_tha
         assert told["open_amount"] == amount * EURO
 
 
-async def test_a_customer_that_the_crm_does_not_have_is_not_told_to_it(place: Place, worker: Worker) -> None:
+async def test_no_intent_for_a_customer_that_the_crm_does_not_have(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.customer(), books.bill("1", 100, TODAY + 1))
     await worker.sum()
     assert place.db.execute("SELECT count(*) FROM intent WHERE subject_id = %s", [books.id]).fetchone() == (0,)
 
 
-async def test_a_customer_that_comes_after_its_invoices_is_summed(place: Place, worker: Worker) -> None:
+async def test_customer_that_arrives_after_its_invoices_is_summed(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.bill("1", 100, TODAY + 1))
     await worker.sum()
@@ -227,7 +225,7 @@ async def test_a_customer_that_comes_after_its_invoices_is_summed(place: Place, 
     assert told["open_amount"] == 100 * EURO
 
 
-async def test_stock_that_moves_all_the_time_is_summed_now_and_then(place: Place, worker: Worker) -> None:
+async def test_stock_that_moves_all_the_time_is_summed_at_intervals(place: Place, worker: Worker) -> None:
     key = uuid.uuid4().hex[:8]
     product = source_id("demo-erp", "product", key)
 
@@ -253,7 +251,7 @@ async def test_stock_that_moves_all_the_time_is_summed_now_and_then(place: Place
     assert told.fields["available"] == 23 * PIECE
 
 
-async def test_a_clock_that_is_put_back_holds_up_no_sum(place: Place, worker: Worker) -> None:
+async def test_hub_clock_that_is_put_back_delays_no_sum(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.customer(), books.bill("1", 100, TODAY + 1))
     await worker.sum()
@@ -270,7 +268,7 @@ async def test_a_clock_that_is_put_back_holds_up_no_sum(place: Place, worker: Wo
     assert told["open_amount"] == 50 * EURO
 
 
-async def test_what_changes_while_it_is_summed_is_summed_again(place: Place, worker: Worker) -> None:
+async def test_change_during_a_sum_is_summed_later(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.customer(), books.bill("1", 100, TODAY + 1))
     await worker.sum()

@@ -134,7 +134,7 @@ def test_match_keys_are_not_said_by_a_dictionary() -> None:
     assert problem.field.endswith(".match") and "ownership.yaml" in problem.right
 
 
-def test_the_first_lookup_of_a_batch_looks_at_once() -> None:
+def test_first_lookup_of_a_batch_reads_to_the_ends_of_code_tables() -> None:
     asked: list[bool] = []
 
     class Codes:

@@ -55,18 +55,18 @@ def test_error_of_a_record_that_leaves_a_batch_stops_the_worker(error: Exception
 
 
 @pytest.mark.parametrize("state", ["08006", "53100", "53300", "55P03", "57P01", "40001", "40P01", "25006"])
-def test_a_hub_that_is_away_full_or_failing_over_is_waited_for(state: str) -> None:
+def test_hub_that_is_away_full_or_failing_over_is_waited_for(state: str) -> None:
     error = translated(psycopg.errors.lookup(state)("x"))
     assert isinstance(error, RetryLater) and not is_bad_record(error)
 
 
 @pytest.mark.parametrize("state", ["22P05", "22003", "23514"])
-def test_a_value_that_the_hub_can_not_hold_is_a_bad_record(state: str) -> None:
+def test_value_that_the_hub_can_not_hold_is_a_bad_record(state: str) -> None:
     error: OpshubError = translated(psycopg.errors.lookup(state)("x"))
     assert isinstance(error, BadRecord) and is_bad_record(error)
 
 
-def test_a_fault_point_is_off_by_default() -> None:
+def test_fault_points_are_off_by_default() -> None:
     began = time.perf_counter()
     for _ in range(10_000):
         fault_point("ingest.hub")
@@ -86,7 +86,7 @@ def test_every_fault_point_is_in_the_code() -> None:
     assert all(named.values()), named
 
 
-def test_a_fault_point_fails_at_the_time_that_was_asked_for() -> None:
+def test_fault_point_fails_at_its_nth_passage() -> None:
     point = armed("ingest.hub:raise:2")
     point("ingest.hub")
     point("ingest.read")
@@ -99,6 +99,6 @@ def test_a_fault_point_fails_at_the_time_that_was_asked_for() -> None:
     "text",
     ["nowhere:kill:1", "deliver.read:kill:1", "ingest.target:kill:1", "ingest.hub:dance", "ingest.hub:kill:often"],
 )
-def test_a_fault_that_does_not_exist_is_refused(text: str) -> None:
+def test_unknown_fault_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)

@@ -90,9 +90,9 @@ def test_lane_that_polls_nothing_although_there_is_more_is_stalled(
     for _ in range(stall.MIN_CHECKS + 3):  # the first poll runs dry, the first look asks nothing
         assert health(lane).problem() is None
         lane._poll()
-    told = health(lane).problem() or ""
-    assert "is stalled on 1 of its partitions, for example t:0" in told and "1,000,000" in told
-    assert health(lane).problem(ready=True) == told
+    problem = health(lane).problem() or ""
+    assert "is stalled on 1 of its partitions, for example t:0" in problem and "1,000,000" in problem
+    assert health(lane).problem(ready=True) == problem
     lane.broker.waiting = "ingest waits"
     assert health(lane).problem() is None
     lane.broker.waiting = None
@@ -146,16 +146,16 @@ def test_lag_of_a_revoked_partition_is_not_exported(lane: FencedLane) -> None:
 
 
 def test_call_that_timed_out_is_repeated_for_its_outcome(lane: FencedLane) -> None:
-    told: list[tuple[Any, ...]] = []
+    calls: list[tuple[Any, ...]] = []
 
     def commit(*arguments: Any) -> None:
-        told.append(arguments)
-        if len(told) < 3:
+        calls.append(arguments)
+        if len(calls) < 3:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", False, True))
 
     lane.calls._consumer = SimpleNamespace(list_topics=lambda *_, **__: None)
     lane.calls.repeat(commit, "offsets")
-    assert told == [("offsets", 5)] * 3
+    assert calls == [("offsets", 5)] * 3
     assert "waits" in str(lane.broker.waiting)
 
     def refuse(*arguments: Any) -> None:

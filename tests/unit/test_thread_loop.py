@@ -11,7 +11,7 @@ import pytest
 from streams.runtime.thread_loop import run_in_thread_loop
 
 
-async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:
+async def test_thread_runs_while_the_callers_loop_is_busy() -> None:
     beats: list[float] = []
 
     async def beat() -> None:
@@ -29,7 +29,7 @@ async def test_it_does_not_wait_for_the_loop_that_asked_for_it() -> None:
     await waiting
 
 
-async def test_what_it_raises_is_raised() -> None:
+async def test_error_of_the_thread_is_raised_in_the_caller() -> None:
     async def fail() -> None:
         await asyncio.sleep(0)
         raise ValueError("no")
@@ -38,7 +38,7 @@ async def test_what_it_raises_is_raised() -> None:
         await run_in_thread_loop(fail, "fail")
 
 
-async def test_it_is_cancelled_and_may_clean_up() -> None:
+async def test_cancelled_work_cleans_up_first() -> None:
     events: list[str] = []
 
     async def work() -> None:
@@ -58,7 +58,7 @@ async def test_it_is_cancelled_and_may_clean_up() -> None:
     assert events == ["begun", "cleaned up"]
 
 
-async def test_it_may_be_cancelled_before_it_begins() -> None:
+async def test_work_can_be_cancelled_before_it_begins() -> None:
     async def work() -> None:
         await asyncio.sleep(60)
 
