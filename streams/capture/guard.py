@@ -33,6 +33,7 @@ def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]
             is_unused = is_slot_unused(source, system.slot_name)
     except psycopg.Error as error:
         findings = [source_away(system.name, error)]
+    # Also when the database does not answer: Connect may know more, such as a failed task.
     connector = connector_findings(settings, system, is_slot_unused=is_unused)
     reasons = (lost_position(finding.what) for finding in connector if finding.code == "connector-failed")
     alarm = _remember(settings.hub, system, state, next(reasons, None))
@@ -56,6 +57,7 @@ def _remember(hub_dsn: str, system: System, state: SourceState | None, connector
         if before is not None and before.alarm is not None:
             return before.alarm
         if state is None:
+            # Nothing to compare. What was remembered stays, and the next check compares with it.
             return None
         alarm = lost_changes(before, state, system.slot_name) or connector_reason
         save_source(hub, system.name, SourceRecord(state.system_identifier, state.timeline, state.slot_lsn, alarm))

@@ -53,6 +53,7 @@ def capture_progress(settings: Settings) -> list[SystemProgress]:
     """One entry for each system of the settings. Raises EnvironmentFault while hub, Connect or Kafka does not answer."""
     systems = load_systems(settings)
     topics = [topic for system in systems for topic in system.topics]
+    # The hub before Kafka: records that arrive in between count as waiting, and none is counted twice.
     with hub_session(settings.hub) as hub:
         accounts = load_raw_accounts(hub, topics)
     states = {system.name: connectors.status(settings, system.connector_name) for system in systems}

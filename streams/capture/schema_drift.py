@@ -104,6 +104,7 @@ def record_table_changes(
             continue
         # A table that is seen for the first time has changed in nothing.
         table_changes = compare_shapes(system.dictionary.tables[name], known.get(name, shape), shape)
+        # Together: a crash in between would either forget the change or report it twice.
         with hub.transaction():
             save_shape(hub, system.name, name, shape)
             for change in table_changes:

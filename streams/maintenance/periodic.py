@@ -90,5 +90,6 @@ async def send_due_controls(store: HubStore, producer: Producer) -> int:
     retries = list({*await mark_missing_lookups(store.rows), *await overdue_retries(store.rows)})
     send_control(producer, retries)
     if sweeps or retries:
+        # In a thread: flush blocks, and this loop also serves health and lanes.
         await asyncio.get_running_loop().run_in_executor(None, producer.flush, 10)
     return len(sweeps) + len(retries)

@@ -24,6 +24,7 @@ MARKERS = 2
 def read_lags(settings: Settings, systems: list[System]) -> dict[str, int]:
     """Lane → how many records wait. Raises KafkaException while no broker answers."""
     topics = {"ingest": [topic for system in systems for topic in system.topics], "assemble": change_topics()}
+    # Committed offsets are read before the ends: records that arrive in between count as waiting, and no lag is negative.
     return {
         lane: waiting_records(
             committed_offsets(settings.kafka, group_of(settings, lane)), topic_offsets(settings.kafka, topics[lane])

@@ -106,6 +106,7 @@ class Watcher:
     def check(self) -> list[Problem]:
         """The problems that exist now, after alerts about them were sent; none while another worker watches."""
         try:
+            # In every worker, also in those that do not watch: `/readyz` of each reports stopped systems.
             self._update_stopped()
             if not self._hold_lock():
                 self.firing = None
@@ -130,6 +131,7 @@ class Watcher:
         return [problem]
 
     def _send_and_remember(self, hub: psycopg.Connection, problems: list[Problem], findings: list[Finding]) -> None:
+        # From the hub at each check: another worker may have watched since the last one.
         before = alert_state.load(hub)
         self._sender.sent = alert_state.with_local(before, self._sender.sent, CHECKS_FAILED)
         self._send(problems, lambda name: was_checked(name, findings))
@@ -150,6 +152,7 @@ class Watcher:
         ]
         findings += check_hub_is_complete(settings) + check_disk(settings)
         try:
+            # Stop before restart: a failed connector that may have lost changes must not start again.
             stop_lost(settings, self._systems, findings)
             findings += self._restarts.restart_due(findings)
         except (EnvironmentFault, httpx.HTTPError) as error:
@@ -206,7 +209,9 @@ class Watcher:
             except psycopg.OperationalError:  # the hub was restarted, and the lock is free
                 self._lock.close()
         self._lock = None
+        # Autocommit: a session that idles in a transaction is ended by the server, and the lock with it.
         hub = psycopg.connect(self._settings.hub, autocommit=True, **KEEPALIVE)
+        # Before the lock is taken: the server must free it soon when this worker vanishes.
         hub.execute(SERVER_SESSION_LIMITS.encode())
         self.is_watching = try_watcher_lock(hub, LOCK_KEY)
         if not self.is_watching:

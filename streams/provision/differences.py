@@ -54,6 +54,8 @@ def apply(
         progress("topics")
         topics.create_topics(settings, topics.missing_topics(settings, systems))
         topics.widen_topics(settings, topics.narrow_topics(settings, systems))
+    # Connectors last: they write as soon as they are registered, and would create missing topics by their own settings
+    # (topic.creation.default in source.json), without ours for retention and size.
     changed = {step.name for step in steps if step.kind == "connector"}
     for system in systems:
         if system.connector_name in changed:

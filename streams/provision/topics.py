@@ -36,10 +36,12 @@ def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
     """topic → its configuration."""
     wide = {"compression.type": "producer", _MAX_BYTES: str(limits.TOPIC)}
     kept = {**wide, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
+    # Canonical topics hold the last record of each key forever: a new consumer reads the present state from the beginning.
     compacted = {**wide, "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.5"}
     wanted = {topic: kept for system in systems for topic in system.topics}
     wanted |= {topic: kept for topic in change_topics()}
     wanted |= {entity.topic: compacted for entity in ENTITIES.values() if entity.topic}
+    # Dead letters stay until a person settles them, however long that takes.
     wanted |= {"deadletters": {**kept, "retention.ms": "-1"}, "conflicts": kept}
     return wanted
 

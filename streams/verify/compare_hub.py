@@ -56,6 +56,7 @@ def _compare_entity(member: EntityState, same: dict[str, str], ownership: Owners
         return
     record = dict(golden(member, ownership)[0])
     for field in REFERENCES[member.entity]:
+        # A contribution refers to the record of its system; the golden record to the one that it was merged into.
         if record.get(field):
             record[field] = final_record(record[field], same)
     if record != member.record:
