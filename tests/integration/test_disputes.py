@@ -323,7 +323,7 @@ async def test_a_worker_that_leaves_does_not_wait_for_what_quality_reads(writers
 
         with holding.transaction():
             holding.execute("LOCK TABLE quality")
-            task = asyncio.ensure_future(quality.measuring(dsn, 0.04))
+            task = asyncio.ensure_future(quality.measure_periodically(dsn, 0.04))
             async with asyncio.timeout(20):
                 while not sessions("^Lock$"):
                     await asyncio.sleep(0.01)
