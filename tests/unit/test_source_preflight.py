@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.rows import compiled
 
 from streams.monitor.source_preflight import DatabaseFacts, TableFacts, judge_database, judge_table
+from tests.factories import compiled
 
 CRM: Any = SimpleNamespace(name="crm", config={"publication.name": "opshub", "signal.data.collection": "public.signal"})
 TABLE = compiled(
