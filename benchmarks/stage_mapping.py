@@ -1,8 +1,8 @@
-"""How much CPU decode and map cost for one row, against a function that a person wrote by hand for the same table.
+"""The CPU that decode and map cost for one row, compared with a function that a person wrote by hand for the same table.
 
-Both read the same Debezium event of a 20-column row and give the same `Mapped`. Run: `python -m
-benchmarks.stage_mapping [--json]`; exit 1 if the compiled dictionary costs more than 1.3 times the hand-written
-mapping, or decode and map together more than 8 us.
+Both read the same Debezium event of a row with 20 columns and return the same `Mapped`. Run `python -m
+benchmarks.stage_mapping [--json]`. It exits with 1 if the compiled dictionary costs more than 1.3 times the hand-written
+function, or if decode and map together cost more than 8 us.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""`opshub map check | explain | try | draft`: the dictionary, before and while it is used. Nothing is written anywhere."""
+"""`opshub map check | explain | try | draft`: the dictionary, before and while it is used. Nothing is
+written anywhere.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def check(
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
-    """Check dictionaries, run their examples, check ownership.yaml: every mistake at once, with file, line and what would be right.
+    """Check dictionaries, run their examples, check ownership.yaml: every mistake at once, with file, line and what
+    would be right.
 
     Exit code 1 if an example has another result or the live database does not fit, 2 if a file is wrong, 3 if the
     database does not answer.
@@ -144,7 +147,8 @@ def try_rows(
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
-    """Run rows of the live table, or of a file, through the dictionary: before and after side by side. Nothing is written.
+    """Run rows of the live table, or of a file, through the dictionary: before and after side by side. Nothing is
+    written.
 
     Exit code 1 if a row is rejected.
 

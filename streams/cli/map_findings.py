@@ -1,4 +1,6 @@
-"""What `opshub map check` reports of one system: mistakes, warnings, examples that fail, and what does not fit the database."""
+"""What `opshub map check` reports of one system: mistakes, warnings, examples that fail, and what does not fit the
+database.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def finding_of(level: str, problem: Problem) -> Finding:
 def check_system(
     settings: Settings, folder: Path, checked: DictionaryCheck, *, live: bool, dsn: str | None
 ) -> SystemReport:
-    """Run the examples of a dictionary that is right; with `live`, compare it with its database, even if it is wrong."""
+    """Run the examples of a dictionary that is right; with `live`, compare it with its database, even if
+    it is wrong.
+    """
     findings = [finding_of("error", problem) for problem in checked.problems]
     summary, file_is_wrong = "", False
     if checked.problems:
@@ -84,7 +88,9 @@ def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[Finding
 def _compare_with_database(
     settings: Settings, folder: Path, checked: DictionaryCheck, dsn: str | None
 ) -> list[Finding]:
-    """What does not fit the live database. Of a wrong dictionary only errors, and not those of tables that are wrong."""
+    """What does not fit the live database. Of a wrong dictionary only errors, and not those of tables that
+    are wrong.
+    """
     from streams.dictionary.check.live_database import check_live_database
     from streams.dictionary.source_catalog import read_catalog
 

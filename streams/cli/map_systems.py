@@ -32,8 +32,8 @@ def folders_of(settings: Settings, systems: list[str] | None) -> list[Path]:
 
 
 def systems_known_to(settings: Settings, folder: Path) -> set[str]:
-    """The systems that a dictionary may refer to: the captured systems, and the folders with a dictionary next to it or in
-    connectors/.
+    """The systems that a dictionary may refer to: the captured systems, and the folders with a dictionary next to it or
+    in connectors/.
     """
     from streams.paths import connectors_dir
 

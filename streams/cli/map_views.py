@@ -62,10 +62,9 @@ def show_mapping_notes(notes: Sequence[Mapping[str, Any]]) -> None:
     """Mapping notes as the hub counts them: a line for each table, field and kind."""
     console = Console(soft_wrap=True, highlight=False)
     for note in notes:
-        console.print(
-            f"  {escape(note['system'])} {escape(note['table'])} {escape(_kind(note))}: {note['count']:,} times since {note['since']},"
-            f" last {note['last']}, key {escape(note['example'])}"
-        )
+        place = f"{escape(note['system'])} {escape(note['table'])} {escape(_kind(note))}"
+        times = f"{note['count']:,} times since {note['since']}, last {note['last']}"
+        console.print(f"  {place}: {times}, key {escape(note['example'])}")
 
 
 def _kind(note: Mapping[str, Any] | NoteCount) -> str:
@@ -87,9 +86,8 @@ def show_mapped_rows(rows: list[MappedRow], notes: list[NoteCount]) -> None:
             table.add_row(columns, escape("\n\n".join(map(_record, records))))
         console.print(table)
     for note in notes:
-        console.print(
-            f"note: {escape(note['table'])} {escape(_kind(note))} ({note['count']} times, last {escape(_short(note['last']))})"
-        )
+        times = f"{note['count']} times, last {escape(_short(note['last']))}"
+        console.print(f"note: {escape(note['table'])} {escape(_kind(note))} ({times})")
     if not rows:
         console.print("no rows")
 

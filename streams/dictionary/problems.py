@@ -1,4 +1,6 @@
-"""What can be wrong in a YAML file that a person writes: `Problem`, one for each mistake, and `DictionaryError` for all."""
+"""What can be wrong in a YAML file that a person writes: `Problem`, one for each mistake, and `DictionaryError` for
+all.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Canonical values as people read and write them: decimals with a point, times and days in ISO form, references by key.
 
-In the pipeline a value is scaled, counted or hashed (`streams.model.change`). Examples, `map try` and `map explain` show
-it in the readable form.
+In the pipeline a value is scaled, counted or hashed (`streams.model.change`). Examples, `map try` and `map explain`
+show it in the readable form.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def readable(field: FieldType, value: object) -> object:
 
 
 def canonical(field: FieldType, text: object, system: str) -> object:
-    """The canonical value of a readable form. A reference is `key`, or `system/entity/key`. Raises BadValue if the field
-    cannot have this value.
+    """The canonical value of a readable form. A reference is `key`, or `system/entity/key`. Raises BadValue if the
+    field cannot have this value.
     """
     if text is None:
         return None

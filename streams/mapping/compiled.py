@@ -101,6 +101,7 @@ class CompiledTable:
         self._line_fields = code.line_fields
         self._file = f"<dictionary {code.system}: {code.name}>"
         names = self._execute(code)
+        # Both names are the same function. It is stored on the instance, so a worker calls it without a bound method.
         self.map: MapRow = names["map_row"]
         """map(row, op, key) → the records that the row makes. For a delete, row is what the source sent of it, or None.
         Raises MappingError.
@@ -148,14 +149,17 @@ class CompiledTable:
             **RUNTIME,
             **code.constants,
         }
-        # exec is safe here: streams.dictionary.compile writes this text, and quotes every name and text of the YAML file.
+        # exec is safe here: streams.dictionary.compile writes this text, and quotes every name and text of the YAML
+        # file.
         for function in code.functions:
             exec(compile(function, self._file, "exec"), names)
         exec(compile(code.python, self._file, "exec"), names)
         return names
 
     def _located(self, error: Exception, key: object, row: object) -> Exception:
-        """The error that the worker acts on: it names the field whose line of generated code raised `error`, and the row."""
+        """The error that the worker acts on: it names the field whose line of generated code raised `error`, and the
+        row.
+        """
         if isinstance(error, MappingError):
             return error
         field, trace = "", error.__traceback__
@@ -214,7 +218,9 @@ class CompiledDictionary:
 
     @property
     def lookup_tables(self) -> tuple[str, ...]:
-        """The tables that rules look into. Each worker must pass all their changes to `update_lookups` before it maps."""
+        """The tables that rules look into. Each worker must pass all their changes to `update_lookups`
+        before it maps.
+        """
         return tuple(dict.fromkeys(side.table for side in self._side_tables))
 
     def update_lookups(self, change: RowChange) -> bool:

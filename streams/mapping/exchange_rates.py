@@ -1,8 +1,8 @@
 """Exchange rates from a captured table: the newest rate of a pair of currencies that is not after a day.
 
-A `RateTable` receives the row changes of the rates table, as a `LookupTable` does. Converted amounts are exact products;
-the field's `round` says how they are cut to its scale. The rate, its day and the original amount are kept in the
-record's `attributes`.
+A `RateTable` receives the row changes of the rates table, as a `LookupTable` does. Converted amounts are exact
+products; the field's `round` says how they are cut to its scale. The rate, its day and the original amount are kept in
+the record's `attributes`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def any_day(value: object) -> int:
     """Days since 1970 of a day or a moment as sources send it: days, yyyymmdd, microseconds, ISO text.
 
     A number is a day where it can be one, then yyyymmdd, then microseconds. The ranges do not overlap within the years
-    that business data has: 2932896 days are the year 9999, and 99991231 microseconds are within the first two minutes of 1970.
+    that business data has: 2932896 days are the year 9999, and 99991231 microseconds are within the first two minutes
+    of 1970.
     """
     if value.__class__ is int:
         if FIRST_DAY <= value <= LAST_DAY:
@@ -64,8 +65,8 @@ class RateTable:
         """The newest position and rate of each row, by its key: so that a change replaces the row's old rate."""
 
     def apply(self, change: RowChange, attribute: Callable[[str], str], key_columns: tuple[str, ...]) -> bool:
-        """Take in one row change of the rates table. True if an amount may now convert differently. Raises BadValue for a
-        row that is not a rate.
+        """Take in one row change of the rates table. True if an amount may now convert differently. Raises BadValue for
+        a row that is not a rate.
         """
         identity = identity_of(change, attribute, key_columns)
         position, old_entry = self._rows.get(identity, (None, None))
@@ -92,6 +93,7 @@ class RateTable:
     def find(self, source: str, to: str, on: int) -> tuple[int, Decimal]:
         """The day and the rate that are valid on a day. Raises LookupPending if none is known yet."""
         rates = self._rates.get((source, to), [])
+        # With Infinity as the rate, every entry of the day itself sorts before this place.
         index = bisect_right(rates, (on, Decimal("Infinity")))
         if index == 0:
             raise LookupPending(self.table, f"{source} to {to} on {date(1970, 1, 1) + timedelta(days=on)}")
@@ -102,7 +104,7 @@ class RateTable:
 
         def convert(amount: object, currency: object, on: object) -> Decimal:
             source = _currency(currency)
-            if source == to:
+            if source == to:  # no rate is needed, so a missing day is no mistake here
                 return decimal_of(amount)
             return exactly(EXACT.multiply, decimal_of(amount), self.find(source, to, any_day(_not_null(on)))[1])
 

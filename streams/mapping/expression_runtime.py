@@ -27,6 +27,7 @@ def _truth(value: object) -> bool:
 
 
 def _equal(left: object, right: object) -> bool:
+    # In Python 1 == True; in CEL a number never equals a boolean.
     if (left is True or left is False) != (right is True or right is False):
         return False
     if left.__class__ is float and right.__class__ is Decimal:
@@ -51,7 +52,9 @@ def _number(value: object) -> int | float | Decimal:
 
 
 def _pair(left: object, right: object) -> tuple[Any, Any]:
-    """Two ints, or two decimals. A float becomes the decimal of its shortest form, so that no digit is lost or added."""
+    """Two ints, or two decimals. A float becomes the decimal of its shortest form, so that no digit is
+    lost or added.
+    """
     if left.__class__ is Decimal and right.__class__ is Decimal:
         return left, right
     _number(left), _number(right)
@@ -84,6 +87,7 @@ def _divide(left: object, right: object) -> object:
     if not b:
         raise BadValue("division by zero", a)
     if isinstance(a, int) and isinstance(b, int):
+        # Python's // rounds down, CEL divides towards zero: -7 / 2 is -3.
         quotient = abs(a) // abs(b)
         return quotient if (a < 0) == (b < 0) else -quotient
     return _QUOTIENT.divide(a, b)
@@ -94,6 +98,7 @@ def _remainder(left: object, right: object) -> int:
         raise BadValue("% needs two integers", (left, right))
     if not right:
         raise BadValue("division by zero", left)
+    # The sign of the left operand, as in CEL; Python takes the sign of the right one.
     return int(math.copysign(1, left)) * (abs(left) % abs(right))
 
 

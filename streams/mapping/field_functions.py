@@ -98,7 +98,9 @@ def _path_steps(path: str) -> list[str | int | None]:
 
 
 def _number(text: str) -> Decimal | str:
-    """A number of a JSON text, digit for digit: a float would cut a long amount. A number that is too long stays a text."""
+    """A number of a JSON text, digit for digit: a float would cut a long amount. A number that is too long stays a
+    text.
+    """
     try:
         return Decimal(text) if len(text) <= LONGEST else text
     except InvalidOperation:
@@ -108,8 +110,8 @@ def _number(text: str) -> Decimal | str:
 def chooser(values: Mapping[str, object], unknown: str, to_type: Convert, allowed: Iterable[str] = ()) -> Convert:
     """A value map as a function. Keys are compared as text; null stays null.
 
-    A value that the map does not list follows `unknown`: `null`, `pass` (the value in the field's type, which must be one
-    of `allowed` if there are any) or `reject`.
+    A value that the map does not list follows `unknown`: `null`, `pass` (the value in the field's type, which must be
+    one of `allowed` if there are any) or `reject`.
     """
     get = values.get
     names = tuple(allowed)
@@ -147,8 +149,8 @@ def typed_key(types: frozenset[str]) -> Callable[[object], str | None]:
 
 
 def forgiving(keep: bool, add_note: Callable[[str, object, str], None]) -> Callable[[BadValue, object], str | None]:
-    """A function for a rejected value: it adds a mapping note with the reason, and returns null, or with `keep` the text
-    as it came.
+    """A function for a rejected value: it adds a mapping note with the reason, and returns null, or with `keep` the
+    text as it came.
     """
     kind = "passed as it is" if keep else "taken as null"
 

@@ -57,6 +57,7 @@ class LookupTable:
     def put(self, identity: str, position: Position, key: str | None, values: tuple[object, ...] | None) -> bool:
         """Keep the newest values of the row `identity`; `values` of None delete it. False if nothing changed."""
         newest, old_key = self._versions.get(identity, (None, None))
+        # Partitions and snapshots deliver rows in any order: an older change must not replace a newer one.
         if newest is not None and position < newest:
             return False
         old_values = self._rows.get(old_key) if old_key is not None else None
@@ -65,8 +66,10 @@ class LookupTable:
         if values is None or key is None:
             if old_key is not None:
                 self._rows.pop(old_key, None)
+            # The position of a deleted row is kept, so that an older change does not bring the row back.
             self._versions[identity] = (position, None)
             return old_values is not None
+        # A column that was not sent keeps its value.
         if old_values is not None and old_key == key:
             values = tuple(old if new is UNCHANGED else new for old, new in zip(old_values, values, strict=True))
         self._rows[key] = tuple(None if v is UNCHANGED else v for v in values)
@@ -92,6 +95,7 @@ class LookupTable:
         """
         index, rows = self.column_index(column), self._rows
 
+        # Nearly every lookup has one value, a text: it is looked up without building a key.
         def get(value: object, *more: object) -> object:
             if not more:
                 row = rows.get(value if value.__class__ is str else key_text(value))

@@ -22,7 +22,9 @@ from streams.dictionary.yaml_lines import YamlFile, YamlPath, load_yaml
 from streams.mapping.compiled import CompiledDictionary
 
 _MOST_ROUNDS = 20
-"""Each round removes what the round before reported. A dictionary that still has new problems then has too many to list."""
+"""Each round removes what the round before reported. A dictionary that still has new problems then has too many to
+list.
+"""
 _RECORD_PATH_LENGTH = 4
 """Steps of the path of a record: tables, its table, to, its number."""
 
@@ -75,8 +77,8 @@ def check_dictionary(path: Path, systems: Collection[str] | None = None) -> Dict
     """Find every mistake of a dictionary.yaml (`path` is the file, or the folder that holds it). Never raises
     DictionaryError.
 
-    `systems` are the systems that exist: a reference must name one of them, and the dictionary must have the name of its
-    folder. None leaves both unchecked.
+    `systems` are the systems that exist: a reference must name one of them, and the dictionary must have the name of
+    its folder. None leaves both unchecked.
     """
     path = path / "dictionary.yaml" if path.is_dir() else path
     check = DictionaryCheck()

@@ -112,6 +112,7 @@ class _TableCheck:
         if missing:
             return
         full = f"ALTER TABLE {self.quoted} REPLICA IDENTITY FULL"
+        # A delete contains only the primary key, unless the replica identity is FULL.
         if set(key) != set(live.primary_key):
             if not any(set(key) == set(unique) for unique in live.unique):
                 has = (
@@ -140,7 +141,7 @@ class _TableCheck:
             self._labels(path, rule, column)
             return
         if rule.steps or rule.path or rule.split or rule.lookup or rule.typed:
-            return
+            return  # the column's type says nothing about the result of these
         of = f"{column.name} is {column.type}{'[]' if column.array else ''}"
         if field.kind == "tags":
             if not column.array:

@@ -44,6 +44,7 @@ def compile_with_warnings(dictionary: Dictionary, systems: Collection[str] | Non
     planner = DictionaryPlanner(dictionary, lookups, rates, notes, systems)
     if rates is not None and rates.table not in dictionary.tables:
         planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
+    # All tables are planned before one is compiled, so that every mistake of the file is reported at once.
     planned: list[tuple[TablePlan, Names]] = []
     for name, table in dictionary.tables.items():
         names = Names()

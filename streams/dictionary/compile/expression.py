@@ -142,6 +142,8 @@ class _Translator:
         left, right = self.visit(first.children[0])[0], self.visit(rest[0])[0]
         if first.data in ("relation_eq", "relation_ne"):
             no = first.data == "relation_ne"
+            # Most conditions compare with null or with a text: for these, Python's own operators mean the same as
+            # CEL's.
             if "None" in (left, right):
                 return f"({right if left == 'None' else left} {'is not' if no else 'is'} None)", True
             if left[0] in "'\"" or right[0] in "'\"":

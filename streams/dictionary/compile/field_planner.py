@@ -1,8 +1,9 @@
 """Plans the Python that makes one canonical field.
 
-The order of a rule is fixed: source, path, split, type, steps, lookup with its steps, exchange rate, value map, default.
-In goes a `MappingRule` with the type of its field; out come statements, an expression and the columns that both read.
-Functions that the code calls become `constants`. Every mistake is added to the planner's problems, with its line.
+The order of a rule is fixed: source, path, split, type, steps, lookup with its steps, exchange rate, value map,
+default. In goes a `MappingRule` with the type of its field; out come statements, an expression and the columns that
+both read. Functions that the code calls become `constants`. Every mistake is added to the planner's problems, with its
+line.
 """
 
 from __future__ import annotations

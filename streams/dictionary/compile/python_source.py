@@ -70,20 +70,14 @@ def _write_map(out: PythonSource, plan: TablePlan, names: Names) -> None:
             unset = " or ".join(f"{names.local(c)} is UNSET" for c in plan.columns)
             out.add(indent, f"if {unset}:")
             out.add(indent + 1, "return map_partial(row, op, key, before)")
+        # Most tables make exactly one record: its list is written as one display, and nothing is appended.
         if len(plan.targets) == 1 and plan.targets[0].when is None and not plan.before_full:
             _write_target(out, indent, plan, plan.targets[0], "return [", "]")
             return
         out.add(indent, "out = []")
         _write_moved(out, indent, plan)
         for number, target in enumerate(plan.targets):
-            _when(
-                out,
-                indent,
-                plan,
-                number,
-                target,
-                partial(_write_appended, out, plan, target),
-            )
+            _when(out, indent, plan, number, target, partial(_write_appended, out, plan, target))
         out.add(indent, "return out")
 
     _guard(out, body, plan)
@@ -104,6 +98,8 @@ def _when(
         return
     out.add(indent, f"if {target.when}:", f"{target.entity}.when")
     write(indent + 1)
+    # An update of a row that does not meet the condition. The old row shows whether it did before. If the source does
+    # not send old rows, the record is deleted in any case: it may exist.
     was = f" and was_{number}(before)" if plan.before_full else ""
     out.add(indent, f"elif op == 'u'{was}:", f"{target.entity}.when")
     out.add(indent + 1, f"k = {target.key.python}", f"{target.entity}.key")
@@ -179,6 +175,7 @@ def _write_partial_target(out: PythonSource, plan: TablePlan, target: TargetPlan
     for planned in target.fields:
         guarded(planned, indent, f"f[{planned.name!r}]", f"{of}.{planned.name}")
     if target.attributes:
+        # The map replaces the record's whole map, so it is made from all its columns or left out.
         needed = sorted({c for planned in target.attributes for c in planned.columns})
         guard = " and ".join(f"{names.local(c)} is not UNSET" for c in needed) or "True"
         out.add(indent, f"if {guard}:  # the map is one value: all of it or nothing")
@@ -198,6 +195,8 @@ def _write_delete(out: PythonSource, plan: TablePlan, names: Names) -> None:
 
     def body(indent: int) -> None:
         from_row = dict.fromkeys(c for t in plan.targets if not t.key.from_key for c in t.key.columns)
+        # The message's key may lack a column of the dictionary's key (a unique key that Debezium does not know). Then
+        # the old row has it.
         for column in plan.key_columns:
             local, attribute = names.local(column), names.attribute(column)
             out.add(indent, f"{local} = key.{attribute} if key is not None else UNSET")
@@ -220,6 +219,8 @@ def _write_delete(out: PythonSource, plan: TablePlan, names: Names) -> None:
                 out.add(at, f"if {target.when}:", f"{target.entity}.when")
                 at += 1
             out.add(at, f"k = {target.key.python}", f"{target.entity}.key")
+            # Without the whole old row Debezium fills the other columns with defaults: a parent made from them is
+            # wrong.
             parent = target.parent if plan.before_full or target.parent_from_key else "None"
             out.add(at, f"out.append({_gone(target, 'k', parent)})", f"{target.entity}.parent")
         out.add(indent, "return out")
@@ -232,6 +233,7 @@ def _write_before(out: PythonSource, plan: TablePlan, names: Names) -> None:
     for number, target in enumerate(plan.targets):
         if target.when is not None:
             out.add(0, f"def was_{number}(row):")
+            # An event without the old row: the record may have existed.
             out.add(1, "if row is None:")
             out.add(2, "return True")
             _load(out, 1, plan.structural, names)
@@ -243,6 +245,7 @@ def _write_before(out: PythonSource, plan: TablePlan, names: Names) -> None:
         return
     same = " and ".join(f"row.{names.attribute(c)} == now.{names.attribute(c)}" for c in keys)
     unset = " or ".join(f"row.{names.attribute(c)} is UNSET" for c in keys)
+    # An old row without these columns (an unchanged wide text) cannot show that the key changed.
     out.add(1, f"if {unset} or ({same}):")
     out.add(2, "return")
     _load(out, 1, plan.structural, names)

@@ -1,7 +1,7 @@
 """Plans the source of a field's value: columns, expressions, types in texts, steps, other tables, exchange rates.
 
-In goes a `MappingRule` or a part of it. The planner records the columns and constants that the generated code will need,
-and adds every mistake to the problems of the dictionary.
+In goes a `MappingRule` or a part of it. The planner records the columns and constants that the generated code will
+need, and adds every mistake to the problems of the dictionary.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class SourcePlanner:
         self.names = names
         self.path: YamlPath = ("tables", name)
         self.columns: dict[str, None] = dict.fromkeys(table.key)
-        """Every column that the code reads. A dict without values: a set that keeps its order, so that the generated code is
-        always the same.
+        """Every column that the code reads. A dict without values: a set that keeps its order, so that the generated
+        code is always the same.
         """
         self.structural: dict[str, None] = {}
         """Columns without which a row cannot be placed: keys, conditions, parents."""
@@ -152,7 +152,9 @@ class SourcePlanner:
         path: YamlPath,
         then: Then,
     ) -> None:
-        """Read the key out of 'sale.line,1'. It is a key of the field's entity, or of the table that is looked into next."""
+        """Read the key out of 'sale.line,1'. It is a key of the field's entity, or of the table that is looked into
+        next.
+        """
         wanted = lookup.table if lookup is not None else rule.entity or field.ref
         others = [target for target in types.values() if target != wanted]
         if field.ref is None or others:

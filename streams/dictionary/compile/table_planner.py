@@ -1,7 +1,7 @@
 """The meaning of a dictionary: whether each name fits the canonical model, and what each table makes.
 
-In goes one `Table` of a dictionary, out comes a `TablePlan` for `python_source`. Every mistake is added to the planner's
-problems, with its line.
+In goes one `Table` of a dictionary, out comes a `TablePlan` for `python_source`. Every mistake is added to the
+planner's problems, with its line.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class DictionaryPlanner:
             if (addition.entity, addition.namespace) not in makers:
                 self.wrong(
                     (*addition.path, "part_of"),
-                    f"adds to a {addition.record}, which no table of this dictionary makes: its rows would have no effect",
+                    f"adds to a {addition.record}, which no table of this dictionary makes: its rows would have no"
+                    " effect",
                     "map the table that makes it, or remove `part_of`",
                 )
         for pointer in (*self.pointers, *additions):
@@ -174,6 +175,7 @@ class TablePlanner(FieldPlanner):
         )
 
     def _needs(self, columns: tuple[str, ...]) -> None:
+        """Without these columns the row cannot be placed."""
         for column in columns:
             self.structural[column] = None
 
@@ -202,7 +204,7 @@ class TablePlanner(FieldPlanner):
                 "does not say whose key this is",
                 f"add `system:`, the other system{_one_of(self.shared.systems, self.shared.dictionary.system)}",
             )
-        self.conversion_attributes = []
+        self.conversion_attributes = []  # filled while the fields are planned
         fields = [self._field(n, r, entity, (*path, "fields", n)) for n, r in target.fields.items()]
         own = [self._attribute(n, r, (*path, "attributes", n)) for n, r in target.attributes.items()]
         attributes = [*own, *self.conversion_attributes]
@@ -231,6 +233,7 @@ class TablePlanner(FieldPlanner):
         )
 
     def _near(self, name: str, entity: EntityType) -> str:
+        """The remedy for a field that the entity does not have."""
         near = get_close_matches(name, entity.fields, n=1)
         return f"did you mean `{near[0]}`?" if near else f"{entity.name} has {', '.join(entity.fields)}"
 
@@ -251,12 +254,14 @@ class TablePlanner(FieldPlanner):
         return KeyPlan(columns, python, from_key)
 
     def _key_python(self, columns: tuple[str, ...]) -> str:
+        """The expression for the text of a key. A text is used as it is, without a call: the usual key is a text."""
         local = [self.names.local(c) for c in columns]
         if len(local) == 1:
             return f"{local[0]} if {local[0]}.__class__ is str else key_text({local[0]})"
         return f"'|'.join(({', '.join(f'key_part({c})' for c in local)}))"
 
     def _condition(self, text: str | None, path: YamlPath) -> str | None:
+        """A CEL condition as a Python expression that is always True or False."""
         if text is None:
             return None
         expression = self._expression(text, path)
@@ -268,10 +273,14 @@ class TablePlanner(FieldPlanner):
     # ---- references ----
 
     def _parent(self, target: Target, entity: EntityType, path: YamlPath) -> tuple[str, tuple[str, ...]]:
+        """The id of the parent as an expression, and the columns that it reads: from `parent`, or from the reference
+        field that the model names.
+        """
         if target.parent is not None:
             if entity.parent is None:
                 self.shared.wrong((*path, "parent"), f"{entity.name} has no parent in the model", "remove it")
                 return "None", ()
+            # A document may join the aggregate of an ancestor, as a payment whose invoice is unknown joins its order.
             allowed = [entity.parent] if entity.is_line else list(_ancestors(entity))
             if target.parent.entity not in (None, *allowed) and entity_type(str(target.parent.entity)) is not None:
                 self.shared.wrong(
@@ -287,7 +296,7 @@ class TablePlanner(FieldPlanner):
         if through is not None and through in target.fields:
             rule = target.fields[through]
             if "const" in rule.model_fields_set:
-                return "None", ()
+                return "None", ()  # a mistake, which is reported when the field itself is planned
             return self._id_of(rule, rule.entity or entity.parent, (*path, "fields", through))
         if entity.is_line and not target.part_of:
             self.shared.wrong(
@@ -303,6 +312,7 @@ class TablePlanner(FieldPlanner):
                 (*path, "entity"), f"there is no entity {reference.entity!r}", f"there are {', '.join(entity_types())}"
             )
             return "None", ()
+        # A reference is planned as a rule of a reference field; only words that were written count as given.
         given = {
             n: getattr(reference, n)
             for n in ("column", "columns", "expr", "lookup", "typed", "steps", "system", "namespace")

@@ -1,8 +1,8 @@
 """Which table of an unknown database is which entity, and which column is which field: for `opshub map draft`.
 
-In go the catalogue of the database and a few rows of each table; out come proposals, each with a confidence from 0 to 1.
-Tables are matched to entities by their names and by how well their columns fit; columns to fields by name, type, sample
-values and foreign keys. Value maps and conditions are left to a person.
+In go the catalogue of the database and a few rows of each table; out come proposals, each with a confidence from 0 to
+1. Tables are matched to entities by their names and by how well their columns fit; columns to fields by name, type,
+sample values and foreign keys. Value maps and conditions are left to a person.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EXCLUDED_WORDS = {"created_at": frozenset("updated modified changed update chan
 
 LEAST_COLUMN_CONFIDENCE = 0.65
 LEAST_TABLE_CONFIDENCE = 0.6
-"""Less sure proposals cost a person more time than they save. Tried with the tables of Dolibarr and SuiteCRM."""
+"""Columns and tables below these confidences are not proposed."""
 
 NUMERIC = {"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"}
 _WHOLE = {"smallint", "integer", "bigint"}
@@ -85,6 +85,7 @@ def _table_name_score(table: str, entity: str) -> float:
 @cache
 def _column_name_score(column: str, field: str) -> float:
     own = words_of(column)
+    # A later, less usual name counts a little less, so that of two columns the one with the more usual name wins.
     names = [field.replace("_", " "), *FIELDS.get(field, "").split("|")]
     return max(_similarity(own, name) - 0.02 * place for place, name in enumerate(names) if name)
 
@@ -97,6 +98,7 @@ def _fits(field: FieldType, column: LiveColumn, samples: list[object]) -> tuple[
     if column.array or kind in ("bytea", "json", "jsonb"):
         return None
     if field.kind == "text":
+        # A number may be a code or a house number, so it fits a text, but less well than a text.
         if kind in TIMESTAMPS or kind == "date" or kind == "boolean":
             return None
         return (0.8 if kind in NUMERIC else 1.0), {}
@@ -136,7 +138,9 @@ def _dates(samples: list[object]) -> bool:
 
 
 def _sample_score(field: str, samples: list[object]) -> tuple[float, RuleWords]:
-    """How sample values change the confidence of a field that has a conversion: up if they pass it, down if they do not."""
+    """How sample values change the confidence of a field that has a conversion: up if they pass it, down if they do
+    not.
+    """
     name = CONVERSIONS.get(field)
     texts = [s for s in samples if isinstance(s, str) and s.strip()]
     if name is None or not texts:
@@ -168,6 +172,8 @@ def match_columns(table: LiveTable, entity: EntityType, samples: Samples, tables
                 named = _similarity(
                     re.sub(r" (id|no|ref)$", "", words_of(column.name)), re.sub(r"_id$", "", name).replace("_", " ")
                 )
+                # A foreign key to the table of the right entity is nearly sure; without one only the name speaks for
+                # it.
                 if target == field.ref:
                     matches.append(Match(name, column.name, round(0.8 + 0.2 * named, 2), {}))
                 elif column.name not in keys and named > 0.85 and column.name not in table.primary_key:
@@ -179,6 +185,7 @@ def match_columns(table: LiveTable, entity: EntityType, samples: Samples, tables
                 or _EXCLUDED_WORDS.get(name, frozenset()) & set(words_of(column.name).split())
             ):
                 continue
+            # Foreign keys and surrogate keys are not fields: they say nothing to a person.
             if column.name in keys or (table.primary_key == (column.name,) and column.type in (*_WHOLE, "uuid")):
                 continue
             fit = _fits(field, column, samples.get(column.name, []))
@@ -215,6 +222,7 @@ def propose(catalog: dict[str, LiveTable], samples: dict[str, Samples]) -> list[
             fields = match_columns(table, entity, samples.get(name, {}), {})
             plain = [f for f in entity.fields.values() if f.ref is None and f.kind != "map"]
             covered = sum(m.confidence for m in fields) / max(4, len(plain))
+            # The name of a table counts about twice as much as its columns.
             ranked.append((0.65 * named + 0.35 * min(1.0, 1.6 * covered), name, entity_name))
     chosen: dict[str, tuple[str, float]] = {}
     for confidence, name, entity_name in sorted(ranked, reverse=True):

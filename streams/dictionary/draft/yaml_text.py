@@ -1,4 +1,6 @@
-"""Writes the proposals of `matching` as the text of a `dictionary.yaml`, with a comment for each decision of a person."""
+"""Writes the proposals of `matching` as the text of a `dictionary.yaml`, with a comment for each decision
+of a person.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from streams.dictionary.source_catalog import LiveColumn, LiveTable
 
 _CEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CEL_WORDS = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()
+    "true false null in as break const continue else for function if import let loop package"
+    " namespace return var void while".split()
 )
 _MOST_LISTED = 200
 """Unmapped tables that a draft lists: an ERP may have thousands."""
@@ -77,7 +80,9 @@ def _lacks(proposal: TableMatch, composite: set[str]) -> str:
 
 
 def _table_lines(proposal: TableMatch, composite: set[str]) -> Iterator[str]:
-    """The table as YAML. `composite`: the entities whose keys are several columns, so that one column cannot name them."""
+    """The table as YAML. `composite`: the entities whose keys are several columns, so that one column
+    cannot name them.
+    """
     table, entity = proposal.table, entity_type(proposal.entity)
     assert entity is not None
     key = _key(table)

@@ -1,7 +1,7 @@
 """The parts of the language that make one value: a field's rule, a lookup, a currency conversion, a reference.
 
-pydantic builds them from the plain values of a `dictionary.yaml`. `connectors/dictionary.schema.json` is made from these
-classes, so their docstrings and descriptions are what an editor shows to the person who writes a dictionary.
+pydantic builds them from the plain values of a `dictionary.yaml`. `connectors/dictionary.schema.json` is made from
+these classes, so their docstrings and descriptions are what an editor shows to the person who writes a dictionary.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Scalar = str | int | float | bool | None
 StepRule = str | dict[str, object]
-"""One step as a dictionary writes it: `trim`, or `{phone: {country: DE}}`; which options fit is known by the conversion."""
+"""One step as a dictionary writes it: `trim`, or `{phone: {country: DE}}`; which options fit is known by the
+conversion.
+"""
 Unit = Literal["seconds", "millis", "micros", "nanos"]
 Unknown = Literal["reject", "pass", "null"]
 
@@ -92,15 +94,18 @@ class Lookup(LanguagePart):
     column: Column = Field(description="the column whose value is wanted")
     by: KeyColumns = Field(
         default=(),
-        description="the column of that table that the value is looked up by; default: its key, without the columns of `where`",
+        description="the column of that table that the value is looked up by; default: its key, without the columns of"
+        " `where`",
     )
     where: dict[Column, Annotated[Equal, BeforeValidator(column_rule)]] = Field(
         default={},
-        description="further columns of that table, each with what it must be: a column of this row, or {const: …} (client, language)",
+        description="further columns of that table (client, language), each with what it must be: a column of this row,"
+        " or {const: …}",
     )
     unknown: Literal["wait", "reject", "pass", "null"] = Field(
         default="wait",
-        description="if there is no such row: wait until it comes (the record is parked), reject the row, keep the code itself, or null",
+        description="if there is no such row: wait until it comes (the record is parked), reject the row, keep the code"
+        " itself, or null",
     )
     steps: tuple[StepRule, ...] = Field(
         default=(),
@@ -155,8 +160,8 @@ class MappingRule(LanguagePart):
     )
     typed: dict[str, str] | None = Field(
         default=None,
-        description="for references with a type in their text ('sale.line,1'): type -> entity, or -> the table of the `lookup`;"
-        " other types are null",
+        description="for references with a type in their text ('sale.line,1'): type -> entity, or -> the table of the"
+        " `lookup`; other types are null",
     )
     steps: tuple[StepRule, ...] = Field(
         default=(), description="conversions in order: a name, or a name with its options"

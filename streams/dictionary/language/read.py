@@ -41,7 +41,9 @@ def parse_dictionary(data: object, file: YamlFile) -> Dictionary:
 
 
 def _model_at(path: YamlPath) -> type[BaseModel]:
-    """The class of the part of the language at `path`: a message about an unknown word lists the words of that class."""
+    """The class of the part of the language at `path`: a message about an unknown word lists the words of
+    that class.
+    """
     model: type[BaseModel] = Dictionary
     for step in path:
         if model is Dictionary and step == "tables":

@@ -1,4 +1,6 @@
-"""Conversions of amounts: decimals as people write them, money in minor units, units of measure. Arithmetic is exact."""
+"""Conversions of amounts: decimals as people write them, money in minor units, units of measure.
+Arithmetic is exact.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ _NO_MINOR_UNIT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
-    """Reads a number as people write it. Give either its `locale` (de_DE reads 1.234,56), or its decimal `point` and the
-    separator of its `group`s of digits.
+    """Reads a number as people write it. Give either its `locale` (de_DE reads 1.234,56), or its decimal `point` and
+    the separator of its `group`s of digits.
 
-    Groups must be where the locale has them, so that 1,234 is never read as 1.234. If a locale separates groups by a space
-    or an apostrophe, any kind of space or apostrophe is accepted. An empty text becomes null.
+    Groups must be where the locale has them, so that 1,234 is never read as 1.234. If a locale separates groups by a
+    space or an apostrophe, any kind of space or apostrophe is accepted. An empty text becomes null.
 
     Example: `{decimal: {locale: de_DE}}`: `1.234,56` → `1234.56`
     """
@@ -45,6 +47,8 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
         whole, mark, fraction = text.partition(point)
         if group and group in whole:
             head, *rest = whole.lstrip("+-").split(group)
+            # The first group has one to three digits and the others exactly three, or the mark is not a group
+            # separator.
             digits = all(_DIGITS_ONLY.fullmatch(piece) for piece in (head, *rest, fraction))
             if not digits or not 1 <= len(head) <= 3 or any(len(piece) != 3 for piece in rest):
                 raise BadValue(f"groups of digits that are not of three (separator {group!r})", value)
@@ -161,12 +165,13 @@ def absolute() -> Convert:
 def _units() -> Any:
     from pint import UnitRegistry
 
+    # Decimal factors: pint's own floats would not convert exactly.
     return UnitRegistry(non_int_type=Decimal, autoconvert_offset_to_baseunit=False)
 
 
 def unit(source: str, to: str) -> Convert:
-    """Converts a quantity from the unit `source` to the unit `to` of the same kind (g → kg, lb → kg, in → m). Units have
-    the names of the Python package `pint`.
+    """Converts a quantity from the unit `source` to the unit `to` of the same kind (g → kg, lb → kg, in → m). Units
+    have the names of the Python package `pint`.
 
     The result is exact, except with a factor that has no end (kg → lb): that has 28 digits, so the field needs `round`.
 
@@ -175,6 +180,7 @@ def unit(source: str, to: str) -> Convert:
     registry = _units()
     try:
         factor = registry.Quantity(Decimal(1), source).to(to).magnitude
+        # A factor converts only units with the same zero point: 0 °C is not 0 K.
         zero = registry.Quantity(Decimal(0), source).to(to).magnitude
     except Exception as error:  # pint raises a dozen classes; each means a mistake in the dictionary
         raise ValueError(f"{source!r} cannot be converted to {to!r}: {error}") from None
@@ -209,8 +215,8 @@ for _code, _names in {
 
 
 def unit_code(unknown: str = "reject") -> Convert:
-    """Finds the code of a unit of measure (UN/ECE Recommendation 20) from its code or a usual name: Stk, EA and 个 become
-    C62. A unit that is not known is rejected; `unknown: pass` lets it pass as it is.
+    """Finds the code of a unit of measure (UN/ECE Recommendation 20) from its code or a usual name: Stk, EA and 个
+    become C62. A unit that is not known is rejected; `unknown: pass` lets it pass as it is.
 
     Example: `unit_code`: `kg` → `KGM`
     """

@@ -39,16 +39,19 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
         except numbers.NumberParseException:
             needs = "" if region else " (a national number needs a `country`)"
             raise BadValue(f"not a phone number{needs}", text) from None
-        # A national number of another country often has a possible length here; only its pattern shows that it is wrong.
+        # A national number of another country often has a possible length here; only its pattern shows that it is
+        # wrong.
         proved = numbers.is_possible_number if text.startswith(("+", "00")) else numbers.is_valid_number
         if not proved(number):
             raise BadValue(f"not a phone number of {region or 'any country'}", text)
         made = numbers.format_number(number, numbers.PhoneNumberFormat.E164)
+        # Some numbers do not survive being written and read again: two texts would stand for one number.
         if numbers.format_number(numbers.parse(made, None), numbers.PhoneNumberFormat.E164) != made:
             raise BadValue("a phone number that E.164 does not write in exactly one way", text)
         return f"{made};ext={number.extension}" if number.extension else str(made)
 
     def convert(value: object, where: object = None) -> str | None:
+        # NFKC: people in East Asia type full-width digits and plus signs.
         text = unicodedata.normalize("NFKC", text_of(value)).strip()
         if not text:
             return None
@@ -92,8 +95,8 @@ def email() -> Convert:
 
 
 def url() -> Convert:
-    """Checks a web address and writes its host in small letters. An address without a scheme gets https://. An empty text
-    becomes null; an address with a user name in it is rejected.
+    """Checks a web address and writes its host in small letters. An address without a scheme gets https://. An empty
+    text becomes null; an address with a user name in it is rejected.
 
     Example: `url`: `Example.COM/shop` → `https://example.com/shop`
     """
@@ -174,8 +177,8 @@ def _countries() -> dict[str, str]:
 
 
 def country_code() -> Convert:
-    """Finds the ISO 3166-1 code of a country (two letters) from a code of two or three letters, a numeric code, or a name
-    in 16 languages. An empty text becomes null.
+    """Finds the ISO 3166-1 code of a country (two letters) from a code of two or three letters, a numeric code, or a
+    name in 16 languages. An empty text becomes null.
 
     Example: `country`: `Deutschland` → `DE`
     """
@@ -209,8 +212,8 @@ def _languages() -> dict[str, str]:
 
 
 def language_code() -> Convert:
-    """Finds the ISO 639-1 code of a language (two letters) from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or a
-    name in one of 16 languages. An empty text becomes null.
+    """Finds the ISO 639-1 code of a language (two letters) from a code (de, deu, ger), a locale (de_DE, zh-Hans-CN) or
+    a name in one of 16 languages. An empty text becomes null.
 
     Example: `language`: `zh-Hans-CN` → `zh`
     """
@@ -252,8 +255,8 @@ _CURRENCY_NAMES = {
 
 
 def currency_code() -> Convert:
-    """Finds the ISO 4217 code of a currency (three letters) from its code, its number (978) or a sign that means only one
-    currency (€, £, US$, RMB). $ and ¥ alone mean several currencies and are rejected.
+    """Finds the ISO 4217 code of a currency (three letters) from its code, its number (978) or a sign that means only
+    one currency (€, £, US$, RMB). $ and ¥ alone mean several currencies and are rejected.
 
     Example: `currency`: `€` → `EUR`
     """

@@ -63,7 +63,8 @@ def _formats(formats: list[str] | str, pivot: int | None, *, with_time: bool) ->
                 )
         if "%y" in form.replace("%%", "") and (pivot is None or not 0 <= pivot <= 99):
             raise ValueError(
-                f"%y in {form!r} has no century: add `pivot`, the first two digits that mean 19xx ({{pivot: 70}}: 70 is 1970, 69 is 2069)"
+                f"%y in {form!r} has no century: add `pivot`, the first two digits that mean 19xx"
+                " ({pivot: 70}: 70 is 1970, 69 is 2069)"
             )
         if not with_time and re.search(r"%[HMSfIpz]", form):
             raise ValueError(f"{form!r} has a time in it; use the step `datetime`")
@@ -93,8 +94,8 @@ def _parsed(text: str, formats: list[str], pivot: int | None) -> datetime:
 
 def date_in(formats: list[str] | str, pivot: int | None = None) -> Convert:
     """Reads a day in one or several `formats`, written as in Python's strptime: '%d.%m.%Y', ['%m/%d/%Y', '%Y-%m-%d']. A
-    text that two formats read differently is rejected. Years of two digits (%y) need `pivot`, the first two digits that mean
-    19xx: with 70, 70 is 1970 and 69 is 2069. An empty text becomes null.
+    text that two formats read differently is rejected. Years of two digits (%y) need `pivot`, the first two digits that
+    mean 19xx: with 70, 70 is 1970 and 69 is 2069. An empty text becomes null.
 
     Example: `{date: "%d.%m.%Y"}`: `31.01.2024` → `2024-01-31`
     """
@@ -116,11 +117,11 @@ def datetime_in(
     note: AddNote = no_note,
     pivot: int | None = None,
 ) -> Convert:
-    """Reads a moment in one or several `formats`, written as in Python's strptime. A text without a zone (%z) is local time
-    in `timezone`. In the hour that comes twice when clocks go back, `ambiguous` says which one: earlier (with a mapping
-    note), later or reject. `pivot` as for `date`. An empty text becomes null.
+    """Reads a moment in one or several `formats`, written as in Python's strptime. A text without a zone (%z) is local
+    time in `timezone`. In the hour that comes twice when clocks go back, `ambiguous` says which one: earlier (with a
+    mapping note), later or reject. `pivot` as for `date`. An empty text becomes null.
 
-    Example: `{datetime: {formats: "%d.%m.%Y %H:%M", timezone: Europe/Berlin}}`: `01.07.2024 12:00` → `2024-07-01 10:00:00+00:00`
+    Example: `{datetime: {formats: "%d.%m.%Y %H:%M", timezone: Asia/Tokyo}}`: `01.07.2024 12:00` → `2024-07-01 03:00:00+00:00`
     """
     listed = _formats(formats, pivot, with_time=True)
     if ambiguous not in ("earlier", "later", "reject"):
@@ -156,8 +157,8 @@ def local_time(
 
 
 def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
-    """Takes the day of a moment, in the calendar of `timezone`. A timestamp without a zone keeps the day that it shows. A
-    number is counted in `unit`.
+    """Takes the day of a moment, in the calendar of `timezone`. A timestamp without a zone keeps the day that it shows.
+    A number is counted in `unit`.
 
     Example: `{date_of: {timezone: Europe/Berlin}}`: `"2024-07-01T23:30:00Z"` → `2024-07-02`
     """
@@ -170,6 +171,7 @@ def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
         if value.__class__ is str and len(value) <= 10:
             return _date(day(value))
         moment = _datetime(utc(value), value)
+        # A text without a zone keeps its day; only a moment with a zone is moved into `timezone`.
         zoned = value.__class__ is str and (value.endswith("Z") or datetime.fromisoformat(value).tzinfo is not None)
         try:
             return moment.astimezone(zone).date() if zoned or isinstance(value, datetime) else moment.date()
@@ -180,7 +182,8 @@ def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
 
 
 def null_date(days: list[str]) -> Convert:
-    """Changes the listed `days` to null: those that mean "no date" in this system. A moment on such a day becomes null too.
+    """Changes the listed `days` to null: those that mean "no date" in this system. A moment on such a day becomes null
+    too.
 
     Example: `{null_date: ["1900-01-01", "9999-12-31"]}`: `"9999-12-31"` → `null`
     """
@@ -204,7 +207,8 @@ def null_date(days: list[str]) -> Convert:
 
 
 def epoch(unit: str = "seconds") -> Convert:
-    """Reads a moment that is counted from 1970 in UTC, as a number or a text. `unit` is seconds, millis, micros or nanos.
+    """Reads a moment that is counted from 1970 in UTC, as a number or a text. `unit` is seconds, millis, micros or
+    nanos.
 
     Example: `epoch`: `1704067200` → `2024-01-01 00:00:00+00:00`
     """

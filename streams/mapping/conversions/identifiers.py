@@ -33,11 +33,11 @@ _EU_PREFIXES = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU 
 
 
 def tax_id(country: str | None = None, country_column: str | None = None) -> Convert:
-    """Checks the check digits of a tax number and removes its spaces, points and dashes: EU VAT numbers,
-    统一社会信用代码, numbers of GB, CH, US and more.
+    """Checks the check digits of a tax number and removes its spaces, points and dashes: EU VAT numbers, 统一社会信用代码,
+    numbers of GB, CH, US and more.
 
-    The country is taken from the letters at the start (EU), else from the row's `country_column`, else from `country`. An
-    empty text becomes null. A Swiss number loses its suffix (MWST, TVA …), which names the tax and not the company.
+    The country is taken from the letters at the start (EU), else from the row's `country_column`, else from `country`.
+    An empty text becomes null. A Swiss number loses its suffix (MWST, TVA …), which names the tax and not the company.
     Rules: the Python package `python-stdnum`.
 
     Example: `{tax_id: {country: DE}}`: `136 695 976` → `DE136695976`
@@ -56,6 +56,7 @@ def tax_id(country: str | None = None, country_column: str | None = None) -> Con
         if not text:
             return None
         prefix = text[:2]
+        # A name may start with the same two letters; a number of the EU has a digit after them.
         if prefix in _EU_PREFIXES and any(c.isdigit() for c in text[2:]):
             return _checked(text[2:], "GR" if prefix == "EL" else prefix, prefix, value)
         rules = country
@@ -77,6 +78,7 @@ def _checked(number: str, country: str, prefix: str, value: object) -> str:
     """A tax number by the rules of a country, with its `prefix`. Raises BadValue, which says what is wrong with it."""
     from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
+    # XI is Northern Ireland: its numbers have the rules of Great Britain.
     module = _tax_module("GB" if country == "XI" else country)
     if module is None:
         raise BadValue(f"tax numbers of {country} are not known", value)
@@ -112,8 +114,8 @@ def iban() -> Convert:
 
 
 def gtin() -> Convert:
-    """Checks the check digit of an article number (GTIN-8, 12, 13 or 14; EAN, UPC) and removes its spaces. Leading zeros
-    that only fill a longer form are removed. An empty text becomes null.
+    """Checks the check digit of an article number (GTIN-8, 12, 13 or 14; EAN, UPC) and removes its spaces. Leading
+    zeros that only fill a longer form are removed. An empty text becomes null.
 
     Example: `gtin`: `"04006381333931"` → `4006381333931`
     """
@@ -173,8 +175,8 @@ _LONGEST_FORM = max(len(form.split()) for form in _LEGAL_FORMS.values())
 
 
 def split_company(name: str) -> tuple[str, str]:
-    """(a company's name without its legal form, the legal form as it is usually written). The form is '' if the name has
-    none.
+    """(a company's name without its legal form, the legal form as it is usually written). The form is '' if the name
+    has none.
     """
     text = " ".join(unicodedata.normalize("NFKC", name).split())
     for form in _CJK_FORMS:
@@ -189,8 +191,8 @@ def split_company(name: str) -> tuple[str, str]:
 
 
 def company_name(legal_form: Literal["keep", "drop", "only"] = "keep") -> Convert:
-    """Writes the legal form in a company's name as it is usually written, and single spaces. `legal_form: drop` removes the
-    form (to compare names), `only` takes the form alone. An empty result becomes null.
+    """Writes the legal form in a company's name as it is usually written, and single spaces. `legal_form: drop` removes
+    the form (to compare names), `only` takes the form alone. An empty result becomes null.
 
     Example: `company_name`: `Huber  gmbh & co.kg` → `Huber GmbH & Co. KG`
     """

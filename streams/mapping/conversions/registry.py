@@ -69,8 +69,8 @@ def conversions() -> dict[str, Conversion]:
 def make_step(step: str | dict[str, object], *, country: str | None, timezone: str, note: AddNote) -> Step:
     """One step of a rule, as the dictionary writes it, ready to call.
 
-    An option whose name ends in `_column` names a column of the row; its value is passed to the function after the value
-    itself. Raises ValueError, which says what is wrong with the step and what would be right.
+    An option whose name ends in `_column` names a column of the row; its value is passed to the function after the
+    value itself. Raises ValueError, which says what is wrong with the step and what would be right.
     """
     name, options = _name_and_options(step)
     conversion = conversions().get(name)
@@ -98,6 +98,8 @@ def make_step(step: str | dict[str, object], *, country: str | None, timezone: s
     arguments = {k: v for k, v in defaults.items() if k in takes_all and v is not None} | options
     columns = tuple(str(options[o]) for o in known if o.endswith("_column") and options.get(o) is not None)
     convert = conversion.factory(**arguments)
+    # A conversion with a note must run for each value, or its notes would be counted too low. Nothing is known of a
+    # user's function, so it is never cached.
     pure = conversion.built_in and "note" not in takes_all
     return Step(name, convert if conversion.built_in else _rejecting(convert), columns, pure)
 
@@ -117,7 +119,9 @@ def _rejecting(convert: Convert) -> Convert:
 
 
 def _name_and_options(step: str | dict[str, object]) -> tuple[str, dict[str, object]]:
-    """A step as (name, options): `{date: '%d.%m.%Y'}` gives the only option of `date`, or the only one without default."""
+    """A step as (name, options): `{date: '%d.%m.%Y'}` gives the only option of `date`, or the only one
+    without default.
+    """
     if isinstance(step, str):
         return step, {}
     if len(step) != 1:
@@ -136,7 +140,9 @@ def _name_and_options(step: str | dict[str, object]) -> tuple[str, dict[str, obj
 
 
 def _check_type(name: str, option: str, value: object, conversion: Conversion) -> None:
-    """An option must have the type of the factory's annotation: bool, int, str, list, dict, Literal, or a union of them."""
+    """An option must have the type of the factory's annotation: bool, int, str, list, dict, Literal, or a union of
+    them.
+    """
     hint = typing.get_type_hints(conversion.factory).get(option, Any)
     if hint in (Any, object) or _fits(value, hint):
         return
@@ -154,4 +160,5 @@ def _fits(value: object, hint: object) -> bool:
     kind = origin or hint
     if not isinstance(kind, type):
         return True
+    # In Python a boolean is an int; `{zero_pad: true}` is a mistake all the same.
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))

@@ -1,4 +1,6 @@
-"""Conversions of texts: spaces, case, Unicode forms, repair, patterns, lists, and values that mean null or a boolean."""
+"""Conversions of texts: spaces, case, Unicode forms, repair, patterns, lists, and values that mean null or
+a boolean.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,8 @@ def lower() -> Convert:
 
 
 def title(note: AddNote = no_note) -> Convert:
-    """Starts each word of a text with a capital, if the text is all capitals or all small letters; adds a mapping note. A
-    text of mixed case is not changed.
+    """Starts each word of a text with a capital, if the text is all capitals or all small letters; adds a mapping note.
+    A text of mixed case is not changed.
 
     Example: `title`: `MÜLLER & SOHN` → `Müller & Sohn`
     """
@@ -74,7 +76,8 @@ def title(note: AddNote = no_note) -> Convert:
 
 
 def nfkc() -> Convert:
-    """Changes a text to Unicode form NFKC: full-width letters and digits, ligatures and composed signs become plain ones.
+    """Changes a text to Unicode form NFKC: full-width letters and digits, ligatures and composed signs become plain
+    ones.
 
     Example: `nfkc`: `"\\uff21\\uff22\\uff11"` → `AB1`
     """
@@ -219,8 +222,8 @@ def pattern(match: str) -> Convert:
 
 
 def extract(match: str) -> Convert:
-    """Finds the regular expression `match` (RE2 syntax) in a text and takes its first group, or the whole match if it has
-    no group. Null if nothing matches.
+    """Finds the regular expression `match` (RE2 syntax) in a text and takes its first group, or the whole match if it
+    has no group. Null if nothing matches.
 
     Example: `{extract: "SO-([0-9]+)"}`: `order SO-123, late` → `123`
     """
@@ -274,8 +277,8 @@ def list_of(separator: str = ",") -> Convert:
 
 
 def boolean(true: list[str] | None = None, false: list[str] | None = None) -> Convert:
-    """Reads a boolean from Y/N, yes/no, T/F, 1/0, -1/0, X/empty, on/off and the like, also in German, French, Spanish and
-    Chinese. The lists `true` and `false` replace these words by your own.
+    """Reads a boolean from Y/N, yes/no, T/F, 1/0, -1/0, X/empty, on/off and the like, also in German, French, Spanish
+    and Chinese. The lists `true` and `false` replace these words by your own.
 
     Example: `boolean`: `Y` → `true`
     """

@@ -23,7 +23,8 @@ from streams.mapping.row_errors import BadValue
 INT_MAX = 2**31 - 1
 """The canonical model's ints are Avro `int`s: 32 bits."""
 DIGITS = 60
-"""The most digits of a computed number. A result that needs more is rejected; only a quotient is rounded to this many."""
+"""The most digits of a computed number. A result that needs more is rejected; only a quotient is rounded to this many.
+"""
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN}
 _SHIFT = Context(prec=1000)
 EXACT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -41,6 +42,7 @@ def decimal_of(value: object) -> Decimal:
         return Decimal(value)
     elif value.__class__ is float:
         number = Decimal(repr(value))
+    # Decimal() would also take digits of other scripts and underscores, which are not numbers to a database.
     elif value.__class__ is str and len(value) <= LONGEST and value.isascii() and "_" not in value:
         try:
             number = Decimal(value)
@@ -50,14 +52,15 @@ def decimal_of(value: object) -> Decimal:
         raise BadValue("not a number", value)
     if not number.is_finite():
         raise BadValue("not a finite number", value)
+    # 1e999999999 is a short text, but a number of a thousand million digits once it is computed with.
     if abs(number.adjusted()) > LONGEST:
         raise BadValue("too large or too small for a number", value)
     return number
 
 
 def exactly(operation: Callable[[Decimal, Decimal], Decimal], left: Decimal, right: Decimal) -> Decimal:
-    """The result of an operation of `EXACT`. Raises BadValue if it needs more digits; Python's own context would round it
-    to 28 digits in silence.
+    """The result of an operation of `EXACT`. Raises BadValue if it needs more digits; Python's own context would round
+    it to 28 digits in silence.
     """
     try:
         return operation(left, right)
@@ -73,8 +76,8 @@ def opposite(number: Decimal) -> Decimal:
 def unscaled(scale: int, precision: int, rounding: str | None = None) -> Callable[[object], int]:
     """A function from a number to its integer at `scale` decimal places (12.5 at scale 4 is 125000).
 
-    It returns exactly the same value, or raises BadValue: for more than `precision` digits, for more decimal places than
-    `scale` (unless `rounding` says how), for NaN, infinity and what is not a number.
+    It returns exactly the same value, or raises BadValue: for more than `precision` digits, for more decimal places
+    than `scale` (unless `rounding` says how), for NaN, infinity and what is not a number.
     """
     limit = 10**precision
     powers = tuple(10 ** (scale - n) for n in range(scale + 1))

@@ -1,8 +1,8 @@
 """Moments and days of sources, as microseconds since 1970 in UTC and days since 1970.
 
-A time without a zone is local to a declared zone. In the hour that comes twice when clocks go back, it is ambiguous: the
-earlier reading is taken, with a mapping note. In the hour that is skipped when clocks go forward, it never existed: it is
-read with the offset from before, with a mapping note. Years are 1 to 9999; infinity and year 0 are rejected.
+A time without a zone is local to a declared zone. In the hour that comes twice when clocks go back, it is ambiguous:
+the earlier reading is taken, with a mapping note. In the hour that is skipped when clocks go forward, it never existed:
+it is read with the offset from before, with a mapping note. Years are 1 to 9999; infinity and year 0 are rejected.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ def micros_between(moment: datetime, since: datetime) -> int:
 
 
 def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earlier") -> Callable[[int], int]:
-    """A function from local microseconds since 1970 (as if the local clock were UTC) to microseconds in UTC; `ambiguous`
-    is earlier, later or reject.
+    """A function from local microseconds since 1970 (as if the local clock were UTC) to microseconds in UTC;
+    `ambiguous` is earlier, later or reject.
     """
     if timezone == "UTC":
         return lambda local: local
     zone = ZoneInfo(timezone)
     offsets: dict[int, int] = {}
+    # Two days inside the range of datetime, so that neither an offset nor the end of a block leaves it.
     first, last = FIRST_MICRO + 2 * DAY, LAST_MICRO - 2 * DAY
 
     def offset(naive: datetime, fold: int) -> int:
@@ -56,6 +57,8 @@ def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earli
         if not first <= local <= last:
             return local - offset(NAIVE_EPOCH + timedelta(microseconds=min(max(local, first), last)), 0)
         naive = NAIVE_EPOCH + timedelta(microseconds=local)
+        # PEP 495: fold 0 and 1 are the two readings of a local time. They differ only in an hour that comes twice or
+        # never.
         before, after = offset(naive, 0), offset(naive, 1)
         if before == after:
             return local - before
@@ -97,9 +100,10 @@ def instant(
 ) -> Callable[[object], int]:
     """A function from a timestamp to microseconds since 1970 in UTC.
 
-    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone); ISO 8601
-    text with a zone, or without one in `timezone`; or a datetime or a day (its midnight) that a step returned. It raises
-    BadValue for times outside the years 1 to 9999, for infinity, for times finer than a microsecond, and for anything else.
+    It takes an int in `unit` (as if the local clock were UTC, the way Debezium sends a timestamp without zone); ISO
+    8601 text with a zone, or without one in `timezone`; or a datetime or a day (its midnight) that a step returned. It
+    raises BadValue for times outside the years 1 to 9999, for infinity, for times finer than a microsecond, and for
+    anything else.
     """
     to_utc = local_to_utc(timezone, note, ambiguous)
     factor = _PER_UNIT.get(unit)
@@ -136,7 +140,8 @@ def instant(
                 moment = datetime.fromisoformat(value)
             except ValueError:
                 raise BadValue("not an ISO 8601 time (infinity, or a format for the step `datetime`?)", value) from None
-            # A text in the usual form that is not longer than this has no room for nanoseconds: no need to search for them.
+            # A text in the usual form that is not longer than this has no room for nanoseconds: no need to search for
+            # them.
             if value[-1] == "Z" and len(value) <= _LONGEST_UTC and value[4] == "-" and value[13:14] == ":":
                 span = moment - EPOCH
                 return span.days * DAY + span.seconds * 1_000_000 + span.microseconds
@@ -155,7 +160,9 @@ def instant(
 
 
 def _refuse_nanos(value: str) -> None:
-    """datetime.fromisoformat cuts digits after the microsecond in silence. ISO 8601 also allows a comma as the point."""
+    """datetime.fromisoformat cuts digits after the microsecond in silence. ISO 8601 also allows a comma as
+    the point.
+    """
     if any(fraction[6:].strip("0") for fraction in _FRACTIONS.findall(value)):
         raise BadValue("finer than a microsecond", value)
 
