@@ -133,5 +133,6 @@ def shadow(
         typer.echo(f"{name}: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
     if not comparisons:
         typer.echo(
-            "shadow mode has kept no intents: no rule has `mode: shadow` or a `share` below 1, or nothing happened since"
+            "shadow mode has kept no intents: no rule has `mode: shadow` or a `share` below 1,"
+            " or nothing happened since"
         )

@@ -95,7 +95,7 @@ def open_questions(asked_now: Sequence[Question], decisions: Sequence[Approval])
 
 
 def _approvals_of(question: Question, decisions: Sequence[Approval]) -> int:
-    """How many people approved this question. Each needs a name and an account of their own: one account is one person."""
+    """How many people approved this question. Each needs a name and an account of their own."""
     approvals = [
         decision
         for decision in decisions

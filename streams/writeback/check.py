@@ -256,8 +256,12 @@ class _RuleCheck:
         rule = self._rule
         params = {*rule.params, *rule.values, "key", "subject"}
         calls: dict[str, Call | None] = {
-            "now": action.now, "look_up": action.look_up, "read": action.read, "send": action.send, "read_back": action.read_back,
-        }  # fmt: skip
+            "now": action.now,
+            "look_up": action.look_up,
+            "read": action.read,
+            "send": action.send,
+            "read_back": action.read_back,
+        }
         for name, call in calls.items():
             if call is not None:
                 known = params | set(action.result) if name == "read_back" else params
@@ -323,7 +327,8 @@ def _check_form(where: str, spec: ValueSpec, kind: FieldType) -> Errors:
         fits = [form for form, fitting in _FORMS.items() if fitting in ((kind.kind, kind.scale), (kind.kind, None))]
         yield (
             where,
-            f"{spec.path} is {_kind_name(kind)}, not `as: {spec.form}`; {'one of ' + ', '.join(fits) if fits else 'leave `as` out'}",
+            f"{spec.path} is {_kind_name(kind)}, not `as: {spec.form}`; "
+            + (f"one of {', '.join(fits)}" if fits else "leave `as` out"),
         )
 
 

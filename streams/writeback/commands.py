@@ -132,7 +132,8 @@ def decide_intent(
         is_current = decision.what == "approve" and decision.reasons == intent.reasons
         if is_current and (decision.account or decision.who) == account and decision.who != who:
             raise SamePerson(
-                f"{account} has approved intent {intent.id} already, as {decision.who}: {who} needs an account of their own",
+                f"{account} has approved intent {intent.id} already, as {decision.who}: "
+                f"{who} needs an account of their own",
                 remedy="where one account decides for several people, name them in OPSHUB_APPROVERS",
             )
     if not intent_review.decide_intent(hub, intent.id, what, who=who, account=account, reason=reason):

@@ -56,7 +56,7 @@ RETRY_QUESTION_FIRST_S, RETRY_QUESTION_MOST_S = 5.0, 300.0
 
 
 class PlannedFacts(msgspec.Struct, frozen=True, tag=True):
-    """What was read for a planned intent. `document`: None where nobody is asked and nothing is kept for shadow mode."""
+    """What was read for a planned intent. `document`: None where it is neither asked about nor kept for shadow mode."""
 
     document: Document | NotReady | None
     last_written: Fields | None = None

@@ -86,7 +86,8 @@ class IntentPlanner:
         for field in fields:
             if field not in written:
                 raise ConfigError(
-                    f"ownership.yaml: entities.{entity}.fields.{field}.restore: no writeback.yaml gives a system {entity}.{field}",
+                    f"ownership.yaml: entities.{entity}.fields.{field}.restore: "
+                    f"no writeback.yaml gives a system {entity}.{field}",
                     remedy=f"add a rule for entity {entity} with values: {{{field}: record.{field}}}",
                 )
 
@@ -99,7 +100,7 @@ class IntentPlanner:
         return next((named.rule for named in self._rules.get(entity, ()) if named.name == name), None)
 
     def surely_writes(self, entity: str, field: str, target: str, document: Mapping[str, object]) -> bool:
-        """Whether a live rule certainly writes this field of the entity to `target`. `document`: see `build_document`."""
+        """Whether a live rule certainly writes this field to `target`. `document`: see `build_document`."""
         return any(
             system == target
             and not rule.subject

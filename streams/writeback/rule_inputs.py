@@ -47,7 +47,7 @@ def copied_fields(rule: WritebackRule) -> list[str]:
 
 
 def matches(conditions: Mapping[str, object], record: Mapping[str, object]) -> bool:
-    """Whether the record has every value of `conditions`; a list means any of its values. No conditions match nothing."""
+    """Whether the record has every value of `conditions`; a list means any of its values. No condition, no match."""
     if not conditions:
         return False
     for field, wanted in conditions.items():

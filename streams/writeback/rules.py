@@ -46,7 +46,7 @@ Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class Strict(BaseModel):
-    """A part of the file. A name that it does not know is an error, so that no misspelt rule is silently half a rule."""
+    """A part of the file. An unknown name is an error: a misspelt condition must not be left out silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -328,7 +328,6 @@ class WritebackConfig(Strict):
     def _adapter_fits(self) -> WritebackConfig:
         for name, rule in self.rules.items():
             if (rule.sql is not None) != (self.target.adapter == "sql"):
-                raise ValueError(
-                    f"rule {name}: the adapter of the target is {self.target.adapter}, so the rule needs `{self.target.adapter}`"
-                )
+                adapter = self.target.adapter
+                raise ValueError(f"rule {name}: the adapter of the target is {adapter}, so the rule needs `{adapter}`")
         return self

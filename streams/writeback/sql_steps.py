@@ -1,4 +1,4 @@
-"""Run the steps of rules in a transaction of the target: lock, look up, then each step for all jobs in one round trip."""
+"""Run the steps of a rule in a transaction of the target: lock, look up, then each step for all jobs at once."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ class _Statements:
         names = {"table": table, "key": key, "number": sql.Identifier(NUMBER), "chosen": chosen}
         # Rows are locked in the order of their keys, so that two deliverers cannot wait for each other.
         self.read = sql.SQL(
-            "SELECT v.{number}, {chosen} FROM {table} t JOIN {given} ON v.{key} = t.{key} ORDER BY t.{key} FOR UPDATE OF t"
+            "SELECT v.{number}, {chosen} FROM {table} t JOIN {given} ON v.{key} = t.{key}"
+            " ORDER BY t.{key} FOR UPDATE OF t"
         ).format(given=_given_rows([update.key], types), **names)
         sets = sql.SQL(", ").join(sql.SQL("{0} = v.{0}").format(sql.Identifier(column)) for column in columns)
         self.write = sql.SQL(

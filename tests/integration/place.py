@@ -1,4 +1,4 @@
-"""Hub, CRM and ERP on real servers, with write-back's rules; what is said goes through the real settling into the real hub."""
+"""Hub, CRM and ERP on real servers, with the rules of write-back. Changes go through the real settling into the real hub."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ CONNECTORS = ROOT / "connectors"
 
 
 class Place:
-    """A hub of its own; both demo systems are made if they are not there."""
+    """A hub of its own, and both demo systems, which are created if they do not exist."""
 
     def __init__(self, stack: NativeStack) -> None:
         setup_demo(stack.env(), CONNECTORS)
         self.env = stack.env()
-        # What is told here has made-up positions, which no worker on the shared hub may meet.
+        # Changes here have made-up positions, which no worker on the shared hub may meet.
         self.hub = hub_of_its_own(stack, f"place_{uuid.uuid4().hex[:8]}")
         self.rules: dict[str, WritebackConfig] = load_rules(
             CONNECTORS, ["demo-crm", "demo-erp"], lambda text, path: resolve_placeholders(text, self.env, path)
@@ -58,11 +58,11 @@ class Place:
         for connection in (self.crm, self.erp, self.db):
             connection.close()
 
-    def said(self, system: str, entity: str, key: str, parent: str | None = None, **fields: Any) -> Change:
+    def change(self, system: str, entity: str, key: str, parent: str | None = None, **fields: Any) -> Change:
         self.position += 1
         return changed(system, entity, key, self.position, parent=parent, **fields)
 
-    async def tell(self, kind: str, aggregate: str, *changes: Change) -> None:
+    async def settle(self, kind: str, aggregate: str, *changes: Change) -> None:
         store = HubStore(self.hub, "test")
         state: AggregateState = (await store.load({aggregate: kind}))[aggregate]
         settling = Settling(Ownership(), {}, IntentPlanner(self.rules))
@@ -79,21 +79,21 @@ class Place:
         row = self.crm.execute("INSERT INTO account (name) VALUES ('Ada') RETURNING id::text").fetchone()
         assert row is not None
         key = str(row[0])
-        await self.tell(
+        await self.settle(
             "customer",
             source_id("demo-crm", "customer", key),
-            self.said("demo-crm", "customer", key, name="Ada", attributes={}, **fields),
+            self.change("demo-crm", "customer", key, name="Ada", attributes={}, **fields),
         )
         return key
 
     @contextmanager
-    def ruled(self, name: str, **update: Any) -> Iterator[dict[str, WritebackConfig]]:
-        """With one rule (<system>/<name>) otherwise than its file says."""
+    def with_rule(self, name: str, **update: Any) -> Iterator[dict[str, WritebackConfig]]:
+        """With one rule (<system>/<name>) changed; afterwards all rules are as in their files."""
         system, _, rule = name.partition("/")
         as_written = self.rules
-        told = as_written[system]
-        changed = {**told.rules, rule: told.rules[rule].model_copy(update=update)}
-        self.rules = as_written | {system: told.model_copy(update={"rules": changed})}
+        config = as_written[system]
+        changed = {**config.rules, rule: config.rules[rule].model_copy(update=update)}
+        self.rules = as_written | {system: config.model_copy(update={"rules": changed})}
         try:
             yield self.rules
         finally:
@@ -102,8 +102,8 @@ class Place:
     async def product(self) -> str:
         key, sku = str(uuid.uuid4()), f"T-{uuid.uuid4().hex[:8]}"
         self.erp.execute("INSERT INTO erp.item (item_no, descr) VALUES (%s, 'Bolt')", [sku])
-        await self.tell(
-            "product", source_id("demo-crm", "product", key), self.said("demo-crm", "product", key, sku=sku)
+        await self.settle(
+            "product", source_id("demo-crm", "product", key), self.change("demo-crm", "product", key, sku=sku)
         )
         return key
 
@@ -124,11 +124,11 @@ class Place:
         }
         half = {"product_id": source_id("demo-crm", "product", product), "quantity": 1_000_000, "unit": "C62"}
         half |= {"unit_price": amount * 5_000, "net_amount": amount * 5_000}
-        await self.tell(
+        await self.settle(
             "order_flow", deal,
-            self.said("demo-crm", "opportunity_line", f"{key}-1", deal, line_no=1, **half),
-            self.said("demo-crm", "opportunity_line", f"{key}-2", deal, line_no=2, **half),
-            self.said("demo-crm", "opportunity", key, stage="won", number=key, **of),
+            self.change("demo-crm", "opportunity_line", f"{key}-1", deal, line_no=1, **half),
+            self.change("demo-crm", "opportunity_line", f"{key}-2", deal, line_no=2, **half),
+            self.change("demo-crm", "opportunity", key, stage="won", number=key, **of),
         )  # fmt: skip
         return key
 
@@ -148,12 +148,16 @@ class Place:
     async def deliverer(
         self, rules: dict[str, WritebackConfig] | None = None, lease_s: float = 5
     ) -> AsyncIterator[Deliverer]:
-        told = rules or self.rules
+        configs = rules or self.rules
         adapters: dict[str, Adapter] = {
-            name: SqlAdapter(one.target, "test") if isinstance(one.target, SqlTarget) else HttpAdapter(one.target)
-            for name, one in told.items()
+            name: SqlAdapter(config.target, "test")
+            if isinstance(config.target, SqlTarget)
+            else HttpAdapter(config.target)
+            for name, config in configs.items()
         }
-        serving = Deliverer(self.hub, f"test-{uuid.uuid4().hex[:6]}", told, adapters, lease=timedelta(seconds=lease_s))
+        serving = Deliverer(
+            self.hub, f"test-{uuid.uuid4().hex[:6]}", configs, adapters, lease=timedelta(seconds=lease_s)
+        )
         task = asyncio.create_task(serving.run())
         try:
             yield serving
@@ -163,7 +167,7 @@ class Place:
 
     async def until(self, holds: Callable[[], object], seconds: float = 40) -> None:
         end = time.monotonic() + seconds
-        # In a thread: the deliverer shares this loop, and looking must not starve it.
+        # In a thread: the deliverer shares this loop, and a query must not block it.
         while not await asyncio.to_thread(holds):
-            assert time.monotonic() < end, "it did not come about"
+            assert time.monotonic() < end, "the state was not reached in time"
             await asyncio.sleep(0.05)

@@ -60,15 +60,15 @@ async def test_broken_rule_is_a_conflict_until_it_holds(place: Place) -> None:
         told[:] = [one.outcome for one in found if one.aggregate_id == order]
         return [(one.entity_id, one.field, one.rule) for one in found if one.aggregate_id == order]
 
-    line = place.said("demo-erp", "sales_order_line", number, order, line_no=1, quantity=PIECE, net_amount=9 * EURO)
-    wrong = place.said("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
+    line = place.change("demo-erp", "sales_order_line", number, order, line_no=1, quantity=PIECE, net_amount=9 * EURO)
+    wrong = place.change("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
     assert await say(line, wrong) == [(order, "net_amount", HEADER)]
     assert told == ["open"]
     # Seen again it is the same conflict; of an aggregate that two systems speak of, it outlives what is settled there.
-    assert await say(place.said("demo-erp", "sales_order", number, **head, net_amount=10 * EURO, owner="GH")) == [
+    assert await say(place.change("demo-erp", "sales_order", number, **head, net_amount=10 * EURO, owner="GH")) == [
         (order, "net_amount", HEADER)
     ]
-    assert await say(place.said("demo-erp", "sales_order", number, **head, net_amount=9 * EURO)) == []
+    assert await say(place.change("demo-erp", "sales_order", number, **head, net_amount=9 * EURO)) == []
     (over,) = [
         one for one in conflict_inbox.standing(place.db, kind="invariant", past=True) if one.aggregate_id == order
     ]
@@ -108,8 +108,8 @@ async def test_flows_of_a_killed_worker_are_checked_by_another(place: Place) -> 
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
     head = {"number": f"SO-{number}", "status": "confirmed"}
-    line = place.said("demo-erp", "sales_order_line", number, order, line_no=1, quantity=PIECE, net_amount=9 * EURO)
-    wrong = place.said("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
+    line = place.change("demo-erp", "sales_order_line", number, order, line_no=1, quantity=PIECE, net_amount=9 * EURO)
+    wrong = place.change("demo-erp", "sales_order", number, **head, net_amount=10 * EURO)
     await killed.step([Sent("changes.order_flow", order, change) for change in (line, wrong)])
     # While whoever changed it may still look, nobody else does.
     assert (await checking.take_over(), await checking.check(), seen(order), due(order)) == (0, 0, [], 1)
@@ -118,7 +118,7 @@ async def test_flows_of_a_killed_worker_are_checked_by_another(place: Place) -> 
     assert (await checking.take_over(), await checking.check()) == (0, 0)
     # A won opportunity may be without its order for a while: that it is to be looked at again outlives the worker, too.
     deal = source_id("demo-crm", "opportunity", number)
-    won = place.said("demo-crm", "opportunity", number, number=number, stage="won")
+    won = place.change("demo-crm", "opportunity", number, number=number, stage="won")
     await heir.step([Sent("changes.order_flow", deal, won)])
     assert (await checking.check(), seen(deal), due(deal)) == (1, [], 1)
     _, third = worker()
@@ -146,7 +146,7 @@ async def test_deal_whose_order_waits_for_approval_is_neither_broken_nor_stuck(p
         " VALUES (%s, 'demo-erp/order_from_opportunity', 'demo-erp', 'opportunity', %s, %s, %s, 1, 0, 'waiting')",
         [key, deal, deal, deal],
     )
-    won = place.said("demo-crm", "opportunity", number, number=number, stage="won", won_at=1)
+    won = place.change("demo-crm", "opportunity", number, number=number, stage="won", won_at=1)
     await assemble.step([Sent("changes.order_flow", deal, won)])
 
     async def told() -> tuple[list[str], list[str], list[str]]:
@@ -177,11 +177,13 @@ async def test_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(plac
     order = source_id("demo-erp", "sales_order", number)
     shipment = source_id("demo-erp", "shipment", number)
     head = {"number": number, "status": "shipped", "created_at": now_us() - 90 * day}
-    await place.tell(
-        "order_flow", order, place.said("demo-erp", "sales_order", number, **head),
-        place.said("demo-erp", "shipment", number, order, status="shipped", shipped_at=now_us() - 20 * day),
+    await place.settle(
+        "order_flow", order, place.change("demo-erp", "sales_order", number, **head),
+        place.change("demo-erp", "shipment", number, order, status="shipped", shipped_at=now_us() - 20 * day),
     )  # fmt: skip
-    await place.tell("order_flow", order, place.said("demo-erp", "sales_order", number, **head, notes="called them"))
+    await place.settle(
+        "order_flow", order, place.change("demo-erp", "sales_order", number, **head, notes="called them")
+    )
 
     def stuck(**days: float) -> list[tuple[str, int]]:
         with connect_hub(place.hub) as hub:
@@ -191,9 +193,9 @@ async def test_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(plac
     assert stuck(shipped=14, ordered=1) == [("shipped", 20)]
     assert stuck(shipped=21, ordered=1) == []
     assert stuck(ordered=1) == []
-    await place.tell(
+    await place.settle(
         "order_flow", order,
-        place.said("demo-erp", "shipment", number, order, status="delivered", shipped_at=now_us() - 20 * day, delivered_at=now_us() - day),
+        place.change("demo-erp", "shipment", number, order, status="delivered", shipped_at=now_us() - 20 * day, delivered_at=now_us() - day),
     )  # fmt: skip
     assert stuck(shipped=14, delivered=14) == []
     assert shipment in {
@@ -204,8 +206,8 @@ async def test_flow_is_stuck_by_the_time_in_its_stage_whatever_else_changes(plac
 async def test_flows_of_an_older_hub_are_refreshed(place: Place) -> None:
     number = uuid.uuid4().hex[:8]
     order = source_id("demo-erp", "sales_order", number)
-    await place.tell(
-        "order_flow", order, place.said("demo-erp", "sales_order", number, number=number, status="shipped")
+    await place.settle(
+        "order_flow", order, place.change("demo-erp", "sales_order", number, number=number, status="shipped")
     )
     place.db.execute((MIGRATIONS / "0010.flows_anew.sql").read_text())
     rows = place.db.execute("DELETE FROM refresh_due RETURNING aggregate_id::text, entity").fetchall()
@@ -213,7 +215,7 @@ async def test_flows_of_an_older_hub_are_refreshed(place: Place) -> None:
     place.db.execute(
         "UPDATE entity SET record = record - 'stage_since' WHERE entity = 'order_flow' AND aggregate_id = %s", [order]
     )
-    await place.tell("order_flow", order, message)
+    await place.settle("order_flow", order, message)
     (found,) = place.db.execute(
         "SELECT record ? 'stage_since' FROM entity WHERE entity = 'order_flow' AND aggregate_id = %s", [order]
     ).fetchall()
@@ -224,7 +226,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
     """A flow in which anything may be wrong."""
     key = uuid.uuid4().hex[:12]
     deal = source_id("demo-crm", "opportunity", key)
-    told = [place.said("demo-crm", "opportunity", key, number=key, stage=draw.choice(["won", "won", "lost"]))]
+    told = [place.change("demo-crm", "opportunity", key, number=key, stage=draw.choice(["won", "won", "lost"]))]
     for order in range(draw.choice([0, 1, 1, 1, 2])):
         name = f"{key}-{order}"
         ours = source_id("demo-erp", "sales_order", name)
@@ -232,33 +234,33 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
         net = draw.choice([30, 30.02, 33, 34, 29, None])
         net = net if net is None else round(net * EURO)
         told.append(
-            place.said("demo-erp", "sales_order", name, deal, status=status, net_amount=net, currency=draw.choice(["EUR", "EUR", None]),
+            place.change("demo-erp", "sales_order", name, deal, status=status, net_amount=net, currency=draw.choice(["EUR", "EUR", None]),
                        freight_amount=draw.choice([None, None, 0, 1 * EURO]), discount_amount=draw.choice([None, None, 1 * EURO]))
         )  # fmt: skip
         shipment = source_id("demo-erp", "shipment", name)
         told.append(
-            place.said("demo-erp", "shipment", name, ours, status=draw.choice(["shipped", "delivered", "returned", None]))
+            place.change("demo-erp", "shipment", name, ours, status=draw.choice(["shipped", "delivered", "returned", None]))
         )  # fmt: skip
         for line in range(draw.choice([0, 1, 3])):
             which = f"{name}-{line}"
             amount = draw.choice([10 * EURO, 10 * EURO, 11 * EURO, None])
             quantity = draw.choice([PIECE, 2 * PIECE, 3 * PIECE, 3 * PIECE - 50, 0, None])
             told.append(
-                place.said(
+                place.change(
                     "demo-erp", "sales_order_line", which, ours, line_no=line, quantity=quantity, net_amount=amount
                 )
             )
             of_line = source_id("demo-erp", "sales_order_line", which)
             part = draw.choice([1, 2, 3, None])
             told.append(
-                place.said(
+                place.change(
                     "demo-erp", "shipment_line", which, shipment, order_line_id=of_line, quantity=part and part * PIECE
                 )
             )
         for invoice in range(draw.choice([0, 1, 2])):
             which = f"{name}-{invoice}"
             told.append(
-                place.said(
+                place.change(
                     "demo-erp", "invoice", which, ours, kind=draw.choice(["invoice", "invoice", "credit_note", None]),
                     status=draw.choice(["open", "draft", "cancelled", None]), net_amount=draw.choice([10, 15, 30]) * EURO,
                     currency=draw.choice(["EUR", "EUR", "USD", None]),
@@ -267,7 +269,7 @@ def flow(place: Place, draw: random.Random) -> tuple[str, list[Change]]:
             )  # fmt: skip
             paid = source_id("demo-erp", "invoice", draw.choice([which, which, "none"]))
             told.append(
-                place.said("demo-erp", "payment", which, source_id("demo-erp", "invoice", which), invoice_id=paid)
+                place.change("demo-erp", "payment", which, source_id("demo-erp", "invoice", which), invoice_id=paid)
             )
     return deal, told
 
@@ -279,7 +281,7 @@ async def test_sql_of_the_hub_finds_the_same_broken_rules_as_single_flows(place:
     store = HubStore(place.hub, "test")
     for _ in range(40):
         deal, changes = flow(place, draw)
-        await place.tell("order_flow", deal, *changes)
+        await place.settle("order_flow", deal, *changes)
         state = (await store.load({deal: "order_flow"}))[deal]
         ids |= set(state.members)
         found, _ = broken(

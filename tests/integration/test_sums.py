@@ -104,13 +104,13 @@ class Books:
         self.id = source_id(system, "customer", self.key)
 
     def customer(self, **more: Any) -> tuple[str, str, Change]:
-        said = self.place.said(self.system, "customer", self.key, name="Ada", currency="EUR", **more)
+        said = self.place.change(self.system, "customer", self.key, name="Ada", currency="EUR", **more)
         return "customer", self.id, said
 
     def bill(self, number: str, amount: int, due: int | None, **more: Any) -> tuple[str, str, Change]:
         fields = {"kind": "invoice", "status": "open", "currency": "EUR"} | more
         order = source_id("demo-erp", "sales_order", f"{self.key}-{number}")
-        said = self.place.said(
+        said = self.place.change(
             "demo-erp", "invoice", f"{self.key}-{number}", order, number=number, customer_id=fields.pop("customer", self.id),
             open_amount=amount * EURO, due_date=due, **fields,
         )  # fmt: skip
@@ -230,14 +230,14 @@ async def test_stock_that_moves_all_the_time_is_summed_at_intervals(place: Place
     product = source_id("demo-erp", "product", key)
 
     def level(warehouse: str, available: int, lot: str | None = None) -> tuple[str, str, Change]:
-        said = place.said(
+        said = place.change(
             "demo-erp", "inventory_level", f"{key}|{warehouse}|{lot}", product, product_id=product, warehouse=warehouse, lot=lot,
             on_hand=available * PIECE, reserved=None, available=available * PIECE,
         )  # fmt: skip
         return "product", product, said
 
     await worker.say(
-        ("product", product, place.said("demo-erp", "product", key, sku=key)),
+        ("product", product, place.change("demo-erp", "product", key, sku=key)),
         level("BER", 3),
         level("HAM", 1, "A"),
         level("HAM", 3, "B"),

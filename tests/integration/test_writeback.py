@@ -83,11 +83,13 @@ async def test_deal_won_again_after_its_order_was_cancelled_gives_one_new_order(
         ).fetchall()
 
     async def erp(row: tuple[int, int, str, str], status: str, origin: str | None = None) -> None:
-        of = place.said("demo-erp", "sales_order", str(row[0]), deal, number=row[3], status=status, net_amount=100_0000)
-        await place.tell("order_flow", deal, msgspec.structs.replace(of, origin=origin))
+        of = place.change(
+            "demo-erp", "sales_order", str(row[0]), deal, number=row[3], status=status, net_amount=100_0000
+        )
+        await place.settle("order_flow", deal, msgspec.structs.replace(of, origin=origin))
 
     async def crm(stage: str) -> None:
-        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+        await place.settle("order_flow", deal, place.change("demo-crm", "opportunity", key, stage=stage))
 
     def shown() -> object:
         return (place.crm.execute("SELECT erp_order_no FROM opportunity WHERE id = %s", [key]).fetchone() or [None])[0]
@@ -107,7 +109,9 @@ async def test_deal_won_again_after_its_order_was_cancelled_gives_one_new_order(
         assert (second[1], second[2]) == (20, f"{first[2]}:2")
         await erp(second, "confirmed", "opshub")
         # Told again by the CRM, it is still the same winning.
-        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage="won", notes="thanks"))
+        await place.settle(
+            "order_flow", deal, place.change("demo-crm", "opportunity", key, stage="won", notes="thanks")
+        )
         await place.until(lambda: shown() == second[3])
         await asyncio.sleep(1)
     assert [row[1] for row in orders()] == [90, 20]
@@ -117,11 +121,11 @@ async def test_newer_intent_of_a_deal_won_again_supersedes_the_older(place: Plac
     key = await place.win(await place.customer(), await place.product(), amount=900_000)
     deal = source_id("demo-crm", "opportunity", key)
     for status in ("confirmed", "cancelled"):
-        await place.tell(
-            "order_flow", deal, place.said("demo-erp", "sales_order", key, deal, number="BY-HAND", status=status)
+        await place.settle(
+            "order_flow", deal, place.change("demo-erp", "sales_order", key, deal, number="BY-HAND", status=status)
         )
     for stage in ("negotiation", "won"):
-        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+        await place.settle("order_flow", deal, place.change("demo-crm", "opportunity", key, stage=stage))
     with connect_hub(place.hub) as hub:
         (flow,) = find_flows(hub, deal)
     orders = [one for one in flow.intents if one.rule == "demo-erp/order_from_opportunity"]
@@ -174,10 +178,10 @@ async def test_paused_rule_keeps_intents_and_delivers_them_after_resume(place: P
             assert place.orders(keys) == {}
             # Of those that go together now, the ERP refuses one: it does not know the product.
             strange = str(uuid.uuid4())
-            await place.tell(
+            await place.settle(
                 "product",
                 source_id("demo-crm", "product", strange),
-                place.said("demo-crm", "product", strange, sku=strange),
+                place.change("demo-crm", "product", strange, sku=strange),
             )
             refused = await place.win(customer, strange)
             assert resume_scope(hub, "demo-erp/order_from_opportunity")
@@ -197,10 +201,10 @@ async def test_edit_of_a_person_in_the_target_is_not_overwritten(place: Place) -
             lambda: place.crm.execute("SELECT erp_order_no FROM opportunity WHERE id = %s", [key]).fetchone()[0]
         )  # type: ignore[index]
         place.crm.execute("UPDATE opportunity SET shipment_status = 'ask Grace' WHERE id = %s", [key])
-        await place.tell(
+        await place.settle(
             "order_flow",
             deal,
-            place.said("demo-erp", "sales_order", f"9{key[:6]}", deal, number="SO-X", status="shipped"),
+            place.change("demo-erp", "sales_order", f"9{key[:6]}", deal, number="SO-X", status="shipped"),
         )
         await asyncio.sleep(2)
         with connect_hub(place.hub) as hub:
@@ -225,7 +229,7 @@ async def test_customer_of_the_crm_is_added_to_the_erp_once(place: Place) -> Non
             intent = get_intent(hub, f"{name}:{source_id('demo-crm', 'customer', key)}")
             return " ".join([intent.state, *(entry.what for entry in get_log(hub, intent)[-1:])])
 
-    with place.ruled(name, mode="live"):
+    with place.with_rule(name, mode="live"):
         prospect = await place.customer(status="prospect")
         keys = [
             await place.customer(status="active", currency="CHF"),
@@ -243,7 +247,7 @@ async def test_customer_of_the_crm_is_added_to_the_erp_once(place: Place) -> Non
 
 async def test_item_of_the_erp_is_added_to_the_price_book_once(place: Place) -> None:
     name, sku = "demo-crm/product_from_item", f"N-{random.randrange(10**9)}"
-    with place.ruled(name, mode="live"):
+    with place.with_rule(name, mode="live"):
         item = {
             "sku": sku,
             "name": "Bolt",
@@ -252,8 +256,8 @@ async def test_item_of_the_erp_is_added_to_the_price_book_once(place: Place) -> 
             "list_price": 1_2345,
             "active": True,
         }
-        await place.tell(
-            "product", source_id("demo-erp", "product", sku), place.said("demo-erp", "product", sku, **item)
+        await place.settle(
+            "product", source_id("demo-erp", "product", sku), place.change("demo-erp", "product", sku, **item)
         )
 
         def there() -> list[tuple[object, ...]]:

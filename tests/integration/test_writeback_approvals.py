@@ -45,9 +45,9 @@ async def test_changed_reason_asks_people_again(place: Place) -> None:
         with connect_hub(place.hub) as hub:
             which = str(place.intent(key).id)
             # Meanwhile the credit is blocked, which nobody has agreed to.
-            await place.tell(
+            await place.settle(
                 "customer", source_id("demo-crm", "customer", customer),
-                place.said("demo-crm", "customer", customer, name="Ada", credit_blocked=True, attributes={}),
+                place.change("demo-crm", "customer", customer, name="Ada", credit_blocked=True, attributes={}),
             )  # fmt: skip
             assert decide_intent(hub, which, "approve", who="ada", reason="fine").state in (
                 "approved",
@@ -75,7 +75,7 @@ LARGE = [ApprovalRule(reason="a large order", over={"EUR": Decimal(500_000)}, pe
 
 async def test_two_people_must_approve_and_one_account_is_one_person(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
-    with place.ruled("demo-erp/order_from_opportunity", approval=LARGE):
+    with place.with_rule("demo-erp/order_from_opportunity", approval=LARGE):
         key = await place.win(customer, product, amount=900_000)
         async with place.deliverer():
             await place.until(lambda: place.intent(key).state == "waiting")
@@ -104,11 +104,11 @@ async def test_approval_does_not_cover_ten_times_the_amount(place: Place) -> Non
         with connect_hub(place.hub) as hub:
             which = str(place.intent(key).id)
             lines = [
-                place.said("demo-crm", "opportunity_line", f"{key}-{n}", deal, line_no=n, net_amount=3_000_000_0000)
+                place.change("demo-crm", "opportunity_line", f"{key}-{n}", deal, line_no=n, net_amount=3_000_000_0000)
                 for n in (1, 2)
             ]
-            more = place.said("demo-crm", "opportunity", key, stage="won", amount=6_000_000_0000, currency="EUR")
-            await place.tell("order_flow", deal, *lines, more)
+            more = place.change("demo-crm", "opportunity", key, stage="won", amount=6_000_000_0000, currency="EUR")
+            await place.settle("order_flow", deal, *lines, more)
             decide_intent(hub, which, "approve", who="ada", reason="600,000 is fine")
             await place.until(lambda: [entry.what for entry in get_log(hub, get_intent(hub, which))][-1] == "waiting")
             assert place.orders([key]) == {}
@@ -133,7 +133,7 @@ async def test_orders_without_invoice_count_against_the_credit_limit(place: Plac
     name = "demo-erp/order_from_opportunity"
     customer = await place.customer(currency="EUR", credit_limit=1000 * 10_000)
     product = await place.product()
-    with place.ruled(name, approval=[ApprovalRule(reason="credit exceeded", credit_exceeded=True)]):
+    with place.with_rule(name, approval=[ApprovalRule(reason="credit exceeded", credit_exceeded=True)]):
         # Both are won before the deliverer looks: the first one passes.
         keys = [await place.win(customer, product, amount=600) for _ in range(2)]
         async with place.deliverer():
@@ -142,10 +142,10 @@ async def test_orders_without_invoice_count_against_the_credit_limit(place: Plac
             deal = source_id("demo-crm", "opportunity", keys[0])
             order = source_id("demo-erp", "sales_order", keys[0])
             of = {"customer_id": source_id("demo-crm", "customer", customer), "currency": "EUR"}
-            await place.tell(
+            await place.settle(
                 "order_flow", deal,
-                place.said("demo-erp", "sales_order", keys[0], deal, status="confirmed", net_amount=600_0000, **of),
-                place.said("demo-erp", "invoice", keys[0], order, kind="invoice", status="open", gross_amount=300_0000, **of),
+                place.change("demo-erp", "sales_order", keys[0], deal, status="confirmed", net_amount=600_0000, **of),
+                place.change("demo-erp", "invoice", keys[0], order, kind="invoice", status="open", gross_amount=300_0000, **of),
             )  # fmt: skip
             third = await place.win(customer, product, amount=350)
             await place.until(lambda: place.intent(third).state == "delivered")
@@ -172,7 +172,7 @@ async def test_deal_taken_back_while_people_are_asked_gives_an_order_only_when_w
     adapters = {"demo-erp": SqlAdapter(place.rules["demo-erp"].target, "cli")}  # type: ignore[arg-type]
 
     async def stage(stage: str) -> None:
-        await place.tell("order_flow", deal, place.said("demo-crm", "opportunity", key, stage=stage))
+        await place.settle("order_flow", deal, place.change("demo-crm", "opportunity", key, stage=stage))
 
     async with place.deliverer():
         with connect_hub(place.hub) as hub:
@@ -189,8 +189,8 @@ async def test_deal_taken_back_while_people_are_asked_gives_an_order_only_when_w
             assert sent.request is not None
             assert (sent.request[-1]["params"]["net"], len(sent.request[-1]["lines"])) == ("900000.0000", 2)
             await stage("negotiation")
-            told = await asyncio.to_thread(would_send, place.hub, int(which), rules, adapters)
-            assert told.reason == "nothing: the cause was taken back: stage is 'negotiation' now"
+            now = await asyncio.to_thread(would_send, place.hub, int(which), rules, adapters)
+            assert now.reason == "nothing: the cause was taken back: stage is 'negotiation' now"
             decide_intent(hub, which, "approve", who="ada", reason="fine")
             await place.until(lambda: place.intent(key).state == "superseded")
             assert place.orders([key]) == {}
@@ -211,11 +211,11 @@ async def test_exceeded_credit_limit_asks_people(place: Place) -> None:
     for key, amount in ((rich, 900), (poor, 901)):
         customer = source_id("demo-crm", "customer", key)
         owes = {"customer_id": customer, "currency": "EUR", "open_amount": amount * 10_000}
-        told = place.said(HUB, "receivables", customer, customer, **owes)
-        await place.tell("customer", customer, told)
+        sums = place.change(HUB, "receivables", customer, customer, **owes)
+        await place.settle("customer", customer, sums)
     product = await place.product()
     asking = [ApprovalRule(reason="credit exceeded", credit_exceeded=True)]
-    with place.ruled(name, approval=asking):
+    with place.with_rule(name, approval=asking):
         keys = [await place.win(customer, product) for customer in (rich, poor)]
         async with place.deliverer():
             await place.until(lambda: [place.intent(key).state for key in keys] == ["delivered", "waiting"])

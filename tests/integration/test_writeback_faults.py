@@ -1,4 +1,4 @@
-"""Write-back on real servers when something dies, is away or says no: once each, and no other intent held up."""
+"""Write-back on real servers when something dies, is away or refuses: each intent once, and no other intent is blocked."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def states(place: Place, rule: str, subjects: list[str]) -> Counter[str]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("kills", "together"), [(3, 1), (4, 3), pytest.param(200, 2, marks=pytest.mark.slow)])
-async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
-    place: Place, kills: int, together: int
-) -> None:
+async def test_nothing_is_done_twice_when_killed_between_the_commits(place: Place, kills: int, together: int) -> None:
     customer, product = await place.customer(), await place.product()
     keys = [await place.win(customer, product) for _ in range((kills + 2) * together)]
     deals = [source_id("demo-crm", "opportunity", key) for key in keys]
@@ -62,26 +60,26 @@ async def test_killed_between_the_targets_commit_and_ours_nothing_is_done_twice(
     assert place.orders(keys) == dict.fromkeys(keys, 1)
 
 
-async def test_of_several_for_one_subject_that_a_deliverer_left_none_waits_for_the_other(place: Place) -> None:
+async def test_intents_of_one_subject_left_by_a_dead_deliverer_do_not_wait_for_each_other(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     deals = [await place.win(customer, product) for _ in range(3)]
-    told = [source_id("demo-crm", "customer", customer)]
+    subjects = [source_id("demo-crm", "customer", customer)]
     rule = "demo-crm/customer_number"
     async with place.deliverer():
-        await place.until(lambda: states(place, rule, told)["delivered"] == len(deals), 60)
+        await place.until(lambda: states(place, rule, subjects)["delivered"] == len(deals), 60)
     place.db.execute(
-        "UPDATE intent SET done_at = NULL, state = CASE WHEN id = (SELECT max(id) FROM intent WHERE rule = %(rule)s AND subject_id = ANY(%(told)s::uuid[]))"
+        "UPDATE intent SET done_at = NULL, state = CASE WHEN id = (SELECT max(id) FROM intent WHERE rule = %(rule)s AND subject_id = ANY(%(subjects)s::uuid[]))"
         " THEN 'approved' ELSE 'delivering' END, leased_by = 'dead', lease_until = now() - interval '1 s'"
-        " WHERE rule = %(rule)s AND subject_id = ANY(%(told)s::uuid[])",
-        {"rule": rule, "told": told},
+        " WHERE rule = %(rule)s AND subject_id = ANY(%(subjects)s::uuid[])",
+        {"rule": rule, "subjects": subjects},
     )
-    assert states(place, rule, told) == {"delivering": 2, "approved": 1}
+    assert states(place, rule, subjects) == {"delivering": 2, "approved": 1}
     async with place.deliverer():
-        await place.until(lambda: states(place, rule, told)["delivered"] == len(deals), 20)
+        await place.until(lambda: states(place, rule, subjects)["delivered"] == len(deals), 20)
 
 
 @pytest.mark.timeout(60)
-async def test_a_deliverer_that_is_woken_as_it_is_told_to_stop_stops(place: Place) -> None:
+async def test_deliverer_that_is_woken_while_it_is_cancelled_stops(place: Place) -> None:
     async with place.deliverer() as serving:
         now = time.monotonic
         await place.until(lambda: all(now() - began > 0.2 for began in serving.progress.values()))
@@ -92,7 +90,7 @@ async def test_a_deliverer_that_is_woken_as_it_is_told_to_stop_stops(place: Plac
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("intents", "seconds"), [(40, 3.0), pytest.param(1000, 60.0, marks=pytest.mark.slow)])
-async def test_all_is_delivered_once_after_a_target_was_down(
+async def test_everything_is_delivered_once_after_a_target_was_down(
     place: Place, stack: NativeStack, intents: int, seconds: float
 ) -> None:
     customer, product = await place.customer(), await place.product()
@@ -122,7 +120,7 @@ async def test_all_is_delivered_once_after_a_target_was_down(
     assert failures == (0,)
 
 
-async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> None:
+async def test_row_that_the_target_refuses_blocks_no_other(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     keys = [await place.win(customer, product) for _ in range(6)]
     refused = keys[2]
@@ -137,8 +135,8 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
         try:
             for key, deal in zip(keys, deals, strict=True):
                 number = "SO-0" if key == refused else f"SO-{key}"
-                order = place.said("demo-erp", "sales_order", key, deal, number=number, status="confirmed")
-                await place.tell("order_flow", deal, order)
+                order = place.change("demo-erp", "sales_order", key, deal, number=number, status="confirmed")
+                await place.settle("order_flow", deal, order)
             async with place.deliverer() as serving:
                 await place.until(lambda: states(place, rule, deals) == {"delivered": 5, "failed": 1})
             assert serving.counts["down"] == 0
@@ -161,9 +159,7 @@ async def test_a_row_that_the_target_refuses_holds_up_no_other(place: Place) -> 
         assert "23514" in (failed.problem or "")
 
 
-async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_deliverer_stalled_at_a_target_is_reported(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "DELIVERS_WITHIN", 2.5)
     async with place.deliverer() as serving:
         worker = Health(WorkerState("w", {}, deliverer=serving))
@@ -179,7 +175,7 @@ async def test_a_deliverer_that_does_not_come_back_from_a_target_is_seen(
         assert "the deliverer of demo-erp has made no progress" in (worker.problem() or "")
 
 
-async def test_a_row_that_somebody_has_locked_holds_up_no_other(place: Place) -> None:
+async def test_locked_row_blocks_no_other(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     keys = [await place.win(customer, product) for _ in range(6)]
     locked = keys[0]
@@ -190,8 +186,8 @@ async def test_a_row_that_somebody_has_locked_holds_up_no_other(place: Place) ->
         pause_scope(hub, "demo-erp", who="ada", reason="only the CRM is looked at here")
         try:
             for key, deal in zip(keys, deals, strict=True):
-                order = place.said("demo-erp", "sales_order", key, deal, number=f"SO-{key}", status="confirmed")
-                await place.tell("order_flow", deal, order)
+                order = place.change("demo-erp", "sales_order", key, deal, number=f"SO-{key}", status="confirmed")
+                await place.settle("order_flow", deal, order)
             async with place.deliverer() as serving:
                 await place.until(lambda: states(place, rule, deals)["delivered"] == 5, 15)
                 assert serving.breakers["demo-crm"].failures == 0

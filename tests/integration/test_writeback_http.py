@@ -79,7 +79,7 @@ async def deliver_job(target: HttpAdapter, to_do: Job) -> Answer:
     return answer
 
 
-async def test_a_request_carries_values_lines_key_and_rights(shop: Shop) -> None:
+async def test_request_has_values_lines_key_and_credentials(shop: Shop) -> None:
     target = adapter(shop)
     answer = await deliver_job(target, job("k1"))
     await target.close()
@@ -90,7 +90,7 @@ async def test_a_request_carries_values_lines_key_and_rights(shop: Shop) -> None
     assert headers["Idempotency-Key"] == "k1" and headers["Authorization"] == "Bearer t"
 
 
-async def test_after_a_time_out_it_is_looked_up_page_by_page_and_not_done_twice(shop: Shop) -> None:
+async def test_request_in_doubt_is_looked_up_page_by_page_and_not_repeated(shop: Shop) -> None:
     target = adapter(shop, "300 ms")
     for number in range(3):
         await deliver_job(target, job(f"other-{number}"))
@@ -103,7 +103,7 @@ async def test_after_a_time_out_it_is_looked_up_page_by_page_and_not_done_twice(
     assert [order["ref"] for order in shop.orders] == ["other-0", "other-1", "other-2", "k1"]
 
 
-async def test_another_process_that_takes_over_looks_first(shop: Shop) -> None:
+async def test_process_that_takes_over_looks_up_first(shop: Shop) -> None:
     first, second = adapter(shop), adapter(shop)
     await deliver_job(first, job("k1"))
     answer = await deliver_job(second, job("k1", in_doubt=True))
@@ -112,7 +112,7 @@ async def test_another_process_that_takes_over_looks_first(shop: Shop) -> None:
     assert isinstance(answer, AlreadyDone) and len(shop.orders) == 1
 
 
-async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: Shop) -> None:
+async def test_request_in_doubt_without_a_look_up_is_refused(shop: Shop) -> None:
     asked = {"send": {"path": "/orders", "json": {"ref": "$key"}}}
     blind = HttpAction.model_validate(asked)
     target = adapter(shop)
@@ -122,7 +122,7 @@ async def test_without_a_way_to_find_out_it_is_refused_rather_than_risked(shop: 
     assert shop.orders == []
 
 
-async def test_a_field_that_was_dropped_is_noticed(shop: Shop) -> None:
+async def test_dropped_field_is_refused_and_in_doubt(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults.add("drops")
     for in_doubt in (False, True):
@@ -135,7 +135,7 @@ async def test_a_field_that_was_dropped_is_noticed(shop: Shop) -> None:
     assert (type(answer), len(shop.orders)) == (AlreadyDone, 1)
 
 
-async def test_no_means_refused_and_busy_means_later(shop: Shop) -> None:
+async def test_refusal_is_refused_and_unavailable_is_down(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults |= {"refuses", "unavailable"}
     with pytest.raises(TargetDown, match="503"):
@@ -149,7 +149,7 @@ async def test_no_means_refused_and_busy_means_later(shop: Shop) -> None:
     await gone.close()
 
 
-async def test_json_rpc_says_no_with_200(shop: Shop) -> None:
+async def test_json_rpc_error_with_200_is_refused(shop: Shop) -> None:
     rpc = HttpAction.model_validate(
         {"send": {"path": "/rpc", "rpc": "order.create", "json": {"ref": "$key"}}, "result": {"order.id": "id"}}
     )  # fmt: skip
@@ -160,7 +160,7 @@ async def test_json_rpc_says_no_with_200(shop: Shop) -> None:
     await target.close()
 
 
-async def test_what_would_be_sent_is_told(shop: Shop) -> None:
+async def test_describe_shows_what_would_be_sent(shop: Shop) -> None:
     target = adapter(shop)
     (request,) = target.describe(job("k1"))
     assert (request["method"], request["path"]) == ("POST", "/orders")
@@ -203,7 +203,7 @@ async def test_money_and_times_of_values_go_out_as_people_write_them(shop: Shop)
     assert answer.values == {"list_price": 12_3500, "created_at": SINCE}
 
 
-async def test_a_persons_edit_is_not_overwritten_and_what_is_so_already_is_left(shop: Shop) -> None:
+async def test_edit_of_a_person_is_not_overwritten_and_equal_values_are_left(shop: Shop) -> None:
     target = adapter(shop)
     saw = {"list_price": 9_0000, "created_at": SINCE}
     shop.prices["7"] = {"price": "8.00", "since": "2025-11-24T16:59:59+01:00"}
@@ -217,7 +217,7 @@ async def test_a_persons_edit_is_not_overwritten_and_what_is_so_already_is_left(
     await target.close()
 
 
-async def test_nothing_is_sent_that_another_has_by_now(shop: Shop) -> None:
+async def test_nothing_is_sent_without_a_lease(shop: Shop) -> None:
     target = adapter(shop)
 
     async def lost(jobs: Sequence[Job]) -> list[Job]:
@@ -229,7 +229,7 @@ async def test_nothing_is_sent_that_another_has_by_now(shop: Shop) -> None:
     assert [done.key for portion in portions for done, _ in portion] == ["k2"]
 
 
-async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
+async def test_missing_answer_blames_target_or_intent(shop: Shop) -> None:
     async def down(status: int, retry_after: str | None = None) -> TargetDown:
         shop.broken["k1"], shop.retry_after = status, retry_after
         with pytest.raises(TargetDown) as caught:
@@ -255,7 +255,7 @@ async def test_no_answer_says_whom_it_may_be_due_to(shop: Shop) -> None:
     assert (caught.value.blame, caught.value.in_doubt) == ("target", False)
 
 
-async def test_what_was_sent_stays_in_doubt_when_it_can_not_be_read_back(shop: Shop) -> None:
+async def test_request_stays_in_doubt_when_it_cannot_be_read_back(shop: Shop) -> None:
     target = adapter(shop)
     shop.faults.add("reads too often")
     with pytest.raises(TargetDown) as caught:

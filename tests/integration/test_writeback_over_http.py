@@ -78,10 +78,10 @@ def shop() -> Iterator[Shop]:
         yield server
 
 
-def rules(place: Place, shop: Shop, timeout: str = "5 s", **told: dict[str, Any]) -> dict[str, WritebackConfig]:
-    """The shop's rules alone; what place is told is planned by them from now on."""
+def rules(place: Place, shop: Shop, timeout: str = "5 s", **by_name: dict[str, Any]) -> dict[str, WritebackConfig]:
+    """Only these rules of the shop. Changes that come to `place` are planned by them from now on."""
     target = {"adapter": "http", "base_url": f"http://127.0.0.1:{shop.server_port}", "timeout": timeout}
-    place.rules = {"shop": WritebackConfig.model_validate({"system": "shop", "target": target, "rules": told})}
+    place.rules = {"shop": WritebackConfig.model_validate({"system": "shop", "target": target, "rules": by_name})}
     return place.rules
 
 
@@ -101,12 +101,12 @@ def made(shop: Shop) -> Counter[str]:
     return Counter(order["ref"] for order in shop.orders)
 
 
-async def test_a_won_opportunity_becomes_an_order_whose_number_shows_in_the_crm(place: Place, shop: Shop) -> None:
+async def test_won_opportunity_becomes_an_order_whose_number_shows_in_the_crm(place: Place, shop: Shop) -> None:
     crm = place.rules["demo-crm"]
     number = crm.rules["order_number"].model_copy(update={"after": "shop/order"})
-    told = rules(place, shop, order=ORDER)
+    ours = rules(place, shop, order=ORDER)
     (key,) = await won(place, 1)
-    told = told | {"demo-crm": crm.model_copy(update={"rules": {"order_number": number}})}
+    ours = ours | {"demo-crm": crm.model_copy(update={"rules": {"order_number": number}})}
     opportunity = place.db.execute("SELECT record->>'number' FROM entity e JOIN intent i ON i.entity_id = e.id WHERE i.key = %s", [key]).fetchone()  # fmt: skip
     assert opportunity is not None
 
@@ -114,7 +114,7 @@ async def test_a_won_opportunity_becomes_an_order_whose_number_shows_in_the_crm(
         row = place.crm.execute("SELECT erp_order_no FROM opportunity WHERE id = %s", [opportunity[0]]).fetchone()
         return row and row[0]
 
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: shown() == "R001")
     (order,) = shop.orders
     assert (order["ref"], order["amount"], [line["qty"] for line in order["lines"]]) == (key, 100, [1.0, 1.0])
@@ -124,24 +124,24 @@ async def test_a_won_opportunity_becomes_an_order_whose_number_shows_in_the_crm(
 
 @pytest.mark.parametrize("order", [ORDER, ORDER | {"http": BLIND}])
 async def test_two_deliverers_of_a_slow_target_send_each_once(place: Place, shop: Shop, order: dict[str, Any]) -> None:
-    told = rules(place, shop, "500 ms", order=order)
+    ours = rules(place, shop, "500 ms", order=order)
     keys = await won(place, 40)
     shop.delay_s = 0.05
     # Forty requests take two seconds and more, a lease is over after one.
-    async with place.deliverer(told, 0.3), place.deliverer(told, 0.3):
+    async with place.deliverer(ours, 0.3), place.deliverer(ours, 0.3):
         await place.until(lambda: states(place, keys) == {"delivered": 40}, 60)
     assert made(shop) == dict.fromkeys(keys, 1)
 
 
 @pytest.mark.parametrize("status", [500, 503, 0])
-async def test_one_that_the_target_can_not_answer_holds_up_no_other(place: Place, shop: Shop, status: int) -> None:
-    told = rules(place, shop, "400 ms", order=ORDER | {"attempts": 2})
+async def test_intent_that_the_target_cannot_answer_blocks_no_other(place: Place, shop: Shop, status: int) -> None:
+    ours = rules(place, shop, "400 ms", order=ORDER | {"attempts": 2})
     keys = await won(place, 12)
     shop.broken = dict.fromkeys((keys[0], keys[1], keys[6]), status)
     good = [key for key in keys if key not in shop.broken]
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: states(place, good) == {"delivered": 9})
-        # Others that pass meanwhile tell that it is not the target. A fault of its own counts without them.
+        # Other intents that pass meanwhile show that the target is not at fault. A fault of its own counts without them.
         for _ in range(3 if status != 500 else 0):
             (more,) = await won(place, 1)
             await place.until(lambda: states(place, [more]) == {"delivered": 1})  # noqa: B023
@@ -155,13 +155,11 @@ async def test_one_that_the_target_can_not_answer_holds_up_no_other(place: Place
     assert made(shop)[keys[0]] == 0
 
 
-async def test_an_outage_counts_against_no_intent_and_a_pause_that_is_asked_for_is_kept(
-    place: Place, shop: Shop
-) -> None:
-    told = rules(place, shop, order=ORDER)
+async def test_outage_counts_against_no_intent_and_retry_after_is_kept(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, order=ORDER)
     keys = await won(place, 6)
     shop.broken, shop.retry_after = dict.fromkeys(keys, 503), "3"
-    async with place.deliverer(told) as serving:
+    async with place.deliverer(ours) as serving:
         await place.until(lambda: serving.counts["down"] == 1)
         asked = time.monotonic()
         await asyncio.sleep(1.5)
@@ -175,38 +173,38 @@ async def test_an_outage_counts_against_no_intent_and_a_pause_that_is_asked_for_
     assert made(shop) == dict.fromkeys(keys, 1)
 
 
-async def test_after_a_time_out_it_is_not_done_again_unless_the_rule_can_tell(place: Place, shop: Shop) -> None:
-    told = rules(place, shop, "300 ms", order=ORDER | {"http": BLIND, "attempts": 2})
+async def test_request_in_doubt_is_not_repeated_unless_the_rule_can_look_it_up(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, "300 ms", order=ORDER | {"http": BLIND, "attempts": 2})
     (blind,) = await won(place, 1)
     shop.faults.add("times out")
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: states(place, [blind]) == {"dead": 1})
     row = place.db.execute("SELECT problem FROM intent WHERE key = %s", [blind]).fetchone()
     assert row is not None and "no way to find out" in row[0]
-    told = rules(place, shop, "300 ms", order=ORDER)
+    ours = rules(place, shop, "300 ms", order=ORDER)
     (seeing,) = await won(place, 1)
     shop.faults.add("times out")
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: states(place, [seeing]) == {"delivered": 1})
     assert made(shop) == {blind: 1, seeing: 1}
 
 
-async def test_what_the_target_did_not_take_is_sent_again_by_a_rule_that_can_not_look(place: Place, shop: Shop) -> None:
-    told = rules(place, shop, order=ORDER | {"http": BLIND, "ready": {"within": "30 s"}})
+async def test_request_that_was_not_accepted_is_sent_again_without_a_look_up(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, order=ORDER | {"http": BLIND, "ready": {"within": "30 s"}})
     (key,) = await won(place, 1)
     shop.broken, shop.retry_after = {key: 429}, "1"
-    async with place.deliverer(told) as serving:
+    async with place.deliverer(ours) as serving:
         await place.until(lambda: serving.counts["down"] == 1)
         shop.broken = {}
         await place.until(lambda: states(place, [key]) == {"delivered": 1})
     assert made(shop) == {key: 1}
 
 
-async def test_a_field_that_was_dropped_stays_noticed(place: Place, shop: Shop) -> None:
-    told = rules(place, shop, order=ORDER | {"attempts": 3})
+async def test_dropped_field_fails_every_attempt(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, order=ORDER | {"attempts": 3})
     (key,) = await won(place, 1)
     shop.faults.add("drops")
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: states(place, [key]) == {"dead": 1})
     row = place.db.execute("SELECT problem FROM intent WHERE key = %s", [key]).fetchone()
     assert row is not None and "amount is None, should be 100" in row[0]
@@ -214,7 +212,7 @@ async def test_a_field_that_was_dropped_stays_noticed(place: Place, shop: Shop) 
 
 
 class Priced:
-    """A product that the shop sells and the ERP prices, told through the real assemble."""
+    """A product that the shop sells and the ERP prices; its changes go through the real assemble."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -227,20 +225,20 @@ class Priced:
             frozenset({"shop"}),
         )  # fmt: skip
 
-    async def tell(self, *changes: Change) -> int:
+    async def settle(self, *changes: Change) -> int:
         """How many of them were echoes."""
         before = self.assemble.counts["echoes"]
         await self.assemble.step([Sent("changes.product", self.product, one) for one in changes])
         return self.assemble.counts["echoes"] - before
 
-    def says(self, price: int, tx: str, **more: Any) -> Change:
-        """What comes of the shop's row by capture."""
-        told = self.place.said("shop", "product", self.key, sku=self.key, list_price=price, **more)
-        return msgspec.structs.replace(told, tx=tx, source_us=int(time.time() * 1e6))
+    def captured(self, price: int, tx: str, **more: Any) -> Change:
+        """The change that capture makes of the shop's row."""
+        change = self.place.change("shop", "product", self.key, sku=self.key, list_price=price, **more)
+        return msgspec.structs.replace(change, tx=tx, source_us=int(time.time() * 1e6))
 
     async def erp(self, price: int) -> None:
-        told = self.place.said("demo-erp", "product", self.key, sku=self.key, list_price=price)
-        await self.tell(msgspec.structs.replace(told, same_as=self.product))
+        change = self.place.change("demo-erp", "product", self.key, sku=self.key, list_price=price)
+        await self.settle(msgspec.structs.replace(change, same_as=self.product))
 
     def intents(self) -> list[tuple[str, str]]:
         rows = self.place.db.execute(
@@ -249,21 +247,21 @@ class Priced:
         return [(str(row[0]), str(row[1])) for row in rows.fetchall()]
 
 
-async def test_what_we_wrote_comes_back_as_an_echo_and_a_persons_edit_does_not(place: Place, shop: Shop) -> None:
-    told = rules(place, shop, price=PRICE)
+async def test_our_write_comes_back_as_an_echo_and_an_edit_of_a_person_does_not(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, price=PRICE)
     priced = Priced(place)
     shop.prices[priced.key] = {"price": 9}
-    assert await priced.tell(priced.says(9_0000, "1")) == 0
+    assert await priced.settle(priced.captured(9_0000, "1")) == 0
     await priced.erp(12_3450)
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: priced.intents() == [("delivered", "")])
         assert shop.prices[priced.key] == {"price": 12.35}
         # It is read twice, as after a crash, with the rest of its transaction; then people save the same value, and another one.
-        echo = priced.says(12_3500, "2")
-        assert await priced.tell(echo) == 1
-        assert await priced.tell(priced.says(12_3500, "2", name="set by a trigger")) == 1
-        assert await priced.tell(priced.says(12_3500, "3")) == 0, "a person saved it with that very value"
-        assert await priced.tell(priced.says(8_0000, "4")) == 0
+        echo = priced.captured(12_3500, "2")
+        assert await priced.settle(echo) == 1
+        assert await priced.settle(priced.captured(12_3500, "2", name="set by a trigger")) == 1
+        assert await priced.settle(priced.captured(12_3500, "3")) == 0, "a person saved it with that very value"
+        assert await priced.settle(priced.captured(8_0000, "4")) == 0
         await priced.erp(12_3450)
         await asyncio.sleep(1)
         assert [state for state, _ in priced.intents()] == ["delivered"]
@@ -272,19 +270,19 @@ async def test_what_we_wrote_comes_back_as_an_echo_and_a_persons_edit_does_not(p
 
 async def edited_before_our_write(place: Place, shop: Shop) -> tuple[dict[str, WritebackConfig], Priced]:
     """The hub saw a price of 9 in the shop and is to write 12.35; somebody made it 8 meanwhile. The rules, and the product."""
-    told = rules(place, shop, price=PRICE)
+    ours = rules(place, shop, price=PRICE)
     priced = Priced(place)
     shop.prices[priced.key] = {"price": 9}
-    await priced.tell(priced.says(9_0000, "1"))
+    await priced.settle(priced.captured(9_0000, "1"))
     shop.prices[priced.key] = {"price": 8}
     await priced.erp(12_3450)
-    return told, priced
+    return ours, priced
 
 
-async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(place: Place, shop: Shop) -> None:
-    told, priced = await edited_before_our_write(place, shop)
+async def test_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(place: Place, shop: Shop) -> None:
+    ours, priced = await edited_before_our_write(place, shop)
     key = "SELECT id FROM intent WHERE subject_id = %s"
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: "has {'list_price': 80000}" in priced.intents()[0][1])
         assert shop.prices[priced.key] == {"price": 8}
         # An hour of outage, schedule or approval before does not count; a minute of looking does.
@@ -304,10 +302,8 @@ async def test_an_edit_just_before_our_write_is_no_echo_and_is_not_overwritten(p
     await priced.store.close()
 
 
-async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_when_it_is(
-    place: Place, shop: Shop
-) -> None:
-    told, priced = await edited_before_our_write(place, shop)
+async def test_intent_that_waits_because_it_was_not_ready_goes_on_by_itself(place: Place, shop: Shop) -> None:
+    ours, priced = await edited_before_our_write(place, shop)
 
     def looked_at_now(column: str = "not_before = now()") -> None:
         place.db.execute(f"UPDATE intent SET {column} WHERE subject_id = %s".encode(), [priced.product])
@@ -318,7 +314,7 @@ async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_
         )
         await place.until(lambda: place.db.execute(query, [priced.product]).fetchone() is not None)
 
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: "has {'list_price': 80000}" in priced.intents()[0][1])
         looked_at_now("not_ready_since = now() - interval '61 s'")
         await waits()
@@ -334,16 +330,16 @@ async def test_what_waits_for_a_person_since_it_was_not_ready_goes_on_by_itself_
     await priced.store.close()
 
 
-async def test_a_record_that_we_made_is_known_by_what_it_says(place: Place, shop: Shop) -> None:
-    told = rules(place, shop, order=ORDER)
+async def test_echo_of_a_created_record_is_recognised_by_its_fields(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, order=ORDER)
     (key,) = await won(place, 1)
-    async with place.deliverer(told):
+    async with place.deliverer(ours):
         await place.until(lambda: states(place, [key]) == {"delivered": 1})
     store = HubStore(place.hub, "test")
 
     async def echo(tx: str, op: str, **fields: Any) -> bool:
-        told = [{"system": "shop", "entity": "sales_order", "row_id": str(uuid.uuid4()), "made": op == "c", "tx": tx, "us": int(time.time() * 1e6), "fields": fields, "number": 0}]  # fmt: skip
-        return bool(await store.rows("claim_echoes", {"changes": json.dumps(told).encode(), "skew": 2_000_000}))
+        changes = [{"system": "shop", "entity": "sales_order", "row_id": str(uuid.uuid4()), "made": op == "c", "tx": tx, "us": int(time.time() * 1e6), "fields": fields, "number": 0}]  # fmt: skip
+        return bool(await store.rows("claim_echoes", {"changes": json.dumps(changes).encode(), "skew": 2_000_000}))
 
     assert not await echo("1", "c", net_amount=99_0000, currency="EUR")
     assert not await echo("1", "u", net_amount=100_0000, currency="EUR"), "it is not new"

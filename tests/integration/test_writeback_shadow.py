@@ -44,7 +44,7 @@ async def test_shadow_mode_sends_nothing_and_keeps_the_request(place: Place) -> 
 async def test_shadow_mode_is_compared_with_orders_that_people_make(place: Place) -> None:
     customer, product = await place.customer(), await place.product()
     name = "demo-erp/order_from_opportunity"
-    with place.ruled(name, mode="shadow") as rules:
+    with place.with_rule(name, mode="shadow") as rules:
         async with place.deliverer():
             keys = [await place.win(customer, product) for _ in range(3)]
             await place.until(lambda: all(place.intent(key).state == "shadow" for key in keys))
@@ -53,7 +53,7 @@ async def test_shadow_mode_is_compared_with_orders_that_people_make(place: Place
             deal = source_id("demo-crm", "opportunity", key)
             of = {"number": f"SO-{key[:6]}", "status": "confirmed", "currency": "EUR", "net_amount": net * 10_000}
             of["customer_id"] = source_id("demo-crm", "customer", customer)
-            await place.tell("order_flow", deal, place.said("demo-erp", "sales_order", key, deal, **of))
+            await place.settle("order_flow", deal, place.change("demo-erp", "sales_order", key, deal, **of))
         rule = {name: rules["demo-erp"].rules["order_from_opportunity"]}
         every = await asyncio.to_thread(compare_shadow, place.hub, rule)
     of_ours = {one.subject_id: one for one in every}
@@ -80,15 +80,15 @@ async def test_price_of_the_erp_shows_in_the_crm_in_cents(place: Place) -> None:
         return str(found[0])
 
     async def erp(price: int) -> None:
-        said = place.said("demo-erp", "product", sku, sku=sku, list_price=price)
-        await place.tell("product", product, msgspec.structs.replace(said, same_as=product))
+        change = place.change("demo-erp", "product", sku, sku=sku, list_price=price)
+        await place.settle("product", product, msgspec.structs.replace(change, same_as=product))
 
     async def crm(price: int, origin: str | None = None) -> None:
-        said = place.said("demo-crm", "product", key, sku=sku, list_price=price)
-        await place.tell("product", product, msgspec.structs.replace(said, origin=origin))
+        change = place.change("demo-crm", "product", key, sku=sku, list_price=price)
+        await place.settle("product", product, msgspec.structs.replace(change, origin=origin))
 
     name = "demo-crm/product_price"
-    with place.ruled(name, mode="live"):
+    with place.with_rule(name, mode="live"):
         await crm(9_0000)
         await erp(12_3450)
         async with place.deliverer():
@@ -96,7 +96,7 @@ async def test_price_of_the_erp_shows_in_the_crm_in_cents(place: Place) -> None:
             await crm(12_3500, "opshub")
             await erp(7_0000)
             await place.until(lambda: price() == "7.00")
-    with place.ruled(name, mode="shadow") as rules:
+    with place.with_rule(name, mode="shadow") as rules:
         await crm(7_0000, "opshub")
         await erp(8_0000)
         async with place.deliverer():

@@ -1,7 +1,7 @@
-"""Any order of arrival of a flow's changes gives the same flow, breaks the same rules, and tells the target systems the same.
+"""Any order of arrival of a flow's changes gives the same flow, the same broken rules, and the same writes to the targets.
 
-Intents of rules that say what a record is to be take each other's place, so their number depends on how often the flow was looked
-at. What does not: which records are written by which rule, and what each says at last.
+Intents of a rule with `values` supersede each other, so their number depends on how often the flow was settled. What does not depend on
+it: which records are written by which rule, and the values that each has at last.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ ENDS = {
 }  # fmt: skip
 
 
-class Told(World):
-    """Both systems beside the hub: what an intent writes is what the hub says when it is delivered, now or later."""
+class WorldWithTargets(World):
+    """The hub and both systems: an intent writes what the hub has when it is delivered, now or later."""
 
     def __init__(self) -> None:
         super().__init__(IntentPlanner(RULES))
@@ -105,7 +105,7 @@ class Told(World):
         self.written: dict[tuple[str, str], dict[str, Any]] = {}
         self.keys: set[str] = set()
 
-    def gather(self) -> None:
+    def collect_intents(self) -> None:
         for intent in self.intents:
             if intent.supersedes:
                 self.waiting[intent.rule, intent.subject_id] = None
@@ -114,22 +114,24 @@ class Told(World):
         self.intents.clear()
 
     def deliver(self, rule: str, subject: str) -> None:
-        """`order_state` is set off by the flow's record, whose subject is the opportunity."""
+        """The record of the flow triggers `order_state`; its subject is the opportunity."""
         del self.waiting[rule, subject]
         system, _, name = rule.partition("/")
-        told = RULES[system].rules[name]
-        (flow,) = [member for member, _ in self.rows.values() if member.entity == told.entity and not member.deleted]
-        self.written[rule, subject] = desired_values(told, entity_document(flow))
+        its_rule = RULES[system].rules[name]
+        (flow,) = [
+            member for member, _ in self.rows.values() if member.entity == its_rule.entity and not member.deleted
+        ]
+        self.written[rule, subject] = desired_values(its_rule, entity_document(flow))
 
     def broken(self) -> list[Broken]:
         return broken([member for member, _ in self.rows.values()], InvariantLimits(), FAR)[0]
 
 
-def play(order: list[Change], data: st.DataObject | None) -> Told:
-    return play_on(Told(), order, data)
+def play(order: list[Change], data: st.DataObject | None) -> WorldWithTargets:
+    return play_on(WorldWithTargets(), order, data)
 
 
-def play_on(world: Told, order: list[Change], data: st.DataObject | None) -> Told:
+def play_on(world: WorldWithTargets, order: list[Change], data: st.DataObject | None) -> WorldWithTargets:
     waiting = list(order)
     while waiting or world.queues or world.waiting:
         doing = [
@@ -150,11 +152,11 @@ def play_on(world: Told, order: list[Change], data: st.DataObject | None) -> Tol
             world.deliver(
                 *(next(iter(world.waiting)) if data is None else data.draw(st.sampled_from(sorted(world.waiting))))
             )
-        world.gather()
+        world.collect_intents()
     return world
 
 
-def same(world: Told, expected: Told) -> None:
+def same(world: WorldWithTargets, expected: WorldWithTargets) -> None:
     assert world.gone_back == []
     assert world.folded() == expected.folded()
     assert world.written == expected.written
@@ -163,7 +165,7 @@ def same(world: Told, expected: Told) -> None:
 
 @settings(max_examples=100, deadline=None, phases=UNSHRUNK)
 @given(st.permutations(WON), st.data())
-def test_a_won_opportunity_is_one_intent_in_any_order(order: list[Change], data: st.DataObject) -> None:
+def test_won_opportunity_is_one_intent_in_any_order(order: list[Change], data: st.DataObject) -> None:
     world = play(order, data)
     same(world, play(WON, None))
     assert world.keys == {f"demo-erp/order_from_opportunity:{source_id(*DEAL)}"}
@@ -173,16 +175,16 @@ def test_a_won_opportunity_is_one_intent_in_any_order(order: list[Change], data:
 @pytest.mark.parametrize("end", ENDS)
 @settings(max_examples=100, deadline=None, phases=UNSHRUNK)
 @given(st.data())
-def test_what_becomes_of_the_order_is_told_the_same_in_any_order(end: str, data: st.DataObject) -> None:
+def test_state_of_the_order_is_written_the_same_in_any_order(end: str, data: st.DataObject) -> None:
     """The opportunity was won before, so that the hub could make the order; from there on everything comes as it likes."""
     later, words, wrong = ENDS[end]
     expected = play([*WON, *later], None)
-    world = Told()
+    world = WorldWithTargets()
     for change in WON:
         say(world, change)
     while world.queues:
         world.serve(sorted(world.queues)[0], 1)
-    world.gather()
+    world.collect_intents()
     more = play_on(world, data.draw(st.permutations(later)), data)
     same(more, expected)
     assert more.keys == expected.keys
