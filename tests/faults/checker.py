@@ -187,10 +187,10 @@ def _accounts(evidence: Evidence, found: Findings) -> None:
                 "unbalanced",
                 f"{partition}: {end - first} records are there, {counted} were counted, up to {upto} of {end}",
             )
-        if aside != evidence.letters[partition]:
+        if aside != evidence.dead_letters[partition]:
             found.note(
                 "unbalanced",
-                f"{partition}: {aside} records were put aside, the hub holds {evidence.letters[partition]}",
+                f"{partition}: {aside} records are dead or parked, the hub holds {evidence.dead_letters[partition]}",
             )
 
 

@@ -35,7 +35,7 @@ class Act:
         self.touched += [(table, str(key), is_row) for key in keys]
 
 
-class Desk(Protocol):
+class User(Protocol):
     """What a clerk of one system does."""
 
     won: dict[str, float]
@@ -49,8 +49,8 @@ class Desk(Protocol):
 class Clerk:
     """One person at one system; a thread. `journal`: (table, key) → whether the last acknowledged commit left a row."""
 
-    def __init__(self, desk: Desk, dsn: str, name: str, pause: float) -> None:
-        self.desk = desk
+    def __init__(self, user: User, dsn: str, name: str, pause: float) -> None:
+        self.user = user
         self._dsn = dsn
         self._pause = pause
         self._stop = threading.Event()
@@ -98,7 +98,7 @@ class Clerk:
                     connection = psycopg.connect(self._dsn, connect_timeout=2)
                 number += 1
                 act = Act(connection, number)
-                self.desk.act(act)
+                self.user.act(act)
                 connection.commit()
                 self.commits += 1
                 for table, key, is_row in act.touched:

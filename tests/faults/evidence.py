@@ -49,8 +49,8 @@ class Evidence:
     """id → (entity, version, whether a live record is to be seen)."""
     accounts: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
     """(topic, partition) → (offsets that were counted up to, records that were counted, of them dead or parked)."""
-    letters: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(topic, partition) → records that the hub holds as letters."""
+    dead_letters: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(topic, partition) → records that the hub holds as dead letters."""
     waiting: set[tuple[str, str]] = field(default_factory=set)
     """(table, key) of rows of which a record waits or was dropped: what they are by now is not promised."""
     journal: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -101,7 +101,7 @@ def read_evidence(
         for topic, partition, count in connection.execute(
             "SELECT topic, partition, count(*) FROM dead_letter WHERE topic LIKE 'raw.%' GROUP BY 1, 2"
         ).fetchall():
-            evidence.letters[topic, partition] = count
+            evidence.dead_letters[topic, partition] = count
         for topic, key in connection.execute(
             "SELECT DISTINCT topic, convert_from(key, 'UTF8') FROM dead_letter WHERE topic LIKE 'raw.%' AND state <> 'retried' AND key IS NOT NULL"
         ).fetchall():

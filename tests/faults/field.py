@@ -22,8 +22,8 @@ from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from tests.faults.checker import Findings, check
 from tests.faults.clerk import Clerk, wait_for
-from tests.faults.crm_desk import CrmDesk
-from tests.faults.erp_desk import ErpDesk
+from tests.faults.crm_user import CrmUser
+from tests.faults.erp_user import ErpUser
 from tests.faults.evidence import read_evidence
 from tests.faults.goods import stock_up
 from tests.faults.worker_processes import WorkerProcesses
@@ -78,8 +78,8 @@ class Field(WorkerProcesses):
         self._loads += 1
         for system, (prefix, _) in MARKERS.items():
             rng = random.Random(f"{self._seed}/{self._loads}/{system}")
-            desk = (CrmDesk if system == "demo-crm" else ErpDesk)(rng, deletes=deletes)
-            clerk = Clerk(desk, dsn_of(self.env, prefix, "APP"), system, self._pause)
+            user = (CrmUser if system == "demo-crm" else ErpUser)(rng, deletes=deletes)
+            clerk = Clerk(user, dsn_of(self.env, prefix, "APP"), system, self._pause)
             self._clerks.append(clerk)
             clerk.start()
 
@@ -152,8 +152,8 @@ class Field(WorkerProcesses):
         """Intents that were delivered so far."""
         return int(self.hub_value("SELECT count(*) FROM intent WHERE state = 'delivered'"))
 
-    def letters(self, condition: str) -> int:
-        """Records that were put aside, by an SQL condition."""
+    def dead_letters(self, condition: str) -> int:
+        """Dead letters and parked records, by an SQL condition."""
         return int(self.hub_value(f"SELECT count(*) FROM dead_letter WHERE {condition}"))
 
     def hub_value(self, query: str, values: list[Any] | None = None) -> Any:
@@ -179,8 +179,8 @@ class Field(WorkerProcesses):
         for clerk in self._clerks:
             clerk.finish()
             self._journal |= clerk.journal
-            self._won |= clerk.desk.won
-            self._surely |= clerk.desk.surely
+            self._won |= clerk.user.won
+            self._surely |= clerk.user.surely
             for table in clerk.forgotten:
                 self._journal = {one: is_row for one, is_row in self._journal.items() if one[0] != table}
             if "public.opportunity" in clerk.forgotten:

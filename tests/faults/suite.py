@@ -138,7 +138,7 @@ def unknown_schema(field: Field, rng: random.Random) -> None:
         key = str(uuid.UUID(int=rng.getrandbits(128)))
         producer.produce("changes.order_flow", key=key, value=b"\0" + (999_999).to_bytes(4, "big") + b"junk")
     producer.flush(20)
-    assert wait_for(lambda: field.letters("topic = 'changes.order_flow'") >= 5, 180), "they are no dead letters"
+    assert wait_for(lambda: field.dead_letters("topic = 'changes.order_flow'") >= 5, 180), "they are no dead letters"
 
 
 def oversized(field: Field, rng: random.Random) -> None:
@@ -149,7 +149,7 @@ def oversized(field: Field, rng: random.Random) -> None:
             [str(rng.random())],
         ).fetchone()
         assert row is not None
-    assert wait_for(lambda: field.letters(f"position('{row[0]}' in convert_from(key, 'UTF8')) > 0") == 1, 60), (
+    assert wait_for(lambda: field.dead_letters(f"position('{row[0]}' in convert_from(key, 'UTF8')) > 0") == 1, 60), (
         "no letter"
     )
 

@@ -120,7 +120,7 @@ def test_one_in_a_hundred_is_poison(field: Field) -> None:
         time.sleep(40)
     field.note(load.journal)
     findings = field.settle(200)
-    dead, parked = field.letters("state = 'dead'"), field.letters("state = 'parked'")
+    dead, parked = field.dead_letters("state = 'dead'"), field.dead_letters("state = 'parked'")
     print(
         f"\n{load.rows:,} rows at {RATE:,}/s, {load.behind:.1f} s late; {load.poisoned} poisoned: {dead} dead, {parked} parked behind them"
     )
@@ -135,7 +135,7 @@ def test_one_in_a_hundred_is_poison(field: Field) -> None:
     began = time.monotonic()
     retried = len(retry(field.settings, Filter(stage="mapping"), "test", limit=100_000))
     assert retried == dead
-    assert wait_for(lambda: field.letters("state <> 'retried'") == 0, 120), "letters are left"
+    assert wait_for(lambda: field.dead_letters("state <> 'retried'") == 0, 120), "letters are left"
     took = time.monotonic() - began
     findings = field.settle(120)
     print(f"{retried} tried again with {parked} behind them: done {took:.1f} s later\n{findings}")

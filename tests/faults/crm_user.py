@@ -14,7 +14,7 @@ WIDE = "wide " * 800
 Step = Callable[[Act], None]
 
 
-class CrmDesk:
+class CrmUser:
     """Acts by chance. Rows of one statement share an LSN; there are COPY, primary-key updates, wide values, nulls and
     deletes.
     """

@@ -19,7 +19,7 @@ OPEN_LINES = """SELECT l.id, l.item_id, l.qty::int - coalesce((SELECT sum(p.qty)
     WHERE p.so_line_id = l.id AND d.stat NOT IN ('R', 'X')), 0) AS left FROM erp.so_line l WHERE l.so_id = %s ORDER BY l.pos"""
 
 
-class ErpDesk:
+class ErpUser:
     """Acts by chance, on what it finds in the database."""
 
     def __init__(self, rng: random.Random, *, deletes: bool = True) -> None:
