@@ -25,6 +25,7 @@ PAGES = sorted(
         *(ROOT / "docker").rglob("*.md"),
         *ROOT.glob("README*.md"),
         ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
         ROOT / "benchmarks/README.md",
     ]
 )
