@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from streams.hub.store import Claims
+from streams.hub.save import Claims, HeldKey
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import EntityState
@@ -56,12 +56,12 @@ def main() -> None:
         asked: list[Claims] = []
         for start in range(0, len(entities), 4000):
             claimed = matching.claim(Claimant(entity, entity.id, False) for entity in entities[start : start + 4000])
-            asked += claimed.rounds
+            asked += claimed.claims
             held = [
-                [(row["entity"], row["key"], row["holder"], row["parts"]) for row in round_.wanted]
-                for round_ in claimed.rounds
+                [HeldKey(claim.entity, claim.key, claim.holder, claim.parts) for claim in claims.wanted]
+                for claims in claimed.claims
             ]
-            matching.settle(claimed, held)
+            matching.links_from(claimed, held)
         return asked
 
     figures = {

@@ -24,9 +24,11 @@ from streams.emit.encode import encoder
 from streams.emit.wire import output_maker
 from streams.model.change import Change
 from streams.model.entities import ENTITIES, avro_schema
+from streams.model.names import aggregate_of_topic
 from streams.model.state import AggregateState
 from streams.pipeline.ingest import Ingest
-from streams.pipeline.settle import Settling
+from streams.pipeline.settle import Batch, Settled, settle
+from streams.pipeline.settle.emitted import records_to_emit
 from streams.provision.systems import System
 from streams.resolve.golden import Ownership
 
@@ -148,31 +150,29 @@ class Corpus:
 def groups_of(outputs: list[Any], changes: list[Change]) -> dict[str, tuple[str, list[tuple[Change, Any]]]]:
     groups: dict[str, tuple[str, list[tuple[Change, Any]]]] = {}
     for output, change in zip(outputs, changes, strict=True):
-        groups.setdefault(output.key.decode(), (output.topic[8:], []))[1].append((change, output))
+        groups.setdefault(output.key.decode(), (aggregate_of_topic(output.topic), []))[1].append((change, output))
     return groups
 
 
-def settle_all(corpus: Corpus, size: int, sink: Callable[[Settling], None] = lambda _: None) -> None:
+def settle_all(corpus: Corpus, size: int, sink: Callable[[Settled], None] = lambda _: None) -> None:
     """The pure half of assemble over all changes, in batches of `size`, with every aggregate in memory."""
     states: dict[str, AggregateState] = {}
     said_only = corpus.said_outputs, corpus.said
     for outputs, changes in zip(batches(said_only[0], size), batches(said_only[1], size), strict=True):
-        settling = Settling(corpus.ownership, {})
-        for key, (kind, said) in groups_of(outputs, changes).items():
-            state = states.get(key)
-            if state is None:
-                state = states[key] = AggregateState(key, kind, members={}, sources={})
-            settling.apply(state, said)
-        settling.references()
-        settling.settle(lambda one: one)
-        sink(settling)
+        groups = groups_of(outputs, changes)
+        for key, (kind, _) in groups.items():
+            if key not in states:
+                states[key] = AggregateState(key, kind, members={}, sources={})
+        settled = settle(Batch(groups), states, corpus.ownership)
+        assert isinstance(settled, Settled)
+        sink(settled)
 
 
 def canonical_records(corpus: Corpus) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
 
-    def take(settling: Settling) -> None:
-        found.extend((entity, record) for entity, _, _, record, _ in settling.emitted() if record is not None)
+    def take(settled: Settled) -> None:
+        found.extend((entity, record) for entity, _, _, record, _ in records_to_emit(settled) if record is not None)
 
     settle_all(corpus, 2000, take)
     return found
@@ -227,8 +227,8 @@ def _ingest(corpus: Corpus, repeats: int) -> Stage:
 def _settle_and_emit(corpus: Corpus, repeats: int) -> Stage:
     message = output_maker(corpus.ids)
 
-    def emit(settling: Settling) -> None:
-        for entity, entity_id, version, record, _ in settling.emitted():
+    def emit(settled: Settled) -> None:
+        for entity, entity_id, version, record, _ in records_to_emit(settled):
             message(entity, entity_id, version, record)
 
     def work() -> None:

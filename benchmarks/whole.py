@@ -22,6 +22,7 @@ from benchmarks.stages import Corpus, Stage, settle_all
 from benchmarks.watch import HIGHEST_US
 from benchmarks.workload import Phase, Workload
 from streams.demo.drain import raw_records
+from streams.hub.save import SaveRequest
 from streams.hub.store import HubStore
 from streams.stack import processes
 from streams.stack.worker_stats import worker_stats
@@ -38,7 +39,7 @@ def hub_upsert(site: Site, corpus: Corpus, repeats: int = 3) -> Stage:
     three columns.
     """
     work: list[list[Any]] = []
-    settle_all(corpus, 2000, lambda settling: work.append(settling.rows()))
+    settle_all(corpus, 2000, lambda settled: work.append(list(settled.entities.values())))
     count = sum(len(rows) for rows in work)
     return asyncio.run(_hub_upsert(site, work, count, repeats))
 
@@ -59,7 +60,7 @@ async def _hub_upsert(site: Site, work: list[list[Any]], count: int, repeats: in
             for rows in work:
                 for entity, _, _ in rows:
                     entity.revision = revisions[entity.id] = revisions.get(entity.id, 0) + 1
-                await store.save(rows, [], [], same_known=HIGHEST_US, used={}, dead=[])
+                await store.save(SaveRequest(entities=rows, same_known=HIGHEST_US))
             times.append((time.process_time() - cpu, time.perf_counter() - wall))
             encode = msgspec.json.encode
             async with await psycopg.AsyncConnection.connect(

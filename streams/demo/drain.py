@@ -13,7 +13,7 @@ from streams.demo.watch import WorkerTotals, wait_idle, worker_totals
 from streams.errors import EnvironmentFault
 from streams.hub.statements import SQL
 from streams.kafka.offsets import topic_offsets
-from streams.pipeline.due import WITHIN
+from streams.pipeline.due import DUE_SECONDS
 from streams.provision.systems import System
 from streams.provision.topics import change_topics
 from streams.settings import Settings
@@ -85,7 +85,7 @@ def _sum_now(dsn: str, end: float) -> bool:
                 return any_left
             any_left = True
             if time.monotonic() > hurried + HURRY_SECONDS:
-                hub.execute(SQL["hurry_sums"], {"within": WITHIN["customer"]})
+                hub.execute(SQL["hurry_sums"], {"within": DUE_SECONDS["customer"]})
                 hurried = time.monotonic()
             time.sleep(0.1)
     return any_left

@@ -1,86 +1,61 @@
-"""Load and save aggregates: one connection, whole batches, one transaction for each.
+"""The hub for one lane of a worker: load aggregates, save a batch in one transaction, and run named statements.
 
-Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision that it saw; `Stale` tells
-which rows were others. Every transaction names the fencing tokens of the partitions that it comes from: a worker that was given up for
-dead writes nothing once another has read from them.
+Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision that was read, and every
+transaction names the fencing tokens of the partitions that it was read from: a worker that was given up as dead writes nothing once
+another worker has read from its partitions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import args_row
 
-from streams.errors import BadRecord, EnvironmentFault, Fenced, OpshubError, RetryLater
-from streams.hub.dead_letters import dead_letter_row
+from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
+from streams.hub.dead_letters import add_dead_letter
+from streams.hub.entity_rows import loaded_entity
+from streams.hub.identity import unmerged_among
+from streams.hub.save import (
+    Answers,
+    DueTime,
+    HeldKey,
+    LoggedConflict,
+    Referring,
+    ReleasedKey,
+    Saved,
+    SaveRequest,
+    Statement,
+    log_conflicts,
+    raise_if_refused,
+    statements_of,
+)
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS, is_usable
-from streams.hub.statements import SQL
+from streams.hub.statements import SQL, columns
 from streams.model.change import Position
 from streams.model.dead_letter import DeadLetter
-from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
-
-_contributions = msgspec.json.Decoder(dict[str, Contribution])
-_record = msgspec.json.Decoder(dict[str, Any])
-_encode = msgspec.json.Encoder().encode
+from streams.model.partition import Partition
+from streams.model.state import AggregateState, Conflict, EntityState
 
 
-PART = 500
-"""Entities in one statement: the hub works on one part while the next is made."""
+class Forward(NamedTuple):
+    """Where an id lives, and the source position that said so."""
 
-REFRESHES_AT_ONCE = 1000
-"""Aggregates that a batch which links records tells by itself to read themselves again; see streams/pipeline/refreshes.py."""
-
-
-class Stale(OpshubError):
-    """Rows are not as they were read: another writer had them, or they live in another aggregate."""
-
-    def __init__(self, ids: list[str]) -> None:
-        """`ids`: of the rows that were not written."""
-        super().__init__(f"{len(ids)} rows changed under us")
-        self.ids = ids
-
-
-class Claims(msgspec.Struct):
-    """Match keys of the records of a batch. `wanted`: a row for each; `holders` are all records whose keys these are, `has` a row for each
-    key that each of them has (`reclaims`: it lets the key go first, and claims it again)."""
-
-    wanted: list[dict[str, Any]] = []
-    holders: list[str] = []
-    has: list[dict[str, Any]] = []
-
-
-Held = list[list[tuple[str, str, str, list[str]]]]
-"""For each round of claims, (entity, match key, its holder, records that are the same as the holder by it)."""
-
-
-class Saved(NamedTuple):
-    """What a transaction found out."""
-
-    learnt: list[tuple[str, str, int]]
-    """Sameness learnt since the generation that was known."""
-    referring: list[tuple[str, str, str]]
-    """(aggregate id, customer, entity) of what refers to customers that were linked, or waits for a key that was given up."""
-    logged: dict[str, str]
-    """Conflicts that are new, or came back: id → outcome."""
-    held: Held
-    disputed: list[Conflict]
-    """Keys that two records claim."""
+    source_id: str
+    target: str
+    said_at: list[int]
 
 
 class HubStore:
-    """The hub, for one lane. Raises RetryLater while the hub is away."""
+    """The hub, for one lane. Every method raises RetryLater while the hub does not answer."""
 
     def __init__(self, dsn: str, name: str) -> None:
         self._dsn = dsn
         self._name = name
         self._connection: AsyncConnection[Any] | None = None
-        self.flip_flop_turns = 3
-        self.flip_flop_window_us = 86_400_000_000
-        """Edits of one field that write-back may write over within the window before it is a flip-flop."""
 
     async def connection(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -114,179 +89,116 @@ class HubStore:
             raise await self.failed(error) from error
 
     async def load(self, kinds: Mapping[str, str]) -> dict[str, AggregateState]:
-        """These aggregates, id → kind, as the hub has them; one that it does not know is empty."""
-        states = {one: AggregateState(one, kind, members={}, sources={}) for one, kind in kinds.items()}
+        """These aggregates (id → kind) as the hub has them; an aggregate that it does not know is empty."""
+        states = {key: AggregateState(key, kind, members={}, sources={}) for key, kind in kinds.items()}
         wanted = [list(states)]
         connection = await self.connection()
         try:
             async with connection.pipeline():
-                forwards = await connection.execute(SQL["forwards"], wanted)
-                members = await connection.execute(SQL["load_aggregates"], wanted)
-            for source, target, said_at in await forwards.fetchall():
-                if target != source:
-                    states[source].forward, states[source].forward_at = target, Position(*said_at)
+                forwards = await connection.cursor(row_factory=args_row(Forward)).execute(SQL["forwards"], wanted)
+                members = await connection.cursor(row_factory=args_row(loaded_entity)).execute(
+                    SQL["load_aggregates"], wanted
+                )
+            for forward in await forwards.fetchall():
+                state = states[forward.source_id]
+                if forward.target != forward.source_id:
+                    state.forward, state.forward_at = forward.target, Position(*forward.said_at)
                 else:
-                    states[source].unmerged = True
+                    state.unmerged = True
             rows = await members.fetchall()
         except psycopg.Error as error:
             raise await self.failed(error) from error
-        for row in rows:
-            entity = entity_of_row(row)
-            state = states[row[2]]
-            state.members[entity.id] = entity
-            if entity.merged_into is None:
-                for source in entity.contributions:
-                    if source != entity.id:
-                        state.sources[source] = entity.id
+        for aggregate_id, entity in rows:
+            add_member(states[aggregate_id], entity)
         return states
 
-    async def save(
-        self,
-        entities: list[tuple[EntityState, str, str | None]],
-        links: list[dict[str, Any]],
-        conflicts: list[Conflict],
-        *,
-        same_known: int,
-        used: dict[str, str | None],
-        dead: Sequence[DeadLetter],
-        intents: Sequence[msgspec.Struct] = (),
-        contested: Iterable[str] = (),
-        standing: Iterable[str] = (),
-        claims: Sequence[Claims] = (),
-        disputes: Callable[[Held], list[Conflict]] = lambda _: [],
-        turns: Sequence[Turn] = (),
-        due: Sequence[tuple[str, str, float]] = (),
-        tokens: Mapping[tuple[str, int], int] = MappingProxyType({}),
-    ) -> Saved:
-        """One transaction. `entities`: (state with its new revision, aggregate id, source id of the customer it refers to).
+    async def save(self, request: SaveRequest) -> Saved:
+        """Write one batch in one transaction.
 
-        `contested`: entities of more than one source; of their conflicts only `standing` (ids) are left. `disputes` finds conflicts in who
-        holds which key. `due`: (kind, id, seconds) of what is to be looked at or summed later. `tokens`: (topic, partition) → fencing
-        token, of where this was read. Raises, with nothing written, Fenced when another worker took one of these partitions, Stale when a
-        row is not as it was read, NewlySame when a reference that was used (source id → what it was taken for) is another by now, and
-        Circle for links of which the target is the source already.
+        Raises Fenced, Circle, NewlySame or Stale, with nothing written, where what the batch was settled with no longer holds; see
+        `raise_if_refused`.
         """
         connection = await self.connection()
-        same_links = [link["source_id"] for link in links if link["same"]]
-        learnt: list[tuple[str, str, int]] = []
-        written: set[str] = set()
-        referring: list[tuple[str, str, str]] = []
-        logged: dict[str, str] = {}
-        held: Held = []
-        released: list[tuple[str, str]] = []
-        disputed: list[Conflict] = []
-        circles: set[str] = set()
-        lost: list[tuple[str, int]] = []
-        told = list(contested)
+        answers = Answers()
         try:
             async with connection.transaction():
                 async with connection.pipeline():
-                    if tokens:
-                        mine = _columns([(*partition, token) for partition, token in tokens.items()])
-                        losing = await connection.execute(SQL["partitions_lost"], mine)
-                    await connection.execute(SQL["own_identity" if same_links else "share_identity"])
-                    news = await connection.execute(SQL["same_since"], [same_known])
-                    if same_links:
-                        same = [link for link in links if link["same"]]
-                        closing = await connection.execute(SQL["circles"], [_encode(same)])
-                    upserts = [
-                        await connection.execute(
-                            SQL["upsert_entities"], [_encode([_row(*entity) for entity in entities[at : at + PART]])]
-                        )
-                        for at in range(0, len(entities), PART)
-                    ]
-                    if links:
-                        await connection.execute(SQL["upsert_identity"], [_encode(links)])
-                    if same_links:
-                        refer = await connection.execute(
-                            SQL["aggregates_that_refer"], {"ids": same_links, "most": REFRESHES_AT_ONCE}
-                        )
-                    if conflicts:
-                        log = await connection.execute(
-                            SQL["log_conflicts"], [_encode([_conflict(c) for c in conflicts])]
-                        )
-                    if turns:
-                        noted = await connection.execute(SQL["note_turns"], self._turns(turns))
-                    if told:
-                        # After they were logged: what came and went within the batch is over.
-                        await connection.execute(SQL["end_conflicts"], [told, list(standing)])
-                    releasing = [
-                        await connection.execute(SQL["release_keys"], [one.holders, _encode(one.has)])
-                        for one in claims
-                        if one.holders
-                    ]
-                    claiming = [
-                        await connection.execute(SQL["claim_keys"], [_encode(one.wanted)])
-                        for one in claims
-                        if one.wanted
-                    ]
-                    for one in claims:
-                        if one.holders:
-                            await connection.execute(SQL["end_claims"], [one.holders, _encode(one.has)])
-                    if intents:
-                        await connection.execute(SQL["plan_intents"], [_encode(intents)])
-                    for letter in dead:
-                        await connection.execute(SQL["add_dead_letter"], dead_letter_row(letter))
-                    if due:
-                        await connection.execute(SQL["mark_due"], _columns(due))
-                    if tokens:
-                        lost = await losing.fetchall()
-                    learnt = await news.fetchall()
-                    written = {row[0] for upsert in upserts for row in await upsert.fetchall()}
-                    if same_links:
-                        circles = {row[0] for row in await closing.fetchall()}
-                        referring = await refer.fetchall()
-                    if conflicts:
-                        logged = dict(await log.fetchall())
-                    if turns:
-                        logged |= dict(await noted.fetchall())
-                    released = [key for release in releasing for key in await release.fetchall()]
-                    held = [await claim.fetchall() for claim in claiming]
-                if lost:
-                    raise Fenced(f"{len(lost)} of these partitions were taken by another worker")
-                if circles:
-                    raise Circle(circles)
-                if any(used.get(source, target) not in (None, target) for source, target, _ in learnt):
-                    raise NewlySame(learnt)
-                if len(written) != len(entities):
-                    raise Stale([entity.id for entity, _, _ in entities if entity.id not in written])
+                    cursors = [(s, await _execute(connection, s)) for s in statements_of(request)]
+                    for statement, cursor in cursors:
+                        if statement.row is not None:
+                            answers.add(statement.name, await cursor.fetchall())
+                raise_if_refused(request, answers)
+                referring: list[Referring] = answers.all("aggregates_that_refer")
+                released: list[ReleasedKey] = answers.all("release_keys")
                 if released:
-                    # A statement of its own: it sees who logged a claim while the release waited for them.
-                    entities_keys = [list(column) for column in zip(*released, strict=True)]
-                    waiting = await connection.execute(SQL["waiting_claimants"], entities_keys)
-                    referring += await waiting.fetchall()
-                disputed = disputes(held)
-                if disputed:
-                    # In the transaction that claimed, so that a holder who gives the key up finds who waits for it.
-                    log = await connection.execute(SQL["log_conflicts"], [_encode([_conflict(c) for c in disputed])])
-                    logged |= dict(await log.fetchall())
-            return Saved(learnt, referring, logged, held, disputed)
+                    # A statement of its own, so that it sees claims that were logged while the release waited for their transaction.
+                    waiting = Statement("waiting_claimants", columns(released), Referring)
+                    referring += await (await _execute(connection, waiting)).fetchall()
+                held: list[list[HeldKey]] = answers.each("claim_keys")
+                logged: list[LoggedConflict] = answers.all("log_conflicts") + answers.all("note_turns")
+                key_conflicts = request.key_conflicts(held)
+                if key_conflicts:
+                    # In the transaction that claimed, so that a holder who releases the key finds who waits for it.
+                    logged += await (await _execute(connection, log_conflicts(key_conflicts))).fetchall()
+            outcomes = {conflict.id: conflict.outcome for conflict in logged}
+            return Saved(answers.all("same_since"), referring, outcomes, held, key_conflicts)
         except psycopg.Error as error:
             raise await self.failed(error) from error
 
-    async def take(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Take over these partitions, (topic, number) each: their new fencing tokens."""
-        rows = await self.rows("take_partitions", *_columns(partitions))
+    async def homes(self, ids: Sequence[str]) -> dict[str, str]:
+        """entity id → the aggregate in which it lives, of those that the hub has."""
+        return {row[0]: row[1] for row in await self.rows("homes", list(ids))}
+
+    async def unmerged(self, ids: Sequence[str]) -> set[str]:
+        """Which of these records a person declared to be nobody else."""
+        return await unmerged_among(self.rows, ids)
+
+    async def claim_echoes(self, changes: bytes, skew_us: int) -> set[tuple[str, str]]:
+        """(source id, transaction) of the echoes among these changes; see streams/pipeline/echoes.py."""
+        rows = await self.rows("claim_echoes", {"changes": changes, "skew": skew_us})
+        return {(str(row[0]), str(row[1])) for row in rows}
+
+    async def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+        await add_dead_letter(self.rows, dead_letter)
+
+    async def take(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Take over these partitions: their new fencing tokens."""
+        rows = await self.rows("take_partitions", *columns(partitions))
         return {(topic, partition): token for topic, partition, token in rows}
 
-    async def mark_due(self, due: Sequence[tuple[str, str, float]]) -> None:
-        """Mark these, (kind, id, seconds) each, as due so many seconds from now."""
-        await self.rows("mark_due", *_columns(due))
+    async def mark_due(self, due: Sequence[DueTime]) -> None:
+        """Mark these as due so many seconds from now."""
+        await self.rows("mark_due", *columns(due))
 
     async def log_conflicts(self, conflicts: list[Conflict]) -> list[Conflict]:
-        """Log these; those that are new, or came back, are returned."""
+        """Log these; those that are new, or came back, are returned with the outcome that they got."""
         if not conflicts:
             return []
-        rows = await self.rows("log_conflicts", _encode([_conflict(c) for c in conflicts]))
-        return as_logged(conflicts, dict(rows))
-
-    def _turns(self, turns: Sequence[Turn]) -> dict[str, Any]:
-        told = [_conflict(turn.conflict) | {"target": turn.target, "at_us": turn.at_us} for turn in turns]
-        return {"turns": _encode(told), "limit": self.flip_flop_turns, "window_us": self.flip_flop_window_us}
+        statement = log_conflicts(conflicts)
+        assert not isinstance(statement.parameters, Mapping)
+        return as_logged(conflicts, dict(await self.rows(statement.name, *statement.parameters)))
 
 
-def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Conflict]:
-    """Those that were logged, with the outcome that they got."""
+async def _execute(connection: AsyncConnection[Any], statement: Statement) -> AsyncCursor[Any]:
+    cursor: AsyncCursor[Any]
+    if statement.row is None:
+        cursor = connection.cursor()
+    else:
+        cursor = connection.cursor(row_factory=args_row(statement.row))
+    return await cursor.execute(SQL[statement.name], statement.parameters)
+
+
+def add_member(state: AggregateState, entity: EntityState) -> None:
+    """Put an entity that was read into the aggregate that it lives in."""
+    state.members[entity.id] = entity
+    if entity.merged_into is None:
+        for source in entity.contributions:
+            if source != entity.id:
+                state.sources[source] = entity.id
+
+
+def as_logged(conflicts: Iterable[Conflict], logged: Mapping[str, str]) -> list[Conflict]:
+    """Those that were logged (id → outcome), with the outcome that they got."""
     return [
         conflict
         if conflict.outcome == logged[conflict.id]
@@ -294,63 +206,6 @@ def as_logged(conflicts: Iterable[Conflict], logged: dict[str, str]) -> list[Con
         for conflict in conflicts
         if conflict.id in logged
     ]
-
-
-class Circle(OpshubError):
-    """Two records were each said to be the other at the same time: these came second."""
-
-    def __init__(self, ids: set[str]) -> None:
-        super().__init__(f"{len(ids)} links would close a circle")
-        self.ids = ids
-
-
-class NewlySame(OpshubError):
-    """A reference that this batch used was linked meanwhile; `learnt` has the links."""
-
-    def __init__(self, learnt: list[tuple[str, str, int]]) -> None:
-        super().__init__("references changed under us")
-        self.learnt = learnt
-
-
-def entity_of_row(row: Any) -> EntityState:
-    """An entity from a row of `load_aggregates` or `all_entities`."""
-    record = _record.decode(row[9])
-    contributions = _contributions.decode(row[10])
-    for said in contributions.values():
-        if said.fields is None:
-            said.fields = record
-    return EntityState(row[0], row[1], row[3], row[4], row[5], row[6], row[7], row[8], record, contributions)
-
-
-def _row(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> dict[str, Any]:
-    contributions: Any = entity.contributions
-    product_ref = next((ref for said in contributions.values() if (ref := (said.fields or {}).get("product_id"))), None)
-    if len(contributions) == 1:
-        ((source, said),) = contributions.items()
-        if said.fields is not None and (said.fields is entity.record or said.fields == entity.record):
-            contributions = {source: msgspec.structs.replace(said, fields=None)}
-    return {
-        "id": entity.id, "entity": entity.entity, "aggregate_id": aggregate_id, "parent_id": entity.parent,
-        "merged_into": entity.merged_into, "customer_ref": customer_ref, "product_ref": product_ref,
-        "version": entity.version, "revision": entity.revision,
-        "deleted": entity.deleted, "updated_us": entity.updated_us, "record": entity.record, "contributions": contributions,
-    }  # fmt: skip
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _conflict(conflict: Conflict) -> dict[str, Any]:
-    asserted = {}
-    for system, value in conflict.values.items():
-        position, us, tx = conflict.asserted.get(system, (None, None, None))
-        asserted[system] = {"value": value, "position": position, "us": us, "tx": tx}
-    return {
-        "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
-        "field": conflict.field, "kind": conflict.kind, "asserted": asserted, "winner": conflict.winner, "rule": conflict.rule,
-        "outcome": conflict.outcome,
-    }  # fmt: skip
 
 
 def translated(error: psycopg.Error) -> OpshubError:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 import psycopg
 
+from streams.hub.entity_rows import entity_of_row
 from streams.hub.statements import SQL, fetch
-from streams.hub.store import entity_of_row
 from streams.model.state import EntityState
 
 ENTITIES_AT_ONCE = 5000

@@ -1,4 +1,4 @@
-"""The aggregates that a worker keeps in memory, so that the next change of one needs no read of the hub."""
+"""The aggregates that a worker keeps in memory, so that their next change needs no read of the hub."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Collection, Iterable, Mapping
 from streams.model.state import AggregateState
 
 
-class Aggregates:
-    """At most so many entities, since some flows have ten thousand lines and most have a dozen; the aggregates that were used last stay.
-    What is kept can be dropped at any time.
+class AggregateCache:
+    """A cache limited by the number of entities, since some flows have ten thousand lines and most have a dozen.
+
+    The aggregates that were used last stay. Every entry can be dropped at any time.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_entities: int) -> None:
+        self._max_entities = max_entities
         self._states: OrderedDict[str, AggregateState] = OrderedDict()
         self._members: dict[str, int] = {}
         self.members = 0
-        """Entities that are kept, as far as `trim` has counted them."""
+        """Entities in the cache, as of the last `trim`."""
 
     def __len__(self) -> int:
         return len(self._states)
@@ -49,13 +50,16 @@ class Aggregates:
         self.members = 0
 
     def trim(self, used: Collection[str]) -> None:
-        """Count those that were just used anew, and drop the oldest until what is left is within the limits; the used ones stay."""
+        """Count the entities of the aggregates that were just used, then drop the oldest aggregates until the limit holds.
+
+        The used ones stay, even if they alone exceed the limit.
+        """
         for key in used:
             state = self._states.get(key)
             if state is not None:
-                held = max(1, len(state.members))
-                self.members += held - self._members.get(key, 0)
-                self._members[key] = held
-        while len(self._states) > len(used) and self.members > self._most:
+                members = max(1, len(state.members))
+                self.members += members - self._members.get(key, 0)
+                self._members[key] = members
+        while len(self._states) > len(used) and self.members > self._max_entities:
             key, _ = self._states.popitem(last=False)
             self.members -= self._members.pop(key, 0)

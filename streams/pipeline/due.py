@@ -1,8 +1,8 @@
-"""What this worker marked as due in the hub, so that not every change of the same thing marks it again.
+"""Which rows this worker wrote to the hub's table `due`, so that not every change of the same thing writes one.
 
-In: (kind, id) of what a batch changed, and when. Out: what that batch has to mark. A mark is acted upon `WITHIN` seconds after it
-was made and not before, so it stands for every change that is committed by then: one that takes longer to commit is marked once more,
-after its commit. Pure; times are of time.monotonic.
+In: (kind, id) of what a batch changed, and when. Out: the rows that the batch must write. A row is acted upon `DUE_SECONDS` after it was
+written and not before, so it covers every change that is committed by then. A batch that takes longer to commit writes its row again
+after the commit. Pure; times are of `time.monotonic`.
 """
 
 from __future__ import annotations
@@ -10,49 +10,52 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
-WITHIN = {"flow": 90.0, "customer": 3.0, "product": 3.0}
-"""Seconds after which what changed is due: a flow that its own worker has not looked at by then, a sum."""
-MARK_AGAIN = {"flow": 30.0, "customer": 2.0, "product": 2.0}
-"""Seconds for which a mark stands for batches that begin meanwhile: less than `WITHIN`, by what most of them take to commit."""
+from streams.hub.save import DueTime
 
-Marked = tuple[str, str]
+DUE_SECONDS = {"flow": 90.0, "customer": 3.0, "product": 3.0}
+"""Seconds after a change: a flow that its own worker has not checked by then is checked by another one; a customer or product is summed."""
+
+REPEAT_SECONDS = {"flow": 30.0, "customer": 2.0, "product": 2.0}
+"""Seconds for which a row covers batches that begin later: `DUE_SECONDS`, less the time that most batches take to commit."""
+
+DueKey = tuple[str, str]
 """(kind, id)"""
 
 
-class Marks:
-    """Marks by the time before which they were made in the hub."""
+class WrittenDue:
+    """The rows that this worker wrote, and when the transactions began that wrote them."""
 
     def __init__(self) -> None:
-        self._made: dict[Marked, float] = {}
+        self._begun: dict[DueKey, float] = {}
         """The oldest first."""
 
     def clear(self) -> None:
-        """Trust no mark: another worker may have acted upon it."""
-        self._made.clear()
+        """Forget all rows: another worker may have acted upon them."""
+        self._begun.clear()
 
-    def done(self, one: Marked) -> None:
-        """What the mark asked for was done."""
-        self._made.pop(one, None)
+    def done(self, key: DueKey) -> None:
+        """Forget a row: this worker acted upon it."""
+        self._begun.pop(key, None)
 
-    def missing(self, wanted: Iterable[Marked], now: float) -> list[Marked]:
-        """Those for which no mark stands."""
-        made = self._made
-        return [one for one in wanted if now - made.get(one, now - MARK_AGAIN[one[0]]) >= MARK_AGAIN[one[0]]]
+    def missing(self, wanted: Iterable[DueKey], now: float) -> list[DueKey]:
+        """Those that no row covers."""
+        begun = self._begun
+        return [key for key in wanted if now - begun.get(key, now - REPEAT_SECONDS[key[0]]) >= REPEAT_SECONDS[key[0]]]
 
-    def note(self, marked: Iterable[Marked], begun: float) -> None:
-        """These were marked, by a transaction that began at `begun`."""
-        for one in marked:
-            self._made.pop(one, None)
-            self._made[one] = begun
-        longest = begun - max(MARK_AGAIN.values())
-        for one in list(takewhile(lambda one: self._made[one] < longest, self._made)):
-            del self._made[one]
+    def record(self, written: Iterable[DueKey], begun: float) -> None:
+        """A transaction that began at `begun` wrote these."""
+        for key in written:
+            self._begun.pop(key, None)
+            self._begun[key] = begun
+        oldest = begun - max(REPEAT_SECONDS.values())
+        for key in list(takewhile(lambda key: self._begun[key] < oldest, self._begun)):
+            del self._begun[key]
 
-    def outlived(self, wanted: Iterable[Marked], now: float) -> list[Marked]:
-        """Of what is committed by now, that which the mark that stood for it may not have waited for."""
-        return [one for one in wanted if now - self._made.get(one, now) >= WITHIN[one[0]]]
+    def outlived(self, wanted: Iterable[DueKey], now: float) -> list[DueKey]:
+        """Of what was just committed, what another worker may have acted upon before the commit."""
+        return [key for key in wanted if now - self._begun.get(key, now) >= DUE_SECONDS[key[0]]]
 
 
-def due_rows(marks: Iterable[Marked]) -> list[tuple[str, str, float]]:
-    """(kind, id, seconds) for the statement `mark_due`."""
-    return [(kind, key, WITHIN[kind]) for kind, key in marks]
+def due_rows(keys: Iterable[DueKey]) -> list[DueTime]:
+    """The rows for the statement `mark_due`."""
+    return [DueTime(kind, key, DUE_SECONDS[kind]) for kind, key in keys]

@@ -28,7 +28,7 @@ from streams.hub.flow_checks import (
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
-from streams.pipeline.due import WITHIN
+from streams.pipeline.due import DUE_SECONDS
 from streams.pipeline.ingest import now_us
 from streams.runtime.background import repeat
 
@@ -94,7 +94,7 @@ class InvariantChecks:
     async def take_over(self) -> int:
         """Take over the flows that another worker changed and did not check in time; how many."""
         overdue = await overdue_flows(self._store, MOST)
-        mine = [key for key in overdue if key not in self._next_us and not self._assemble.awaits_look(key)]
+        mine = [key for key in overdue if key not in self._next_us and not self._assemble.will_check(key)]
         self._next_us |= dict.fromkeys(mine, 0)
         return len(mine)
 
@@ -102,7 +102,7 @@ class InvariantChecks:
         """Check the flows that have been quiet long enough; how many."""
         now, started = now_us(), time.monotonic()
         due = [key for key, at in self._next_us.items() if at <= now][:MOST]
-        keys = [*due, *self._assemble.quiet(time.monotonic() - self._quiet_s, MOST - len(due))]
+        keys = [*due, *self._assemble.take_quiet_flows(time.monotonic() - self._quiet_s, MOST - len(due))]
         if not keys:
             return 0
         self._next_us |= dict.fromkeys(keys, 0)
@@ -125,7 +125,7 @@ class InvariantChecks:
         # A flow that was marked since the check began must stay marked; the clocks of hub and worker may differ by a
         # second.
         since_s = time.monotonic() - started + min(1.0, self._quiet_s / 2)
-        await flows_checked(self._store, checked, take_over_s=WITHIN["flow"], since_s=since_s)
+        await flows_checked(self._store, checked, take_over_s=DUE_SECONDS["flow"], since_s=since_s)
         for key, next_us in checked.items():
             if next_us is None:
                 del self._next_us[key]

@@ -1,107 +1,141 @@
-"""Which records of two systems are one, by keys that both carry: a tax number, an e-mail domain with a name, an article number.
+"""Which records of two systems are the same, by keys that both carry: a tax number, an e-mail domain with a name, an article number.
 
-In: records that were settled in this batch. Out: what to claim of the hub's `match_key`, whose primary key decides between workers, and,
-from its answer, links to send and conflicts to log. The record that keeps its id is that of the system that ranks first, then the one with
-the smaller id, so a replay finds the same. Two records of one system that carry one key are a conflict: a person decides. It ends when
-one of them carries it no more, or they are one; who waits for a key is told when its holder gives it up.
+In: records that this batch settled. Out: claims on the hub's table `match_key`, whose primary key decides between workers; and from
+the hub's answer, links to send and conflicts to log.
+
+The record whose system ranks first keeps its id, then the record with the smaller id, so a replay links the same way. Two records of
+one system with one key are a conflict, which a person decides. It ends when one of them no longer has the key, or when they are merged.
+A record that waits for a key is refreshed when the key's holder releases it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from streams.hub.store import Claims
+from streams.hub.save import Claims, HeldKey, KeyClaim, OwnKey
 from streams.identity.cache import Bounded
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import MATCHER, PEOPLE, changes_topic
-from streams.model.state import Conflict, EntityState
+from streams.model.state import Conflict, Contribution, EntityState
 from streams.resolve.rules import Ownership
+from streams.writeback.values import Fields
 
-_EVERYBODYS = frozenset((
+_PUBLIC_MAIL_DOMAINS = frozenset((
     "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com", "aol.com", "gmx.de",
     "gmx.net", "web.de", "t-online.de", "freenet.de", "mail.ru", "qq.com", "163.com", "126.com", "proton.me", "protonmail.com",
 ))  # fmt: skip
-"""Domains at which anybody has an address: they say nothing of a company."""
+"""Domains at which anybody can have an address: they do not name a company."""
 
 
 class Claimant(NamedTuple):
-    member: EntityState
+    """A master record that may carry match keys."""
+
+    entity: EntityState
     aggregate_id: str
-    again: bool
-    """No cache is asked: it was known to the position, and a crash may have come before its links were sent; or it was told to read itself
-    again, as one is whose key was given up by another."""
+    check: bool
+    """Ask the hub even if the cache knows the keys: a worker may have died before it sent the links, or another record released a key."""
 
 
-class Claimed(NamedTuple):
-    """Claims of one batch, in rounds: within a round each key is there once."""
+class Round(NamedTuple):
+    """Claims in which each key occurs once, with who claims it."""
 
-    rounds: list[Claims]
-    claimants: list[dict[tuple[str, str], Claimant]]
+    claims: Claims
+    claimants: dict[tuple[str, str], Claimant]
+    """(entity, match key) → the record that claims it."""
+
+
+class ClaimedKeys(NamedTuple):
+    """The claims of one batch. Two records of a batch with one key claim it in two rounds."""
+
+    rounds: list[Round]
     signatures: dict[str, str]
+    """entity id → what its claims depend on."""
+
+    @property
+    def claims(self) -> list[Claims]:
+        return [step.claims for step in self.rounds]
 
 
-def keys_of(member: EntityState, ownership: Ownership) -> dict[str, str | None]:
-    """Match key → its guard (the strongest key, where this is a weaker one), over all that is said of a record."""
-    rules = ownership.entity(member.entity).match
+NO_CLAIMS = ClaimedKeys([], {})
+
+
+class _Wanted(NamedTuple):
+    """One record that wants one key."""
+
+    rank: int
+    holder: str
+    claimant: Claimant
+    guard: str | None
+
+
+def keys_of(entity: EntityState, ownership: Ownership) -> dict[str, str | None]:
+    """Match key → its guard, from all contributions of a record.
+
+    The guard of a weaker key is the strongest key of the record: two records with one e-mail domain and two tax numbers are two.
+    The strongest key itself has no guard.
+    """
+    rules = ownership.entity(entity.entity).match
     if not rules:
         return {}
-    found: dict[str, str | None] = {}
-    strongest = None
-    for said in member.contributions.values():
-        if said.deleted or said.system == PEOPLE or not said.fields:
+    weak: dict[str, bool] = {}
+    guard = None
+    for contribution in entity.contributions.values():
+        if contribution.deleted or contribution.system == PEOPLE or not contribution.fields:
             continue
-        for number, parts in enumerate(rules):
-            if number == 0 and strongest is None:
-                strongest = _key(parts, said.fields, _bare)
-            key = _key(parts, said.fields, _normal)
-            if key is not None and number == 0:
-                found[key] = None
-            elif key is not None:
-                found.setdefault(key, "")
-    return {key: (strongest if guard == "" else None) for key, guard in found.items()}
+        for number, names in enumerate(rules):
+            if number == 0 and guard is None:
+                guard = _key(names, contribution.fields, _without_country)
+            key = _key(names, contribution.fields, _normal)
+            if key is not None:
+                weak[key] = number > 0 and weak.get(key, True)
+    return {key: guard if is_weak else None for key, is_weak in weak.items()}
 
 
-def _key(parts: Iterable[str], fields: dict[str, Any], form: Callable[[str, dict[str, Any]], str]) -> str | None:
-    values = [(part, form(part, fields)) for part in parts]
-    return "|".join(f"{part}={value}" for part, value in values) if all(value for _, value in values) else None
+def _key(names: Iterable[str], fields: Fields, form: Callable[[str, Fields], str]) -> str | None:
+    values = [(name, form(name, fields)) for name in names]
+    return "|".join(f"{name}={value}" for name, value in values) if all(value for _, value in values) else None
 
 
-def _normal(part: str, fields: dict[str, Any]) -> str:
-    if part == "email_domain":
+def _normal(name: str, fields: Fields) -> str:
+    """One field of a match key in a form that does not depend on spelling; empty if it says nothing."""
+    if name == "email_domain":
         domain = str(fields.get("email") or "").rpartition("@")[2].casefold()
-        return "" if domain in _EVERYBODYS else domain
-    text = _letters(fields.get(part))
-    if part != "tax_id" or not text:
+        return "" if domain in _PUBLIC_MAIL_DOMAINS else domain
+    text = _alphanumeric(fields.get(name))
+    if name != "tax_id" or not text:
         return text
     if not text[:2].isalpha():
-        # Nine digits are one company in the United States and another in Israel.
-        country = _letters(fields.get("billing_country") or fields.get("shipping_country"))
+        # Without its country a tax number names nobody: nine digits are one company in the United States and another in Israel.
+        country = _alphanumeric(fields.get("billing_country") or fields.get("shipping_country"))
         text = country + text if country else ""
+    # Greek VAT numbers begin with EL, though the country's code is GR.
     return f"el{text[2:]}" if text.startswith("gr") else text
 
 
-def _bare(part: str, fields: dict[str, Any]) -> str:
-    """As `_normal`, but a tax number without its country, which one of two systems may not say."""
-    if part != "tax_id":
-        return _normal(part, fields)
-    text = _letters(fields.get(part))
+def _without_country(name: str, fields: Fields) -> str:
+    """As `_normal`, but a tax number without its country, which one of two systems may leave out."""
+    if name != "tax_id":
+        return _normal(name, fields)
+    text = _alphanumeric(fields.get(name))
     return text.lstrip("abcdefghijklmnopqrstuvwxyz") or text
 
 
-def _letters(value: Any) -> str:
-    return "" if value is None else "".join(letter for letter in str(value).casefold() if letter.isalnum())
+def _alphanumeric(value: object) -> str:
+    return "" if value is None else "".join(character for character in str(value).casefold() if character.isalnum())
 
 
 class Matching:
-    """Claims with a cache: a record whose keys did not change since it was seen here costs no look-up."""
+    """Match keys with a cache: a record whose keys did not change since this worker saw it costs no statement."""
 
     def __init__(self, ownership: Ownership, size: int = 60_000) -> None:
         self._ownership = ownership
-        self._rules = {entity for entity in ENTITIES if ownership.entity(entity).match}
+        self._matched = {entity for entity in ENTITIES if ownership.entity(entity).match}
         self._seen = Bounded(size)
+        """entity id → signature of its claims."""
         self._linked = Bounded(size)
+        """entity id → the record that a link was sent for."""
         self.hits = 0
         self.misses = 0
 
@@ -109,112 +143,121 @@ class Matching:
         self._seen.clear()
         self._linked.clear()
 
-    def claim(self, claimants: Iterable[Claimant], parted: Container[str] = ()) -> Claimed:
-        """What to ask of the hub for these records. Those in `parted` let all their keys go and claim what they still have: a key would
-        go on naming what was taken out of them, and its system.
+    def claim(self, claimants: Iterable[Claimant], split_records: Container[str] = ()) -> ClaimedKeys:
+        """The claims of these records.
+
+        Records in `split_records` first release all their keys, then claim those that they still have: otherwise a key would still
+        name the record that was taken out, and its system.
         """
-        asked: dict[tuple[str, str], list[tuple[int, str, Claimant, str | None]]] = {}
+        wanted: dict[tuple[str, str], list[_Wanted]] = {}
         signatures: dict[str, str] = {}
-        holders: list[str] = []
-        has: list[dict[str, Any]] = []
-        for one in claimants:
-            member = one.member
-            if member.entity not in self._rules or member.merged_into is not None:
+        own_keys: list[OwnKey] = []
+        for claimant in claimants:
+            entity = claimant.entity
+            if entity.entity not in self._matched or entity.merged_into is not None:
                 continue
-            mine = keys_of(member, self._ownership)
-            rank = self._rank(member)
-            signature = f"{rank} {len(member.contributions)} {' '.join(sorted(mine))}"
-            again = one.again or member.id in parted
-            if not again and self._seen.get(member.id) == signature:
+            keys = keys_of(entity, self._ownership)
+            rank = self._rank(entity)
+            signature = f"{rank} {len(entity.contributions)} {' '.join(sorted(keys))}"
+            is_split = entity.id in split_records
+            if not claimant.check and not is_split and self._seen.get(entity.id) == signature:
                 self.hits += 1
                 continue
             self.misses += 1
-            signatures[member.id] = signature
-            holders.append(member.id)
-            has += [{"holder": member.id, "key": key, "reclaims": member.id in parted} for key in mine]
-            for key, guard in mine.items():
-                asked.setdefault((member.entity, key), []).append((rank, member.id, one, guard))
-        rounds: list[Claims] = []
-        claimants_of: list[dict[tuple[str, str], Claimant]] = []
-        for name, wanting in asked.items():
-            wanting.sort(key=lambda claim: claim[:2])
-            for number, (rank, holder, one, guard) in enumerate(wanting):
-                if number == len(rounds):
-                    rounds.append(Claims([], [], []))
-                    claimants_of.append({})
-                systems = sorted({said.system for said in one.member.contributions.values() if said.system != PEOPLE})
-                parts = sorted(
-                    source
-                    for source, said in one.member.contributions.items()
-                    if source != holder and said.system != PEOPLE
-                )
-                rounds[number].wanted.append(
-                    {
-                        "entity": name[0], "key": name[1], "holder": holder, "rank": rank,
-                        "systems": systems, "guard": guard, "parts": parts,
-                    }
-                )  # fmt: skip
-                claimants_of[number][name] = one
-        if holders:
-            if not rounds:
-                rounds.append(Claims([], [], []))
-                claimants_of.append({})
-            rounds[0].holders, rounds[0].has = holders, has
-        return Claimed(rounds, claimants_of, signatures)
+            signatures[entity.id] = signature
+            own_keys += [OwnKey(entity.id, key, is_split) for key in keys]
+            for key, guard in keys.items():
+                claim = _Wanted(rank, entity.id, claimant, guard)
+                wanted.setdefault((entity.entity, key), []).append(claim)
+        return ClaimedKeys(_rounds(wanted, list(signatures), own_keys), signatures)
 
-    def settle(
-        self, claimed: Claimed, held: list[list[tuple[str, str, str, list[str]]]]
-    ) -> list[tuple[str, str, Change]]:
-        """From what the hub answered, once that is committed: links to send as (topic, key, change)."""
+    def links_from(self, claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> list[tuple[str, str, Change]]:
+        """Links to send as (topic, key, change), from what the hub answered. Call it once the claims are committed."""
         links: list[tuple[str, str, Change]] = []
-        for claimants, rows in zip(claimed.claimants, held, strict=False):
-            for entity, key, holder, linked in rows:
-                one = claimants[entity, key]
-                for loser in linked:
-                    if holder == one.member.id and loser in one.member.contributions:
-                        continue
-                    if loser != holder and (one.again or self._linked.get(loser) != holder):
-                        self._linked.put(loser, holder)
-                        link = Change("link", entity, loser, MATCHER, key, same_as=holder, target=holder)
-                        links.append((changes_topic(ENTITIES[entity].aggregate), loser, link))
+        for claimant, row in _answers(claimed, held):
+            for loser in row.linked:
+                if loser == row.holder or (row.holder == claimant.entity.id and loser in claimant.entity.contributions):
+                    continue
+                if claimant.check or self._linked.get(loser) != row.holder:
+                    self._linked.put(loser, row.holder)
+                    link = Change("link", row.entity, loser, MATCHER, row.key, same_as=row.holder, target=row.holder)
+                    links.append((changes_topic(ENTITIES[row.entity].aggregate), loser, link))
         for entity_id, signature in claimed.signatures.items():
             self._seen.put(entity_id, signature)
         return links
 
-    def _rank(self, member: EntityState) -> int:
-        rank = self._ownership.rank(member.entity)
-        systems = {said.system for said in member.contributions.values()} & set(rank)
+    def _rank(self, entity: EntityState) -> int:
+        rank = self._ownership.rank(entity.entity)
+        systems = {contribution.system for contribution in entity.contributions.values()} & set(rank)
         return min((rank.index(system) for system in systems), default=len(rank))
 
 
-def disputes(claimed: Claimed, held: list[list[tuple[str, str, str, list[str]]]]) -> list[Conflict]:
-    """From what the hub answered: keys that the record of another holds, which is not the same."""
+def _rounds(wanted: dict[tuple[str, str], list[_Wanted]], holders: list[str], own_keys: list[OwnKey]) -> list[Round]:
+    """The claims in rounds; the first one also says which records these are, and which keys they have."""
+    rounds: list[Round] = []
+    for (entity, key), claims in wanted.items():
+        claims.sort(key=lambda claim: claim[:2])
+        for number, claim in enumerate(claims):
+            if number == len(rounds):
+                rounds.append(Round(Claims(), {}))
+            rounds[number].claims.wanted.append(_key_claim(entity, key, claim))
+            rounds[number].claimants[entity, key] = claim.claimant
+    if holders:
+        # Also without any key: these records release the keys that they had.
+        if not rounds:
+            rounds.append(Round(Claims(), {}))
+        rounds[0].claims.holders.extend(holders)
+        rounds[0].claims.own_keys.extend(own_keys)
+    return rounds
+
+
+def _key_claim(entity: str, key: str, claim: _Wanted) -> KeyClaim:
+    contributions = claim.claimant.entity.contributions
+    systems = sorted({contribution.system for contribution in contributions.values() if contribution.system != PEOPLE})
+    merged = sorted(
+        source
+        for source, contribution in contributions.items()
+        if source != claim.holder and contribution.system != PEOPLE
+    )
+    return KeyClaim(entity, key, claim.holder, claim.rank, systems, claim.guard, merged)
+
+
+def _answers(claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> Iterator[tuple[Claimant, HeldKey]]:
+    """Each key that the hub answered for, with the record that claimed it."""
+    # The last round may have claimed nothing and have no answer.
+    for step, rows in zip(claimed.rounds, held, strict=False):
+        for row in rows:
+            yield step.claimants[row.entity, row.key], row
+
+
+def key_conflicts(claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> list[Conflict]:
+    """Keys that another record holds, which is not the same as the claimant, from what the hub answered."""
     return [
-        _claimed_twice(one, key, holder)
-        for claimants, rows in zip(claimed.claimants, held, strict=False)
-        for entity, key, holder, linked in rows
-        if (one := claimants[entity, key]).member.id != holder and one.member.id not in linked
+        _claimed_twice(claimant, row)
+        for claimant, row in _answers(claimed, held)
+        if claimant.entity.id != row.holder and claimant.entity.id not in row.linked
     ]
 
 
-def _claimed_twice(one: Claimant, key: str, holder: str) -> Conflict:
-    member = one.member
-    values: dict[str, Any] = {said.system: said.key for said in member.contributions.values() if said.system != PEOPLE}
-    said_of = {
-        said.system: (f"{said.epoch}/{said.major}/{said.minor}", said.source_us, said.tx)
-        for said in member.contributions.values()
-        if said.system != PEOPLE
-    }
-    values["holder"] = holder
+def _claimed_twice(claimant: Claimant, row: HeldKey) -> Conflict:
+    entity = claimant.entity
+    systems = [contribution for contribution in entity.contributions.values() if contribution.system != PEOPLE]
+    values: dict[str, object] = {contribution.system: contribution.key for contribution in systems}
+    values["holder"] = row.holder
     return Conflict(
-        one.aggregate_id,
-        member.entity,
-        member.id,
-        key,
+        claimant.aggregate_id,
+        entity.entity,
+        entity.id,
+        row.key,
         "match_key",
         values,
         None,
         "two records claim one match key",
         "open",
-        said_of,
+        {contribution.system: _asserted(contribution) for contribution in systems},
     )
+
+
+def _asserted(contribution: Contribution) -> tuple[str, int, str | None]:
+    position = f"{contribution.epoch}/{contribution.major}/{contribution.minor}"
+    return position, contribution.source_us, contribution.tx

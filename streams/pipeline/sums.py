@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Producer
 
+from streams.hub.save import DueTime
 from streams.hub.store import HubStore
 from streams.hub.sums import customers_overdue_since_yesterday, finish_sums, last_sums, make_sums, take_sums
 from streams.model.change import Change
@@ -76,7 +77,7 @@ class Sums:
         ids = await customers_overdue_since_yesterday(self._store)
         if ids:
             # At once: no transaction is under way whose commit a mark would have to wait for.
-            await self._store.mark_due([("customer", id, 0.0) for id in ids])
+            await self._store.mark_due([DueTime("customer", id, 0.0) for id in ids])
         return len(ids)
 
     async def sum_due(self, kind: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-import streams.pipeline.settle
+import streams.pipeline.settle.merging
 import streams.runtime.fenced_lane
 from streams.app import ROLES, run_worker
 from streams.decode.envelope import Decoder
@@ -114,7 +114,7 @@ def emit_what_is_old() -> None:
 
 def apply_an_echo() -> None:
     """What write-back wrote is taken for what people said."""
-    streams.pipeline.settle.is_echo = lambda origin: False
+    streams.pipeline.settle.merging.is_echo = lambda origin: False
 
 
 MUTATIONS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {

@@ -14,12 +14,11 @@ from typing import Any
 import psycopg
 
 from streams.hub.intent_review import IntentView
+from streams.hub.save import SaveRequest
 from streams.hub.store import HubStore
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState
-from streams.pipeline.settle import Settling
-from streams.resolve.golden import Ownership
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.environment import resolve_placeholders
 from streams.stack.native import NativeStack
@@ -32,6 +31,7 @@ from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import SqlTarget, WritebackConfig
 from streams.writeback.sql import SqlAdapter
 from tests.factories import changed
+from tests.settled import settle_changes
 from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
@@ -65,13 +65,15 @@ class Place:
     async def settle(self, kind: str, aggregate: str, *changes: Change) -> None:
         store = HubStore(self.hub, "test")
         state: AggregateState = (await store.load({aggregate: kind}))[aggregate]
-        settling = Settling(Ownership(), {}, IntentPlanner(self.rules))
-        settling.apply(state, [(change, None) for change in changes])
-        settling.references()
-        settling.settle(lambda one: one)
-        await store.save(
-            settling.rows(), settling.links, settling.conflicts, same_known=0, used={}, dead=[], intents=settling.intents
-        )  # fmt: skip
+        settled = settle_changes(state, *changes, planner=IntentPlanner(self.rules))
+        request = SaveRequest(
+            entities=list(settled.entities.values()),
+            links=list(settled.links.values()),
+            conflicts=list(settled.conflicts.values()),
+            intents=settled.intents,
+            same_known=0,
+        )
+        await store.save(request)
         await store.close()
 
     async def customer(self, **fields: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from streams.hub.store import entity_of_row
+from streams.hub.entity_rows import entity_of_row
 from streams.identity import decisions
 from streams.identity.masters import find_master
 from streams.model.change import Change
@@ -90,8 +90,8 @@ class Account:
         found: Counter[str] = Counter()
         for one in self._writers.assembles:
             found.update(changes_in=one.counts["changes_in"])
-            found.update(keys_hits=one._matching.hits, keys_misses=one._matching.misses)
-            found.update(same_hits=one.sameness.hits, same_misses=one.sameness.misses)
+            found.update(keys_hits=one.committer.matching.hits, keys_misses=one.committer.matching.misses)
+            found.update(same_hits=one.committer.sameness.hits, same_misses=one.committer.sameness.misses)
         return found
 
 

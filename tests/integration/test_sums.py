@@ -80,7 +80,7 @@ class Worker:
     async def sum(self, seconds: int = 60) -> list[Change]:
         """So many seconds later: what was summed and told."""
         self.place.db.execute("UPDATE due SET at = at - make_interval(secs => %s)", [seconds])
-        self.assemble._marks.clear()
+        self.assemble.committer.due.clear()
         for kind in ("customer", "product"):
             while await self.summing.sum_due(kind):
                 pass

@@ -11,11 +11,11 @@ from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Conflict
-from streams.pipeline.settle import Settling
 from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig, WritebackRule
 from tests.factories import changed
+from tests.settled import settle_changes
 
 CRM = source_id("crm", "customer", "1")
 FIELDS = ("phone", "email")
@@ -57,17 +57,13 @@ class Hub:
         self._ownership, self._rules = ownership, rules
 
     def batch(self, *changes: Change) -> list[Conflict]:
-        settling = Settling(self._ownership, {}, self._rules)
-        settling.apply(self.state, [(change, None) for change in changes])
-        settling.references()
-        settling.settle(lambda one: one)
-        assert not settling.dead
-        self.logged |= {one.id: one for one in settling.conflicts}
-        self.intents += settling.intents
-        self.turns += [(turn.conflict.field, turn.target, turn.at_us) for turn in settling.turns]
-        return settling.conflicts
+        settled = settle_changes(self.state, *changes, ownership=self._ownership, planner=self._rules)
+        self.logged |= settled.conflicts
+        self.intents += settled.intents
+        self.turns += [(turn.conflict.field, turn.target, turn.at_us) for turn in settled.turns]
+        return list(settled.conflicts.values())
 
-    def told(self) -> set[tuple[str, ...]]:
+    def conflicts(self) -> set[tuple[str, ...]]:
         return {
             (one.id, one.field, one.kind, str(one.values), str(one.winner), one.outcome) for one in self.logged.values()
         }
@@ -101,7 +97,7 @@ def test_any_batches_log_the_same(story: tuple[list[Change], Ownership, IntentPl
         size = data.draw(st.integers(1, len(rest)))
         together.batch(*rest[:size])
         del rest[:size]
-    assert together.told() == one_by_one.told()
+    assert together.conflicts() == one_by_one.conflicts()
 
 
 OWNED = Ownership({"customer": EntityRule(("erp", "crm"))})

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from streams.flow.invariants import Broken, InvariantLimits, broken
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.testing import MemoryPipeline
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rule_inputs import desired_values, entity_document
 from tests.factories import changed
-from tests.property.test_settling import UNSHRUNK, World, say
+from tests.property.stories import UNSHRUNK, folded
 
 RULES = load_rules(Path(__file__).parents[2] / "connectors", ["demo-crm", "demo-erp"])
 FAR = 10**15
@@ -96,42 +97,44 @@ ENDS = {
 }  # fmt: skip
 
 
-class WorldWithTargets(World):
-    """The hub and both systems: an intent writes what the hub has when it is delivered, now or later."""
+class Systems(MemoryPipeline):
+    """Both systems beside the hub: what an intent writes is what the hub says when it is delivered, now or later."""
 
     def __init__(self) -> None:
-        super().__init__(IntentPlanner(RULES))
+        super().__init__(planner=IntentPlanner(RULES))
         self.waiting: dict[tuple[str, str], None] = {}
         self.written: dict[tuple[str, str], dict[str, Any]] = {}
         self.keys: set[str] = set()
 
-    def collect_intents(self) -> None:
-        for intent in self.intents:
+    def collect(self) -> None:
+        for intent in self.hub.intents:
             if intent.supersedes:
                 self.waiting[intent.rule, intent.subject_id] = None
             else:
                 self.keys.add(intent.key)
-        self.intents.clear()
+        self.hub.intents.clear()
 
     def deliver(self, rule: str, subject: str) -> None:
         """The record of the flow triggers `order_state`; its subject is the opportunity."""
         del self.waiting[rule, subject]
         system, _, name = rule.partition("/")
-        its_rule = RULES[system].rules[name]
+        rule_of = RULES[system].rules[name]
         (flow,) = [
-            member for member, _ in self.rows.values() if member.entity == its_rule.entity and not member.deleted
+            member
+            for member, _, _ in self.hub.entities.values()
+            if member.entity == rule_of.entity and not member.deleted
         ]
-        self.written[rule, subject] = desired_values(its_rule, entity_document(flow))
+        self.written[rule, subject] = desired_values(rule_of, entity_document(flow))
 
     def broken(self) -> list[Broken]:
-        return broken([member for member, _ in self.rows.values()], InvariantLimits(), FAR)[0]
+        return broken([member for member, _, _ in self.hub.entities.values()], InvariantLimits(), FAR)[0]
 
 
-def play(order: list[Change], data: st.DataObject | None) -> WorldWithTargets:
-    return play_on(WorldWithTargets(), order, data)
+def play(order: list[Change], data: st.DataObject | None) -> Systems:
+    return play_on(Systems(), order, data)
 
 
-def play_on(world: WorldWithTargets, order: list[Change], data: st.DataObject | None) -> WorldWithTargets:
+def play_on(world: Systems, order: list[Change], data: st.DataObject | None) -> Systems:
     waiting = list(order)
     while waiting or world.queues or world.waiting:
         doing = [
@@ -141,7 +144,7 @@ def play_on(world: WorldWithTargets, order: list[Change], data: st.DataObject | 
         ]
         what = doing[0] if data is None else data.draw(st.sampled_from(doing))
         if what == "say":
-            say(world, waiting.pop(0))
+            world.send_change(waiting.pop(0))
         elif what == "serve":
             keys = sorted(world.queues)
             world.serve(
@@ -152,13 +155,13 @@ def play_on(world: WorldWithTargets, order: list[Change], data: st.DataObject | 
             world.deliver(
                 *(next(iter(world.waiting)) if data is None else data.draw(st.sampled_from(sorted(world.waiting))))
             )
-        world.collect_intents()
+        world.collect()
     return world
 
 
-def same(world: WorldWithTargets, expected: WorldWithTargets) -> None:
-    assert world.gone_back == []
-    assert world.folded() == expected.folded()
+def same(world: Systems, expected: Systems) -> None:
+    assert world.reversions == []
+    assert folded(world) == folded(expected)
     assert world.written == expected.written
     assert world.broken() == expected.broken()
 
@@ -179,12 +182,12 @@ def test_state_of_the_order_is_written_the_same_in_any_order(end: str, data: st.
     """The opportunity was won before, so that the hub could make the order; from there on everything comes as it likes."""
     later, words, wrong = ENDS[end]
     expected = play([*WON, *later], None)
-    world = WorldWithTargets()
+    world = Systems()
     for change in WON:
-        say(world, change)
+        world.send_change(change)
     while world.queues:
         world.serve(sorted(world.queues)[0], 1)
-    world.collect_intents()
+    world.collect()
     more = play_on(world, data.draw(st.permutations(later)), data)
     same(more, expected)
     assert more.keys == expected.keys

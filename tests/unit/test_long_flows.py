@@ -10,10 +10,11 @@ from streams.emit.encode import encoder
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, EntityState, RenderedLine
-from streams.pipeline.aggregate_cache import Aggregates
-from streams.pipeline.settle import Settling
-from streams.resolve.golden import Ownership
+from streams.pipeline.aggregate_cache import AggregateCache
+from streams.pipeline.settle import Settled
+from streams.pipeline.settle.emitted import records_to_emit
 from tests.factories import changed
+from tests.settled import settle_changes
 
 ORDER = source_id("demo-erp", "sales_order", "S")
 LINES = 10_000
@@ -25,7 +26,7 @@ class Flow:
         self.position = 0
         amount = 10_0000 * lines
         head = self.said("sales_order", "S", None, number="SO-1", status="confirmed", net_amount=amount, currency="EUR")
-        self.tell(head, *(self.line(number, 1) for number in range(1, lines + 1)))
+        self.settle(head, *(self.line(number, 1) for number in range(1, lines + 1)))
 
     def said(self, entity: str, key: str, parent: str | None, **fields: Any) -> Change:
         self.position += 1
@@ -35,22 +36,19 @@ class Flow:
         told = {"line_no": number, "description": f"Bolt M{number}", "unit": "C62", "quantity": quantity * 1_000_000}
         return self.said("sales_order_line", str(number), ORDER, **told, net_amount=quantity * 10_0000)
 
-    def tell(self, *changes: Change) -> tuple[Settling, dict[str, dict[str, Any]]]:
-        """The settling, and entity → the record that is emitted."""
-        settling = Settling(Ownership(), {})
-        settling.apply(self.state, [(change, None) for change in changes])
-        settling.references()
-        settling.settle(lambda one: one)
-        return settling, {entity: record or {} for entity, _, _, record, _ in settling.emitted()}
+    def settle(self, *changes: Change) -> tuple[Settled, dict[str, dict[str, Any]]]:
+        """What was settled, and entity → the record that is emitted."""
+        settled = settle_changes(self.state, *changes)
+        return settled, {emitted.entity: emitted.record or {} for emitted in records_to_emit(settled)}
 
 
 def test_one_changed_line_writes_two_rows_and_encodes_one_line() -> None:
     flow, write = Flow(LINES), encoder("sales_order")
-    _, first = flow.tell(flow.line(1, 2))
+    _, first = flow.settle(flow.line(1, 2))
     write(first["sales_order"])
-    settling, told = flow.tell(flow.line(7, 3))
-    document = told["sales_order"]
-    assert sorted(member.entity for member, _, _ in settling.rows()) == ["sales_order", "sales_order_line"]
+    settled, records = flow.settle(flow.line(7, 3))
+    document = records["sales_order"]
+    assert sorted(member.entity for member, _, _ in settled.entities.values()) == ["sales_order", "sales_order_line"]
     assert [line["line_no"] for line in document["lines"] if line.body is None] == [7]
     plain = document | {"lines": [dict(line) for line in document["lines"]]}
     assert write(document) == write(plain)
@@ -62,8 +60,8 @@ def test_changes_to_a_long_flow_keep_no_memory() -> None:
 
     def change(times: int) -> int:
         for turn in range(times):
-            _, told = flow.tell(flow.line(turn % 50 + 1, 2 + flow.position % 7))
-            write(told["sales_order"])
+            _, records = flow.settle(flow.line(turn % 50 + 1, 2 + flow.position % 7))
+            write(records["sales_order"])
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
@@ -76,7 +74,7 @@ def test_changes_to_a_long_flow_keep_no_memory() -> None:
 
 
 def test_the_cache_holds_so_many_entities_however_they_are_spread() -> None:
-    cache = Aggregates(10)
+    cache = AggregateCache(10)
 
     def use(key: str, members: int) -> None:
         state = cache.get(key) or AggregateState(key, "order_flow", members={}, sources={})

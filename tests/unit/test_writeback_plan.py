@@ -13,11 +13,12 @@ from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.state import AggregateState, Contribution, EntityState
-from streams.pipeline.settle import Settling
+from streams.pipeline.settle import merge_batch
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
+from tests.settled import batch_of, settle_changes
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 RULES = load_rules(CONNECTORS, ["demo-crm", "demo-erp"])
@@ -57,12 +58,7 @@ class Hub:
         self.state = AggregateState(OPPORTUNITY, "order_flow", members={}, sources={})
 
     def settle(self, *changes: Change) -> list[NewIntent]:
-        settling = Settling(Ownership(), {}, PLANNER)
-        settling.apply(self.state, [(change, None) for change in changes])
-        settling.references()
-        settling.settle(lambda one: one)
-        assert not settling.dead
-        return settling.intents
+        return settle_changes(self.state, *changes, planner=PLANNER).intents
 
 
 def test_won_opportunity_is_planned_once() -> None:
@@ -167,12 +163,8 @@ def test_echo_makes_no_conflict_and_a_person_does() -> None:
             "change", "customer", source_id("demo-erp", "customer", "7"), "demo-erp", "7", "c", 0, 2, 0, 2,
             origin=origin, same_as=state.id, fields={"name": "ADA"},
         )  # fmt: skip
-        first, second = Settling(Ownership(), {}), Settling(Ownership(), {})
-        for settling, change in ((first, crm), (second, erp)):
-            settling.apply(state, [(change, None)])
-            settling.references()
-            settling.settle(lambda one: one)
-        return len(second.conflicts)
+        settle_changes(state, crm)
+        return len(settle_changes(state, erp).conflicts)
 
     assert conflicts("opshub") == 0
     assert conflicts(None) == 1
@@ -182,8 +174,8 @@ def test_conflict_with_a_joining_record_is_logged_although_an_echo_comes_with_it
     crm, erp = source_id("demo-crm", "customer", "A"), source_id("demo-erp", "customer", "7")
     state = AggregateState(crm, "customer", members={}, sources={})
     account = change_of("demo-crm", "customer", "A", 1, name="Ada", phone="1")
-    first, second = Settling(Ownership(), {}), Settling(Ownership(), {})
-    first.apply(state, [(account, None)])
+    # Merged, but not settled: nothing is committed yet.
+    merge_batch(batch_of(state, account), {state.id: state}, Ownership())
     # The hub moved the ERP's record here; the echo of what write-back told the account is in the same batch.
     joining = EntityState(erp, "customer", merged_into=crm, contributions={}, record={})
     joining.contributions[erp] = Contribution(
@@ -191,9 +183,9 @@ def test_conflict_with_a_joining_record_is_logged_although_an_echo_comes_with_it
     )
     state.members[erp] = joining
     echo = msgspec.structs.replace(change_of("demo-crm", "customer", "A", 3, name="Ada", phone="1"), origin="opshub")
-    second.apply(state, [(Change("refresh", "", crm, target=crm), None), (echo, None)])
-    second.references()
-    assert "phone" in {conflict.field for conflict in second.conflicts}
+    refresh = Change("refresh", "", crm, target=crm)
+    merged = merge_batch(batch_of(state, refresh, echo), {state.id: state}, Ownership())
+    assert "phone" in {conflict.field for conflict in merged.out.conflicts.values()}
 
 
 OWNED = Ownership(
@@ -207,11 +199,12 @@ def test_value_on_its_way_to_the_target_is_no_conflict_and_an_edit_there_is() ->
     partner = {"credit_blocked": False, "attributes": {"customer_no": "C1"}}
 
     def settled(change: Change) -> tuple[list[str], list[str]]:
-        settling = Settling(load_ownership(CONNECTORS / "ownership.yaml"), {}, PLANNER)
-        settling.apply(state, [(msgspec.structs.replace(change, same_as=state.id), None)])
-        settling.references()
-        settling.settle(lambda one: one)
-        return [one.rule for one in settling.intents], [one.field for one in settling.conflicts]
+        linked = msgspec.structs.replace(change, same_as=state.id)
+        settled = settle_changes(
+            state, linked, ownership=load_ownership(CONNECTORS / "ownership.yaml"), planner=PLANNER
+        )
+        conflicts = [conflict.field for conflict in settled.conflicts.values()]
+        return [intent.rule for intent in settled.intents], conflicts
 
     assert settled(change_of("demo-crm", "customer", "A", 1, **account)) == ([], [])
     assert settled(change_of("demo-erp", "customer", "7", 2, **partner))[1] == []
@@ -223,11 +216,7 @@ def test_value_on_its_way_to_the_target_is_no_conflict_and_an_edit_there_is() ->
 
 def settle(state: AggregateState, change: Change, planner: IntentPlanner = PLANNER) -> list[NewIntent]:
     """What one change of an aggregate gives rise to."""
-    settling = Settling(OWNED, {}, planner)
-    settling.apply(state, [(change, None)])
-    settling.references()
-    settling.settle(lambda one: one)
-    return settling.intents
+    return settle_changes(state, change, ownership=OWNED, planner=planner).intents
 
 
 def test_a_credit_block_and_the_customers_number_go_to_the_account() -> None:
@@ -269,12 +258,11 @@ def test_owners_value_is_restored_where_the_ownership_wants_it() -> None:
         settle(state, change, restoring)
     echo = msgspec.structs.replace(crm(3, True), origin="opshub")
     assert settle(state, echo, restoring) == []
-    settling = Settling(OWNED, {}, restoring)
-    settling.apply(state, [(crm(4, False), None)])
-    settling.references()
-    settling.settle(lambda one: one)
-    (restored,) = settling.intents
-    assert "credit_blocked" in {one.field for one in settling.conflicts}, "its turns are counted by its conflicts"
+    settled = settle_changes(state, crm(4, False), ownership=OWNED, planner=restoring)
+    (restored,) = settled.intents
+    assert "credit_blocked" in {conflict.field for conflict in settled.conflicts.values()}, (
+        "its turns are counted by its conflicts"
+    )
     assert (restored.rule, restored.subject_id, restored.cause_us) == ("demo-crm/credit_block", account, 4)
     assert "credit_blocked" in restored.fields
     assert settle(state, crm(5, False, phone="1"), restoring) == [], "it was told already"

@@ -1,0 +1,6 @@
+"""The pure half of assemble: a batch of changes over aggregate states → rows, links, conflicts, intents and records to emit."""
+
+from streams.pipeline.settle.batch import Batch, Entangled, Group, Settled
+from streams.pipeline.settle.settling import merge_batch, settle, settle_merged
+
+__all__ = ["Batch", "Entangled", "Group", "Settled", "merge_batch", "settle", "settle_merged"]

@@ -1,0 +1,118 @@
+"""Merge changes into the contributions of their sources: the first half of settling."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.flow.place import elsewhere, entity_of
+from streams.model.change import Change
+from streams.model.state import AggregateState, EntityState
+from streams.pipeline.settle.batch import transaction_of
+from streams.pipeline.settle.working import (
+    AggregateWork,
+    Working,
+    check_conflicts_first,
+    emit_without,
+    position_of,
+    send_on,
+)
+from streams.resolve.contribution import merge
+from streams.writeback.planner import is_echo
+from streams.writeback.rule_inputs import contributed_fields
+
+
+def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> None:
+    """Merge one change, or send it on to the aggregate that its entity lives in."""
+    state = aggregate.state
+    target = elsewhere(state, change)
+    if target is not None:
+        send_on(work, state.kind, target, change)
+        return
+    if change.id in work.unmerged and change.id != state.id:
+        send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=None))
+        return
+    entity_id = entity_of(state, change)
+    entity = state.members.get(entity_id)
+    if entity is None:
+        home = work.batch.homes.get(entity_id)
+        if home is not None and home != state.id:
+            # A change without a parent (a delete knows its key only) does not decide where the entity lives.
+            passed = change if change.parent is None else msgspec.structs.replace(change, kind="give", target=state.id)
+            send_on(work, state.kind, home, passed)
+            return
+        entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
+    if entity_id != change.id:
+        state.sources[change.id] = entity_id
+        absorb(work, aggregate, change.id, entity)
+    merge_change(work, aggregate, entity, change)
+
+
+def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
+    """Merge one change into an entity of this aggregate, and record what must be done about it."""
+    state, entity_id = aggregate.state, entity.id
+    if entity_id in work.unchecked:
+        check_conflicts_first(work, state, entity)
+    before = entity.contributions.get(change.id)
+    if work.planner.has_rules_for(entity.entity) and entity_id not in work.contributions_before:
+        work.contributions_before[entity_id] = contributed_fields(entity)
+    # `merge` may change the contribution in place: what it was is read first.
+    was_deleted = before is not None and before.deleted
+    outcome = merge(entity, change)
+    work.out.counts[outcome] += 1
+    if outcome == "newer":
+        _record_cause(work, aggregate, entity, change)
+        if before is None or was_deleted != entity.contributions[change.id].deleted:
+            work.sources_changed.add(entity_id)
+        if change.parent is not None and (before is None or position_of(change) > before.position):
+            if entity.parent != change.parent:
+                emit_without(work, aggregate, entity)
+                work.sources_changed.add(entity_id)  # the change may say nothing new except its parent
+            entity.parent = change.parent
+        aggregate.changed[entity_id] = None
+        work.out.source_times.append((change.source_us, state.id))
+    elif outcome == "same":
+        aggregate.repeated[entity_id] = None
+
+
+def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
+    """Record who made a change. Echoes and snapshots update what the hub knows, but cause no intents."""
+    echo = is_echo(change.origin) or (
+        bool(work.batch.echoes) and (change.id, transaction_of(change)) in work.batch.echoes
+    )
+    if echo:
+        work.out.counts["echoes"] += 1
+    else:
+        work.unchecked.add(entity.id)
+    live = not echo and change.op != "r" and change.op != "part_read"
+    contribution = entity.contributions[change.id]
+    if contribution.live != live:
+        contribution.live = live
+    if live:
+        causes = aggregate.causes
+        causes[change.system] = max(change.source_us, causes.get(change.system, 0))
+
+
+def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: EntityState) -> None:
+    """Merge the record `other_id` into `entity`, of which it becomes another name."""
+    state = aggregate.state
+    other = state.members.get(other_id)
+    if other is None or other.merged_into is not None:
+        return
+    other.merged_into = entity.id
+    work.out.contested.add(other_id)  # a conflict of it is from now on one of `entity`, if it still exists
+    check_conflicts_first(work, state, other)
+    check_conflicts_first(work, state, entity)
+    take_contributions(work, state, other, entity)
+    aggregate.changed[other_id] = None
+    aggregate.changed[entity.id] = None
+
+
+def take_contributions(work: Working, state: AggregateState, other: EntityState, entity: EntityState) -> None:
+    """Give `entity` the contributions of `other` that it does not have."""
+    for source, contribution in other.contributions.items():
+        if source not in entity.contributions:
+            entity.contributions[source] = contribution
+            state.sources[source] = entity.id
+            work.sources_changed.add(entity.id)
+            if contribution.live:
+                work.unchecked.add(entity.id)  # people's changes join the record, even if only an echo brings them
