@@ -1,4 +1,4 @@
-"""What the header of a document adds to its lines. Pure."""
+"""Charges: what the header of a document adds to its lines. Pure."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def charges(record: dict[str, Any]) -> int:
-    """Freight less discount of the whole document, without tax: `net_amount` is its lines and this."""
+    """Freight less discount of the whole document, without tax: the document's `net_amount` is the sum of its lines plus this."""
     return (record.get("freight_amount") or 0) - (record.get("discount_amount") or 0)

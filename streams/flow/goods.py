@@ -1,9 +1,9 @@
-"""What of an order left the house, line by line. Pure.
+"""Which goods of an order were shipped, line by line. Pure.
 
-A shipment counts once it is shipped or delivered; cancelled and returned ones do not. Quantities decide whether all of an order
-is gone, since worths are rounded: three pieces for 100.00 that go one by one are 99.9999. A line without a quantity is gone once a
-shipment that counts names it; one of quantity 0 or less, and one without a quantity that costs nothing, need not be shipped.
-Where no shipment says what it carried, or the order has no lines, the order's own status is believed.
+A shipment counts once it is shipped or delivered; cancelled and returned shipments do not count. Quantities decide whether an order is
+shipped completely, since amounts are rounded: three pieces for 100.00 that are shipped one by one are 99.9999. A line without a quantity
+is shipped once a shipment that counts names it. A line of quantity 0 or less, and a line without a quantity and without a price, need not
+be shipped. Where no shipment has lines, or the order has none, the order's own status decides.
 """
 
 from __future__ import annotations
@@ -13,41 +13,43 @@ from collections.abc import Collection, Iterable, Mapping
 from streams.model.state import EntityState
 
 GONE = ("shipped", "delivered")
-"""Status of a shipment that left the house and did not come back."""
+"""Statuses of a shipment that left and did not come back."""
 
 GRAIN = 100
-"""Quantities are unscaled by six decimals: systems with floats ship a third as 0.333333, three times."""
+"""The least quantity that counts, unscaled (six decimals): systems with floats ship a third as 0.333333, three times."""
 
-_GONE_ORDERS = ("shipped", "invoiced", "closed")
+_SHIPPED_STATUSES = ("shipped", "invoiced", "closed")
 
 
-def quantities(parts: Iterable[EntityState], shipments: Collection[str]) -> dict[str, int]:
-    """Order line → quantity in these shipments; 0 where they name it without a quantity."""
-    found: dict[str, int] = {}
-    for part in parts:
-        if part.parent in shipments:
-            record = part.record
+def quantities(shipment_lines: Iterable[EntityState], shipments: Collection[str]) -> dict[str, int]:
+    """Order line → quantity in these shipments; 0 where a shipment names the line without a quantity."""
+    shipped_of: dict[str, int] = {}
+    for shipment_line in shipment_lines:
+        if shipment_line.parent in shipments:
+            record = shipment_line.record
             line = record.get("order_line_id")
             if line:
-                found[line] = found.get(line, 0) + (record.get("quantity") or 0)
-    return found
+                shipped_of[line] = shipped_of.get(line, 0) + (record.get("quantity") or 0)
+    return shipped_of
 
 
 def shipped(
-    lines: Iterable[EntityState], went: Mapping[str, int], back: Mapping[str, int] | None = None
+    lines: Iterable[EntityState], sent: Mapping[str, int], returned: Mapping[str, int] | None = None
 ) -> tuple[int, bool]:
-    """What went of these lines is worth, as money, and whether nothing of them is left to be shipped. `back`: quantities that came
-    back and need not be shipped again."""
-    amount, whole, gone = 0, True, went.get
+    """(amount of money that was shipped of these order lines, whether nothing of them is left to be shipped).
+
+    `sent`: order line → quantity that was shipped. `returned`: quantities that came back and need not be shipped again.
+    """
+    amount, complete, sent_of = 0, True, sent.get
     for line in lines:
         record = line.record
         ordered = record.get("quantity")
-        quantity = gone(line.id)
+        quantity = sent_of(line.id)
         if not ordered:
             if quantity is not None:
                 amount += record.get("net_amount") or 0
             elif ordered is None and record.get("net_amount"):
-                whole = False
+                complete = False
             continue
         if quantity:
             left = ordered - quantity
@@ -55,15 +57,15 @@ def shipped(
             if -GRAIN <= left <= GRAIN:
                 amount += net
                 continue
-            amount += (net * quantity + (ordered >> 1)) // ordered
+            amount += (net * quantity + (ordered >> 1)) // ordered  # its share of the line, rounded
         else:
             left = ordered
-        if whole and left > 0:
-            came_back = back.get(line.id, 0) if back else 0
-            whole = came_back > 0 and left - came_back <= GRAIN
-    return amount, whole
+        if complete and left > 0:
+            came_back = returned.get(line.id, 0) if returned else 0
+            complete = came_back > 0 and left - came_back <= GRAIN
+    return amount, complete
 
 
-def said_to_be_gone(orders: Iterable[EntityState]) -> bool:
-    """Whether the orders themselves say that all of them was shipped."""
-    return all(order.record.get("status") in _GONE_ORDERS for order in orders)
+def shipped_by_status(orders: Iterable[EntityState]) -> bool:
+    """Whether the status of each order says that it was shipped completely."""
+    return all(order.record.get("status") in _SHIPPED_STATUSES for order in orders)

@@ -1,8 +1,8 @@
-"""What can not be so in an order-to-cash flow, whoever says it. Pure.
+"""Business rules that every order-to-cash flow must keep, whichever system its data comes from. Pure.
 
-In: the live members of one order_flow aggregate. Out: each rule that does not hold, at the record where people would mend it. The same
-members give the same result in any order. A document is written in pieces, so ask once the flow has been quiet for a while.
-`broken_rules` of the hub's SQL says the same of the whole hub; `tests/integration/test_invariants.py` compares them.
+In: the members of one order_flow aggregate. Out: each rule that is broken, at the record where people would correct it. The same members
+give the same result in any order. Systems write a document in pieces, so check a flow only after it has been quiet for a while. The hub's
+SQL has the same rules over the whole hub (`broken_rules`); `tests/integration/test_invariants.py` compares the two.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ InvoicePolicy = Literal["at_most_shipped", "equal", "off"]
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """One rule that does not hold: `values` has both sides, unscaled."""
+    """One rule that is broken. `values` has both sides that should agree, unscaled."""
 
     rule: str
     entity: str
@@ -39,18 +39,18 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class InvariantLimits(msgspec.Struct, frozen=True):
-    """What a company may see otherwise. `invoiced`: of what is invoiced, without tax and less credit notes, and what was shipped of it;
-    `order_within_us`: how long a won opportunity may be without its order, and a lost one with it; `header_charges`: percent of its lines
-    that an order's header may say beyond them where it names no freight, since charges stand in no line.
-    """
+    """What each company may set differently."""
 
     invoiced: InvoicePolicy = "at_most_shipped"
+    """How the invoiced amount (without tax, less credit notes) relates to the shipped amount."""
     order_within_us: int = 300_000_000
+    """How long a won opportunity may be without its order, and a lost one with it."""
     header_charges: int = 10
+    """Percent that an order's header may exceed its lines where it names no freight: charges stand in no line."""
 
 
 def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
-    """Which rules do not hold, and when to ask again where that depends on the time alone."""
+    """(the broken rules, the time in µs at which to check again if that depends on time alone)."""
     of: defaultdict[str, dict[str, EntityState]] = defaultdict(dict)
     for member in members:
         if not member.deleted and member.merged_into is None and member.version > 0:
@@ -58,32 +58,32 @@ def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int)
     lines: defaultdict[str, list[EntityState]] = defaultdict(list)
     for line in of["sales_order_line"].values():
         lines[line.parent or ""].append(line)
-    gone = {one.id for one in of["shipment"].values() if one.record.get("status") in GONE}
-    went = quantities(of["shipment_line"].values(), gone)
+    sent = {shipment.id for shipment in of["shipment"].values() if shipment.record.get("status") in GONE}
+    sent_of = quantities(of["shipment_line"].values(), sent)
     headers = {order.id: _header(order, lines[order.id]) for order in of["sales_order"].values() if order.id in lines}
-    missing, again_us = _orders(of, limits, now_us)
-    found = [
-        *_headers(headers, lines, limits), *_shipped(of, went), *missing, *_invoiced(of, limits, lines, went, headers), *_paid(of),
-    ]  # fmt: skip
-    return sorted(found, key=lambda one: (one.rule, one.id)), again_us
+    orders, check_again_us = _orders(of, limits, now_us)
+    invoiced = _invoiced(of, limits, lines, sent_of, headers)
+    rules = [*_headers(headers, lines, limits), *_shipped(of, sent_of), *orders, *invoiced, *_paid(of)]
+    return sorted(rules, key=lambda rule: (rule.rule, rule.id)), check_again_us
 
 
 Of = Mapping[str, dict[str, EntityState]]
+"""Entity → id → member."""
 Lines = Mapping[str, list[EntityState]]
-"""Order → its lines."""
+"""Order id → its lines."""
 
 
 class Header(NamedTuple):
-    """What the header of an order says, and what it should: its lines, and the freight and discount that it names."""
+    """The net amount in the header of an order, and the amount expected from its lines, freight and discount."""
 
-    says: int | None
-    should: int
-    unnamed: bool
-    """It names no freight, so what it says beyond its lines may be some."""
+    amount: int | None
+    expected: int
+    without_freight: bool
+    """The header names no freight: the amount may include some that no field shows."""
 
 
 Headers = Mapping[str, Header]
-"""Order that has lines → its header."""
+"""Order id → its header, for orders with lines."""
 
 
 def _header(order: EntityState, lines: list[EntityState]) -> Header:
@@ -93,21 +93,21 @@ def _header(order: EntityState, lines: list[EntityState]) -> Header:
 
 
 def _slack(lines: list[EntityState]) -> int:
-    """Amounts of lines and of shipped parts are worked out, those of documents were rounded by their system."""
+    """The tolerance: amounts of lines and of shipped quantities are computed here, those of documents were rounded by their system."""
     return CENT * max(1, len(lines))
 
 
 def _headers(headers: Headers, lines: Lines, limits: InvariantLimits) -> Iterable[Broken]:
-    for order, (says, should, unnamed) in headers.items():
+    for order, (amount, expected, without_freight) in headers.items():
         slack = _slack(lines[order])
-        beyond = max(0, should) * limits.header_charges // 100 if unnamed else 0
-        if says is None or not should - slack <= says <= should + beyond + slack:
-            yield Broken(HEADER, "sales_order", order, "net_amount", {"header": says, "lines": should})
+        charges_allowed = max(0, expected) * limits.header_charges // 100 if without_freight else 0
+        if amount is None or not expected - slack <= amount <= expected + charges_allowed + slack:
+            yield Broken(HEADER, "sales_order", order, "net_amount", {"header": amount, "lines": expected})
 
 
-def _shipped(of: Of, went: Mapping[str, int]) -> Iterable[Broken]:
+def _shipped(of: Of, sent_of: Mapping[str, int]) -> Iterable[Broken]:
     lines = of["sales_order_line"]
-    for line, quantity in went.items():
+    for line, quantity in sent_of.items():
         ordered = lines[line].record.get("quantity") if line in lines else None
         if ordered is not None and quantity > ordered + GRAIN:
             yield Broken(SHIPPED, "sales_order_line", line, "quantity", {"shipped": quantity, "ordered": ordered})
@@ -117,26 +117,26 @@ def _orders(of: Of, limits: InvariantLimits, now_us: int) -> tuple[list[Broken],
     statuses = [order.record.get("status") for order in of["sales_order"].values()]
     orders = sum(status != "cancelled" for status in statuses)
     binding = sum(status not in ("cancelled", "draft") for status in statuses)
-    found: list[Broken] = []
-    again: list[int] = []
+    rules: list[Broken] = []
+    due_later: list[int] = []
     for deal in of["opportunity"].values():
         stage = deal.record.get("stage")
         if stage == "won" and orders != 1:
-            wrong = Broken(ORDERED, deal.entity, deal.id, "stage", {"orders": orders})
+            rule = Broken(ORDERED, deal.entity, deal.id, "stage", {"orders": orders})
         elif stage == "lost" and binding:
-            wrong = Broken(LOST, deal.entity, deal.id, "stage", {"orders": binding})
+            rule = Broken(LOST, deal.entity, deal.id, "stage", {"orders": binding})
         else:
             continue
         due = deal.updated_us + limits.order_within_us
         if due < now_us:
-            found.append(wrong)
+            rules.append(rule)
         else:
-            again.append(due)
-    return found, min(again, default=None)
+            due_later.append(due)
+    return rules, min(due_later, default=None)
 
 
 def _invoiced(
-    of: Of, limits: InvariantLimits, lines: Lines, went: Mapping[str, int], headers: Headers
+    of: Of, limits: InvariantLimits, lines: Lines, sent_of: Mapping[str, int], headers: Headers
 ) -> Iterable[Broken]:
     if limits.invoiced == "off":
         return
@@ -147,18 +147,21 @@ def _invoiced(
         if order is None or record.get("status") in ("draft", "cancelled"):
             continue
         currency = record.get("currency")
+        # Amounts in two currencies cannot be compared.
         if currency is not None and order.record.get("currency") not in (None, currency):
             continue
         net = (record.get("net_amount") or 0) - charges(record)
         billed[order.id] = billed.get(order.id, 0) + (-net if record.get("kind") == "credit_note" else net)
     for of_order, amount in billed.items():
-        some = lines.get(of_order, [])
-        worth, _ = shipped(some, went)
+        order_lines = lines.get(of_order, [])
+        shipped_amount, _ = shipped(order_lines, sent_of)
         header = headers.get(of_order)
-        beyond = max(0, (header.says or 0) - header.should) if header is not None else 0
-        slack = _slack(some)
-        if amount > worth + beyond + slack or (limits.invoiced == "equal" and amount < worth - slack):
-            yield Broken(INVOICED, "sales_order", of_order, "net_amount", {"invoiced": amount, "shipped": worth})
+        charges_in_header = max(0, (header.amount or 0) - header.expected) if header is not None else 0
+        slack = _slack(order_lines)
+        too_much = amount > shipped_amount + charges_in_header + slack
+        if too_much or (limits.invoiced == "equal" and amount < shipped_amount - slack):
+            values = {"invoiced": amount, "shipped": shipped_amount}
+            yield Broken(INVOICED, "sales_order", of_order, "net_amount", values)
 
 
 def _paid(of: Of) -> Iterable[Broken]:

@@ -1,11 +1,11 @@
 """The order-to-cash join: opportunity → order and lines → shipments → invoices → payments, and service requests.
 
-In: the live members of one order_flow aggregate. Out: the fields of the joined record, or None while there is neither an
-opportunity nor an order. The result depends only on the members, not on the order in which they came; a document that is half
-written gives a flow that is half told, and the next change completes it. docs/guides/order-to-cash.md says what its words mean.
+In: the members of one order_flow aggregate. Out: the fields of the joined record, or None while there is neither an opportunity nor an
+order. The result depends only on the members, not on the order in which they came. A document that is half written gives half a flow, and
+the next change completes it. docs/guides/order-to-cash.md explains the fields.
 
-Amounts are those in the currency of the order (else the opportunity, else the first invoice); those in other currencies stand beside
-them, never in them. A document that names no currency is in that of the flow, a payment in that of its invoice.
+Amounts are in the currency of the order (else of the opportunity, else of the first invoice). Amounts in other currencies stand in fields
+of their own and are never added. A document without a currency is in that of the flow, a payment in that of its invoice.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from streams.flow.goods import GONE, quantities, said_to_be_gone, shipped
+from streams.flow.goods import GONE, quantities, shipped, shipped_by_status
 from streams.flow.stages import payment_status, shipment_status, stage
 from streams.flow.timeline import DAY_US, timeline
 from streams.model.state import EntityState
 
 MONEY_SCALE = 4
 CENT = 100
-"""A cent as unscaled money: amounts of shipped parts and of lines are worked out, those of documents were rounded by their system."""
+"""A cent as unscaled money, the tolerance: shipped amounts are computed here, those of documents were rounded by their system."""
 
 _ORDERED, _SHIPPED, _INVOICED, _PAID = range(4)
 
 Amounts = dict[str | None, list[int]]
-"""Currency → what is ordered, shipped, invoiced and paid in it."""
+"""Currency → the ordered, shipped, invoiced and paid amount, at the indexes above."""
 
 
 def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
-    """The order_flow record of these members; one that is among them is passed over."""
+    """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is among them."""
     of: defaultdict[str, list[EntityState]] = defaultdict(list)
     for member in members:
         if member.version > 0 and not member.deleted and member.merged_into is None:
@@ -44,26 +44,27 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     head = (live or orders)[0].record if orders else {}
     deal = deals[0].record if deals else {}
     invoices, shipments = sorted(of["invoice"], key=_age), sorted(of["shipment"], key=_age)
-    bills = [one for one in invoices if one.record.get("status") not in ("draft", "cancelled")]
-    credited = any(one.record.get("kind") == "credit_note" for one in bills)
+    bills = [invoice for invoice in invoices if invoice.record.get("status") not in ("draft", "cancelled")]
+    credited = any(invoice.record.get("kind") == "credit_note" for invoice in bills)
     currency = head.get("currency") or deal.get("currency") or _first_currency(bills)
     amounts: Amounts = defaultdict(lambda: [0, 0, 0, 0])
 
     lines, counted, nothing_left = _goods(of, live, shipments, credited, currency, amounts)
-    sent = [one for one in counted if one.record.get("status") in GONE]
-    goods = shipment_status(bool(sent), nothing_left, all(one.record["status"] == "delivered" for one in sent))
+    sent = [shipment for shipment in counted if shipment.record.get("status") in GONE]
+    all_arrived = all(shipment.record["status"] == "delivered" for shipment in sent)
+    goods = shipment_status(bool(sent), nothing_left, all_arrived)
     net = _bills(bills, currency, amounts)
     payments = _payments(of["payment"], invoices, currency, amounts)
-    cleared = [one for one in payments if is_cleared(one[0])]
+    cleared = [(payment, refund) for payment, refund in payments if is_cleared(payment)]
     incoming = [payment for payment, refund in cleared if not refund]
-    ordered, worth, invoiced, paid = amounts[currency]
+    ordered, shipped_amount, invoiced, paid = amounts[currency]
     reached = bool(bills) and bool(live) and net >= ordered - CENT * max(1, lines)
     closed = bool(live) and all(order.record.get("status") == "closed" for order in live)
     money = payment_status(
         billed=bool(bills),
-        credited=credited and all(one[_INVOICED] <= 0 for one in amounts.values()),
-        is_open=any(one[_INVOICED] > one[_PAID] for one in amounts.values()),
-        is_paid=any(one[_PAID] > 0 for one in amounts.values()),
+        credited=credited and all(totals[_INVOICED] <= 0 for totals in amounts.values()),
+        is_open=any(totals[_INVOICED] > totals[_PAID] for totals in amounts.values()),
+        is_paid=any(totals[_PAID] > 0 for totals in amounts.values()),
         complete=nothing_left or reached or closed,
     )
     record: dict[str, Any] = {
@@ -71,12 +72,12 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
         "opportunity_id": deals[0].id if deals else None,
         "sales_order_id": (live or orders)[0].id if orders else None,
         "stage": stage(deal.get("stage"), bool(orders), bool(live), closed, goods, money),
-        "stage_since": None,  # one of the times below
+        "stage_since": None,  # one of the times below, once they are known
         "shipment_status": goods,
         "payment_status": money,
         "currency": currency,
         "ordered_amount": ordered if orders else None,
-        "shipped_amount": worth,
+        "shipped_amount": shipped_amount,
         "invoiced_amount": invoiced,
         "paid_amount": paid,
         "open_amount": invoiced - paid,
@@ -111,62 +112,62 @@ def _goods(
     currency: str | None,
     amounts: Amounts,
 ) -> tuple[int, list[EntityState], bool]:
-    """Of these orders: how many lines, the shipments that count, and whether nothing is left to be shipped.
+    """(lines of these orders, the shipments that count, whether nothing is left to be shipped).
 
-    What is ordered and shipped is added to `amounts`.
+    Adds the ordered and shipped amounts to `amounts`. `credited`: there is a credit note, so that returned goods need no replacement.
     """
-    named: dict[str | None, str | None] = {}
+    currency_of: dict[str | None, str | None] = {}
     for order in orders:
-        of_order = named[order.id] = order.record.get("currency") or currency
+        of_order = currency_of[order.id] = order.record.get("currency") or currency
         amounts[of_order][_ORDERED] += order.record.get("net_amount") or 0
     counted, sent, returned = [], set(), set()
-    for one in shipments:
-        if one.parent in named:
-            status = one.record.get("status")
+    for shipment in shipments:
+        if shipment.parent in currency_of:
+            status = shipment.record.get("status")
             if status in GONE:
-                sent.add(one.id)
+                sent.add(shipment.id)
             if status == "returned":
-                returned.add(one.id)
+                returned.add(shipment.id)
             elif status != "cancelled":
-                counted.append(one)
-    parts = of["shipment_line"]
-    went = quantities(parts, sent) if sent else {}
-    back = quantities(parts, returned) if returned and credited else {}
+                counted.append(shipment)
+    shipment_lines = of["shipment_line"]
+    sent_of = quantities(shipment_lines, sent) if sent else {}
+    returned_of = quantities(shipment_lines, returned) if returned and credited else {}
     lines, nothing_left = 0, True
-    for of_lines, some in _by_currency(of["sales_order_line"], named):
-        worth, whole = shipped(some, went, back)
-        amounts[of_lines][_SHIPPED] += worth
-        lines += len(some)
-        nothing_left = nothing_left and whole
-    if not lines or not (went or back):
-        nothing_left = bool(sent) and said_to_be_gone(orders)
+    for of_lines, order_lines in _by_currency(of["sales_order_line"], currency_of):
+        amount, complete = shipped(order_lines, sent_of, returned_of)
+        amounts[of_lines][_SHIPPED] += amount
+        lines += len(order_lines)
+        nothing_left = nothing_left and complete
+    if not lines or not (sent_of or returned_of):
+        nothing_left = bool(sent) and shipped_by_status(orders)
     return lines, counted, nothing_left
 
 
 def _by_currency(
-    lines: list[EntityState], named: dict[str | None, str | None]
+    lines: list[EntityState], currency_of: dict[str | None, str | None]
 ) -> Iterable[tuple[str | None, list[EntityState]]]:
-    """The lines of the orders that `named` gives a currency, by currency."""
-    if len(named) == 1:
-        ((order, currency),) = named.items()
+    """The lines of the orders in `currency_of` (order id → currency), by currency."""
+    if len(currency_of) == 1:
+        ((order, currency),) = currency_of.items()
         return [(currency, [line for line in lines if line.parent == order])]
-    found: dict[str | None, list[EntityState]] = {}
+    by_currency: dict[str | None, list[EntityState]] = {}
     for line in lines:
-        if line.parent in named:
-            found.setdefault(named[line.parent], []).append(line)
-    return found.items()
+        if line.parent in currency_of:
+            by_currency.setdefault(currency_of[line.parent], []).append(line)
+    return by_currency.items()
 
 
 def _bills(bills: list[EntityState], currency: str | None, amounts: Amounts) -> int:
-    """What is invoiced in `currency` without tax, less credit notes. What is invoiced with tax is added to `amounts`."""
+    """The amount invoiced in `currency`, without tax and less credit notes. Adds the amounts with tax to `amounts`."""
     net = 0
-    for one in bills:
-        record = one.record
+    for invoice in bills:
+        record = invoice.record
         gross, without_tax = record.get("gross_amount") or 0, record.get("net_amount")
         sign = -1 if record.get("kind") == "credit_note" else 1
-        named = record.get("currency") or currency
-        amounts[named][_INVOICED] += sign * gross
-        if named == currency:
+        invoice_currency = record.get("currency") or currency
+        amounts[invoice_currency][_INVOICED] += sign * gross
+        if invoice_currency == currency:
             net += sign * (gross if without_tax is None else without_tax)
     return net
 
@@ -174,32 +175,32 @@ def _bills(bills: list[EntityState], currency: str | None, amounts: Amounts) -> 
 def _payments(
     payments: list[EntityState], invoices: list[EntityState], currency: str | None, amounts: Amounts
 ) -> list[tuple[EntityState, bool]]:
-    """All payments, oldest first, and whether each is a refund. What is cleared is added to `amounts`."""
+    """All payments, oldest first, and whether each is a refund. Adds cleared payments to `amounts`."""
     bills = {one.id: one.record for one in invoices}
-    told = []
+    with_direction = []
     for payment in sorted(payments, key=_age):
         record = payment.record
         bill = bills.get(payment.parent or "", {})
         amount = record.get("amount") or 0
         if bill.get("kind") == "credit_note":
             amount = -abs(amount)
-        told.append((payment, amount < 0))
+        with_direction.append((payment, amount < 0))
         if is_cleared(payment):
             amounts[record.get("currency") or bill.get("currency") or currency][_PAID] += amount
-    return told
+    return with_direction
 
 
 def is_cleared(payment: EntityState) -> bool:
-    """Whether the money is there: a system that keeps no status only knows payments that are."""
+    """Whether the money arrived. A system without a status only stores payments that did."""
     return payment.record.get("status") not in ("pending", "reversed")
 
 
 def _others(currency: str | None, amounts: Amounts) -> dict[str, dict[str, str] | None]:
     """The amounts in other currencies: code → amount, as text."""
-    others = sorted((named or "", told) for named, told in amounts.items() if named != currency)
+    others = sorted((code or "", totals) for code, totals in amounts.items() if code != currency)
     return {
-        field: {named: _text(amount(told)) for named, told in others if amount(told)} or None
-        for field, amount in _OTHERS.items()
+        field: {code: _text(amount_of(totals)) for code, totals in others if amount_of(totals)} or None
+        for field, amount_of in _OTHERS.items()
     }
 
 
@@ -208,7 +209,7 @@ _OTHERS: dict[str, Callable[[list[int]], int]] = {
     "other_shipped_amounts": itemgetter(_SHIPPED),
     "other_invoiced_amounts": itemgetter(_INVOICED),
     "other_paid_amounts": itemgetter(_PAID),
-    "other_open_amounts": lambda told: told[_INVOICED] - told[_PAID],
+    "other_open_amounts": lambda totals: totals[_INVOICED] - totals[_PAID],
 }
 _NO_OTHERS = dict.fromkeys(_OTHERS)
 
@@ -224,7 +225,7 @@ def _since(
     bills: list[EntityState],
     incoming: list[EntityState],
 ) -> int | None:
-    """When the flow came to its stage, as far as its documents say."""
+    """When the flow reached its stage, if its documents say so."""
     stage = record["stage"]
     if stage == "partially_shipped":
         return _first(sent, "shipped_at")
@@ -245,15 +246,15 @@ def _age(member: EntityState) -> tuple[int, str]:
 
 
 def _first_currency(bills: list[EntityState]) -> str | None:
-    return next((named for one in bills if (named := one.record.get("currency"))), None)
+    return next((code for invoice in bills if (code := invoice.record.get("currency"))), None)
 
 
 def _first(members: list[EntityState], field: str) -> int | None:
-    return min((at for one in members if (at := one.record.get(field)) is not None), default=None)
+    return min((at for member in members if (at := member.record.get(field)) is not None), default=None)
 
 
 def _last(members: list[EntityState], field: str) -> int | None:
-    return max((at for one in members if (at := one.record.get(field)) is not None), default=None)
+    return max((at for member in members if (at := member.record.get(field)) is not None), default=None)
 
 
 def _day(day: int | None) -> int | None:

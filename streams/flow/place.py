@@ -1,8 +1,8 @@
 """Does a change belong to the aggregate that it was sent to?
 
-Ingest sends a change to the aggregate in which it believes its parent to live; where it does not know, to the
-parent's own id. The aggregate's one writer knows for certain, and sends on what does not belong. So a stale belief
-costs a detour, never a record, and either side of a join may come first.
+Ingest sends a change to the aggregate that its routing cache names for the parent; without an entry, to the parent's own id. The one
+writer of that aggregate knows for certain, and sends on what does not belong. So a stale cache costs a detour, never a record, and
+either side of a join may come first.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def entity_of(state: AggregateState, change: Change) -> str:
 
 
 def live_id(state: AggregateState, entity_id: str) -> str:
-    """The id of the record that `entity_id` is by now, as far as this aggregate knows."""
+    """The id of the record that `entity_id` is now, after all merges that this aggregate knows."""
     member = state.members.get(entity_id)
-    for _ in range(len(state.members)):
+    for _ in range(len(state.members)):  # a bound, should merges ever form a circle
         if member is None or member.merged_into is None:
             break
         entity_id = member.merged_into
@@ -47,17 +47,17 @@ def live_id(state: AggregateState, entity_id: str) -> str:
 
 
 def live_of(state: AggregateState, entity_id: str) -> EntityState | None:
-    """The member that `entity_id` is by now."""
+    """The member that `entity_id` is now, after all merges."""
     return state.members.get(live_id(state, entity_id))
 
 
 def with_descendants(state: AggregateState, entity_id: str) -> list[EntityState]:
-    """`entity_id` and all that hangs on it in this aggregate."""
+    """`entity_id` and all its descendants in this aggregate. `entity_id` itself may be missing."""
     children: dict[str, list[EntityState]] = {}
-    for member in state.members.values():
-        if member.parent is not None:
-            children.setdefault(member.parent, []).append(member)
-    found: list[EntityState] = []
+    for child in state.members.values():
+        if child.parent is not None:
+            children.setdefault(child.parent, []).append(child)
+    members: list[EntityState] = []
     seen: set[str] = set()
     queue = [entity_id]
     while queue:
@@ -65,8 +65,8 @@ def with_descendants(state: AggregateState, entity_id: str) -> list[EntityState]
         if current in seen:
             continue
         seen.add(current)
-        here = state.members.get(current)
-        if here is not None:
-            found.append(here)
+        member = state.members.get(current)
+        if member is not None:
+            members.append(member)
         queue.extend(child.id for child in children.get(current, ()))
-    return found
+    return members

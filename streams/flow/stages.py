@@ -1,23 +1,26 @@
-"""How far a flow is: the words for its goods, its money and the whole. Pure; the only place where these are defined.
+"""How far a flow is: the status of its goods, of its money, and its stage. Pure; the only place where these are defined.
 
-The tables of words and their conditions are in docs/guides/order-to-cash.md. What counts as shipped is in goods.py, what counts as
-invoiced and paid in order_flow.py.
+docs/guides/order-to-cash.md has the tables of values and conditions. goods.py defines what counts as shipped, order_flow.py what counts
+as invoiced and paid.
 """
 
 from __future__ import annotations
 
 
-def shipment_status(left_the_house: bool, all_of_it: bool, all_arrived: bool) -> str:
-    """The word for the goods."""
-    if not left_the_house:
+def shipment_status(any_sent: bool, all_sent: bool, all_arrived: bool) -> str:
+    """The status of the goods."""
+    if not any_sent:
         return "none"
-    if not all_of_it:
+    if not all_sent:
         return "partially_shipped"
     return "delivered" if all_arrived else "shipped"
 
 
 def payment_status(*, billed: bool, credited: bool, is_open: bool, is_paid: bool, complete: bool) -> str:
-    """The word for the money. `billed`: an invoice counts; `credited`: nothing is left of them; `complete`: no invoice is to come."""
+    """The status of the money.
+
+    `billed`: an invoice counts. `credited`: credit notes cancel all invoices. `complete`: no invoice will follow.
+    """
     if not billed:
         return "partially_paid" if is_paid else "none"
     if not is_open:
@@ -29,7 +32,7 @@ def payment_status(*, billed: bool, credited: bool, is_open: bool, is_paid: bool
 
 
 def stage(opportunity_stage: str | None, ordered: bool, live: bool, closed: bool, goods: str, money: str) -> str:
-    """The word for the whole flow. `ordered`: there is an order; `live`: one that is not cancelled; `closed`: nothing more is shipped."""
+    """The stage of the flow. `ordered`: there is an order; `live`: one that is not cancelled; `closed`: nothing more will be shipped."""
     if not ordered:
         return opportunity_stage if opportunity_stage in ("won", "lost") else "opportunity"
     if not live:

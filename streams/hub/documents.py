@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from streams.hub.entity_rows import entity_of_row
 from streams.hub.intents import fetch_structs
-from streams.hub.store import HubStore, entity_of_row
+from streams.hub.store import HubStore
 from streams.model.state import EntityState
 
 

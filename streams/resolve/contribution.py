@@ -1,7 +1,7 @@
-"""Merge a change into what its source has said before.
+"""Merge a change into what its source contributes to an entity.
 
-The result does not depend on the order of arrival: each field holds the value said at the greatest position that
-said it. A change that left a field unsaid (TOAST) takes no field away, also when the change that did say it comes later.
+The result does not depend on the order of arrival: each field holds the value of the greatest position that named the field. A change
+that leaves a field out (TOAST) does not remove it, even if the change that named the field comes later.
 """
 
 from __future__ import annotations
@@ -12,25 +12,31 @@ from typing import Any, Literal
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
 
-EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
-"""Entities of which two systems may speak: for these, when each field was last edited is kept. It is exact where a source's changes come
-in its own order, as Kafka gives them; a change that was overtaken can leave an edit unseen, never invent one."""
+Where = tuple[int, int, int]
+"""A position as a plain tuple: making a `Position` for each comparison costs too much here."""
 
-PARTS = ("part", "part_read")
-"""Changes of rows that only add fields to a record that another row makes."""
+EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
+"""Entities that two systems may contribute to: for these, the last edit of each field is kept.
+
+It is exact where the changes of a source come in the source's order, as Kafka delivers them. A change that was overtaken can hide an
+edit, but never invent one.
+"""
+
+ADDITIONAL_ROWS = ("part", "part_read")
+"""Operations of additional rows: they only add fields to a record that its main row creates and deletes."""
 
 Outcome = Literal["newer", "same", "older"]
 
 
 def merge(entity: EntityState, change: Change) -> Outcome:
-    """Let `change` speak for its source in `entity.contributions`.
+    """Merge `change` into the contribution of its source in `entity.contributions`.
 
-    `newer`: the contribution changed. `same`: the change was known to the position; it changes nothing, and what it gave
-    rise to must be emitted again, since a crash may have come between. `older`: overtaken, nothing to do.
+    `newer`: the contribution changed. `same`: its position was known, so nothing changes; what it led to must be emitted again, since a
+    worker may have died before it emitted. `older`: a later change overtook it, nothing to do.
     """
-    part = change.op in PARTS
-    said = entity.contributions.get(change.id)
-    if said is None:
+    additional = change.op in ADDITIONAL_ROWS
+    known = entity.contributions.get(change.id)
+    if known is None:
         entity.contributions[change.id] = Contribution(
             change.system,
             change.key,
@@ -38,41 +44,61 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             change.major,
             change.minor,
             change.source_us,
-            part or change.deleted,
+            additional or change.deleted,
             change.fields,
             tx=change.tx,
-            main_row=MAIN_ROW_MISSING if part else None,
+            main_row=MAIN_ROW_MISSING if additional else None,
         )
         return "newer"
     position = (change.epoch, change.major, change.minor)
-    known = (said.epoch, said.major, said.minor)
-    if position == known:
-        return _together(said, change, part)
-    first_us = min(said.first_us or said.source_us, change.source_us)
-    before = said.fields or {}
-    if position > known:
-        edited = said.changed
-        if entity.entity in EDITS_KEPT and not change.deleted:
-            other = [name for name, value in change.fields.items() if name in before and before[name] != value]
-            if not (change.origin or "").startswith("opshub"):
-                if other:
-                    edited = {**(edited or {}), **dict.fromkeys(other, (*position, change.source_us, change.tx))}
-            elif edited and not edited.keys().isdisjoint(other):
-                # What write-back wrote over an edit is nobody's edit.
-                edited = {name: edit for name, edit in edited.items() if name not in other} or None
-        entity.contributions[change.id] = Contribution(
-            change.system, change.key, *position, change.source_us, said.deleted if part else change.deleted,
-            *_over(said, known, change.fields), tx=change.tx, first_us=first_us, changed=edited,
-            main_row=(said.main_row or known) if part else None,
-        )  # fmt: skip
+    known_position = (known.epoch, known.major, known.minor)
+    if position == known_position:
+        return _merge_at_same_position(known, change, additional)
+    if position > known_position:
+        entity.contributions[change.id] = _replaced(entity.entity, known, known_position, change, position, additional)
         return "newer"
-    fields, older = dict(before), dict(said.older or {})
+    return _merge_overtaken(known, change, position, additional)
+
+
+def _replaced(
+    entity: str, known: Contribution, known_position: Where, change: Change, position: Where, additional: bool
+) -> Contribution:
+    """The contribution after a change at a greater position."""
+    edits = known.changed
+    if entity in EDITS_KEPT and not change.deleted:
+        edits = _edits_after(known, change, position)
+    fields, older = _overlaid(known, known_position, change.fields)
+    return Contribution(
+        change.system, change.key, *position, change.source_us, known.deleted if additional else change.deleted,
+        fields, older, tx=change.tx, first_us=min(known.first_us or known.source_us, change.source_us), changed=edits,
+        main_row=(known.main_row or known_position) if additional else None,
+    )  # fmt: skip
+
+
+def _edits_after(
+    known: Contribution, change: Change, position: Where
+) -> dict[str, tuple[int, int, int, int, str | None]] | None:
+    """The last edit of each field, after a change at a greater position."""
+    before, edits = known.fields or {}, known.changed
+    differing = [name for name, value in change.fields.items() if name in before and before[name] != value]
+    if not (change.origin or "").startswith("opshub"):
+        if differing:
+            return {**(edits or {}), **dict.fromkeys(differing, (*position, change.source_us, change.tx))}
+    elif edits and not edits.keys().isdisjoint(differing):
+        # Write-back overwrote these edits: its own value is nobody's edit.
+        return {name: edit for name, edit in edits.items() if name not in differing} or None
+    return edits
+
+
+def _merge_overtaken(known: Contribution, change: Change, position: Where, additional: bool) -> Outcome:
+    """Merge a change at a smaller position: it still counts for fields that nothing later named."""
+    fields, older = dict(known.fields or {}), dict(known.older or {})
     changed = False
-    said.first_us = first_us
-    if not part and said.main_row is not None and position > said.main_row:
-        # Only rows that add fields have spoken since: what this one says of whether the record is there holds.
-        changed = said.deleted != change.deleted or said.main_row_missing
-        said.deleted, said.main_row = change.deleted, position
+    known.first_us = min(known.first_us or known.source_us, change.source_us)
+    if not additional and known.main_row is not None and position > known.main_row:
+        # Only additional rows came since: this is the newest main row, which says whether the record exists.
+        changed = known.deleted != change.deleted or known.main_row_missing
+        known.deleted, known.main_row = change.deleted, position
     for name, value in change.fields.items():
         if name in older:
             if position > older[name]:
@@ -81,53 +107,54 @@ def merge(entity: EntityState, change: Change) -> Outcome:
             fields[name], older[name], changed = value, position, True
     if not changed:
         return "older"
-    said.fields, said.older = fields, older
+    known.fields, known.older = fields, older
     return "newer"
 
 
-def _together(said: Contribution, change: Change, part: bool) -> Outcome:
-    """Rows of several tables make one record, and a snapshot reads them all at one position: each adds what it says.
+def _merge_at_same_position(known: Contribution, change: Change, additional: bool) -> Outcome:
+    """Merge a change at the known position: rows of several tables make one record, and a snapshot reads them all at one position.
 
-    Where two of them say a field at this position, the greater value stays, so that the order does not decide. A row whose primary key
-    changed is a delete and a create at one position: the record is there.
+    Each row adds its fields. Where two rows name a field, the greater value stays, so that their order does not matter. A row whose
+    primary key changed is a delete and a create at one position: the record exists.
     """
-    fields, older = dict(said.fields or {}), dict(said.older or {})
-    several = part or said.main_row is not None
+    fields, older = dict(known.fields or {}), dict(known.older or {})
+    several_rows = additional or known.main_row is not None
     changed = False
     for name, value in change.fields.items():
         if name not in fields or name in older:
             changed = True
-        elif not several or fields[name] == value or _weight(fields[name]) > _weight(value):
+        elif not several_rows or fields[name] == value or _weight(fields[name]) > _weight(value):
             continue
         else:
             changed = True
         fields[name] = value
         older.pop(name, None)
-    if not part and (said.main_row is not None or (said.deleted and not change.deleted)):
-        said.deleted, said.main_row, changed = change.deleted, None, True
+    if not additional and (known.main_row is not None or (known.deleted and not change.deleted)):
+        known.deleted, known.main_row, changed = change.deleted, None, True
     if not changed:
         return "same"
-    said.fields, said.older = fields, older or None
-    if change.source_us != said.source_us:
-        said.first_us = min(said.first_us or said.source_us, change.source_us)
-        said.source_us = max(said.source_us, change.source_us)
+    known.fields, known.older = fields, older or None
+    if change.source_us != known.source_us:
+        known.first_us = min(known.first_us or known.source_us, change.source_us)
+        known.source_us = max(known.source_us, change.source_us)
     return "newer"
 
 
-def _weight(value: Any) -> tuple[bool, str]:
+def _weight(value: object) -> tuple[bool, str]:
+    """A total order over values of any type; null is the smallest."""
     return value is not None, json.dumps(value, sort_keys=True)
 
 
-def _over(
-    said: Contribution, known: tuple[int, int, int], fields: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, tuple[int, int, int]] | None]:
-    """(fields, older) of a contribution, once `fields` were said after it: what they leave unsaid stays, as said at its own position."""
-    before = said.fields or {}
+def _overlaid(
+    known: Contribution, known_position: Where, fields: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Where] | None]:
+    """(fields, older) after `fields` came at a greater position: fields that they leave out stay, each with its own position."""
+    before = known.fields or {}
     if before.keys() <= fields.keys():
         return fields, None
-    older = dict(said.older or {})
+    older = dict(known.older or {})
     for name in before.keys() - fields.keys():
-        older.setdefault(name, known)
+        older.setdefault(name, known_position)
     for name in fields:
         older.pop(name, None)
     return {**before, **fields}, older or None
