@@ -18,7 +18,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from streams.errors import OpshubError
-from streams.hub.intents import NewIntent
 from streams.hub.save import (
     Answers,
     DueTime,
@@ -34,6 +33,7 @@ from streams.hub.store import add_member
 from streams.model.change import Change
 from streams.model.dead_letter import DeadLetter
 from streams.model.entities import ENTITIES
+from streams.model.intent import NewIntent
 from streams.model.names import aggregate_of_topic, changes_topic
 from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.pipeline.aggregate_cache import AggregateCache

@@ -13,10 +13,10 @@ import msgspec
 from streams.errors import Fenced, OpshubError
 from streams.hub.dead_letters import dead_letter_row
 from streams.hub.entity_rows import stored_entity
-from streams.hub.intents import NewIntent
 from streams.hub.statements import columns
 from streams.model.change import Position
 from streams.model.dead_letter import DeadLetter
+from streams.model.intent import NewIntent
 from streams.model.partition import Partition
 from streams.model.state import Conflict, EntityState, Turn
 

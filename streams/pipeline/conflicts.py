@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from streams.hub.intents import NewIntent
+from streams.model.intent import NewIntent
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, Conflict, Contribution, EntityState, Turn
 from streams.resolve.golden import disagreement, golden

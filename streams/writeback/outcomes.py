@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streams.hub.intents import Intent, IntentOutcome, NewIntent, PlannedDecision, Question, Request, State
+from streams.hub.intents import Intent, IntentOutcome, PlannedDecision, Question, Request, State
+from streams.model.intent import NewIntent
 from streams.writeback.decisions import (
     Approve,
     AskPeople,

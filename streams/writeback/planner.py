@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import msgspec
 
 from streams.errors import ConfigError
-from streams.hub.intents import NewIntent
+from streams.model.intent import NewIntent
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, EntityState
 from streams.writeback.rule_book import NamedRule, rules_of

@@ -29,7 +29,6 @@ from streams.hub.intents import (
     DueWork,
     Intent,
     IntentOutcome,
-    NewIntent,
     decide_planned,
     finish_intents,
     last_written,
@@ -39,6 +38,7 @@ from streams.hub.intents import (
     take_over_leases,
 )
 from streams.hub.store import HubStore
+from streams.model.intent import NewIntent
 from streams.writeback.breaker import UNANSWERED_IN_A_ROW, Breaker
 from streams.writeback.decide import AnswerFacts, Facts, LeasedFacts, NoAnswerFacts, PlannedFacts, decide
 from streams.writeback.decisions import (

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.model.intent import NewIntent
 from streams.model.state import AggregateState, Conflict
 from streams.resolve.rules import EntityRule, FieldPolicy, FieldRule, Ownership
 from streams.writeback.planner import IntentPlanner

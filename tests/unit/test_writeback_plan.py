@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from streams.errors import ConfigError
-from streams.hub.intents import NewIntent
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.model.intent import NewIntent
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle import merge_batch
 from streams.resolve.ownership import load_ownership

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.hub.intents import NewIntent
 from streams.hub.save import EntityWrite, IdentityLink
 from streams.model.change import Change
+from streams.model.intent import NewIntent
 from streams.model.kafka_record import KafkaRecord
 from streams.model.state import AggregateState, Conflict, EntityState, Turn
 from streams.pipeline.matching import Claimant

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streams.flow.place import MAX_HOPS
-from streams.hub.intents import NewIntent
+from streams.model.intent import NewIntent
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState
 from streams.pipeline.canonical import MERGEABLE
