@@ -1,14 +1,16 @@
 """The hub and the pipeline in memory: test your ownership rules, write-back rules and dictionaries without servers.
 
     pipeline = MemoryPipeline(load_ownership(Path("connectors/ownership.yaml")))
-    pipeline.send_change(Change("change", "customer", source_id("crm", "customer", "1"), "crm", "1", fields={"name": "Ada Ltd"}))
+    ada = source_id("crm", "customer", "1")
+    pipeline.send_change(Change("change", "customer", ada, "crm", "1", fields={"name": "Ada Ltd"}))
     pipeline.run()
-    pipeline.records["customer", source_id("crm", "customer", "1")]     # (version, canonical record)
+    pipeline.records["customer", ada]     # (version, canonical record)
     pipeline.hub.conflicts, pipeline.hub.intents
 
-`MemoryHub` offers what `streams.pipeline.commit.Hub` asks for, and refuses what the hub refuses: stale rows, circles of links, references
-that were linked meanwhile. `MemoryPipeline` runs the loop that `Assemble` runs, without Kafka: one queue for each aggregate, served in any
-order. Match keys, fencing tokens and echoes over HTTP need the hub's SQL and are left out; tests on a real hub cover them.
+`MemoryHub` offers what `streams.pipeline.commit.Hub` asks for, and refuses what the hub refuses: stale rows, circles of
+links, references that were linked meanwhile. `MemoryPipeline` runs the loop that `Assemble` runs, without Kafka: one
+queue for each aggregate, served in any order. Match keys, fencing tokens and echoes over HTTP need the hub's SQL and
+are left out; tests on a real hub cover them.
 """
 
 from __future__ import annotations
@@ -237,7 +239,7 @@ class MemoryPipeline:
         self.queues.setdefault(aggregate, []).append((aggregate_of_topic(topic), change))
 
     def send_change(self, change: Change) -> None:
-        """Send a change as ingest does when it knows no homes: to what it is the same as, to its parent, or to itself."""
+        """Send a change as ingest does with an empty cache: to what it is the same as, to its parent, or to itself."""
         home = change.same_as or change.parent or change.id
         topic = changes_topic(ENTITIES[change.entity].aggregate)
         self.send(topic, home, change)
