@@ -64,7 +64,7 @@ def check(
     summary = [report.summary for report in reports if report.summary]
     file_is_wrong = any(report.file_is_wrong for report in reports)
     rules = connectors_dir(settings) / "ownership.yaml"
-    problems = ownership.look(rules)[1]
+    problems = ownership.read_ownership(rules)[1]
     if problems:
         file_is_wrong = True
         findings += [finding_of("error", problem) for problem in problems]

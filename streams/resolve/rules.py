@@ -1,8 +1,8 @@
-"""Who masters what: the rules of `connectors/ownership.yaml`, ready to be asked for each field.
+"""Which system owns what: the rules of `connectors/ownership.yaml`, compiled for fast access to each field.
 
-A field's rule has a policy. `owner`: the first system in `rank` that says a value. `newest`: the value that was edited last, by source
-time. `trust`: the value of the system that is trusted most. `complete`: the longest value. `sum` and `union`: all values together. `ask`:
-as `owner` until a person decides, and the disagreement stays open. `stages` has another rule for a stage of the record.
+A field's rule has a policy. `owner`: the value of the first system in `rank` that has one. `newest`: the value that was edited last, by
+source time. `trust`: the value of the most trusted system. `complete`: the longest value. `sum` and `union`: all values together. `ask`:
+as `owner`, and the conflict stays open until a person decides. `stages` has other rules for stages of the record.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 FieldPolicy = Literal["owner", "newest", "trust", "complete", "sum", "union", "ask"]
 
 WINDOW_US = 60_000_000
-"""Edits of one field by two systems that are closer than this are concurrent, where no rule says otherwise."""
+"""Default: edits of one field by two systems are concurrent if they are closer than this."""
 
 
 class FieldRule(msgspec.Struct, frozen=True):
@@ -24,29 +24,29 @@ class FieldRule(msgspec.Struct, frozen=True):
     policy: FieldPolicy = "owner"
     trust: dict[str, int] = {}
     log: bool = True
-    """Whether a disagreement is a conflict; False where two systems rightly speak of the same thing in words of their own."""
+    """Whether a disagreement is a conflict; False where two systems rightly describe the same thing in their own words."""
     restore: bool = False
-    """Whether a system that says something else is given the value that stands, by a rule of its writeback.yaml."""
+    """Whether write-back restores the value that stands in a system that has another one, by a rule of its writeback.yaml."""
     stages: dict[str, FieldRule] = {}
 
     @property
     def restores(self) -> bool:
-        """Whether it restores in any stage."""
+        """Whether write-back restores the field in any stage."""
         return self.restore or any(rule.restore for rule in self.stages.values())
 
 
 class EntityRule(msgspec.Struct, frozen=True):
-    """How the fields of an entity are settled, and by what two records are known to be one."""
+    """How the fields of an entity are settled, and by which keys two records are recognised as the same."""
 
     rank: tuple[str, ...] = ()
     fields: dict[str, FieldRule] = {}
     stage: str | None = None
-    """Field whose value says in which stage a record is."""
+    """The field whose value is the stage of a record."""
     deletes: Literal["all", "owner"] = "all"
-    """A record is deleted when all systems that have it say so, or when its owner does."""
+    """Whose delete deletes a record: that of all systems that have it, or that of its owner."""
     window_us: int = WINDOW_US
     match: tuple[tuple[str, ...], ...] = ()
-    """Keys, each of one or more fields (`email_domain` is the part of `email` behind the @), strongest first."""
+    """Match keys, each of one or more fields, the strongest first. `email_domain` is the part of `email` after the @."""
 
 
 _ALL = EntityRule()
@@ -59,7 +59,7 @@ class Ownership(msgspec.Struct, frozen=True):
     entities: dict[str, EntityRule] = {}
     turns: int = 3
     turns_window_us: int = 86_400_000_000
-    """Edits of one field of a record, within the window, that write-back may write over before it is called a flip-flop, and stopped."""
+    """Edits of one field that write-back may overwrite within the window. At this number it is a flip-flop, and write-back stops."""
 
     def entity(self, entity: str) -> EntityRule:
         return self.entities.get(entity, _ALL)
@@ -76,7 +76,7 @@ class Ownership(msgspec.Struct, frozen=True):
         return rule.stages.get(stage, rule) if stage is not None and rule.stages else rule
 
     def restored(self, entity: str, record: dict[str, Any]) -> list[str]:
-        """Fields of which a system that says something else is given the value that stands."""
+        """The fields whose value write-back restores in systems that have another one."""
         rules = self.entity(entity)
         stage = record.get(rules.stage) if rules.stage is not None else None
         return [name for name in rules.fields if self.field(entity, name, stage).restore]

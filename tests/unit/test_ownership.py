@@ -16,7 +16,7 @@ from streams.errors import ConfigError
 from streams.model.names import PEOPLE
 from streams.model.state import Contribution, EntityState
 from streams.resolve.golden import golden, is_deleted
-from streams.resolve.ownership import load_ownership, look
+from streams.resolve.ownership import load_ownership, read_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 
 
@@ -139,7 +139,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_what_would_be_right(tmp
         (tmp_path / system / "dictionary.yaml").touch()
     file = tmp_path / "ownership.yaml"
     file.write_text(MISTAKES, encoding="utf-8")
-    told = [(one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in look(file)[1]]
+    told = [(one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in read_ownership(file)[1]]
     expected = [
         (1, "flip_flop_turns", "greater than or equal to 2"),
         (4, "customer.owner[0]", "no system 'demo-cmr'; did you mean demo-crm?"),
