@@ -73,7 +73,7 @@ class HubStore:
             await self._connection.close()
 
     async def failed(self, error: psycopg.Error) -> OpshubError:
-        """The error as `translated` tells it; a session that it left in no state to go on is closed."""
+        """The error by its class (see `translated`). A session that it left unusable is closed."""
         if self._connection is not None and not is_usable(self._connection):
             await self._connection.close()
         return translated(error)

@@ -48,9 +48,7 @@ class FieldType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One kind of canonical record. `fields` are those that are mapped, or computed; HEADER, lines
-    and timeline are apart.
-    """
+    """One kind of canonical record. `fields` are mapped or computed fields; HEADER, lines and timeline are not among them."""
 
     name: str
     aggregate: str
