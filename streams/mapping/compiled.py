@@ -185,14 +185,14 @@ class CompiledTable:
     def _no_row(self, op: str) -> MappingError:
         if op == "t":
             return MappingError(
-                f"{self.name} was truncated", remedy="`opshub reconcile` finds the records that were deleted with it"
+                f"{self.name} was truncated", remedy="`opshub verify` finds the records that were deleted with it"
             )
         return MappingError(f"{self.name}: an event of kind {op!r} without a row", remedy="look at the raw record")
 
     def _no_before(self, table: str) -> MappingError:
         return MappingError(
             f"{table}: a delete that does not say what was deleted",
-            remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub reconcile`",
+            remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub verify`",
         )
 
 

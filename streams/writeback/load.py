@@ -42,7 +42,7 @@ def load_rules(folder: Path, systems: list[str], resolve: Resolve = lambda text,
     if errors:
         raise ConfigError(
             "; ".join(f"{folder / system / 'writeback.yaml'}: {'; '.join(lines)}" for system, lines in errors.items()),
-            remedy=f"{GUIDE}, docs/architecture.md the fields",
+            remedy=f"{GUIDE}, docs/model.md the fields",
         )
     return configs
 

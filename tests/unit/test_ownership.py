@@ -139,7 +139,9 @@ def test_every_mistake_is_told_at_once_with_its_line_and_what_would_be_right(tmp
         (tmp_path / system / "dictionary.yaml").touch()
     file = tmp_path / "ownership.yaml"
     file.write_text(MISTAKES, encoding="utf-8")
-    told = [(one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in read_ownership(file)[1]]
+    told = [
+        (one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in read_ownership(file)[1]
+    ]
     expected = [
         (1, "flip_flop_turns", "greater than or equal to 2"),
         (4, "customer.owner[0]", "no system 'demo-cmr'; did you mean demo-crm?"),
