@@ -79,7 +79,7 @@ class MemoryHub:
             if link is not None and link.target == key:
                 state.unmerged = True
             elif link is not None:
-                state.forward, state.forward_at = link.target, link.said_at
+                state.forward, state.forward_at = link.target, link.linked_at
         for stored in self.entities.values():
             if stored.aggregate_id in states:
                 add_member(states[stored.aggregate_id], copy.deepcopy(stored.entity))

@@ -47,11 +47,11 @@ NoteKey = tuple[str, str, str, str]
 """(system, table, field, kind) of a mapping note."""
 
 
-class MappingNote(msgspec.Struct):
+class MappingNoteCount(msgspec.Struct):
     """How often a dictionary changed or forgave a value of one field in one way, with the reason and the key of the last row."""
 
     system: str
-    tbl: str
+    table_name: str
     field: str
     kind: str
     reason: str
@@ -60,7 +60,7 @@ class MappingNote(msgspec.Struct):
 
     @property
     def key(self) -> NoteKey:
-        return self.system, self.tbl, self.field, self.kind
+        return self.system, self.table_name, self.field, self.kind
 
 
 class EpochStart(NamedTuple):

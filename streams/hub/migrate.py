@@ -32,8 +32,7 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
         from yoyo import get_backend, read_migrations
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as reachable:
-            reachable.execute("SELECT 1")
+        _refuse_unknown(dsn)
         backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
         try:
             with backend.lock():
@@ -49,3 +48,19 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
             f"the hub database does not serve: {str(error).strip()}",
             remedy="check OPSHUB_HUB_DSN, that the server runs (`opshub up`), and that its role owns the schema",
         ) from error
+
+
+def _refuse_unknown(dsn: str) -> None:
+    """Raise EnvironmentFault for a hub that another version of opshub made: its tables are not those that this one expects."""
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        row = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
+        if row is None or not row[0]:
+            return
+        applied = {str(name) for (name,) in connection.execute("SELECT migration_id FROM _yoyo_migration")}
+    unknown = sorted(applied - {file.stem for file in MIGRATIONS.glob("*.sql")})
+    if unknown:
+        raise EnvironmentFault(
+            f"the hub database was made by another version of opshub: this one does not know the migration {unknown[-1]}",
+            remedy="run the version that made it, or point OPSHUB_HUB_DSN at a new database (hubs from before 0.1.0 are not "
+            "migrated: everything in them is captured again)",
+        )

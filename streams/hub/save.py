@@ -41,12 +41,12 @@ class EntityWrite(NamedTuple):
 
 
 class IdentityLink(msgspec.Struct, frozen=True):
-    """Where an id lives from now on; `same`: it is another name of `target`. `said_at` is the source position that said so."""
+    """Where an id lives from now on; `same`: it is another name of `target`. `linked_at` is the source position that said so."""
 
     source_id: str
     target: str
     same: bool
-    said_at: Position
+    linked_at: Position
 
 
 class KeyClaim(msgspec.Struct, frozen=True):

@@ -43,7 +43,7 @@ class _Epoch(msgspec.Struct, frozen=True):
 
 
 class _TableShape(msgspec.Struct, frozen=True):
-    tbl: str
+    table_name: str
     columns: dict[str, list[str]]
 
 
@@ -82,20 +82,22 @@ def add_epoch_sweep(hub: psycopg.Connection[object], topic: str, epoch: int, aft
 def load_shapes(hub: psycopg.Connection[object], system: str) -> dict[str, Shape]:
     """Table → its columns at the last check."""
     rows = fetch(hub, _TableShape, "table_shapes", {"system": system})
-    return {row.tbl: {number: (name, kind) for number, (name, kind) in row.columns.items()} for row in rows}
+    return {row.table_name: {number: (name, kind) for number, (name, kind) in row.columns.items()} for row in rows}
 
 
 def save_shape(hub: psycopg.Connection[object], system: str, table: str, shape: Shape) -> None:
     """Remember the columns of a table."""
     columns = msgspec.json.encode(shape).decode()
-    hub.execute(SQL["save_table_shape"], {"system": system, "tbl": table, "columns": columns})
+    hub.execute(SQL["save_table_shape"], {"system": system, "table_name": table, "columns": columns})
 
 
 def add_table_change(
     hub: psycopg.Connection[object], *, system: str, table: str, kind: str, what: str, effect: str
 ) -> None:
     """Remember a change of a table, for `opshub status`."""
-    hub.execute(SQL["add_table_change"], {"system": system, "tbl": table, "kind": kind, "what": what, "effect": effect})
+    hub.execute(
+        SQL["add_table_change"], {"system": system, "table_name": table, "kind": kind, "what": what, "effect": effect}
+    )
 
 
 def recent_table_changes(hub: psycopg.Connection[object]) -> list[TableChangeRow]:

@@ -46,7 +46,7 @@ class Forward(NamedTuple):
 
     source_id: str
     target: str
-    said_at: list[int]
+    linked_at: list[int]
 
 
 class HubStore:
@@ -102,7 +102,7 @@ class HubStore:
             for forward in await forwards.fetchall():
                 state = states[forward.source_id]
                 if forward.target != forward.source_id:
-                    state.forward, state.forward_at = forward.target, Position(*forward.said_at)
+                    state.forward, state.forward_at = forward.target, Position(*forward.linked_at)
                 else:
                     state.unmerged = True
             rows = await members.fetchall()

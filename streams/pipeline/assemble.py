@@ -146,9 +146,11 @@ class Assemble:
                     raise ValueError("it has no key or no value")
                 change = self._decode(value)
                 key = raw_key.decode()
+            except DecodeError as error:
+                dead.append(dead_letter_of(record, error))
+                continue
             except Exception as error:
-                wrong = DecodeError(f"not a change: {error}")
-                dead.append(dead_letter_of(record, wrong))
+                dead.append(dead_letter_of(record, DecodeError(f"not a change: {error}")))
                 continue
             group = groups.get(key)
             if group is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from streams.hub.accounts import Account, MappingNote, NoteKey
+from streams.hub.accounts import Account, MappingNoteCount, NoteKey
 from streams.model.kafka_record import KafkaRecord
 from streams.model.partition import Partition
 from streams.pipeline.outcomes import RecordOutcome
@@ -40,10 +40,10 @@ def merge_notes(
     records: Sequence[KafkaRecord],
     outcomes: Sequence[RecordOutcome],
     counted_to: Mapping[Partition, int],
-    of_retries: Iterable[MappingNote],
-) -> list[MappingNote]:
+    of_retries: Iterable[MappingNoteCount],
+) -> list[MappingNoteCount]:
     """The mapping notes of a batch, one for each kind, with its count; records before `counted_to` are counted already."""
-    merged: dict[NoteKey, MappingNote] = {}
+    merged: dict[NoteKey, MappingNoteCount] = {}
     of_records = (
         note
         for record, outcome in zip(records, outcomes, strict=True)

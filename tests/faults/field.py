@@ -146,7 +146,7 @@ class Field(WorkerProcesses):
 
     def alarm(self, system: str) -> str | None:
         """What the guard says that capture of a system may have lost."""
-        return self.hub_value("SELECT alarm FROM source_seen WHERE system = %s", [system])
+        return self.hub_value("SELECT alarm FROM source_state WHERE system = %s", [system])
 
     def delivered(self) -> int:
         """Intents that were delivered so far."""

@@ -31,7 +31,9 @@ def field(own_stack: NativeStack) -> Iterator[Field]:
         found.load()
         assert wait_for(lambda: found.commits() > 100, 30)
         # The guard has seen each source once.
-        assert wait_for(lambda: found.hub_value("SELECT count(*) FROM source_seen WHERE slot_lsn IS NOT NULL") == 2, 60)
+        assert wait_for(
+            lambda: found.hub_value("SELECT count(*) FROM source_state WHERE slot_lsn IS NOT NULL") == 2, 60
+        )
         yield found
 
 

@@ -8,8 +8,9 @@ import time
 import psycopg
 import pytest
 
-from streams.errors import RetryLater
+from streams.errors import EnvironmentFault, RetryLater
 from streams.hub import session, store
+from streams.hub.migrate import migrate, pending
 from streams.hub.store import HubStore
 from streams.stack.native import NativeStack
 from tests.writers import hub_of_its_own
@@ -57,3 +58,18 @@ def test_a_session_that_broke_in_the_middle_of_a_pipeline_is_given_up(stack: Nat
         await store.close()
 
     asyncio.run(tried())
+
+
+def test_hub_of_another_version_is_refused(stack: NativeStack) -> None:
+    dsn = stack.settings.hub
+    migrate(dsn)
+    with psycopg.connect(dsn, autocommit=True) as hub:
+        hub.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc) VALUES ('x', '9999.later', now())"
+        )
+        try:
+            with pytest.raises(EnvironmentFault, match=r"does not know the migration 9999\.later"):
+                pending(dsn)
+        finally:
+            hub.execute("DELETE FROM _yoyo_migration WHERE migration_hash = 'x'")
+    assert pending(dsn) == []

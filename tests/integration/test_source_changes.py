@@ -118,7 +118,7 @@ BACK = (
 def recorded_tables(pipeline: Pipeline) -> set[str]:
     """Tables whose columns the watcher has recorded in the hub."""
     with psycopg.connect(pipeline.settings.hub) as hub:
-        return {table for (table,) in hub.execute("SELECT tbl FROM source_shape")}
+        return {table for (table,) in hub.execute("SELECT table_name FROM source_columns")}
 
 
 @pytest.mark.slow

@@ -260,9 +260,9 @@ def test_a_stalled_connector_and_a_source_that_is_away_are_reported(running: Pip
     finally:
         running.stack.kill("connect", signal.SIGCONT)
     assert wait_for(lambda: not codes(), 60), codes()
-    say(running.settings, "UPDATE source_seen SET alarm = 'the slot is gone' WHERE system = %s", crm.name)
+    say(running.settings, "UPDATE source_state SET alarm = 'the slot is gone' WHERE system = %s", crm.name)
     try:
         away = check_capture(settings, system, dsn.replace(f"port={running.settings.demo_crm_port}", "port=9"))
         assert {one.code for one in away} == {"source-away", "capture-lost"}
     finally:
-        say(running.settings, "UPDATE source_seen SET alarm = NULL WHERE system = %s", crm.name)
+        say(running.settings, "UPDATE source_state SET alarm = NULL WHERE system = %s", crm.name)

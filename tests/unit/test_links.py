@@ -33,4 +33,4 @@ def test_a_link_that_comes_late_does_not_undo_what_its_source_said_later() -> No
     assert link(DEAL, 8)[0].target == DEAL
     assert link(ORDER, 5) == []
     assert (state.forward, state.forward_at) == (DEAL, (0, 7, 8))
-    assert link(ORDER, 9)[0].said_at == (0, 7, 9)
+    assert link(ORDER, 9)[0].linked_at == (0, 7, 9)

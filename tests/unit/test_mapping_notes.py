@@ -10,7 +10,7 @@ import pytest
 
 from streams.agents.ingest import route_of
 from streams.emit.change_codec import encode_change
-from streams.hub.accounts import MappingNote
+from streams.hub.accounts import MappingNoteCount
 from streams.mapping.notes import MappingNotes
 from streams.pipeline.ingest import Ingest
 from streams.pipeline.row_route import readable
@@ -86,7 +86,9 @@ MENDED = {
 async def test_what_was_mended_is_counted_with_a_key_and_a_reason(ingest: Ingest) -> None:
     _, outcome = await ingest.step([Record(1, BAD), Record(2, GOOD), Record(3, BAD | {"id": 9})], nothing)
     assert {(one.field, one.kind) for one in outcome.notes} == MENDED
-    assert {(one.system, one.tbl, one.count, one.example) for one in outcome.notes} == {("crm", "public.firm", 2, "9")}
+    assert {(one.system, one.table_name, one.count, one.example) for one in outcome.notes} == {
+        ("crm", "public.firm", 2, "9")
+    }
     (tax,) = [one for one in outcome.notes if one.field == "customer.tax_id"]
     assert tax.reason == "a tax number of DE with too many or too few digits"
     assert not ingest.notes, "nothing is counted before it is committed"
@@ -152,4 +154,12 @@ async def test_worker_exports_its_mapping_notes(ingest: Ingest) -> None:
 
 
 def test_a_note_holds_no_value() -> None:
-    assert set(MappingNote.__struct_fields__) == {"system", "tbl", "field", "kind", "reason", "example", "count"}
+    assert set(MappingNoteCount.__struct_fields__) == {
+        "system",
+        "table_name",
+        "field",
+        "kind",
+        "reason",
+        "example",
+        "count",
+    }

@@ -19,12 +19,12 @@ RETURNING topic, partition;
 
 -- name: count_mapping_notes
 -- What dictionaries changed or forgave. In one order, so that two workers do not wait for each other.
-INSERT INTO mapping_note AS n (system, tbl, field, kind, count, reason, example)
-SELECT system, tbl, field, kind, count, reason, example
+INSERT INTO mapping_note AS n (system, table_name, field, kind, count, reason, example)
+SELECT system, table_name, field, kind, count, reason, example
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb)
-    AS new (system text, tbl text, field text, kind text, count bigint, reason text, example text)
-ORDER BY system, tbl, field, kind
-ON CONFLICT (system, tbl, field, kind) DO UPDATE SET
+    AS new (system text, table_name text, field text, kind text, count bigint, reason text, example text)
+ORDER BY system, table_name, field, kind
+ON CONFLICT (system, table_name, field, kind) DO UPDATE SET
     count = n.count + excluded.count, reason = excluded.reason, example = excluded.example, last_at = now();
 
 -- name: epoch_starts

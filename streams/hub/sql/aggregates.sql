@@ -6,7 +6,7 @@ FROM entity WHERE aggregate_id = ANY(%s::uuid[]);
 
 -- name: forwards
 -- Where these ids live now, as far as they were linked, and where in its source that was said.
-SELECT source_id::text, target::text, said_at FROM identity WHERE source_id = ANY(%s::uuid[]);
+SELECT source_id::text, target::text, linked_at FROM identity WHERE source_id = ANY(%s::uuid[]);
 
 -- name: same
 -- Which of these source ids are the same entity as another, and which those are: each step of each chain.
@@ -74,10 +74,10 @@ WHERE new.target <> new.source_id AND EXISTS (
     SELECT FROM chain WHERE id = new.source_id);
 
 -- name: upsert_identity
-INSERT INTO identity AS i (source_id, target, same, generation, said_at)
-SELECT source_id, target, same, nextval('identity_generation'), said_at
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, said_at bigint[])
-ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.same, generation = excluded.generation, said_at = excluded.said_at
+INSERT INTO identity AS i (source_id, target, same, generation, linked_at)
+SELECT source_id, target, same, nextval('identity_generation'), linked_at
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[])
+ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at
 WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer

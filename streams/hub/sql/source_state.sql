@@ -1,21 +1,21 @@
 -- name: source_state
 -- What a source was at the last check; locked, so that two checks at once do not overwrite each other's alarm.
-SELECT system_identifier, timeline, (slot_lsn - '0/0'::pg_lsn)::bigint AS slot_lsn, alarm FROM source_seen
+SELECT system_identifier, timeline, (slot_lsn - '0/0'::pg_lsn)::bigint AS slot_lsn, alarm FROM source_state
 WHERE system = %(system)s FOR UPDATE;
 
 -- name: save_source_state
-INSERT INTO source_seen (system, system_identifier, timeline, slot_lsn, alarm)
+INSERT INTO source_state (system, system_identifier, timeline, slot_lsn, alarm)
 VALUES (%(system)s, %(system_identifier)s, %(timeline)s, '0/0'::pg_lsn + %(slot_lsn)s::numeric, %(alarm)s)
 ON CONFLICT (system) DO UPDATE SET system_identifier = excluded.system_identifier, timeline = excluded.timeline,
     slot_lsn = excluded.slot_lsn, alarm = excluded.alarm, seen_at = now();
 
 -- name: source_alarms
-SELECT system, alarm FROM source_seen WHERE alarm IS NOT NULL;
+SELECT system, alarm FROM source_state WHERE alarm IS NOT NULL;
 
 -- name: next_epoch
 -- Begin the next epoch of a system: what it was at the last check is forgotten, its alarm is over.
-INSERT INTO source_seen (system, epoch) VALUES (%(system)s, 1)
-ON CONFLICT (system) DO UPDATE SET epoch = source_seen.epoch + 1,
+INSERT INTO source_state (system, epoch) VALUES (%(system)s, 1)
+ON CONFLICT (system) DO UPDATE SET epoch = source_state.epoch + 1,
     system_identifier = NULL, timeline = NULL, slot_lsn = NULL, alarm = NULL, seen_at = now()
 RETURNING epoch;
 
@@ -29,15 +29,15 @@ VALUES (%(topic)s, %(epoch)s, 0, 0, now() + make_interval(secs => %(after_s)s));
 
 -- name: table_shapes
 -- The columns of each captured table at the last check: {number: [name, type]}.
-SELECT tbl, columns FROM source_shape WHERE system = %(system)s;
+SELECT table_name, columns FROM source_columns WHERE system = %(system)s;
 
 -- name: save_table_shape
-INSERT INTO source_shape (system, tbl, columns) VALUES (%(system)s, %(tbl)s, %(columns)s)
-ON CONFLICT (system, tbl) DO UPDATE SET columns = excluded.columns, seen_at = now();
+INSERT INTO source_columns (system, table_name, columns) VALUES (%(system)s, %(table_name)s, %(columns)s)
+ON CONFLICT (system, table_name) DO UPDATE SET columns = excluded.columns, seen_at = now();
 
 -- name: add_table_change
-INSERT INTO source_change (system, tbl, kind, what, effect) VALUES (%(system)s, %(tbl)s, %(kind)s, %(what)s, %(effect)s);
+INSERT INTO schema_change (system, table_name, kind, what, effect) VALUES (%(system)s, %(table_name)s, %(kind)s, %(what)s, %(effect)s);
 
 -- name: recent_table_changes
-SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, system, tbl AS table, kind, what, effect
-FROM source_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50;
+SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, system, table_name AS table, kind, what, effect
+FROM schema_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50;
