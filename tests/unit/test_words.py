@@ -18,13 +18,25 @@ ALLOWED: dict[tuple[str, str], str] = {
 }
 """(file, word) → why the word is right there."""
 NOT_YET = {
-    "streams/cli",
-    "streams/flow",
-    "streams/hub",
-    "streams/model",
-    "streams/pipeline",
+    "streams/cli/map_rows.py",
+    "streams/cli/quality.py",
+    "streams/cli/status.py",
+    "streams/flow/order_flow.py",
+    "streams/hub/save.py",
+    "streams/hub/sql/aggregates.sql",
+    "streams/hub/sql/due.sql",
+    "streams/hub/sql/flow_checks.sql",
+    "streams/hub/sql/order_flows.sql",
+    "streams/hub/sql/quality.sql",
+    "streams/hub/sql/sums.sql",
+    "streams/hub/store.py",
+    "streams/hub/sums.py",
+    "streams/model/change.py",
+    "streams/model/entities.py",
+    "streams/pipeline/canonical.py",
+    "streams/pipeline/matching.py",
 }
-"""Rooms that still use words of the table: delete each line as it is mended."""
+"""Files that still use words of the table: delete each line as it is mended."""
 PAGES_NOT_YET: set[str] = set()
 """The same for pages."""
 
@@ -148,7 +160,7 @@ def test_streams_uses_the_words_of_the_glossary() -> None:
     wrong = [
         f"{use.file}:{use.line}: {use.word} ({use.where})"
         for use in all_uses()
-        if (use.file, use.word) not in ALLOWED and "/".join(use.file.split("/")[:2]) not in NOT_YET
+        if (use.file, use.word) not in ALLOWED and use.file not in NOT_YET
     ]
     assert wrong == []
 
