@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import tempfile
@@ -22,8 +23,12 @@ METRICS_PORTS = 20
 def free_ports() -> dict[str, int]:
     """A port for each server, side by side, below those that the system hands out by itself."""
     choose = random.SystemRandom()
+    # Sessions side by side (pytest-xdist) choose from ranges of their own: a port that is free when it is looked at may
+    # be taken by the other session before the server starts.
+    session = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    lowest = 20_000 + session * 2_750
     for _ in range(200):
-        first = choose.randrange(20_000, 31_000, 50)
+        first = choose.randrange(lowest, lowest + 2_700, 50)
         needed = len(PORTS) - 1 + METRICS_PORTS
         if all(port_is_free("127.0.0.1", port) for port in range(first, first + needed)):
             return {name: first + offset for offset, name in enumerate(PORTS)}

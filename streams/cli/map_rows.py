@@ -37,7 +37,7 @@ class RecordView(TypedDict):
     key: str
     id: str
     deleted: bool
-    part: bool
+    adds_fields: bool
     parent: str | None
     same_as: str | None
     fields: dict[str, Any]
@@ -140,7 +140,7 @@ def map_row(compiled: CompiledDictionary, name: str, row: object, key: object) -
                 "key": record.key,
                 "id": record.id,
                 "deleted": record.deleted,
-                "part": record.part,
+                "adds_fields": record.adds_fields,
                 "parent": record.parent,
                 "same_as": record.same_as,
                 "fields": readable_fields(record),

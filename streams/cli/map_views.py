@@ -94,7 +94,7 @@ def show_mapped_rows(rows: list[MappedRow], notes: list[NoteCount]) -> None:
 
 def _title(record: RecordView) -> str:
     return (
-        f"{'part of ' if record['part'] else ''}{record['entity']} {record['key']}"
+        f"{'adds fields to ' if record['adds_fields'] else ''}{record['entity']} {record['key']}"
         f"{' (deleted)' if record['deleted'] else ''}"
     )
 

@@ -131,15 +131,15 @@ def resolve(
     settings = load_settings()
     ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
     with connect(settings) as connection:
-        found = list(differences(connection, ownership))
-    is_sent = yes and bool(found)
+        changes = list(differences(connection, ownership))
+    is_sent = yes and bool(changes)
     if is_sent:
-        send(settings, [Message(*message) for message in refreshes(found)])
+        send(settings, [Message(*message) for message in refreshes(changes)])
     if as_json:
-        typer.echo(json.dumps({"differences": msgspec.to_builtins(found), "sent": yes}))
+        typer.echo(json.dumps({"differences": msgspec.to_builtins(changes), "sent": yes}))
     else:
-        _show_differences(found, is_sent)
-    if found and not yes:
+        _show_differences(changes, is_sent)
+    if changes and not yes:
         raise typer.Exit(1)
 
 

@@ -89,12 +89,12 @@ def status(
 
     opshub status --json | jq '.records.balances'
     """
-    found = collect(load_settings(state_dir=state_dir))
+    state = collect(load_settings(state_dir=state_dir))
     if as_json:
-        print(json.dumps(msgspec.to_builtins(found)))
+        print(json.dumps(msgspec.to_builtins(state)))
     else:
-        _show(found)
-    if not all(server.healthy for server in found.servers):
+        _show(state)
+    if not all(server.healthy for server in state.servers):
         raise typer.Exit(1)
 
 
@@ -140,18 +140,18 @@ def workers(settings: Settings) -> list[WorkerRow]:
     return sorted(rows.values(), key=lambda row: row.name)
 
 
-def _show(found: Status) -> None:
+def _show(state: Status) -> None:
     from rich.console import Console
 
     console = Console()
-    _show_servers(console, found.servers)
-    if found.workers:
-        _show_workers(console, found.workers)
-    if found.systems != found.records:  # while the hub does not answer, both say the same
-        _show_systems(console, found.systems)
-    _show_records(console, found.records)
-    _show_changes(console, found.source_changes)
-    _show_notes(console, found.mapping_notes)
+    _show_servers(console, state.servers)
+    if state.workers:
+        _show_workers(console, state.workers)
+    if state.systems != state.records:  # while the hub does not answer, both say the same
+        _show_systems(console, state.systems)
+    _show_records(console, state.records)
+    _show_changes(console, state.source_changes)
+    _show_notes(console, state.mapping_notes)
 
 
 def _show_servers(console: Console, servers: list[ServerStatus]) -> None:

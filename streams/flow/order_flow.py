@@ -176,7 +176,7 @@ def _payments(
     payments: list[EntityState], invoices: list[EntityState], currency: str | None, amounts: Amounts
 ) -> list[tuple[EntityState, bool]]:
     """All payments, oldest first, and whether each is a refund. Adds cleared payments to `amounts`."""
-    bills = {one.id: one.record for one in invoices}
+    bills = {invoice.id: invoice.record for invoice in invoices}
     with_direction = []
     for payment in sorted(payments, key=_age):
         record = payment.record

@@ -100,7 +100,7 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True):
     turn_window_us: int = 86_400_000_000
     intents: Sequence[NewIntent] = ()
     claims: Sequence[Claims] = ()
-    key_conflicts: Callable[[Sequence[Sequence[HeldKey]]], list[Conflict]] = lambda held: []
+    key_conflicts: Callable[[Sequence[Sequence[HeldKey]]], list[Conflict]] = lambda holders: []
     """Finds conflicts in who holds the claimed keys. A pure function: it runs within the transaction."""
     dead_letters: Sequence[DeadLetter] = ()
     due: Sequence[DueTime] = ()
@@ -170,7 +170,7 @@ class Saved(NamedTuple):
     """Aggregates to refresh."""
     logged: dict[str, str]
     """Conflicts that are new, or came back: id → outcome."""
-    held: list[list[HeldKey]]
+    holders: list[list[HeldKey]]
     """For each round of claims, who holds its keys."""
     key_conflicts: list[Conflict]
     """Keys that two records claim."""

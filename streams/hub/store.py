@@ -134,14 +134,14 @@ class HubStore:
                     # A statement of its own, so that it sees claims that were logged while the release waited for their transaction.
                     waiting = Statement("waiting_claimants", columns(released), Referring)
                     referring += await (await _execute(connection, waiting)).fetchall()
-                held: list[list[HeldKey]] = answers.each("claim_keys")
+                holders: list[list[HeldKey]] = answers.each("claim_keys")
                 logged: list[LoggedConflict] = answers.all("log_conflicts") + answers.all("note_turns")
-                key_conflicts = request.key_conflicts(held)
+                key_conflicts = request.key_conflicts(holders)
                 if key_conflicts:
                     # In the transaction that claimed, so that a holder who releases the key finds who waits for it.
                     logged += await (await _execute(connection, log_conflicts(key_conflicts))).fetchall()
             outcomes = {conflict.id: conflict.outcome for conflict in logged}
-            return Saved(answers.all("same_since"), referring, outcomes, held, key_conflicts)
+            return Saved(answers.all("same_since"), referring, outcomes, holders, key_conflicts)
         except psycopg.Error as error:
             raise await self.failed(error) from error
 

@@ -12,8 +12,8 @@ class TakenSum(NamedTuple):
     """A sum that this worker took. It is its own until the time `lease`, as the hub writes it."""
 
     id: str
-    marks: int
-    """How many changes marked it."""
+    changes: int
+    """How many changes it has to take in."""
     lease: str
 
 
@@ -55,8 +55,8 @@ async def last_sums(store: HubStore, entity: str, ids: list[str]) -> list[Emitte
 
 async def finish_sums(store: HubStore, kind: str, taken: Sequence[TakenSum], *, next_after_s: float) -> None:
     """Take emitted sums off the list; those that were marked meanwhile are due after so many seconds."""
-    ids, marks, leases = [[*column] for column in zip(*taken, strict=True)] if taken else ([], [], [])
-    await store.rows("sums_emitted", ids, marks, leases, kind, next_after_s, kind)
+    ids, changes, leases = [[*column] for column in zip(*taken, strict=True)] if taken else ([], [], [])
+    await store.rows("sums_emitted", ids, changes, leases, kind, next_after_s, kind)
 
 
 async def customers_overdue_since_yesterday(store: HubStore) -> list[str]:

@@ -83,7 +83,7 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     """Source id of the record through which this one joins its aggregate (a line's order)."""
     same_as: str | None = None
     """Source id of the record in another system that this row says it is."""
-    part: bool = False
+    adds_fields: bool = False
     """The row only adds fields to a record that another row makes: it says nothing of whether the record is there."""
 
 

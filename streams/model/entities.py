@@ -95,8 +95,8 @@ def schema_names() -> list[str]:
 def branch(avro: Any) -> tuple[Any, bool]:
     """An Avro type without its null branch, and whether it had one."""
     if isinstance(avro, list):
-        (one,) = [part for part in avro if part != "null"]
-        return one, True
+        (kind,) = [branch for branch in avro if branch != "null"]
+        return kind, True
     return avro, False
 
 
@@ -131,16 +131,16 @@ def _kind(avro: Any, is_reference: bool) -> tuple[Kind, int | None, int | None]:
 
 
 def _read() -> dict[str, Entity]:
-    found: dict[str, Entity] = {}
+    entities: dict[str, Entity] = {}
     for name in schema_names():
         schema = avro_schema(name)
         if schema.get("namespace") != NAMESPACE:
             continue
         lines = next((field["type"]["items"] for field in schema["fields"] if field["name"] == "lines"), None)
-        found[name] = _entity(schema, schema["aggregate"], f"canonical.{name}", lines["entity"] if lines else None)
+        entities[name] = _entity(schema, schema["aggregate"], f"canonical.{name}", lines["entity"] if lines else None)
         if lines:
-            found[lines["entity"]] = _entity(lines, schema["aggregate"], None, None)
-    return dict(sorted(found.items()))
+            entities[lines["entity"]] = _entity(lines, schema["aggregate"], None, None)
+    return dict(sorted(entities.items()))
 
 
 def _entity(schema: dict[str, Any], aggregate: str, topic: str | None, lines: str | None) -> Entity:

@@ -32,22 +32,22 @@ def canonical(state: AggregateState, member: EntityState) -> dict[str, Any]:
     record["version"] = member.version
     record["updated_at"] = member.updated_us
     sources = [
-        {"system": said.system, "key": said.key}
-        for said in member.contributions.values()
-        if not said.deleted and said.system not in (PEOPLE, HUB)
+        {"system": contribution.system, "key": contribution.key}
+        for contribution in member.contributions.values()
+        if not contribution.deleted and contribution.system not in (PEOPLE, HUB)
     ]
     if len(sources) > 1:
         sources.sort(key=lambda source: (source["system"], source["key"]))
     record["sources"] = sources
     lines = ENTITIES[member.entity].lines
     if lines is not None:
-        found = [
-            one for one in state.members.values()
-            if one.parent == member.id and one.entity == lines and not one.deleted and one.version
+        of_document = [
+            line for line in state.members.values()
+            if line.parent == member.id and line.entity == lines and not line.deleted and line.version
         ]  # fmt: skip
-        found.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
-        shown = _line if len(found) < LONG else _kept
-        record["lines"] = [shown(line) for line in found]
+        of_document.sort(key=lambda line: (line.record.get("line_no") or 0, line.id))
+        shown = _line if len(of_document) < LONG else _kept
+        record["lines"] = [shown(line) for line in of_document]
     return record
 
 

@@ -216,7 +216,7 @@ class BatchCommitter:
         late = self.due.outlived(changed, time.monotonic())
         if late:
             await self.hub.mark_due(due_rows(late))
-        links = self.matching.links_from(claimed, saved.held)
+        links = self.matching.links_from(claimed, saved.holders)
         self.sameness.apply(saved.same_links)
         for link in settled.links.values():
             if link.same:

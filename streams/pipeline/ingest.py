@@ -238,7 +238,7 @@ class Ingest:
         system, source_us = row.system, row.source_us
         parent, same_as, deleted = mapped.parent, mapped.same_as, mapped.deleted
         value = self._encode(Change(
-            "change", entity, source, system, key, row.op if not mapped.part else "part_read" if row.op == "r" else "part",
+            "change", entity, source, system, key, row.op if not mapped.adds_fields else "part_read" if row.op == "r" else "part",
             epoch, major, minor, source_us, row.tx, row.origin, parent, same_as, None, deleted, 0, mapped.fields,
         ))  # fmt: skip
         if len(value) > limits.RECORD:

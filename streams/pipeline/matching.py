@@ -171,10 +171,10 @@ class Matching:
                 wanted.setdefault((entity.entity, key), []).append(claim)
         return ClaimedKeys(_rounds(wanted, list(signatures), own_keys), signatures)
 
-    def links_from(self, claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> list[tuple[str, str, Change]]:
+    def links_from(self, claimed: ClaimedKeys, holders: Sequence[Sequence[HeldKey]]) -> list[tuple[str, str, Change]]:
         """Links to send as (topic, key, change), from what the hub answered. Call it once the claims are committed."""
         links: list[tuple[str, str, Change]] = []
-        for claimant, row in _answers(claimed, held):
+        for claimant, row in _answers(claimed, holders):
             for loser in row.linked:
                 if loser == row.holder or (row.holder == claimant.entity.id and loser in claimant.entity.contributions):
                     continue
@@ -222,19 +222,19 @@ def _key_claim(entity: str, key: str, claim: _Wanted) -> KeyClaim:
     return KeyClaim(entity, key, claim.holder, claim.rank, systems, claim.guard, merged)
 
 
-def _answers(claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> Iterator[tuple[Claimant, HeldKey]]:
+def _answers(claimed: ClaimedKeys, holders: Sequence[Sequence[HeldKey]]) -> Iterator[tuple[Claimant, HeldKey]]:
     """Each key that the hub answered for, with the record that claimed it."""
     # The last round may have claimed nothing and have no answer.
-    for step, rows in zip(claimed.rounds, held, strict=False):
+    for step, rows in zip(claimed.rounds, holders, strict=False):
         for row in rows:
             yield step.claimants[row.entity, row.key], row
 
 
-def key_conflicts(claimed: ClaimedKeys, held: Sequence[Sequence[HeldKey]]) -> list[Conflict]:
+def key_conflicts(claimed: ClaimedKeys, holders: Sequence[Sequence[HeldKey]]) -> list[Conflict]:
     """Keys that another record holds, which is not the same as the claimant, from what the hub answered."""
     return [
         _claimed_twice(claimant, row)
-        for claimant, row in _answers(claimed, held)
+        for claimant, row in _answers(claimed, holders)
         if claimant.entity.id != row.holder and claimant.entity.id not in row.linked
     ]
 

@@ -43,9 +43,9 @@ def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState
                 continue
             for record in mapped:
                 known = stored.get(record.id, [])
-                if record.part and (not known or known[0].contribution.deleted):
+                if record.adds_fields and (not known or known[0].contribution.deleted):
                     continue  # the row only adds to a record, and no row makes that record
-                if not record.part:
+                if not record.adds_fields:
                     in_source.add(record.id)
                 _compare_record(system.name, record, known, comparison)
     _report_gone(system.name, stored, in_source, comparison)
@@ -72,7 +72,7 @@ def _compare_record(system: str, record: Mapped, known: list[Stored], comparison
     if len(known) > 1:
         comparison.add("doubled", f"{where} contributes to {', '.join(place.member.id for place in known)}")
     contribution = known[0].contribution
-    if not record.part and contribution.deleted != record.deleted:
+    if not record.adds_fields and contribution.deleted != record.deleted:
         what = f"deleted is {record.deleted} in the source, {contribution.deleted} in the hub"
         comparison.add("differing", f"{where}: {what}")
     elif not record.deleted:

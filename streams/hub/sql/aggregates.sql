@@ -38,8 +38,8 @@ LEFT JOIN fencing_token t USING (topic, partition) WHERE t.token IS DISTINCT FRO
 
 -- name: places
 -- Where each of these ids lives, as far as that is known: what it was linked to goes before the aggregate of its row.
-SELECT asked.id::text, coalesce(i.target, e.aggregate_id)::text
-FROM unnest(%s::uuid[]) AS asked (id) LEFT JOIN entity e ON e.id = asked.id LEFT JOIN identity i ON i.source_id = asked.id
+SELECT wanted.id::text, coalesce(i.target, e.aggregate_id)::text
+FROM unnest(%s::uuid[]) AS wanted (id) LEFT JOIN entity e ON e.id = wanted.id LEFT JOIN identity i ON i.source_id = wanted.id
 WHERE i.target IS NOT NULL OR e.id IS NOT NULL;
 
 -- name: share_identity
@@ -82,7 +82,7 @@ WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
 
 -- name: aggregates_that_refer
 -- Aggregates with an entity that refers to one of these customers or products, or to one that was linked to them before, each with what it
--- refers to and the kind of entity: at most so many; the others are put on the list of those that are told later.
+-- refers to and the kind of entity: at most so many; the others go on the list of those that are refreshed later.
 WITH RECURSIVE names AS (
     SELECT unnest(%(ids)s::uuid[]) AS id
     UNION SELECT i.source_id FROM names JOIN identity i ON i.target = names.id AND i.same

@@ -17,11 +17,11 @@ WHERE aggregate_id = ANY(%s::uuid[]) AND kind = 'invariant' AND resolved_at IS N
 
 -- name: flows_checked
 -- These flows were checked. Marks that were made before the check are deleted. A flow with `next_us` (µs since 1970) is checked once more
--- then; other workers take it over `within` seconds later. `since` is how many seconds ago the check began: newer marks stay.
+-- then; other workers take it over `within` seconds later. `since` is how many seconds ago the check began: newer changes stay.
 WITH checked AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(next_us)s::bigint[]) AS checked (id, next_us)
 ), postponed AS (
-    INSERT INTO due AS d (kind, id, at, marks)
+    INSERT INTO due AS d (kind, id, at, changes)
     SELECT 'flow', id, to_timestamp(next_us / 1e6) + make_interval(secs => %(within)s), 1 FROM checked WHERE next_us IS NOT NULL ORDER BY id
     ON CONFLICT (kind, id) DO UPDATE SET at = greatest(d.at, excluded.at)
 ), done AS (

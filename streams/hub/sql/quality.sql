@@ -28,8 +28,8 @@ WITH live AS (
     SELECT field, count(DISTINCT entity_id) AS n FROM (
         SELECT field, entity_id FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL AND outcome <> 'decided' AND kind <> 'match_key'
         UNION ALL  -- a match key is of one field or several: tax_id=de1, email_domain=a.example|name=a
-        SELECT CASE split_part(part, '=', 1) WHEN 'email_domain' THEN 'email' ELSE split_part(part, '=', 1) END, entity_id
-        FROM conflict, string_to_table(field, '|') part WHERE entity = %(entity)s AND resolved_at IS NULL AND kind = 'match_key'
+        SELECT CASE split_part(key_field, '=', 1) WHEN 'email_domain' THEN 'email' ELSE split_part(key_field, '=', 1) END, entity_id
+        FROM conflict, string_to_table(field, '|') key_field WHERE entity = %(entity)s AND resolved_at IS NULL AND kind = 'match_key'
     ) fields GROUP BY field
 ), orphaned AS (
     SELECT r.field, count(*) AS n FROM live CROSS JOIN unnest(%(refs)s::text[]) r(field)

@@ -1,32 +1,32 @@
 -- name: take_sums
--- Take what is to be summed now, with its marks, for `lease` seconds: a worker that dies in between leaves it to others. A row whose lease
--- ended and that has no marks only kept sums from being made too often: it is deleted.
+-- Take what is to be summed now, with its changes, for `lease` seconds: a worker that dies in between leaves it to others. A row whose lease
+-- ended and that has no changes only kept sums from being made too often: it is deleted.
 WITH idle AS (
     DELETE FROM due WHERE kind = %(kind)s AND id IN (
-        SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND marks = 0 FOR UPDATE SKIP LOCKED)
+        SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND changes = 0 FOR UPDATE SKIP LOCKED)
 )
 UPDATE due SET at = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE kind = %(kind)s AND id IN (
-    SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND marks > 0 ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
-RETURNING id::text, marks, at::text AS lease;
+    SELECT id FROM due WHERE kind = %(kind)s AND at < clock_timestamp() AND changes > 0 ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+RETURNING id::text, changes, at::text AS lease;
 
 -- name: sums_emitted
 -- These were summed and emitted. Marks that came meanwhile stay, and are due once so many seconds have passed. What another worker took
 -- meanwhile (its lease is another) is left to it.
 WITH done AS (
-    SELECT d.id, summed.marks FROM due d JOIN unnest(%s::uuid[], %s::int[], %s::timestamptz[]) AS summed (id, marks, at) ON summed.id = d.id AND summed.at = d.at
+    SELECT d.id, summed.changes FROM due d JOIN unnest(%s::uuid[], %s::int[], %s::timestamptz[]) AS summed (id, changes, at) ON summed.id = d.id AND summed.at = d.at
     WHERE d.kind = %s ORDER BY d.id FOR UPDATE OF d
 )
-UPDATE due d SET marks = d.marks - done.marks, at = clock_timestamp() + make_interval(secs => %s) FROM done WHERE d.kind = %s AND d.id = done.id;
+UPDATE due d SET changes = d.changes - done.changes, at = clock_timestamp() + make_interval(secs => %s) FROM done WHERE d.kind = %s AND d.id = done.id;
 
 -- name: hurry_sums
 -- Let marked sums be due as soon as all that changed is committed: so many seconds after the last mark.
-UPDATE due SET at = marked + make_interval(secs => %(within)s) WHERE (kind, id) IN (
-    SELECT kind, id FROM due WHERE kind <> 'flow' AND marks > 0 AND at > marked + make_interval(secs => %(within)s) FOR UPDATE SKIP LOCKED);
+UPDATE due SET at = changed_at + make_interval(secs => %(within)s) WHERE (kind, id) IN (
+    SELECT kind, id FROM due WHERE kind <> 'flow' AND changes > 0 AND at > changed_at + make_interval(secs => %(within)s) FOR UPDATE SKIP LOCKED);
 
 -- name: sums_left
 -- How many sums are marked and not made.
-SELECT count(*) FROM due WHERE kind <> 'flow' AND marks > 0;
+SELECT count(*) FROM due WHERE kind <> 'flow' AND changes > 0;
 
 -- name: customers_overdue_since_yesterday
 -- Customers whose receivables change today though no record changes: an invoice was due yesterday.
