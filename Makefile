@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# Processes that run tests side by side, each with servers of its own (1.3 GB): tests wait more than they compute.
+TESTERS ?= 2
 
 # The first interpreter on the path that is new enough; PYTHON=/path/to/python chooses another.
 FIND_PYTHON = for p in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
@@ -36,8 +38,8 @@ demo: $(READY) ## the main job: everything up, a simulated company, live figures
 	@$(BIN)/opshub demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name")
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name", TESTERS=1 for one process)
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint, types, and that every package that is imported is declared and the other way round

@@ -69,8 +69,8 @@ def test_every_topic_that_carries_records_takes_them() -> None:
     assert {name for name, config in wanted.items() if int(config["max.message.bytes"]) < limits.TOPIC} == set()
     assert MAX_MESSAGE_BYTES == limits.TOPIC
     assert kafka.ANY_TIME == topics.ANY_TIME
-    lane = (Path(__file__).parents[2] / "streams/runtime/lane.py").read_text("utf-8")
-    assert '"message.max.bytes": 8_000_000' in lane
+    producing = (Path(__file__).parents[2] / "streams/runtime/producing.py").read_text("utf-8")
+    assert '"message.max.bytes": 8_000_000' in producing
 
 
 def test_the_guide_says_the_same() -> None:
