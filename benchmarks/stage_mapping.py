@@ -1,8 +1,9 @@
-"""The CPU that decode and map cost for one row, compared with a function that a person wrote by hand for the same table.
+"""The CPU that decode and map cost for one row, compared with a function that a person wrote by hand for the same
+table.
 
 Both read the same Debezium event of a row with 20 columns and return the same `Mapped`. Run `python -m
-benchmarks.stage_mapping [--json]`. It exits with 1 if the compiled dictionary costs more than 1.3 times the hand-written
-function, or if decode and map together cost more than 8 us.
+benchmarks.stage_mapping [--json]`. It exits with 1 if the compiled dictionary costs more than 1.3 times the
+hand-written function, or if decode and map together cost more than 8 us.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ In: the hub's account of each raw partition, and the offsets that the workers co
 neither is computed from the other, so a difference means something.
 
 Each batch is in the hub before its offsets are committed. So an account that ends before the committed offsets, or has
-fewer records than offsets, means that the hub lost data: an old backup was restored, or the hub failed over to a copy that
-was behind. Connectors write raw topics without transactions (`connector_config.py` refuses the setting), so each offset
-is a record and no transaction marker.
+fewer records than offsets, means that the hub lost data: an old backup was restored, or the hub failed over to a copy
+that was behind. Connectors write raw topics without transactions (`connector_config.py` refuses the setting), so each
+offset is a record and no transaction marker.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ KINDS = ("passed", "filtered", "tombstones", "dead", "parked", "control")
 
 
 class Totals(msgspec.Struct, frozen=True, rename={"incoming": "in"}):
-    """Sums over all raw partitions. It should hold that incoming = passed + filtered + tombstones + dead + parked + control."""
+    """Sums over all raw partitions. It should hold that incoming = passed + filtered + tombstones + dead + parked +
+    control.
+    """
 
     incoming: int
     """Offsets that were read: by the hub's account, or by the workers' committed offsets where those are further."""
@@ -137,7 +139,9 @@ def balance(accounts: Mapping[Partition, PartitionAccount], committed: Mapping[P
 
 
 def rebase_accounts(hub: psycopg.Connection[object], offsets: Mapping[Partition, int], topics: Iterable[str]) -> None:
-    """Let the accounts of these topics balance from here on, whatever the hub lacks: they are captured again as a whole."""
+    """Let the accounts of these topics balance from here on, whatever the hub lacks: they are captured again as a
+    whole.
+    """
     wanted = set(topics)
     for partition in missing_records(hub, offsets):
         if partition[0] in wanted:

@@ -1,6 +1,7 @@
 """Checks the source.json of a system for what Debezium accepts and opshub does not.
 
-In: a system. Out: findings about settings with which records would not come, or not in the form that the dictionary reads.
+In: a system. Out: findings about settings with which records would not come, or not in the form that the dictionary
+reads.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def _wrong_setting(where: str, what: str, remedy: str) -> Finding:
 
 
 def _excluding_setting(config: dict[str, str], table: str) -> str | None:
-    """The setting by which the connector does not capture `table` (schema.table); its lists hold regular expressions."""
+    """The setting by which the connector does not capture `table` (schema.table); its lists hold regular
+    expressions.
+    """
     schema = table.split(".", 1)[0]
     # `schema` is Postgres's word, `database` MariaDB's.
     for what, name in (("schema", schema), ("database", schema), ("table", table)):

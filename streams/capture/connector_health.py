@@ -11,7 +11,9 @@ from streams.provision.systems import System
 from streams.settings import Settings
 
 STATUS_TIMEOUT_S = 10.0
-"""For Connect to answer. While it accepts connections and does not answer, the watcher waits and checks nothing else."""
+"""For Connect to answer. While it accepts connections and does not answer, the watcher waits and checks nothing
+else.
+"""
 
 
 def connector_findings(settings: Settings, system: System, *, is_slot_unused: bool) -> list[Finding]:
@@ -53,7 +55,8 @@ def judge_connector(name: str, state: str, cause: str, *, is_slot_unused: bool) 
 
 
 def restart_failed(settings: Settings, system: System, *, include_running: bool = False) -> bool:
-    """Ask Connect to restart the failed tasks of a connector, or with `include_running` all of it; whether it was asked.
+    """Ask Connect to restart the failed tasks of a connector, or with `include_running` all of it; whether it was
+    asked.
 
     The caller waits between two requests. Raises EnvironmentFault when Connect answers and cannot do it,
     httpx.HTTPError when it does not answer.

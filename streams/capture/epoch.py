@@ -1,6 +1,7 @@
 """Begins a new epoch of a system: `opshub resync`. The only end of an alarm that changes may be missing.
 
-In: a system whose changes may be missing, or that should be read again as a whole. Out: a new snapshot under a new epoch.
+In: a system whose changes may be missing, or that should be read again as a whole. Out: a new snapshot under a new
+epoch.
 Promised: what the source reports from then on counts as newer than all before, and what the snapshot does not bring
 is deleted.
 """

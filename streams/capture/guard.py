@@ -1,8 +1,8 @@
 """Checks the capture of one system: its database, its slot, its connector; remembers in the hub what it saw.
 
-In: a system, a role for its database, Connect and the hub. Out: a `Finding` for each thing that is wrong. Promised: once
-changes may be missing (`streams/capture/lost_changes.py`), the finding `capture-lost` stays until a new epoch begins
-(`streams/capture/epoch.py`), also when the source looks right again.
+In: a system, a role for its database, Connect and the hub. Out: a `Finding` for each thing that is wrong. Promised:
+once changes may be missing (`streams/capture/lost_changes.py`), the finding `capture-lost` stays until a new epoch
+begins (`streams/capture/epoch.py`), also when the source looks right again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]
                 "capture-lost",
                 system.name,
                 f"{alarm}: changes may be missing",
-                f"`opshub resync {system.name}` begins a new epoch: it takes a new snapshot, and deletes what the source "
+                f"`opshub resync {system.name}` begins a new epoch: it takes a new snapshot, and deletes what the "
+                "source "
                 "does not have any more",
             )
         )

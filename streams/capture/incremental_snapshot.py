@@ -1,8 +1,8 @@
 """Re-snapshots rows of a source after the dictionary or a code table changed, though the rows did not.
 
-In: a system, tables and a condition. Out: a row in the connector's signal table; Debezium then reads these rows while it
-goes on streaming (an incremental snapshot). They come with operation `r` at the present position, so they correct records
-and create no intent.
+In: a system, tables and a condition. Out: a row in the connector's signal table; Debezium then reads these rows while
+it goes on streaming (an incremental snapshot). They come with operation `r` at the present position, so they correct
+records and create no intent.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class _Count(msgspec.Struct, frozen=True):
 def request_snapshot(system: System, dsn: str, tables: list[str], where: str | None = None) -> dict[str, int]:
     """Ask for the rows of these tables that meet `where`; table → how many they are now.
 
-    Raises ConfigError when the system has no signal table, a table is not in the dictionary, or `where` is no condition;
-    EnvironmentFault when the database does not answer.
+    Raises ConfigError when the system has no signal table, a table is not in the dictionary, or `where` is no
+    condition; EnvironmentFault when the database does not answer.
     """
     signals = _check(system, tables)
     data: dict[str, object] = {"data-collections": tables, "type": "incremental"}

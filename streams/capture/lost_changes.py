@@ -1,7 +1,7 @@
 """Detects that changes of a source may be missing: a lost or recreated slot, another database, a restored backup.
 
-In: the source as it was at the last check and as it is now, and why its connector failed, if it did. Out: the reason why
-changes may be missing, in words, or None. Pure but for `read_source_state`, which asks the source.
+In: the source as it was at the last check and as it is now, and why its connector failed, if it did. Out: the reason
+why changes may be missing, in words, or None. Pure but for `read_source_state`, which asks the source.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ from streams.settings import Settings
 
 
 class TableProgress(msgspec.Struct, frozen=True):
-    """One captured table: records that wait in its raw topic (None: there is no topic), and what became of the others."""
+    """One captured table: records that wait in its raw topic (None: there is no topic), and what became of the
+    others.
+    """
 
     waiting: int | None
     passed: int
@@ -50,7 +52,9 @@ class SystemProgress(msgspec.Struct, frozen=True):
 
 
 def capture_progress(settings: Settings) -> list[SystemProgress]:
-    """One entry for each system of the settings. Raises EnvironmentFault while hub, Connect or Kafka does not answer."""
+    """One entry for each system of the settings. Raises EnvironmentFault while hub, Connect or Kafka does not
+    answer.
+    """
     systems = load_systems(settings)
     topics = [topic for system in systems for topic in system.topics]
     # The hub before Kafka: records that arrive in between count as waiting, and none is counted twice.

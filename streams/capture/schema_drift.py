@@ -1,7 +1,7 @@
 """Detects what ALTER TABLE did to captured tables: an added, dropped, renamed or retyped column.
 
-In: the columns of a table at the last check (kept in the hub) and now. Out: a `TableChange` for each difference, with what
-becomes of the records. `opshub status` shows them, the watcher logs them.
+In: the columns of a table at the last check (kept in the hub) and now. Out: a `TableChange` for each difference, with
+what becomes of the records. `opshub status` shows them, the watcher logs them.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def show(conflict_id: Id, as_json: Json = False) -> None:
         typer.echo(json.dumps(msgspec.to_builtins(conflict)))
         return
     typer.echo(
-        f"{conflict.entity} {conflict.name or ''} ({conflict.entity_id}), {conflict.field}: {conflict.kind}, {conflict.outcome}"
+        f"{conflict.entity} {conflict.name or ''} ({conflict.entity_id}), {conflict.field}: {conflict.kind}, "
+        f"{conflict.outcome}"
     )
     for system, asserted in conflict.values.items():
         us, position, tx = asserted.get("us"), asserted.get("position"), asserted.get("tx")

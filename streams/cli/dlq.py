@@ -33,9 +33,15 @@ Numbers = Annotated[
 
 
 def list_dead_letters(
-    topic: Topic = None, key: Key = None, stage: Stage = None, error_class: ErrorClass = None, reason_has: ReasonHas = None,
-    states: States = None, limit: Limit = 50, as_json: Json = False,
-) -> None:  # fmt: skip
+    topic: Topic = None,
+    key: Key = None,
+    stage: Stage = None,
+    error_class: ErrorClass = None,
+    reason_has: ReasonHas = None,
+    states: States = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
     """List dead letters, the oldest first; by default those that are open.
 
     Example: opshub dlq list --stage mapping --topic 'raw.demo-crm.*'
@@ -138,8 +144,14 @@ def _counted(count: int, verb: str, dry_run: bool) -> str:
 
 
 def _required_filter(
-    ids: list[int] | None, topic: str | None, key: str | None, stage: str | None, error_class: str | None, reason: str | None, every: bool
-) -> Filter:  # fmt: skip
+    ids: list[int] | None,
+    topic: str | None,
+    key: str | None,
+    stage: str | None,
+    error_class: str | None,
+    reason: str | None,
+    every: bool,
+) -> Filter:
     """Raises ConfigError where nothing says which dead letters are meant."""
     if not (ids or topic or key or stage or error_class or reason or every):
         raise ConfigError("which dead letters?", remedy="name their numbers, a filter, or --all")
@@ -147,9 +159,14 @@ def _required_filter(
 
 
 def _filter(
-    ids: list[int] | None, topic: str | None, key: str | None, stage: str | None, error_class: str | None, reason: str | None,
+    ids: list[int] | None,
+    topic: str | None,
+    key: str | None,
+    stage: str | None,
+    error_class: str | None,
+    reason: str | None,
     states: list[str] | None,
-) -> Filter:  # fmt: skip
+) -> Filter:
     for state in states or ():
         if state not in STATES:
             raise ConfigError(f"there is no state {state!r}", remedy=f"one of {', '.join(STATES)}")

@@ -148,13 +148,15 @@ def proposals(
     if result.not_compared:
         largest = ", ".join(sorted(result.not_compared, key=lambda place: -result.not_compared[place])[:3])
         typer.echo(
-            f"not compared: {sum(result.not_compared.values()):,} pairs with names far off, in {len(result.not_compared)} places that"
+            f"not compared: {sum(result.not_compared.values()):,} pairs with names far off, in "
+            f"{len(result.not_compared)} places that"
             f" have too many customers to compare all ({largest})"
         )
 
 
 def decline(record: Name, other: Name, reason: Reason = "", as_json: Json = False) -> None:
-    """Keep two records separate: they are not proposed again, and no match key joins them. `identity merge` takes it back.
+    """Keep two records separate: they are not proposed again, and no match key joins them. `identity merge` takes it
+    back.
 
     Example: opshub identity decline demo-erp:1042 demo-crm:0b9f… --reason "the daughter in Austria"
     """

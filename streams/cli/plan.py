@@ -24,8 +24,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instea
 def plan(as_json: JsonOption = False) -> None:
     """List what `opshub apply` would change, and change nothing. Exit code 1 when there is something.
 
-    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be captured
-    as it is. JSON: {"to_do": [{kind, name, action}]}.
+    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be
+    captured as it is. JSON: {"to_do": [{kind, name, action}]}.
 
     Examples:
 
@@ -43,7 +43,8 @@ def plan(as_json: JsonOption = False) -> None:
 
 
 def apply(as_json: JsonOption = False) -> None:
-    """Create what is missing and change what differs; safe to repeat. Changes nothing where `opshub plan` finds a fault.
+    """Create what is missing and change what differs; safe to repeat. Changes nothing where `opshub plan` finds a
+    fault.
 
     JSON: {"done": [{kind, name, action}]}.
 

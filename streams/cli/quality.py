@@ -1,4 +1,6 @@
-"""`opshub quality` measures the data of each field. `opshub resolve` applies today's ownership rules to what the hub has."""
+"""`opshub quality` measures the data of each field. `opshub resolve` applies today's ownership rules to what the hub
+has.
+"""
 
 from __future__ import annotations
 

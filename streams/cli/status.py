@@ -74,7 +74,8 @@ def status(
         bool,
         typer.Option(
             "--json",
-            help="One JSON object: servers, workers, systems, records, source_changes, mapping_notes; a section that cannot be "
+            help="One JSON object: servers, workers, systems, records, source_changes, mapping_notes; a section "
+            "that cannot be "
             "read is {error, remedy}.",
         ),
     ] = False,

@@ -30,7 +30,9 @@ def is_raw(record: StoredDeadLetter) -> bool:
 
 
 def produce_again(settings: Settings, messages: Iterable[StoredDeadLetter]) -> bool:
-    """Produce messages between aggregates (`changes.…`) once more as they are; whether Kafka acknowledged all of them."""
+    """Produce messages between aggregates (`changes.…`) once more as they are; whether Kafka acknowledged all of
+    them.
+    """
     producer = idempotent_producer(settings.kafka)
     for message in messages:
         producer.produce(message.topic, value=message.value, key=message.key, partition=message.partition)

@@ -21,13 +21,16 @@ from streams.model.dead_letter import OPEN
 from streams.settings import Settings
 
 MOST_TRIES = 5
-"""A dead letter that failed as often as this is retried only by force: nothing that a retry changes seems to help it."""
+"""A dead letter that failed as often as this is retried only by force: nothing that a retry changes seems to help
+it.
+"""
 
 
 def retry(
     settings: Settings, wanted: Filter, who: str, *, limit: int = 1000, force: bool = False, dry_run: bool = False
 ) -> list[StoredDeadLetter]:
-    """Retry dead letters; those that were chosen come back. One that failed `MOST_TRIES` times is skipped, but by `force`.
+    """Retry dead letters; those that were chosen come back. One that failed `MOST_TRIES` times is skipped, but by
+    `force`.
 
     Raises EnvironmentFault while the hub or Kafka does not answer.
     """

@@ -23,10 +23,18 @@ def conflict_maker(schema_ids: Mapping[str, int]) -> Callable[[Conflict, int], t
 
     def make(conflict: Conflict, at_us: int) -> tuple[str, bytes, bytes]:
         record: dict[str, object] = {
-            "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
-            "field": conflict.field, "kind": conflict.kind, "values": [_value(conflict, system) for system in conflict.values],
-            "winner": conflict.winner, "rule": conflict.rule, "outcome": conflict.outcome, "at": at_us,
-        }  # fmt: skip
+            "id": conflict.id,
+            "aggregate_id": conflict.aggregate_id,
+            "entity": conflict.entity,
+            "entity_id": conflict.entity_id,
+            "field": conflict.field,
+            "kind": conflict.kind,
+            "values": [_value(conflict, system) for system in conflict.values],
+            "winner": conflict.winner,
+            "rule": conflict.rule,
+            "outcome": conflict.outcome,
+            "at": at_us,
+        }
         out = io.BytesIO()
         try:
             schemaless_writer(out, schema, record)

@@ -28,8 +28,8 @@ Encode = Callable[[dict[str, object]], bytes]
 _REPEATED = frozenset(
     """
     base_currency billing_country billing_region carrier category currency entity incoterm industry kind language method
-    opportunity_stage order_status owner payment_status priority segment shipment_status shipping_country shipping_region source stage
-    status system unit warehouse what
+    opportunity_stage owner payment_status priority segment shipment_status shipping_country shipping_region
+    order_status source stage status system unit warehouse what
     """.split()
 )
 """Fields with few different texts: a memo keeps their bytes."""
@@ -171,7 +171,9 @@ def _wrong() -> bytes:
 
 
 def _kept(write: Encode, line: RenderedLine) -> bytes:
-    """The bytes of a line that did not change since it was written last: a long document is encoded with each change of a line."""
+    """The bytes of a line that did not change since it was written last: a long document is encoded with each change of
+    a line.
+    """
     body = line.body
     if body is None:
         body = line.body = write(line)

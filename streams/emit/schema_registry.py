@@ -32,7 +32,8 @@ def subjects() -> dict[str, Path]:
 def register_all(url: str) -> dict[str, int]:
     """Register every schema that is not there yet; subject → id.
 
-    Raises EnvironmentFault while the registry does not answer, ConfigError with the registry's message when it refuses a schema.
+    Raises EnvironmentFault while the registry does not answer, ConfigError with the registry's message when it refuses
+    a schema.
     """
     ids = {}
     with _client(url) as client:
@@ -43,7 +44,9 @@ def register_all(url: str) -> dict[str, int]:
 
 
 def pending_schemas(url: str) -> list[tuple[str, str]]:
-    """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for a schema that would be refused."""
+    """(subject, `register` or `evolve`) of what register_all would do. Raises ConfigError for a schema that would be
+    refused.
+    """
     require_compatible()
     todo = []
     with _client(url) as client:

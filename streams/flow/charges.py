@@ -6,5 +6,7 @@ from typing import Any
 
 
 def charges(record: dict[str, Any]) -> int:
-    """Freight less discount of the whole document, without tax: the document's `net_amount` is the sum of its lines plus this."""
+    """Freight less discount of the whole document, without tax: the document's `net_amount` is the sum of its lines
+    plus this.
+    """
     return (record.get("freight_amount") or 0) - (record.get("discount_amount") or 0)

@@ -1,9 +1,10 @@
 """Which goods of an order were shipped, line by line. Pure.
 
-A shipment counts once it is shipped or delivered; cancelled and returned shipments do not count. Quantities decide whether an order is
-shipped completely, since amounts are rounded: three pieces for 100.00 that are shipped one by one are 99.9999. A line without a quantity
-is shipped once a shipment that counts names it. A line of quantity 0 or less, and a line without a quantity and without a price, need not
-be shipped. Where no shipment has lines, or the order has none, the order's own status decides.
+A shipment counts once it is shipped or delivered; cancelled and returned shipments do not count. Quantities decide
+whether an order is shipped completely, since amounts are rounded: three pieces for 100.00 that are shipped one by one
+are 99.9999. A line without a quantity is shipped once a shipment that counts names it. A line of quantity 0 or less,
+and a line without a quantity and without a price, need not be shipped. Where no shipment has lines, or the order has
+none, the order's own status decides.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ GONE = ("shipped", "delivered")
 """Statuses of a shipment that left and did not come back."""
 
 GRAIN = 100
-"""The least quantity that counts, unscaled (six decimals): systems with floats ship a third as 0.333333, three times."""
+"""The least quantity that counts, unscaled (six decimals): systems with floats ship a third as 0.333333, three
+times.
+"""
 
 _SHIPPED_STATUSES = ("shipped", "invoiced", "closed")
 

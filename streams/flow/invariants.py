@@ -1,8 +1,9 @@
 """Business rules that every order-to-cash flow must keep, whichever system its data comes from. Pure.
 
-In: the members of one order_flow aggregate. Out: each rule that is broken, at the record where people would correct it. The same members
-give the same result in any order. Systems write a document in pieces, so check a flow only after it has been quiet for a while. The hub's
-SQL has the same rules over the whole hub (`broken_rules`); `tests/integration/test_invariants.py` compares the two.
+In: the members of one order_flow aggregate. Out: each rule that is broken, at the record where people would correct it.
+The same members give the same result in any order. Systems write a document in pieces, so check a flow only after it
+has been quiet for a while. The hub's SQL has the same rules over the whole hub (`broken_rules`);
+`tests/integration/test_invariants.py` compares the two.
 """
 
 from __future__ import annotations
@@ -93,7 +94,9 @@ def _header(order: EntityState, lines: list[EntityState]) -> Header:
 
 
 def _slack(lines: list[EntityState]) -> int:
-    """The tolerance: amounts of lines and of shipped quantities are computed here, those of documents were rounded by their system."""
+    """The tolerance: amounts of lines and of shipped quantities are computed here, those of documents were rounded by
+    their system.
+    """
     return CENT * max(1, len(lines))
 
 

@@ -1,11 +1,12 @@
 """The order-to-cash join: opportunity → order and lines → shipments → invoices → payments, and service requests.
 
-In: the members of one order_flow aggregate. Out: the fields of the joined record, or None while there is neither an opportunity nor an
-order. The result depends only on the members, not on the order in which they came. A document that is half written gives half a flow, and
-the next change completes it. docs/guides/order-to-cash.md explains the fields.
+In: the members of one order_flow aggregate. Out: the fields of the joined record, or None while there is neither an
+opportunity nor an order. The result depends only on the members, not on the order in which they came. A document that
+is half written gives half a flow, and the next change completes it. docs/guides/order-to-cash.md explains the fields.
 
-Amounts are in the currency of the order (else of the opportunity, else of the first invoice). Amounts in other currencies stand in fields
-of their own and are never added. A document without a currency is in that of the flow, a payment in that of its invoice.
+Amounts are in the currency of the order (else of the opportunity, else of the first invoice). Amounts in other
+currencies stand in fields of their own and are never added. A document without a currency is in that of the flow, a
+payment in that of its invoice.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from streams.model.state import EntityState
 
 MONEY_SCALE = 4
 CENT = 100
-"""A cent as unscaled money, the tolerance: shipped amounts are computed here, those of documents were rounded by their system."""
+"""A cent as unscaled money, the tolerance: shipped amounts are computed here, those of documents were rounded by their
+system.
+"""
 
 _ORDERED, _SHIPPED, _INVOICED, _PAID = range(4)
 
@@ -32,7 +35,9 @@ Amounts = dict[str | None, list[int]]
 
 
 def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
-    """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is among them."""
+    """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is
+    among them.
+    """
     of: defaultdict[str, list[EntityState]] = defaultdict(list)
     for member in members:
         if member.version > 0 and not member.deleted and member.merged_into is None:
@@ -114,7 +119,8 @@ def _goods(
 ) -> tuple[int, list[EntityState], bool]:
     """(lines of these orders, the shipments that count, whether nothing is left to be shipped).
 
-    Adds the ordered and shipped amounts to `amounts`. `credited`: there is a credit note, so that returned goods need no replacement.
+    Adds the ordered and shipped amounts to `amounts`. `credited`: there is a credit note, so that returned goods need
+    no replacement.
     """
     currency_of: dict[str | None, str | None] = {}
     for order in orders:

@@ -1,8 +1,8 @@
 """Does a change belong to the aggregate that it was sent to?
 
-Ingest sends a change to the aggregate that its routing cache names for the parent; without an entry, to the parent's own id. The one
-writer of that aggregate knows for certain, and sends on what does not belong. So a stale cache costs a detour, never a record, and
-either side of a join may come first.
+Ingest sends a change to the aggregate that its routing cache names for the parent; without an entry, to the parent's
+own id. The one writer of that aggregate knows for certain, and sends on what does not belong. So a stale cache costs a
+detour, never a record, and either side of a join may come first.
 """
 
 from __future__ import annotations

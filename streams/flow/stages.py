@@ -1,7 +1,8 @@
-"""How far a flow is: the status of its goods, of its money, and its stage. Pure; the only place where these are defined.
+"""How far a flow is: the status of its goods, of its money, and its stage. Pure; the only place where these are
+defined.
 
-docs/guides/order-to-cash.md has the tables of values and conditions. goods.py defines what counts as shipped, order_flow.py what counts
-as invoiced and paid.
+docs/guides/order-to-cash.md has the tables of values and conditions. goods.py defines what counts as shipped,
+order_flow.py what counts as invoiced and paid.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def payment_status(*, billed: bool, credited: bool, is_open: bool, is_paid: bool
 
 
 def stage(opportunity_stage: str | None, ordered: bool, live: bool, closed: bool, goods: str, money: str) -> str:
-    """The stage of the flow. `ordered`: there is an order; `live`: one that is not cancelled; `closed`: nothing more will be shipped."""
+    """The stage of the flow. `ordered`: there is an order; `live`: one that is not cancelled; `closed`: nothing more
+    will be shipped.
+    """
     if not ordered:
         return opportunity_stage if opportunity_stage in ("won", "lost") else "opportunity"
     if not live:

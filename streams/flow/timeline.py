@@ -1,9 +1,9 @@
 """What happened in a flow, when and where. Pure.
 
-Many systems do not store when something was cancelled, returned, lost or reopened (`lost_at`, `closed_at`, `returned_at`): then the
-event gets the time of the last change of its record. That an order was cancelled once and is live again cannot be known: its record
-no longer shows it. An opportunity that was won and is open again still has its `won_at`, and an order that was confirmed and is a draft
-again its `confirmed_at`.
+Many systems do not store when something was cancelled, returned, lost or reopened (`lost_at`, `closed_at`,
+`returned_at`): then the event gets the time of the last change of its record. That an order was cancelled once and is
+live again cannot be known: its record no longer shows it. An opportunity that was won and is open again still has its
+`won_at`, and an order that was confirmed and is a draft again its `confirmed_at`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def timeline(
     payments: Iterable[tuple[EntityState, bool]],
     requests: Iterable[EntityState],
 ) -> list[dict[str, Any]]:
-    """What happened, oldest first: `{at, what, entity, id, system}`. `payments`: each payment, and whether it is a refund."""
+    """What happened, oldest first: `{at, what, entity, id, system}`. `payments`: each payment, and whether it is a
+    refund.
+    """
     events: list[dict[str, Any]] = []
 
     def add(at: int | None, what: str, member: EntityState) -> None:

@@ -48,7 +48,9 @@ NoteKey = tuple[str, str, str, str]
 
 
 class MappingNoteCount(msgspec.Struct):
-    """How often a dictionary changed or forgave a value of one field in one way, with the reason and the key of the last row."""
+    """How often a dictionary changed or forgave a value of one field in one way, with the reason and the key of the
+    last row.
+    """
 
     system: str
     table_name: str

@@ -51,7 +51,9 @@ def loaded_entity(
     record: str,
     contributions: str,
 ) -> LoadedEntity:
-    """The columns of `EntityRow` by position, as `psycopg.rows.args_row` gives them: no row in between, for this is a hot path."""
+    """The columns of `EntityRow` by position, as `psycopg.rows.args_row` gives them: no row in between, for this is a
+    hot path.
+    """
     fields = _decode_record(record)
     by_source = _decode_contributions(contributions)
     for contribution in by_source.values():

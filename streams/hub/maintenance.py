@@ -17,7 +17,9 @@ class DueSweep(msgspec.Struct, frozen=True):
 
 
 class HubTime(msgspec.Struct, frozen=True):
-    """The hub's clock: its time, and by how many seconds the newest open row was created in its future (or less than 0)."""
+    """The hub's clock: its time, and by how many seconds the newest open row was created in its future (or less than
+    0).
+    """
 
     now_s: float
     created_ahead_s: float

@@ -51,7 +51,9 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
 
 
 def _refuse_unknown(dsn: str) -> None:
-    """Raise EnvironmentFault for a hub that another version of opshub made: its tables are not those that this one expects."""
+    """Raise EnvironmentFault for a hub that another version of opshub made: its tables are not those that this one
+    expects.
+    """
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         row = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
         if row is None or not row[0]:
@@ -60,7 +62,9 @@ def _refuse_unknown(dsn: str) -> None:
     unknown = sorted(applied - {file.stem for file in MIGRATIONS.glob("*.sql")})
     if unknown:
         raise EnvironmentFault(
-            f"the hub database was made by another version of opshub: this one does not know the migration {unknown[-1]}",
-            remedy="run the version that made it, or point OPSHUB_HUB_DSN at a new database (hubs from before 0.1.0 are not "
+            "the hub database was made by another version of opshub: this one does not know the migration "
+            f"{unknown[-1]}",
+            remedy="run the version that made it, or point OPSHUB_HUB_DSN at a new database (hubs from before 0.1.0 "
+            "are not "
             "migrated: everything in them is captured again)",
         )

@@ -1,4 +1,5 @@
-"""One hub transaction of assemble as data: what to write, the statements that write it, and how their answers are judged. Pure.
+"""One hub transaction of assemble as data: what to write, the statements that write it, and how their answers are
+judged. Pure.
 
 SaveRequest → statements_of → (HubStore.save executes) → Answers → raise_if_refused → Saved
 """
@@ -24,7 +25,9 @@ ENTITIES_PER_STATEMENT = 500
 """The hub works on one statement while the JSON of the next is made."""
 
 REFRESHES_AT_ONCE = 1000
-"""Aggregates that one batch refreshes itself after it linked records. The others wait in `refresh_due`; see pipeline/refreshes.py."""
+"""Aggregates that one batch refreshes itself after it linked records. The others wait in `refresh_due`; see
+pipeline/refreshes.py.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +36,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class EntityWrite(NamedTuple):
-    """An entity with its new revision, the aggregate that it lives in, and the source id of the customer that it refers to."""
+    """An entity with its new revision, the aggregate that it lives in, and the source id of the customer that it refers
+    to.
+    """
 
     entity: EntityState
     aggregate_id: str
@@ -41,7 +46,9 @@ class EntityWrite(NamedTuple):
 
 
 class IdentityLink(msgspec.Struct, frozen=True):
-    """Where an id lives from now on; `same`: it is another name of `target`. `linked_at` is the source position that said so."""
+    """Where an id lives from now on; `same`: it is another name of `target`. `linked_at` is the source position that
+    said so.
+    """
 
     source_id: str
     target: str
@@ -70,7 +77,9 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """Match keys of records of a batch: `holders` are the ids of all these records, `own_keys` all the keys that they have."""
+    """Match keys of records of a batch: `holders` are the ids of all these records, `own_keys` all the keys that they
+    have.
+    """
 
     wanted: list[KeyClaim] = []
     holders: list[str] = []
@@ -280,10 +289,17 @@ def _conflict_row(conflict: Conflict) -> dict[str, Any]:
         position, us, tx = conflict.asserted.get(system, (None, None, None))
         asserted[system] = {"value": value, "position": position, "us": us, "tx": tx}
     return {
-        "id": conflict.id, "aggregate_id": conflict.aggregate_id, "entity": conflict.entity, "entity_id": conflict.entity_id,
-        "field": conflict.field, "kind": conflict.kind, "asserted": asserted, "winner": conflict.winner, "rule": conflict.rule,
+        "id": conflict.id,
+        "aggregate_id": conflict.aggregate_id,
+        "entity": conflict.entity,
+        "entity_id": conflict.entity_id,
+        "field": conflict.field,
+        "kind": conflict.kind,
+        "asserted": asserted,
+        "winner": conflict.winner,
+        "rule": conflict.rule,
         "outcome": conflict.outcome,
-    }  # fmt: skip
+    }
 
 
 # The answers
@@ -310,8 +326,8 @@ class Answers:
 def raise_if_refused(request: SaveRequest, answers: Answers) -> None:
     """Raise, so that the transaction is rolled back, where what the batch was settled with no longer holds.
 
-    Fenced: another worker took one of its partitions. Circle: a link's target is already another name of its source. NewlySame: a
-    reference that it used was linked meanwhile. Stale: a row is not as it was read.
+    Fenced: another worker took one of its partitions. Circle: a link's target is already another name of its source.
+    NewlySame: a reference that it used was linked meanwhile. Stale: a row is not as it was read.
     """
     lost = answers.all("partitions_lost")
     if lost:

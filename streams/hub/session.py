@@ -1,8 +1,9 @@
-"""Database sessions that end soon after one of their ends has vanished: a host without power, a link that drops everything.
+"""Database sessions that end soon after one of their ends has vanished: a host without power, a link that drops
+everything.
 
-Without these options a client waits for some fifteen minutes for the answer to what it sent (Linux, `tcp_retries2`), and a
-server keeps the locks of a vanished client for two hours (Linux, `tcp_keepalive_time`): rows that a successor must write,
-and the lock that makes a worker the watcher.
+Without these options a client waits for some fifteen minutes for the answer to what it sent (Linux, `tcp_retries2`),
+and a server keeps the locks of a vanished client for two hours (Linux, `tcp_keepalive_time`): rows that a successor
+must write, and the lock that makes a worker the watcher.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from streams.hub.statements import SQL, fetch
 from streams.model.partition import Partition
 
 Shape = dict[str, tuple[str, str]]
-"""Number of a column, as text → (name, type). Postgres never uses a number twice, so a rename is not a drop and an add."""
+"""Number of a column, as text → (name, type). Postgres never uses a number twice, so a rename is not a drop and an
+add.
+"""
 
 
 class SourceRecord(msgspec.Struct, frozen=True):

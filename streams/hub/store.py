@@ -1,8 +1,8 @@
 """The hub for one lane of a worker: load aggregates, save a batch in one transaction, and run named statements.
 
-Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision that was read, and every
-transaction names the fencing tokens of the partitions that it was read from: a worker that was given up as dead writes nothing once
-another worker has read from its partitions.
+Entities travel as JSON in one parameter, which costs the client least. Every write names the row revision that was
+read, and every transaction names the fencing tokens of the partitions that it was read from: a worker that was given up
+as dead writes nothing once another worker has read from its partitions.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ class HubStore:
     async def save(self, request: SaveRequest) -> Saved:
         """Write one batch in one transaction.
 
-        Raises Fenced, Circle, NewlySame or Stale, with nothing written, where what the batch was settled with no longer holds; see
-        `raise_if_refused`.
+        Raises Fenced, Circle, NewlySame or Stale, with nothing written, where what the batch was settled with no longer
+        holds; see `raise_if_refused`.
         """
         connection = await self.connection()
         answers = Answers()
@@ -131,7 +131,8 @@ class HubStore:
                 referring: list[Referring] = answers.all("aggregates_that_refer")
                 released: list[ReleasedKey] = answers.all("release_keys")
                 if released:
-                    # A statement of its own, so that it sees claims that were logged while the release waited for their transaction.
+                    # A statement of its own, so that it sees claims that were logged while the release waited for their
+                    # transaction.
                     waiting = Statement("waiting_claimants", columns(released), Referring)
                     referring += await (await _execute(connection, waiting)).fetchall()
                 holders: list[list[HeldKey]] = answers.each("claim_keys")
@@ -209,8 +210,8 @@ def as_logged(conflicts: Iterable[Conflict], logged: Mapping[str, str]) -> list[
 
 
 def translated(error: psycopg.Error) -> OpshubError:
-    """By SQLSTATE. Classes 08, 25, 40, 53, 55, 57: wait and do it again. 22, 23: a value that the hub can not hold. What is left is a
-    fault of the hub's schema or rights.
+    """By SQLSTATE. Classes 08, 25, 40, 53, 55, 57: wait and do it again. 22, 23: a value that the hub can not hold.
+    What is left is a fault of the hub's schema or rights.
     """
     state = error.sqlstate or ""
     if state[:2] in ("22", "23"):

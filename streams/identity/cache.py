@@ -34,7 +34,9 @@ class RoutingCache:
         self.known = Bounded(size)
 
     async def learn(self, ids: Collection[str], lookup: Lookup) -> None:
-        """Look up ids that are not cached, all in one statement. An id that the hub does not know is its own aggregate."""
+        """Look up ids that are not cached, all in one statement. An id that the hub does not know is its own
+        aggregate.
+        """
         if ids:
             aggregates = await places(lookup, list(ids))
             for entity_id in ids:

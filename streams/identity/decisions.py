@@ -1,7 +1,7 @@
 """What people decide about identities and values, as messages to the aggregates' own writers.
 
-In: records that `masters` found. Out: `Message`s for the topics `changes.<aggregate>`. Nothing here writes what a writer
-owns; only that two records are two is written to the hub here.
+In: records that `masters` found. Out: `Message`s for the topics `changes.<aggregate>`. Nothing here writes what a
+writer owns; only that two records are two is written to the hub here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Message(NamedTuple):
 
 
 def merge(loser: Master, winner: Master) -> Message:
-    """Make two records one: everything that refers to `loser` follows to `winner`. Raises ConfigError where that cannot be."""
+    """Make two records one: everything that refers to `loser` follows to `winner`. Raises ConfigError where that cannot
+    be.
+    """
     if loser.entity != winner.entity or loser.entity not in MASTERS:
         raise ConfigError(
             f"a {loser.entity} cannot be merged into a {winner.entity}",
@@ -42,8 +44,14 @@ def merge(loser: Master, winner: Master) -> Message:
             f"they are one record already: {winner.canonical}", remedy="`opshub identity show` lists its sources"
         )
     change = Change(
-        "link", loser.entity, loser.canonical, PEOPLE, same_as=winner.canonical, target=winner.canonical, source_us=_now_us(),
-    )  # fmt: skip
+        "link",
+        loser.entity,
+        loser.canonical,
+        PEOPLE,
+        same_as=winner.canonical,
+        target=winner.canonical,
+        source_us=_now_us(),
+    )
     return Message(changes_topic(ENTITIES[loser.entity].aggregate), loser.canonical, change)
 
 
@@ -67,13 +75,16 @@ def unmerge(record: Master) -> Message:
 
 
 def keep_separate(connection: psycopg.Connection, left: Master, right: Master, who: str, reason: str) -> None:
-    """Remember that these are two: no match key joins them, their conflicts over a key end, no merge of them is proposed.
+    """Remember that these are two: no match key joins them, their conflicts over a key end, no merge of them is
+    proposed.
 
     Raises ConfigError where they are one record, or of two kinds.
     """
     if left.canonical == right.canonical or left.entity != right.entity:
         raise ConfigError(
-            f"they are {'one record' if left.canonical == right.canonical else f'a {left.entity} and a {right.entity}'}",
+            "they are one record"
+            if left.canonical == right.canonical
+            else f"they are a {left.entity} and a {right.entity}",
             remedy="`opshub identity unmerge` takes a record out of another; `opshub identity show` lists its sources",
         )
     hub.keep_separate(connection, left.canonical, right.canonical, who, reason)

@@ -36,7 +36,8 @@ class Master(msgspec.Struct):
 
 
 def find_master(connection: psycopg.Connection, name: str) -> Master:
-    """The record that a person means: by its id, system:key, or system:entity:key where two entities of a system have that key.
+    """The record that a person means: by its id, system:key, or system:entity:key where two entities of a system have
+    that key.
 
     Raises ConfigError when there is none.
     """
@@ -55,8 +56,16 @@ def find_master(connection: psycopg.Connection, name: str) -> Master:
                 contribution.fields = record
         others = ids_linked_to(connection, current)
         return Master(
-            link.source_id, current, row.entity, row.aggregate_id, row.deleted, link.is_unmerged, record, contributions, others,
-        )  # fmt: skip
+            link.source_id,
+            current,
+            row.entity,
+            row.aggregate_id,
+            row.deleted,
+            link.is_unmerged,
+            record,
+            contributions,
+            others,
+        )
     raise ConfigError(
         f"the hub knows no record {name}", remedy="give its canonical id, or system:key as in demo-erp:1042"
     )

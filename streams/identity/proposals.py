@@ -40,7 +40,9 @@ class Proposals(msgspec.Struct):
 
     proposals: list[Proposal]
     not_compared: dict[str, int]
-    """Postal code or town → pairs of its customers that were not compared, since it has so many and their names are far off."""
+    """Postal code or town → pairs of its customers that were not compared, since it has so many and their names are far
+    off.
+    """
 
 
 class _Candidate(msgspec.Struct, frozen=True):

@@ -1,1 +1,3 @@
-"""Periodic maintenance: repeated sweeps, retries, hanging transactions, quality figures, a hub clock that was set back."""
+"""Periodic maintenance: repeated sweeps, retries, hanging transactions, quality figures, a hub clock that was set
+back.
+"""

@@ -4,10 +4,10 @@ A broker that crashed between the decision to commit and the markers that say so
 ("Couldn't find leader endpoint for partitions …, likely deleted already"). From then on read-committed consumers see
 nothing more of those partitions.
 
-In: the brokers. Out: the missing marker, which says that the transaction is committed. If the decision had been to abort,
-its records are seen and then come once more, in order, from the offsets that were not committed: changes are merged by
-their positions, and canonical records repeat a version. Kafka's own `kafka-transactions.sh abort` would lose what had been
-committed.
+In: the brokers. Out: the missing marker, which says that the transaction is committed. If the decision had been to
+abort, its records are seen and then come once more, in order, from the offsets that were not committed: changes are
+merged by their positions, and canonical records repeat a version. Kafka's own `kafka-transactions.sh abort` would lose
+what had been committed.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 CHECK_INTERVAL_S = 10.0
 
 HANGING_AFTER_S = 30.0
-"""A partition that is blocked at one offset for so long has a hanging transaction: the coordinator aborts an open transaction
-of a lane after eight seconds, and looks for such transactions every ten.
+"""A partition that is blocked at one offset for so long has a hanging transaction: the coordinator aborts an open
+transaction of a lane after eight seconds, and looks for such transactions every ten.
 """
 
 Blocked = dict[Partition, tuple[int, float]]

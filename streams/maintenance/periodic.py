@@ -1,11 +1,11 @@
 """Periodic maintenance of a worker.
 
-Every five seconds: repeat sweeps after TRUNCATE or a new epoch, retry records that wait for a code-table row, send retries
-that a crash left undone, end hanging transactions (`hanging_transactions.py`), and see whether the hub's clock was set back.
-Beside it: measure quality (`quality.py`).
+Every five seconds: repeat sweeps after TRUNCATE or a new epoch, retry records that wait for a code-table row, send
+retries that a crash left undone, end hanging transactions (`hanging_transactions.py`), and see whether the hub's clock
+was set back. Beside it: measure quality (`quality.py`).
 
-In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker: each
-sweep is taken by one of them, and a second retry of a key finds nothing left to do.
+In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker:
+each sweep is taken by one of them, and a second retry of a key finds nothing left to do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Measures data quality by entity and field, in the hub, and keeps the figures over time.
 
 - complete: the field is filled.
-- invalid: the value cannot be meant: it is none of the allowed values, no e-mail address, phone number, country, currency or
+- invalid: the value cannot be meant: it is none of the allowed values, no e-mail address, phone number, country,
+currency or
   article number, a tax number with wrong check digits, an unreasonable date.
 - repeated: values of a field that should be unique, and that other records have, too.
 - disagreeing: records with an open conflict; a match key that two records claim is one.

@@ -29,20 +29,36 @@ class DescribeProducersResponse_v0(Response):
     API_VERSION = 0
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
-        ("topics", CompactArray(
-            ("name", CompactString()),
-            ("partitions", CompactArray(
-                ("partition", Int32), ("error_code", Int16), ("error_message", CompactString()),
-                ("producers", CompactArray(
-                    ("producer_id", Int64), ("producer_epoch", Int32), ("last_sequence", Int32), ("last_timestamp", Int64),
-                    ("coordinator_epoch", Int32), ("start", Int64), ("tags", TaggedFields),
-                )),
+        (
+            "topics",
+            CompactArray(
+                ("name", CompactString()),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("error_message", CompactString()),
+                        (
+                            "producers",
+                            CompactArray(
+                                ("producer_id", Int64),
+                                ("producer_epoch", Int32),
+                                ("last_sequence", Int32),
+                                ("last_timestamp", Int64),
+                                ("coordinator_epoch", Int32),
+                                ("start", Int64),
+                                ("tags", TaggedFields),
+                            ),
+                        ),
+                        ("tags", TaggedFields),
+                    ),
+                ),
                 ("tags", TaggedFields),
-            )),
-            ("tags", TaggedFields),
-        )),
+            ),
+        ),
         ("tags", TaggedFields),
-    )  # fmt: skip
+    )
 
 
 class DescribeProducersRequest_v0(RequestStruct):

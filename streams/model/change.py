@@ -51,8 +51,8 @@ class Position(NamedTuple):
 class RowChange(msgspec.Struct, frozen=True, gc=False):
     """One captured row change: op, key, before, after, position, origin.
 
-    `key` always is there. `before` is what the source sent of it (often only the key columns, or None);
-    `after` is None for a delete. Both are struct instances with one attribute for each column that the dictionary reads.
+    `key` always is there. `before` is what the source sent of it (often only the key columns, or None); `after` is None
+    for a delete. Both are struct instances with one attribute for each column that the dictionary reads.
     """
 
     system: str
@@ -92,9 +92,9 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     New fields go to the end and have a default: workers of two versions read each other's messages.
 
-    kind: `change` an entity changed; `link` the record `id` lives in aggregate `target` from now on
-    (with entity and parent empty: a master record is the same as another when `same`); `give` hand the
-    entity `id` over to aggregate `target`, then pass this change on; `refresh` what the hub knows of this aggregate changed, read it again.
+    kind: `change` an entity changed; `link` the record `id` lives in aggregate `target` from now on (with entity and
+    parent empty: a master record is the same as another when `same`); `give` hand the entity `id` over to aggregate
+    `target`, then pass this change on; `refresh` what the hub knows of this aggregate changed, read it again.
     """
 
     kind: ChangeKind

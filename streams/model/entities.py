@@ -48,7 +48,9 @@ class FieldType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One kind of canonical record. `fields` are mapped or computed fields; HEADER, lines and timeline are not among them."""
+    """One kind of canonical record. `fields` are mapped or computed fields; HEADER, lines and timeline are not among
+    them.
+    """
 
     name: str
     aggregate: str

@@ -6,7 +6,8 @@ import hashlib
 from functools import cache
 from uuid import UUID
 
-# CPython's own: a sixth of what a hash object of OpenSSL costs. Its name is private, so it may be missing; typeshed does not know it.
+# CPython's own: a sixth of what a hash object of OpenSSL costs. Its name is private, so it may be missing; typeshed
+# does not know it.
 try:
     from _sha1 import sha1  # type: ignore[import-not-found]
 except ImportError:

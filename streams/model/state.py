@@ -44,7 +44,9 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     first_us: int = 0
     """When the hub first heard of this record; 0 where that is `source_us`."""
     changed: dict[str, tuple[int, int, int, int, str | None]] | None = None
-    """Fields that were edited after the hub first heard of the record: (epoch, major, minor, source_us, tx) of the last edit of each."""
+    """Fields that were edited after the hub first heard of the record: (epoch, major, minor, source_us, tx) of the last
+    edit of each.
+    """
     main_row: tuple[int, int, int] | None = None
     """Position of the main row, where additional rows spoke last: the main row alone says whether the record exists.
     `MAIN_ROW_MISSING` while the main row has not come. None where the main row spoke last."""
@@ -125,7 +127,9 @@ class Conflict(msgspec.Struct, frozen=True):
     winner: str | None
     rule: str
     outcome: str = "settled"
-    """`settled` by a rule; `open`: a person has to decide; `decided` by a person; `deleted`: the owner's delete counts."""
+    """`settled` by a rule; `open`: a person has to decide; `decided` by a person; `deleted`: the owner's delete
+    counts.
+    """
     asserted: dict[str, tuple[str, int, str | None]] = {}
     """system → (position as epoch/major/minor, microseconds since 1970, transaction) of what it asserts."""
 

@@ -1,8 +1,8 @@
 """Sends alerts: one when a problem starts and one when it ends, to each sink.
 
 In: the problems that exist now, each with a name that stays the same while it lasts. Out: alerts to every sink
-(`streams/monitor/sinks.py`). A sink that fails gets at the next check what it missed. What was sent is in `sent`, which the
-watcher keeps in the hub (`streams/monitor/alert_state.py`), so that the next watcher repeats nothing.
+(`streams/monitor/sinks.py`). A sink that fails gets at the next check what it missed. What was sent is in `sent`, which
+the watcher keeps in the hub (`streams/monitor/alert_state.py`), so that the next watcher repeats nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Checks the disk of this worker. With the native stack that is also the disk of the sources, of Kafka and of the hub."""
+"""Checks the disk of this worker. With the native stack that is also the disk of the sources, of Kafka and of the
+hub.
+"""
 
 from __future__ import annotations
 

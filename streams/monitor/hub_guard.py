@@ -1,7 +1,7 @@
 """Checks that the hub still has what the workers gave it, and that workers read what waits.
 
-In: the hub's account of raw records, and the offsets that the workers committed in Kafka. Out: findings. A hub that went
-back is never passed over: workers do not read again by themselves what it lost.
+In: the hub's account of raw records, and the offsets that the workers committed in Kafka. Out: findings. A hub that
+went back is never passed over: workers do not read again by themselves what it lost.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def check_hub_is_complete(settings: Settings) -> list[Finding]:
             "hub",
             f"it lacks {sum(missing.values()):,} records of {len(missing)} partitions that workers had given it: "
             "an old backup was restored, or it failed over to a copy that was behind",
-            "`opshub resync` of each system reads everything again; docs/guides/operating.md says what that does not restore",
+            "`opshub resync` of each system reads everything again; docs/guides/operating.md says what that does "
+            "not restore",
         )
     ]
 

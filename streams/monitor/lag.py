@@ -1,7 +1,7 @@
 """Consumer lag of the lanes: how many records wait, and since when that is too many.
 
-In: committed offsets and topic ends from Kafka. Out: records that wait by lane (`read_lags`), and a problem `lag/<lane>` for
-a lane that has been behind for too long (`late_lanes`). Pure but for `read_lags`.
+In: committed offsets and topic ends from Kafka. Out: records that wait by lane (`read_lags`), and a problem
+`lag/<lane>` for a lane that has been behind for too long (`late_lanes`). Pure but for `read_lags`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MARKERS = 2
 def read_lags(settings: Settings, systems: list[System]) -> dict[str, int]:
     """Lane → how many records wait. Raises KafkaException while no broker answers."""
     topics = {"ingest": [topic for system in systems for topic in system.topics], "assemble": change_topics()}
-    # Committed offsets are read before the ends: records that arrive in between count as waiting, and no lag is negative.
+    # Committed offsets are read before the ends: records that arrive in between count as waiting, and no lag is
+    # negative.
     return {
         lane: waiting_records(
             committed_offsets(settings.kafka, group_of(settings, lane)), topic_offsets(settings.kafka, topics[lane])
@@ -39,7 +40,9 @@ def group_of(settings: Settings, lane: str) -> str:
 
 
 def waiting_records(committed: Mapping[Partition, int], ends: Mapping[Partition, tuple[int, int]]) -> int:
-    """About how many records wait. `ends`: first and next offset of each partition; `committed`: where its readers are."""
+    """About how many records wait. `ends`: first and next offset of each partition; `committed`: where its readers
+    are.
+    """
     gaps = (end - max(first, committed.get(partition, first)) for partition, (first, end) in ends.items())
     return sum(gap for gap in gaps if gap > MARKERS)
 

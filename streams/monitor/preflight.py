@@ -1,7 +1,7 @@
 """Preflight of `opshub doctor`: can capture and pipeline run, and run correctly?
 
-In: settings, systems, and a role for each of them. Out: findings with a code and a remedy, the severe ones first. Nothing is
-changed. What is checked in a source database is in `streams/monitor/source_preflight.py`.
+In: settings, systems, and a role for each of them. Out: findings with a code and a remedy, the severe ones first.
+Nothing is changed. What is checked in a source database is in `streams/monitor/source_preflight.py`.
 """
 
 from __future__ import annotations

@@ -80,7 +80,9 @@ def email(
     password: str = "",
     tls: Literal["off", "starttls", "tls"] = "off",
 ) -> Sink:
-    """One message for all alerts of a check. With TLS this machine must trust the server's certificate (SSL_CERT_FILE)."""
+    """One message for all alerts of a check. With TLS this machine must trust the server's certificate
+    (SSL_CERT_FILE).
+    """
 
     def send(alerts: list[Alert]) -> None:
         message = EmailMessage()

@@ -59,7 +59,8 @@ def exceeded(figures: Figures, settings: Settings) -> list[Problem]:
             "dead-letter-rate",
             counts.dead_letters_in_a_minute >= settings.alert_dead_letters,
             f"{counts.dead_letters_in_a_minute:,} records became dead letters within a minute",
-            "`opshub dlq list` says why; if a dictionary does not fit its tables any more, correct it and restart the workers",
+            "`opshub dlq list` says why; if a dictionary does not fit its tables any more, correct it and restart "
+            "the workers",
         ),
         (
             "stuck-flows",
@@ -82,7 +83,8 @@ def exceeded(figures: Figures, settings: Settings) -> list[Problem]:
         (
             "intents-waiting",
             counts.intents_waiting > 0,
-            f"{counts.intents_waiting:,} intents have waited for people for more than {settings.alert_approval_hours:g} hours",
+            f"{counts.intents_waiting:,} intents have waited for people for more than "
+            f"{settings.alert_approval_hours:g} hours",
             "`opshub approvals list`",
         ),
         (

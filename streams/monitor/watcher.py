@@ -2,9 +2,9 @@
 
 In: settings, the systems and a role for each. Every worker with the role ingest runs it; the one that holds an advisory
 lock of the hub is the watcher: every 15 s it checks sources, Connect, Kafka, the hub and its own disk, restarts failed
-connectors, stops those that may have lost changes, and sends alerts. Promised: a lost slot or another database is reported
-within two checks. A problem that a check could not see, since a server did not answer, stays open. Open alerts are kept in
-the hub: a worker that takes over repeats none of them, and sends the end of those that are over.
+connectors, stops those that may have lost changes, and sends alerts. Promised: a lost slot or another database is
+reported within two checks. A problem that a check could not see, since a server did not answer, stays open. Open alerts
+are kept in the hub: a worker that takes over repeats none of them, and sends the end of those that are over.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ MOST_STUCK_FLOWS = 1000
 """The count ends there: an alert needs no larger number."""
 
 CHECKS_FAILED = "checks-failed"
-"""The problem that nothing can be checked, as a rule since the hub is away. Only the worker that watched reports it, and only
-that worker remembers it: the hub, where open alerts are kept, is what is missing.
+"""The problem that nothing can be checked, as a rule since the hub is away. Only the worker that watched reports it,
+and only that worker remembers it: the hub, where open alerts are kept, is what is missing.
 """
 
 LOCK_KEY = 7365710004

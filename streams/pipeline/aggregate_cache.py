@@ -50,7 +50,8 @@ class AggregateCache:
         self.members = 0
 
     def trim(self, used: Collection[str]) -> None:
-        """Count the entities of the aggregates that were just used, then drop the oldest aggregates until the limit holds.
+        """Count the entities of the aggregates that were just used, then drop the oldest aggregates until the limit
+        holds.
 
         The used ones stay, even if they alone exceed the limit.
         """

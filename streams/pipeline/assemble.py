@@ -6,9 +6,9 @@
     (4) produce canonical records and what is sent on, wait for every ack   } one Kafka transaction, by the caller
     (5) commit the offsets                                                  }
 
-A crash between (3) and (4) loses nothing: the same changes come again, their positions are known, and what the hub holds is emitted
-again. A worker that was given up as dead writes nothing once another worker has read from its partitions (3), and emits nothing (4 and
-5, the lane): otherwise it could raise versions that nobody emits.
+A crash between (3) and (4) loses nothing: the same changes come again, their positions are known, and what the hub
+holds is emitted again. A worker that was given up as dead writes nothing once another worker has read from its
+partitions (3), and emits nothing (4 and 5, the lane): otherwise it could raise versions that nobody emits.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ from streams.writeback.planner import NO_RULES, IntentPlanner
 from streams.writeback.values import Fields
 
 IN_DOUBT_OFFSETS = 20_000
-"""Offsets of a newly assigned partition that may hold the last batch of the worker before, committed in the hub but never emitted."""
+"""Offsets of a newly assigned partition that may hold the last batch of the worker before, committed in the hub but
+never emitted.
+"""
 
 ENCODED_AT_ONCE = 100
 """Records to encode before the event loop serves the connection to the hub."""
@@ -86,7 +88,9 @@ class Assemble:
             store, ownership, planner, self._cache, http_systems, self._encode_records, counts=self.counts
         )
         self.latencies: list[int] = []
-        """Microseconds from the source's commit to the hub's, of a sample of each batch. Who reads the list empties it."""
+        """Microseconds from the source's commit to the hub's, of a sample of each batch. Who reads the list empties
+        it.
+        """
         self.slowest = (0, "")
         """The longest latency of all changes, and the aggregate that waited for it."""
 
@@ -105,7 +109,9 @@ class Assemble:
         return slowest
 
     async def step(self, records: Sequence[KafkaRecord]) -> tuple[list[Output], list[DeadLetter]]:
-        """Steps 2 and 3 for one batch: what is to be produced, and what could not pass. Raises RetryLater while the hub is away."""
+        """Steps 2 and 3 for one batch: what is to be produced, and what could not pass. Raises RetryLater while the hub
+        is away.
+        """
         groups, in_doubt, dead = self._read(records)
         partitions = {(record.topic(), record.partition()) for record in records}
         tokens = await self._take_over(partitions)
@@ -162,14 +168,18 @@ class Assemble:
         return groups, in_doubt, dead
 
     async def _take_over(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The fencing tokens of these partitions. Newly assigned ones are taken over: their last worker can no longer write."""
+        """The fencing tokens of these partitions. Newly assigned ones are taken over: their last worker can no longer
+        write.
+        """
         new = [partition for partition in partitions if partition not in self._tokens]
         if new:
             self._tokens |= await self._store.take(new)
         return {partition: self._tokens[partition] for partition in partitions}
 
     def take_quiet_flows(self, before: float, limit: int) -> list[str]:
-        """Take at most `limit` flows that were last settled at `before` (of `time.monotonic`) or earlier, to check their invariants."""
+        """Take at most `limit` flows that were last settled at `before` (of `time.monotonic`) or earlier, to check
+        their invariants.
+        """
         taken = self._flows.take(before, limit, self._busy)
         for key in taken:
             self.committer.due.done(("flow", key))
@@ -204,7 +214,9 @@ class Assemble:
     def _collect(
         self, committed: Committed, outputs: list[Output], dead: list[DeadLetter], unencodable: list[DeadLetter]
     ) -> None:
-        """Add what one transaction leads to, in the order in which it is emitted: conflicts, messages, canonical records."""
+        """Add what one transaction leads to, in the order in which it is emitted: conflicts, messages, canonical
+        records.
+        """
         settled = committed.settled
         self._measure(settled.source_times)
         now = now_us()

@@ -42,7 +42,9 @@ def merge_notes(
     counted_to: Mapping[Partition, int],
     of_retries: Iterable[MappingNoteCount],
 ) -> list[MappingNoteCount]:
-    """The mapping notes of a batch, one for each kind, with its count; records before `counted_to` are counted already."""
+    """The mapping notes of a batch, one for each kind, with its count; records before `counted_to` are counted
+    already.
+    """
     merged: dict[NoteKey, MappingNoteCount] = {}
     of_records = (
         note

@@ -1,4 +1,6 @@
-"""What an aggregate's state says to the outside: the canonical record of a member, and which of its fields refer to others."""
+"""What an aggregate's state says to the outside: the canonical record of a member, and which of its fields refer to
+others.
+"""
 
 from __future__ import annotations
 

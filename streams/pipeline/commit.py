@@ -2,7 +2,7 @@
 
 What can go wrong, and what the loop does about it:
 
-    Entangled    the batch moves an entity into an aggregate that it changes too → settle these aggregates after the others
+    Entangled    the batch moves an entity into an aggregate that it changes too → settle these after the others
     Stale        another writer had the rows, or they live elsewhere → ask where they live, settle again
     Circle       two links crossed → settle again without the links that came second
     NewlySame    a reference was linked meanwhile → take the link in, settle again
@@ -119,7 +119,9 @@ class BatchCommitter:
         self._started = False
 
     async def commit(self, incoming: Incoming) -> list[Committed | DeadLetter]:
-        """Commit a batch: in one transaction if it passes together, else in several. A dead letter is a change that fails by itself."""
+        """Commit a batch: in one transaction if it passes together, else in several. A dead letter is a change that
+        fails by itself.
+        """
         if not self._started:
             await self.sameness.start(self.hub.rows)
             self._started = True
@@ -292,7 +294,8 @@ class BatchCommitter:
         return states
 
     async def _unmerged(self, groups: Mapping[str, Group], states: Mapping[str, AggregateState]) -> set[str]:
-        """Which sources that are new to a record a person took out of it, and which of those to be taken out are out already.
+        """Which sources that are new to a record a person took out of it, and which of those to be taken out are out
+        already.
 
         References and routing caches may still name the record for them.
         """
@@ -317,7 +320,8 @@ class BatchCommitter:
 
 
 def _divided(groups: Mapping[str, Group], entangled: Collection[str]) -> list[dict[str, Group]]:
-    """Smaller parts of a batch: first the aggregates that are not entangled, else two halves; of one aggregate, its single changes.
+    """Smaller parts of a batch: first the aggregates that are not entangled, else two halves; of one aggregate, its
+    single changes.
 
     A single change cannot be divided: the result is empty.
     """

@@ -1,6 +1,7 @@
 """Which conflicts of an entity are logged, and which intents overwrite what people entered. Pure.
 
-Conflicts are looked for after each change of an entity, so that what is logged does not depend on which changes came in one batch.
+Conflicts are looked for after each change of an entity, so that what is logged does not depend on which changes came in
+one batch.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def turns_of(
 def ends_by_writeback(entity: EntityState, record: Fields, conflict: Conflict, planner: IntentPlanner) -> bool:
     """Whether a live rule of write-back is about to end a plain disagreement.
 
-    It is if people entered the value that stands (`record`), and every system with another value gets it by a rule, has not spoken
-    of the field since, and was not written to since. This depends on the contributions alone, not on what was planned in which
-    batch.
+    It is if people entered the value that stands (`record`), and every system with another value gets it by a rule, has
+    not spoken of the field since, and was not written to since. This depends on the contributions alone, not on what
+    was planned in which batch.
     """
     winner, field = conflict.winner, conflict.field
     if conflict.kind != "disagreement" or winner is None or winner == PEOPLE:
@@ -97,7 +98,9 @@ def ends_by_writeback(entity: EntityState, record: Fields, conflict: Conflict, p
 
 
 def overwritten_edit(entity: EntityState, field: str, target: str) -> int | None:
-    """When (µs, by the target's clock) people of the target last entered a value other than the one that stands; None if they did not."""
+    """When (µs, by the target's clock) people of the target last entered a value other than the one that stands; None
+    if they did not.
+    """
     stands = entity.record.get(field)
     edits = [
         contribution.changed[field][3]

@@ -1,8 +1,8 @@
 """Which rows this worker wrote to the hub's table `due`, so that not every change of the same thing writes one.
 
-In: (kind, id) of what a batch changed, and when. Out: the rows that the batch must write. A row is acted upon `DUE_SECONDS` after it was
-written and not before, so it covers every change that is committed by then. A batch that takes longer to commit writes its row again
-after the commit. Pure; times are of `time.monotonic`.
+In: (kind, id) of what a batch changed, and when. Out: the rows that the batch must write. A row is acted upon
+`DUE_SECONDS` after it was written and not before, so it covers every change that is committed by then. A batch that
+takes longer to commit writes its row again after the commit. Pure; times are of `time.monotonic`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from itertools import takewhile
 from streams.hub.save import DueTime
 
 DUE_SECONDS = {"flow": 90.0, "customer": 3.0, "product": 3.0}
-"""Seconds after a change: a flow that its own worker has not checked by then is checked by another one; a customer or product is summed."""
+"""Seconds after a change: a flow that its own worker has not checked by then is checked by another one; a customer or
+product is summed.
+"""
 
 REPEAT_SECONDS = {"flow": 30.0, "customer": 2.0, "product": 2.0}
-"""Seconds for which a row covers batches that begin later: `DUE_SECONDS`, less the time that most batches take to commit."""
+"""Seconds for which a row covers batches that begin later: `DUE_SECONDS`, less the time that most batches take to
+commit.
+"""
 
 DueKey = tuple[str, str]
 """(kind, id)"""

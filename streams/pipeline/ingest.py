@@ -3,8 +3,8 @@
     (1) a batch was read
     (2) pure work: decode, map, route
     (3) produce the changes and wait for every ack
-    (4) one hub transaction: dead letters, parked records, the account of all records   } the caller, for several batches
-    (5) commit the offsets                                                              } at once; at once for a dead letter
+    (4) one hub transaction: dead letters, parked records, the account of all records   } the caller, for several
+    (5) commit the offsets                                                              } batches, or for a dead letter
 
 A crash between (3) and (5) makes ingest read the batch and emit its changes again. So does a worker that stalls before
 (3) and wakes when other workers have its partitions. Neither does harm: assemble ignores a change, and a link, whose
@@ -96,7 +96,8 @@ class Ingest:
         self._started = True
 
     async def step(self, records: Sequence[KafkaRecord], lookup: Lookup) -> tuple[list[Output], BatchOutcome]:
-        """(records to produce, what the hub is to keep) of one batch. Call `committed` once all of them are acknowledged.
+        """(records to produce, what the hub is to keep) of one batch. Call `committed` once all of them are
+        acknowledged.
 
         Raises RetryLater while the hub is away.
         """
@@ -192,7 +193,9 @@ class Ingest:
     def _process(
         self, topic: str, key: bytes | None, value: bytes | None, record: KafkaRecord | None = None
     ) -> RecordOutcome:
-        """The outcome of one record by itself; `record` is given for one without a value: it may be a control record."""
+        """The outcome of one record by itself; `record` is given for one without a value: it may be a control
+        record.
+        """
         route = self._routes.get(topic)
         try:
             if record is not None:
@@ -237,10 +240,28 @@ class Ingest:
         epoch, major, minor = position
         system, source_us = row.system, row.source_us
         parent, same_as, deleted = mapped.parent, mapped.same_as, mapped.deleted
-        value = self._encode(Change(
-            "change", entity, source, system, key, row.op if not mapped.adds_fields else "part_read" if row.op == "r" else "part",
-            epoch, major, minor, source_us, row.tx, row.origin, parent, same_as, None, deleted, 0, mapped.fields,
-        ))  # fmt: skip
+        value = self._encode(
+            Change(
+                "change",
+                entity,
+                source,
+                system,
+                key,
+                row.op if not mapped.adds_fields else "part_read" if row.op == "r" else "part",
+                epoch,
+                major,
+                minor,
+                source_us,
+                row.tx,
+                row.origin,
+                parent,
+                same_as,
+                None,
+                deleted,
+                0,
+                mapped.fields,
+            )
+        )
         if len(value) > limits.RECORD:
             raise EncodeError(
                 f"{entity} {key} of {system} takes {len(value):,} bytes, more than {limits.RECORD:,}",
@@ -249,7 +270,9 @@ class Ingest:
         return _new(EmittedChange, (entity, source, parent, same_as, deleted, value, key, system, position, source_us))
 
     def _require_own_entities(self, topic: str) -> None:
-        """Raises BadRecord where other tables make the entities of this table too: nobody can tell whose rows are gone."""
+        """Raises BadRecord where other tables make the entities of this table too: nobody can tell whose rows are
+        gone.
+        """
         system, _, shared = self._routes[topic].contributes(topic)
         if shared:
             raise BadRecord(
@@ -258,7 +281,8 @@ class Ingest:
             )
 
     async def _deletes(self, sweep: Sweep, lookup: Lookup) -> list[Output]:
-        """A delete of each record that a table contributed before a position. A later repeat finds what is still under way.
+        """A delete of each record that a table contributed before a position. A later repeat finds what is still under
+        way.
 
         For a new epoch Debezium reads all tables of the system again: by then, each record has come again or is gone,
         whichever table makes it.

@@ -1,11 +1,12 @@
-"""Which records of two systems are the same, by keys that both carry: a tax number, an e-mail domain with a name, an article number.
+"""Which records of two systems are the same, by keys that both carry: a tax number, an e-mail domain with a name, an
+article number.
 
-In: records that this batch settled. Out: claims on the hub's table `match_key`, whose primary key decides between workers; and from
-the hub's answer, links to send and conflicts to log.
+In: records that this batch settled. Out: claims on the hub's table `match_key`, whose primary key decides between
+workers; and from the hub's answer, links to send and conflicts to log.
 
-The record whose system ranks first keeps its id, then the record with the smaller id, so a replay links the same way. Two records of
-one system with one key are a conflict, which a person decides. It ends when one of them no longer has the key, or when they are merged.
-A record that waits for a key is refreshed when the key's holder releases it.
+The record whose system ranks first keeps its id, then the record with the smaller id, so a replay links the same way.
+Two records of one system with one key are a conflict, which a person decides. It ends when one of them no longer has
+the key, or when they are merged. A record that waits for a key is refreshed when the key's holder releases it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,30 @@ from streams.model.state import Conflict, Contribution, EntityState
 from streams.resolve.rules import Ownership
 from streams.writeback.values import Fields
 
-_PUBLIC_MAIL_DOMAINS = frozenset((
-    "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com", "aol.com", "gmx.de",
-    "gmx.net", "web.de", "t-online.de", "freenet.de", "mail.ru", "qq.com", "163.com", "126.com", "proton.me", "protonmail.com",
-))  # fmt: skip
+_PUBLIC_MAIL_DOMAINS = frozenset(
+    (
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "yahoo.com",
+        "icloud.com",
+        "me.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "t-online.de",
+        "freenet.de",
+        "mail.ru",
+        "qq.com",
+        "163.com",
+        "126.com",
+        "proton.me",
+        "protonmail.com",
+    )
+)
 """Domains at which anybody can have an address: they do not name a company."""
 
 
@@ -35,7 +56,9 @@ class Claimant(NamedTuple):
     entity: EntityState
     aggregate_id: str
     check: bool
-    """Ask the hub even if the cache knows the keys: a worker may have died before it sent the links, or another record released a key."""
+    """Ask the hub even if the cache knows the keys: a worker may have died before it sent the links, or another record
+    released a key.
+    """
 
 
 class Round(NamedTuple):
@@ -73,8 +96,8 @@ class _Wanted(NamedTuple):
 def keys_of(entity: EntityState, ownership: Ownership) -> dict[str, str | None]:
     """Match key → its guard, from all contributions of a record.
 
-    The guard of a weaker key is the strongest key of the record: two records with one e-mail domain and two tax numbers are two.
-    The strongest key itself has no guard.
+    The guard of a weaker key is the strongest key of the record: two records with one e-mail domain and two tax numbers
+    are two. The strongest key itself has no guard.
     """
     rules = ownership.entity(entity.entity).match
     if not rules:
@@ -107,7 +130,8 @@ def _normal(name: str, fields: Fields) -> str:
     if name != "tax_id" or not text:
         return text
     if not text[:2].isalpha():
-        # Without its country a tax number names nobody: nine digits are one company in the United States and another in Israel.
+        # Without its country a tax number names nobody: nine digits are one company in the United States and another in
+        # Israel.
         country = _alphanumeric(fields.get("billing_country") or fields.get("shipping_country"))
         text = country + text if country else ""
     # Greek VAT numbers begin with EL, though the country's code is GR.
@@ -146,8 +170,8 @@ class Matching:
     def claim(self, claimants: Iterable[Claimant], split_records: Container[str] = ()) -> ClaimedKeys:
         """The claims of these records.
 
-        Records in `split_records` first release all their keys, then claim those that they still have: otherwise a key would still
-        name the record that was taken out, and its system.
+        Records in `split_records` first release all their keys, then claim those that they still have: otherwise a key
+        would still name the record that was taken out, and its system.
         """
         wanted: dict[tuple[str, str], list[_Wanted]] = {}
         signatures: dict[str, str] = {}

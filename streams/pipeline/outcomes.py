@@ -1,4 +1,6 @@
-"""What becomes of raw records: of one by itself, and of a whole batch. Values only; `ingest` and `parking` make them."""
+"""What becomes of raw records: of one by itself, and of a whole batch. Values only; `ingest` and `parking` make
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where each change of ingest goes: the aggregate of its record, and the links that let children follow it. Pure.
 
-A record that is the root of its aggregate goes to its own id. A child goes to the aggregate in which its parent lives, or
-to the parent's own id where that is not known. A record that may have children emits a link once: it says where the
+A record that is the root of its aggregate goes to its own id. A child goes to the aggregate in which its parent lives,
+or to the parent's own id where that is not known. A record that may have children emits a link once: it says where the
 record lives, so that children that went to its own id can follow.
 """
 
@@ -36,8 +36,8 @@ Levels = list[list[EmittedChange]]
 def by_depth(changes: Iterable[EmittedChange]) -> Levels:
     """Changes by the depth of their entity, parents first; in order within a level.
 
-    Kafka gives no order between topics: lines may be read before their document. A line whose document has not come goes
-    to where the document would be, and is sent on from there.
+    Kafka gives no order between topics: lines may be read before their document. A line whose document has not come
+    goes to where the document would be, and is sent on from there.
     """
     levels: Levels = [[] for _ in range(max(_DEPTH.values()) + 1)]
     depth = _DEPTH

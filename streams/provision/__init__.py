@@ -1,1 +1,3 @@
-"""What must exist before data can flow: topics, schemas, hub tables, connectors. `plan` lists changes, `apply` makes them."""
+"""What must exist before data can flow: topics, schemas, hub tables, connectors. `plan` lists changes, `apply` makes
+them.
+"""

@@ -14,7 +14,9 @@ from streams.provision.systems import System
 from streams.settings import Settings
 
 _certificates = cache(httpx.create_ssl_context)
-"""Read once: reading the certificates of all authorities takes longer than an answer of Connect, and the watcher asks often."""
+"""Read once: reading the certificates of all authorities takes longer than an answer of Connect, and the watcher asks
+often.
+"""
 
 
 class _Member(msgspec.Struct):
@@ -75,7 +77,8 @@ def put_config(settings: Settings, name: str, config: dict[str, Any], file: str 
         message = response.json().get("message", response.text) if response.text.startswith("{") else response.text
         raise ConfigError(
             f"Kafka Connect refuses {file or name}: {message.strip()}",
-            remedy="`opshub doctor` checks the database, its role and wal_level; values of ${env:…} are those that Connect was "
+            remedy="`opshub doctor` checks the database, its role and wal_level; values of ${env:…} are those that "
+            "Connect was "
             "started with: a line for each in <state_dir>/env, then `opshub up` again",
         )
     deadline = time.monotonic() + 60
@@ -98,7 +101,9 @@ def stop(settings: Settings, name: str) -> None:
 
 
 def delete_offsets(settings: Settings, name: str) -> None:
-    """Forget where the connector was, so that it begins with a snapshot. Connect allows it for a stopped connector only."""
+    """Forget where the connector was, so that it begins with a snapshot. Connect allows it for a stopped connector
+    only.
+    """
     _call(settings, "DELETE", f"/connectors/{name}/offsets").raise_for_status()
 
 
@@ -108,7 +113,9 @@ def resume(settings: Settings, name: str) -> None:
 
 
 def status(settings: Settings, name: str, timeout: float = 60.0) -> tuple[str, str]:
-    """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the trace."""
+    """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the
+    trace.
+    """
     response = _call(settings, "GET", f"/connectors/{name}/status", timeout)
     if response.status_code == 404:
         return "MISSING", ""

@@ -1,4 +1,6 @@
-"""The topics that opshub creates: raw and change topics are kept for a week, canonical topics are compacted and kept forever."""
+"""The topics that opshub creates: raw and change topics are kept for a week, canonical topics are compacted and kept
+forever.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,9 @@ ANY_TIME = 2**63 - 1
 
 _MAX_BYTES = "max.message.bytes"
 _MAX_AHEAD = "message.timestamp.after.max.ms"
-"""How far ahead of the broker's clock a record's time may be; Kafka's default is an hour. The broker refuses a record that is
-further ahead, and the lane waits until the clocks agree. Set after the topic was created: brokers before 3.6 do not know it,
-and would refuse to create the topic.
+"""How far ahead of the broker's clock a record's time may be; Kafka's default is an hour. The broker refuses a record
+that is further ahead, and the lane waits until the clocks agree. Set after the topic was created: brokers before 3.6 do
+not know it, and would refuse to create the topic.
 """
 _MINIMUM = {_MAX_BYTES: limits.TOPIC, _MAX_AHEAD: ANY_TIME}
 
@@ -36,7 +38,8 @@ def wanted_topics(systems: list[System]) -> dict[str, dict[str, str]]:
     """topic → its configuration."""
     wide = {"compression.type": "producer", _MAX_BYTES: str(limits.TOPIC)}
     kept = {**wide, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
-    # Canonical topics hold the last record of each key forever: a new consumer reads the present state from the beginning.
+    # Canonical topics hold the last record of each key forever: a new consumer reads the present state from the
+    # beginning.
     compacted = {**wide, "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.5"}
     wanted = {topic: kept for system in systems for topic in system.topics}
     wanted |= {topic: kept for topic in change_topics()}

@@ -1,7 +1,7 @@
 """Merge a change into what its source contributes to an entity.
 
-The result does not depend on the order of arrival: each field holds the value of the greatest position that named the field. A change
-that leaves a field out (TOAST) does not remove it, even if the change that named the field comes later.
+The result does not depend on the order of arrival: each field holds the value of the greatest position that named the
+field. A change that leaves a field out (TOAST) does not remove it, even if the change that named the field comes later.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Where = tuple[int, int, int]
 EDITS_KEPT = ("customer", "contact", "product", "sales_order", "opportunity")
 """Entities that two systems may contribute to: for these, the last edit of each field is kept.
 
-It is exact where the changes of a source come in the source's order, as Kafka delivers them. A change that was overtaken can hide an
-edit, but never invent one.
+It is exact where the changes of a source come in the source's order, as Kafka delivers them. A change that was
+overtaken can hide an edit, but never invent one.
 """
 
 ADDITIONAL_ROWS = ("part", "part_read")
@@ -31,8 +31,8 @@ Outcome = Literal["newer", "same", "older"]
 def merge(entity: EntityState, change: Change) -> Outcome:
     """Merge `change` into the contribution of its source in `entity.contributions`.
 
-    `newer`: the contribution changed. `same`: its position was known, so nothing changes; what it led to must be emitted again, since a
-    worker may have died before it emitted. `older`: a later change overtook it, nothing to do.
+    `newer`: the contribution changed. `same`: its position was known, so nothing changes; what it led to must be
+    emitted again, since a worker may have died before it emitted. `older`: a later change overtook it, nothing to do.
     """
     additional = change.op in ADDITIONAL_ROWS
     known = entity.contributions.get(change.id)
@@ -112,10 +112,11 @@ def _merge_overtaken(known: Contribution, change: Change, position: Where, addit
 
 
 def _merge_at_same_position(known: Contribution, change: Change, additional: bool) -> Outcome:
-    """Merge a change at the known position: rows of several tables make one record, and a snapshot reads them all at one position.
+    """Merge a change at the known position: rows of several tables make one record, and a snapshot reads them all at
+    one position.
 
-    Each row adds its fields. Where two rows name a field, the greater value stays, so that their order does not matter. A row whose
-    primary key changed is a delete and a create at one position: the record exists.
+    Each row adds its fields. Where two rows name a field, the greater value stays, so that their order does not matter.
+    A row whose primary key changed is a delete and a create at one position: the record exists.
     """
     fields, older = dict(known.fields or {}), dict(known.older or {})
     several_rows = additional or known.main_row is not None
@@ -148,7 +149,9 @@ def _weight(value: object) -> tuple[bool, str]:
 def _overlaid(
     known: Contribution, known_position: Where, fields: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Where] | None]:
-    """(fields, older) after `fields` came at a greater position: fields that they leave out stay, each with its own position."""
+    """(fields, older) after `fields` came at a greater position: fields that they leave out stay, each with its own
+    position.
+    """
     before = known.fields or {}
     if before.keys() <= fields.keys():
         return fields, None

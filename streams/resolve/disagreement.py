@@ -1,4 +1,6 @@
-"""What kind of conflict a disagreement is: between values of one field, or between a delete and a record that is kept. Pure."""
+"""What kind of conflict a disagreement is: between values of one field, or between a delete and a record that is kept.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,8 @@ def field_conflict(
 ) -> Conflict | None:
     """The conflict over one field; None where all systems agree, whatever a person decided.
 
-    `concurrent_edit`: two systems edited it within the window. `owned_field_changed`: somebody edited it after the value that stands
-    was entered. Else it is a plain `disagreement`.
+    `concurrent_edit`: two systems edited it within the window. `owned_field_changed`: somebody edited it after the
+    value that stands was entered. Else it is a plain `disagreement`.
     """
     by_system: dict[str, Candidate] = {}
     for candidate in candidates:

@@ -1,8 +1,8 @@
 """Contributions → the golden record, by ownership, and the conflicts between them. Pure.
 
-The result depends only on the values and positions of the contributions, so every order of arrival gives the same record. A person's
-decision is a contribution of the system `opshub`: it goes before all others, for the fields that it names. A record with a single source
-is what that source says, at no cost.
+The result depends only on the values and positions of the contributions, so every order of arrival gives the same
+record. A person's decision is a contribution of the system `opshub`: it goes before all others, for the fields that it
+names. A record with a single source is what that source says, at no cost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def is_deleted(entity: EntityState, ownership: Ownership) -> bool:
 
 
 def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], list[Conflict]]:
-    """The fields of the golden record, and the conflicts between live contributions, or between a live and a deleted one.
+    """The fields of the golden record, and the conflicts between live contributions, or between a live and a deleted
+    one.
 
     With one contribution the record is that contribution's own dict, not a copy.
     """
@@ -81,7 +82,9 @@ def golden(entity: EntityState, ownership: Ownership) -> tuple[dict[str, Any], l
 
 
 def disagreement(entity: EntityState, name: str, ownership: Ownership) -> Conflict | None:
-    """The conflict over one field, even where its rule does not log conflicts or unites the values; None where all systems agree."""
+    """The conflict over one field, even where its rule does not log conflicts or unites the values; None where all
+    systems agree.
+    """
     live = _live(entity)
     rules = ownership.entity(entity.entity)
     rule = ownership.field(entity.entity, name, _stage(entity, live, ownership))
@@ -143,6 +146,7 @@ def _union(candidates: list[Candidate]) -> dict[str, str] | list[str]:
         together: dict[str, str] = {}
         for candidate in reversed(candidates):
             together.update(candidate.value)
-        # In the order in which the hub's jsonb keeps keys, so that a record that was read from there gives the same bytes.
+        # In the order in which the hub's jsonb keeps keys, so that a record that was read from there gives the same
+        # bytes.
         return dict(sorted(together.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode())))
     return list(dict.fromkeys(tag for candidate in candidates for tag in candidate.value))

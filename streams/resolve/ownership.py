@@ -1,7 +1,8 @@
 """Read `connectors/ownership.yaml`: which system owns what, and by which keys two records are recognised as the same.
 
-In: the file, and the folders beside it, which are the systems. Out: the rules. All mistakes are reported at once, each with file, line,
-field and what would be right: what has a wrong form is cut out of a copy, and the rest is checked further by `ownership_checks.py`.
+In: the file, and the folders beside it, which are the systems. Out: the rules. All mistakes are reported at once, each
+with file, line, field and what would be right: what has a wrong form is cut out of a copy, and the rest is checked
+further by `ownership_checks.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Mistakes in the ownership rules of one entity that their form does not show: names that do not exist, rules that cannot work. Pure."""
+"""Mistakes in the ownership rules of one entity that their form does not show: names that do not exist, rules that
+cannot work. Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Which system owns what: the rules of `connectors/ownership.yaml`, compiled for fast access to each field.
 
-A field's rule has a policy. `owner`: the value of the first system in `rank` that has one. `newest`: the value that was edited last, by
-source time. `trust`: the value of the most trusted system. `complete`: the longest value. `sum` and `union`: all values together. `ask`:
-as `owner`, and the conflict stays open until a person decides. `stages` has other rules for stages of the record.
+A field's rule has a policy. `owner`: the value of the first system in `rank` that has one. `newest`: the value that was
+edited last, by source time. `trust`: the value of the most trusted system. `complete`: the longest value. `sum` and
+`union`: all values together. `ask`: as `owner`, and the conflict stays open until a person decides. `stages` has other
+rules for stages of the record.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ class FieldRule(msgspec.Struct, frozen=True):
     policy: FieldPolicy = "owner"
     trust: dict[str, int] = {}
     log: bool = True
-    """Whether a disagreement is a conflict; False where two systems rightly describe the same thing in their own words."""
+    """Whether a disagreement is a conflict; False where two systems rightly describe the same thing in their own
+    words.
+    """
     restore: bool = False
-    """Whether write-back restores the value that stands in a system that has another one, by a rule of its writeback.yaml."""
+    """Whether write-back restores the value that stands in a system that has another one, by a rule of its
+    writeback.yaml.
+    """
     stages: dict[str, FieldRule] = {}
 
     @property
@@ -46,7 +51,9 @@ class EntityRule(msgspec.Struct, frozen=True):
     """Whose delete deletes a record: that of all systems that have it, or that of its owner."""
     window_us: int = WINDOW_US
     match: tuple[tuple[str, ...], ...] = ()
-    """Match keys, each of one or more fields, the strongest first. `email_domain` is the part of `email` after the @."""
+    """Match keys, each of one or more fields, the strongest first. `email_domain` is the part of `email` after the
+    @.
+    """
 
 
 _ALL = EntityRule()
@@ -59,7 +66,9 @@ class Ownership(msgspec.Struct, frozen=True):
     entities: dict[str, EntityRule] = {}
     turns: int = 3
     turns_window_us: int = 86_400_000_000
-    """Edits of one field that write-back may overwrite within the window. At this number it is a flip-flop, and write-back stops."""
+    """Edits of one field that write-back may overwrite within the window. At this number it is a flip-flop, and
+    write-back stops.
+    """
 
     def entity(self, entity: str) -> EntityRule:
         return self.entities.get(entity, _ALL)

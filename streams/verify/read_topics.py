@@ -12,8 +12,8 @@ from streams.kafka.offsets import topic_offsets
 from streams.model.partition import Partition
 from streams.settings import Settings
 
-# A record is: Confluent's magic byte and schema id (5 bytes), then Avro, which begins with the record's id (a string of 36
-# characters behind its length, 1 byte) and its version (a long).
+# A record is: Confluent's magic byte and schema id (5 bytes), then Avro, which begins with the record's id (a string of
+# 36 characters behind its length, 1 byte) and its version (a long).
 _HEADER = 5
 _VERSION_AT = _HEADER + 1 + 36
 

@@ -1,8 +1,8 @@
 """Re-resolves records: applies today's ownership rules to the contributions that the hub has already.
 
-In: the hub's contributions and the rules. Out: a `Difference` for each field that the rules resolve otherwise, and for each
-record with other match keys by these rules; then refresh messages that bring it about. Reads the hub only: the aggregates'
-writers do the rest, so the workers must have read the new rules (restart them) before refreshes are sent.
+In: the hub's contributions and the rules. Out: a `Difference` for each field that the rules resolve otherwise, and for
+each record with other match keys by these rules; then refresh messages that bring it about. Reads the hub only: the
+aggregates' writers do the rest, so the workers must have read the new rules (restart them) before refreshes are sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Checks the sums that the hub keeps (receivables, stock) against their records, computed in another way than the pipeline's.
+"""Checks the sums that the hub keeps (receivables, stock) against their records, computed in another way than the
+pipeline's.
 
-In: every aggregate of the hub, with nothing in flight: a sum follows its records by seconds. Out: a line for each sum that is
-wrong, and for each that belongs to no record.
+In: every aggregate of the hub, with nothing in flight: a sum follows its records by seconds. Out: a line for each sum
+that is wrong, and for each that belongs to no record.
 """
 
 from __future__ import annotations

@@ -21,9 +21,16 @@ _PARAMETER = re.compile(r"%\(([^)]*)\)[sbt]")
 _COMPUTED_FIELDS = {"order_flow": ("shipment_status", "payment_status")}
 """Fields that the join computes and that are not in the schema of the entity."""
 _FORMS: dict[str, tuple[str, int | None]] = {
-    "money": ("decimal", 4), "cents": ("decimal", 4), "rate": ("decimal", 4), "qty": ("decimal", 6), "float": ("decimal", 6),
-    "date": ("date", None), "yyyymmdd": ("date", None), "timestamp": ("timestamp", None), "local_time": ("timestamp", None),
-}  # fmt: skip
+    "money": ("decimal", 4),
+    "cents": ("decimal", 4),
+    "rate": ("decimal", 4),
+    "qty": ("decimal", 6),
+    "float": ("decimal", 6),
+    "date": ("date", None),
+    "yyyymmdd": ("date", None),
+    "timestamp": ("timestamp", None),
+    "local_time": ("timestamp", None),
+}
 """Form (`as`) → the kind and scale of the fields that it fits; scale None: any."""
 _TEXT = FieldType("text")
 

@@ -396,8 +396,4 @@ def test_plan_names_a_column_that_the_table_does_not_have(
     monkeypatch.setenv("OPSHUB_CONNECTORS_DIR", str(folder))
     code, said = planned(capsys)
     assert code == 2
-    assert (
-        "demo-crm: public." in said
-        and "reads columns that it does not have: nmae" in said
-        and "dictionary.yaml" in said
-    )
+    assert "demo-crm: public." in said and "columns that it does not have: nmae" in said and "dictionary.yaml" in said

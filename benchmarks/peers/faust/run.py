@@ -1,4 +1,6 @@
-"""Stock Faust: an agent over raw bytes, records one at a time, produced with send_soon; nothing of opshub's transport."""
+"""Stock Faust: an agent over raw bytes, records one at a time, produced with send_soon; nothing of opshub's
+transport.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """pathway: its Kafka connectors over raw bytes, one flattened UDF call a record.
 
-The records' places are read too: without them pathway takes records that are alike for one with a count. It says nothing of what is
-acknowledged, so the ends of the output topic tell; what it writes is again only once of what is alike.
+The records' places are read too: without them pathway takes records that are alike for one with a count. It says
+nothing of what is acknowledged, so the ends of the output topic tell; what it writes is again only once of what is
+alike.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ runs them.
       given:                           # rows of tables that are looked into
         - {table: public.stage, row: {id: 1, name: Won}}
       records:                         # in any order; only the fields that are listed are compared
-        - {entity: customer, key: a1, fields: {name: Foo, credit_limit: 12.5}, deleted: false, parent: k, same_as: s/e/k}
+        - {entity: customer, key: a1, fields: {name: Foo, credit_limit: 12.5}, deleted: false, parent: k}
       rejects: not a number            # or: the row is rejected, and the reason contains this text
 """
 

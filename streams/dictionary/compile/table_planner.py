@@ -110,7 +110,8 @@ class DictionaryPlanner:
                     self.wrong(
                         path,
                         f"{makers[made][0]} makes a {target.entity} too: rows with equal keys would become one record",
-                        "give one of them a `namespace`, or add `part_of: true` if its rows only add to the other's records",
+                        "give one of them a `namespace`, or add `part_of: true` if its rows only add to the other's "
+                        "records",
                     )
                 makers.setdefault(made, (name, key))
         return makers, additions

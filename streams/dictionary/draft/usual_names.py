@@ -11,7 +11,8 @@ TABLES: dict[str, str] = {
     "product": "product|item|article|artikel|material|part|sku|goods|product template",
     "inventory_level": "stock|inventory|stock quant|product stock|stock level|item warehouse|bin|lagerbestand|on hand",
     "opportunity": "opportunity|deal|oppty|chance|proposal|propal|quotation",
-    "opportunity_line": "opportunity line|opportunity item|deal line|opportunity product|quote line|propaldet|quotation item",
+    "opportunity_line": "opportunity line|opportunity item|deal line|opportunity product|quote "
+    "line|propaldet|quotation item",
     "sales_order": "sales order|order|so head|auftrag|sale order|customer order|commande",
     "sales_order_line": "sales order line|order line|so line|order item|order detail|sale order line|commandedet"
     "|auftragsposition|sales order item",
@@ -101,7 +102,8 @@ FIELDS: dict[str, str] = {
     "exchange_rate": "exchange rate|currency rate|conversion rate|multicurrency tx|fx rate|kurs",
     "exchange_rate_date": "exchange rate date|rate date|conversion date",
     "discount_amount": "discount amount|disc amt|total discount|remise|rabatt",
-    "freight_amount": "freight amount|freight|shipping amount|shipping cost|shipping charge|delivery charge|total charges|fracht",
+    "freight_amount": "freight amount|freight|shipping amount|shipping cost|shipping charge|delivery charge|total "
+    "charges|fracht",
     "incoterm": "incoterm|incoterms|delivery terms|fk incoterms|lieferbedingung",
     "incoterm_place": "incoterm place|incoterm location|named place|location incoterms",
     "line_no": "line no|line number|pos|position|sequence|idx|rang|rank|line",

@@ -41,7 +41,8 @@ def draft_text(system: str, proposals: list[TableMatch], catalog: dict[str, Live
         lacks = _lacks(proposal, composite)
         if lacks:
             lines.append(
-                f"  # TO DECIDE: {proposal.table.name} seems to be {proposal.entity}, and {lacks}. Finish it, or leave it out:"
+                f"  # TO DECIDE: {proposal.table.name} seems to be {proposal.entity}, and {lacks}. Finish it, or "
+                "leave it out:"
             )
         lines += [f"  # {line[2:]}" for line in written] if lacks else written
     if all(_lacks(proposal, composite) for proposal in proposals):
@@ -114,7 +115,8 @@ def _table_lines(proposal: TableMatch, composite: set[str]) -> Iterator[str]:
         yield from _field_lines(match, entity.fields[match.field], table.columns[match.column])
     for match in (m for m in matches if m not in usable):
         of = entity.fields[match.field].ref
-        yield f"          # TO DECIDE: {match.field}: {_quoted(match.column)} names a {of}, whose key is several columns"
+        to_decide = f"{match.field}: {_quoted(match.column)} names a {of}, whose key is several columns"
+        yield f"          # TO DECIDE: {to_decide}"
     for name, field in entity.fields.items():
         if field.required and name not in {m.field for m in proposal.matches}:
             yield f"          # TO DECIDE: {name}: the model needs it, and no column looks like it"

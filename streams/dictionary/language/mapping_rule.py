@@ -178,7 +178,8 @@ class MappingRule(LanguagePart):
     )
     bad: Literal["reject", "null", "pass"] = Field(
         default="reject",
-        description="a value that a step or the field's type rejects: reject the row, or, with a mapping note, take null"
+        description="a value that a step or the field's type rejects: reject the row, or, with a mapping note, take "
+        "null"
         " or (texts) pass the value as it is",
     )
     default: Scalar = Field(default=None, description="the value that replaces null")

@@ -121,7 +121,7 @@ def datetime_in(
     time in `timezone`. In the hour that comes twice when clocks go back, `ambiguous` says which one: earlier (with a
     mapping note), later or reject. `pivot` as for `date`. An empty text becomes null.
 
-    Example: `{datetime: {formats: "%d.%m.%Y %H:%M", timezone: Asia/Tokyo}}`: `01.07.2024 12:00` → `2024-07-01 03:00:00+00:00`
+    Example: `{datetime: {formats: "%Y%m%d %H%M", timezone: Asia/Tokyo}}`: `20240701 1200` → `2024-07-01 03:00:00+00:00`
     """
     listed = _formats(formats, pivot, with_time=True)
     if ambiguous not in ("earlier", "later", "reject"):

@@ -33,8 +33,8 @@ _EU_PREFIXES = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU 
 
 
 def tax_id(country: str | None = None, country_column: str | None = None) -> Convert:
-    """Checks the check digits of a tax number and removes its spaces, points and dashes: EU VAT numbers, 统一社会信用代码,
-    numbers of GB, CH, US and more.
+    """Checks the check digits of a tax number and removes its spaces, points and dashes: EU VAT numbers,
+    统一社会信用代码, numbers of GB, CH, US and more.
 
     The country is taken from the letters at the start (EU), else from the row's `country_column`, else from `country`.
     An empty text becomes null. A Swiss number loses its suffix (MWST, TVA …), which names the tax and not the company.

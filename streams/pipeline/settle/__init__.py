@@ -1,4 +1,6 @@
-"""The pure half of assemble: a batch of changes over aggregate states → rows, links, conflicts, intents and records to emit."""
+"""The pure half of assemble: a batch of changes over aggregate states → rows, links, conflicts, intents and records to
+emit.
+"""
 
 from streams.pipeline.settle.batch import Batch, Entangled, Group, Settled
 from streams.pipeline.settle.settling import merge_batch, settle, settle_merged

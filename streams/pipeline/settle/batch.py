@@ -63,7 +63,9 @@ class CircularChange(NamedTuple):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """All that one batch leads to. Its containers are filled while the batch is settled, and never changed afterwards."""
+    """All that one batch leads to. Its containers are filled while the batch is settled, and never changed
+    afterwards.
+    """
 
     entities: dict[str, EntityWrite] = {}
     """entity id → the row to write, with the revision that it will have."""
@@ -98,7 +100,9 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Entangled(msgspec.Struct, frozen=True):
-    """The batch moves an entity into an aggregate that it also changes: settle the aggregates `keys` after the others."""
+    """The batch moves an entity into an aggregate that it also changes: settle the aggregates `keys` after the
+    others.
+    """
 
     keys: frozenset[str]
 

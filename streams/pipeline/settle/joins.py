@@ -1,4 +1,6 @@
-"""The joined record of an order-to-cash flow, and the sums that a change makes due. Part of the second half of settling."""
+"""The joined record of an order-to-cash flow, and the sums that a change makes due. Part of the second half of
+settling.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from streams.writeback.planner import ChangedEntity
 from streams.writeback.rule_inputs import contributed_fields
 
 SUMMED = {
-    "invoice": ("customer", "customer_id"), "service_request": ("customer", "customer_id"), "inventory_level": ("product", "product_id"),
-}  # fmt: skip
+    "invoice": ("customer", "customer_id"),
+    "service_request": ("customer", "customer_id"),
+    "inventory_level": ("product", "product_id"),
+}
 """Entity → the kind of the record in which it is summed, and the field that names that record."""
 
 SUMMED_IN = frozenset(kind for kind, _ in SUMMED.values())

@@ -43,7 +43,8 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if state.forward == target:
         resend_if_in_doubt(work, state, target)
         if same and state.id in work.batch.in_doubt:
-            # Records that refer to this one may not have been refreshed either. The same link again changes nothing and finds them.
+            # Records that refer to this one may not have been refreshed either. The same link again changes nothing and
+            # finds them.
             link_id(work, state.id, target, same=True, at=state.forward_at)
         return
     opposite = work.out.links.get(target)
@@ -150,7 +151,9 @@ def _merge_where_it_belongs(work: Working, aggregate: AggregateWork, member: Ent
 
 
 def move(work: Working, aggregate: AggregateWork, members: list[EntityState], target: str, *, same: bool) -> None:
-    """Hand members over: their rows go to `target`, whose writer gets a refresh. `same`: the root becomes another name of `target`."""
+    """Hand members over: their rows go to `target`, whose writer gets a refresh. `same`: the root becomes another name
+    of `target`.
+    """
     state, moved = aggregate.state, False
     flow_id = flow_record_id(state)
     for member in members:

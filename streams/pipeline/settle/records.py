@@ -36,7 +36,9 @@ def resolve_changed(work: Working, aggregate: AggregateWork) -> None:
 
 
 def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, same: SameAs) -> None:
-    """Give an entity its golden record, with references to the records that they are; raise its version if it changed."""
+    """Give an entity its golden record, with references to the records that they are; raise its version if it
+    changed.
+    """
     state = aggregate.state
     if member.merged_into is not None:
         if member.version and not member.deleted:

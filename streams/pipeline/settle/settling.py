@@ -3,8 +3,8 @@
     1. `merge_batch`: merge changes into contributions, move entities between aggregates, resolve golden records
     2. `settle_merged`: records with references, versions, joins, sums, intents
 
-Both change the states of the batch in place, for speed. If anything fails later, also the hub transaction, the caller must
-throw these states away and load them again.
+Both change the states of the batch in place, for speed. If anything fails later, also the hub transaction, the caller
+must throw these states away and load them again.
 """
 
 from __future__ import annotations

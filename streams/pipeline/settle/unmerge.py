@@ -1,4 +1,6 @@
-"""Take a record out of the one that it was merged into, with its contributions, its children and what was merged into it."""
+"""Take a record out of the one that it was merged into, with its contributions, its children and what was merged into
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class Unmerged(NamedTuple):
 
 
 def unmerge(state: AggregateState, loser_id: str) -> Unmerged | None:
-    """Split `loser_id` from the member that it was merged into; None where there is no such member, or where nothing would remain.
+    """Split `loser_id` from the member that it was merged into; None where there is no such member, or where nothing
+    would remain.
 
     The contributions that `loser_id` had when it was merged go back to it, as they are now. Changes `state` in place.
     """

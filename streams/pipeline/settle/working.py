@@ -77,7 +77,9 @@ def position_of(change: Change) -> Position:
 
 
 def resolve(work: Working, state: AggregateState, entity: EntityState) -> tuple[Fields, list[Conflict]]:
-    """The golden record and its conflicts as they are now. Those to log are kept, if somebody changed the entity since the last look."""
+    """The golden record and its conflicts as they are now. Those to log are kept, if somebody changed the entity since
+    the last look.
+    """
     record, conflicts = golden(entity, work.ownership)
     if entity.id in work.unchecked:
         work.unchecked.discard(entity.id)
