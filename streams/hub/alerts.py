@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import psycopg
@@ -68,12 +67,3 @@ def count_pipeline(hub: psycopg.Connection[object], *, waiting_s: float, undeliv
     limits = {"waiting_s": waiting_s, "undelivered_s": undelivered_s}
     (row,) = fetch(hub, PipelineCounts, "pipeline_counts", limits)
     return row
-
-
-def count_stuck_flows(hub: psycopg.Connection[object], limits: Mapping[str, float], most: int) -> int:
-    """How many order flows are in their stage for longer than `limits` (stage → seconds) allow; counts up to `most`.
-
-    Reads every flow: seconds on a large hub.
-    """
-    parameters = {"limits": json.dumps(dict(limits)), "limit": most}
-    return len(hub.execute(SQL["stuck_flows"], parameters).fetchall())

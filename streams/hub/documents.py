@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from streams.hub.entity_rows import entity_of_row
-from streams.hub.intents import fetch_structs
 from streams.hub.store import HubStore
 from streams.model.state import EntityState
 
@@ -38,7 +37,7 @@ async def on_order(store: HubStore, amount_fields: Mapping[int, str]) -> list[On
     its amount.
     """
     parameters = {"ids": list(amount_fields), "fields": list(amount_fields.values())}
-    return await fetch_structs(store, OnOrder, "on_order", parameters)
+    return await store.fetch(OnOrder, "on_order", parameters)
 
 
 async def load_members(store: HubStore, aggregate_ids: Collection[str]) -> dict[str, list[EntityState]]:

@@ -12,10 +12,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from streams.hub.intents import Approval, Intent, Question, Request, State
-from streams.hub.statements import SQL, Parameters
+from streams.hub.statements import fetch_structs
 
 Row = TypeVar("Row")
 Hub = Connection[Any]
@@ -90,12 +89,6 @@ class _Id(msgspec.Struct, frozen=True):
 
 class _Scope(msgspec.Struct, frozen=True):
     scope: str
-
-
-def fetch_structs(hub: Hub, row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
-    """The rows of one named statement; JSON columns become structs, too. Raises psycopg.Error."""
-    with hub.cursor(row_factory=dict_row) as cursor:
-        return [msgspec.convert(columns, row) for columns in cursor.execute(SQL[name], parameters)]
 
 
 def intents_in_states(hub: Hub, states: Sequence[str], *, rule: str | None, limit: int) -> list[IntentView]:

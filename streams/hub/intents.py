@@ -11,10 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import msgspec
-import psycopg
-from psycopg.rows import dict_row
 
-from streams.hub.statements import SQL, Parameters
 from streams.hub.store import HubStore
 from streams.model.intent import NewIntent
 
@@ -171,34 +168,23 @@ class _Key(msgspec.Struct, frozen=True):
     key: str
 
 
-async def fetch_structs(store: HubStore, row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
-    """The rows of one named statement; JSON columns become structs, too. Raises RetryLater while the hub is away."""
-    connection = await store.connection()
-    try:
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(SQL[name], parameters)
-            return [msgspec.convert(columns, row) for columns in await cursor.fetchall()]
-    except psycopg.Error as error:
-        raise await store.failed(error) from error
-
-
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
 async def planned_intents(store: HubStore, target: str, limit: int) -> list[Intent]:
     """Intents of a target that nobody has decided on yet."""
-    return await fetch_structs(store, Intent, "planned_intents", [target, limit])
+    return await store.fetch(Intent, "planned_intents", [target, limit])
 
 
 async def decide_planned(store: HubStore, decisions: Sequence[PlannedDecision]) -> None:
     """Record decisions on planned intents. One that is not in the state `was` any more is left alone."""
-    await fetch_structs(store, _Id, "decide_planned", [_json(decisions)])
+    await store.fetch(_Id, "decide_planned", [_json(decisions)])
 
 
 async def due_work(store: HubStore, target: str) -> DueWork:
     """What there is to do for a target now."""
-    (work,) = await fetch_structs(store, DueWork, "due_work", [target])
+    (work,) = await store.fetch(DueWork, "due_work", [target])
     return work
 
 
@@ -209,12 +195,12 @@ async def lease_intents(
     parameters = {
         "deliverer": deliverer, "lease": lease, "target": target, "paused_rules": list(paused_rules), "limit": limit,
     }  # fmt: skip
-    return sorted(await fetch_structs(store, Intent, "lease_intents", parameters), key=lambda intent: intent.id)
+    return sorted(await store.fetch(Intent, "lease_intents", parameters), key=lambda intent: intent.id)
 
 
 async def retry_waiting(store: HubStore, target: str) -> int:
     """Let intents that wait for a person only because they were not ready be tried again; how many there are."""
-    return len(await fetch_structs(store, _Id, "retry_waiting", [target]))
+    return len(await store.fetch(_Id, "retry_waiting", [target]))
 
 
 async def keep_leases(
@@ -238,12 +224,12 @@ async def keep_leases(
         "sending": list(sending),
         "echoes": _json(echoes),
     }
-    return {row.key for row in await fetch_structs(store, _Key, "keep_leases", parameters)}
+    return {row.key for row in await store.fetch(_Key, "keep_leases", parameters)}
 
 
 async def take_over_leases(store: HubStore, deliverer: str, target: str) -> None:
     """Let the leases of all other deliverers on a target run out now."""
-    await fetch_structs(store, _Id, "take_over_leases", [target, deliverer])
+    await store.fetch(_Id, "take_over_leases", [target, deliverer])
 
 
 async def finish_intents(
@@ -253,7 +239,7 @@ async def finish_intents(
     nothing is written.
     """
     parameters = {"outcomes": _json(outcomes), "deliverer": deliverer, "now_us": now_us}
-    return {row.id for row in await fetch_structs(store, _Id, "finish_intents", parameters)}
+    return {row.id for row in await store.fetch(_Id, "finish_intents", parameters)}
 
 
 async def last_written(store: HubStore, subjects_and_rules: Sequence[tuple[str, str]]) -> list[LastWritten]:
@@ -262,12 +248,12 @@ async def last_written(store: HubStore, subjects_and_rules: Sequence[tuple[str, 
         "subjects": [subject for subject, _ in subjects_and_rules],
         "rules": [rule for _, rule in subjects_and_rules],
     }
-    return await fetch_structs(store, LastWritten, "last_written", parameters)
+    return await store.fetch(LastWritten, "last_written", parameters)
 
 
 async def expire_intents(store: HubStore) -> None:
     """End the intents that nobody decided on in time."""
-    await fetch_structs(store, _Id, "expire_intents")
+    await store.fetch(_Id, "expire_intents")
 
 
 async def forget_echoes(store: HubStore) -> None:

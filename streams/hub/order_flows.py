@@ -10,7 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from streams.hub.intent_review import Hub, IntentView, fetch_structs, intents_of_aggregate
+from streams.hub.intent_review import Hub, IntentView, intents_of_aggregate
+from streams.hub.statements import fetch_structs
 
 
 class FlowMember(msgspec.Struct, frozen=True):

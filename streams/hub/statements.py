@@ -1,7 +1,8 @@
 """The hub's statements, and how they are run: a class for each row that comes back.
 
-`SQL[name]` is a statement of `hub/sql/`. `fetch` and `fetch_async` run it and build one `row` for each row of the
-result, by column name: a column without a field of that name, or a field without a column, is a TypeError.
+`SQL[name]` is a statement of `hub/sql/`. `fetch` runs it and builds one `row` for each row of the result, by
+column name: a column without a field of that name, or a field without a column, is a TypeError. Workers do the same
+over their own connection: `HubStore.fetch`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, Connection
-from psycopg.rows import class_row
+import msgspec
+from psycopg import Connection
+from psycopg.rows import dict_row
 
 from streams.named_sql import fetch_rows, load_statements
 
@@ -34,10 +36,7 @@ def fetch(connection: Connection[Any], row: type[Row], name: str, parameters: Pa
     return fetch_rows(connection, row, SQL[name], parameters)
 
 
-async def fetch_async(
-    connection: AsyncConnection[Any], row: type[Row], name: str, parameters: Parameters = ()
-) -> list[Row]:
-    """As `fetch`, over an asynchronous connection."""
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(SQL[name], parameters)
-        return await cursor.fetchall()
+def fetch_structs(connection: Connection[Any], row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
+    """As `fetch`, for a msgspec Struct: columns of JSON become structs, too."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return [msgspec.convert(columns, row) for columns in cursor.execute(SQL[name], parameters)]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import args_row
+from psycopg.rows import args_row, dict_row
 
 from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
 from streams.hub.dead_letters import add_dead_letter
@@ -34,7 +34,7 @@ from streams.hub.save import (
     statements_of,
 )
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS, is_usable
-from streams.hub.statements import SQL, columns
+from streams.hub.statements import SQL, Parameters, Row, columns
 from streams.model.change import Position
 from streams.model.dead_letter import DeadLetter
 from streams.model.partition import Partition
@@ -85,6 +85,16 @@ class HubStore:
             named = parameters[0] if len(parameters) == 1 and isinstance(parameters[0], dict) else parameters
             cursor = await connection.execute(SQL[name], named)
             return await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise await self.failed(error) from error
+
+    async def fetch(self, row: type[Row], name: str, parameters: Parameters = ()) -> list[Row]:
+        """The rows of one named statement as structs of `row`; columns of JSON become structs, too."""
+        connection = await self.connection()
+        try:
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(SQL[name], parameters)
+                return [msgspec.convert(columns, row) for columns in await cursor.fetchall()]
         except psycopg.Error as error:
             raise await self.failed(error) from error
 

@@ -23,7 +23,8 @@ from streams.capture.finding import Finding
 from streams.capture.guard import check_capture
 from streams.capture.schema_drift import record_table_changes
 from streams.errors import EnvironmentFault, OpshubError
-from streams.hub.alerts import count_pipeline, count_stuck_flows, try_watcher_lock
+from streams.hub.alerts import count_pipeline, try_watcher_lock
+from streams.hub.order_flows import stuck_flows
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.source_state import load_alarms
 from streams.monitor import alert_state
@@ -197,7 +198,7 @@ class Watcher:
         )
         if time.monotonic() >= self._next_stuck_flows:
             self._next_stuck_flows = time.monotonic() + STUCK_FLOWS_INTERVAL_S
-            self._stuck_flows = count_stuck_flows(hub, stuck_limits(settings), MOST_STUCK_FLOWS)
+            self._stuck_flows = len(stuck_flows(hub, stuck_limits(settings), limit=MOST_STUCK_FLOWS))
         return Figures(account.parked_keys, account.balances, self._stuck_flows, counts)
 
     def _hold_lock(self) -> bool:

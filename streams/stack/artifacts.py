@@ -87,9 +87,6 @@ class ArtifactStore:
     def names(self) -> list[str]:
         return sorted({archive.set for archive in self._lock})
 
-    def missing_bytes(self, names: list[str]) -> int:
-        return sum(archive.size for name in names if not self.has(name) for archive in self._set(name))
-
     def install(self, name: str, progress: Progress | None = None) -> Path:
         """Download, verify and unpack the set `name` unless it is installed; return its folder.
 

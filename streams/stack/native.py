@@ -135,13 +135,6 @@ class NativeStack:
         with ThreadPoolExecutor(len(servers)) as pool:
             return list(pool.map(self._status_of, servers))
 
-    def restart(self, name: str) -> None:
-        """Stop one server cleanly and start it again, waiting until it is healthy."""
-        server = self._server(name)
-        with self._lock():
-            self._launcher.stop([server])
-            self._launcher.start_all([server])
-
     def start(self, name: str) -> None:
         """Start one server that was killed or stopped, waiting until it is healthy."""
         server = self._server(name)
