@@ -38,7 +38,7 @@ demo: $(READY) ## the main job: everything up, a simulated company, live figures
 	@$(BIN)/opshub demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name", TESTERS=1 for one process)
+test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name", TESTERS=0 for one process)
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
 
 .PHONY: check

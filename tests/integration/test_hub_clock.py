@@ -52,7 +52,7 @@ async def test_what_waits_for_a_time_of_before_waits_that_much_less(place: Place
             assert await clock.check() == 0
             assert await clock.check() == 0
         place.db.execute(
-            "INSERT INTO due (kind, id, at, marked, marks) VALUES ('customer', %s, now() + interval '7230 s', now() + interval '7200 s', 1)",
+            "INSERT INTO due (kind, id, at, changed_at, changes) VALUES ('customer', %s, now() + interval '7230 s', now() + interval '7200 s', 1)",
             [due],
         )
         new = intent(place, created_s=HOURS, not_before_s=HOURS)
@@ -62,7 +62,7 @@ async def test_what_waits_for_a_time_of_before_waits_that_much_less(place: Place
             clock._ahead += HOURS
         assert await clock.check() == pytest.approx(HOURS, abs=2)
         assert seconds(place, "due", "at", due) == pytest.approx(30, abs=5)
-        assert seconds(place, "due", "marked", due) <= 0
+        assert seconds(place, "due", "changed_at", due) <= 0
         assert seconds(place, "intent", "not_before", new) <= 0
         assert seconds(place, "intent", "created_at", new) <= 0
         assert seconds(place, "intent", "not_before", again) == pytest.approx(60, abs=5)

@@ -194,7 +194,7 @@ def test_what_a_customer_owes_and_what_there_is_of_a_product_show_in_the_crm(
     assert (ours.open_amount, ours.overdue_amount, ours.currency, ours.open_invoice_count) == (188, 119, "EUR", 2)
     assert ours.sources == ()
     # The echo of what was written back marks nothing anew.
-    assert first(hub, "SELECT count(*) FROM due WHERE kind <> 'flow' AND marks > 0") == 0
+    assert first(hub, "SELECT count(*) FROM due WHERE kind <> 'flow' AND changes > 0") == 0
 
 
 @pytest.mark.timeout(300)

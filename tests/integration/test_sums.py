@@ -275,7 +275,7 @@ async def test_change_during_a_sum_is_summed_later(place: Place, worker: Worker)
     send = worker.topic.produce
 
     def and_meanwhile(topic: str, key: bytes, value: Any, on_delivery: Any) -> None:
-        place.db.execute("UPDATE due SET marks = marks + 1 WHERE kind = 'customer' AND id = %s", [books.id])
+        place.db.execute("UPDATE due SET changes = changes + 1 WHERE kind = 'customer' AND id = %s", [books.id])
         send(topic, key, value, on_delivery)
 
     worker.assemble.forget()
@@ -283,7 +283,9 @@ async def test_change_during_a_sum_is_summed_later(place: Place, worker: Worker)
     worker.topic.produce = and_meanwhile  # type: ignore[method-assign]
     assert len(await worker.sum()) == 1
     worker.topic.produce = send  # type: ignore[method-assign]
-    assert place.db.execute("SELECT marks FROM due WHERE kind = 'customer' AND id = %s", [books.id]).fetchone() == (1,)
+    assert place.db.execute("SELECT changes FROM due WHERE kind = 'customer' AND id = %s", [books.id]).fetchone() == (
+        1,
+    )
     await worker.sum()
     await worker.sum()
     assert place.db.execute("SELECT count(*) FROM due WHERE kind = 'customer' AND id = %s", [books.id]).fetchone() == (
