@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,15 +53,8 @@ def demo(
     console = Console(stderr=True)
     with terminate_as_interrupt(), progress(quiet=True) as quiet:
         if not console.is_terminal:
-            last = [""]
-
-            def show_phase(now: DemoProgress) -> None:
-                if now.phase != last[0]:
-                    last[0] = now.phase
-                    print(now.phase, file=sys.stderr, flush=True)
-
             with progress() as report:
-                result = run_demo(settings, plan, report, show_phase)
+                result = run_demo(settings, plan, report, lambda _: None)
         else:
             with progress() as report:
                 from streams.stack.native import NativeStack
