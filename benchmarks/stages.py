@@ -27,7 +27,7 @@ from streams.model.entities import ENTITIES, avro_schema
 from streams.model.names import aggregate_of_topic
 from streams.model.state import AggregateState
 from streams.pipeline.ingest import Ingest
-from streams.pipeline.settle import Batch, Settled, settle
+from streams.pipeline.settle import SettleBatch, Settled, settle
 from streams.pipeline.settle.emitted import records_to_emit
 from streams.provision.systems import System
 from streams.resolve.golden import Ownership
@@ -163,7 +163,7 @@ def settle_all(corpus: Corpus, size: int, sink: Callable[[Settled], None] = lamb
         for key, (kind, _) in groups.items():
             if key not in states:
                 states[key] = AggregateState(key, kind, members={}, sources={})
-        settled = settle(Batch(groups), states, corpus.ownership)
+        settled = settle(SettleBatch(groups), states, corpus.ownership)
         assert isinstance(settled, Settled)
         sink(settled)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from streams.model.change import Change
 from streams.model.state import AggregateState
-from streams.pipeline.settle import Batch, Settled, settle
+from streams.pipeline.settle import SettleBatch, Settled, settle
 from streams.resolve.rules import Ownership
 from streams.testing import MemoryRecord
 from streams.writeback.planner import NO_RULES, IntentPlanner
 
 
-def batch_of(state: AggregateState, *changes: Change) -> Batch:
+def batch_of(state: AggregateState, *changes: Change) -> SettleBatch:
     """One batch of changes of one aggregate."""
-    return Batch({state.id: (state.kind, [(change, MemoryRecord(state.kind, state.id, change)) for change in changes])})
+    return SettleBatch(
+        {state.id: (state.kind, [(change, MemoryRecord(state.kind, state.id, change)) for change in changes])}
+    )
 
 
 def settle_changes(

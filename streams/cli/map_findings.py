@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 
-class Finding(TypedDict):
+class FindingView(TypedDict):
     """One entry of the report, as `--json` prints it. `level` is error or warning."""
 
     level: str
@@ -30,14 +30,14 @@ class Finding(TypedDict):
 class SystemReport(NamedTuple):
     """The report of one system."""
 
-    findings: list[Finding]
+    findings: list[FindingView]
     summary: str
     """One line for people; '' if nothing can be said."""
     file_is_wrong: bool
     """Whether dictionary.yaml or examples.yaml cannot be used as it is."""
 
 
-def finding_of(level: str, problem: Problem) -> Finding:
+def finding_of(level: str, problem: Problem) -> FindingView:
     """A problem as an entry of the report."""
     return {
         "level": level,
@@ -67,7 +67,7 @@ def check_system(
     return SystemReport(findings, summary, file_is_wrong)
 
 
-def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[Finding]) -> tuple[str, bool]:
+def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[FindingView]) -> tuple[str, bool]:
     """Run examples.yaml, if there is one, and add what fails to `findings`: (summary, whether the file is wrong)."""
     from streams.dictionary.check.examples import check_examples
     from streams.dictionary.problems import DictionaryError
@@ -87,7 +87,7 @@ def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[Finding
 
 def _compare_with_database(
     settings: Settings, folder: Path, checked: DictionaryCheck, dsn: str | None
-) -> list[Finding]:
+) -> list[FindingView]:
     """What does not fit the live database. Of a wrong dictionary only errors, and not those of tables that
     are wrong.
     """

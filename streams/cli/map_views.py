@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from streams.cli.map_findings import Finding
+    from streams.cli.map_findings import FindingView
     from streams.cli.map_rows import MappedRow, NoteCount, RecordView
 
 _STYLE = {"error": "bold red", "warning": "yellow"}
 _MOST_CHARACTERS = 60
 
 
-def show_findings(findings: list[Finding], summary: list[str]) -> None:
+def show_findings(findings: list[FindingView], summary: list[str]) -> None:
     """Every problem as file:line, field, what is wrong and what would be right; then a line for each system."""
     console = Console(soft_wrap=True)
     for finding in sorted(findings, key=lambda f: (f["file"], f["line"])):

@@ -14,7 +14,7 @@ from rich.table import Table
 from streams.cli.context import load_settings
 
 if TYPE_CHECKING:
-    from streams.provision.differences import Step
+    from streams.provision.differences import ProvisionStep
     from streams.provision.systems import System
     from streams.settings import Settings
 
@@ -81,7 +81,7 @@ def _capturable_systems(settings: Settings) -> list[System]:
     return systems
 
 
-def _show(steps: Sequence[Step], as_json: bool, title: str) -> None:
+def _show(steps: Sequence[ProvisionStep], as_json: bool, title: str) -> None:
     if as_json:
         typer.echo(json.dumps({title.replace(" ", "_"): [msgspec.to_builtins(step) for step in steps]}))
         return

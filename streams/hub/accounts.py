@@ -47,7 +47,7 @@ NoteKey = tuple[str, str, str, str]
 """(system, table, field, kind) of a mapping note."""
 
 
-class MappingNoteCount(msgspec.Struct):
+class MappingNoteTally(msgspec.Struct):
     """How often a dictionary changed or forgave a value of one field in one way, with the reason and the key of the
     last row.
     """

@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 
 from streams.errors import OpshubError
-from streams.hub.accounts import Account, MappingNoteCount, NoteKey
+from streams.hub.accounts import Account, MappingNoteTally, NoteKey
 from streams.hub.dead_letters import RetryFailure, dead_letter_columns
 from streams.hub.statements import SQL, columns
 from streams.hub.store import HubStore
@@ -47,7 +47,7 @@ class CheckpointData(msgspec.Struct):
     """Dead letters that passed now."""
     sweeps: list[Sweep] = []
     accounts: list[Account] = []
-    notes: list[MappingNoteCount] = []
+    notes: list[MappingNoteTally] = []
 
 
 class PendingCheckpoint:
@@ -63,7 +63,7 @@ class PendingCheckpoint:
         self.retried: list[RecordId] = []
         self.sweeps: list[Sweep] = []
         self.accounts: dict[Partition, Account] = {}
-        self.notes: dict[NoteKey, MappingNoteCount] = {}
+        self.notes: dict[NoteKey, MappingNoteTally] = {}
 
     @property
     def is_urgent(self) -> bool:

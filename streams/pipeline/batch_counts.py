@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from streams.hub.accounts import Account, MappingNoteCount, NoteKey
+from streams.hub.accounts import Account, MappingNoteTally, NoteKey
 from streams.model.kafka_record import KafkaRecord
 from streams.model.partition import Partition
 from streams.pipeline.outcomes import RecordOutcome
@@ -40,12 +40,12 @@ def merge_notes(
     records: Sequence[KafkaRecord],
     outcomes: Sequence[RecordOutcome],
     counted_to: Mapping[Partition, int],
-    of_retries: Iterable[MappingNoteCount],
-) -> list[MappingNoteCount]:
+    of_retries: Iterable[MappingNoteTally],
+) -> list[MappingNoteTally]:
     """The mapping notes of a batch, one for each kind, with its count; records before `counted_to` are counted
     already.
     """
-    merged: dict[NoteKey, MappingNoteCount] = {}
+    merged: dict[NoteKey, MappingNoteTally] = {}
     of_records = (
         note
         for record, outcome in zip(records, outcomes, strict=True)

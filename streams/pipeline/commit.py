@@ -36,7 +36,7 @@ from streams.pipeline.aggregate_cache import AggregateCache
 from streams.pipeline.due import WrittenDue, due_rows
 from streams.pipeline.echoes import echoes_among
 from streams.pipeline.matching import ClaimedKeys, Matching, key_conflicts
-from streams.pipeline.settle import Batch, Entangled, Group, Settled, merge_batch, settle_merged
+from streams.pipeline.settle import Entangled, Group, SettleBatch, Settled, merge_batch, settle_merged
 from streams.pipeline.settle.batch import Message
 from streams.resolve.rules import Ownership
 from streams.runtime.batch import Output
@@ -67,7 +67,7 @@ class Incoming(NamedTuple):
 
     groups: Mapping[str, Group]
     in_doubt: Collection[str] = frozenset()
-    """See `Batch.in_doubt`."""
+    """See `SettleBatch.in_doubt`."""
     tokens: Mapping[Partition, int] = {}
     """The fencing token of each partition that it was read from."""
     dead_letters: Sequence[DeadLetter] = ()
@@ -143,7 +143,7 @@ class BatchCommitter:
             states = await self._load(groups)
             unmerged = await self._unmerged(groups, states)
             echoes = await self._echoes(groups)
-            batch = Batch(groups, homes, echoes, unmerged, incoming.in_doubt, refused)
+            batch = SettleBatch(groups, homes, echoes, unmerged, incoming.in_doubt, refused)
             try:
                 work = merge_batch(batch, states, self.ownership, self.planner)
                 await self.sameness.learn(work.out.references, self.hub.rows)

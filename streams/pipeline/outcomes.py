@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.hub.accounts import MappingNoteCount, OutcomeKind
+from streams.hub.accounts import MappingNoteTally, OutcomeKind
 from streams.hub.ingest_checkpoint import CheckpointData, Sweep
 from streams.kafka.control import Control
 from streams.model.change import Position
@@ -44,7 +44,7 @@ class RecordOutcome(NamedTuple):
     changes: Sequence[EmittedChange] = ()
     error: Exception | None = None
     control: Control | None = None
-    notes: Sequence[MappingNoteCount] = ()
+    notes: Sequence[MappingNoteTally] = ()
     sweep: Sweep | None = None
     """For a table that was truncated."""
 

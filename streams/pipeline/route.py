@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from streams.hub.accounts import MappingNoteCount
+from streams.hub.accounts import MappingNoteTally
 from streams.model.change import Mapped, RowChange
 
 
@@ -28,7 +28,7 @@ class Route(Protocol):
         """(system, entities that the topic's table makes, entities of this table that other tables make too)."""
         ...
 
-    def mapping_notes(self, change: RowChange) -> list[MappingNoteCount]:
+    def mapping_notes(self, change: RowChange) -> list[MappingNoteTally]:
         """`notes` for people, with the row's key; empties `notes`."""
         ...
 

@@ -14,7 +14,7 @@ from mode.utils.logging import get_logger
 
 from streams.decode.envelope import Decoder
 from streams.errors import BadRecord
-from streams.hub.accounts import MappingNoteCount
+from streams.hub.accounts import MappingNoteTally
 from streams.mapping.compiled import CompiledDictionary
 from streams.mapping.row_errors import LookupMissing
 from streams.model.change import Mapped, Position, RowChange
@@ -56,11 +56,11 @@ class RowRoute:
         others = {entity for other, table in self._tables.items() if other != name for entity in table.own_entities}
         return self.decoder.system, list(own.own_entities), [entity for entity in own.entities if entity in others]
 
-    def mapping_notes(self, change: RowChange) -> list[MappingNoteCount]:
+    def mapping_notes(self, change: RowChange) -> list[MappingNoteTally]:
         """The mapping notes of this row. They hold the row's key, and no value of it."""
         key = self._tables[change.table].readable_key(change.key, change.after or change.before)
         return [
-            MappingNoteCount(self.decoder.system, table, field, kind, readable(reason), readable(key))
+            MappingNoteTally(self.decoder.system, table, field, kind, readable(reason), readable(key))
             for table, field, kind, reason, _ in self.notes.take()
         ]
 

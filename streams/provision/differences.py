@@ -15,7 +15,7 @@ from streams.provision.systems import System, load_systems
 from streams.settings import Settings
 
 
-class Step(msgspec.Struct, frozen=True):
+class ProvisionStep(msgspec.Struct, frozen=True):
     """One change: `kind` (`hub`, `topic`, `schema` or `connector`), its name, and the action (`create`, `update` …)."""
 
     kind: str
@@ -23,23 +23,23 @@ class Step(msgspec.Struct, frozen=True):
     action: str
 
 
-def plan(settings: Settings, systems: list[System] | None = None) -> list[Step]:
+def plan(settings: Settings, systems: list[System] | None = None) -> list[ProvisionStep]:
     """What `apply` would do; empty when everything is up to date. Changes nothing."""
     systems = load_systems(settings) if systems is None else systems
-    steps = [Step("hub", name, "migrate") for name in pending(settings.hub)]
-    steps += [Step("topic", name, "create") for name in topics.missing_topics(settings, systems)]
-    steps += [Step("topic", name, "widen") for name in topics.narrow_topics(settings, systems)]
-    steps += [Step("schema", subject, action) for subject, action in pending_schemas(settings.registry)]
+    steps = [ProvisionStep("hub", name, "migrate") for name in pending(settings.hub)]
+    steps += [ProvisionStep("topic", name, "create") for name in topics.missing_topics(settings, systems)]
+    steps += [ProvisionStep("topic", name, "widen") for name in topics.narrow_topics(settings, systems)]
+    steps += [ProvisionStep("schema", subject, action) for subject, action in pending_schemas(settings.registry)]
     for system in systems:
         action = connectors.differs(settings, system)
         if action is not None:
-            steps.append(Step("connector", system.connector_name, action))
+            steps.append(ProvisionStep("connector", system.connector_name, action))
     return steps
 
 
 def apply(
     settings: Settings, systems: list[System] | None = None, *, progress: Callable[[str], None] = lambda _: None
-) -> list[Step]:
+) -> list[ProvisionStep]:
     """Do what `plan` lists; what was done. Safe to repeat after a failure: each step is done or not done at all."""
     systems = load_systems(settings) if systems is None else systems
     steps = plan(settings, systems)

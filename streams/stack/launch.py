@@ -121,7 +121,7 @@ class Launcher:
             else:
                 time.sleep(0.1)
 
-    def _spawn(self, server: Server) -> processes.Record:
+    def _spawn(self, server: Server) -> processes.ProcessRecord:
         record = processes.spawn(
             server.name,
             server.command(),

@@ -27,7 +27,7 @@ _children_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Record:
+class ProcessRecord:
     """The record of a process that was started."""
 
     name: str
@@ -67,7 +67,7 @@ def _boot_id() -> str:
     return "boot"
 
 
-def is_alive(record: Record) -> bool:
+def is_alive(record: ProcessRecord) -> bool:
     """True while the process that was started runs, not another one with its pid."""
     with _children_lock:
         child = _children.get(record.pid)
@@ -88,7 +88,7 @@ def spawn(
     user: OsUser | None = None,
     port: int = 0,
     fingerprint: str = "",
-) -> Record:
+) -> ProcessRecord:
     """Start `command` in a session of its own, both outputs appended to `log`.
 
     Raises EnvironmentFault when it cannot be started.
@@ -111,10 +111,10 @@ def spawn(
         raise EnvironmentFault(f"{name} cannot be started: {error}", remedy=f"check {command[0]} and {log}") from error
     with _children_lock:
         _children[process.pid] = process
-    return Record(name, process.pid, identity(process.pid) or "gone", port, fingerprint)
+    return ProcessRecord(name, process.pid, identity(process.pid) or "gone", port, fingerprint)
 
 
-def stop(record: Record, *, first: signal.Signals = signal.SIGTERM, seconds: float = 15.0) -> bool:
+def stop(record: ProcessRecord, *, first: signal.Signals = signal.SIGTERM, seconds: float = 15.0) -> bool:
     """Send a signal, wait, then SIGKILL; True when it ended without SIGKILL. Its children are ended too."""
     if not is_alive(record):
         return True
@@ -128,7 +128,7 @@ def stop(record: Record, *, first: signal.Signals = signal.SIGTERM, seconds: flo
     return clean
 
 
-def send(record: Record, number: signal.Signals) -> bool:
+def send(record: ProcessRecord, number: signal.Signals) -> bool:
     """Send a signal to the process, unless its pid belongs to another one now; False when it is gone."""
     if not is_alive(record):
         return False
@@ -139,7 +139,7 @@ def send(record: Record, number: signal.Signals) -> bool:
     return True
 
 
-def wait_gone(record: Record, seconds: float) -> bool:
+def wait_gone(record: ProcessRecord, seconds: float) -> bool:
     """Wait until the process is gone; False when it still runs after `seconds`."""
     end = time.monotonic() + seconds
     while is_alive(record):
@@ -149,7 +149,7 @@ def wait_gone(record: Record, seconds: float) -> bool:
     return True
 
 
-def kill_family(record: Record) -> None:
+def kill_family(record: ProcessRecord) -> None:
     """SIGKILL a process and all below it, and wait until they are gone."""
     family = _descendants(record.pid) if is_alive(record) else []
     send(record, signal.SIGKILL)
@@ -172,7 +172,7 @@ def _end_all(family: list[psutil.Process], grace: float = 3.0) -> None:
     psutil.wait_procs(alive, timeout=3.0)
 
 
-def write_record(folder: Path, record: Record) -> None:
+def write_record(folder: Path, record: ProcessRecord) -> None:
     """Write the record of a process. Readers see the old file or the new one, never half a file."""
     file = folder / f"{record.name}.json"
     new = file.with_suffix(".new")
@@ -180,15 +180,15 @@ def write_record(folder: Path, record: Record) -> None:
     new.replace(file)
 
 
-def read_record(folder: Path, name: str) -> Record | None:
+def read_record(folder: Path, name: str) -> ProcessRecord | None:
     """The record of the process `name`, alive or not."""
     try:
-        return Record(**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
+        return ProcessRecord(**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def read_records(folder: Path) -> list[Record]:
+def read_records(folder: Path) -> list[ProcessRecord]:
     """The records of a run folder, by name."""
     names = sorted(file.stem for file in folder.glob("*.json"))
     return [record for name in names if (record := read_record(folder, name)) is not None]
@@ -217,7 +217,7 @@ def rotate(log: Path, limit: int = 20_000_000) -> None:
             log.replace(log.with_name(f"{log.name}.1"))
 
 
-def wait_code(record: Record) -> int:
+def wait_code(record: ProcessRecord) -> int:
     """Wait for the end of a process that this one started. Returns its exit code, negative for a signal."""
     with _children_lock:
         child = _children.pop(record.pid)

@@ -35,7 +35,7 @@ def _environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": f"{package}{os.pathsep}{others}" if others else package}
 
 
-def watch(state: Path, parent: processes.Record, period: float = 0.5) -> None:
+def watch(state: Path, parent: processes.ProcessRecord, period: float = 0.5) -> None:
     """Wait for the end of `parent`, then end every process that the run folder records."""
     run = state / "run"
     while processes.identity(parent.pid) == parent.identity:
@@ -52,4 +52,4 @@ def watch(state: Path, parent: processes.Record, period: float = 0.5) -> None:
 
 
 if __name__ == "__main__":
-    watch(Path(sys.argv[1]), processes.Record("parent", int(sys.argv[2]), sys.argv[3]))
+    watch(Path(sys.argv[1]), processes.ProcessRecord("parent", int(sys.argv[2]), sys.argv[3]))

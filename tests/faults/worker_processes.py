@@ -69,7 +69,8 @@ class WorkerProcesses:
         # For the stack's watchdog, which ends it when the tests are ended.
         pid = self._workers[name].pid
         processes.write_record(
-            self.settings.state_dir / "run", processes.Record(f"field-{name}", pid, processes.identity(pid) or "")
+            self.settings.state_dir / "run",
+            processes.ProcessRecord(f"field-{name}", pid, processes.identity(pid) or ""),
         )
 
     def send(self, name: str, number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 
 from streams.model import limits
 from streams.model.ids import source_id
-from streams.provision.differences import Step, apply, plan
+from streams.provision.differences import ProvisionStep, apply, plan
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
 from tests.faults.clerk import wait_for
@@ -67,7 +67,7 @@ def test_a_topic_that_takes_less_is_widened(
     asked = ConfigResource(ConfigResource.Type.TOPIC, "changes.customer", incremental_configs=[narrow])
     for done in admin.incremental_alter_configs([asked]).values():
         done.result(20)
-    step = Step("topic", "changes.customer", "widen")
+    step = ProvisionStep("topic", "changes.customer", "widen")
     assert wait_for(lambda: step in plan(settings, pipeline.systems), 20)
     assert refused(settings.kafka, record)
     assert step in apply(settings, pipeline.systems)

@@ -10,7 +10,7 @@ import uuid
 import psycopg
 import pytest
 
-from streams.hub.accounts import Account, MappingNoteCount
+from streams.hub.accounts import Account, MappingNoteTally
 from streams.hub.ingest_checkpoint import CheckpointData, CountedElsewhere, PendingCheckpoint, write_checkpoint
 from streams.hub.store import HubStore
 from streams.stack.native import NativeStack
@@ -21,7 +21,7 @@ from tests.faults.clerk import wait_for
 from tests.writers import hub_of_its_own
 
 
-def pending_of(accounts: list[Account], notes: list[MappingNoteCount]) -> PendingCheckpoint:
+def pending_of(accounts: list[Account], notes: list[MappingNoteTally]) -> PendingCheckpoint:
     """As many batches as there are accounts, each with a note."""
     pending = PendingCheckpoint()
     for account, note in zip(accounts, notes, strict=True):
@@ -34,8 +34,8 @@ async def test_notes_are_counted_with_the_account_or_not_at_all(stack: NativeSta
     hub = hub_of_its_own(stack, f"notes_{uuid.uuid4().hex[:8]}")
     store = HubStore(hub, "test")
 
-    def note(key: str, count: int) -> MappingNoteCount:
-        return MappingNoteCount("crm", "public.firm", "customer.tax_id", "taken as null", "wrong", key, count)
+    def note(key: str, count: int) -> MappingNoteTally:
+        return MappingNoteTally("crm", "public.firm", "customer.tax_id", "taken as null", "wrong", key, count)
 
     def kept() -> list[tuple[object, ...]]:
         with psycopg.connect(hub) as connection:

@@ -10,7 +10,7 @@ import pytest
 
 from streams.agents.ingest import route_of
 from streams.emit.change_codec import encode_change
-from streams.hub.accounts import MappingNoteCount
+from streams.hub.accounts import MappingNoteTally
 from streams.mapping.notes import MappingNotes
 from streams.pipeline.ingest import Ingest
 from streams.pipeline.row_route import readable
@@ -154,7 +154,7 @@ async def test_worker_exports_its_mapping_notes(ingest: Ingest) -> None:
 
 
 def test_a_note_holds_no_value() -> None:
-    assert set(MappingNoteCount.__struct_fields__) == {
+    assert set(MappingNoteTally.__struct_fields__) == {
         "system",
         "table_name",
         "field",

@@ -142,7 +142,7 @@ def test_a_process_that_does_not_listen_is_ended_by_force(tmp_path: Path) -> Non
 
 
 def test_records_are_read_back(tmp_path: Path) -> None:
-    record = processes.Record("a", 1, "x", 2, "y")
+    record = processes.ProcessRecord("a", 1, "x", 2, "y")
     processes.write_record(tmp_path, record)
     (tmp_path / "broken.json").write_text("{")
     assert processes.read_records(tmp_path) == [record]

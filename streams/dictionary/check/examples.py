@@ -38,7 +38,7 @@ class _ExamplePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Record(_ExamplePart):
+class ExpectedRecord(_ExamplePart):
     """One record that a row must become."""
 
     entity: str
@@ -64,7 +64,7 @@ class Example(_ExamplePart):
     row: Columns | None = None
     before: Columns | None = None
     given: list[LookupRow] = []
-    records: list[Record] = Field(default=[])
+    records: list[ExpectedRecord] = Field(default=[])
     rejects: str | None = None
 
 

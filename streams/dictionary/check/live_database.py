@@ -18,7 +18,7 @@ from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.compiled import CompiledDictionary
 
 
-class Finding(NamedTuple):
+class LiveFinding(NamedTuple):
     """One thing that does not fit, and how bad it is."""
 
     level: Literal["error", "warning"]
@@ -34,9 +34,9 @@ _CLOSED = {"json", "jsonb", "bytea", "xml", "hstore"}
 
 def check_live_database(
     dictionary: Dictionary, compiled: CompiledDictionary, catalog: dict[str, LiveTable]
-) -> list[Finding]:
+) -> list[LiveFinding]:
     """Everything that does not fit, table by table."""
-    findings: list[Finding] = []
+    findings: list[LiveFinding] = []
     for name, table in dictionary.tables.items():
         live = catalog.get(name)
         if live is None:
@@ -52,8 +52,8 @@ def check_live_database(
     return findings
 
 
-def _error(dictionary: Dictionary, path: YamlPath, what: str, right: str = "") -> Finding:
-    return Finding("error", dictionary.file.problem(path, what, right))
+def _error(dictionary: Dictionary, path: YamlPath, what: str, right: str = "") -> LiveFinding:
+    return LiveFinding("error", dictionary.file.problem(path, what, right))
 
 
 class _TableCheck:
@@ -65,15 +65,15 @@ class _TableCheck:
         self.table = table
         self.live = live
         self.quoted = ".".join(f'"{identifier}"' for identifier in name.split(".", 1))
-        self.findings: list[Finding] = []
+        self.findings: list[LiveFinding] = []
 
     def error(self, path: YamlPath, what: str, right: str = "") -> None:
         self.findings.append(_error(self.dictionary, path, what, right))
 
     def warn(self, path: YamlPath, what: str, right: str = "") -> None:
-        self.findings.append(Finding("warning", self.dictionary.file.problem(path, what, right)))
+        self.findings.append(LiveFinding("warning", self.dictionary.file.problem(path, what, right)))
 
-    def run(self, read: tuple[str, ...]) -> list[Finding]:
+    def run(self, read: tuple[str, ...]) -> list[LiveFinding]:
         self._key()
         checked: set[str] = set()
         for i, target in enumerate(self.table.to):

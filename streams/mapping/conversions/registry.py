@@ -42,7 +42,7 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ConversionStep:
     """A conversion with its options."""
 
     name: str
@@ -66,7 +66,7 @@ def conversions() -> dict[str, Conversion]:
     return known
 
 
-def make_step(step: str | dict[str, object], *, country: str | None, timezone: str, note: AddNote) -> Step:
+def make_step(step: str | dict[str, object], *, country: str | None, timezone: str, note: AddNote) -> ConversionStep:
     """One step of a rule, as the dictionary writes it, ready to call.
 
     An option whose name ends in `_column` names a column of the row; its value is passed to the function after the
@@ -101,7 +101,7 @@ def make_step(step: str | dict[str, object], *, country: str | None, timezone: s
     # A conversion with a note must run for each value, or its notes would be counted too low. Nothing is known of a
     # user's function, so it is never cached.
     pure = conversion.built_in and "note" not in takes_all
-    return Step(name, convert if conversion.built_in else _rejecting(convert), columns, pure)
+    return ConversionStep(name, convert if conversion.built_in else _rejecting(convert), columns, pure)
 
 
 def _rejecting(convert: Convert) -> Convert:

@@ -2,7 +2,7 @@
 emit.
 """
 
-from streams.pipeline.settle.batch import Batch, Entangled, Group, Settled
+from streams.pipeline.settle.batch import Entangled, Group, SettleBatch, Settled
 from streams.pipeline.settle.settling import merge_batch, settle, settle_merged
 
-__all__ = ["Batch", "Entangled", "Group", "Settled", "merge_batch", "settle", "settle_merged"]
+__all__ = ["Entangled", "Group", "SettleBatch", "Settled", "merge_batch", "settle", "settle_merged"]

@@ -19,7 +19,7 @@ Group = tuple[str, list[tuple[Change, KafkaRecord]]]
 """(kind of the aggregate, its changes in order, each with the Kafka record that brought it)."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class SettleBatch(msgspec.Struct, frozen=True):
     """The changes of one batch by aggregate, and what the hub knows about them."""
 
     groups: Mapping[str, Group]

@@ -18,7 +18,7 @@ from streams.model.state import AggregateState
 from streams.pipeline.canonical import MERGEABLE
 from streams.pipeline.conflicts import turns_of
 from streams.pipeline.matching import Claimant
-from streams.pipeline.settle.batch import Batch, CircularChange, Entangled, Group, Settled
+from streams.pipeline.settle.batch import CircularChange, Entangled, Group, SettleBatch, Settled
 from streams.pipeline.settle.joins import join_flow
 from streams.pipeline.settle.merging import apply_change
 from streams.pipeline.settle.moves import apply_give, apply_link, apply_refresh
@@ -29,7 +29,7 @@ from streams.writeback.planner import NO_RULES, IntentPlanner
 
 
 def settle(
-    batch: Batch,
+    batch: SettleBatch,
     states: Mapping[str, AggregateState],
     ownership: Ownership,
     planner: IntentPlanner = NO_RULES,
@@ -43,7 +43,7 @@ def settle(
 
 
 def merge_batch(
-    batch: Batch, states: Mapping[str, AggregateState], ownership: Ownership, planner: IntentPlanner = NO_RULES
+    batch: SettleBatch, states: Mapping[str, AggregateState], ownership: Ownership, planner: IntentPlanner = NO_RULES
 ) -> Working:
     """Step 1. `Working.out.references` has the source ids that `settle_merged` will ask for."""
     work = Working(batch, ownership, planner, unmerged=set(batch.unmerged))

@@ -16,7 +16,7 @@ from streams.model.kafka_record import KafkaRecord
 from streams.model.names import changes_topic
 from streams.model.state import NOWHERE, AggregateState, Conflict, EntityState
 from streams.pipeline.conflicts import conflicts_to_log
-from streams.pipeline.settle.batch import Batch, Emit, Fields, Message, Settled
+from streams.pipeline.settle.batch import Emit, Fields, Message, SettleBatch, Settled
 from streams.resolve.golden import golden
 from streams.resolve.rules import Ownership
 from streams.writeback.planner import ChangedEntity, IntentPlanner
@@ -52,13 +52,13 @@ class AggregateWork:
 class Working:
     """One batch while it is settled."""
 
-    batch: Batch
+    batch: SettleBatch
     ownership: Ownership
     planner: IntentPlanner
     out: Settled = field(default_factory=Settled)
     aggregates: list[AggregateWork] = field(default_factory=list)
     unmerged: set[str] = field(default_factory=set)
-    """`Batch.unmerged`, and what this batch took out of a record."""
+    """`SettleBatch.unmerged`, and what this batch took out of a record."""
     unchecked: set[str] = field(default_factory=set)
     """Entities that somebody other than write-back changed, and whose conflicts were not looked for since."""
     contributions_before: dict[str, dict[str, Fields]] = field(default_factory=dict)
