@@ -70,7 +70,7 @@ def entity_of_row(row: Any) -> EntityState:
     return loaded_entity(*row[:11]).entity
 
 
-class StoredEntity(msgspec.Struct, frozen=True):
+class EntityToStore(msgspec.Struct, frozen=True):
     """A row as `upsert_entities` takes it, in JSON."""
 
     id: str
@@ -88,7 +88,7 @@ class StoredEntity(msgspec.Struct, frozen=True):
     contributions: dict[str, Contribution]
 
 
-def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> StoredEntity:
+def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> EntityToStore:
     """The row of an entity. `customer_ref` is the source id of the customer that it refers to."""
     contributions = entity.contributions
     product_ref = next(
@@ -99,7 +99,7 @@ def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | No
         # `is` first: after resolving one contribution both are usually the same object, and comparing dicts is slow.
         if only.fields is not None and (only.fields is entity.record or only.fields == entity.record):
             contributions = {source: msgspec.structs.replace(only, fields=None)}
-    return StoredEntity(
+    return EntityToStore(
         entity.id, entity.entity, aggregate_id, entity.parent, entity.merged_into, customer_ref, product_ref,
         entity.version, entity.revision, entity.deleted, entity.updated_us, entity.record, contributions,
     )  # fmt: skip

@@ -149,7 +149,7 @@ class Referring(NamedTuple):
     entity: str
 
 
-class LoggedConflict(NamedTuple):
+class LogOutcome(NamedTuple):
     """A conflict that is new, or that came back."""
 
     id: str
@@ -274,13 +274,13 @@ def _claim_statements(claims: Sequence[Claims]) -> Iterator[Statement]:
 
 
 def log_conflicts(conflicts: Iterable[Conflict]) -> Statement:
-    return Statement("log_conflicts", [_encode([_conflict_row(conflict) for conflict in conflicts])], LoggedConflict)
+    return Statement("log_conflicts", [_encode([_conflict_row(conflict) for conflict in conflicts])], LogOutcome)
 
 
 def _note_turns(request: SaveRequest) -> Statement:
     turns = [_conflict_row(turn.conflict) | {"target": turn.target, "at_us": turn.at_us} for turn in request.turns]
     parameters = {"turns": _encode(turns), "limit": request.turn_limit, "window_us": request.turn_window_us}
-    return Statement("note_turns", parameters, LoggedConflict)
+    return Statement("note_turns", parameters, LogOutcome)
 
 
 def _conflict_row(conflict: Conflict) -> dict[str, Any]:

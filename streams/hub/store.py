@@ -23,7 +23,7 @@ from streams.hub.save import (
     Answers,
     DueTime,
     HeldKey,
-    LoggedConflict,
+    LogOutcome,
     Referring,
     ReleasedKey,
     Saved,
@@ -146,7 +146,7 @@ class HubStore:
                     waiting = Statement("waiting_claimants", columns(released), Referring)
                     referring += await (await _execute(connection, waiting)).fetchall()
                 holders: list[list[HeldKey]] = answers.each("claim_keys")
-                logged: list[LoggedConflict] = answers.all("log_conflicts") + answers.all("note_turns")
+                logged: list[LogOutcome] = answers.all("log_conflicts") + answers.all("note_turns")
                 key_conflicts = request.key_conflicts(holders)
                 if key_conflicts:
                     # In the transaction that claimed, so that a holder who releases the key finds who waits for it.

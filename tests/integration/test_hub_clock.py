@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from streams.hub.store import HubStore
 from streams.maintenance.periodic import HubClock
-from streams.stack.native import NativeStack
 from tests.integration.place import Place
 
 HOURS = 7200
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 def intent(place: Place, *, created_s: float, not_before_s: float, failures: int = 0) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,19 +20,11 @@ from streams.pipeline.ingest import now_us
 from streams.pipeline.invariant_checks import InvariantChecks
 from streams.pipeline.refreshes import refreshes
 from streams.resolve.golden import Ownership
-from streams.stack.native import NativeStack
 from streams.writeback.commands import connect_hub
 from tests.integration.place import Place
 from tests.writers import Sent
 
 EURO, PIECE = 10_000, 1_000_000
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 async def test_broken_rule_is_a_conflict_until_it_holds(place: Place) -> None:

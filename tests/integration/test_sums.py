@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,7 +16,6 @@ from streams.model.names import HUB, changes_topic
 from streams.pipeline.assemble import Assemble
 from streams.pipeline.sums import Sums
 from streams.resolve.golden import Ownership
-from streams.stack.native import NativeStack
 from streams.verify.sum_check import wrong_sums
 from streams.writeback.planner import IntentPlanner
 from tests.integration.place import Place
@@ -24,13 +23,6 @@ from tests.writers import Sent
 
 EURO, PIECE = 10_000, 1_000_000
 TODAY = (datetime.now(UTC).date() - date(1970, 1, 1)).days
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 @pytest.fixture

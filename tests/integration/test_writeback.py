@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -15,7 +14,6 @@ from streams.hub.intent_review import pause_scope, resume_scope
 from streams.hub.order_flows import find_flows
 from streams.model.ids import source_id
 from streams.simulator.setup import dsn_of
-from streams.stack.native import NativeStack
 from streams.writeback.commands import (
     connect_hub,
     get_intent,
@@ -24,13 +22,6 @@ from streams.writeback.commands import (
 from tests.integration.place import Place
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 async def test_won_opportunity_becomes_an_order_and_shows_its_number(place: Place) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
@@ -12,7 +11,6 @@ import pytest
 from streams.hub.intent_review import IntentSubject
 from streams.model.ids import source_id
 from streams.model.names import HUB
-from streams.stack.native import NativeStack
 from streams.writeback.commands import (
     NotWaiting,
     SamePerson,
@@ -28,13 +26,6 @@ from streams.writeback.sql import SqlAdapter
 from tests.integration.place import Place
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 async def test_changed_reason_asks_people_again(place: Place) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -22,13 +21,6 @@ from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from streams.writeback.commands import connect_hub, list_intents
 from tests.integration.place import ROOT, Place
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 def states(place: Place, rule: str, subjects: list[str]) -> Counter[str]:

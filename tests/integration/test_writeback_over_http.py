@@ -18,7 +18,6 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.pipeline.assemble import Assemble
 from streams.resolve.golden import Ownership
-from streams.stack.native import NativeStack
 from streams.writeback.commands import connect_hub, decide_intent
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig
@@ -63,13 +62,6 @@ PRICE: dict[str, Any] = {
         "compare": {"price": "list_price"},
     },
 }
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 @pytest.fixture

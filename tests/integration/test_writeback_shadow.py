@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from streams.model.ids import source_id
-from streams.stack.native import NativeStack
 from streams.writeback.commands import (
     compare_shadow,
     connect_hub,
@@ -18,13 +16,6 @@ from streams.writeback.commands import (
 from tests.integration.place import Place
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def place(stack: NativeStack) -> Iterator[Place]:
-    made = Place(stack)
-    yield made
-    made.close()
 
 
 async def test_shadow_mode_sends_nothing_and_keeps_the_request(place: Place) -> None:
