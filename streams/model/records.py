@@ -209,6 +209,10 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
     """Number of the line in its document, from 1 up; gaps are possible."""
     description: str | None = None
     """What is billed, as text."""
+    kind: str | None = None
+    """What the line is: only goods are held against shipments. Empty: as the order line, else as for a
+    line of an order.
+    """
     quantity: Decimal | None = None
     """How much, in `unit`."""
     unit: str | None = None
@@ -425,6 +429,10 @@ class TimelineEvent(Record, frozen=True, kw_only=True):
 
     at: datetime | None = None
     """When it happened, by its source."""
+    precision: str | None = None
+    """Whether `at` is a moment, or only a day: then it is the start of that day in UTC, and no time is to
+    be shown.
+    """
     what: str | None = None
     """What happened, in plain words, such as order confirmed."""
     entity: str | None = None
@@ -470,26 +478,42 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     """
     payment_status: str | None = None
     """How far the money is; paid only when nothing is open and no invoice is to come, credited when credit
-    notes took all invoices back.
+    notes took all invoices back, overpaid when the customer has a credit balance.
     """
     currency: str | None = None
     """ISO 4217 code of the currency of the amounts, such as EUR or CNY: the order's, else the
     opportunity's, else the first invoice's.
     """
     ordered_amount: Decimal | None = None
-    """Sum of the orders that are not cancelled, without tax, in `currency`; empty while there is no order."""
+    """Sum of the orders that are neither cancelled, drafts nor blanket orders, without tax, in `currency`;
+    empty while there is none, and where an order does not say its amount.
+    """
+    ordered_gross_amount: Decimal | None = None
+    """ordered_amount with tax; empty where an order does not say it."""
     shipped_amount: Decimal | None = None
-    """Value of what left the warehouse, without tax, in `currency`: each order line's amount by the share
-    of its quantity that was shipped.
+    """Value of the goods that left the warehouse, without tax, in `currency`: each order line's amount by
+    the share of its quantity that was shipped. Empty where that cannot be known.
     """
     invoiced_amount: Decimal | None = None
     """Sum of the invoices less credit notes, with tax, in `currency`; drafts and cancelled ones do not
     count.
     """
+    invoiced_net_amount: Decimal | None = None
+    """invoiced_amount without tax; empty where an invoice does not say it."""
     paid_amount: Decimal | None = None
-    """Sum of the payments that are neither pending nor reversed, less refunds, in `currency`."""
+    """Sum of the payments that are neither pending nor reversed, less refunds, in `currency`; with tax, as
+    customers pay.
+    """
+    settled_otherwise_amount: Decimal | None = None
+    """What of the invoices is neither paid in `currency` nor open: cash discount, tax withheld, written
+    off, set off, paid in another currency. invoiced_amount is paid_amount, this and open_amount
+    together.
+    """
     open_amount: Decimal | None = None
-    """invoiced_amount less paid_amount, in `currency`; less than nothing where a refund is due."""
+    """What is still to be paid of the invoices, by their own system where it says so, with tax, in
+    `currency`; less than nothing where the customer has a credit balance: it paid more than is
+    invoiced, or a refund is due.
+    """
     other_ordered_amounts: dict[str, str] | None = None
     """What is ordered in other currencies: ISO 4217 code to amount; amounts are never added across
     currencies.
@@ -622,6 +646,8 @@ class Product(Record, frozen=True, kw_only=True):
     """Long description, plain text."""
     category: str | None = None
     """Product group, in the words of its system."""
+    kind: str | None = None
+    """What it is: only goods are shipped; empty counts as goods."""
     unit: str | None = None
     """UN/ECE Recommendation 20 code of the unit in which it is stocked and sold by default, such as C62
     (piece) or KGM.
@@ -708,10 +734,24 @@ class SalesOrderLine(Record, frozen=True, kw_only=True):
     """Number of the line in its document, from 1 up; gaps are possible."""
     description: str | None = None
     """What was ordered, as text."""
+    kind: str | None = None
+    """What the line is: only goods are shipped. Empty: goods where the line has a product, or where its
+    system names no products; else not to be shipped.
+    """
     quantity: Decimal | None = None
     """How much, in `unit`."""
     unit: str | None = None
     """UN/ECE Recommendation 20 code of the unit of quantity and price."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked; compared where a shipment
+    has another unit than the order.
+    """
+    shipped_quantity: Decimal | None = None
+    """How much of it was shipped, in `unit`, by its own system's count; that counts before the shipments.
+    Leave it out where the system does not keep it.
+    """
     unit_price: Decimal | None = None
     """Price of one unit before discount, without tax, in the order's currency."""
     discount_pct: Decimal | None = None
@@ -759,6 +799,14 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     """The opportunity from which the order came; empty for an order without one."""
     status: str | None = None
     """How far the order is."""
+    kind: str | None = None
+    """An ordinary order, or a blanket order: an agreement of which nothing is shipped or billed before
+    other orders call it off.
+    """
+    preceding_order_id: UUID | None = None
+    """The order that this one calls off from, delivers the rest of, or replaces goods of; empty for a
+    first order.
+    """
     order_date: date | None = None
     """Day of the order, on the customer's document where there is one."""
     requested_date: date | None = None
@@ -917,6 +965,10 @@ class ShipmentLine(Record, frozen=True, kw_only=True):
     """How much of it, in `unit`."""
     unit: str | None = None
     """UN/ECE Recommendation 20 code of the unit of quantity; empty where it is that of the order line."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
     lot: str | None = None
     """Lot or batch number of the goods."""
     serial_number: str | None = None
