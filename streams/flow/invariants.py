@@ -17,6 +17,7 @@ import msgspec
 from streams.flow.charges import charges
 from streams.flow.goods import GONE, GRAIN, quantities, shipped
 from streams.flow.order_flow import CENT
+from streams.flow.shares import documents_here
 from streams.model.state import EntityState
 
 HEADER = "header is not the sum of its lines"
@@ -53,7 +54,7 @@ class InvariantLimits(msgspec.Struct, frozen=True):
 def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
     """(the broken rules, the time in µs at which to check again if that depends on time alone)."""
     of: defaultdict[str, dict[str, EntityState]] = defaultdict(dict)
-    for member in members:
+    for member in documents_here(members):
         if not member.deleted and member.merged_into is None and member.version > 0:
             of[member.entity][member.id] = member
     lines: defaultdict[str, list[EntityState]] = defaultdict(list)

@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any
 
 from streams.flow.goods import GONE, quantities, shipped, shipped_by_status
+from streams.flow.shares import documents_here
 from streams.flow.stages import payment_status, shipment_status, stage
 from streams.flow.timeline import DAY_US, timeline
 from streams.model.state import EntityState
@@ -39,7 +40,7 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     among them.
     """
     of: defaultdict[str, list[EntityState]] = defaultdict(list)
-    for member in members:
+    for member in documents_here(members):
         if member.version > 0 and not member.deleted and member.merged_into is None:
             of[member.entity].append(member)
     deals, orders = sorted(of["opportunity"], key=_age), sorted(of["sales_order"], key=_age)

@@ -13,15 +13,13 @@ from typing import Any
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import EXACT, decimal_of, exactly, opposite
 from streams.mapping.values.text import text_of
+from streams.model.currency import EXPONENTS
 
 Convert = Callable[[object], object]
 _DIGITS_ONLY = re.compile(r"[0-9]*")
 
-_EXPONENTS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
-_EXPONENTS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
-"""Currencies whose minor unit is not a hundredth. Source: ISO 4217, List One, as SIX publishes it (2026-01-01)."""
 _NO_MINOR_UNIT = frozenset("XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX".split())
-"""Codes of List One that have no minor unit: metals, units of account, and no currency."""
+"""Codes of ISO 4217 that have no minor unit: metals, units of account, and no currency."""
 
 
 def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Convert:
@@ -130,7 +128,7 @@ def currency_digits(currency: str) -> int:
         raise ValueError(f"there is no currency {currency!r} in ISO 4217")
     if currency in _NO_MINOR_UNIT:
         raise ValueError(f"{currency} has no minor unit in ISO 4217")
-    return _EXPONENTS.get(currency, 2)
+    return EXPONENTS.get(currency, 2)
 
 
 def multiply(by: str | int) -> Convert:
