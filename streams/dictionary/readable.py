@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from streams.dictionary.canonical_fields import FieldType, entity_type
 from streams.mapping.row_errors import BadValue
@@ -22,12 +22,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = object()
 
 
-def readable(field: FieldType, value: object) -> object:
+class TypeOfField(Protocol):
+    """What `readable` needs of a canonical field."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def scale(self) -> int | None: ...
+
+
+def readable(field: TypeOfField, value: object) -> object:
     """A canonical value in its readable form."""
     if value is None or not isinstance(value, int):
         return value
     if field.kind == "decimal":
-        return format(Decimal(value).scaleb(-field.scale).normalize() + 0, "f")
+        return format(Decimal(value).scaleb(-(field.scale or 0)).normalize() + 0, "f")
     if field.kind == "timestamp":
         return (_EPOCH + timedelta(microseconds=value)).isoformat().replace("+00:00", "Z")
     if field.kind == "date":

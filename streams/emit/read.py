@@ -59,6 +59,11 @@ class TopicReader:
         except (ValueError, EOFError, IndexError, LookupError, TypeError, msgspec.ValidationError) as error:
             raise DecodeError(f"the value does not hold what its schema {schema_id} says: {error}") from error
 
+    def decode_body(self, body: bytes) -> Record:
+        """The typed record of Avro that this version wrote, without a header."""
+        assert self._record is not None and self._read is not None, "a canonical topic"
+        return self._record.from_avro(fastavro.schemaless_reader(io.BytesIO(body), self._read, None))  # type: ignore[arg-type]
+
     def _fetch(self, schema_id: int) -> Schema:
         with httpx.Client(base_url=self._url, timeout=20) as client:
             return fastavro.parse_schema(json.loads(fetch_schema(client, schema_id)))

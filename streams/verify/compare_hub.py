@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from streams.emit.encode import encoder
+from streams.errors import EncodeError
 from streams.flow.order_flow import join
 from streams.hub.verification import final_record
 from streams.model.entities import ENTITIES
@@ -15,9 +16,13 @@ from streams.model.state import AggregateState, EntityState
 from streams.pipeline.canonical import REFERENCES, canonical, flow_record_id
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.verify.comparison import Comparison
+from streams.verify.words import canonical_differences, in_words, record_name
 
 ExpectedRecords = dict[tuple[str, str], tuple[int, bytes | None]]
 """(topic, key) → (version, Avro body; None for a tombstone)."""
+
+NOT_ENCODABLE = b""
+"""The body of a record that no topic can hold: it is a dead letter, and the topic keeps the version before."""
 
 
 def expected_records(
@@ -37,21 +42,33 @@ def expected_records(
             # Version 0: nothing was ever emitted of it.
             if topic is not None and member.version:
                 is_live = not member.deleted and member.merged_into is None
-                body = encoder(member.entity)(canonical(state, member)) if is_live else None
+                body = _encoded(state, member, comparison) if is_live else None
                 expected[topic, member.id] = (member.version, body)
     return expected
 
 
+def _encoded(state: AggregateState, member: EntityState, comparison: Comparison) -> bytes:
+    try:
+        return encoder(member.entity)(canonical(state, member))
+    except EncodeError as error:
+        comparison.add("rejected", str(error))
+        return NOT_ENCODABLE
+
+
 def _compare_flow(state: AggregateState, flow: EntityState, comparison: Comparison) -> None:
     joined = join(member for member in state.members.values() if member.id != flow.id)
-    if (joined is None) != flow.deleted or (joined is not None and joined != flow.record):
-        comparison.add("differing", f"order_flow {flow.id}: the stored join is not the join of its members")
+    name = record_name("order_flow", flow.id, flow.record)
+    if (joined is None) != flow.deleted:
+        comparison.add("differing", f"{name}: deleted should be {joined is None}")
+    elif joined is not None:
+        _compare_fields("order_flow", name, joined, flow, "the join of its members", comparison)
 
 
 def _compare_entity(member: EntityState, same: dict[str, str], ownership: Ownership, comparison: Comparison) -> None:
     deleted = is_deleted(member, ownership)
     if deleted != member.deleted and member.version:
-        comparison.add("differing", f"{member.entity} {member.id}: deleted should be {deleted}")
+        name = record_name(member.entity, member.id, member.record)
+        comparison.add("differing", f"{name}: deleted should be {deleted}")
     if deleted:
         return
     record = dict(golden(member, ownership)[0])
@@ -59,9 +76,18 @@ def _compare_entity(member: EntityState, same: dict[str, str], ownership: Owners
         # A contribution refers to the record of its system; the golden record to the one that it was merged into.
         if record.get(field):
             record[field] = final_record(record[field], same)
-    if record != member.record:
-        fields = sorted(
-            name for name in record.keys() | member.record.keys() if record.get(name) != member.record.get(name)
+    name = record_name(member.entity, member.id, record)
+    _compare_fields(member.entity, name, record, member, "what its contributions give", comparison)
+
+
+def _compare_fields(
+    entity: str, name: str, record: Mapping[str, object], stored: EntityState, source: str, comparison: Comparison
+) -> None:
+    """A field that is absent is one that is null: both are null in the topic."""
+    if record == stored.record:
+        return
+    differences = list(canonical_differences(entity, record, stored.record))
+    if differences:
+        comparison.add(
+            "differing", f"{name}: {'; '.join(in_words(difference, source, 'the hub') for difference in differences)}"
         )
-        what = f"{', '.join(fields)} is not what its contributions give"
-        comparison.add("differing", f"{member.entity} {member.id}: {what}")

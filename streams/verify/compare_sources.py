@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.errors import MappingError
 from streams.model.change import Mapped
@@ -13,6 +13,7 @@ from streams.model.state import AggregateState, Contribution, EntityState
 from streams.provision.systems import System
 from streams.verify.comparison import Comparison
 from streams.verify.source_rows import learn_codes, source_rows
+from streams.verify.words import canonical_differences, in_words, record_name
 
 
 class Stored(NamedTuple):
@@ -22,10 +23,23 @@ class Stored(NamedTuple):
     contribution: Contribution
 
 
+class RowsOfRecord(NamedTuple):
+    """What the rows of a system say of one record that several rows make. Which of them spoke last only their changes
+    say, so the hub may have the value of any.
+    """
+
+    record: Mapped
+    known: list[Stored]
+    values: dict[str, list[Any]]
+    """Field → the value in each row that names it."""
+
+
 def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState], comparison: Comparison) -> None:
     """Map every row of the tables that the dictionary reads, and compare. Raises EnvironmentFault for the database."""
     stored = _contributions(system.name, states)
     in_source: set[str] = set()
+    of_several_rows = _of_several_rows(system)
+    together: dict[str, RowsOfRecord] = {}
     try:
         learn_codes(dsn, system.dictionary)
     except MappingError as error:
@@ -47,7 +61,16 @@ def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState
                     continue  # the row only adds to a record, and no row makes that record
                 if not record.adds_fields:
                     in_source.add(record.id)
-                _compare_record(system.name, record, known, comparison)
+                if record.entity in of_several_rows:
+                    together.setdefault(record.id, RowsOfRecord(record, known, defaultdict(list)))
+                    _collect(record, together[record.id].values)
+                    if not record.adds_fields:
+                        together[record.id] = together[record.id]._replace(record=record)
+                else:
+                    _compare_record(system.name, record, known, record.fields, comparison)
+    for record, known, values in together.values():
+        stored_fields = (known[0].contribution.fields or {}) if known else {}
+        _compare_record(system.name, record, known, _nearest(values, stored_fields), comparison)
     _report_gone(system.name, stored, in_source, comparison)
 
 
@@ -63,7 +86,42 @@ def _contributions(system: str, states: Mapping[str, AggregateState]) -> dict[st
     return stored
 
 
-def _compare_record(system: str, record: Mapped, known: list[Stored], comparison: Comparison) -> None:
+def _of_several_rows(system: System) -> set[str]:
+    """Entities to whose records rows of further tables add fields."""
+    return {
+        entity
+        for table in system.dictionary.tables.values()
+        for entity in table.entities
+        if entity not in table.own_entities
+    }
+
+
+def _collect(record: Mapped, values: dict[str, list[Any]]) -> None:
+    for name, value in record.fields.items():
+        values[name].append(value)
+
+
+def _nearest(values: Mapping[str, list[Any]], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """For each field the value of the row whose value the hub has, else of the first row; maps are united by key."""
+    fields: dict[str, Any] = {}
+    for name, of_rows in values.items():
+        known = stored.get(name)
+        maps = [value for value in of_rows if isinstance(value, Mapping)]
+        if maps:
+            of_keys: dict[str, list[Any]] = defaultdict(list)
+            for each in maps:
+                for key, value in each.items():
+                    of_keys[key].append(value)
+            inner = known if isinstance(known, Mapping) else {}
+            fields[name] = _nearest(of_keys, inner)
+        else:
+            fields[name] = known if known in of_rows else of_rows[0]
+    return fields
+
+
+def _compare_record(
+    system: str, record: Mapped, known: list[Stored], fields: Mapping[str, Any], comparison: Comparison
+) -> None:
     where = f"{record.entity} {record.key} of {system}"
     if not known:
         if not record.deleted:
@@ -76,19 +134,19 @@ def _compare_record(system: str, record: Mapped, known: list[Stored], comparison
         what = f"deleted is {record.deleted} in the source, {contribution.deleted} in the hub"
         comparison.add("differing", f"{where}: {what}")
     elif not record.deleted:
-        fields = contribution.fields or {}
-        for name, value in record.fields.items():
-            if fields.get(name) != value:
-                what = f"{name} is {value!r} in the source, {fields.get(name)!r} in the hub"
-                comparison.add("differing", f"{where}: {what}")
-                break  # one difference for each record
+        named = {name: value for name, value in (contribution.fields or {}).items() if name in fields}
+        differences = list(canonical_differences(record.entity, fields, named))
+        if differences:  # one difference for each record
+            words = "; ".join(in_words(difference, "the source", "the hub") for difference in differences)
+            comparison.add("differing", f"{where}: {words}")
 
 
 def _report_gone(system: str, stored: Mapping[str, list[Stored]], in_source: set[str], comparison: Comparison) -> None:
     for source, known in stored.items():
         if source in in_source:
             continue
-        for _, contribution in known:
+        for member, contribution in known:
             if not contribution.deleted:
-                what = f"{contribution.key} of {system} is gone from the source, and live in the hub ({source})"
+                name = record_name(member.entity, contribution.key, member.record)
+                what = f"{name} of {system} is gone from the source, and live in the hub ({source})"
                 comparison.add("differing", what)

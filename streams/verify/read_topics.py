@@ -21,12 +21,17 @@ RECORDS_AT_ONCE = 5000
 
 
 class CanonicalRecord(NamedTuple):
-    """One record of a canonical topic; `body` is its Avro, None for a tombstone."""
+    """One record of a canonical topic; `value` is its Avro behind Confluent's header, None for a tombstone."""
 
     topic: str
     key: str
     version: int
-    body: bytes | None
+    value: bytes | None
+
+    @property
+    def body(self) -> bytes | None:
+        """Its Avro alone."""
+        return None if self.value is None else self.value[_HEADER:]
 
 
 def read_canonical(settings: Settings, topics: list[str]) -> Iterator[CanonicalRecord]:
@@ -35,8 +40,7 @@ def read_canonical(settings: Settings, topics: list[str]) -> Iterator[CanonicalR
     for message in committed_records(settings, begin):
         value, key, topic = message.value(), message.key(), message.topic()
         assert key is not None and topic is not None
-        body = None if value is None else value[_HEADER:]
-        yield CanonicalRecord(topic, _text(key), _version(message), body)
+        yield CanonicalRecord(topic, _text(key), _version(message), value)
 
 
 def committed_records(settings: Settings, begin: Mapping[Partition, int]) -> Iterator[Message]:

@@ -87,10 +87,8 @@ def content(live: Pipeline) -> tuple[dict[Any, Any], dict[Any, Any]]:
         ).fetchall()
     records = {(row[0], row[1]): (json.loads(row[2]), *row[3:]) for row in rows}
     topics: dict[Any, Any] = {}
-    for topic, key, _, body in read_canonical(
-        live.settings, sorted({one.topic for one in ENTITIES.values() if one.topic})
-    ):
-        topics[topic, key] = body
+    for emitted in read_canonical(live.settings, sorted({one.topic for one in ENTITIES.values() if one.topic})):
+        topics[emitted.topic, emitted.key] = emitted.body
     return records, {
         name: None if body is None else body[37 + 2 + 8 :] for name, body in topics.items() if body is not None
     }
