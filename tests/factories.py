@@ -115,6 +115,7 @@ def change(
     table: str = "public.t",
     key: dict[str, Any] | None = None,
     position: tuple[int, int, int] = (0, 1, 1),
+    message_key: bytes | None = None,
 ) -> RowChange:
     """A row change of columns by name."""
     made = dictionary.tables[table]
@@ -131,7 +132,7 @@ def change(
 
     return RowChange(
         dictionary.system, table, op, struct(made.key_type, key if key is not None else row or before),
-        struct(made.row_type, before), struct(made.row_type, row), Position(*position), 0, None, None,
+        struct(made.row_type, before), struct(made.row_type, row), Position(*position), 0, None, None, message_key,
     )  # fmt: skip
 
 

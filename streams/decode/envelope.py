@@ -38,6 +38,7 @@ class TableReader(Protocol):
     row_type: type[msgspec.Struct]
     key_type: type[msgspec.Struct]
     nul: str
+    before_full: bool
     lacks_required: Callable[[object], bool]
 
     def attribute(self, column: str) -> str: ...
@@ -189,6 +190,7 @@ class Decoder:
             micros,
             None if tx is None else str(tx),
             source.origin,
+            key if entry.table.before_full else None,
         )
 
     def _drifted(self, drift: Drift) -> None:

@@ -19,6 +19,7 @@ from streams.mapping.field_functions import refuse_null, without_nulls
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import MappingNotes
 from streams.mapping.row_errors import BadValue, ColumnMissing, FieldError, LookupMissing, LookupPending
+from streams.mapping.row_names import RowNames
 from streams.mapping.values.text import key_part, key_text
 from streams.model.change import Mapped, Op, RowChange
 
@@ -61,6 +62,8 @@ class TableCode(msgspec.Struct, frozen=True):
     """Entities that its rows fill, also only in part."""
     own_entities: tuple[str, ...]
     """Entities that its rows create and delete: those of `entities` that are not `part_of`."""
+    with_own_key: tuple[str, ...]
+    """Entities of records that are not keyed by the table's key."""
     nul: str
     """What to do with a NUL character in a text: reject or strip."""
     attributes: dict[str, str]
@@ -93,6 +96,7 @@ class CompiledTable:
         self.uses_lookups = code.uses_lookups
         self.entities = code.entities
         self.own_entities = code.own_entities
+        self._row_names = RowNames(code.key_columns, code.with_own_key) if code.before_full else None
         self.nul = code.nul
         self.python = code.python
         self.attribute: Callable[[str], str] = code.attributes.__getitem__
@@ -114,9 +118,15 @@ class CompiledTable:
         """As `map`, and it also uses the row before the change: a natural key that changed, a row that no longer meets
         `when`.
         """
+        if self._row_names is None:
+            if change.after is None:
+                return self._map_with_before(change.before, change.op, change.key, None)
+            return self._map_with_before(change.after, change.op, change.key, None)
         if change.after is None:
-            return self._map_with_before(change.before, change.op, change.key, None)
-        return self._map_with_before(change.after, change.op, change.key, change.before if self.before_full else None)
+            mapped = self._map_with_before(change.before, change.op, change.key, None)
+        else:
+            mapped = self._map_with_before(change.after, change.op, change.key, change.before)
+        return self._row_names.added_to(mapped, change)
 
     def missing(self, row: object) -> tuple[str, ...]:
         """Every column that the dictionary reads and this row does not have."""

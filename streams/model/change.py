@@ -67,6 +67,8 @@ class RowChange(msgspec.Struct, frozen=True, gc=False):
     tx: str | None
     origin: str | None
     """Replication origin: who wrote it, where the source can tell; None is an ordinary user."""
+    message_key: bytes | None = None
+    """The message's key as it came, of a table whose whole old rows are sent; None elsewhere, and without a key."""
 
 
 class Mapped(msgspec.Struct, frozen=True, gc=False):
@@ -85,6 +87,8 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     """Source id of the record in another system that this row says it is."""
     adds_fields: bool = False
     """The row only adds fields to a record that another row makes: it says nothing of whether the record is there."""
+    row: str | None = None
+    """What identifies the source row, where rows can hand keys to each other; see `Change.row`."""
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -115,3 +119,6 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deleted: bool = False
     hops: int = 0
     fields: dict[str, Any] = {}
+    row: str | None = None
+    """What identifies the source row, where rows of its table can hand their keys to each other. A text that begins
+    with `#` is made of the row's values, and identifies it within a transaction only."""

@@ -19,6 +19,23 @@ NOWHERE = Position(0, 0, 0)
 """The position of what no source said: a link by people or by a match key."""
 
 
+class KeyHolder(msgspec.Struct, array_like=True, gc=False):
+    """Which source row a contribution is of, for a table whose rows can hand their keys to each other.
+
+    Within a transaction two rows may have one key, as long as a constraint is deferred. At its end one row has it. So
+    that a row leaves a key says nothing of another row which has the key by then.
+    """
+
+    row: str
+    """What identifies the row at its source; empty where that is not known."""
+    since: tuple[int, int]
+    """(epoch, major) of the transaction in which the row took the key."""
+    parent: str | None = None
+    """The parent that the row named."""
+    others: dict[str, Contribution] | None = None
+    """By row, the rows that had this key before, or have it too, as long as a late change can need them."""
+
+
 class Contribution(msgspec.Struct, array_like=True, gc=False):
     """What one source record currently says of one entity, with its position.
 
@@ -50,10 +67,17 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     main_row: tuple[int, int, int] | None = None
     """Position of the main row, where additional rows spoke last: the main row alone says whether the record exists.
     `MAIN_ROW_MISSING` while the main row has not come. None where the main row spoke last."""
+    holder: KeyHolder | None = None
+    """The source row that has the key; None where key and row are one."""
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.major, self.minor)
+
+    @property
+    def main_position(self) -> tuple[int, int, int]:
+        """Position of the newest change of the main row."""
+        return self.main_row or (self.epoch, self.major, self.minor)
 
     @property
     def main_row_missing(self) -> bool:

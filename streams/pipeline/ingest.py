@@ -260,6 +260,7 @@ class Ingest:
                 deleted,
                 0,
                 mapped.fields,
+                mapped.row,
             )
         )
         if len(value) > limits.RECORD:

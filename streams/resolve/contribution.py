@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
+from streams.resolve.key_holders import changed_row, current_row, keeps_row, rows_with_key, with_holder
 
 Where = tuple[int, int, int]
 """A position as a plain tuple: making a `Position` for each comparison costs too much here."""
@@ -37,27 +38,67 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     additional = change.op in ADDITIONAL_ROWS
     known = entity.contributions.get(change.id)
     if known is None:
-        entity.contributions[change.id] = Contribution(
-            change.system,
-            change.key,
-            change.epoch,
-            change.major,
-            change.minor,
-            change.source_us,
-            additional or change.deleted,
-            change.fields,
-            tx=change.tx,
-            main_row=MAIN_ROW_MISSING if additional else None,
-        )
+        entity.contributions[change.id] = made = first_contribution(change, additional)
+        if change.row is not None and not additional:
+            with_holder(made, None, change.row, change)
         return "newer"
+    if not additional and (change.row is not None or known.holder is not None):
+        entity.contributions[change.id], outcome = _merge_by_row(entity.entity, known, change)
+    else:
+        entity.contributions[change.id], outcome = _merge_row(entity.entity, known, change, additional)
+    return outcome
+
+
+def first_contribution(change: Change, additional: bool) -> Contribution:
+    """The contribution of a record of which nothing was known."""
+    return Contribution(
+        change.system, change.key, change.epoch, change.major, change.minor, change.source_us,
+        additional or change.deleted, change.fields, tx=change.tx, main_row=MAIN_ROW_MISSING if additional else None,
+    )  # fmt: skip
+
+
+def _merge_row(entity: str, known: Contribution, change: Change, additional: bool) -> tuple[Contribution, Outcome]:
+    """(contribution, outcome) where known and change are of one row; `known` may be changed in place."""
     position = (change.epoch, change.major, change.minor)
     known_position = (known.epoch, known.major, known.minor)
     if position == known_position:
-        return _merge_at_same_position(known, change, additional)
+        return known, _merge_at_same_position(known, change, additional)
     if position > known_position:
-        entity.contributions[change.id] = _replaced(entity.entity, known, known_position, change, position, additional)
-        return "newer"
-    return _merge_overtaken(known, change, position, additional)
+        return _replaced(entity, known, known_position, change, position, additional), "newer"
+    return known, _merge_overtaken(known, change, position, additional)
+
+
+def _merge_by_row(entity: str, known: Contribution, change: Change) -> tuple[Contribution, Outcome]:
+    """As `_merge_row`, where other rows than the one that changed may have the key too."""
+    rows = rows_with_key(known)
+    row = changed_row(rows, known, change)
+    before = rows.get(row)
+    if before is None and change.deleted and change.op == "r":
+        return current_row(rows), "older"  # a snapshot read a row that never had this key in the hub
+    position = (change.epoch, change.major, change.minor)
+    is_newest = position > (known.epoch, known.major, known.minor)
+    takes_again = before is not known and not change.deleted and is_newest
+    if before is None or (takes_again and position > before.main_position):
+        outcome: Outcome = "newer"
+        merged = _taken_over(entity, known, change, is_newest)
+    else:
+        merged, outcome = _merge_row(entity, before, change, additional=False)
+    rows[row] = with_holder(merged, before, row, change)
+    current = current_row(rows)
+    return current, outcome if keeps_row(current, row) else "older"
+
+
+def _taken_over(entity: str, known: Contribution, change: Change, is_newest: bool) -> Contribution:
+    """What a row that is new to a key says of it. Fields that additional rows gave stay."""
+    position = (change.epoch, change.major, change.minor)
+    if is_newest and not change.deleted:
+        known_position = (known.epoch, known.major, known.minor)
+        return _replaced(entity, known, known_position, change, position, additional=False)
+    taken = first_contribution(change, additional=False)
+    if not change.deleted:
+        taken.fields = {**(known.fields or {}), **change.fields}
+        taken.changed, taken.first_us = known.changed, known.first_us
+    return taken
 
 
 def _replaced(
@@ -71,7 +112,7 @@ def _replaced(
     return Contribution(
         change.system, change.key, *position, change.source_us, known.deleted if additional else change.deleted,
         fields, older, tx=change.tx, first_us=min(known.first_us or known.source_us, change.source_us), changed=edits,
-        main_row=(known.main_row or known_position) if additional else None,
+        main_row=(known.main_row or known_position) if additional else None, holder=known.holder,
     )  # fmt: skip
 
 

@@ -101,9 +101,9 @@ def test_delete_needs_only_the_key() -> None:
     (record,) = mapped(text, None, op="d", key={"id": 1})
     assert record.deleted
     (record,) = mapped(
-        text.replace("key: id", "key: id\n    before: full"), None, op="d", before={"id": 1, "o": 9, "n": 0}
+        text.replace("key: id", "key: [o, id]\n    before: full"), None, op="d", before={"id": 1, "o": 9, "n": 0}
     )
-    assert record.parent == source_id("test", "sales_order", "9")
+    assert record.parent == source_id("test", "sales_order", "9"), "the key has the parent, so the row cannot change it"
 
 
 def test_delete_has_the_parent_if_the_key_contains_it() -> None:

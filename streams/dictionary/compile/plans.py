@@ -41,7 +41,7 @@ class TargetPlan:
     deleted: str
     parent: str
     parent_from_key: bool
-    """True if the parent is made from columns of the message's key, so that a delete has them."""
+    """True if the parent is made from columns of the record's key: whichever row has the key names the same parent."""
     same_as: str
     fields: list[PlannedField]
     attributes: list[PlannedField]

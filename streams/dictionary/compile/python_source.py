@@ -108,12 +108,15 @@ def _when(
 
 
 def _gone(target: TargetPlan, key: str, parent: str) -> str:
-    """The source of a `Mapped` that deletes a record; for a `part_of` record, one that empties its fields."""
+    """The source of a `Mapped` that deletes a record; for a `part_of` record, one that empties its fields.
+
+    A delete names a parent only where the key has it. Another row with another parent may have the key by now.
+    """
     ident = f"{target.ids}[{key}]"
     if target.part_of:
         emptied = "{" + ", ".join(f"{name!r}: None" for name, *_ in target.fields) + "}"
         return f"Mapped({target.entity!r}, {key}, {ident}, {emptied}, False, {parent}, None, True)"
-    return f"Mapped({target.entity!r}, {key}, {ident}, {{}}, True, {parent}, None)"
+    return f"Mapped({target.entity!r}, {key}, {ident}, {{}}, True, {parent if target.parent_from_key else None}, None)"
 
 
 def _write_target(out: PythonSource, indent: int, plan: TablePlan, target: TargetPlan, head: str, tail: str) -> None:

@@ -226,7 +226,7 @@ class TablePlanner(FieldPlanner):
             when=when,
             deleted=deleted,
             parent=parent,
-            parent_from_key=bool(parent_columns) and set(parent_columns) <= set(self.table.key),
+            parent_from_key=bool(parent_columns) and set(parent_columns) <= set(key.columns),
             same_as=same_as,
             fields=[f for f in fields if f is not None],
             attributes=[a for a in attributes if a is not None],

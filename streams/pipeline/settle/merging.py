@@ -6,7 +6,7 @@ import msgspec
 
 from streams.flow.place import elsewhere, entity_of
 from streams.model.change import Change
-from streams.model.state import AggregateState, EntityState
+from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
 from streams.pipeline.settle.working import (
     AggregateWork,
@@ -63,15 +63,26 @@ def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, c
         _record_cause(work, aggregate, entity, change)
         if before is None or was_deleted != entity.contributions[change.id].deleted:
             work.sources_changed.add(entity_id)
-        if change.parent is not None and (before is None or position_of(change) > before.position):
-            if entity.parent != change.parent:
+        parent = _parent_after(entity, before, change)
+        if parent is not None:
+            if entity.parent != parent:
                 emit_without(work, aggregate, entity)
                 work.sources_changed.add(entity_id)  # the change may say nothing new except its parent
-            entity.parent = change.parent
+            entity.parent = parent
         aggregate.changed[entity_id] = None
         work.out.source_times.append((change.source_us, state.id))
     elif outcome == "same":
         aggregate.repeated[entity_id] = None
+
+
+def _parent_after(entity: EntityState, before: Contribution | None, change: Change) -> str | None:
+    """The parent that the newest change names; where rows hand keys on, that of the row that has the key now."""
+    holder = entity.contributions[change.id].holder
+    if holder is not None and change.row is not None:
+        return holder.parent
+    if before is None or position_of(change) > before.position:
+        return change.parent
+    return None
 
 
 def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:

@@ -26,6 +26,7 @@ from streams.pipeline.settle.working import (
     send_refresh,
     write,
 )
+from streams.resolve.key_holders import takes_key
 
 
 def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -99,6 +100,7 @@ def apply_give(work: Working, aggregate: AggregateWork, change: Change) -> None:
             known is not None
             and known.position >= position_of(change)
             and not (known.deleted and entity.parent is None)
+            and not takes_key(known, change)
         ):
             merge_change(work, aggregate, entity, change)  # overtaken: it no longer decides where the entity lives
             return
