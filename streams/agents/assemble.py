@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from streams.agents.rule_limits import rule_limits
 from streams.agents.waiting import on_resume, on_wait
 from streams.emit.change_codec import decode_change, encode_change
 from streams.emit.conflict_codec import conflict_maker
 from streams.emit.wire import output_maker
-from streams.flow.invariants import InvariantLimits
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.paths import connectors_dir
@@ -55,9 +55,7 @@ def build_jobs(settings: Settings, assemble: Assemble, schema_ids: dict[str, int
     name = settings.worker_name
     # One producer for all: what the jobs emit is little, and a producer has threads and connections of its own.
     producer = idempotent_producer(settings.kafka)
-    limits = InvariantLimits(
-        settings.invoice_policy, int(settings.order_within_seconds * 1_000_000), settings.header_charge_percent
-    )
+    limits = rule_limits(settings)
     checks_store = HubStore(settings.hub, f"opshub-invariants-{name}")
     return [
         InvariantChecks(checks_store, assemble, limits, conflict_maker(schema_ids), producer),

@@ -12,7 +12,8 @@ import typer
 from streams.cli.context import load_settings
 
 if TYPE_CHECKING:
-    from streams.hub.order_flows import BrokenRule, OrderFlow
+    from streams.hub.order_flows import OrderFlow
+    from streams.pipeline.invariant_checks import BrokenRule
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -77,22 +78,21 @@ def check(
     """
     import msgspec
 
-    from streams.hub.order_flows import broken_rules, stuck_flows
+    from streams.agents.rule_limits import rule_limits
+    from streams.hub.order_flows import stuck_flows
+    from streams.pipeline.invariant_checks import broken_rules
     from streams.writeback.commands import connect_hub
 
     settings = load_settings()
+    if order_within_seconds is not None:
+        settings = settings.model_copy(update={"order_within_seconds": order_within_seconds})
     limits = {
         stage: (days if stuck_after_days is None else stuck_after_days) * DAY_S
         for stage, days in settings.stuck_after_days.model_dump().items()
         if days is not None
     }
     with connect_hub(settings.hub) as hub:
-        broken = broken_rules(
-            hub,
-            grace_s=settings.order_within_seconds if order_within_seconds is None else order_within_seconds,
-            invoiced=settings.invoice_policy,
-            header_charges=settings.header_charge_percent,
-        )
+        broken = broken_rules(hub, rule_limits(settings))
         stuck = stuck_flows(hub, limits)
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins({"broken_rules": broken, "stuck_flows": stuck})))
@@ -154,9 +154,9 @@ def _values(violation: BrokenRule) -> str:
     return f", {_value(violation, violation.actual)} instead of {_value(violation, violation.expected)}"
 
 
-def _value(violation: BrokenRule, value: int | None) -> str:
-    """One side of a broken rule: an amount, a quantity of a line, or a number of orders."""
-    if value is None or violation.entity == "opportunity":
+def _value(violation: BrokenRule, value: int | str | None) -> str:
+    """One side of a broken rule: an amount, a quantity of a line, a number of orders, or a status."""
+    if value is None or isinstance(value, str) or violation.entity == "opportunity":
         return str(value)
     return _money(value) if violation.entity != "sales_order_line" else f"{Decimal(value).scaleb(-6).normalize():f}"
 

@@ -2,14 +2,19 @@
 
 A shipment counts once it is shipped or delivered; cancelled and returned shipments do not count. Quantities decide
 whether an order is shipped completely, since amounts are rounded: three pieces for 100.00 that are shipped one by one
-are 99.9999. A line without a quantity is shipped once a shipment that counts names it. A line of quantity 0 or less,
-and a line without a quantity and without a price, need not be shipped. Where no shipment has lines, or the order has
-none, the order's own status decides.
+are 99.9999. Only goods are shipped: see `is_goods`. A line without a quantity is shipped once a shipment that counts
+names it. A line of quantity 0 or less, and a line without a quantity and without a price, need not be shipped.
+
+A shipped line is compared with its order line only where both name the same product, and the same unit or quantities
+in one base unit. What cannot be compared (the parts of a kit), and shipments that name no order line, leave open
+whether the goods went in part or as a whole; then the order's own status decides, and without its word the amount is
+unknown, never a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from streams.model.state import EntityState
 
@@ -22,53 +27,199 @@ times.
 """
 
 _SHIPPED_STATUSES = ("shipped", "invoiced", "closed")
+"""Statuses by which an order says that all of it was shipped, where its shipments do not say what was in them."""
+
+_STATUSES_WITHOUT_SHIPMENT = ("shipped", "partially_shipped")
+"""Statuses by which an order without any shipment says that goods went: a supplier shipped them."""
+
+Record = dict[str, Any]
 
 
-def quantities(shipment_lines: Iterable[EntityState], shipments: Collection[str]) -> dict[str, int]:
-    """Order line → quantity in these shipments; 0 where a shipment names the line without a quantity."""
-    shipped_of: dict[str, int] = {}
-    for shipment_line in shipment_lines:
-        if shipment_line.parent in shipments:
-            record = shipment_line.record
-            line = record.get("order_line_id")
-            if line:
-                shipped_of[line] = shipped_of.get(line, 0) + (record.get("quantity") or 0)
-    return shipped_of
+class Shipped(NamedTuple):
+    """What the shipments of a flow say."""
+
+    sent: dict[str, list[Record]]
+    """Order line → the lines that name it, of shipments that are gone."""
+    came_back: dict[str, list[Record]]
+    """Order line → the lines that name it, of shipments that were returned."""
+    orders: set[str]
+    """Orders of which something is gone."""
+    unnamed: set[str]
+    """Of these, the ones of which something is gone that names no line."""
+    present: set[str]
+    """Orders with a shipment that is not cancelled."""
+    served: dict[str, set[str]]
+    """Shipment → the orders, other than the one in its header, whose lines it names."""
 
 
-def shipped(
-    lines: Iterable[EntityState], sent: Mapping[str, int], returned: Mapping[str, int] | None = None
-) -> tuple[int, bool]:
-    """(amount of money that was shipped of these order lines, whether nothing of them is left to be shipped).
+class Goods(NamedTuple):
+    """How far the goods of one order are, or of several."""
 
-    `sent`: order line → quantity that was shipped. `returned`: quantities that came back and need not be shipped again.
+    to_ship: bool = False
+    """There are goods to be shipped."""
+    any_sent: bool = False
+    complete: bool | None = True
+    """Whether nothing is left to be shipped; None: cannot be known."""
+    amount: int | None = 0
+    """Value of what was shipped, unscaled; None: cannot be known."""
+    others: Sequence[EntityState] = ()
+    """Lines that are no goods and have a price: services, freight."""
+
+
+def is_goods(line: Record) -> bool:
+    """Whether a line of an order is to be shipped: by its kind, else by its having a product. A system whose lines name
+    no products at all sells goods.
     """
-    amount, complete, sent_of = 0, True, sent.get
+    kind = line.get("kind")
+    if kind is not None:
+        return bool(kind == "goods")
+    return line.get("product_id") is not None or "product_id" not in line
+
+
+def order_goods(order: EntityState, lines: Sequence[EntityState], shipped: Shipped, credited: bool) -> Goods:
+    """How far the goods of one order are. `credited`: there is a credit note, so that returned goods need no
+    replacement.
+    """
+    status = order.record.get("status")
+    sent, came_back = shipped.sent, shipped.came_back
+    any_sent, unnamed = order.id in shipped.orders, order.id in shipped.unnamed
+    if status in _STATUSES_WITHOUT_SHIPMENT and order.id not in shipped.present:
+        any_sent = unnamed = True
+    by_status = status in _SHIPPED_STATUSES
+    to_ship, amount, known, complete, open_ended = False, 0, True, True, False
+    others: list[EntityState] = []
     for line in lines:
         record = line.record
-        ordered = record.get("quantity")
-        quantity = sent_of(line.id)
-        if not ordered:
-            if quantity is not None:
-                amount += record.get("net_amount") or 0
-            elif ordered is None and record.get("net_amount"):
-                complete = False
+        parts = sent.get(line.id)
+        if not is_goods(record) and (parts is None or record.get("kind") is not None):
+            if (record.get("net_amount") or 0) > 0:
+                others.append(line)
             continue
-        if quantity:
-            left = ordered - quantity
-            net = record.get("net_amount") or 0
-            if -GRAIN <= left <= GRAIN:
-                amount += net
+        ordered, net = record.get("quantity"), record.get("net_amount")
+        if ordered is None or ordered <= 0:
+            if parts is not None:
+                any_sent = True
+                amount, known = (amount + net, known) if net is not None else (amount, False)
+            elif ordered is None and net:
+                to_ship = True
+                complete, amount = (complete, amount + net) if unnamed and by_status else (False, amount)
+            continue
+        to_ship = True
+        quantity, clear = shipped_quantity(record, parts)
+        left = ordered - quantity
+        if left > GRAIN and (unnamed or not clear):
+            # Documents leave it open how much of this line went.
+            if by_status:
+                left, quantity = 0, ordered
+            else:
+                known = False
+                open_ended = True
                 continue
-            amount += (net * quantity + (ordered >> 1)) // ordered  # its share of the line, rounded
+        if quantity:
+            any_sent = True
+            if net is None:
+                known = False
+            elif -GRAIN <= left <= GRAIN:
+                amount += net
+            else:
+                amount += (net * quantity + (ordered >> 1)) // ordered  # its share of the line, rounded
+        if left > GRAIN and (not credited or left - compared(record, came_back.get(line.id))[0] > GRAIN):
+            complete = False
+    if not lines and any_sent:
+        known, open_ended = False, not by_status
+    if open_ended and status == "partially_shipped":
+        complete = False
+    unclear = open_ended and complete
+    return Goods(to_ship, any_sent, None if unclear else complete, amount if known else None, others)
+
+
+def shipped_quantity(line: Record, parts: Sequence[Record] | None) -> tuple[int, bool]:
+    """(the quantity of an order line that was shipped, in the line's unit; whether that is all that was shipped of it).
+
+    `parts`: the lines of shipments that name it. What its system counted itself goes before the shipments.
+    """
+    counted = line.get("shipped_quantity")
+    return (counted, True) if counted is not None else compared(line, parts)
+
+
+def compared(line: Record, parts: Sequence[Record] | None) -> tuple[int, bool]:
+    """(the sum of those parts that can be compared with the line, whether all can)."""
+    if not parts:
+        return 0, True
+    total, clear = 0, True
+    for item in parts:
+        quantity = _in_unit_of(line, item)
+        if quantity is None:
+            clear = False
         else:
-            left = ordered
-        if complete and left > 0:
-            came_back = returned.get(line.id, 0) if returned else 0
-            complete = came_back > 0 and left - came_back <= GRAIN
-    return amount, complete
+            total += quantity
+    return total, clear
 
 
-def shipped_by_status(orders: Iterable[EntityState]) -> bool:
-    """Whether the status of each order says that it was shipped completely."""
-    return all(order.record.get("status") in _SHIPPED_STATUSES for order in orders)
+def _in_unit_of(line: Record, item: Record) -> int | None:
+    """The quantity of a shipped line in the unit of its order line; None where the two cannot be compared. A product or
+    unit that one of them does not name is no difference.
+    """
+    quantity: int | None = item.get("quantity")
+    unit, product = item.get("unit"), item.get("product_id")
+    if product is not None and line.get("product_id") not in (None, product):
+        return None
+    ordered_in = line.get("unit")
+    if unit is None or ordered_in is None or unit == ordered_in:
+        return quantity
+    shipped_base: int | None = item.get("base_quantity")
+    if item.get("base_unit") == ordered_in:
+        return shipped_base
+    ordered, base, base_unit = line.get("quantity"), line.get("base_quantity"), line.get("base_unit")
+    if not ordered or not base:
+        return None
+    if unit == base_unit:
+        shipped_base = quantity
+    elif item.get("base_unit") not in (None, base_unit):
+        return None
+    return None if shipped_base is None else int(shipped_base * ordered + (base >> 1)) // int(base)
+
+
+def shipped_lines(
+    shipments: Sequence[EntityState], shipment_lines: Iterable[EntityState], order_lines: Iterable[EntityState]
+) -> Shipped:
+    """What these shipments say. A shipped line is of the order whose line it names, whatever its shipment names."""
+    shipped = Shipped({}, {}, set(), set(), set(), {})
+    if not shipments:
+        return shipped
+    lines_of: dict[str | None, list[EntityState]] = {}
+    for line in shipment_lines:
+        lines_of.setdefault(line.parent, []).append(line)
+    order_of = {line.id: line.parent or "" for line in order_lines}
+    for shipment in shipments:
+        status = shipment.record.get("status")
+        if status == "cancelled":
+            continue
+        order = shipment.parent or ""
+        shipped.present.add(order)
+        if status in GONE:
+            parts_of = shipped.sent
+        elif status == "returned":
+            parts_of = shipped.came_back
+        else:
+            continue
+        parts = lines_of.get(shipment.id)
+        is_sent = status in GONE
+        if is_sent and parts is None:
+            shipped.orders.add(order)
+            shipped.unnamed.add(order)
+            continue
+        for item in parts or ():
+            named = item.record.get("order_line_id")
+            if named:
+                parts_of.setdefault(named, []).append(item.record)
+                of_order = order_of.get(named, order)
+                if of_order != order:
+                    shipped.served.setdefault(shipment.id, set()).add(of_order)
+                shipped.present.add(of_order)
+                if is_sent:
+                    shipped.orders.add(of_order)
+            elif is_sent:
+                shipped.orders.add(order)
+                shipped.unnamed.add(order)
+    return shipped

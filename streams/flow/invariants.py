@@ -2,22 +2,24 @@
 
 In: the members of one order_flow aggregate. Out: each rule that is broken, at the record where people would correct it.
 The same members give the same result in any order. Systems write a document in pieces, so check a flow only after it
-has been quiet for a while. The hub's SQL has the same rules over the whole hub (`broken_rules`);
-`tests/integration/test_invariants.py` compares the two.
+has been quiet for a while. A rule begins with the stage at which it can hold, and what is not known breaks none: a
+draft has no amount yet, a shipment of other products than were ordered has no value that could be compared.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
-from streams.flow.charges import charges
-from streams.flow.goods import GONE, GRAIN, quantities, shipped
-from streams.flow.order_flow import CENT
+from streams.flow.goods import GRAIN, Goods, compared, order_goods, shipped_lines
+from streams.flow.invoiced import compare_invoiced
+from streams.flow.money import is_billed
+from streams.flow.order_flow import CENT, expected_net, is_firm, join
 from streams.flow.shares import documents_here
+from streams.model.names import HUB, PEOPLE
 from streams.model.state import EntityState
 
 HEADER = "header is not the sum of its lines"
@@ -26,6 +28,20 @@ ORDERED = "a won opportunity has not exactly one order"
 INVOICED = "invoiced is not what was shipped"
 LOST = "a lost opportunity has a live order"
 PAID = "a payment without an invoice"
+OVERPAID = "the customer has paid more than is invoiced"
+SETTLED = "an invoice's status contradicts its open amount"
+
+RULES = {
+    "header": HEADER,
+    "shipped": SHIPPED,
+    "one_order": ORDERED,
+    "invoiced": INVOICED,
+    "lost": LOST,
+    "paid": PAID,
+    "overpaid": OVERPAID,
+    "settled": SETTLED,
+}
+"""Short name, as in settings → the rule."""
 
 InvoicePolicy = Literal["at_most_shipped", "equal", "off"]
 
@@ -41,7 +57,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class InvariantLimits(msgspec.Struct, frozen=True):
-    """What each company may set differently."""
+    """What each company may set differently, for all systems or for one."""
 
     invoiced: InvoicePolicy = "at_most_shipped"
     """How the invoiced amount (without tax, less credit notes) relates to the shipped amount."""
@@ -49,89 +65,107 @@ class InvariantLimits(msgspec.Struct, frozen=True):
     """How long a won opportunity may be without its order, and a lost one with it."""
     header_charges: int = 10
     """Percent that an order's header may exceed its lines where it names no freight: charges stand in no line."""
+    refund_within_us: int = 14 * 86_400_000_000
+    """How long a refund may take that a credit note or a cancelled order made due."""
+    off: frozenset[str] = frozenset()
+    """Rules that are not checked, by their texts."""
+    systems: dict[str, InvariantLimits] = {}
+    """Limits of the records of single systems, in place of these."""
+
+    def of(self, member: EntityState) -> InvariantLimits:
+        """The limits for a record: those of its system, of several the first by name that has its own."""
+        if self.systems:
+            for system in sorted({contribution.system for contribution in member.contributions.values()}):
+                if system in self.systems and system not in (PEOPLE, HUB):
+                    return self.systems[system]
+        return self
 
 
-def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
+Of = Mapping[str, dict[str, EntityState]]
+"""Entity → id → live member."""
+Lines = Mapping[str | None, list[EntityState]]
+"""Order id → its lines."""
+Result = tuple[list[Broken], int | None]
+"""The broken rules, and the time in µs at which to check again if that depends on time alone."""
+
+
+def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int) -> Result:
     """(the broken rules, the time in µs at which to check again if that depends on time alone)."""
     of: defaultdict[str, dict[str, EntityState]] = defaultdict(dict)
     for member in documents_here(members):
         if not member.deleted and member.merged_into is None and member.version > 0:
             of[member.entity][member.id] = member
-    lines: defaultdict[str, list[EntityState]] = defaultdict(list)
+    lines: defaultdict[str | None, list[EntityState]] = defaultdict(list)
     for line in of["sales_order_line"].values():
-        lines[line.parent or ""].append(line)
-    sent = {shipment.id for shipment in of["shipment"].values() if shipment.record.get("status") in GONE}
-    sent_of = quantities(of["shipment_line"].values(), sent)
-    headers = {order.id: _header(order, lines[order.id]) for order in of["sales_order"].values() if order.id in lines}
-    orders, check_again_us = _orders(of, limits, now_us)
-    invoiced = _invoiced(of, limits, lines, sent_of, headers)
-    rules = [*_headers(headers, lines, limits), *_shipped(of, sent_of), *orders, *invoiced, *_paid(of)]
-    return sorted(rules, key=lambda rule: (rule.rule, rule.id)), check_again_us
+        lines[line.parent].append(line)
+    shipped = shipped_lines([*of["shipment"].values()], of["shipment_line"].values(), of["sales_order_line"].values())
+    goods = {order.id: order_goods(order, lines[order.id], shipped, False) for order in of["sales_order"].values()}
+    rules = [
+        *_headers(of, lines, limits), *_shipped(of, shipped.sent), *_invoiced(of, lines, goods, limits), *_paid(of),
+        *_settled(of),
+    ]  # fmt: skip
+    check_again: list[int] = []
+    for by_time in (_orders(of, limits, now_us), _overpaid(of, limits, now_us)):
+        rules += by_time[0]
+        if by_time[1] is not None:
+            check_again.append(by_time[1])
+    if limits.off or limits.systems:
+        rules = [rule for rule in rules if rule.rule not in limits.of(of[rule.entity][rule.id]).off]
+    return sorted(rules, key=lambda rule: (rule.rule, rule.id)), min(check_again, default=None)
 
 
-Of = Mapping[str, dict[str, EntityState]]
-"""Entity → id → member."""
-Lines = Mapping[str, list[EntityState]]
-"""Order id → its lines."""
-
-
-class Header(NamedTuple):
-    """The net amount in the header of an order, and the amount expected from its lines, freight and discount."""
-
-    amount: int | None
-    expected: int
-    without_freight: bool
-    """The header names no freight: the amount may include some that no field shows."""
-
-
-Headers = Mapping[str, Header]
-"""Order id → its header, for orders with lines."""
-
-
-def _header(order: EntityState, lines: list[EntityState]) -> Header:
-    record = order.record
-    total = sum(line.record.get("net_amount") or 0 for line in lines)
-    return Header(record.get("net_amount"), total + charges(record), record.get("freight_amount") is None)
-
-
-def _slack(lines: list[EntityState]) -> int:
+def slack_of(lines: list[EntityState]) -> int:
     """The tolerance: amounts of lines and of shipped quantities are computed here, those of documents were rounded by
     their system.
     """
     return CENT * max(1, len(lines))
 
 
-def _headers(headers: Headers, lines: Lines, limits: InvariantLimits) -> Iterable[Broken]:
-    for order, (amount, expected, without_freight) in headers.items():
-        slack = _slack(lines[order])
-        charges_allowed = max(0, expected) * limits.header_charges // 100 if without_freight else 0
-        if amount is None or not expected - slack <= amount <= expected + charges_allowed + slack:
-            yield Broken(HEADER, "sales_order", order, "net_amount", {"header": amount, "lines": expected})
+def _headers(of: Of, lines: Lines, limits: InvariantLimits) -> Iterable[Broken]:
+    for order in of["sales_order"].values():
+        amount, order_lines = order.record.get("net_amount"), lines[order.id]
+        if amount is None or not order_lines or not is_firm(order):
+            continue
+        expected = expected_net(order, order_lines)
+        if expected is None:
+            continue
+        allowed = 0
+        if order.record.get("freight_amount") is None:  # the amount may include some that no field shows
+            allowed = max(0, expected) * limits.of(order).header_charges // 100
+        slack = slack_of(order_lines)
+        if not expected - slack <= amount <= expected + allowed + slack:
+            yield Broken(HEADER, "sales_order", order.id, "net_amount", {"header": amount, "lines": expected})
 
 
-def _shipped(of: Of, sent_of: Mapping[str, int]) -> Iterable[Broken]:
-    lines = of["sales_order_line"]
-    for line, quantity in sent_of.items():
-        ordered = lines[line].record.get("quantity") if line in lines else None
-        if ordered is not None and quantity > ordered + GRAIN:
-            yield Broken(SHIPPED, "sales_order_line", line, "quantity", {"shipped": quantity, "ordered": ordered})
+def _shipped(of: Of, sent: Mapping[str, list[dict[str, Any]]]) -> Iterable[Broken]:
+    for id, parts in sent.items():
+        line = of["sales_order_line"].get(id)
+        ordered = line.record.get("quantity") if line is not None else None
+        if line is None or ordered is None or line.record.get("kind") not in (None, "goods"):
+            continue
+        quantity, _ = compared(line.record, parts)
+        if quantity > ordered + GRAIN:
+            yield Broken(SHIPPED, "sales_order_line", id, "quantity", {"shipped": quantity, "ordered": ordered})
 
 
-def _orders(of: Of, limits: InvariantLimits, now_us: int) -> tuple[list[Broken], int | None]:
-    statuses = [order.record.get("status") for order in of["sales_order"].values()]
-    orders = sum(status != "cancelled" for status in statuses)
-    binding = sum(status not in ("cancelled", "draft") for status in statuses)
+def _orders(of: Of, limits: InvariantLimits, now_us: int) -> Result:
+    live = [order for order in of["sales_order"].values() if order.record.get("status") != "cancelled"]
+    # Call-offs of a blanket order, back orders and replacements follow another order of the flow.
+    known = of["sales_order"]
+    firm = [order for order in live if is_firm(order)]
+    # A draft or a blanket order counts while there is nothing else.
+    orders = sum((order.record.get("preceding_order_id") or "") not in known for order in firm or live)
     rules: list[Broken] = []
     due_later: list[int] = []
     for deal in of["opportunity"].values():
         stage = deal.record.get("stage")
         if stage == "won" and orders != 1:
             rule = Broken(ORDERED, deal.entity, deal.id, "stage", {"orders": orders})
-        elif stage == "lost" and binding:
-            rule = Broken(LOST, deal.entity, deal.id, "stage", {"orders": binding})
+        elif stage == "lost" and firm:
+            rule = Broken(LOST, deal.entity, deal.id, "stage", {"orders": len(firm)})
         else:
             continue
-        due = deal.updated_us + limits.order_within_us
+        due = deal.updated_us + limits.of(deal).order_within_us
         if due < now_us:
             rules.append(rule)
         else:
@@ -139,33 +173,16 @@ def _orders(of: Of, limits: InvariantLimits, now_us: int) -> tuple[list[Broken],
     return rules, min(due_later, default=None)
 
 
-def _invoiced(
-    of: Of, limits: InvariantLimits, lines: Lines, sent_of: Mapping[str, int], headers: Headers
-) -> Iterable[Broken]:
-    if limits.invoiced == "off":
-        return
-    orders = of["sales_order"]
-    billed: dict[str, int] = {}
-    for invoice in of["invoice"].values():
-        record, order = invoice.record, orders.get(invoice.parent or "")
-        if order is None or record.get("status") in ("draft", "cancelled"):
+def _invoiced(of: Of, lines: Lines, goods: Mapping[str, Goods], limits: InvariantLimits) -> Iterable[Broken]:
+    for compared_orders in compare_invoiced(of, lines, goods):
+        order = of["sales_order"][compared_orders.order]
+        policy = limits.of(order).invoiced
+        if policy == "off":
             continue
-        currency = record.get("currency")
-        # Amounts in two currencies cannot be compared.
-        if currency is not None and order.record.get("currency") not in (None, currency):
-            continue
-        net = (record.get("net_amount") or 0) - charges(record)
-        billed[order.id] = billed.get(order.id, 0) + (-net if record.get("kind") == "credit_note" else net)
-    for of_order, amount in billed.items():
-        order_lines = lines.get(of_order, [])
-        shipped_amount, _ = shipped(order_lines, sent_of)
-        header = headers.get(of_order)
-        charges_in_header = max(0, (header.amount or 0) - header.expected) if header is not None else 0
-        slack = _slack(order_lines)
-        too_much = amount > shipped_amount + charges_in_header + slack
-        if too_much or (limits.invoiced == "equal" and amount < shipped_amount - slack):
-            values = {"invoiced": amount, "shipped": shipped_amount}
-            yield Broken(INVOICED, "sales_order", of_order, "net_amount", values)
+        too_much = compared_orders.billed > compared_orders.most
+        if too_much or (policy == "equal" and compared_orders.billed < compared_orders.least):
+            values = {"invoiced": compared_orders.billed, "shipped": compared_orders.shipped}
+            yield Broken(INVOICED, "sales_order", order.id, "net_amount", values)
 
 
 def _paid(of: Of) -> Iterable[Broken]:
@@ -173,3 +190,33 @@ def _paid(of: Of) -> Iterable[Broken]:
     for payment in of["payment"].values():
         if payment.record.get("invoice_id") not in invoices:
             yield Broken(PAID, payment.entity, payment.id, "invoice_id", {"invoice": payment.record.get("invoice_id")})
+
+
+def _settled(of: Of) -> Iterable[Broken]:
+    for invoice in of["invoice"].values():
+        record = invoice.record
+        status, still_open = record.get("status"), record.get("open_amount")
+        if still_open is None:
+            continue
+        if (status == "paid" and abs(still_open) > CENT) or (
+            status in ("open", "overdue") and not still_open and record.get("gross_amount")
+        ):
+            yield Broken(SETTLED, "invoice", invoice.id, "open_amount", {"open": still_open, "status": status})
+
+
+def _overpaid(of: Of, limits: InvariantLimits, now_us: int) -> Result:
+    flow = join(member for members in of.values() for member in members.values())
+    if flow is None or flow["payment_status"] != "overpaid":
+        return [], None
+    entity = "sales_order" if flow["sales_order_id"] is not None else "opportunity"
+    id = flow["sales_order_id"] or flow["opportunity_id"]
+    values = {"paid": flow["paid_amount"], "invoiced": flow["invoiced_amount"], "open": flow["open_amount"]}
+    rule = Broken(OVERPAID, entity, id, "payment_status", values)
+    bills = [invoice for invoice in of["invoice"].values() if is_billed(invoice)]
+    refund_is_planned = any(bill.record.get("kind") == "credit_note" for bill in bills) or not any(
+        order.record.get("status") != "cancelled" for order in of["sales_order"].values()
+    )
+    due = (flow["stage_since"] or 0) + limits.of(of[entity][id]).refund_within_us
+    if refund_is_planned and due >= now_us:
+        return [], due
+    return [rule], None

@@ -4,17 +4,57 @@ Many systems do not store when something was cancelled, returned, lost or reopen
 `returned_at`): then the event gets the time of the last change of its record. That an order was cancelled once and is
 live again cannot be known: its record no longer shows it. An opportunity that was won and is open again still has its
 `won_at`, and an order that was confirmed and is a draft again its `confirmed_at`.
+
+Events stand in the order of their times. An invoice has a day and no time, and many systems keep only the day of a
+shipment or a payment, as its midnight. What would so come less than a day before the event that it needs (an order
+before its shipments and invoices, an invoice before its payments) comes after that event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import Any
 
+from streams.flow.money import Paid
 from streams.model.state import EntityState
 
 DAY_US = 86_400_000_000
+_MIDNIGHTS_US = 900_000_000
+"""Midnight in any time zone is a multiple of a quarter of an hour; a time that is none of these is a real one."""
+
+_RANKS = {
+    what: rank
+    for rank, what in enumerate((
+        "opportunity created", "opportunity won", "opportunity reopened", "opportunity lost", "order created",
+        "order confirmed", "order reopened", "shipped", "delivered", "returned", "shipment cancelled", "invoiced",
+        "credited", "invoice cancelled", "paid", "refunded", "payment reversed", "order closed", "order cancelled",
+        "service requested", "service closed",
+    ))
+}  # fmt: skip
+"""What comes first where two events have one time."""
+
+
+class _Timeline:
+    """Events with the times by which they are sorted."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, int, str, dict[str, Any]]] = []
+
+    def add(
+        self, at: int | None, what: str, member: EntityState, after: int | None = None, precision: str = "time"
+    ) -> int | None:
+        """Add an event that comes after the time `after`, where it needs that; its time in the order of events."""
+        if at is None:
+            return after
+        position = at
+        if after is not None and after - DAY_US < at < after and at % _MIDNIGHTS_US == 0:
+            position = after
+        event = {
+            "at": at, "precision": precision, "what": what, "entity": member.entity, "id": member.id,
+            "system": _system(member),
+        }  # fmt: skip
+        self.events.append((position, _RANKS[what], member.id, event))
+        return position
 
 
 def timeline(
@@ -22,70 +62,77 @@ def timeline(
     orders: Iterable[EntityState],
     shipments: Iterable[EntityState],
     invoices: Iterable[EntityState],
-    payments: Iterable[tuple[EntityState, bool]],
+    payments: Iterable[Paid],
     requests: Iterable[EntityState],
 ) -> list[dict[str, Any]]:
-    """What happened, oldest first: `{at, what, entity, id, system}`. `payments`: each payment, and whether it is a
-    refund.
-    """
-    events: list[dict[str, Any]] = []
-
-    def add(at: int | None, what: str, member: EntityState) -> None:
-        if at is not None:
-            events.append({"at": at, "what": what, "entity": member.entity, "id": member.id, "system": _system(member)})
-
+    """What happened, oldest first: `{at, precision, what, entity, id, system}`."""
+    events = _Timeline()
+    add = events.add
     for deal in opportunities:
         record = deal.record
-        add(record.get("created_at"), "opportunity created", deal)
+        created = add(record.get("created_at"), "opportunity created", deal)
         won_at, stage = record.get("won_at"), record.get("stage")
-        add(won_at, "opportunity won", deal)
+        add(won_at, "opportunity won", deal, created)
         if stage == "lost":
-            add(record.get("lost_at") or _changed_us(deal), "opportunity lost", deal)
+            add(record.get("lost_at") or _changed_us(deal), "opportunity lost", deal, created)
         elif stage != "won" and won_at is not None:
             add(_changed_us(deal), "opportunity reopened", deal)
+    ordered: dict[str | None, int | None] = {}
     for order in orders:
         record = order.record
-        add(record.get("created_at"), "order created", order)
+        created = add(record.get("created_at"), "order created", order)
         confirmed_at, status = record.get("confirmed_at"), record.get("status")
-        add(confirmed_at, "order confirmed", order)
+        confirmed = ordered[order.id] = add(confirmed_at, "order confirmed", order, created)
         if status == "cancelled":
-            add(record.get("closed_at") or _changed_us(order), "order cancelled", order)
+            add(record.get("closed_at") or _changed_us(order), "order cancelled", order, confirmed)
         elif status == "closed":
-            add(record.get("closed_at"), "order closed", order)
+            add(record.get("closed_at"), "order closed", order, confirmed)
         elif status == "draft" and confirmed_at is not None:
             add(_changed_us(order), "order reopened", order)
     for shipment in shipments:
         record = shipment.record
-        add(record.get("shipped_at"), "shipped", shipment)
-        add(record.get("delivered_at"), "delivered", shipment)
+        gone = add(record.get("shipped_at"), "shipped", shipment, ordered.get(shipment.parent))
+        arrived = add(record.get("delivered_at"), "delivered", shipment, gone)
         status = record.get("status")
         if status == "returned":
-            add(record.get("returned_at") or _changed_us(shipment), "returned", shipment)
+            add(record.get("returned_at") or _changed_us(shipment), "returned", shipment, arrived)
         elif status == "cancelled":
             add(_changed_us(shipment), "shipment cancelled", shipment)
+    billed: dict[str | None, int | None] = {}
     for invoice in invoices:
         record = invoice.record
         status = record.get("status")
         if status == "draft":
             continue
         day = record.get("invoice_date")
+        after = ordered.get(invoice.parent)
+        corrected = record.get("corrects_invoice_id")
+        if corrected is not None:
+            after = billed.get(corrected, after)
+        billed[invoice.id] = after
         if day is not None:
-            add(day * DAY_US, "credited" if record.get("kind") == "credit_note" else "invoiced", invoice)
+            what = "credited" if record.get("kind") == "credit_note" else "invoiced"
+            billed[invoice.id] = add(day * DAY_US, what, invoice, after, "date")
         if status == "cancelled":
             add(_changed_us(invoice), "invoice cancelled", invoice)
-    for payment, refund in payments:
-        record = payment.record
+    for paid in payments:
+        record = paid.payment.record
         status = record.get("status")
         if status == "pending":
             continue
-        add(record.get("paid_at"), "refunded" if refund else "paid", payment)
+        what = "refunded" if paid.is_refund else "paid"
+        add(record.get("paid_at"), what, paid.payment, billed.get(paid.payment.parent))
         if status == "reversed":
-            add(_changed_us(payment), "payment reversed", payment)
+            add(_changed_us(paid.payment), "payment reversed", paid.payment)
     for request in requests:
-        add(request.record.get("opened_at"), "service requested", request)
-        add(request.record.get("closed_at"), "service closed", request)
-    events.sort(key=itemgetter("at", "what", "id"))
-    return events
+        opened = add(request.record.get("opened_at"), "service requested", request)
+        add(request.record.get("closed_at"), "service closed", request, opened)
+    events.events.sort(key=_position)
+    return [event for _, _, _, event in events.events]
+
+
+def _position(event: tuple[int, int, str, dict[str, Any]]) -> tuple[int, int, str]:
+    return event[:3]
 
 
 def _changed_us(member: EntityState) -> int | None:

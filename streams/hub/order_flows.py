@@ -4,14 +4,20 @@ commands use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from streams.hub.entity_rows import entity_of_row
 from streams.hub.intent_review import Hub, IntentView, intents_of_aggregate
-from streams.hub.statements import fetch_structs
+from streams.hub.statements import SQL, fetch_structs
+from streams.hub.verification import ENTITIES_AT_ONCE
+from streams.model.entities import ENTITIES
+from streams.model.state import EntityState
 
 
 class FlowMember(msgspec.Struct, frozen=True):
@@ -30,19 +36,6 @@ class OrderFlow(msgspec.Struct, frozen=True):
     record: dict[str, Any]
     members: list[FlowMember]
     intents: list[IntentView]
-
-
-class BrokenRule(msgspec.Struct, frozen=True):
-    """A business rule that does not hold for a record: the value that it has and the value that it should have,
-    unscaled.
-    """
-
-    rule: str
-    entity: str
-    id: str
-    number: str | None
-    actual: int | None
-    expected: int | None
 
 
 class StuckFlow(msgspec.Struct, frozen=True):
@@ -71,12 +64,19 @@ def find_flows(hub: Hub, id_or_number: str) -> list[OrderFlow]:
     return flows
 
 
-def broken_rules(
-    hub: Hub, *, grace_s: float, invoiced: str, header_charges: int, limit: int = 1000
-) -> list[BrokenRule]:
-    """Business rules that do not hold in the whole hub. For the parameters see `streams.flow.invariants.Policy`."""
-    parameters = {"grace_s": grace_s, "invoiced": invoiced, "header_charges": header_charges, "limit": limit}
-    return fetch_structs(hub, BrokenRule, "broken_rules", parameters)
+def all_flows(hub: Hub) -> Iterator[list[EntityState]]:
+    """The live members of each order flow."""
+    others = [name for name, entity in ENTITIES.items() if entity.aggregate != "order_flow"]
+    with hub.transaction(), hub.cursor(name="flow_entities") as cursor:
+        cursor.itersize = ENTITIES_AT_ONCE
+        cursor.execute(SQL["flow_entities"], [others])
+        for _, rows in groupby(cursor, key=itemgetter(2)):
+            yield [entity_of_row(row) for row in rows]
+
+
+def waiting_subjects(hub: Hub) -> set[str]:
+    """Records with an intent that waits for people."""
+    return {row.id for row in fetch_structs(hub, _Id, "waiting_subjects")}
 
 
 def stuck_flows(hub: Hub, limits: Mapping[str, float], *, limit: int = 1000) -> list[StuckFlow]:

@@ -4,7 +4,8 @@
 In: the flows that assemble settled, some seconds after the last change of each. Out: rows of the hub's `conflict`, and
 records on the topic `conflicts`. The job reads what assemble has in memory, and the hub only for what has left it, so
 it costs the hub next to nothing. Flows that a worker had not checked when it died, or when others took its partitions,
-are marked in the hub's `due`: any worker takes them over once they are late. `opshub flow check` checks the whole hub.
+are marked in the hub's `due`: any worker takes them over once they are late. `opshub flow check` checks the whole hub
+by the same rules (`broken_rules`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
 from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError
-from streams.flow.invariants import ORDERED, Broken, InvariantLimits, broken
+from streams.flow.invariants import LOST, ORDERED, PAID, Broken, InvariantLimits, broken
 from streams.hub.flow_checks import (
     flows_checked,
     flows_with_open_invariants,
@@ -25,6 +27,8 @@ from streams.hub.flow_checks import (
     resolve_invariants,
     subjects_waiting_for_approval,
 )
+from streams.hub.intent_review import Hub
+from streams.hub.order_flows import all_flows, waiting_subjects
 from streams.hub.store import HubStore
 from streams.model.state import Conflict
 from streams.pipeline.assemble import Assemble
@@ -160,6 +164,49 @@ class InvariantChecks:
             self._producer.poll(0)
         except (OpshubError, BufferError) as error:
             logger.warning("the conflict %s is in the hub, and not on the topic: %s", conflict.id, error)
+
+
+class BrokenRule(msgspec.Struct, frozen=True):
+    """A business rule that does not hold for a record: the value that it has and the value that it should have,
+    unscaled.
+    """
+
+    rule: str
+    entity: str
+    id: str
+    number: str | None
+    actual: int | str | None
+    expected: int | str | None
+
+
+def broken_rules(hub: Hub, limits: InvariantLimits, *, limit: int = 1000) -> list[BrokenRule]:
+    """Business rules that do not hold in the whole hub. A deal whose order waits for an approval breaks none."""
+    waiting = waiting_subjects(hub)
+    violations: list[BrokenRule] = []
+    for members in all_flows(hub):
+        rules, _ = broken(members, limits, now_us())
+        records = {member.id: member.record for member in members} if rules else {}
+        for rule in rules:
+            if rule.rule == ORDERED and not rule.values["orders"] and rule.id in waiting:
+                continue
+            record = records.get(rule.id, {})
+            number = record.get("number") or record.get("line_no")
+            violations.append(
+                BrokenRule(rule.rule, rule.entity, rule.id, None if number is None else str(number), *_sides(rule))
+            )
+            if len(violations) == limit:
+                return violations
+    return violations
+
+
+def _sides(rule: Broken) -> tuple[int | str | None, int | str | None]:
+    """(the value that a record has, the value that it should have)."""
+    if rule.rule in (ORDERED, LOST):
+        return rule.values["orders"], 1 if rule.rule == ORDERED else 0
+    if rule.rule == PAID:
+        return None, None
+    actual, expected, *_ = rule.values.values()
+    return actual, expected
 
 
 def _conflict(aggregate: str, rule: Broken) -> Conflict:

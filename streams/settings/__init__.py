@@ -30,9 +30,27 @@ class StageDays(BaseModel):
     ordered: Days = 30
     partially_shipped: Days = 14
     shipped: Days = 14
+    shipped_in_part_or_whole: Days = 14
     delivered: Days = 14
     invoiced: Days = 45
     partially_paid: Days = 45
+    overpaid: Days = 30
+
+
+RuleName = Literal["header", "shipped", "one_order", "invoiced", "lost", "paid", "overpaid", "settled"]
+InvoicePolicy = Literal["at_most_shipped", "equal", "off"]
+
+
+class SystemRules(BaseModel):
+    """Business rules for the records of one system. What is not named is as for all systems."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    off: list[RuleName] | None = None
+    order_within_seconds: float | None = None
+    invoice_policy: InvoicePolicy | None = None
+    header_charge_percent: Annotated[int, Field(ge=0)] | None = None
+    refund_within_days: Annotated[float, Field(ge=0)] | None = None
 
 
 class Settings(BaseSettings):
@@ -106,7 +124,7 @@ class Settings(BaseSettings):
     order_within_seconds: float = Field(
         default=300.0, description="Seconds after which a won opportunity without an order is reported as a conflict."
     )
-    invoice_policy: Literal["at_most_shipped", "equal", "off"] = Field(
+    invoice_policy: InvoicePolicy = Field(
         default="at_most_shipped",
         description="How the invoiced net amount of an order, less its credit notes, must compare with the shipped "
         "amount.",
@@ -115,6 +133,23 @@ class Settings(BaseSettings):
         default=10,
         ge=0,
         description="Percent by which an order's total may exceed the sum of its lines, for freight and other charges.",
+    )
+    refund_within_days: float = Field(
+        default=14.0,
+        ge=0,
+        description="Days that a refund may take after a credit note or a cancelled order, before it is reported as a "
+        "conflict. What a customer paid too much otherwise is reported at once.",
+    )
+    rules_off: list[RuleName] = Field(
+        default=[],
+        description="Business rules that are not checked, as a JSON list: `header`, `shipped`, `one_order`, "
+        "`invoiced`, `lost`, `paid`, `overpaid`, `settled` (docs/guides/order-to-cash.md).",
+    )
+    rules_of_systems: dict[str, SystemRules] = Field(
+        default={},
+        description='Business rules for the records of single systems, as JSON: `{"demo-erp": {"off": '
+        '["header"], "invoice_policy": "equal"}}`, with `order_within_seconds`, `header_charge_percent` and '
+        "`refund_within_days` too. What is not named is as for all systems.",
     )
     stuck_after_days: StageDays = Field(
         default=StageDays(),

@@ -31,7 +31,8 @@ class _Parts:
     """The records that sums are made of, by the customer or product that they belong to."""
 
     def __init__(self, states: Iterable[AggregateState]) -> None:
-        self.invoices: dict[str, list[Record]] = defaultdict(list)
+        self.invoices: dict[str, list[tuple[str, Record]]] = defaultdict(list)
+        self.payments: dict[str, list[Record]] = defaultdict(list)
         self.requests: Counter[str] = Counter()
         self.available: Counter[str] = Counter()
         self.sums: dict[tuple[str, str], Record] = {}
@@ -46,8 +47,10 @@ class _Parts:
             self.roots.add((member.entity, member.id))
         if member.deleted:
             return
-        if member.entity == "invoice" and record.get("status") not in ("draft", "cancelled"):
-            self.invoices[record.get("customer_id") or ""].append(record)
+        if member.entity == "invoice":
+            self.invoices[record.get("customer_id") or ""].append((member.id, record))
+        elif member.entity == "payment" and record.get("status") not in ("pending", "reversed"):
+            self.payments[member.parent or ""].append(record)
         elif member.entity == "service_request" and record.get("status") not in ("resolved", "closed"):
             self.requests[record.get("customer_id") or ""] += 1
         elif member.entity == "inventory_level":
@@ -64,7 +67,7 @@ def wrong_sums(states: Iterable[AggregateState]) -> Iterator[str]:
         if kind == "customer":
             name, record = "receivables", parts.sums.get(("receivables", key), {})
             actual: object = _owed(record)
-            expected: object = _computed_owed(parts.invoices.get(key, []), parts.requests[key])
+            expected: object = _computed_owed(parts, key)
         else:
             name, record = "stock", parts.sums.get(("stock", key), {})
             actual, expected = record.get("available") or 0, parts.available[key]
@@ -82,19 +85,44 @@ def _emitted(states: Iterable[AggregateState]) -> Iterator[EntityState]:
                 yield member
 
 
-def _computed_owed(invoices: list[Record], requests: int) -> Owed:
+def _computed_owed(parts: _Parts, customer: str) -> Owed:
     today = (datetime.now(UTC).date() - date(1970, 1, 1)).days
     open_amounts: Counter[str] = Counter()
     overdue = 0
-    for invoice in invoices:
+    for id, invoice in parts.invoices.get(customer, []):
         is_credit = invoice.get("kind") == "credit_note"
-        amount = invoice.get("open_amount") or 0
+        amount = _open(invoice, parts.payments.get(id, []))
         open_amounts[invoice.get("currency") or ""] += -amount if is_credit else amount
         due = invoice.get("due_date")
         is_late = invoice.get("status") == "overdue" or (due is not None and due < today)
-        overdue += bool(amount) and not is_credit and is_late
+        is_void = invoice.get("status") in ("draft", "cancelled")
+        overdue += bool(amount) and not is_credit and not is_void and is_late
     amounts = {currency: _decimal(amount) for currency, amount in open_amounts.items() if amount}
-    return Owed(amounts, overdue, requests)
+    return Owed(amounts, overdue, parts.requests[customer])
+
+
+def _open(invoice: Record, payments: list[Record]) -> Any:
+    """What is open of an invoice or credit note, positive: by its system, else what its payments leave. What was paid
+    on one that does not count is a credit of the customer's.
+    """
+    is_credit = invoice.get("kind") == "credit_note"
+    currency = invoice.get("currency")
+    mine = [pay for pay in payments if currency is None or pay.get("currency") in (None, currency)]
+    if invoice.get("status") in ("draft", "cancelled"):
+        if is_credit:
+            return -sum(abs(pay.get("amount") or 0) for pay in mine)
+        return -sum(pay.get("amount") or 0 if pay.get("open_amount") is None else pay["open_amount"] for pay in mine)
+    given: int | None = invoice.get("open_amount")
+    if given is not None:
+        return abs(given) if is_credit else given
+    gross: int | None = invoice.get("gross_amount")
+    if gross is None and invoice.get("net_amount") is not None and invoice.get("tax_amount") is not None:
+        gross = invoice["net_amount"] + invoice["tax_amount"]
+    if gross is None or invoice.get("status") == "paid":
+        return 0
+    if is_credit:
+        return abs(gross) - sum(abs(pay.get("amount") or 0) for pay in mine)
+    return gross - sum(pay.get("amount") or 0 for pay in mine)
 
 
 def _owed(record: Record) -> Owed:

@@ -149,6 +149,49 @@ async def test_receivables_are_summed_by_currency_and_due_date(place: Place, wor
     assert (told["open_amount"], told["overdue_amount"], told["other_open_amounts"]) == (0, 0, None)
 
 
+async def test_payments_decide_what_is_open_where_the_erp_does_not_say(place: Place, worker: Worker) -> None:
+    """odoo#23233, alyf-de/banking#270: an invoice that its ERP calls paid owes nothing, whatever the payments add up to."""
+    books = Books(place)
+
+    def bill(number: str, gross: int, **more: Any) -> tuple[str, str, Change]:
+        kind, order, said = books.bill(number, 0, TODAY - 1, gross_amount=gross * EURO, **more)
+        said.fields.pop("open_amount")
+        return kind, order, said
+
+    def pay(number: str, amount: int, **more: Any) -> tuple[str, str, Change]:
+        invoice = source_id("demo-erp", "invoice", f"{books.key}-{number}")
+        key = f"{books.key}-{number}-{amount}"
+        said = place.change("demo-erp", "payment", key, invoice, invoice_id=invoice, amount=amount * EURO, **more)
+        return "order_flow", bill(number, 0)[1], said
+
+    bills = [
+        bill("1", 119),
+        bill("2", 119, status="paid"),
+        bill("3", 50, kind="credit_note"),
+        bill("4", 80, status="cancelled"),
+    ]
+    orders = [
+        ("order_flow", order, place.change("demo-erp", "sales_order", f"{books.key}-{number}", status="confirmed"))
+        for number, (_, order, _) in enumerate(bills, 1)
+    ]
+    await worker.say(books.customer(), *orders, *bills)
+    await worker.sum()
+
+    def owed() -> tuple[int, int]:
+        told = worker.record("receivables", books.id)
+        assert told is not None
+        return told["open_amount"] // EURO, told["open_invoice_count"]
+
+    assert owed() == (119 - 50, 1)
+    await worker.say(pay("1", 100), pay("1", 5, status="pending"), pay("2", 90), pay("3", 20), pay("4", 30))
+    assert len(await worker.sum()) == 1, "a payment makes the sum due"
+    assert owed() == (19 - 30 - 30, 1)
+    states = await worker.store.load({books.id: "customer"} | {order: "order_flow" for _, order, _ in bills})
+    assert list(wrong_sums(states.values())) == []
+    flows = [m.record for s in states.values() for m in s.members.values() if m.entity == "order_flow"]
+    assert sum(flow["open_amount"] for flow in flows) == owed()[0] * EURO
+
+
 async def test_invoice_becomes_overdue_when_a_day_passes(place: Place, worker: Worker) -> None:
     books = Books(place)
     await worker.say(books.customer(), books.bill("1", 100, TODAY + 1))

@@ -61,7 +61,6 @@ def test_freight_and_a_discount_of_the_header_stand_beside_the_lines() -> None:
     ("key", "change", "rule", "values"),
     [
         ("L2", {"net_amount": 21 * EURO}, invariants.HEADER, {"id": "S", "header": 500_000, "lines": 510_000}),
-        ("S", {"net_amount": None}, invariants.HEADER, {"id": "S", "header": None, "lines": 500_000}),
         ("S", {"status": "cancelled"}, invariants.ORDERED, {"id": "O", "orders": 0}),
         ("P", {"invoice_id": "none"}, invariants.PAID, {"id": "P", "invoice": "none"}),
         ("I", {"net_amount": 31 * EURO}, invariants.INVOICED, {"id": "S", "invoiced": 210_000, "shipped": 200_000}),

@@ -42,15 +42,31 @@ WITH RECURSIVE wanted AS (
     SELECT id AS customer, id AS ref FROM wanted
     UNION SELECT name.customer, i.source_id FROM name JOIN identity i ON i.target = name.ref AND i.same AND i.source_id <> i.target
 ), owed AS (
-    SELECT name.customer, e.entity, e.record FROM name JOIN entity e ON e.customer_ref = name.ref
+    SELECT name.customer, e.id, e.aggregate_id, e.entity, e.record FROM name JOIN entity e ON e.customer_ref = name.ref
     WHERE e.entity IN ('invoice', 'service_request') AND NOT e.deleted AND e.merged_into IS NULL AND e.version > 0
     AND e.record->>'customer_id' = name.customer::text
+), document AS (
+    -- Payments are read only where the invoice's system does not say what is open, and for an invoice that does not count.
+    SELECT customer, record, record->>'kind' IS NOT DISTINCT FROM 'credit_note' AS is_credit, coalesce(record->>'status', '') IN ('draft', 'cancelled') AS is_void,
+           (record->>'open_amount')::bigint AS given, abs(coalesce((record->>'gross_amount')::bigint, (record->>'net_amount')::bigint + (record->>'tax_amount')::bigint)) AS gross,
+           coalesce((record->>'gross_amount')::bigint, (record->>'net_amount')::bigint + (record->>'tax_amount')::bigint) AS signed,
+           CASE WHEN coalesce(record->>'status', '') IN ('draft', 'cancelled') OR record->>'open_amount' IS NULL AND record->>'status' IS DISTINCT FROM 'paid' THEN (
+               SELECT jsonb_build_array(sum(abs((p.record->>'amount')::bigint)), sum((p.record->>'amount')::bigint),
+                                        sum(coalesce((p.record->>'open_amount')::bigint, (p.record->>'amount')::bigint)))
+               FROM entity p WHERE p.aggregate_id = owed.aggregate_id AND p.entity = 'payment' AND p.parent_id = owed.id
+               AND NOT p.deleted AND p.merged_into IS NULL AND p.version > 0 AND coalesce(p.record->>'status', '') NOT IN ('pending', 'reversed')
+               AND coalesce(p.record->>'currency' = owed.record->>'currency', true)) END AS paid
+    FROM owed WHERE entity = 'invoice'
+), valued AS (
+    SELECT *, CASE WHEN is_void AND is_credit THEN coalesce((paid->>0)::bigint, 0) WHEN is_void THEN -coalesce((paid->>2)::bigint, 0)
+                   WHEN given IS NOT NULL AND is_credit THEN -abs(given) WHEN given IS NOT NULL THEN given WHEN record->>'status' = 'paid' THEN 0
+                   WHEN is_credit THEN coalesce((paid->>0)::bigint, 0) - gross ELSE signed - coalesce((paid->>1)::bigint, 0) END AS open
+    FROM document
 ), bill AS (
-    SELECT customer, record->>'currency' AS currency, record->>'kind' IS DISTINCT FROM 'credit_note' AS is_invoice, (record->>'due_date')::int AS due,
-           (record->>'open_amount')::bigint * CASE record->>'kind' WHEN 'credit_note' THEN -1 ELSE 1 END AS open,
-           record->>'kind' IS DISTINCT FROM 'credit_note' AND (record->>'status' = 'overdue'
+    SELECT customer, record->>'currency' AS currency, NOT is_credit AND NOT is_void AS is_invoice, (record->>'due_date')::int AS due, open,
+           NOT is_credit AND NOT is_void AND (record->>'status' = 'overdue'
                OR (record->>'due_date')::int < (now() AT TIME ZONE 'UTC')::date - date '1970-01-01') AS late
-    FROM owed WHERE entity = 'invoice' AND coalesce(record->>'status', '') NOT IN ('draft', 'cancelled') AND (record->>'open_amount')::bigint <> 0
+    FROM valued WHERE open <> 0
 ), chosen AS (
     SELECT DISTINCT ON (b.customer) b.customer, b.currency FROM bill b LEFT JOIN entity c ON c.id = b.customer
     GROUP BY b.customer, b.currency, c.record ORDER BY b.customer, b.currency = c.record->>'currency' DESC NULLS LAST, count(*) DESC, b.currency

@@ -4,6 +4,7 @@ settling.
 
 from __future__ import annotations
 
+from streams.flow.money import NOT_BILLED
 from streams.flow.order_flow import join
 from streams.model.state import EntityState
 from streams.pipeline.canonical import flow_record_id
@@ -28,6 +29,17 @@ def mark_sums(work: Working, entity: EntityState, record: Fields) -> None:
     for reference in (entity.record.get(field), record.get(field)):
         if reference:
             work.out.sums_due.add((kind, reference))
+
+
+def mark_payer(work: Working, aggregate: AggregateWork, payment: EntityState, record: Fields) -> None:
+    """Mark the sum of the customer of an invoice of which only its payments say what is open."""
+    members = aggregate.state.members
+    for reference in {payment.parent, payment.record.get("invoice_id"), record.get("invoice_id")}:
+        invoice = members.get(reference or "")
+        if invoice is not None:
+            owed = invoice.record
+            if owed.get("customer_id") and (owed.get("open_amount") is None or owed.get("status") in NOT_BILLED):
+                work.out.sums_due.add(("customer", owed["customer_id"]))
 
 
 def join_flow(work: Working, aggregate: AggregateWork) -> None:

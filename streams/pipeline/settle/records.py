@@ -7,7 +7,7 @@ from collections.abc import Callable
 from streams.model.state import EntityState
 from streams.pipeline.canonical import REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
-from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, mark_sums, plan_writeback
+from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, mark_payer, mark_sums, plan_writeback
 from streams.pipeline.settle.working import DOCUMENT_OF, AggregateWork, Working, emit, resolve, write
 from streams.resolve.golden import golden, is_deleted
 
@@ -65,6 +65,8 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
         plan_writeback(work, aggregate, member)
     if changed and member.entity in SUMMED:
         mark_sums(work, member, record)
+    elif changed and member.entity == "payment":
+        mark_payer(work, aggregate, member, record)
     elif member.version == 0 and member.entity in SUMMED_IN:
         work.out.sums_due.add((member.entity, member.id))  # its invoices or stock levels may have come first
     if changed or (member.id in work.sources_changed and not deleted):
@@ -91,6 +93,8 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
         _emit_documents_of_kind(work, aggregate, member)
         if member.entity in SUMMED:
             mark_sums(work, member, member.record)
+        elif member.entity == "payment":
+            mark_payer(work, aggregate, member, member.record)
         if len(member.contributions) > 1 and member.merged_into is None:
             conflicts = standing_conflicts(state, member, work.ownership, work.planner)
             work.out.repeated_conflicts.extend(conflicts)
