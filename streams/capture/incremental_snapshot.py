@@ -29,7 +29,7 @@ def request_snapshot(system: System, dsn: str, tables: list[str], where: str | N
     Raises ConfigError when the system has no signal table, a table is not in the dictionary, or `where` is no
     condition; EnvironmentFault when the database does not answer.
     """
-    signals = _check(system, tables)
+    signals = check_snapshot(system, tables)
     data: dict[str, object] = {"data-collections": tables, "type": "incremental"}
     if where is not None:
         data["additional-conditions"] = [{"data-collection": table, "filter": where} for table in tables]
@@ -56,8 +56,8 @@ def request_snapshot(system: System, dsn: str, tables: list[str], where: str | N
     return counts
 
 
-def _check(system: System, tables: list[str]) -> str:
-    """The signal table of a system that may be asked for these tables."""
+def check_snapshot(system: System, tables: list[str]) -> str:
+    """The signal table of a system that may be asked for these tables. Raises ConfigError for one that may not."""
     signals = system.config.get("signal.data.collection")
     if system.dictionary.kind != "postgres" or not signals:
         raise ConfigError(

@@ -67,7 +67,8 @@ def resync(
     """Capture a system again as a whole: a new epoch, a new snapshot, and what is gone from the source is deleted.
 
     With --table, Debezium only reads rows again while it goes on streaming: use it after a code table or a rule of the
-    dictionary has changed.
+    dictionary has changed, once the workers have read the new rule. What the rows no longer make leaves the hub; with
+    --where only as far as the rows that are read show it.
 
     Examples:
 
@@ -86,11 +87,30 @@ def resync(
     chosen = _system(settings, system)
     dsn = capture_dsn(chosen, load_env(settings))
     if tables:
+        if where is None:
+            _delete_gone(settings, chosen, dsn, tables)
         for table, rows in request_snapshot(chosen, dsn, tables, where).items():
             typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
     else:
         epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
         typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
+
+
+def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]) -> None:
+    """Send a delete for each record that no row makes any more, and say how many of which entity."""
+    from collections import Counter
+
+    from streams.capture.incremental_snapshot import check_snapshot
+    from streams.cli.send import connect, send
+    from streams.identity.decisions import Message
+    from streams.verify.gone_records import deletes, gone_records
+
+    check_snapshot(system, tables)
+    with connect(settings) as hub:
+        gone = gone_records(hub, system, dsn, tables)
+    send(settings, [Message(*delete) for delete in deletes(gone, system.name)])
+    for entity, count in sorted(Counter(record.entity for record in gone).items()):
+        typer.echo(f"{count:,} records of {entity} leave the hub: no row of {system.name} makes them any more")
 
 
 def _system(settings: Settings, name: str) -> System:

@@ -7,7 +7,7 @@ and wraps it. At run time nothing reads the dictionary itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET
@@ -27,6 +27,8 @@ SideTable = LookupTable | RateTable
 """A captured table whose rows are held in memory, because rules of other tables look into it."""
 
 MapRow = Callable[[Any, Op, Any], list[Mapped]]
+MapOp = Op | Literal["again"]
+"""`again`: read by a re-snapshot, so the hub may have records of the row that it no longer makes."""
 
 _BUILTINS = {
     "tuple": tuple,
@@ -110,22 +112,25 @@ class CompiledTable:
         """map(row, op, key) → the records that the row makes. For a delete, row is what the source sent of it, or None.
         Raises MappingError.
         """
-        self._map_with_before: Callable[[Any, Op, Any, Any], list[Mapped]] = names["map_row"]
+        self._map_with_before: Callable[[Any, MapOp, Any, Any], list[Mapped]] = names["map_row"]
         self.lacks_required: Callable[[Any], bool] = names["lacks_required"]
         """lacks_required(row): True if the source did not send a column that the dictionary requires."""
 
     def map_change(self, change: RowChange) -> list[Mapped]:
         """As `map`, and it also uses the row before the change: a natural key that changed, a row that no longer meets
-        `when`.
+        `when`. A row that a re-snapshot reads may have met it before, too: the dictionary may have changed.
         """
+        op: MapOp = change.op
+        if op == "r" and change.position.major:
+            op = "again"
         if self._row_names is None:
             if change.after is None:
-                return self._map_with_before(change.before, change.op, change.key, None)
-            return self._map_with_before(change.after, change.op, change.key, None)
+                return self._map_with_before(change.before, op, change.key, None)
+            return self._map_with_before(change.after, op, change.key, None)
         if change.after is None:
-            mapped = self._map_with_before(change.before, change.op, change.key, None)
+            mapped = self._map_with_before(change.before, op, change.key, None)
         else:
-            mapped = self._map_with_before(change.after, change.op, change.key, change.before)
+            mapped = self._map_with_before(change.after, op, change.key, change.before)
         return self._row_names.added_to(mapped, change)
 
     def missing(self, row: object) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState
     except MappingError as error:
         comparison.add("rejected", str(error))
     for table in system.dictionary.tables.values():
-        for row, key in source_rows(dsn, table):
+        for row, key in source_rows(dsn, table, whole=True):
             comparison.source_rows += 1
             try:
                 mapped = table.map(row, "r", key)

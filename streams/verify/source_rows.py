@@ -41,13 +41,18 @@ class _Column(msgspec.Struct, frozen=True):
     data_type: str
 
 
-def source_rows(dsn: str, table: CompiledTable) -> Iterator[tuple[Any, Any]]:
-    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault for the database."""
+def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Iterator[tuple[Any, Any]]:
+    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault for the database.
+
+    `whole`: refuse a table of which row-level security hides rows from the role, instead of taking them for deleted.
+    """
     schema, name = table.name.split(".", 1)
     decode_row = msgspec.json.Decoder(table.row_type).decode
     decode_key = msgspec.json.Decoder(table.key_type).decode
     try:
         with psycopg.connect(dsn, connect_timeout=5) as source:
+            if whole:
+                source.execute("SET row_security = off")
             columns = fetch_rows(source, _Column, SQL["column_types"], {"schema": schema, "table": name})
             types = {column.column_name: column.data_type for column in columns}
             row = _json_object(table.columns, types)

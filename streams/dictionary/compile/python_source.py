@@ -99,9 +99,11 @@ def _when(
     out.add(indent, f"if {target.when}:", f"{target.entity}.when")
     write(indent + 1)
     # An update of a row that does not meet the condition. The old row shows whether it did before. If the source does
-    # not send old rows, the record is deleted in any case: it may exist.
+    # not send old rows, the record is deleted in any case: it may exist. So it may when a re-snapshot reads the row.
+    # Fields that an additional row gave stay then: another row may have given them since.
     was = f" and was_{number}(before)" if plan.before_full else ""
-    out.add(indent, f"elif op == 'u'{was}:", f"{target.entity}.when")
+    again = "" if target.part_of else " or op == 'again'"
+    out.add(indent, f"elif op == 'u'{was}{again}:", f"{target.entity}.when")
     out.add(indent + 1, f"k = {target.key.python}", f"{target.entity}.key")
     gone = _gone(target, "k", target.parent)
     out.add(indent + 1, f"out.append({gone})", f"{target.entity}.parent")
