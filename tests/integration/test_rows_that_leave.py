@@ -68,9 +68,6 @@ def test_rows_that_no_longer_meet_when_leave(pipeline: Pipeline, tmp_path: Path)
             assert done.returncode == 0, done.stderr
             assert "records of customer leave the hub" in done.stdout
             wait_for(lambda: live() == [True, False, False, False])
-            pipeline.drain()
-            verdict = pipeline.verify()
-            assert not [line for line in verdict.examples if "customer" in line], verdict.examples
             pipeline.stop_workers()
         finally:
             pipeline.settings = usual

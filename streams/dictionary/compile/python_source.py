@@ -102,8 +102,8 @@ def _when(
     # not send old rows, the record is deleted in any case: it may exist. So it may when a re-snapshot reads the row.
     # Fields that an additional row gave stay then: another row may have given them since.
     was = f" and was_{number}(before)" if plan.before_full else ""
-    again = "" if target.part_of else " or op == 'again'"
-    out.add(indent, f"elif op == 'u'{was}{again}:", f"{target.entity}.when")
+    or_again = "" if target.part_of else " or op == 'again'"
+    out.add(indent, f"elif op == 'u'{was}{or_again}:", f"{target.entity}.when")
     out.add(indent + 1, f"k = {target.key.python}", f"{target.entity}.key")
     gone = _gone(target, "k", target.parent)
     out.add(indent + 1, f"out.append({gone})", f"{target.entity}.parent")
