@@ -16,7 +16,7 @@ are left out; tests on a real hub cover them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from streams.errors import OpshubError
@@ -31,7 +31,7 @@ from streams.hub.save import (
     SaveRequest,
     raise_if_refused,
 )
-from streams.hub.store import add_member
+from streams.hub.store import OrderLineElsewhere, add_member
 from streams.model.change import Change
 from streams.model.dead_letter import DeadLetter
 from streams.model.entities import ENTITIES
@@ -114,6 +114,24 @@ class MemoryHub:
     async def homes(self, ids: Sequence[str]) -> dict[str, str]:
         """entity id → the aggregate in which it lives."""
         return {key: self.entities[key].aggregate_id for key in ids if key in self.entities}
+
+    async def order_lines_elsewhere(
+        self, named: Collection[tuple[str, str]], new: Collection[str]
+    ) -> list[OrderLineElsewhere]:
+        """Which order lines live in another aggregate than the lines of documents that name them."""
+        answers = []
+        for home, order_line in sorted(named):
+            line = self.entities.get(order_line)
+            if line is not None and line.entity.version and line.aggregate_id != home:
+                answers.append(OrderLineElsewhere(home, order_line, line.aggregate_id))
+        for home, order_line in sorted(
+            {(naming.aggregate_id, order_line) for naming in self.entities.values()
+             if (order_line := str(naming.entity.record.get("order_line_id"))) in new and not naming.entity.deleted}
+        ):  # fmt: skip
+            line = self.entities[order_line]
+            if line.aggregate_id != home:
+                answers.append(OrderLineElsewhere(home, order_line, line.aggregate_id))
+        return answers
 
     async def unmerged(self, ids: Sequence[str]) -> set[str]:
         """Which of these records a person declared to be nobody else."""

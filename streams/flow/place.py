@@ -24,6 +24,20 @@ def elsewhere(state: AggregateState, change: Change) -> str | None:
     return parent
 
 
+def without_parent(state: AggregateState) -> list[EntityState]:
+    """Members whose parent is not in this aggregate."""
+    members, sources = state.members, state.sources
+    return [
+        member
+        for member in members.values()
+        if (parent := member.parent) is not None
+        and parent != state.id
+        and parent not in members
+        and parent not in sources
+        and member.merged_into is None
+    ]
+
+
 def entity_of(state: AggregateState, change: Change) -> str:
     """The id of the entity that `change` contributes to: its own, or that of the record it is the same as."""
     known = state.sources.get(change.id)

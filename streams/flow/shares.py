@@ -128,24 +128,6 @@ def documents_here(members: Iterable[EntityState]) -> Collection[EntityState]:
     return result.values()
 
 
-def money_by_order(
-    invoice: EntityState, lines: Iterable[EntityState], order_of: Mapping[str, str | None]
-) -> dict[str | None, Mapping[str, Any]]:
-    """Order → its portion of the money fields of an invoice, where one aggregate has several orders.
-
-    `lines` are those of the invoice, `order_of` is order line → order. A line that names no known order line belongs to
-    the order in the header.
-    """
-    groups: dict[str | None, list[Record]] = {}
-    for line in lines:
-        order = order_of.get(line.record.get("order_line_id") or "", invoice.parent)
-        groups.setdefault(order, []).append(line.record)
-    if len(groups) < 2:
-        return {next(iter(groups), invoice.parent): invoice.record}
-    orders = sorted(groups, key=lambda order: order or "")
-    return dict(zip(orders, split_money(invoice.record, [groups[order] for order in orders]), strict=True))
-
-
 def portions_sent(carrier: EntityState) -> dict[str, Portion]:
     """Order line → the portion of the document that was sent last, without those that ended."""
     return {order_line: sent["portion"] for order_line, sent in carrier.record["shares"].items() if sent["portion"]}

@@ -80,6 +80,7 @@ class EntityToStore(msgspec.Struct, frozen=True):
     merged_into: str | None
     customer_ref: str | None
     product_ref: str | None
+    order_line_ref: str | None
     version: int
     revision: int
     deleted: bool
@@ -101,5 +102,6 @@ def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | No
             contributions = {source: msgspec.structs.replace(only, fields=None)}
     return EntityToStore(
         entity.id, entity.entity, aggregate_id, entity.parent, entity.merged_into, customer_ref, product_ref,
-        entity.version, entity.revision, entity.deleted, entity.updated_us, entity.record, contributions,
+        entity.record.get("order_line_id"), entity.version, entity.revision, entity.deleted, entity.updated_us,
+        entity.record, contributions,
     )  # fmt: skip

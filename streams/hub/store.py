@@ -7,7 +7,7 @@ as dead writes nothing once another worker has read from its partitions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,6 +47,14 @@ class Forward(NamedTuple):
     source_id: str
     target: str
     linked_at: list[int]
+
+
+class OrderLineElsewhere(NamedTuple):
+    """Lines of documents in the aggregate `home` name an order line that lives in `aggregate_id`."""
+
+    home: str
+    order_line: str
+    aggregate_id: str
 
 
 class HubStore:
@@ -159,6 +167,16 @@ class HubStore:
     async def homes(self, ids: Sequence[str]) -> dict[str, str]:
         """entity id → the aggregate in which it lives, of those that the hub has."""
         return {row[0]: row[1] for row in await self.rows("homes", list(ids))}
+
+    async def order_lines_elsewhere(
+        self, named: Collection[tuple[str, str]], new: Collection[str]
+    ) -> list[OrderLineElsewhere]:
+        """Which order lines live in another aggregate than the lines of documents that name them: of `named`
+        (aggregate of the document, order line), and of all documents that name one of the order lines `new`.
+        """
+        homes, lines = [home for home, _ in named], [line for _, line in named]
+        rows = await self.rows("order_lines_elsewhere", {"homes": homes, "named": lines, "new": list(new)})
+        return [OrderLineElsewhere(*row) for row in rows]
 
     async def unmerged(self, ids: Sequence[str]) -> set[str]:
         """Which of these records a person declared to be nobody else."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.flow.shares import SHARE
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.names import HUB, PEOPLE
@@ -16,7 +17,7 @@ MERGEABLE = ("customer", "contact", "product")
 
 REFERENCES = {
     name: [field for field, kind in entity.fields.items() if kind.ref in MERGEABLE] for name, entity in ENTITIES.items()
-}
+} | {SHARE: []}
 
 LONG = 100
 """Lines from which on a document's lines are kept as they were rendered."""

@@ -24,12 +24,15 @@ from typing import Any, NamedTuple, Protocol
 
 from streams.error_policy import is_bad_record
 from streams.errors import BadRecord, RetryLater
+from streams.flow.place import without_parent
+from streams.flow.shares import SHARE
 from streams.hub.save import Circle, DueTime, NewlySame, Saved, SaveRequest, Stale
-from streams.hub.store import as_logged
+from streams.hub.store import OrderLineElsewhere, as_logged
 from streams.identity.cache import Sameness
 from streams.model.change import Change
 from streams.model.dead_letter import DeadLetter, dead_letter_of
 from streams.model.kafka_record import KafkaRecord
+from streams.model.names import changes_topic
 from streams.model.partition import Partition
 from streams.model.state import AggregateState, Conflict
 from streams.pipeline.aggregate_cache import AggregateCache
@@ -53,6 +56,9 @@ class Hub(Protocol):
     async def load(self, kinds: Mapping[str, str]) -> dict[str, AggregateState]: ...
     async def save(self, request: SaveRequest) -> Saved: ...
     async def homes(self, ids: Sequence[str]) -> dict[str, str]: ...
+    async def order_lines_elsewhere(
+        self, named: Collection[tuple[str, str]], new: Collection[str]
+    ) -> list[OrderLineElsewhere]: ...
     async def unmerged(self, ids: Sequence[str]) -> set[str]: ...
     async def claim_echoes(self, changes: bytes, skew_us: int) -> Collection[tuple[str, str]]: ...
     async def add_dead_letter(self, dead_letter: DeadLetter) -> None: ...
@@ -141,6 +147,7 @@ class BatchCommitter:
         refused: set[str] = set()
         for _ in range(ATTEMPTS):
             states = await self._load(groups)
+            homes.update(await self._homes_of_parents(groups, states))
             unmerged = await self._unmerged(groups, states)
             echoes = await self._echoes(groups)
             batch = SettleBatch(groups, homes, echoes, unmerged, incoming.in_doubt, refused)
@@ -226,7 +233,7 @@ class BatchCommitter:
         self.cache.drop(settled.moved)
         logged = settled.conflicts | {turn.conflict.id: turn.conflict for turn in settled.turns}
         conflicts = as_logged([*logged.values(), *saved.key_conflicts], saved.logged) + settled.repeated_conflicts
-        sent_on = [*settled.sent_on, *(Message(*link) for link in links)]
+        sent_on = [*settled.sent_on, *(Message(*link) for link in links), *await self._order_lines_elsewhere(settled)]
         return Committed(settled, saved, conflicts, sent_on, encoded, circular)
 
     def _request(
@@ -292,6 +299,37 @@ class BatchCommitter:
             states.update(loaded)
             self.cache.put(loaded)
         return states
+
+    async def _homes_of_parents(
+        self, groups: Mapping[str, Group], states: Mapping[str, AggregateState]
+    ) -> Mapping[str, str]:
+        """Where the parents live of members and shares that came to an aggregate which does not have the parent (any
+        more): two moves crossed.
+        """
+        missing: set[str] = set()
+        for key, (kind, changes) in groups.items():
+            state = states[key]
+            for change, _ in changes:
+                if change.kind == "refresh":
+                    missing |= {member.parent or "" for member in without_parent(state)}
+                elif kind == "order_flow" and change.entity == SHARE and change.parent not in state.members:
+                    missing.add(change.parent or "")
+        return await self.hub.homes(list(missing)) if missing else {}
+
+    async def _order_lines_elsewhere(self, settled: Settled) -> list[Message]:
+        """Messages for the writers of documents that name order lines of other aggregates.
+
+        Asked after the commit: of a document and an order line that are committed at the same time, one is seen.
+        """
+        if not (settled.asked_order_lines or settled.new_order_lines):
+            return []
+        topic = changes_topic("order_flow")
+        return [
+            Message(topic, home, Change("elsewhere", "sales_order_line", order_line, target=aggregate_id))
+            for home, order_line, aggregate_id in await self.hub.order_lines_elsewhere(
+                settled.asked_order_lines, settled.new_order_lines
+            )
+        ]
 
     async def _unmerged(self, groups: Mapping[str, Group], states: Mapping[str, AggregateState]) -> set[str]:
         """Which sources that are new to a record a person took out of it, and which of those to be taken out are out

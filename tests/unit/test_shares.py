@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.flow.shares import SHARE, SHARES_SENT, documents_here, money_by_order, share_id, shares_of, shares_sent_id
+from streams.flow.shares import SHARE, SHARES_SENT, documents_here, share_id, shares_of, shares_sent_id
 from streams.flow.split import MONEY, proportional, split_money
 from streams.model.state import Contribution, EntityState
 
@@ -135,11 +135,3 @@ def test_a_delivery_of_two_orders_is_in_each_flow_with_its_lines() -> None:
 def test_members_without_shares_are_the_same_members() -> None:
     members = [member("sales_order", "A"), INVOICE, *LINES]
     assert documents_here(members) is members
-
-
-def test_an_invoice_of_two_orders_of_one_flow_is_divided_by_order() -> None:
-    order_of: dict[str, str | None] = {"LA": "A", "LB": "B"}
-    money = money_by_order(INVOICE, LINES, order_of)
-    assert {order: record["gross_amount"] for order, record in money.items()} == {"A": 119_0000, "B": 119_0000}
-    assert money_by_order(INVOICE, LINES[:1], order_of) == {"A": INVOICE.record}
-    assert money_by_order(INVOICE, [], order_of) == {"A": INVOICE.record}

@@ -24,6 +24,16 @@ SELECT source_id::text, target::text, generation FROM identity WHERE same AND ge
 -- The aggregates in which these entities live.
 SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
 
+-- name: order_lines_elsewhere
+-- Lines of documents that name an order line of another aggregate: their aggregate, the order line, its aggregate. For pairs that were asked
+-- (aggregate, order line), and for order lines that are new.
+SELECT named.home::text, l.id::text, l.aggregate_id::text
+FROM unnest(%(homes)s::uuid[], %(named)s::uuid[]) AS named (home, line)
+JOIN entity l ON l.id = named.line AND l.version > 0 AND l.aggregate_id <> named.home
+UNION
+SELECT d.aggregate_id::text, l.id::text, l.aggregate_id::text FROM unnest(%(new)s::uuid[]) AS new (line)
+JOIN entity l ON l.id = new.line JOIN entity d ON d.order_line_ref = l.id AND d.aggregate_id <> l.aggregate_id AND NOT d.deleted;
+
 -- name: take_partitions
 -- Whoever asks this writes from now on what is read from these partitions: (topic, partition, fencing token).
 INSERT INTO fencing_token AS t (topic, partition, token)
@@ -51,14 +61,16 @@ SELECT pg_advisory_xact_lock(7365710001);
 
 -- name: upsert_entities
 -- A row is written only where it is as it was read: of that revision, or not there. The ids that were written come back.
-INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, version, revision, deleted, updated_us, record, contributions)
-SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, version, revision, deleted, updated_us, record, contributions
+INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, order_line_ref, version, revision, deleted, updated_us,
+    record, contributions)
+SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, order_line_ref, version, revision, deleted, updated_us, record, contributions
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
-    id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, product_ref uuid, version bigint, revision bigint,
-    deleted boolean, updated_us bigint, record jsonb, contributions jsonb)
+    id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, product_ref uuid, order_line_ref uuid, version bigint,
+    revision bigint, deleted boolean, updated_us bigint, record jsonb, contributions jsonb)
 ON CONFLICT (id) DO UPDATE SET
     aggregate_id = excluded.aggregate_id, parent_id = excluded.parent_id, merged_into = excluded.merged_into,
-    customer_ref = excluded.customer_ref, product_ref = excluded.product_ref, version = excluded.version, revision = excluded.revision, deleted = excluded.deleted,
+    customer_ref = excluded.customer_ref, product_ref = excluded.product_ref, order_line_ref = excluded.order_line_ref,
+    version = excluded.version, revision = excluded.revision, deleted = excluded.deleted,
     updated_us = excluded.updated_us, record = excluded.record, contributions = excluded.contributions
 WHERE e.revision = excluded.revision - 1
 RETURNING e.id::text;

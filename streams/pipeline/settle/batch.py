@@ -91,6 +91,11 @@ class Settled(msgspec.Struct, frozen=True):
     """Aggregates that gave or got entities: caches must drop them."""
     references: set[str] = set()
     """Source ids that the changed records refer to."""
+    asked_order_lines: set[tuple[str, str]] = set()
+    """(aggregate, order line) where lines of documents name an order line that the aggregate does not know: the hub is
+    asked where it lives."""
+    new_order_lines: set[str] = set()
+    """Order lines that documents of other aggregates may have named before."""
     circular: list[CircularChange] = []
     sums_due: set[tuple[str, str]] = set()
     """(kind, id) of the customers and products whose sums must be computed again."""

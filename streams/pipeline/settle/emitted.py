@@ -10,6 +10,8 @@ from streams.model.kafka_record import KafkaRecord
 from streams.pipeline.canonical import canonical
 from streams.pipeline.settle.batch import Fields, Settled
 
+_WITH_TOPIC = frozenset(name for name, entity in ENTITIES.items() if entity.topic is not None)
+
 
 class CanonicalRecord(NamedTuple):
     """One record for the topic of its entity. `record` is None for a tombstone."""
@@ -25,7 +27,7 @@ class CanonicalRecord(NamedTuple):
 def records_to_emit(settled: Settled) -> Iterator[CanonicalRecord]:
     """The canonical records and tombstones of a batch; lines have none of their own."""
     for state, entity, source in settled.emits.values():
-        if not entity.version or ENTITIES[entity.entity].topic is None:
+        if not entity.version or entity.entity not in _WITH_TOPIC:
             continue
         gone = entity.deleted or entity.merged_into is not None
         record = None if gone else canonical(state, entity)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.flow.place import entity_of, live_id, with_descendants
+from streams.flow.place import entity_of, live_id, with_descendants, without_parent
 from streams.model.change import Change
-from streams.model.entities import ENTITIES
 from streams.model.names import MATCHER, PEOPLE
 from streams.model.state import NOWHERE, EntityState
 from streams.pipeline.canonical import MERGEABLE, flow_record_id
@@ -14,6 +13,7 @@ from streams.pipeline.settle.joins import SUMMED_IN
 from streams.pipeline.settle.merging import absorb, merge_change, take_contributions
 from streams.pipeline.settle.unmerge import unmerge
 from streams.pipeline.settle.working import (
+    DOCUMENT_OF,
     AggregateWork,
     Working,
     check_conflicts_first,
@@ -27,6 +27,8 @@ from streams.pipeline.settle.working import (
     write,
 )
 from streams.resolve.key_holders import takes_key
+
+_DOCUMENTS = frozenset(DOCUMENT_OF.values())
 
 
 def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -105,6 +107,8 @@ def apply_give(work: Working, aggregate: AggregateWork, change: Change) -> None:
             merge_change(work, aggregate, entity, change)  # overtaken: it no longer decides where the entity lives
             return
         move(work, aggregate, with_descendants(state, entity.id), target, same=False)
+        if change.parent is not None and entity.merged_into is None:
+            entity.parent = change.parent  # the row is written with it: the target must not take the entity for lost
     elif target != state.id:
         resend_if_in_doubt(work, state, target)
     send_on(work, state.kind, target, msgspec.structs.replace(change, kind="change", target=None))
@@ -121,6 +125,11 @@ def apply_refresh(work: Working, aggregate: AggregateWork) -> None:
         resend_if_in_doubt(work, state, state.forward)
     for member in list(state.members.values()):
         _merge_where_it_belongs(work, aggregate, member)
+    for member in without_parent(state):
+        # Its parent left before this member came, so it was not taken along.
+        home = work.batch.homes.get(member.parent or "")
+        if home is not None and home != state.id and member.id in state.members:
+            move(work, aggregate, with_descendants(state, member.id), home, same=False)
     aggregate.members_moved = aggregate.joined = True
     if state.kind in SUMMED_IN and state.forward is None:
         work.out.sums_due.add((state.kind, state.id))
@@ -132,7 +141,7 @@ def apply_refresh(work: Working, aggregate: AggregateWork) -> None:
         if member.contributions:
             aggregate.changed[member.id] = None
             work.unchecked.add(member.id)
-        if ENTITIES[member.entity].lines is not None:
+        if member.entity in _DOCUMENTS:
             work.sources_changed.add(member.id)  # lines may have come with the refresh
 
 

@@ -23,6 +23,7 @@ from streams.pipeline.settle.joins import join_flow
 from streams.pipeline.settle.merging import apply_change
 from streams.pipeline.settle.moves import apply_give, apply_link, apply_refresh
 from streams.pipeline.settle.records import SameAs, repeat_known, resolve_changed, settle_entity
+from streams.pipeline.settle.sharing import apply_elsewhere, repeat_shares, share_documents
 from streams.pipeline.settle.working import AggregateWork, Working
 from streams.resolve.rules import Ownership
 from streams.writeback.planner import NO_RULES, IntentPlanner
@@ -59,11 +60,13 @@ def merge_batch(
 def settle_merged(work: Working, same: SameAs) -> Settled | Entangled:
     """Step 2. `same`: source id → the id of the entity that it is."""
     for aggregate in work.aggregates:
-        if aggregate.changed or aggregate.members_moved:
+        if aggregate.changed or aggregate.members_moved or aggregate.elsewhere:
             _settle_aggregate(work, aggregate, same)
     for aggregate in work.aggregates:
         if aggregate.repeated:
             repeat_known(work, aggregate)
+            if aggregate.state.kind == "order_flow":
+                repeat_shares(work, aggregate)
     if work.entangled:
         return Entangled(frozenset(work.entangled))
     work.out.claimants.extend(_claimants(work.aggregates))
@@ -87,6 +90,8 @@ def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
             apply_link(work, aggregate, change)
         elif change.kind == "give":
             apply_give(work, aggregate, change)
+        elif change.kind == "elsewhere":
+            apply_elsewhere(work, aggregate, change)
         else:
             apply_refresh(work, aggregate)
     if sees_moves and state.id in work.batch.in_doubt:
@@ -102,6 +107,7 @@ def _settle_aggregate(work: Working, aggregate: AggregateWork, same: SameAs) -> 
         if member is not None and member.contributions:
             settle_entity(work, aggregate, member, same)
     if state.kind == "order_flow":
+        share_documents(work, aggregate)  # before the join, which leaves out what was sent
         join_flow(work, aggregate)
     if aggregate.plans:
         _plan(work, aggregate)

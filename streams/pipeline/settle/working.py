@@ -44,6 +44,8 @@ class AggregateWork:
     """Whether entities left or joined the aggregate, so that its flow must be joined again."""
     joined: bool = False
     """Whether entities came from another aggregate: what they were before is not known here."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Order lines that documents here name → the aggregates that they live in, as messages of this batch say."""
     refreshed: bool = False
     """Whether a refresh came: the hub knows more than this aggregate settled."""
 
