@@ -42,14 +42,18 @@ class Shipped(NamedTuple):
     """Order line → the lines that name it, of shipments that are gone."""
     came_back: dict[str, list[Record]]
     """Order line → the lines that name it, of shipments that were returned."""
-    orders: set[str]
+    orders: set[str | None]
     """Orders of which something is gone."""
-    unnamed: set[str]
+    unnamed: set[str | None]
     """Of these, the ones of which something is gone that names no line."""
-    present: set[str]
+    present: set[str | None]
     """Orders with a shipment that is not cancelled."""
-    served: dict[str, set[str]]
+    served: dict[str | None, set[str | None]]
     """Shipment → the orders, other than the one in its header, whose lines it names."""
+
+
+NOTHING_SHIPPED = Shipped({}, {}, set(), set(), set(), {})
+"""What a flow without shipments says. Never changed."""
 
 
 class Goods(NamedTuple):
@@ -90,14 +94,15 @@ def order_goods(order: EntityState, lines: Sequence[EntityState], shipped: Shipp
     others: list[EntityState] = []
     for line in lines:
         record = line.record
-        parts = sent.get(line.id)
-        if not is_goods(record) and (parts is None or record.get("kind") is not None):
+        items = sent.get(line.id)
+        kind = record.get("kind")
+        if kind != "goods" and (kind is not None or (items is None and not is_goods(record))):
             if (record.get("net_amount") or 0) > 0:
                 others.append(line)
             continue
         ordered, net = record.get("quantity"), record.get("net_amount")
         if ordered is None or ordered <= 0:
-            if parts is not None:
+            if items is not None:
                 any_sent = True
                 amount, known = (amount + net, known) if net is not None else (amount, False)
             elif ordered is None and net:
@@ -105,7 +110,11 @@ def order_goods(order: EntityState, lines: Sequence[EntityState], shipped: Shipp
                 complete, amount = (complete, amount + net) if unnamed and by_status else (False, amount)
             continue
         to_ship = True
-        quantity, clear = shipped_quantity(record, parts)
+        counted = record.get("shipped_quantity")  # by its own system: that goes before the shipments
+        if counted is not None:
+            quantity, clear = counted, True
+        else:
+            quantity, clear = compared(record, items) if items is not None else (0, True)
         left = ordered - quantity
         if left > GRAIN and (unnamed or not clear):
             # Documents leave it open how much of this line went.
@@ -133,22 +142,32 @@ def order_goods(order: EntityState, lines: Sequence[EntityState], shipped: Shipp
     return Goods(to_ship, any_sent, None if unclear else complete, amount if known else None, others)
 
 
-def shipped_quantity(line: Record, parts: Sequence[Record] | None) -> tuple[int, bool]:
-    """(the quantity of an order line that was shipped, in the line's unit; whether that is all that was shipped of it).
+def together(goods: Iterable[Goods]) -> Goods:
+    """The goods of several orders, without their amount."""
+    complete: bool | None = True
+    to_ship = any_sent = False
+    others: list[EntityState] = []
+    for of_order in goods:
+        to_ship |= of_order.to_ship
+        any_sent |= of_order.any_sent
+        others += of_order.others
+        if complete is not False and of_order.complete is not True:
+            complete = of_order.complete
+    return Goods(to_ship, any_sent, complete, None, others)
 
-    `parts`: the lines of shipments that name it. What its system counted itself goes before the shipments.
-    """
-    counted = line.get("shipped_quantity")
-    return (counted, True) if counted is not None else compared(line, parts)
 
-
-def compared(line: Record, parts: Sequence[Record] | None) -> tuple[int, bool]:
-    """(the sum of those parts that can be compared with the line, whether all can)."""
-    if not parts:
+def compared(line: Record, items: Sequence[Record] | None) -> tuple[int, bool]:
+    """(the sum of those items that can be compared with the line, whether all can)."""
+    if not items:
         return 0, True
     total, clear = 0, True
-    for item in parts:
-        quantity = _in_unit_of(line, item)
+    ordered_in, ordered_product = line.get("unit"), line.get("product_id")
+    for item in items:
+        unit, product = item.get("unit"), item.get("product_id")
+        if (unit is None or unit == ordered_in) and (product is None or product == ordered_product):
+            quantity: int | None = item.get("quantity")
+        else:
+            quantity = _in_unit_of(line, item)
         if quantity is None:
             clear = False
         else:
@@ -184,42 +203,58 @@ def shipped_lines(
     shipments: Sequence[EntityState], shipment_lines: Iterable[EntityState], order_lines: Iterable[EntityState]
 ) -> Shipped:
     """What these shipments say. A shipped line is of the order whose line it names, whatever its shipment names."""
-    shipped = Shipped({}, {}, set(), set(), set(), {})
-    if not shipments:
-        return shipped
-    lines_of: dict[str | None, list[EntityState]] = {}
-    for line in shipment_lines:
-        lines_of.setdefault(line.parent, []).append(line)
-    order_of = {line.id: line.parent or "" for line in order_lines}
+    gone: dict[str | None, str | None] = {}
+    back: dict[str | None, str | None] = {}
+    present: set[str | None] = set()
     for shipment in shipments:
         status = shipment.record.get("status")
-        if status == "cancelled":
+        if status != "cancelled":
+            present.add(shipment.parent)
+            if status in GONE:
+                gone[shipment.id] = shipment.parent
+            elif status == "returned":
+                back[shipment.id] = shipment.parent
+    shipped = Shipped({}, {}, set(gone.values()), set(), present, {})
+    if not gone and not back:
+        return shipped
+    sent = shipped.sent
+    without_lines = set(gone)
+    named_by: list[tuple[str | None, str]] = []
+    for line in shipment_lines:
+        shipment_id, record = line.parent, line.record
+        items_of = sent if shipment_id in gone else shipped.came_back if shipment_id in back else None
+        if items_of is None:
             continue
-        order = shipment.parent or ""
-        shipped.present.add(order)
-        if status in GONE:
-            parts_of = shipped.sent
-        elif status == "returned":
-            parts_of = shipped.came_back
-        else:
-            continue
-        parts = lines_of.get(shipment.id)
-        is_sent = status in GONE
-        if is_sent and parts is None:
-            shipped.orders.add(order)
-            shipped.unnamed.add(order)
-            continue
-        for item in parts or ():
-            named = item.record.get("order_line_id")
-            if named:
-                parts_of.setdefault(named, []).append(item.record)
-                of_order = order_of.get(named, order)
-                if of_order != order:
-                    shipped.served.setdefault(shipment.id, set()).add(of_order)
-                shipped.present.add(of_order)
-                if is_sent:
-                    shipped.orders.add(of_order)
-            elif is_sent:
-                shipped.orders.add(order)
-                shipped.unnamed.add(order)
+        without_lines.discard(shipment_id)
+        named = record.get("order_line_id")
+        if named:
+            if named in items_of:
+                items_of[named].append(record)
+            else:
+                items_of[named] = [record]
+            named_by.append((shipment_id, named))
+        elif items_of is sent:
+            shipped.unnamed.add(gone[shipment_id])
+    for shipment_id in without_lines:
+        shipped.unnamed.add(gone[shipment_id])
+    _serve(shipped, gone, back, named_by, order_lines)
     return shipped
+
+
+def _serve(
+    shipped: Shipped,
+    gone: dict[str | None, str | None],
+    back: dict[str | None, str | None],
+    named_by: list[tuple[str | None, str]],
+    order_lines: Iterable[EntityState],
+) -> None:
+    """Find shipments that serve other orders than the one that they name. `named_by`: shipment, order line."""
+    order_of = {line.id: line.parent for line in order_lines}
+    for shipment_id, named in named_by:
+        order = gone[shipment_id] if shipment_id in gone else back[shipment_id]
+        of_order = order_of.get(named, order)
+        if of_order != order:
+            shipped.present.add(of_order)
+            shipped.served.setdefault(shipment_id, set()).add(of_order)
+            if shipment_id in gone:
+                shipped.orders.add(of_order)

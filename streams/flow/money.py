@@ -16,17 +16,12 @@ NOT_BILLED = ("draft", "cancelled")
 """Statuses of an invoice that does not count."""
 
 
-class Bill(NamedTuple):
-    """An invoice or credit note that counts. Amounts are unscaled, those of a credit note negative; None: not known."""
+ORDERED, ORDERED_GROSS, SHIPPED, INVOICED, INVOICED_NET, PAID, OPEN = range(7)
 
-    invoice: EntityState
-    currency: str | None
-    is_credit: bool
-    net: int | None
-    gross: int | None
-    open: int | None
-    overpaid: int
-    """What was paid beyond an invoice of which its system says that nothing is open."""
+Sums = list[int | None]
+"""Amounts in one currency, at the indexes above; None: a part of the sum is not known."""
+Amounts = dict[str | None, Sums]
+"""Currency → sums."""
 
 
 class Paid(NamedTuple):
@@ -56,7 +51,7 @@ def payments_of(payments: Iterable[EntityState], invoices: Iterable[EntityState]
     currency is in that of its invoice, else in `currency`, the flow's.
     """
     invoice_of = {invoice.id: invoice for invoice in invoices}
-    paid_amounts = []
+    made = []
     for payment in payments:
         record = payment.record
         invoice = invoice_of.get(payment.parent or "")
@@ -65,38 +60,80 @@ def payments_of(payments: Iterable[EntityState], invoices: Iterable[EntityState]
         if header.get("kind") == "credit_note":
             amount = -abs(amount)
         paid_in = record.get("currency") or header.get("currency") or currency
-        paid_amounts.append(Paid(payment, invoice, amount, paid_in, amount < 0, is_cleared(payment)))
-    return paid_amounts
+        made.append(Paid(payment, invoice, amount, paid_in, amount < 0, is_cleared(payment)))
+    return made
 
 
-def bills_of(invoices: Iterable[EntityState], payments: Sequence[Paid], currency: str | None) -> list[Bill]:
-    """What is open of these invoices and credit notes, all of which count."""
+class Settled(NamedTuple):
+    """What the invoices of a flow come to, beside its sums."""
+
+    credit: int
+    """The largest credit balance of the customer in one currency."""
+    net: int | None
+    """The invoices in the flow's currency without credit notes: without tax, and with it."""
+    gross: int | None
+
+
+def settle_bills(
+    bills: Iterable[EntityState], payments: Sequence[Paid], currency: str | None, sums: Amounts
+) -> Settled:
+    """Add what is invoiced, paid and open to `sums`. `bills`: the invoices and credit notes that count."""
     paid_on: dict[tuple[str, str | None], int] = {}
     for paid in payments:
-        if paid.is_cleared and paid.invoice is not None:
-            key = (paid.invoice.id, paid.currency)
-            paid_on[key] = paid_on.get(key, 0) + paid.amount
-    bills = []
-    for invoice in invoices:
-        record = invoice.record
-        in_currency = record.get("currency") or currency
-        net, gross, still_open = record.get("net_amount"), record.get("gross_amount"), record.get("open_amount")
-        tax = record.get("tax_amount")
-        if gross is None and net is not None and tax is not None:
+        if paid.is_cleared:
+            in_currency = sums_in(sums, paid.currency)
+            add(in_currency, PAID, paid.amount)
+            invoice = paid.invoice
+            if invoice is not None and is_billed(invoice):
+                key = (invoice.id, paid.currency)
+                paid_on[key] = paid_on.get(key, 0) + paid.amount
+            else:
+                # Paid before there is an invoice, or for one that was cancelled: it stands against what will be open.
+                left = paid.payment.record.get("open_amount")
+                add(in_currency, OPEN, -(paid.amount if left is None else left))
+    credits: dict[str | None, int] = {}
+    all_net: int | None = 0
+    all_gross: int | None = 0
+    for invoice in bills:
+        get = invoice.record.get
+        code = get("currency") or currency
+        net, gross, still_open = get("net_amount"), get("gross_amount"), get("open_amount")
+        if gross is None and net is not None and (tax := get("tax_amount")) is not None:
             gross = net + tax
-        is_credit = record.get("kind") == "credit_note"
+        is_credit = get("kind") == "credit_note"
         if is_credit:
             net, gross, still_open = _taken_back(net), _taken_back(gross), _taken_back(still_open)
-        paid_amount = paid_on.get((invoice.id, in_currency), 0)
-        overpaid = 0
-        if still_open is None and record.get("status") != "paid":
+        elif code == currency:
+            all_net = None if all_net is None or net is None else all_net + net
+            all_gross = None if all_gross is None or gross is None else all_gross + gross
+        paid_amount = paid_on.get((invoice.id, code), 0) if paid_on else 0
+        if still_open is None and get("status") != "paid":
             still_open = gross - paid_amount if gross is not None else None
         else:
             still_open = still_open or 0
-            if not is_credit and gross is not None and still_open >= 0 and paid_amount > gross:
-                overpaid = _beyond(gross, [p for p in payments if p.invoice is invoice and p.currency == in_currency])
-        bills.append(Bill(invoice, in_currency, is_credit, net, gross, still_open, overpaid))
-    return bills
+            if paid_amount and not is_credit and gross is not None and still_open >= 0 and paid_amount > gross:
+                mine = [paid for paid in payments if paid.invoice is invoice and paid.currency == code]
+                credits[code] = credits.get(code, 0) + _beyond(gross, mine)
+        in_currency = sums_in(sums, code)
+        add(in_currency, INVOICED, gross)
+        add(in_currency, INVOICED_NET, net)
+        add(in_currency, OPEN, still_open)
+    credit = max([credits.get(code, 0) + max(0, -(of_code[OPEN] or 0)) for code, of_code in sums.items()])
+    return Settled(credit, all_net, all_gross)
+
+
+def sums_in(sums: Amounts, currency: str | None) -> Sums:
+    """The sums in a currency."""
+    in_currency = sums.get(currency)
+    if in_currency is None:
+        in_currency = sums[currency] = [0, 0, 0, 0, 0, 0, 0]
+    return in_currency
+
+
+def add(sums: Sums, at: int, amount: int | None) -> None:
+    """Add to a sum; what is not known makes it not known."""
+    so_far = sums[at]
+    sums[at] = None if so_far is None or amount is None else so_far + amount
 
 
 def _taken_back(amount: int | None) -> int | None:

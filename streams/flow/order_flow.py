@@ -18,9 +18,25 @@ from decimal import Decimal
 from typing import Any
 
 from streams.flow.charges import charges
-from streams.flow.goods import GONE, Goods, order_goods, shipped_lines
-from streams.flow.money import Bill, Paid, bills_of, is_billed, payments_of
-from streams.flow.shares import documents_here
+from streams.flow.goods import GONE, NOTHING_SHIPPED, Goods, order_goods, shipped_lines, together
+from streams.flow.money import (
+    INVOICED,
+    INVOICED_NET,
+    OPEN,
+    ORDERED,
+    ORDERED_GROSS,
+    PAID,
+    SHIPPED,
+    Amounts,
+    Settled,
+    Sums,
+    add,
+    is_billed,
+    payments_of,
+    settle_bills,
+    sums_in,
+)
+from streams.flow.shares import SHARE, SHARES_SENT, documents_here
 from streams.flow.stages import payment_status, shipment_status, stage
 from streams.flow.timeline import DAY_US, timeline
 from streams.model.state import EntityState
@@ -31,21 +47,15 @@ CENT = 100
 system.
 """
 
-_ORDERED, _ORDERED_GROSS, _SHIPPED, _INVOICED, _INVOICED_NET, _PAID, _OPEN = range(7)
-
-Amounts = dict[str | None, list[int | None]]
-"""Currency → sums, at the indexes above; None: not known."""
-
 
 def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is
     among them.
     """
-    of: defaultdict[str, list[EntityState]] = defaultdict(list)
-    for member in documents_here(members):
-        if member.version > 0 and not member.deleted and member.merged_into is None:
-            of[member.entity].append(member)
-    deals, orders = sorted(of["opportunity"], key=_age), sorted(of["sales_order"], key=_age)
+    of = _live_members(members)
+    if SHARE in of or SHARES_SENT in of:
+        of = _live_members(documents_here(members))
+    deals, orders = _by_age(of["opportunity"]), _by_age(of["sales_order"])
     if not deals and not orders:
         return None
     live = [order for order in orders if order.record.get("status") != "cancelled"]
@@ -53,39 +63,41 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     first = next(iter(firm or live or orders), None)
     head = first.record if first is not None else {}
     deal = deals[0].record if deals else {}
-    invoices, shipments = sorted(of["invoice"], key=_age), sorted(of["shipment"], key=_age)
+    invoices, shipments = _by_age(of["invoice"]), _by_age(of["shipment"])
     bills = [invoice for invoice in invoices if is_billed(invoice)]
     currency = head.get("currency") or deal.get("currency") or _first_currency(bills) or _first_currency(invoices)
-    amounts: Amounts = defaultdict(lambda: [0, 0, 0, 0, 0, 0, 0])
+    totals: Sums = [0, 0, 0, 0, 0, 0, 0]
+    amounts: Amounts = {currency: totals}
 
-    credited = any(invoice.record.get("kind") == "credit_note" for invoice in bills)
+    credited = bool(bills) and any([invoice.record.get("kind") == "credit_note" for invoice in bills])
     lines, counted, goods = _goods(of, live, shipments, credited, currency, amounts)
     sent = [shipment for shipment in counted if shipment.record.get("status") in GONE]
-    payments = payments_of(sorted(of["payment"], key=_age), invoices, currency)
-    billed = bills_of(bills, payments, currency)
-    credit = _money(billed, payments, amounts)
+    payments = payments_of(_by_age(of["payment"]), invoices, currency)
+    settled = settle_bills(bills, payments, currency, amounts) if bills or payments else NOTHING_SETTLED
     cleared = [paid for paid in payments if paid.is_cleared]
     incoming = [paid.payment for paid in cleared if not paid.is_refund]
-    closed = bool(firm) and all(order.record.get("status") == "closed" for order in firm)
-    totals = amounts[currency]
-    invoiced, paid_amount, still_open = totals[_INVOICED], totals[_PAID], totals[_OPEN]
+    closed = bool(firm) and all([order.record.get("status") == "closed" for order in firm])
+    invoiced, paid_amount, still_open = totals[INVOICED], totals[PAID], totals[OPEN]
 
     goods_status = shipment_status(
         needed=goods.to_ship or not lines,
         any_sent=goods.any_sent,
         all_sent=goods.complete,
-        all_arrived=bool(sent) and all(shipment.record["status"] == "delivered" for shipment in sent),
+        all_arrived=bool(sent) and all([shipment.record["status"] == "delivered" for shipment in sent]),
     )
-    complete = closed or _all_invoiced(billed, currency, totals, goods, lines, of["invoice_line"])
-    ordered_gross = totals[_ORDERED_GROSS]
+    is_open = any([(left := sums[OPEN]) is None or left > 0 for sums in amounts.values()])
+    complete = closed
+    if bills and not closed and (not is_open or settled.credit > CENT):
+        complete = _all_invoiced(bills, settled, totals, goods, lines, of["invoice_line"])
+    ordered_gross = totals[ORDERED_GROSS]
     exceeds = bool(firm) and ordered_gross is not None and (paid_amount or 0) > ordered_gross + CENT
     money_status = payment_status(
-        billed=bool(billed),
-        credited=credited and all((sums[_INVOICED] or 0) <= 0 for sums in amounts.values()),
-        is_open=any(_is_open(sums[_OPEN]) for sums in amounts.values()),
-        is_paid=any((sums[_PAID] or 0) > 0 for sums in amounts.values()),
+        billed=bool(bills),
+        credited=credited and all([(sums[INVOICED] or 0) <= 0 for sums in amounts.values()]),
+        is_open=is_open,
+        is_paid=bool(cleared) and any([(sums[PAID] or 0) > 0 for sums in amounts.values()]),
         complete=complete,
-        overpaid=credit > CENT and (not live or exceeds or (bool(billed) and complete)),
+        overpaid=settled.credit > CENT and (not live or exceeds or (bool(bills) and complete)),
     )
     record: dict[str, Any] = {
         "customer_id": head.get("customer_id") or deal.get("customer_id"),
@@ -104,11 +116,11 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
         "shipment_status": goods_status,
         "payment_status": money_status,
         "currency": currency,
-        "ordered_amount": totals[_ORDERED] if firm or (orders and not live) else None,
-        "ordered_gross_amount": totals[_ORDERED_GROSS] if firm or (orders and not live) else None,
-        "shipped_amount": totals[_SHIPPED],
+        "ordered_amount": totals[ORDERED] if firm or (orders and not live) else None,
+        "ordered_gross_amount": totals[ORDERED_GROSS] if firm or (orders and not live) else None,
+        "shipped_amount": totals[SHIPPED],
         "invoiced_amount": invoiced,
-        "invoiced_net_amount": totals[_INVOICED_NET],
+        "invoiced_net_amount": totals[INVOICED_NET],
         "paid_amount": paid_amount,
         "settled_otherwise_amount": (
             invoiced - paid_amount - still_open
@@ -139,7 +151,13 @@ def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
     return record
 
 
-_NONE: frozenset[str] = frozenset()
+def _live_members(members: Iterable[EntityState]) -> defaultdict[str, list[EntityState]]:
+    """Entity → its live members."""
+    of: defaultdict[str, list[EntityState]] = defaultdict(list)
+    for member in members:
+        if member.version > 0 and not member.deleted and member.merged_into is None:
+            of[member.entity].append(member)
+    return of
 
 
 def is_firm(order: EntityState) -> bool:
@@ -160,62 +178,37 @@ def _goods(
 
     Adds the ordered and shipped amounts to `amounts`.
     """
-    lines_of: dict[str | None, list[EntityState]] = {order.id: [] for order in orders}
-    for line in of["sales_order_line"]:
-        of_order = lines_of.get(line.parent)
-        if of_order is not None:
-            of_order.append(line)
-    shipped = shipped_lines(shipments, of["shipment_line"], of["sales_order_line"])
-    here = [s for s in shipments if s.parent in lines_of or not shipped.served.get(s.id, _NONE).isdisjoint(lines_of)]
-    lines = 0
-    to_ship, any_sent = False, False
-    others: list[EntityState] = []
-    complete: bool | None = True
+    lines, shipped = of["sales_order_line"], NOTHING_SHIPPED
+    ids = {order.id for order in orders}
+    if shipments:
+        shipped = shipped_lines(shipments, of["shipment_line"], lines if len(of["sales_order"]) > 1 else ())
+    counted = []
+    for shipment in shipments:
+        if shipment.record.get("status") not in ("returned", "cancelled") and (
+            shipment.parent in ids or not ids.isdisjoint(shipped.served.get(shipment.id, ()))
+        ):
+            counted.append(shipment)
+    count, all_goods = 0, []
     for order in orders:
-        order_lines = lines_of[order.id]
-        lines += len(order_lines)
-        sums = amounts[order.record.get("currency") or currency]
+        order_lines = [line for line in lines if line.parent == order.id]
+        count += len(order_lines)
+        record = order.record
+        sums = sums_in(amounts, record.get("currency") or currency)
         if is_firm(order):
-            _add(sums, _ORDERED, _ordered_net(order, order_lines))
-            _add(sums, _ORDERED_GROSS, order.record.get("gross_amount"))
-        elif order.record.get("kind") == "blanket":
+            add(sums, ORDERED, _ordered_net(order, order_lines))
+            add(sums, ORDERED_GROSS, record.get("gross_amount"))
+        elif record.get("kind") == "blanket":
             continue
         goods = order_goods(order, order_lines, shipped, credited)
-        _add(sums, _SHIPPED, goods.amount)
-        to_ship |= goods.to_ship
-        any_sent |= goods.any_sent
-        others += goods.others
-        if complete is not False and goods.complete is not True:
-            complete = goods.complete
-    counted = [shipment for shipment in here if shipment.record.get("status") not in ("returned", "cancelled")]
-    return lines, counted, Goods(to_ship, any_sent, complete, None, others)
-
-
-def _money(bills: Sequence[Bill], payments: Sequence[Paid], amounts: Amounts) -> int:
-    """Add what is invoiced, paid and open to `amounts`. Returns the largest credit balance in one currency."""
-    credits: dict[str | None, int] = {}
-    for bill in bills:
-        sums = amounts[bill.currency]
-        _add(sums, _INVOICED, bill.gross)
-        _add(sums, _INVOICED_NET, bill.net)
-        _add(sums, _OPEN, bill.open)
-        if bill.overpaid:
-            credits[bill.currency] = credits.get(bill.currency, 0) + bill.overpaid
-    for paid in payments:
-        if paid.is_cleared:
-            sums = amounts[paid.currency]
-            _add(sums, _PAID, paid.amount)
-            if paid.invoice is None or not is_billed(paid.invoice):
-                # Paid before there is an invoice, or for one that was cancelled: it stands against what will be open.
-                left = paid.payment.record.get("open_amount")
-                _add(sums, _OPEN, -(paid.amount if left is None else left))
-    return max((credits.get(code, 0) + max(0, -(sums[_OPEN] or 0)) for code, sums in amounts.items()), default=0)
+        add(sums, SHIPPED, goods.amount)
+        all_goods.append(goods)
+    return count, counted, all_goods[0] if len(all_goods) == 1 else together(all_goods)
 
 
 def _all_invoiced(
-    bills: Sequence[Bill],
-    currency: str | None,
-    totals: Sequence[int | None],
+    bills: Sequence[EntityState],
+    settled: Settled,
+    totals: Sums,
     goods: Goods,
     lines: int,
     invoice_lines: Iterable[EntityState],
@@ -223,22 +216,16 @@ def _all_invoiced(
     """Whether no invoice is to come: the invoices reach what was ordered, or all goods went and nothing else that was
     ordered is left to be invoiced.
     """
-    invoices = [bill for bill in bills if bill.currency == currency and not bill.is_credit]
-    slack = CENT * max(1, lines)
-    if invoices:
-        for ordered, billed in (
-            (totals[_ORDERED], [bill.net for bill in invoices]),
-            (totals[_ORDERED_GROSS], [bill.gross for bill in invoices]),
-        ):
-            if ordered is not None and None not in billed:
-                if sum(amount or 0 for amount in billed) >= ordered - slack:
-                    return True
-                break
+    for ordered, invoiced in ((totals[ORDERED], settled.net), (totals[ORDERED_GROSS], settled.gross)):
+        if ordered is not None and invoiced is not None:
+            if invoiced >= ordered - CENT * max(1, lines):
+                return True
+            break
     if not (goods.complete and goods.any_sent):
         return False
     if not goods.others:
         return True
-    counted = {bill.invoice.id for bill in bills if not bill.is_credit}
+    counted = {bill.id for bill in bills if bill.record.get("kind") != "credit_note"}
     billed_of: dict[str, int] = {}
     for line in invoice_lines:
         if line.parent in counted:
@@ -268,12 +255,6 @@ def expected_net(order: EntityState, lines: Iterable[EntityState]) -> int | None
     return total
 
 
-def _add(sums: list[int | None], at: int, amount: int | None) -> None:
-    """Add to a sum; what is not known makes it not known."""
-    so_far = sums[at]
-    sums[at] = None if so_far is None or amount is None else so_far + amount
-
-
 def _others(currency: str | None, amounts: Amounts) -> dict[str, dict[str, str] | None]:
     """The amounts in other currencies: code → amount, as text. Those that are not known are left out."""
     others = sorted((code or "", sums) for code, sums in amounts.items() if code != currency)
@@ -283,18 +264,16 @@ def _others(currency: str | None, amounts: Amounts) -> dict[str, dict[str, str] 
     }
 
 
+NOTHING_SETTLED = Settled(0, 0, 0)
+
 _OTHERS = {
-    "other_ordered_amounts": _ORDERED,
-    "other_shipped_amounts": _SHIPPED,
-    "other_invoiced_amounts": _INVOICED,
-    "other_paid_amounts": _PAID,
-    "other_open_amounts": _OPEN,
+    "other_ordered_amounts": ORDERED,
+    "other_shipped_amounts": SHIPPED,
+    "other_invoiced_amounts": INVOICED,
+    "other_paid_amounts": PAID,
+    "other_open_amounts": OPEN,
 }
 _NO_OTHERS = dict.fromkeys(_OTHERS)
-
-
-def _is_open(amount: int | None) -> bool:
-    return amount is None or amount > 0
 
 
 def _text(amount: int) -> str:
@@ -330,6 +309,10 @@ def _since(
     return at
 
 
+def _by_age(members: list[EntityState]) -> list[EntityState]:
+    return sorted(members, key=_age) if len(members) > 1 else members
+
+
 def _age(member: EntityState) -> tuple[int, str]:
     return (member.record.get("created_at") or 0, member.id)
 
@@ -343,7 +326,12 @@ def _first(members: list[EntityState], field: str) -> int | None:
 
 
 def _last(members: list[EntityState], field: str) -> int | None:
-    return max((at for member in members if (at := member.record.get(field)) is not None), default=None)
+    last: int | None = None
+    for member in members:
+        at = member.record.get(field)
+        if at is not None and (last is None or at > last):
+            last = at
+    return last
 
 
 def _day(day: int | None) -> int | None:

@@ -34,29 +34,6 @@ _RANKS = {
 """What comes first where two events have one time."""
 
 
-class _Timeline:
-    """Events with the times by which they are sorted."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[int, int, str, dict[str, Any]]] = []
-
-    def add(
-        self, at: int | None, what: str, member: EntityState, after: int | None = None, precision: str = "time"
-    ) -> int | None:
-        """Add an event that comes after the time `after`, where it needs that; its time in the order of events."""
-        if at is None:
-            return after
-        position = at
-        if after is not None and after - DAY_US < at < after and at % _MIDNIGHTS_US == 0:
-            position = after
-        event = {
-            "at": at, "precision": precision, "what": what, "entity": member.entity, "id": member.id,
-            "system": _system(member),
-        }  # fmt: skip
-        self.events.append((position, _RANKS[what], member.id, event))
-        return position
-
-
 def timeline(
     opportunities: Iterable[EntityState],
     orders: Iterable[EntityState],
@@ -66,8 +43,34 @@ def timeline(
     requests: Iterable[EntityState],
 ) -> list[dict[str, Any]]:
     """What happened, oldest first: `{at, precision, what, entity, id, system}`."""
-    events = _Timeline()
-    add = events.add
+    events: list[tuple[int, int, str, dict[str, Any]]] = []
+
+    def add(
+        at: int | None, what: str, member: EntityState, after: int | None = None, precision: str = "time"
+    ) -> int | None:
+        """Add an event that comes after the time `after`, where it needs that; its time in the order of events."""
+        if at is None:
+            return after
+        position = at
+        if after is not None and at < after and at > after - DAY_US and at % _MIDNIGHTS_US == 0:
+            position = after
+        contributions = member.contributions
+        if len(contributions) == 1:
+            (only,) = contributions.values()
+            system = only.system
+        else:  # the first by name, so that every worker names the same
+            system = min((contribution.system for contribution in contributions.values()), default="")
+        event = {
+            "at": at,
+            "precision": precision,
+            "what": what,
+            "entity": member.entity,
+            "id": member.id,
+            "system": system,
+        }
+        events.append((position, _RANKS[what], member.id, event))
+        return position
+
     for deal in opportunities:
         record = deal.record
         created = add(record.get("created_at"), "opportunity created", deal)
@@ -127,23 +130,11 @@ def timeline(
     for request in requests:
         opened = add(request.record.get("opened_at"), "service requested", request)
         add(request.record.get("closed_at"), "service closed", request, opened)
-    events.events.sort(key=_position)
-    return [event for _, _, _, event in events.events]
-
-
-def _position(event: tuple[int, int, str, dict[str, Any]]) -> tuple[int, int, str]:
-    return event[:3]
+    # No two have the first three parts in common, so that two dicts are never compared.
+    events.sort()
+    return [event[3] for event in events]
 
 
 def _changed_us(member: EntityState) -> int | None:
     """When a source last changed its row. Not `updated_us`: that depends on the order in which the changes came."""
     return max((c.source_us for c in member.contributions.values() if not c.deleted), default=None)
-
-
-def _system(member: EntityState) -> str:
-    contributions = member.contributions
-    if len(contributions) == 1:
-        (only,) = contributions.values()
-        return only.system
-    # The first by name, so that every worker names the same.
-    return min((contribution.system for contribution in contributions.values()), default="")
