@@ -102,7 +102,8 @@ def settle_bills(
             gross = net + tax
         is_credit = get("kind") == "credit_note"
         if is_credit:
-            net, gross, still_open = _taken_back(net), _taken_back(gross), _taken_back(still_open)
+            if gross is None or gross >= 0:  # some systems keep the amounts of a credit note negative
+                net, gross, still_open = _negative(net), _negative(gross), _negative(still_open)
         elif code == currency:
             all_net = None if all_net is None or net is None else all_net + net
             all_gross = None if all_gross is None or gross is None else all_gross + gross
@@ -136,8 +137,8 @@ def add(sums: Sums, at: int, amount: int | None) -> None:
     sums[at] = None if so_far is None or amount is None else so_far + amount
 
 
-def _taken_back(amount: int | None) -> int | None:
-    return -abs(amount) if amount is not None else None
+def _negative(amount: int | None) -> int | None:
+    return None if amount is None else -amount
 
 
 def _beyond(gross: int, payments: Iterable[Paid]) -> int:

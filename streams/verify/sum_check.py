@@ -112,10 +112,9 @@ def _open(invoice: Record, payments: list[Record]) -> Any:
         if is_credit:
             return -sum(abs(pay.get("amount") or 0) for pay in mine)
         return -sum(pay.get("amount") or 0 if pay.get("open_amount") is None else pay["open_amount"] for pay in mine)
-    given: int | None = invoice.get("open_amount")
+    given, gross = invoice.get("open_amount"), invoice.get("gross_amount")
     if given is not None:
-        return abs(given) if is_credit else given
-    gross: int | None = invoice.get("gross_amount")
+        return -given if is_credit and (gross or 0) < 0 else given
     if gross is None and invoice.get("net_amount") is not None and invoice.get("tax_amount") is not None:
         gross = invoice["net_amount"] + invoice["tax_amount"]
     if gross is None or invoice.get("status") == "paid":

@@ -59,7 +59,7 @@ WITH RECURSIVE wanted AS (
     FROM owed WHERE entity = 'invoice'
 ), valued AS (
     SELECT *, CASE WHEN is_void AND is_credit THEN coalesce((paid->>0)::bigint, 0) WHEN is_void THEN -coalesce((paid->>2)::bigint, 0)
-                   WHEN given IS NOT NULL AND is_credit THEN -abs(given) WHEN given IS NOT NULL THEN given WHEN record->>'status' = 'paid' THEN 0
+                   WHEN given IS NOT NULL AND is_credit AND coalesce(signed, 0) >= 0 THEN -given WHEN given IS NOT NULL THEN given WHEN record->>'status' = 'paid' THEN 0
                    WHEN is_credit THEN coalesce((paid->>0)::bigint, 0) - gross ELSE signed - coalesce((paid->>1)::bigint, 0) END AS open
     FROM document
 ), bill AS (
