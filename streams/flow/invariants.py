@@ -205,7 +205,7 @@ def _settled(of: Of) -> Iterable[Broken]:
 
 
 def _overpaid(of: Of, limits: InvariantLimits, now_us: int) -> Result:
-    flow = join(member for members in of.values() for member in members.values())
+    flow = join([member for members in of.values() for member in members.values()])
     if flow is None or flow["payment_status"] != "overpaid":
         return [], None
     entity = "sales_order" if flow["sales_order_id"] is not None else "opportunity"

@@ -56,7 +56,7 @@ def _encoded(state: AggregateState, member: EntityState, comparison: Comparison)
 
 
 def _compare_flow(state: AggregateState, flow: EntityState, comparison: Comparison) -> None:
-    joined = join(member for member in state.members.values() if member.id != flow.id)
+    joined = join([member for member in state.members.values() if member.id != flow.id])
     name = record_name("order_flow", flow.id, flow.record)
     if (joined is None) != flow.deleted:
         comparison.add("differing", f"{name}: deleted should be {joined is None}")

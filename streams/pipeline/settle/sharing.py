@@ -24,6 +24,8 @@ from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle.batch import Message
 from streams.pipeline.settle.working import AggregateWork, Working, send_on, write
 
+_LINES_AND_CARRIERS = frozenset({*DOCUMENT_OF_LINE, SHARES_SENT})
+
 Sent = dict[str, dict[str, Any]]
 """Order line → `target`: the aggregate that it was sent to, and `portion`: what was sent, or None where that ended."""
 
@@ -71,16 +73,14 @@ def _named_elsewhere(state: AggregateState) -> dict[str, set[str]]:
     """Document → the order lines that its lines name and that are not here; also each document with shares."""
     members, sources = state.members, state.sources
     named: dict[str, set[str]] = {}
-    for member in members.values():
-        entity = member.entity
-        if entity in DOCUMENT_OF_LINE:
-            order_line = member.record.get("order_line_id")
-            if order_line is None or order_line in members or order_line in sources:
-                continue
-            if member.parent is not None and member.version and not member.deleted:
-                named.setdefault(member.parent, set()).add(order_line)
-        elif entity == SHARES_SENT and member.parent is not None:
-            named.setdefault(member.parent, set())
+    for member in [member for member in members.values() if member.entity in _LINES_AND_CARRIERS]:
+        order_line = member.record.get("order_line_id")
+        if order_line in members:
+            continue
+        if member.entity == SHARES_SENT:
+            named.setdefault(member.parent or "", set())
+        elif order_line is not None and order_line not in sources and member.version and not member.deleted:
+            named.setdefault(member.parent or "", set()).add(order_line)
     return named
 
 
