@@ -30,6 +30,8 @@ from streams.model.state import Contribution, EntityState
 
 SHARE = "share"
 SHARES_SENT = "shares_sent"
+CARRIERS = (SHARE, SHARES_SENT)
+"""The entities that carry shares. They have no canonical topic, and no dictionary maps them."""
 
 DOCUMENT_OF_LINE = {"invoice_line": "invoice", "shipment_line": "shipment"}
 """Entity of lines that may name lines of several orders → the entity of their document."""
@@ -103,10 +105,10 @@ def documents_here(members: Iterable[EntityState]) -> Collection[EntityState]:
     which nothing belongs here is left out, with its lines and payments.
     """
     everything = members if isinstance(members, Collection) else list(members)
-    carriers = [member for member in everything if member.entity == SHARE or member.entity == SHARES_SENT]
+    carriers = [member for member in everything if member.entity in CARRIERS]
     if not carriers:
         return everything
-    by_id = {member.id: member for member in everything if member.entity not in (SHARE, SHARES_SENT)}
+    by_id = {member.id: member for member in everything if member.entity not in CARRIERS}
     result = dict(by_id)
     children: dict[str, list[EntityState]] = {}
     for member in by_id.values():

@@ -56,7 +56,7 @@ def find_flows(hub: Hub, id_or_number: str) -> list[OrderFlow]:
     parameters = {"number": id_or_number, "id": _uuid(id_or_number)}
     flows = []
     for row in fetch_structs(hub, _Id, "find_flow", parameters):
-        members = fetch_structs(hub, FlowMember, "flow_members", [row.id])
+        members = fetch_structs(hub, FlowMember, "flow_members", {"id": row.id})
         joined = next((member.record for member in members if member.entity == "order_flow"), None)
         if joined is not None:
             documents = [member for member in members if member.entity != "order_flow"]

@@ -34,6 +34,14 @@ class MatchedEntity(NamedTuple):
     claimed_keys: set[str]
 
 
+class UnsentDocument(msgspec.Struct, frozen=True):
+    """An invoice or shipment of which nothing was sent to the flow of an order that its lines name."""
+
+    entity: str
+    id: str
+    aggregate_id: str
+
+
 class _Link(msgspec.Struct, frozen=True):
     source_id: str
     target: str
@@ -67,6 +75,11 @@ def matched_entities(hub: psycopg.Connection, kinds: Sequence[str]) -> Iterator[
     """Records of these entities, which may be found by match keys. Needs a transaction."""
     for row in _rows(hub, "matched_entities", [list(kinds)]):
         yield MatchedEntity(row[2], entity_of_row(row), set(row[11]), set(row[12]))
+
+
+def unsent_documents(hub: psycopg.Connection[object]) -> list[UnsentDocument]:
+    """Documents that serve orders of other flows, whose writers do not know it yet."""
+    return fetch(hub, UnsentDocument, "unsent_shares")
 
 
 def _rows(hub: psycopg.Connection, name: str, parameters: Sequence[object] = ()) -> Iterator[psycopg.rows.TupleRow]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from streams.flow.shares import CARRIERS
 from streams.hub.verification import all_entities, load_same_records
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState
@@ -64,7 +65,7 @@ def _load_hub(dsn: str) -> tuple[dict[str, AggregateState], dict[str, str]]:
         for aggregate_id, member in all_entities(hub):
             state = states.get(aggregate_id)
             if state is None:
-                kind = ENTITIES[member.entity].aggregate
+                kind = "order_flow" if member.entity in CARRIERS else ENTITIES[member.entity].aggregate
                 state = states[aggregate_id] = AggregateState(aggregate_id, kind, members={}, sources={})
             state.members[member.id] = member
     return states, same

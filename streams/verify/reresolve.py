@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import psycopg
 
-from streams.hub.verification import contested_entities, final_record, load_same_records, matched_entities
+from streams.hub.verification import (
+    contested_entities,
+    final_record,
+    load_same_records,
+    matched_entities,
+    unsent_documents,
+)
 from streams.model.change import Change, Value
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
@@ -25,7 +31,7 @@ from streams.resolve.golden import Ownership, golden, is_deleted
 class Difference(msgspec.Struct, frozen=True):
     """One field that the rules resolve otherwise than the hub has it.
 
-    `field` is `*` for whether the record is deleted, `match` for its match keys.
+    `field` is `*` for whether the record is deleted, or in which flows it is, `match` for its match keys.
     """
 
     entity: str
@@ -39,8 +45,14 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(hub: psycopg.Connection, ownership: Ownership) -> Iterator[Difference]:
-    """What would change, over all records of more than one source, and over the match keys of all records."""
+    """What would change, over all records of more than one source, over the match keys of all records, and over the
+    documents that serve orders of several flows.
+    """
     yield from _key_differences(hub, ownership)
+    for document in unsent_documents(hub):
+        yield Difference(
+            document.entity, document.id, document.aggregate_id, "*", "whole in one flow", "in several flows"
+        )
     with hub.transaction():
         same = load_same_records(hub)
         for aggregate_id, entity in contested_entities(hub):

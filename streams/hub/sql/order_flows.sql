@@ -4,19 +4,25 @@
 -- Order flows that have this id, or a document with this number.
 SELECT DISTINCT aggregate_id::text AS id FROM entity
 WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
-   OR (%(id)s::uuid IS NULL AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment') AND record->>'number' = %(number)s);
+   OR (%(id)s::uuid IS NULL AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'share')
+       AND record->>'number' = %(number)s AND NOT (entity = 'share' AND deleted));
 
 -- name: flow_members
--- The live documents of an order flow and its joined record, without lines.
+-- The live documents of an order flow and its joined record, without lines; of a document of another flow that serves this one too, the number.
 SELECT id::text, entity, version, record FROM entity
-WHERE aggregate_id = %s AND NOT deleted AND merged_into IS NULL AND version > 0
-AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request') ORDER BY entity, id;
+WHERE aggregate_id = %(id)s AND NOT deleted AND merged_into IS NULL AND version > 0
+AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request')
+UNION ALL
+SELECT record->>'document_id', record->>'document', max(version), jsonb_build_object('number', record->>'number') FROM entity
+WHERE aggregate_id = %(id)s AND entity = 'share' AND NOT deleted AND version > 0 GROUP BY record->>'document_id', record->>'document', record->>'number'
+ORDER BY entity, id;
 
 -- name: flow_entities
--- The live members of all order flows, flow by flow.
+-- The live members of all order flows, flow by flow. A deleted order line says to which order the share of an invoice belongs.
 SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
        record::text, contributions::text
-FROM entity WHERE NOT deleted AND merged_into IS NULL AND version > 0 AND entity <> ALL(%s::text[]) ORDER BY aggregate_id;
+FROM entity WHERE (NOT deleted AND merged_into IS NULL AND version > 0 OR entity = 'sales_order_line') AND entity <> ALL(%s::text[])
+ORDER BY aggregate_id;
 
 -- name: waiting_subjects
 -- Records with an intent that waits for people.

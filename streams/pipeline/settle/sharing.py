@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from streams.flow.shares import DOCUMENT_OF_LINE, SHARE, SHARES_SENT, share_id, shares_of, shares_sent_id
+from streams.flow.shares import CARRIERS, DOCUMENT_OF_LINE, SHARE, SHARES_SENT, share_id, shares_of, shares_sent_id
 from streams.model.change import Change, ChangeOp
 from streams.model.names import HUB, changes_topic
 from streams.model.state import AggregateState, EntityState
@@ -41,7 +41,7 @@ def apply_elsewhere(work: Working, aggregate: AggregateWork, change: Change) -> 
 
 def share_documents(work: Working, aggregate: AggregateWork) -> None:
     """Send what changed of the shares of this aggregate's documents."""
-    for document_id, order_lines in _named_elsewhere(aggregate.state).items():
+    for document_id, order_lines in named_elsewhere(aggregate.state).items():
         _share(work, aggregate, document_id, order_lines)
 
 
@@ -52,9 +52,9 @@ def repeat_shares(work: Working, aggregate: AggregateWork) -> None:
     """
     state, members = aggregate.state, aggregate.state.members
     repeated = [members[entity_id] for entity_id in aggregate.repeated if entity_id in members]
-    if not aggregate.elsewhere and all(member.entity in (SHARE, SHARES_SENT) for member in repeated):
+    if not aggregate.elsewhere and all(member.entity in CARRIERS for member in repeated):
         return
-    for document_id, order_lines in _named_elsewhere(state).items():
+    for document_id, order_lines in named_elsewhere(state).items():
         carrier = members.get(shares_sent_id(document_id))
         known: Sent = carrier.record["shares"] if carrier is not None else {}
         if carrier is not None:
@@ -69,7 +69,7 @@ def _is_live(document: EntityState | None) -> bool:
     return document is not None and bool(document.version) and not document.deleted and document.merged_into is None
 
 
-def _named_elsewhere(state: AggregateState) -> dict[str, set[str]]:
+def named_elsewhere(state: AggregateState) -> dict[str, set[str]]:
     """Document → the order lines that its lines name and that are not here; also each document with shares."""
     members, sources = state.members, state.sources
     named: dict[str, set[str]] = {}
@@ -105,7 +105,7 @@ def _share(work: Working, aggregate: AggregateWork, document_id: str, order_line
             return
         carrier = EntityState(shares_sent_id(document_id), SHARES_SENT, document_id, contributions={}, record={})
         state.members[carrier.id] = carrier
-    portions = _portions(state, document, targets)
+    portions = portions_of(state, document, targets)
     shares = {line: _ended(state, line, sent["target"]) for line, sent in known.items()}
     shares |= {line: {"target": targets[line], "portion": portion} for line, portion in portions.items()}
     changed = {
@@ -126,8 +126,9 @@ def _ended(state: AggregateState, order_line: str, target: str) -> dict[str, Any
     return {"target": state.id if is_here else target, "portion": None}
 
 
-def _portions(state: AggregateState, document: EntityState, targets: Collection[str]) -> dict[str, dict[str, Any]]:
-    if not targets:
+def portions_of(state: AggregateState, document: EntityState, targets: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Order line → its portion of a document of this aggregate, for the order lines in `targets`."""
+    if not targets or not _is_live(document):
         return {}
     lines, payments = _parts_of(state, document)
     return shares_of(document, lines, payments, targets)
