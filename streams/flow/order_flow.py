@@ -13,7 +13,7 @@ empty.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -48,7 +48,7 @@ system.
 """
 
 
-def join(members: Iterable[EntityState]) -> dict[str, Any] | None:
+def join(members: Collection[EntityState]) -> dict[str, Any] | None:
     """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is
     among them.
     """
