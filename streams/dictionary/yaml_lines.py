@@ -134,6 +134,20 @@ def _root_node(text: str, file: Path) -> yaml.Node | None:
     return root
 
 
+def existing_path(content: object, loc: tuple[str | int, ...]) -> YamlPath:
+    """The part of a place that the file has: pydantic also names types and unions on the way."""
+    path: list[str | int] = []
+    for step in loc:
+        if isinstance(content, dict) and step in content:
+            content = content[step]
+        elif isinstance(content, list) and isinstance(step, int) and step < len(content):
+            content = content[step]
+        else:
+            continue
+        path.append(step)
+    return tuple(path)
+
+
 def dotted(path: YamlPath) -> str:
     """A path as people read it: tables.public.accounts.to[0].fields.name."""
 

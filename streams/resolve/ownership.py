@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from streams.dictionary.problems import DictionaryError, Problem
-from streams.dictionary.yaml_lines import Lines, YamlPath, dotted, load_yaml
+from streams.dictionary.yaml_lines import Lines, YamlPath, dotted, existing_path, load_yaml
 from streams.model.entities import ENTITIES
 from streams.resolve.ownership_checks import entity_mistakes, suggestion
 from streams.resolve.ownership_file import EntityOwnership, FieldOwnership, OwnershipFile, StageRule
@@ -79,7 +79,7 @@ def _parsed(path: Path, lines: Lines, content: object, problems: list[Problem]) 
         except ValidationError as error:
             cut = set()
             for fault in error.errors():
-                where = _existing(left, fault["loc"])
+                where = existing_path(left, fault["loc"])
                 # A list is cut out as a whole, so that its items keep the lines that they have in the file.
                 cut.add(where[: next((at for at, step in enumerate(where) if isinstance(step, int)), len(where))])
                 right = _right(fault["type"], where)
@@ -89,20 +89,6 @@ def _parsed(path: Path, lines: Lines, content: object, problems: list[Problem]) 
             for where in cut:
                 _take_out(left, where)
     return OwnershipFile()
-
-
-def _existing(content: object, loc: tuple[str | int, ...]) -> YamlPath:
-    """The part of a place that the file has: pydantic also names types and unions on the way."""
-    path: list[str | int] = []
-    for step in loc:
-        if isinstance(content, dict) and step in content:
-            content = content[step]
-        elif isinstance(content, list) and isinstance(step, int) and step < len(content):
-            content = content[step]
-        else:
-            continue
-        path.append(step)
-    return tuple(path)
 
 
 def _take_out(content: object, where: YamlPath) -> None:
