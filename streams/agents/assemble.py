@@ -25,9 +25,9 @@ from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
+from streams.writeback.http_rules import HttpTarget
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
-from streams.writeback.rules import HttpTarget
 
 
 def build_assemble(settings: Settings, schema_ids: dict[str, int]) -> Assemble:

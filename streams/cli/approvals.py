@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -14,7 +14,7 @@ from streams.cli.context import load_settings, who
 
 if TYPE_CHECKING:
     from streams.hub.intent_review import IntentSubject, IntentView
-    from streams.hub.intents import Request
+    from streams.hub.intents import Approval, Question, Request
     from streams.writeback.commands import WouldSend
     from streams.writeback.jobs import Adapter
     from streams.writeback.rules import WritebackRule
@@ -50,7 +50,7 @@ def list_intents(
     with commands.connect_hub(load_settings().hub) as hub:
         intents = commands.list_intents(hub, states, rule=rule, limit=limit)
     if as_json:
-        typer.echo(json.dumps({"intents": msgspec.to_builtins(intents)}))
+        typer.echo(json.dumps({"intents": [_as_json(intent) for intent in intents]}))
         return
     if not intents:
         typer.echo("there are no intents in these states" if all_states or state else "no intent waits for a decision")
@@ -82,8 +82,53 @@ def name_of(about: IntentSubject) -> str:
     if about.customer:
         text += f", {about.customer}"
     if about.amount is not None:
-        text += f", {Decimal(about.amount).scaleb(-4):,.2f} {about.currency or ''}".rstrip()
+        text += f", {_money(about.amount, about.currency)}"
     return text
+
+
+def _money(unscaled: int, currency: str | None) -> str:
+    from streams.writeback.read_back import amount_text
+
+    return amount_text(Decimal(unscaled).scaleb(-4), currency)
+
+
+def _question_text(question: Question) -> str:
+    """A question with the amount or discount that it is about."""
+    parts = [question.reason]
+    if question.amount is not None:
+        parts.append(_money(question.amount, question.currency))
+    if question.discount is not None:
+        parts.append(f"{Decimal(question.discount).scaleb(-4).normalize():f} %")
+    if question.people > 1:
+        parts.append(f"{question.people} people")
+    return ", ".join(parts)
+
+
+def _decision_text(decision: Approval) -> str:
+    account = f" (account {decision.account})" if decision.account not in (None, decision.who) else ""
+    why = f": {decision.why}" if decision.why else ""
+    about = "; ".join(_question_text(question) for question in decision.reasons)
+    return f"{decision.at or '-'}  {decision.who}{account} {decision.what}{why}" + (f"  [{about}]" if about else "")
+
+
+def _as_json(intent: IntentView) -> dict[str, Any]:
+    """The intent as JSON, with amounts as decimal texts."""
+    view: dict[str, Any] = _readable(msgspec.to_builtins(intent) | {"request": None, "result": None})
+    return view | {"request": intent.request, "result": intent.result}
+
+
+def _readable(value: Any) -> Any:
+    """What the hub keeps of questions, with `amount` and `discount` as decimal texts instead of whole numbers."""
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: format(Decimal(item).scaleb(-4), "f").rstrip("0").rstrip(".")
+        if name in ("amount", "discount") and isinstance(item, int)
+        else _readable(item)
+        for name, item in value.items()
+    }
 
 
 def show(which: Which, as_json: AsJson = False) -> None:
@@ -102,15 +147,15 @@ def show(which: Which, as_json: AsJson = False) -> None:
         would_send = commands.would_send(settings.hub, intent.id, *_rules_and_adapters())
     if as_json:
         more = {"log": log} if would_send is None else {"log": log, "would_send": would_send}
-        typer.echo(json.dumps(msgspec.to_builtins(intent) | msgspec.to_builtins(more)))
+        typer.echo(json.dumps(_as_json(intent) | msgspec.to_builtins(more)))
         return
     typer.echo(f"about       {name_of(intent.about)}")
     for name in ("id", "rule", "key", "state", "problem", "attempts", "created_at", "expires_at", "done_at"):
         value = getattr(intent, name)
         typer.echo(f"{name:11} {_shown(value)}")
     sections = {
-        "reasons": _json_lines(intent.reasons),
-        "decisions": _json_lines(intent.decisions),
+        "reasons": [_question_text(question) for question in intent.reasons],
+        "decisions": [_decision_text(decision) for decision in intent.decisions],
         "would send": _would_send_lines(would_send),
         "request": _request_lines(intent.request or []),
         "result": _json_lines(intent.result),
@@ -121,7 +166,7 @@ def show(which: Which, as_json: AsJson = False) -> None:
             typer.echo("\n".join(f"  {line}" for line in lines))
     typer.echo("log:")
     for entry in log:
-        detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
+        detail = json.dumps(_readable(entry.detail), ensure_ascii=False) if entry.detail else ""
         typer.echo(f"  {entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {entry.who}  {entry.what}  {detail}")
 
 
@@ -219,7 +264,7 @@ def _decide(which: str, what: Literal["approve", "reject"], reason: str, by: str
     with commands.connect_hub(settings.hub) as hub:
         intent = commands.decide_intent(hub, which, what, who=person, reason=reason, account=account)
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(intent)))
+        typer.echo(json.dumps(_as_json(intent)))
         return
     more = ""
     if intent.state == "waiting":

@@ -42,15 +42,15 @@ def check(
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
-    """Check dictionaries, run their examples, check ownership.yaml: every mistake at once, with file, line and what
-    would be right.
+    """Check dictionaries, run their examples, check writeback.yaml and ownership.yaml: every mistake at once, with
+    file, line and what would be right.
 
     Exit code 1 if an example has another result or the live database does not fit, 2 if a file is wrong, 3 if the
     database does not answer.
 
     Example: opshub map check demo-erp --live
     """
-    from streams.cli.map_findings import check_system, finding_of
+    from streams.cli.map_findings import check_system, finding_of, writeback_problems
     from streams.dictionary.check.all_problems import check_dictionary
     from streams.paths import connectors_dir
     from streams.resolve import ownership
@@ -69,6 +69,11 @@ def check(
         file_is_wrong = True
         findings += [finding_of("error", problem) for problem in problems]
         summary.append(f"{rules.name}: the workers do not start with it")
+    wrong = writeback_problems(settings, folders_of(settings, systems))
+    if wrong:
+        file_is_wrong = True
+        findings += [finding_of("error", problem) for problem in wrong]
+        summary.append("writeback.yaml: the workers do not start with it")
     errors = sum(finding["level"] == "error" for finding in findings)
     if as_json:
         result = {"errors": errors, "warnings": len(findings) - errors, "findings": findings}

@@ -4,6 +4,7 @@ database.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
@@ -47,6 +48,21 @@ def finding_of(level: str, problem: Problem) -> FindingView:
         "what": problem.what,
         "right": problem.right,
     }
+
+
+def writeback_problems(settings: Settings, folders: Sequence[Path]) -> list[Problem]:
+    """What is wrong with the writeback.yaml of these folders. A rule may follow one of a system beside it, so all of a
+    parent folder are read.
+    """
+    from streams.writeback.load import FILE, read_rules
+
+    problems: list[Problem] = []
+    for parent in dict.fromkeys(folder.parent for folder in folders):
+        named = [folder.name for folder in folders if folder.parent == parent]
+        beside = sorted(file.parent.name for file in parent.glob(f"*/{FILE}") if file.parent.name in settings.systems)
+        of_parent = read_rules(parent, list(dict.fromkeys([*named, *beside])))[1]
+        problems += [problem for problem in of_parent if problem.file.parent.name in named]
+    return problems
 
 
 def check_system(

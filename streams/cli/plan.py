@@ -24,8 +24,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instea
 def plan(as_json: JsonOption = False) -> None:
     """List what `opshub apply` would change, and change nothing. Exit code 1 when there is something.
 
-    Exit code 2 when ownership.yaml is wrong or a dictionary does not fit its database, 3 when a database cannot be
-    captured as it is. JSON: {"to_do": [{kind, name, action}]}.
+    Exit code 2 when ownership.yaml or a writeback.yaml is wrong, or a dictionary does not fit its database, 3 when a
+    database cannot be captured as it is. JSON: {"to_do": [{kind, name, action}]}.
 
     Examples:
 
@@ -66,11 +66,13 @@ def _capturable_systems(settings: Settings) -> list[System]:
     from streams.paths import connectors_dir
     from streams.provision.systems import capture_dsn, load_systems
     from streams.resolve.ownership import load_ownership
-    from streams.stack.environment import load_env
+    from streams.stack.environment import load_env, resolve_placeholders
+    from streams.writeback.load import load_rules
 
     load_ownership(connectors_dir(settings) / "ownership.yaml")
     systems = load_systems(settings)
     env = load_env(settings)
+    load_rules(connectors_dir(settings), settings.systems, lambda text, path: resolve_placeholders(text, env, path))
     findings = [
         finding for system in systems for finding in check_source(system, capture_dsn(system, env)) if finding.severe
     ]

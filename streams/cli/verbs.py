@@ -71,6 +71,12 @@ VERBS: list[Verb] = [
     Verb(
         "writeback resume", "streams.cli.writeback", "resume", "Resume deliveries, with the intents that waited first."
     ),
+    Verb(
+        "writeback retry",
+        "streams.cli.writeback",
+        "retry",
+        "Send intents again that were given up; look them up first.",
+    ),
     Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
     Verb("flow check", "streams.cli.flow", "check", "List order flows that break a business rule or are stuck."),
     Verb("flow show", "streams.cli.flow", "show", "Show stage, amounts and timeline of an order flow."),

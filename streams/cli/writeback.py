@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +39,7 @@ def status(as_json: AsJson = False) -> None:
     """
     import msgspec
 
-    from streams.hub.intent_review import intent_counts, pauses
+    from streams.hub.intent_review import intent_counts, pauses, targets_away
     from streams.writeback.commands import connect_hub
 
     settings = load_settings()
@@ -46,13 +47,26 @@ def status(as_json: AsJson = False) -> None:
     with connect_hub(settings.hub) as hub:
         counts = intent_counts(hub)
         paused = {pause.scope: pause for pause in pauses(hub)}
+        away = targets_away(hub)
     states: dict[str, dict[str, int]] = {rule: {} for rule in modes}
     for row in counts:
         states.setdefault(row.rule, {})[row.state] = row.count
     if as_json:
         rules = [{"rule": rule, "mode": modes.get(rule), "intents": by_state} for rule, by_state in states.items()]
-        typer.echo(json.dumps({"rules": rules, "pauses": msgspec.to_builtins(list(paused.values()))}))
+        typer.echo(
+            json.dumps(
+                {
+                    "rules": rules,
+                    "pauses": msgspec.to_builtins(list(paused.values())),
+                    "away": msgspec.to_builtins(away),
+                }
+            )
+        )
         return
+    for target in away:
+        what = "refuses every request" if target.refuses else "does not answer"
+        since, until = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for moment in (target.since, target.until))
+        typer.echo(f"{target.target} {what} since {since} UTC, next try at {until}: {target.problem}")
     for rule, by_state in states.items():
         how = modes.get(rule, "not in writeback.yaml any more")
         pause = paused.get(rule) or paused.get(rule.partition("/")[0])
@@ -85,7 +99,7 @@ def pause(
 
 
 def resume(scope: Scope) -> None:
-    """Start deliveries again, with the intents that were kept meanwhile.
+    """Start deliveries again, with the intents that were kept meanwhile; also to a target that asked for a pause.
 
     Example: opshub writeback resume demo-erp
     """
@@ -95,6 +109,49 @@ def resume(scope: Scope) -> None:
     with connect_hub(load_settings().hub) as hub:
         was_paused = resume_scope(hub, scope)
     typer.echo(f"{scope} is resumed" if was_paused else f"{scope} was not paused")
+
+
+def retry(
+    intents: Annotated[
+        list[str] | None, typer.Argument(metavar="[INTENT]...", help="Numbers or keys of intents.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")] = "",
+    target: Annotated[str | None, typer.Option(help="All of this system.")] = None,
+    rule: Annotated[str | None, typer.Option(help="All of this rule: <system>/<rule>.")] = None,
+    problem_has: Annotated[str | None, typer.Option(help="All whose problem has this text.")] = None,
+    not_done: Annotated[
+        bool, typer.Option("--not-done", help="You looked: the target did not do it. It is sent without a look-up.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="At most so many, the oldest first.")] = 1000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send intents again that were given up (dead) or expired. What may have been done is looked up first.
+
+    Example: opshub writeback retry 17 --reason "the customer is unblocked"
+
+    Example: opshub writeback retry --target demo-erp --problem-has 401 --reason "new token"
+    """
+    from streams.errors import ConfigError
+    from streams.writeback.commands import connect_hub, retry_intents
+
+    if not (intents or target or rule or problem_has):
+        raise ConfigError("which intents?", remedy="name their numbers, or give --target, --rule or --problem-has")
+    if not reason and not dry_run:
+        raise ConfigError("--reason is missing", remedy="say why, for the audit log")
+    with connect_hub(load_settings().hub) as hub:
+        chosen, skipped = retry_intents(
+            hub, intents or None, who=who(), reason=reason, target=target, rule=rule, problem=problem_has,
+            not_done=not_done, limit=limit, dry_run=dry_run,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps({"retried": [] if dry_run else chosen, "chosen": chosen, "skipped": skipped}))
+        return
+    for which, why in skipped.items():
+        typer.echo(f"{which}: {why}")
+    count = f"{len(chosen)} intent{'' if len(chosen) == 1 else 's'}"
+    numbers = f": {', '.join(map(str, chosen[:20]))}{', …' if len(chosen) > 20 else ''}" if chosen else ""
+    typer.echo(f"{count} {'would be sent again' if dry_run else 'planned again'}{numbers}")
 
 
 def shadow(

@@ -83,6 +83,24 @@ class Pause(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class TargetAway(msgspec.Struct, frozen=True):
+    """A target from which deliverers stay away. `refuses`: it answers, and takes nothing from us."""
+
+    target: str
+    refuses: bool
+    problem: str
+    since: datetime
+    until: datetime
+
+
+class Revivable(msgspec.Struct, frozen=True):
+    """An intent that was given up, or that nobody decided on in time."""
+
+    id: int
+    state: State
+    target: str
+
+
 class _Id(msgspec.Struct, frozen=True):
     id: int
 
@@ -147,5 +165,33 @@ def pause_scope(hub: Hub, scope: str, *, who: str, reason: str) -> None:
 
 
 def resume_scope(hub: Hub, scope: str) -> bool:
-    """End a pause and wake the deliverers; False when there was none."""
-    return bool(fetch_structs(hub, _Scope, "resume_scope", [scope]))
+    """End a pause, also one that the target asked for, and wake the deliverers; False when there was none."""
+    return bool(fetch_structs(hub, _Scope, "resume_scope", {"scope": scope}))
+
+
+def targets_away(hub: Hub) -> list[TargetAway]:
+    """Targets that do not answer, or refuse everybody."""
+    return fetch_structs(hub, TargetAway, "targets_away")
+
+
+def revivable_intents(
+    hub: Hub,
+    *,
+    ids: Sequence[int] | None = None,
+    target: str | None = None,
+    rule: str | None = None,
+    problem: str | None = None,
+    limit: int,
+) -> list[Revivable]:
+    """Intents that were given up or have expired, oldest first. None: any. `problem`: a part of its text."""
+    parameters = {"ids": ids, "target": target, "rule": rule, "problem": problem, "limit": limit}
+    return fetch_structs(hub, Revivable, "revivable_intents", parameters)
+
+
+def revive_intents(hub: Hub, ids: Sequence[int], *, who: str, why: str, not_done: bool) -> list[int]:
+    """Plan these again, with a line in the log of each; the numbers of those that were.
+
+    `not_done`: a person knows that the target did not do it. Otherwise what was sent is looked up first.
+    """
+    parameters = {"ids": list(ids), "who": who, "why": why, "not_done": not_done}
+    return [row.id for row in fetch_structs(hub, _Id, "revive_intents", parameters)]

@@ -86,6 +86,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float
     not_ready_s: float = 0.0
     """Seconds for which delivery has waited for the hub or the target."""
+    sent_at: datetime | None = None
+    """When a request of it was last sent over HTTP."""
+    sent_s: float | None = None
+    """Seconds since then."""
+    queued_s: float | None = None
+    """Seconds since the target took that request without doing it."""
 
 
 class PlannedDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +128,8 @@ class IntentOutcome(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: float | None = None
     follow: list[NewIntent] = []
     in_doubt: bool | None = None
+    queued: bool = False
+    """The target took the request, and has not done it yet."""
     not_ready: bool = False
     """Delivery waits for the hub or the target: the time since then counts on."""
     is_logged: bool = True
@@ -150,6 +158,8 @@ class DueWork(msgspec.Struct, frozen=True):
     due_s: float | None
     """Seconds until something can be delivered; None when there is nothing."""
     has_leased: bool
+    away_s: float | None = None
+    """Seconds for which nothing is sent, because the target does not answer or refuses; None while it answers."""
 
 
 class LastWritten(msgspec.Struct, frozen=True):
@@ -184,7 +194,7 @@ async def decide_planned(store: HubStore, decisions: Sequence[PlannedDecision]) 
 
 async def due_work(store: HubStore, target: str) -> DueWork:
     """What there is to do for a target now."""
-    (work,) = await store.fetch(DueWork, "due_work", [target])
+    (work,) = await store.fetch(DueWork, "due_work", {"target": target})
     return work
 
 
@@ -240,6 +250,17 @@ async def finish_intents(
     """
     parameters = {"outcomes": _json(outcomes), "deliverer": deliverer, "now_us": now_us}
     return {row.id for row in await store.fetch(_Id, "finish_intents", parameters)}
+
+
+async def stay_away(store: HubStore, target: str, *, refuses: bool, problem: str, pause_s: float) -> None:
+    """Let no deliverer send anything to a target for so long. `refuses`: it answers, and takes nothing from us."""
+    parameters = {"target": target, "refuses": refuses, "problem": problem, "pause_s": pause_s}
+    await store.rows("stay_away", parameters)
+
+
+async def come_back(store: HubStore, target: str) -> None:
+    """The target answers again."""
+    await store.rows("come_back", target)
 
 
 async def last_written(store: HubStore, subjects_and_rules: Sequence[tuple[str, str]]) -> list[LastWritten]:

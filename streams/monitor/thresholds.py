@@ -78,7 +78,7 @@ def exceeded(figures: Figures, settings: Settings) -> list[Problem]:
             "intents-dead",
             counts.intents_dead >= settings.alert_dead_intents,
             f"{counts.intents_dead:,} intents were given up within a day",
-            "`opshub approvals list --all` shows them, and why",
+            "`opshub approvals list --state dead` shows them, and why; `opshub writeback retry` sends them again",
         ),
         (
             "intents-waiting",

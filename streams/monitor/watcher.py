@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import psycopg
@@ -24,6 +25,7 @@ from streams.capture.guard import check_capture
 from streams.capture.schema_drift import record_table_changes
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.alerts import count_pipeline, try_watcher_lock
+from streams.hub.intent_review import targets_away
 from streams.hub.order_flows import stuck_flows
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.source_state import load_alarms
@@ -34,6 +36,7 @@ from streams.monitor.disk import check_disk
 from streams.monitor.hub_guard import check_hub_is_complete
 from streams.monitor.lag import behind_since, late_lanes, read_lags
 from streams.monitor.sinks import configured_sinks
+from streams.monitor.targets import refusing
 from streams.monitor.thresholds import Figures, exceeded, stuck_limits, was_checked
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -181,7 +184,8 @@ class Watcher:
             for finding in findings
             if finding.severe
         ]
-        return problems + late + exceeded(self._figures(hub), self._settings)
+        refused = refusing(targets_away(hub), datetime.now(UTC))
+        return problems + late + refused + exceeded(self._figures(hub), self._settings)
 
     def _late_lanes(self, lags: dict[str, int]) -> list[Problem]:
         now = time.monotonic()

@@ -15,13 +15,21 @@ FAULTS_OF_INTENT = 4
 """So many 500s for one intent count against it, even if no other intent was answered meanwhile."""
 MOST_SUSPECTS = 1000
 """Suspects that are remembered: without a limit an outage with many intents would fill the memory."""
-LONGEST_PAUSE_S = 900.0
-"""Longest pause that a target may ask for: a wrong `Retry-After` must not stop deliveries for a day."""
+LONGEST_PAUSE_S = 86_400.0
+"""Longest pause that a target may ask for: a daily quota. The alert says until when; `writeback resume` ends it."""
 
-after_failure = wait_exponential_jitter(multiplier=0.5, max=120, jitter=0.5)
-"""Pause after the n-th attempt that the target refused."""
+after_failure = wait_exponential_jitter(multiplier=0.5, max=4 * 3600, exp_base=5, jitter=0.5)
+"""Pause after the n-th attempt that the target refused: 0.5 s, 2.5 s, 12 s, 1 min, 5 min, 26 min, 2 h, 4 h. Whoever has
+to correct something there needs hours, not seconds.
+"""
+behind_others = wait_exponential_jitter(multiplier=0.5, max=120, jitter=0.5)
+"""Pause of one intent without an answer, while others go first."""
 while_not_ready = wait_exponential_jitter(multiplier=0.03, max=2, jitter=0.03)
 """Pause while a document is not complete, or the target was changed: this usually lasts a fraction of a second."""
+while_queued = wait_exponential_jitter(multiplier=1, max=300, jitter=1)
+"""Pause until the look-up of a request that the target has queued."""
+while_refused = wait_exponential_jitter(multiplier=1, max=900, jitter=1)
+"""Pause of the circuit breaker while the target refuses everybody: more requests can lock an account."""
 while_down = wait_exponential_jitter(multiplier=0.2, max=15, jitter=0.3)
 """Pause of the circuit breaker: nothing is sent to a target that did not answer."""
 
@@ -57,11 +65,12 @@ class Breaker:
         self._suspects: dict[str, tuple[int, int]] = {}
         """Key of an intent → how many intents were answered when it first got no answer; how often it got none."""
 
-    def target_failed(self, cause: str, retry_after_s: float = 0.0) -> float:
-        """Seconds to stay away; at least those that the target asks for."""
+    def target_failed(self, cause: str, retry_after_s: float = 0.0, *, refuses: bool = False) -> float:
+        """Seconds to stay away; at least those that the target asks for. `refuses`: it answers, and takes nothing."""
         self.failures += 1
         self.cause = cause
-        return max(pause_of(while_down, self.failures), min(retry_after_s, LONGEST_PAUSE_S))
+        pause_s = pause_of(while_refused if refuses else while_down, self.failures)
+        return max(pause_s, min(retry_after_s, LONGEST_PAUSE_S))
 
     def answered(self, key: str) -> None:
         """The target answered this intent, even if it refused it."""
@@ -82,7 +91,7 @@ class Breaker:
         self._suspects[key] = (self._answered if counts else answered_then, times)
         if len(self._suspects) > MOST_SUSPECTS:
             del self._suspects[next(iter(self._suspects))]
-        return Unanswered(counts, pause_of(after_failure, times))
+        return Unanswered(counts, pause_of(behind_others, times))
 
     def forget(self, key: str) -> None:
         """This intent is dead: it is no suspect any more."""

@@ -1,7 +1,7 @@
 """Check that everything exists that the rules name: paths, fields, parameters, entities, values, forms. Pure.
 
-In: the write-back of all systems. Out: for each system all its errors, as `rules.<rule>.<field>: what is wrong;
-what would be right`.
+In: the write-back of all systems. Out: for each system all its errors, each with the place in its file, and with what
+would be right.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from streams.model.entities import ENTITIES, FieldType
 from streams.model.names import HUB
+from streams.writeback.check_http import check_http
+from streams.writeback.http_rules import HttpTarget
 from streams.writeback.rule_book import rules_of
-from streams.writeback.rules import Call, HttpAction, SqlAction, WritebackConfig, WritebackRule
-from streams.writeback.templates import NAME
+from streams.writeback.rules import SqlAction, WritebackConfig, WritebackRule
 from streams.writeback.values import ValueSpec
 
 _PARAMETER = re.compile(r"%\(([^)]*)\)[sbt]")
@@ -38,18 +40,28 @@ Errors = Iterator[tuple[str, str]]
 """(field of the rule, what is wrong and what would be right)."""
 
 
-def find_errors(writebacks: Mapping[str, WritebackConfig], systems: Collection[str]) -> dict[str, list[str]]:
+class RuleError(NamedTuple):
+    """What is wrong with one rule. `field`: dotted, within the rule."""
+
+    rule: str
+    field: str
+    what: str
+
+
+def find_errors(writebacks: Mapping[str, WritebackConfig], systems: Collection[str]) -> dict[str, list[RuleError]]:
     """system → the errors of its writeback.yaml, for the systems that have some. `systems`: all systems that exist."""
     every = rules_of(writebacks)
     rules = {named.name: named.rule for named in every}
-    errors: dict[str, list[str]] = {}
-    for name, target, rule in every:
-        for field, wrong in _RuleCheck(rule, rules, {*systems, HUB}).errors():
-            errors.setdefault(target, []).append(f"rules.{name.partition('/')[2]}.{field}: {wrong}")
+    errors: dict[str, list[RuleError]] = {}
+    for name, system, rule in every:
+        target = writebacks[system].target
+        secrets = target.secrets if isinstance(target, HttpTarget) else ()
+        for field, wrong in _RuleCheck(rule, rules, {*systems, HUB}, secrets).errors():
+            errors.setdefault(system, []).append(RuleError(name.partition("/")[2], field, wrong))
     return errors
 
 
-def _unknown(what: str, name: str, choices: Iterable[str]) -> str:
+def unknown(what: str, name: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     near = get_close_matches(name, known, 1)
     right = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}" if known else "there is none"
@@ -59,10 +71,17 @@ def _unknown(what: str, name: str, choices: Iterable[str]) -> str:
 class _RuleCheck:
     """The checks of one rule. `rules`: all rules by `<system>/<rule>`."""
 
-    def __init__(self, rule: WritebackRule, rules: Mapping[str, WritebackRule], systems: Collection[str]) -> None:
+    def __init__(
+        self,
+        rule: WritebackRule,
+        rules: Mapping[str, WritebackRule],
+        systems: Collection[str],
+        secrets: Iterable[str] = (),
+    ) -> None:
         self._rule = rule
         self._rules = rules
         self._systems = systems
+        self._secrets = {f"secret.{name}" for name in secrets}
 
     def errors(self) -> Errors:
         rule = self._rule
@@ -79,11 +98,12 @@ class _RuleCheck:
                 yield from self._canonical("by_hand.values", rule.by_hand.entity, field, spec)
         for field in rule.skip_when:
             if field not in rule.values:
-                yield "skip_when", _unknown("`values` has no", field, rule.values)
+                yield "skip_when", unknown("`values` has no", field, rule.values)
         if rule.sql is not None:
             yield from self._sql(rule.sql)
         if rule.http is not None:
-            yield from self._http(rule.http)
+            params = {*rule.params, *rule.values, "key", "subject"} | self._secrets
+            yield from check_http(rule, rule.http, params, unknown)
 
     # -- when
 
@@ -95,13 +115,13 @@ class _RuleCheck:
         members = {name for name, kind in ENTITIES.items() if kind.aggregate == entity.aggregate}
         for name in rule.unless:
             if name not in members:
-                yield "unless", _unknown(f"aggregate {entity.aggregate} has no entity", name, members)
+                yield "unless", unknown(f"aggregate {entity.aggregate} has no entity", name, members)
         if rule.subject is not None and entity.fields[rule.subject].ref is None:
             refs = [name for name, kind in entity.fields.items() if kind.ref]
-            yield "subject", _unknown(f"{rule.entity} refers to nothing by", rule.subject, refs)
+            yield "subject", unknown(f"{rule.entity} refers to nothing by", rule.subject, refs)
         if rule.after is not None:
             if rule.after not in self._rules:
-                yield "after", _unknown("there is no rule", rule.after, self._rules)
+                yield "after", unknown("there is no rule", rule.after, self._rules)
             elif self._rules[rule.after].entity != rule.entity:
                 yield "entity", f"must be that of the rule it follows, {self._rules[rule.after].entity}"
             if rule.subject not in (None, "customer_id"):
@@ -123,7 +143,7 @@ class _RuleCheck:
         fields = ENTITIES[entity].fields if entity else {}
         decimals = [name for name, kind in fields.items() if kind.kind == "decimal"]
         if entity and field not in decimals:
-            yield where, _unknown(f"{entity} has no amount", field, decimals)
+            yield where, unknown(f"{entity} has no amount", field, decimals)
 
     # -- paths
 
@@ -207,7 +227,7 @@ class _RuleCheck:
             *referred,
             *(["line"] if lines else []),
         ]
-        return _unknown("no path begins with", root, roots), None
+        return unknown("no path begins with", root, roots), None
 
     def _described(self, entity: str, rest: list[str]) -> tuple[str | None, FieldType | None]:
         if not rest or rest[0] not in ("record", "keys", "contributions"):
@@ -215,7 +235,7 @@ class _RuleCheck:
         if rest[0] == "record":
             return self._field(entity, ".".join(rest[1:]))
         if len(rest) < 2 or rest[1] not in self._systems:
-            return _unknown("there is no system", rest[1] if len(rest) > 1 else "", self._systems), None
+            return unknown("there is no system", rest[1] if len(rest) > 1 else "", self._systems), None
         if rest[0] == "keys":
             return (None, _TEXT) if len(rest) == 2 else ("a key has no fields", None)
         return self._field(entity, ".".join(rest[2:]))
@@ -229,15 +249,21 @@ class _RuleCheck:
             return None, _TEXT
         if name in fields:
             return None, fields[name]
-        return _unknown(f"{entity} has no field", name, [*fields, *_COMPUTED_FIELDS.get(entity, ())]), None
+        return unknown(f"{entity} has no field", name, [*fields, *_COMPUTED_FIELDS.get(entity, ())]), None
 
     # -- how
 
     def _sql(self, action: SqlAction) -> Errors:
         rule = self._rule
         params = {*rule.params, "key"}
+        if action.steps and action.look_up is None and not action.repeatable:
+            yield (
+                "sql",
+                "a step that ran may run again after a crash: add `look_up`, which finds what was done for %(key)s, "
+                "or `repeatable: true` where running the steps twice does no harm",
+            )
         if action.lock is not None and action.lock not in params:
-            yield "sql.lock", _unknown("there is no parameter", action.lock, params)
+            yield "sql.lock", unknown("there is no parameter", action.lock, params)
         for name, statement in (("now", action.now), ("look_up", action.look_up)):
             yield from _check_parameters(f"sql.{name}", statement, params)
         earlier: list[str] = []
@@ -255,38 +281,9 @@ class _RuleCheck:
             yield from _check_parameters("sql.read_back.sql", action.read_back.sql, params, earlier)
             for name in action.read_back.compare:
                 if name not in params:
-                    yield "sql.read_back.compare", _unknown("there is no parameter", name, params)
+                    yield "sql.read_back.compare", unknown("there is no parameter", name, params)
                 elif not re.search(rf"\*|\b{re.escape(name)}\b", _PARAMETER.sub("", action.read_back.sql)):
                     yield "sql.read_back.compare", f"sql.read_back.sql returns no column {name!r}"
-
-    def _http(self, action: HttpAction) -> Errors:
-        rule = self._rule
-        params = {*rule.params, *rule.values, "key", "subject"}
-        calls: dict[str, Call | None] = {
-            "now": action.now,
-            "look_up": action.look_up,
-            "read": action.read,
-            "send": action.send,
-            "read_back": action.read_back,
-        }
-        for name, call in calls.items():
-            if call is not None:
-                known = params | set(action.result) if name == "read_back" else params
-                template = [call.path, call.query, call.headers, call.json_body]
-                for wrong in _templates(template, known, set(rule.lines or {})):
-                    yield f"http.{name}", wrong
-        if action.look_up is not None and action.look_up.result:
-            for name in set(action.result) - set(action.look_up.result):
-                yield "http.look_up.result", f"has no {name!r}, which http.result has"
-        for name in action.compare.values():
-            if name not in params:
-                yield "http.compare", _unknown("there is no parameter", name, params)
-        if bool(action.compare) != bool(action.read or action.read_back):
-            yield "http.compare", "needs `read` or `read_back`, and they need it"
-        missing = set(rule.values) - set(action.compare.values())
-        if action.read is not None and (missing or not rule.values):
-            names = ", ".join(sorted(missing)) or "nothing, since the rule has no `values`"
-            yield "http.read", f"is compared with what the rule saw: `compare` has no path for {names}"
 
 
 def _check_parameters(
@@ -298,34 +295,16 @@ def _check_parameters(
     for name in dict.fromkeys(_PARAMETER.findall(statement)):
         step, dot, _ = name.rpartition(".")
         if name not in params and not (dot and step in steps):
-            yield where, _unknown("there is no parameter", name, [*params, *(f"{earlier}.id" for earlier in steps)])
+            yield where, unknown("there is no parameter", name, [*params, *(f"{earlier}.id" for earlier in steps)])
     if "%" in _PARAMETER.sub("", statement).replace("%%", ""):
         yield where, "a percent sign is written %%, a parameter %(name)s"
-
-
-def _templates(template: object, params: Collection[str], lines: Collection[str]) -> Iterator[str]:
-    if isinstance(template, dict):
-        if template.get("each") == "lines" and "do" in template:
-            if not lines:
-                yield "`each: lines` needs `lines`"
-            yield from _templates(template["do"], {*params, *lines}, ())
-            return
-        for value in template.values():
-            yield from _templates(value, params, lines)
-    elif isinstance(template, list):
-        for value in template:
-            yield from _templates(value, params, lines)
-    elif isinstance(template, str):
-        for _, name in NAME.findall(template):
-            if name not in params:
-                yield _unknown("there is no parameter", name, params)
 
 
 def _check_values(where: str, kind: FieldType, value: object) -> Errors:
     """A condition on a value that the field never has would never hold."""
     for wanted in value if isinstance(value, list) else [value]:
         if wanted is not None and kind.values and wanted not in kind.values:
-            yield where, _unknown("it is never", str(wanted), kind.values)
+            yield where, unknown("it is never", str(wanted), kind.values)
 
 
 def _check_form(where: str, spec: ValueSpec, kind: FieldType) -> Errors:

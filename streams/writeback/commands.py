@@ -8,7 +8,7 @@ raise ConfigError for a name or number that does not exist.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, get_args
 
@@ -142,6 +142,40 @@ def decide_intent(
             remedy="`opshub approvals list` lists the intents that wait",
         )
     return get_intent(hub, number_or_key)
+
+
+def retry_intents(
+    hub: Hub,
+    which: Sequence[str] | None,
+    *,
+    who: str,
+    reason: str,
+    target: str | None = None,
+    rule: str | None = None,
+    problem: str | None = None,
+    not_done: bool = False,
+    limit: int = 1000,
+    dry_run: bool = False,
+) -> tuple[list[int], dict[str, str]]:
+    """Plan intents again that are dead or expired: (their numbers, number or key → why it is not among them).
+
+    `which`: numbers or keys; None: all that fit `target`, `rule` and `problem` (a part of its text). `not_done`: a
+    person knows that the target did not do them. Raises ConfigError for a number or key that does not exist.
+    """
+    named = None if which is None else [get_intent(hub, name) for name in which]
+    ids = None if named is None else [intent.id for intent in named]
+    revivable = intent_review.revivable_intents(hub, ids=ids, target=target, rule=rule, problem=problem, limit=limit)
+    chosen = [intent.id for intent in revivable]
+    skipped = {
+        name: f"is {intent.state}: only dead and expired intents are sent again"
+        if intent.state not in ("dead", "expired")
+        else "does not fit the other conditions"
+        for name, intent in zip(which or [], named or [], strict=True)
+        if intent.id not in chosen
+    }
+    if not dry_run and chosen:
+        chosen = intent_review.revive_intents(hub, chosen, who=who, why=reason, not_done=not_done)
+    return chosen, skipped
 
 
 def compare_shadow(dsn: str, rules: Rules, *, rule: str | None = None, limit: int = 500) -> list[ShadowComparison]:

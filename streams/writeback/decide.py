@@ -18,7 +18,7 @@ from croniter import croniter
 from streams.errors import OpshubError
 from streams.hub.intents import Intent, Question
 from streams.writeback.approvals import open_questions, questions
-from streams.writeback.breaker import after_failure, pause_of, while_not_ready
+from streams.writeback.breaker import after_failure, pause_of, while_not_ready, while_queued
 from streams.writeback.decisions import (
     Approve,
     AskPeople,
@@ -38,7 +38,17 @@ from streams.writeback.decisions import (
     Withdraw,
 )
 from streams.writeback.documents import Document
-from streams.writeback.failures import NotReady, Refused, TargetChanged, TargetDown
+from streams.writeback.failures import (
+    AmountDiffers,
+    InDoubt,
+    MissingValue,
+    NotReady,
+    Queued,
+    Refused,
+    TargetChanged,
+    TargetDown,
+    TooEarly,
+)
 from streams.writeback.jobs import AlreadyDone, Answer, Job, Unchanged, Written
 from streams.writeback.prepare import check_complete, prepare, why_withdrawn
 from streams.writeback.rule_inputs import matches
@@ -53,6 +63,10 @@ NOT_READY_WITHIN_S = 60.0
 RETRY_QUESTION_FIRST_S, RETRY_QUESTION_MOST_S = 5.0, 300.0
 """Seconds until an intent that waits for a person because it was not ready is tried again: the first time, and at most.
 """
+
+
+RETRY_AMOUNT_S = 900.0
+"""Seconds until an intent is tried again that waits for a person to accept an amount, or to look for a request."""
 
 
 class PlannedFacts(msgspec.Struct, frozen=True, tag=True):
@@ -125,7 +139,7 @@ def _decide_shadow(intent: Intent, rule: WritebackRule, facts: PlannedFacts) -> 
         check_complete(intent, rule, document)
         return Shadow(prepare(intent, rule, document, facts.last_written))
     except NotReady as not_ready:
-        if rule.ready is None or intent.age_s < rule.ready.within.total_seconds():
+        if intent.age_s < _ready_within_s(rule):
             return KeepPlanned()
         return Shadow(problem=str(not_ready))
     except Refused as refused:
@@ -161,13 +175,30 @@ def decide_leased(intent: Intent, rule: WritebackRule, facts: LeasedFacts) -> Fo
 
 
 def decide_answered(intent: Intent, rule: WritebackRule, facts: AnswerFacts) -> ForLeased:
-    """Record what the target did, overwrite what somebody changed there if a person approved that, or try again."""
+    """Record what the target did, do once more what a person approved meanwhile, or try again."""
     job, answer = facts.job, facts.answer
     if isinstance(answer, Written | AlreadyDone | Unchanged):
         return Delivered(job, answer)
-    if isinstance(answer, TargetChanged) and not job.overwrite and is_approved(answer, intent):
-        return Deliver(msgspec.structs.replace(job, overwrite=True))
+    if isinstance(answer, NotReady) and is_approved(answer, intent):
+        # `!=`: what was approved and failed all the same is not done once more in this pass.
+        as_approved = _as_approved(job, answer)
+        if as_approved != job:
+            return Deliver(as_approved)
     return decide_failed(intent, rule, answer)
+
+
+def _as_approved(job: Job, not_ready: NotReady) -> Job:
+    """The job once a person approved to go on: overwrite the row, accept the amounts, or send it again."""
+    match not_ready:
+        case TargetChanged():
+            return msgspec.structs.replace(job, overwrite=True)
+        case AmountDiffers():
+            # A job that was sent is in doubt now: it is looked up, and not sent once more.
+            in_doubt = job.in_doubt or not_ready.in_doubt
+            return msgspec.structs.replace(job, accepted=not_ready.amounts, in_doubt=in_doubt)
+        case InDoubt():
+            return msgspec.structs.replace(job, send_again=True)
+    return job
 
 
 def decide_failed(intent: Intent, rule: WritebackRule, problem: OpshubError) -> ForLeased:
@@ -187,19 +218,30 @@ def _decide_not_ready(intent: Intent, rule: WritebackRule, not_ready: NotReady) 
     """Try again shortly. When it has been so for long, ask a person once, and go on trying now and then: late data
     still comes, and then nobody needs to answer.
     """
-    within_s = rule.ready.within.total_seconds() if rule.ready is not None else NOT_READY_WITHIN_S
-    if intent.not_ready_s < within_s:
-        return Wait(str(not_ready), pause_of(while_not_ready, intent.attempts), intent.in_doubt)
-    if is_approved(not_ready, intent):
+    in_doubt = intent.in_doubt or not_ready.in_doubt
+    if isinstance(not_ready, TooEarly):
+        queued = isinstance(not_ready, Queued)
+        pause_s = max(not_ready.retry_s, pause_of(while_queued, intent.attempts) if queued else 0.0)
+        return Wait(str(not_ready), pause_s, in_doubt, queued=queued)
+    if not not_ready.asks_at_once and intent.not_ready_s < _ready_within_s(rule):
+        return Wait(str(not_ready), pause_of(while_not_ready, intent.attempts), in_doubt)
+    if is_approved(not_ready, intent) and not isinstance(not_ready, MissingValue):
         # A person said to write it all the same, and it cannot be written: nothing that happens by itself will
         # change that.
-        return GiveUp(str(not_ready))
+        return GiveUp(str(not_ready), in_doubt)
     question = _question_of(not_ready)
     retry_s = min(RETRY_QUESTION_MOST_S, max(RETRY_QUESTION_FIRST_S, intent.not_ready_s / 2))
+    if not_ready.asks_at_once:
+        # Only people change this: it is tried now and then, in case they did so in the source or the target.
+        retry_s = RETRY_AMOUNT_S
     # The same question again would be a second message for the same thing.
     if intent.reasons == [question]:
-        return KeepAsking(not_ready.question, retry_s, intent.in_doubt)
-    return AskPeople([question], rule.expires_after.total_seconds(), retry_s, in_doubt=intent.in_doubt)
+        return KeepAsking(not_ready.question, retry_s, in_doubt)
+    return AskPeople([question], rule.expires_after.total_seconds(), retry_s, in_doubt=in_doubt)
+
+
+def _ready_within_s(rule: WritebackRule) -> float:
+    return rule.ready.within.total_seconds() if rule.ready is not None else NOT_READY_WITHIN_S
 
 
 def is_approved(not_ready: NotReady, intent: Intent) -> bool:

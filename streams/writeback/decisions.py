@@ -62,11 +62,14 @@ class KeepAsking(msgspec.Struct, frozen=True, tag=True):
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
-    """The hub or the target is not ready: try again after `retry_s`. This does not count as a failure."""
+    """The hub or the target is not ready: try again after `retry_s`. This does not count as a failure. `queued`: the
+    target took the request, and will do it.
+    """
 
     problem: str
     retry_s: float
     in_doubt: bool
+    queued: bool = False
 
 
 class Retry(msgspec.Struct, frozen=True, tag=True):

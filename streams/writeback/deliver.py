@@ -18,14 +18,15 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import RetryLater
-from streams.hub.intents import due_work, expire_intents, forget_echoes
+from streams.hub.intents import due_work, expire_intents, forget_echoes, stay_away
 from streams.hub.session import KEEPALIVE
 from streams.hub.store import HubStore
 from streams.writeback.breaker import Breaker
 from streams.writeback.failures import TargetBusy, TargetDown
+from streams.writeback.http_rules import HttpTarget
 from streams.writeback.jobs import Adapter
 from streams.writeback.rule_book import RuleBook
-from streams.writeback.rules import HttpTarget, WritebackConfig
+from streams.writeback.rules import WritebackConfig
 from streams.writeback.target_delivery import POLL_S, TargetDelivery
 
 logger = logging.getLogger(__name__)
@@ -123,10 +124,14 @@ class Deliverer:
                 except TargetBusy:
                     self.counts["busy"] += 1
                 except TargetDown as down:
-                    pause = breaker.target_failed(str(down), down.retry_after_s)
+                    pause = breaker.target_failed(str(down), down.retry_after_s, refuses=down.refuses)
                     self.counts["down"] += 1
                     logger.warning("%s: %s; next try in %.1f s", target, down, pause)
-                    await asyncio.sleep(pause)
+                    # In the hub: the other workers stay away, too, people see it, and `writeback resume` ends it.
+                    with suppress(RetryLater):
+                        await stay_away(store, target, refuses=down.refuses, problem=str(down), pause_s=pause)
+                        continue
+                    await asyncio.sleep(min(pause, POLL_S))
                     continue
                 except RetryLater as retry_later:
                     self.waiting[target] = f"deliver waits: {retry_later}"

@@ -2,23 +2,35 @@
 
 Many systems have rules that only their interface runs, so opshub calls it as its own clients do. An interface
 rarely promises to do a thing once. Whenever a request may have been done already (a time-out, a lease that was
-taken over), the rule's `look_up` comes first; without one the intent is refused rather than sent twice. Nothing is
-sent without a lease that lasts until the answer. What was written or found is read back and compared, because some
-interfaces answer 200 and drop a field.
+taken over, an answer that proves nothing), the rule's `look_up` comes first; without one a person is asked rather than
+the request sent twice. Nothing is sent without a lease that lasts until the answer. What was written or found is read
+back and compared, because some interfaces answer 200 and drop a field.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
-import httpx
+import msgspec
 
 from streams.hub.intents import Request
-from streams.writeback.failures import NotReady, NotSent, Refused, TargetDown
-from streams.writeback.http_answers import down_by_status, is_same, pick_result, reach_answer
+from streams.writeback.failures import AmountDiffers, InDoubt, NotReady, Queued, Refused, TargetDown, TooEarly
+from streams.writeback.http_answers import (
+    MISSING,
+    HttpAnswer,
+    check_sent,
+    find_record,
+    pick_result,
+    plain_json,
+    reach_answer,
+    unproven,
+)
+from streams.writeback.http_client import HttpClient, HttpRequest
+from streams.writeback.http_rules import Call, HttpAction, HttpTarget, LookUp, ReadCall
 from streams.writeback.jobs import (
     AlreadyDone,
     Answer,
@@ -30,24 +42,16 @@ from streams.writeback.jobs import (
     Written,
     target_changed,
 )
-from streams.writeback.rules import Call, HttpAction, HttpTarget
-from streams.writeback.templates import NAME, fill, json_value, param
+from streams.writeback.read_back import Compared, check_read_back
+from streams.writeback.templates import fill, fill_path
 from streams.writeback.values import Fields, inward, kind_of, outward, reach
 
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Errors after which the target certainly has not seen the request."""
-ASK_AGAIN_LATER = (408, 425, 429)
-"""Statuses below 500 that are no refusal: request timeout, too early, too many requests."""
+MOST_KEPT = 20
+"""Fields of a record that was found which the hub keeps, where the rule names no `result`."""
 
 
-class HttpRequest(TypedDict):
-    """One request as JSON; `json` is its body."""
-
-    method: str
-    path: str
-    query: Parameters
-    headers: dict[str, str]
-    json: Any
+TIMEOUTS_OF_PAGES = 5
+"""Time-outs of one request that all pages of a look-up may take together."""
 
 
 def _no_fault(point: str) -> None:
@@ -60,24 +64,18 @@ class HttpAdapter:
     def __init__(self, target: HttpTarget, *, fault: Callable[[str], None] = _no_fault) -> None:
         self._target = target
         self._fault = fault
-        self._client: httpx.AsyncClient | None = None
+        self._client: HttpClient | None = None
         self._ids = itertools.count(1)
 
     async def open(self) -> bool:
         if self._client is None:
-            target = self._target
-            self._client = httpx.AsyncClient(
-                base_url=target.base_url,
-                headers=target.headers,
-                auth=target.basic,
-                timeout=target.timeout.total_seconds(),
-            )
+            self._client = HttpClient(self._target)
         # Nothing locks an HTTP target: others may have requests on their way, so leases must run out.
         return False
 
     async def close(self) -> None:
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
             self._client = None
 
     async def deliver(self, jobs: Sequence[Job], still_leased: StillLeased) -> AsyncGenerator[list[JobAnswer]]:
@@ -95,29 +93,29 @@ class HttpAdapter:
         rows: list[Fields] = []
         for job in jobs:
             assert job.rule.http is not None and job.rule.http.now is not None
-            record = await self._find(job.rule.http.now, _params(job), job.lines)
-            rows.append(record if isinstance(record, dict) else {})
+            _, record = await self._find(job.rule.http.now, self._params(job), job.lines)
+            rows.append(plain_json(record) if record is not None else {})
         return rows
 
     async def _deliver(self, job: Job, still_leased: StillLeased) -> Answer | None:
         """The answer; None where another deliverer has the intent by now."""
         await self.open()
+        assert self._client is not None
         action = job.rule.http
         assert action is not None
-        params = _params(job)
+        params = self._params(job)
         # (1) If it may have been done before: find out.
-        if job.in_doubt:
-            if not action.can_find_out and not job.wanted:
-                raise NotSent(
-                    f"{job.key} may have been done, and the rule has no way to find out",
-                    remedy="give the rule a look_up, or an idempotency_header that the target honours",
-                )
-            if action.look_up is not None:
-                record = await self._find(action.look_up, params, job.lines)
-                if record is not None:
-                    result = pick_result(action.look_up.result or action.result, record)
-                    read = await self._read_back(job, action, params, result)
-                    return AlreadyDone({"found": record, **result}, self._values(job, action, read))
+        look_up = action.look_up
+        # After any request: whoever said no may have done it all the same.
+        if look_up is not None and (job.in_doubt or job.sent_s is not None or look_up.always):
+            answer, record = await self._find(look_up, params, job.lines)
+            if record is not None:
+                result = pick_result(look_up.result or action.result, answer, record)
+                read = await self._read_back(job, action, params, result)
+                kept = {"found": plain_json(record)} if len(record) <= MOST_KEPT and not result else result
+                return AlreadyDone(kept, self._values(job, action, read))
+        if job.in_doubt and not job.send_again:
+            _check_may_repeat(job, action)
         # (2) A record that somebody else changed is not overwritten.
         if action.read is not None:
             current = await self._read_fields(job, action, params)
@@ -126,18 +124,15 @@ class HttpAdapter:
             if current not in job.expected and not job.overwrite:
                 raise target_changed(f"{action.read.path} of {job.subject_key}", job, current)
         # (3) The hub records that the intent is in doubt from now on; then it is sent.
+        await self._client.prepare()
         if not await still_leased([job]):
             return None
         headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
-        try:
-            # httpx limits each read; this limits the whole answer, for which the lease must last.
-            async with asyncio.timeout(self._target.timeout.total_seconds()):
-                answer = await self._call(action.send, params, job.lines, headers)
-        except TimeoutError as error:
-            raise TargetDown(f"{action.send.path}: no answer within {self._target.timeout}", blame="unclear") from error
+        answer = await self._call(action.send, params, job.lines, headers)
         self._fault("deliver.target")
-        # (4) What is there now must be what was sent.
-        result = pick_result(action.result, answer)
+        check_sent(answer, action.send, self._target.closed)
+        # (4) The answer must prove it, and what is there now must be what was sent.
+        result = pick_result(action.result, answer, _content(action.send, answer, in_doubt=True))
         read = await self._read_back(job, action, params, result)
         return Written(result, self._values(job, action, read))
 
@@ -146,18 +141,21 @@ class HttpAdapter:
         is no record.
         """
         assert action.read is not None
-        record = await self._find(action.read, params, job.lines)
+        answer, record = await self._find(action.read, params, job.lines)
         if record is None:
             raise Refused(f"{action.read.path}: the target has no {job.subject_key}")
+        missing = [path for path in action.compare if reach_answer(record, path) is MISSING]
+        if missing:
+            raise unproven(answer, f"the record has no {', '.join(missing)}")
         return _canonical_fields(job, action, record)
 
     async def _read_back(self, job: Job, action: HttpAction, params: Parameters, result: Fields) -> object:
-        """The record as it is now. Raises Refused where it is not what was sent."""
+        """The record as it is now. Raises Refused or AmountDiffers where it is not what was sent."""
         if action.read_back is None:
             return None
         known = params | {path: reach(result, path) for path in action.result}
         try:
-            read = await self._find(action.read_back, known, job.lines)
+            _, read = await self._find(action.read_back, known, job.lines)
         except TargetDown as down:
             down.in_doubt = True  # Whatever fails now, the request before was answered.
             raise
@@ -165,17 +163,14 @@ class HttpAdapter:
             raise Refused(f"{job.key}: read back, {refused}", remedy=refused.remedy, in_doubt=True) from refused
         if read is None:
             raise Refused(f"{job.key}: read back, it is not there", in_doubt=True)
-        wrong = [
-            f"{path} is {reach_answer(read, path)!r}, should be {json_value(known[name])!r}"
-            for path, name in action.compare.items()
-            if not is_same(reach_answer(read, path), known[name])
+        compared = [
+            Compared(path, name, reach_answer(read, path), known[name]) for path, name in action.compare.items()
         ]
-        if wrong:
-            raise Refused(
-                f"{job.key}: read back, {'; '.join(wrong)}",
-                remedy="the target drops what it does not accept: correct the rule's json, or the record there",
-                in_doubt=True,
-            )
+        try:
+            check_read_back(job, compared)
+        except (Refused, AmountDiffers) as differs:
+            differs.in_doubt = True
+            raise
         return read
 
     def _values(self, job: Job, action: HttpAction, read: object) -> Fields | None:
@@ -187,102 +182,136 @@ class HttpAdapter:
     def describe(self, job: Job) -> Request:
         action = job.rule.http
         assert action is not None
-        return [dict(self._request(action.send, _params(job), job.lines))]
+        return [dict(self._request(action.send, self._params(job, shows_secrets=False), job.lines))]
 
     # -- one request
 
+    def _params(self, job: Job, *, shows_secrets: bool = True) -> Parameters:
+        """What templates may name. `values` of the rule have the form that people write: canonical decimals are whole
+        numbers. `secret.<name>` is `***` in what people see.
+        """
+        entity = job.rule.subject_entity if job.wanted else ""
+        wanted = {field: outward(kind_of(entity, field), value) for field, value in job.wanted.items()}
+        secrets = {f"secret.{name}": text if shows_secrets else "***" for name, text in self._target.secrets.items()}
+        return job.params | wanted | {"key": job.key, "subject": job.subject_key} | secrets
+
     def _request(self, call: Call, params: Parameters, lines: list[Parameters]) -> HttpRequest:
-        empty = [name for _, name in NAME.findall(call.path) if param(params, name) is None]
-        if empty:
-            # `/orders/` instead of `/orders/7` would be another request, perhaps an accepted one.
-            raise NotSent(f"{call.path}: {', '.join(f'${name}' for name in empty)} is empty")
         body = fill(call.json_body, params, lines)
         if call.rpc is not None:
             body = {"jsonrpc": "2.0", "method": call.rpc, "params": body}
         return {
             "method": call.method,
-            "path": fill(call.path, params, lines),
+            # `/orders/` instead of `/orders/7` would be another request, perhaps an accepted one.
+            "path": fill_path(call.path, params),
             "query": fill(call.query, params, lines),
             "headers": fill(call.headers, params, lines),
             "json": body,
         }
 
     async def _call(
-        self,
-        call: Call,
-        params: Parameters,
-        lines: list[Parameters],
-        headers: Mapping[str, str],
-        page: str | None = None,
-    ) -> Any:
-        """The answer as JSON; None for a 404 to GET. `page`: the address of a further page, with its query in it."""
+        self, call: Call, params: Parameters, lines: list[Parameters], headers: dict[str, str], page: str | None = None
+    ) -> HttpAnswer:
+        """The answer to a call, whatever its status. `page`: the address of a further page."""
         assert self._client is not None
         request = self._request(call, params, lines)
-        has_body = call.json_body is not None or call.rpc is not None
+        request["headers"] |= headers
         # Outside `_request`, so that `describe` shows the same request each time.
         if call.rpc is not None:
             request["json"]["id"] = next(self._ids)
-        name = f"{request['method']} {request['path']}"
-        try:
-            response = await self._client.request(
-                request["method"],
-                page or request["path"],
-                params=request["query"] if page is None and request["query"] else None,
-                headers=request["headers"] | dict(headers),
-                json=request["json"] if has_body else None,
-            )
-        except NEVER_SENT as error:
-            raise TargetDown(f"{self._target.base_url} does not answer: {error or type(error).__name__}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TargetDown(f"{name}: no answer: {error or type(error).__name__}", blame="unclear") from error
-        status = response.status_code
-        if status >= 500 or status in ASK_AGAIN_LATER:
-            raise down_by_status(f"{name}: {status} {response.text[:200]}", response)
-        if status == 404 and request["method"] == "GET":
-            return None  # The record does not exist: an answer to a look-up, no refusal.
-        if status >= 400:
-            raise Refused(f"{name}: {status} {response.text[:500]}")
-        try:
-            answer = response.json() if response.content else None
-        except ValueError as error:
-            # A log-in page, for example: nobody knows whether the target did something.
-            raise Refused(f"{name}: the answer is not JSON: {response.text[:200]}", in_doubt=True) from error
-        return answer if call.rpc is None else _rpc_result(call.rpc, answer)
+        has_body = call.json_body is not None or call.rpc is not None
+        answer = await self._client.send(request, has_body=has_body, page=page)
+        answered = answer.json.get("id") if call.rpc is not None and isinstance(answer.json, dict) else None
+        if answered is not None and str(answered) != str(request["json"]["id"]):
+            raise Refused(f"{answer}: the answer to another request", in_doubt=True)
+        return answer
 
-    async def _find(self, call: Call, params: Parameters, lines: list[Parameters]) -> Any:
-        """The record that a look-up leads to, over as many pages as it takes; None when there is none."""
+    async def _find(
+        self, call: ReadCall, params: Parameters, lines: list[Parameters]
+    ) -> tuple[HttpAnswer, dict[str, Any] | None]:
+        """The answer that a look-up ends with and the record in it, over as many pages as it takes; None when there is
+        none. Raises Refused where the answers prove neither.
+        """
+        try:
+            # One page has its own limit; all together must leave the lease and the watchdog their time.
+            async with asyncio.timeout(TIMEOUTS_OF_PAGES * self._target.timeout.total_seconds()):
+                return await self._find_on_pages(call, params, lines)
+        except TimeoutError as error:
+            raise TargetDown(f"{call.path}: its pages take too long", blame="unclear", in_doubt=False) from error
+
+    async def _find_on_pages(
+        self, call: ReadCall, params: Parameters, lines: list[Parameters]
+    ) -> tuple[HttpAnswer, dict[str, Any] | None]:
+        match = {path: params[name] for path, name in call.match.items()} if isinstance(call, LookUp) else {}
         page: str | None = None
         for _ in range(call.max_pages):
-            answer = await self._call(call, params, lines, {}, page)
-            record = reach_answer(answer, call.record_path) if call.record_path is not None else answer
+            try:
+                answer = await self._call(call, params, lines, {}, page)
+                content = _content(call, answer, in_doubt=False)
+                answer = msgspec.structs.replace(answer, json=content)
+                record = find_record(call, answer, self._target.closed, match)
+            except TargetDown as down:
+                down.in_doubt = False  # Reading changes nothing.
+                raise
             if record is not None:
-                return record
-            page = reach_answer(answer, call.next_page) if call.next_page is not None else None
-            if not page:
-                return None
+                return answer, record
+            following = reach_answer(answer.json, call.next_page) if call.next_page is not None else None
+            if following is MISSING or not following:
+                return answer, None
+            if not isinstance(following, str):
+                raise unproven(answer, f"next_page leads to {following!r}, which is no address")
+            page = following
         raise Refused(
             f"{call.path}: nothing in the first {call.max_pages} pages", remedy="let its query name the record"
         )
 
 
-def _rpc_result(method: str, answer: object) -> object:
-    """The result of a JSON-RPC answer. Raises Refused for its error; an answer that is neither leaves it in doubt."""
-    if isinstance(answer, dict) and answer.get("error") is None and "result" in answer:
-        return answer["result"]
-    error = answer.get("error") if isinstance(answer, dict) else None
-    raise Refused(f"{method}: {str(error if error is not None else answer)[:500]}", in_doubt=error is None)
+def _check_may_repeat(job: Job, action: HttpAction) -> None:
+    """Raise unless a job in doubt may be sent once more, since it was not found or does no harm twice."""
+    if action.look_up is None:
+        if action.idempotency_header is None and not job.wanted:
+            raise InDoubt(
+                f"{job.key} may have been done, and the rule has no way to find out",
+                question=f"it may have been done in the target{_sent_at(job)}, and the rule has no look_up: "
+                "look for it there; send it again?",
+            )
+        return
+    if job.queued_s is not None:
+        if job.queued_s < action.send.queued_for.total_seconds():
+            raise Queued(f"{job.key}: the target took it{_sent_at(job)}, and has not done it yet", retry_s=0.0)
+        raise InDoubt(
+            f"{job.key}: the target took it{_sent_at(job)}, and has not done it",
+            question=f"the target took it{_sent_at(job)}, and it is not there: send it again?",
+        )
+    lag: timedelta = action.look_up.lag
+    if action.idempotency_header is None and job.sent_s is not None and job.sent_s < lag.total_seconds():
+        left_s = lag.total_seconds() - job.sent_s
+        raise TooEarly(f"{job.key}: it is not there, and may still come for {left_s:.0f} s", retry_s=left_s)
 
 
-def _params(job: Job) -> Parameters:
-    """What templates may name. `values` of the rule have the form that people write: canonical decimals are whole
-    numbers.
+def _sent_at(job: Job) -> str:
+    return f" at {job.sent_at:%Y-%m-%d %H:%M:%S} UTC" if job.sent_at is not None else ""
+
+
+def _content(call: Call, answer: HttpAnswer, *, in_doubt: bool) -> object:
+    """What the paths of the rule lead into: the answer, or the result of a JSON-RPC answer.
+
+    Raises Refused for the error of a JSON-RPC answer; an answer that is neither leaves it in doubt.
     """
-    entity = job.rule.subject_entity if job.wanted else ""
-    wanted = {field: outward(kind_of(entity, field), value) for field, value in job.wanted.items()}
-    return job.params | wanted | {"key": job.key, "subject": job.subject_key}
+    if call.rpc is None or answer.status >= 300:
+        return answer.json
+    json = answer.json
+    if isinstance(json, dict) and json.get("error") is None and "result" in json:
+        return json["result"]
+    error = json.get("error") if isinstance(json, dict) else None
+    raise Refused(
+        f"{call.rpc}: {str(error if error is not None else answer)[:500]}", in_doubt=in_doubt and error is None
+    )
 
 
 def _canonical_fields(job: Job, action: HttpAction, record: object) -> Fields:
     entity = job.rule.subject_entity
     paths = {name: path for path, name in action.compare.items() if name in job.wanted}
-    return {field: inward(kind_of(entity, field), reach_answer(record, path)) for field, path in paths.items()}
+    values = {field: reach_answer(record, path) for field, path in paths.items()}
+    return {
+        field: inward(kind_of(entity, field), None if value is MISSING else value) for field, value in values.items()
+    }

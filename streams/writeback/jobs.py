@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -11,7 +13,7 @@ from streams.errors import OpshubError
 from streams.hub.intents import Request
 from streams.writeback.failures import TargetChanged
 from streams.writeback.rules import WritebackRule
-from streams.writeback.values import Fields
+from streams.writeback.values import Fields, kind_of, outward, shown
 
 Parameters = dict[str, Any]
 """Name → value, as statements and templates name them. Values have the form that the target wants."""
@@ -46,6 +48,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: bool = False
     """A person decided to overwrite whatever the row has."""
     creates: CreatedRecord | None = None
+    about: str = ""
+    """The record by the number or name that people know."""
+    currency: str | None = None
+    tolerance: Decimal = Decimal(0)
+    """How much an amount that is read back may differ."""
+    accepted: dict[str, Decimal] = {}
+    """Parameter → an amount of the target that a person accepted instead."""
+    sent_s: float | None = None
+    """Seconds since the last request; None where none was sent."""
+    sent_at: datetime | None = None
+    queued_s: float | None = None
+    """Seconds since the target took the last request without doing it."""
+    send_again: bool = False
+    """A person says that the last request was not done."""
 
 
 class Written(msgspec.Struct, frozen=True, tag="written"):
@@ -88,10 +104,18 @@ enough to do one thing.
 
 def target_changed(row: str, job: Job, current: Fields) -> TargetChanged:
     """The error for a row that is neither what the rule saw nor what it writes. `row` is its name for people."""
+    has, wanted = fields_text(job, current), fields_text(job, job.wanted)
+    saw = " or ".join(fields_text(job, fields) for fields in job.expected)
     return TargetChanged(
-        f"{row} has {current}, the rule saw {' or '.join(map(str, job.expected))}",
-        question=f"somebody changed {row} to {current}: overwrite it with {job.wanted}?",
+        f"{row} has {has}; the rule saw {saw}", question=f"somebody changed {row} to {has}: overwrite it with {wanted}?"
     )
+
+
+def fields_text(job: Job, fields: Fields) -> str:
+    """Canonical fields of the job's subject as people write them: `list_price 12.35, active true`."""
+    kinds = {field: kind_of(job.rule.subject_entity, field) for field in fields}
+    texts = [f"{field} {shown(outward(kinds[field], value))}" for field, value in fields.items()]
+    return ", ".join(texts) or "nothing"
 
 
 class Adapter(Protocol):

@@ -26,7 +26,7 @@ from streams.writeback.jobs import AlreadyDone, Answer, Job, Unchanged, Written
 from streams.writeback.values import Fields
 
 WRITTEN, ALREADY_DONE, UNCHANGED, NOTHING_TO_WRITE = "written", "already done", "unchanged", "nothing to write"
-NOT_READY, TARGET_DOWN, PUT_BACK = "not ready", "target down", "put back"
+NOT_READY, TARGET_DOWN, PUT_BACK, QUEUED = "not ready", "target down", "put back", "queued by the target"
 """Words of an intent's log, and of the deliverer's counters."""
 
 Describe = Callable[[Job], Request]
@@ -109,8 +109,16 @@ def record_outcome(
                 not_ready=True,
                 is_logged=False,
             )
-        case Wait(problem=problem, retry_s=retry_s, in_doubt=in_doubt):
-            return row("approved", NOT_READY, problem=problem, pause_s=retry_s, in_doubt=in_doubt, not_ready=True)
+        case Wait(problem=problem, retry_s=retry_s, in_doubt=in_doubt, queued=queued):
+            return row(
+                "approved",
+                QUEUED if queued else NOT_READY,
+                problem=problem,
+                pause_s=retry_s,
+                in_doubt=in_doubt,
+                not_ready=not queued,
+                queued=queued,
+            )
         case Retry(problem=problem, retry_s=retry_s, in_doubt=in_doubt):
             return row("failed", "failed", problem=problem, pause_s=retry_s, in_doubt=in_doubt)
         case GiveUp(problem=problem, in_doubt=in_doubt):

@@ -5,50 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from streams.model.entities import ENTITIES
+from streams.writeback.forms import Cron, Duration, Strict
+from streams.writeback.http_rules import HttpAction, HttpTarget
 from streams.writeback.values import ValueSpec
-
-_DURATION = re.compile(r"(\d+)\s*(ms|s|min|h|d)\Z")
-_UNIT = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "min": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
-
-
-def duration(text: str) -> timedelta:
-    """`90 s`, `15 min` or `3 d` as a timedelta. Raises ValueError for another form."""
-    match = _DURATION.match(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no duration: write a number and ms, s, min, h or d")
-    return int(match.group(1)) * _UNIT[match.group(2)]
-
-
-def _cron(text: str) -> str:
-    if not croniter.is_valid(text):
-        raise ValueError(f"{text!r} is no cron expression of five fields")
-    return text
-
-
-Duration = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
-Cron = Annotated[str, AfterValidator(_cron)]
-
-
-class Strict(BaseModel):
-    """A part of the file. An unknown name is an error: a misspelt condition must not be left out silently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class ApprovalRule(Strict):
@@ -79,25 +46,26 @@ class ApprovalRule(Strict):
 
 class Ready(Strict):
     """A document is complete when its lines add up to its header. Until then delivery waits; after `within` a person
-    is asked.
+    is asked. `tolerance`: None is half of the currency's smallest unit for each line, and at least 0.01.
     """
 
     header: str = "amount"
     lines: str = "net_amount"
-    tolerance: Decimal = Decimal("0.01")
+    tolerance: Decimal | None = None
     within: Duration = timedelta(minutes=2)
 
 
 class Step(Strict):
     """One statement of a transaction. `find` runs first: if it returns a row, that row is the result and `sql` does
     not run. `each: lines` runs the statement for each line. What a step returns is a parameter of the steps after
-    it: `%(order.id)s`.
+    it: `%(order.id)s`. `required: false`: it may do nothing (no row, no row changed, or false).
     """
 
     name: str
     sql: str
     find: str | None = None
     each: Literal["lines"] | None = None
+    required: bool = True
 
 
 class ReadBack(Strict):
@@ -120,7 +88,8 @@ class SqlAction(Strict):
 
     `now`: reads a row of the target at delivery, for approvals. `lock`: the parameter whose value is locked during
     the transaction. `look_up`: finds what was done for this key, or by hand; its columns are named as the steps
-    would have returned them (`order.number`).
+    would have returned them (`order.number`). `repeatable`: the steps may run twice without harm, so no look_up is
+    needed.
     """
 
     now: str | None = None
@@ -129,61 +98,13 @@ class SqlAction(Strict):
     steps: list[Step] = []
     read_back: ReadBack | None = None
     update: Update | None = None
+    repeatable: bool = False
 
     @model_validator(mode="after")
     def _steps_or_update(self) -> SqlAction:
         if bool(self.steps) == (self.update is not None):
             raise ValueError("needs either `steps` or `update`")
         return self
-
-
-class Call(Strict):
-    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …}
-    for a list over the lines.
-
-    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params. `record_path`: the path to the
-    record in the answer. `next_page`: the path to the address of the next page; at most `max_pages` are read.
-    """
-
-    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
-    path: str
-    query: dict[str, Any] = {}
-    headers: dict[str, str] = {}
-    json_body: Any = Field(default=None, alias="json")
-    rpc: str | None = None
-    record_path: str | None = None
-    next_page: str | None = None
-    max_pages: int = 20
-
-
-class LookUp(Call):
-    """`result`: as the action's `result`, where the record has another form than the answer to `send`."""
-
-    result: dict[str, str] = {}
-
-
-class HttpAction(Strict):
-    """How an HTTP target is written, in this order.
-
-    `now`: reads what the target has at delivery, for approvals. `look_up`: comes before a request that may have
-    been done already. `read`: whether the record still is what the rule saw. `send`: the request. `result`: name →
-    path in its answer. `read_back`: the record afterwards. `compare`: path in what was read → parameter, or field
-    of `values`. `idempotency_header`: only for a target that promises to do a request with the same key once.
-    """
-
-    now: Call | None = None
-    look_up: LookUp | None = None
-    read: Call | None = None
-    send: Call
-    result: dict[str, str] = {}
-    read_back: Call | None = None
-    compare: dict[str, str] = {}
-    idempotency_header: str | None = None
-
-    @property
-    def can_find_out(self) -> bool:
-        """Whether a request in doubt can be looked up, or does no harm when it is sent once more."""
-        return self.look_up is not None or self.idempotency_header is not None
 
 
 class ByHand(Strict):
@@ -231,8 +152,14 @@ class WritebackRule(Strict):
     expires_after: Duration = timedelta(days=3)
     ready: Ready | None = None
     attempts: int = Field(default=8, ge=1)
+    tolerance: Decimal | dict[str, Decimal] | None = None
+    """How much an amount that is read back may differ, for each line of the document; as one number, or one for each
+    currency. None: half of the currency's smallest unit.
+    """
     params: dict[str, ValueSpec] = {}
     lines: dict[str, ValueSpec] | None = None
+    lines_required: bool = True
+    """Whether nothing is sent for a document without lines, where the rule has `lines`."""
     sql: SqlAction | None = None
     http: HttpAction | None = None
 
@@ -248,6 +175,11 @@ class WritebackRule(Strict):
             return True
         drawn = int.from_bytes(sha256(customer_or_subject.encode()).digest()[:4], "big") / 2**32
         return drawn < self.share
+
+    @property
+    def amounts(self) -> frozenset[str]:
+        """Parameters that are amounts of the document: a target that computes them itself may round differently."""
+        return frozenset(name for name, spec in self.params.items() if spec.form == "money")
 
     @property
     def reads_target(self) -> bool:
@@ -305,16 +237,6 @@ class SqlTarget(Strict):
                     f"origin {origin!r}: write-back recognises its echoes by the name `opshub` or `opshub-…`"
                 )
         return self
-
-
-class HttpTarget(Strict):
-    """An HTTP interface. `headers` go with every request; `basic` is a user and a password."""
-
-    adapter: Literal["http"]
-    base_url: str
-    headers: dict[str, str] = {}
-    basic: tuple[str, str] | None = None
-    timeout: Duration = timedelta(seconds=10)
 
 
 class WritebackConfig(Strict):

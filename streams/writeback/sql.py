@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from streams.hub.intents import Request
 from streams.hub.session import is_usable
-from streams.writeback.failures import Refused, TargetBusy, TargetDown
+from streams.writeback.failures import NotReady, Refused, TargetBusy, TargetDown
 from streams.writeback.jobs import Job, JobAnswer, StillLeased
 from streams.writeback.rules import SqlTarget
 from streams.writeback.sql_rows import TargetConnection, first_rows, plain_row
@@ -30,6 +30,8 @@ JOBS_PER_TRANSACTION = 25
 """Jobs with steps in one transaction (docs/decisions.md, 46). With more, the first would wait long for the last."""
 LOCK_TIMEOUT_MS = 2_000
 """Longest wait for a row that somebody has locked: all other jobs of the transaction wait with it."""
+MOST_WARNINGS = 5
+"""Notices of a transaction that a message shows."""
 IDLE_SESSION_MS = 30_000
 """Silence after which the target ends a deliverer's session: then the origin of a stalled deliverer is free."""
 
@@ -57,6 +59,8 @@ class SqlAdapter:
         self._fault = fault
         self._connection: TargetConnection | None = None
         self._types: ColumnTypes = {}
+        self._warnings: list[str] = []
+        """Notices and warnings of the transaction."""
         self.origin: str | None = None
         self._used = 0.0
 
@@ -78,6 +82,7 @@ class SqlAdapter:
         except BaseException:
             await connection.close()
             raise
+        connection.add_notice_handler(self._keep_warning)
         self._connection, self.origin, self._used = connection, origin, time.monotonic()
         # With several origins another deliverer may have transactions on their way under another one.
         return len(self._target.origins) == 1
@@ -98,6 +103,10 @@ class SqlAdapter:
             # Nothing was sent: the blame is the target's, and no intent is in doubt.
             raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
 
+    def _keep_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if len(self._warnings) < MOST_WARNINGS:
+            self._warnings.append((diagnostic.message_primary or "")[:200])
+
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
@@ -116,7 +125,7 @@ class SqlAdapter:
             answers: list[JobAnswer]
             try:
                 answers = await self._transaction(batch)
-            except (Refused, TargetDown) as problem:
+            except (Refused, NotReady, TargetDown) as problem:
                 if len(batch) > 1 and not (isinstance(problem, TargetDown) and problem.blame == "target"):
                     # One of them is refused, or waits for a lock, and takes the others with it: each individually.
                     batches = [[job] for job in batch] + batches
@@ -154,6 +163,7 @@ class SqlAdapter:
         assert self._connection is not None
         connection = self._connection
         answers: list[JobAnswer] = []
+        self._warnings.clear()
         try:
             async with connection.transaction():
                 # The origin takes the commit time that the session sets. Without it Debezium reports the year 2000.
@@ -167,6 +177,14 @@ class SqlAdapter:
             # A table can have changed: its types are read again.
             self._types.clear()
             raise translate(error, jobs, is_alive=is_usable(connection)) from error
+        except Refused as refused:
+            # Functions of a target often say why in a warning only.
+            if self._warnings:
+                raise Refused(
+                    f"{refused}; the target warns: {'; '.join(self._warnings)}",
+                    remedy=refused.remedy, in_doubt=refused.in_doubt,
+                ) from refused  # fmt: skip
+            raise
         self._used = time.monotonic()
         self._fault("deliver.target")
         return answers

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
 from streams.writeback.failures import Refused
 from streams.writeback.jobs import AlreadyDone, Answer, Job, JobAnswer, Parameters, Written
-from streams.writeback.rules import ReadBack, SqlAction
-from streams.writeback.sql_rows import TargetConnection, TargetRow, first_rows, plain_row
+from streams.writeback.read_back import Compared, check_read_back
+from streams.writeback.rules import ReadBack, SqlAction, Step
+from streams.writeback.sql_rows import (
+    Effect,
+    TargetConnection,
+    TargetRow,
+    first_rows,
+    plain_row,
+    run_statements,
+    settle_constraints,
+)
+from streams.writeback.values import shown
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))"
 """The seed gives other numbers than a plain hash of the same text, which the programs of the target may lock."""
@@ -31,10 +40,11 @@ async def run_steps(connection: TargetConnection, jobs: Sequence[Job]) -> list[J
                 answers[index] = AlreadyDone(_nest_columns(plain_row(row)))
     to_do = [index for index in range(len(jobs)) if index not in answers]
     results = await _do_steps(connection, action, jobs, params, to_do)
+    await settle_constraints(connection)
     if action.read_back is not None:
         rows = await first_rows(connection, [(action.read_back.sql, params[index]) for index in to_do])
         for index, row in zip(to_do, rows, strict=True):
-            results[index]["read_back"] = _check_read_back(jobs[index], action.read_back, row, params[index])
+            results[index]["read_back"] = _read_back(jobs[index], action.read_back, row, params[index])
     answers |= {index: Written(results[index]) for index in to_do}
     return [JobAnswer(job, answers[index]) for index, job in enumerate(jobs)]
 
@@ -46,27 +56,49 @@ async def _do_steps(
     params: list[Parameters],
     to_do: Sequence[int],
 ) -> dict[int, TargetRow]:
-    """Index of a job → what each of its steps returned. What a step returns becomes a parameter of those after it."""
+    """Index of a job → what each of its steps returned. What a step returns becomes a parameter of those after it.
+
+    Raises Refused for a step that did nothing: no error is not yet a success.
+    """
     results: dict[int, TargetRow] = {index: {} for index in to_do}
     for step in action.steps:
         # Lines return nothing that a later step could use: there is no one row of a document with several lines.
         if step.each == "lines":
-            await first_rows(
-                connection, [(step.sql, params[index] | line) for index in to_do for line in jobs[index].lines]
-            )
+            lines = [(index, line) for index in to_do for line in jobs[index].lines]
+            done = await run_statements(connection, [(step.sql, params[index] | line) for index, line in lines])
+            for (index, line), effect in zip(lines, done, strict=True):
+                _check_effect(jobs[index], step, effect, line)
             continue
         rows: dict[int, TargetRow | None] = dict.fromkeys(to_do)
         if step.find is not None:
             existing = await first_rows(connection, [(step.find, params[index]) for index in to_do])
             rows = dict(zip(to_do, existing, strict=True))
         missing = [index for index in to_do if rows[index] is None]
-        added = await first_rows(connection, [(step.sql, params[index]) for index in missing])
-        rows |= dict(zip(missing, added, strict=True))
+        added = await run_statements(connection, [(step.sql, params[index]) for index in missing])
+        for index, effect in zip(missing, added, strict=True):
+            _check_effect(jobs[index], step, effect)
+            rows[index] = effect.row
         for index, row in rows.items():
             if row is not None:
                 results[index][step.name] = plain_row(row)
                 params[index] |= {f"{step.name}.{column}": value for column, value in row.items()}
     return results
+
+
+def _check_effect(job: Job, step: Step, effect: Effect, line: Parameters | None = None) -> None:
+    """Raise Refused where a statement of a step did nothing: it returned or changed no row, or returned only false or
+    null, as functions do that report a failure without an error.
+    """
+    says_no = effect.row is not None and all(value is None or value is False for value in effect.row.values())
+    if not step.required or (effect.affected > 0 and not says_no):
+        return
+    returned = ", ".join(f"{column} {shown(value)}" for column, value in (effect.row or {}).items())
+    what = f"returned {returned or 'no row'}" if effect.returns_rows else "changed no row"
+    where = f" for the line {', '.join(f'{name} {shown(value)}' for name, value in line.items())}" if line else ""
+    raise Refused(
+        f"{job.key}: step {step.name} {what}{where}",
+        remedy="correct the record, or the rule; `required: false` allows a step to do nothing",
+    )
 
 
 def group_by_lock(jobs: Sequence[Job]) -> Iterator[list[Job]]:
@@ -87,8 +119,8 @@ def group_by_lock(jobs: Sequence[Job]) -> Iterator[list[Job]]:
         left = later
 
 
-def _check_read_back(job: Job, read_back: ReadBack, row: TargetRow | None, params: Parameters) -> TargetRow:
-    """The row that was read back. Raises Refused where it is not what was sent."""
+def _read_back(job: Job, read_back: ReadBack, row: TargetRow | None, params: Parameters) -> TargetRow:
+    """The row that was read back. Raises Refused or AmountDiffers where it is not what was sent."""
     if row is None:
         raise Refused(f"{job.key}: read back: what was written is not there")
     missing = [name for name in read_back.compare if name not in row]
@@ -96,12 +128,7 @@ def _check_read_back(job: Job, read_back: ReadBack, row: TargetRow | None, param
         raise Refused(
             f"{job.key}: read_back returns no column {', '.join(missing)}", remedy="correct sql.read_back of the rule"
         )
-    wrong = [name for name in read_back.compare if not _is_equal(row[name], params.get(name))]
-    if wrong:
-        raise Refused(
-            f"{job.key}: read back: "
-            + "; ".join(f"{name} is {row[name]!r}, should be {params.get(name)!r}" for name in wrong)
-        )
+    check_read_back(job, [Compared(name, name, row[name], params.get(name)) for name in read_back.compare])
     return plain_row(row)
 
 
@@ -112,12 +139,3 @@ def _nest_columns(row: TargetRow) -> TargetRow:
         step, _, column = name.rpartition(".")
         nested.setdefault(step or "found", {})[column] = value
     return nested
-
-
-def _is_equal(left: object, right: object) -> bool:
-    """Numbers by value, texts without the blanks of a fixed-width column."""
-    if isinstance(left, Decimal | int | float) and isinstance(right, Decimal | int | float):
-        return Decimal(str(left)) == Decimal(str(right))
-    left = left.strip() if isinstance(left, str) else left
-    right = right.strip() if isinstance(right, str) else right
-    return bool(left == right)

@@ -8,9 +8,9 @@ import msgspec
 from psycopg import sql
 
 from streams.writeback.failures import Refused
-from streams.writeback.jobs import Job, JobAnswer, Unchanged, Written, target_changed
+from streams.writeback.jobs import Job, JobAnswer, Unchanged, Written, fields_text, target_changed
 from streams.writeback.rules import Update
-from streams.writeback.sql_rows import TargetConnection, TargetRow
+from streams.writeback.sql_rows import TargetConnection, TargetRow, settle_constraints
 from streams.writeback.values import Fields, inward, kind_of, outward, plain
 
 NUMBER = "opshub.number"
@@ -71,13 +71,20 @@ async def update_rows(
             to_write.append((job, {update.key: job.subject_key, **values}))
     if not to_write:
         return answers
-    rows = await _numbered_rows(connection, statements.write, [row for _, row in to_write])
+    await _numbered_rows(connection, statements.write, [row for _, row in to_write])
+    # Read again: a trigger that runs after the update, or at the commit, changes what RETURNING does not show.
+    await settle_constraints(connection)
+    rows = await _numbered_rows(connection, statements.read, [{update.key: row[update.key]} for _, row in to_write])
     for number, (job, _) in enumerate(to_write):
         row = rows.get(number)
         current = _canonical_fields(job, row, update.columns) if row else {}
         if current != job.wanted:
             # A trigger or a type of the target changed the values: nobody asked for these.
-            raise Refused(f"{update.table} {job.subject_key} has {current} after the update to {job.wanted}")
+            raise Refused(
+                f"{update.table} {job.subject_key} has {fields_text(job, current)} after the update to "
+                f"{fields_text(job, job.wanted)}",
+                remedy="a trigger or a type of the target changes what is written: see its definition",
+            )
         answers.append(JobAnswer(job, Written({}, current)))
     return answers
 

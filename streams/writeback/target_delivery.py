@@ -29,6 +29,7 @@ from streams.hub.intents import (
     DueWork,
     Intent,
     IntentOutcome,
+    come_back,
     decide_planned,
     finish_intents,
     last_written,
@@ -104,12 +105,17 @@ class TargetDelivery:
         self._over_http = over_http
         self._report_progress = report_progress
         self._retried_waiting = 0.0
+        self._is_away = False
+        """Whether the hub knows that the target did not answer at the last try."""
+        self._has_answered = False
+        """Whether the target answered in this pass."""
 
     async def pass_once(self, work: DueWork) -> float:
         """Decide on and deliver one batch; seconds until there is more. Raises TargetDown and TargetBusy with nothing
         leased.
         """
-        is_paused = self._target in work.paused
+        is_paused = self._target in work.paused or bool(work.away_s)
+        self._is_away, self._has_answered = work.away_s is not None, False
         due_s = work.due_s
         # At most once a second: under load one pass follows another within milliseconds.
         if not is_paused and time.monotonic() - self._retried_waiting > POLL_S:
@@ -120,12 +126,18 @@ class TargetDelivery:
         if not is_paused and (decided or work.has_leased or (due_s is not None and due_s <= 0)):
             paused_rules = [scope for scope in work.paused if "/" in scope]
             if await self._deliver_batch(paused_rules, known):
+                if self._is_away and self._has_answered:
+                    await come_back(self._store, self._target)
                 return 0.0
         if decided:
             return 0.0
         # Not less than 5 ms: work that is due and cannot be leased, because another intent of its subject is on its
         # way, would make a busy loop.
-        return POLL_S if due_s is None or is_paused else min(POLL_S, max(0.005, due_s))
+        if work.away_s and self._target not in work.paused:
+            due_s = work.away_s
+        elif is_paused:
+            due_s = None
+        return POLL_S if due_s is None else min(POLL_S, max(0.005, due_s))
 
     # -- (1)
 
@@ -206,7 +218,7 @@ class TargetDelivery:
 
     def _limit(self) -> int:
         # A target that did not answer is tried with few intents: so many in a row show whether it is still down.
-        if self._breaker.failures:
+        if self._breaker.failures or self._is_away:
             return UNANSWERED_IN_A_ROW
         return BATCH_OVER_HTTP if self._over_http else BATCH
 
@@ -252,6 +264,7 @@ class TargetDelivery:
                     if not isinstance(answer, NotSent):
                         unanswered.clear()
                         self._breaker.answered(job.key)
+                        self._has_answered = True
                     decision = self._decide(intent, AnswerFacts(job, answer))
                     if isinstance(decision, Deliver):
                         overwrites.append(decision.job)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from streams.writeback.failures import NotSent
 from streams.writeback.values import plain
@@ -33,6 +34,22 @@ def fill(template: Any, params: Mapping[str, object], lines: Sequence[Mapping[st
     if whole is not None and param(params, whole.group(2)) is None:
         return None
     return NAME.sub(lambda match: _text(param(params, match.group(2))), template)
+
+
+def fill_path(template: str, params: Mapping[str, object]) -> str:
+    """A path with its parameters. A value is one step of it, whatever characters it has; a path that is one name only
+    is an address that the target gave. Raises NotSent for an empty value, which would make another path.
+    """
+
+    def step(match: re.Match[str]) -> str:
+        text = _text(param(params, match.group(2)))
+        if text in ("", ".", ".."):
+            raise NotSent(
+                f"{template}: ${match.group(2)} is {text!r}" if text else f"{template}: ${match.group(2)} is empty"
+            )
+        return text if match.group() == template else quote(text, safe="")
+
+    return NAME.sub(step, template)
 
 
 def param(params: Mapping[str, object], name: str) -> object:

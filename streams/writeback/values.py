@@ -46,7 +46,8 @@ _SCALE = {"money": 4, "qty": 6, "rate": 4}
 
 class ValueSpec(BaseModel):
     """One value: `from` a path, or a constant `value`. `as`: its form. `values`: a table of codes, with `unknown` for
-    a code that it lacks. `default`: for an empty value. `max_length`: a longer text is cut.
+    a code that it lacks. `default`: for an empty value. `max_length`: a longer text is cut. `required`: whether
+    nothing is sent without it; None: see `required.py`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -59,6 +60,7 @@ class ValueSpec(BaseModel):
     default: Any = None
     timezone: str | None = None
     max_length: int | None = None
+    required: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -179,3 +181,16 @@ def plain(value: object) -> object:
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)
+
+
+def shown(value: object) -> str:
+    """A value in a message."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Decimal):
+        # At least the cents that it has, without the zeros of the hub's scale.
+        whole, point, places = format(value, "f").partition(".")
+        return whole + point + places.rstrip("0").ljust(min(2, len(places)), "0")
+    if isinstance(value, datetime | date):
+        return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    return repr(value) if isinstance(value, str) else str(value)

@@ -21,7 +21,11 @@ def test_pause_grows_until_the_target_answers_and_is_as_long_as_it_asks_for() ->
     breaker.answered("k")
     assert breaker.target_failed("away") < 0.6
     assert breaker.target_failed("busy", 90) == 90
-    assert breaker.target_failed("for ever", 1e9) == 900
+    assert breaker.target_failed("for ever", 1e9) == 86_400
+    refused = [Breaker().target_failed("401", refuses=True)] + [
+        breaker.target_failed("401", refuses=True) for _ in range(12)
+    ]
+    assert refused[0] < 2.1 and refused[-1] >= 900
 
 
 def test_silence_counts_against_an_intent_once_others_pass() -> None:

@@ -138,7 +138,7 @@ def test_leased_intent_asks_again_for_another_reason() -> None:
     assert isinstance(leased(intent, make_document(1_0000, blocked=True)), AskPeople)
     seen = [Question("the customer's credit is blocked", people=1, amount=1_0000, currency="EUR")]
     intent = make_intent(decisions=[Approval("ada", "approve", seen)])
-    assert isinstance(leased(intent, make_document(1_0000, blocked=True)), Deliver)
+    assert isinstance(leased(intent, make_document(1_0000, blocked=True, lines=(1_0000,))), Deliver)
     decision = leased(intent, make_document(600_000_0000, blocked=True))
     assert isinstance(decision, AskPeople) and len(decision.questions) == 2
     row = recorded(intent, decision)
@@ -263,7 +263,7 @@ def test_people_are_asked_when_it_stays_not_ready_and_not_because_the_intent_is_
 def test_not_ready_after_an_approval_is_dead() -> None:
     intent = make_intent(not_ready_s=61.0, decisions=approved("write it once it has?"))
     decision = failed(intent, NotReady("demo-crm does not have e", question="write it once it has?"))
-    assert decision == GiveUp("demo-crm does not have e")
+    assert decision == GiveUp("demo-crm does not have e", in_doubt=False)
 
 
 # -- unanswered

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.errors import ConfigError
+from streams.dictionary.problems import DictionaryError
+from streams.writeback.http_rules import HttpAction
 from streams.writeback.load import load_rules
-from streams.writeback.rules import HttpAction
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 SQL = {"adapter": "sql", "host": "h", "dbname": "d", "user": "u"}
 HTTP = {"adapter": "http", "base_url": "http://h"}
-STEPS = {"steps": [{"name": "order", "sql": "SELECT %(net)s AS id"}]}
-SEND = {"send": {"path": "/o", "json": {"net": "$net"}}}
+STEPS = {"steps": [{"name": "order", "sql": "SELECT %(net)s AS id"}], "repeatable": True}
+SEND = {"send": {"path": "/o", "json": {"net": "$net"}}, "result": {"order.id": "id"}}
 WON: dict[str, Any] = {"entity": "opportunity", "becomes": {"stage": "won"}}
 NET = {"net": {"from": "record.amount", "as": "money"}}
 
@@ -29,10 +29,9 @@ def errors_of(folder: Path, target: dict[str, Any], **rule: Any) -> list[str]:
     file.write_text(yaml.safe_dump({"system": "shop", "target": target, "rules": {"r": rule}}), encoding="utf-8")
     try:
         load_rules(folder, ["shop"])
-    except ConfigError as error:
-        message = str(error)
-        assert message.startswith(f"{file}: ")
-        return message.removeprefix(f"{file}: ").split("; rules.")
+    except DictionaryError as error:
+        assert all(problem.file == file and problem.line > 0 for problem in error.problems)
+        return [f"{problem.field}: {problem.what}; {problem.right}" for problem in error.problems]
     return []
 
 
@@ -61,12 +60,13 @@ def test_valid_rule_has_no_errors(tmp_path: Path) -> None:
         ({"approval": [{"reason": "x", "when": {"target.blocked": True}}]}, "the rule has no `now`"),
         ({"approval": [{"reason": "x", "over": 5, "amount": "ammount"}]}, "approval.0.amount: opportunity has no amount 'ammount'; did you mean 'amount'?"),
         ({"ready": {"header": "net"}, "lines": {"no": "line.line_no"}}, "ready.header: opportunity has no amount 'net'"),
-        ({"sql": {"steps": [{"name": "o", "sql": "SELECT %(nett)s"}]}}, "sql.steps.o.sql: there is no parameter 'nett'; did you mean 'net'?"),
-        ({"sql": {"steps": [{"name": "o", "sql": "SELECT %(customer.id)s"}]}}, "sql.steps.o.sql: there is no parameter 'customer.id'"),
-        ({"sql": {"steps": [{"name": "o", "sql": "SELECT 'x' LIKE 'a%'"}]}}, "a percent sign is written %%"),
+        ({"sql": {"repeatable": True, "steps": [{"name": "o", "sql": "SELECT %(nett)s"}]}}, "sql.steps.o.sql: there is no parameter 'nett'; did you mean 'net'?"),
+        ({"sql": {"repeatable": True, "steps": [{"name": "o", "sql": "SELECT %(customer.id)s"}]}}, "sql.steps.o.sql: there is no parameter 'customer.id'"),
+        ({"sql": {"repeatable": True, "steps": [{"name": "o", "sql": "SELECT 'x' LIKE 'a%'"}]}}, "a percent sign is written %%"),
         ({"sql": STEPS | {"lock": "nothing"}}, "sql.lock: there is no parameter 'nothing'"),
         ({"sql": STEPS | {"read_back": {"sql": "SELECT 1 AS net", "compare": ["nothere"]}}}, "sql.read_back.compare: there is no parameter 'nothere'"),
         ({"sql": STEPS | {"read_back": {"sql": "SELECT 1 AS x WHERE %(net)s > 0", "compare": ["net"]}}}, "sql.read_back.sql returns no column 'net'"),
+        ({"sql": {"steps": [{"name": "o", "sql": "SELECT 1"}]}}, "sql: a step that ran may run again after a crash: add `look_up`"),
         ({"by_hand": {"entity": "sales_order", "values": {"net_amount": "record.name"}}}, "record.name is a text, sales_order.net_amount is a decimal"),
     ],
 )  # fmt: skip
@@ -81,12 +81,17 @@ VALUES: dict[str, Any] = {"entity": "product", "values": {"list_price": {"from":
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"http": {"send": {"path": "/p/$subjekt"}}}, "http.send: there is no parameter 'subjekt'; did you mean 'subject'?"),
-        ({"http": {"send": {"path": "/p", "json": [{"x": "a $text:prise"}]}}}, "http.send: there is no parameter 'prise'"),
-        ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p/$order.id"}, "compare": {"price": "list_price"}}}, "http.read_back: there is no parameter 'order.id'"),
+        ({"http": {"send": {"path": "/p/$subjekt"}, "result": {"id": "id"}}}, "http.send.path: there is no parameter 'subjekt'; did you mean 'subject'?"),
+        ({"http": {"send": {"path": "/p", "json": [{"x": "a $text:prise"}]}, "result": {"id": "id"}}}, "http.send.json: there is no parameter 'prise'"),
+        ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p/$order.id"}, "compare": {"price": "list_price"}}}, "http.read_back.path: there is no parameter 'order.id'"),
         ({"http": {"send": {"path": "/p"}, "read_back": {"path": "/p"}, "compare": {"price": "prise"}}}, "http.compare: there is no parameter 'prise'"),
-        ({"http": {"send": {"path": "/p"}, "compare": {"price": "list_price"}}}, "http.compare: needs `read` or `read_back`"),
-        ({"http": {"send": {"path": "/p"}, "read": {"path": "/p"}, "compare": {"a": "key"}}}, "`compare` has no path for list_price"),
+        ({"http": {"send": {"path": "/p"}, "result": {"id": "id"}, "compare": {"price": "list_price"}}}, "http.compare: needs `read` or `read_back`"),
+        ({"http": {"send": {"path": "/p"}, "result": {"id": "id"}, "read": {"path": "/p"}, "compare": {"a": "key"}}}, "`compare` has no path for list_price"),
+        ({"http": {"send": {"path": "/p"}}}, "nothing proves that it was done: add `result`"),
+        ({"http": {"send": {"path": "/p"}, "read": {"path": "/p"}, "compare": {"a": "list_price"}}}, "nothing proves that it was done"),
+        ({"http": {"send": {"path": "/p"}, "look_up": {"method": "GET", "path": "/p"}, "read_back": {"path": "/p"}, "compare": {"a": "list_price"}}}, "http.look_up: any answer would count as found"),
+        ({"http": {"send": {"path": "/p"}, "look_up": {"path": "/p", "match": {"ref": "kee"}}, "result": {"id": "id"}}}, "http.look_up.match: there is no parameter 'kee'; did you mean 'key'?"),
+        ({"http": {"send": {"path": "/p", "json": "$secret.token"}, "result": {"id": "id"}}}, "http.send.json: there is no parameter 'secret.token'"),
         ({"values": {"lst_price": "record.list_price"}}, "values: product has no field 'lst_price'; did you mean 'list_price'?"),
         ({"values": {"list_price": {"from": "record.list_price", "as": "money"}}}, "values.list_price: must stay in canonical form"),
         ({"values": {"list_price": "record.available"}}, "record.available is a decimal of 6 digits, product.list_price is a decimal of 4 digits"),
@@ -94,18 +99,19 @@ VALUES: dict[str, Any] = {"entity": "product", "values": {"list_price": {"from":
     ],
 )  # fmt: skip
 def test_error_of_an_http_rule_says_what_would_be_right(tmp_path: Path, rule: dict[str, Any], message: str) -> None:
-    (error,) = errors_of(tmp_path, HTTP, **(VALUES | {"http": {"send": {"path": "/p"}}} | rule))
+    (error,) = errors_of(tmp_path, HTTP, **(VALUES | {"http": {"send": {"path": "/p"}, "result": {"id": "id"}}} | rule))
     assert message in error
 
 
 def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     params = {"net": {"from": "record.amnount", "as": "money"}, "other": "record.nam"}
     errors = errors_of(tmp_path, SQL, **WON, unless=["salesorder"], params=params, sql=STEPS | {"lock": "x"})
+    # In the order of their lines; yaml.safe_dump sorts the words.
     assert [error.split(":")[0].removeprefix("rules.") for error in errors] == [
-        "r.unless",
         "r.params.net",
         "r.params.other",
         "r.sql.lock",
+        "r.unless",
     ]
 
 

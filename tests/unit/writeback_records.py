@@ -38,11 +38,14 @@ def make_document(
 ) -> Document:
     """An opportunity with a customer, and a line for each of `lines` (net amounts) or `discounts` (unscaled percent)."""
     records = [{"net_amount": net} for net in lines] or [{"discount_pct": percent} for percent in discounts]
-    main = EntityView({"id": "e", "amount": amount, "currency": currency, "stage": stage})
+    whole = {"line_no": 1, "quantity": 1_000_000, "unit_price": 1_0000}
+    product = EntityView({"sku": "M-1"}, {"demo-erp": "1"})
+    main = EntityView({"id": "e", "amount": amount, "currency": currency, "stage": stage}, {"demo-crm": "o"})
+    known = {"name": "Ada", "credit_blocked": blocked} if customer is None else {"name": "Ada", **customer}
     return Document(
         main=main,
         subject=main,
-        references={"customer": EntityView({"credit_blocked": blocked} if customer is None else customer)},
-        lines=[DocumentLine(EntityView(record)) for record in records],
+        references={"customer": EntityView(known, {"demo-crm": "c"})},
+        lines=[DocumentLine(EntityView(whole | record), {"product": product}) for record in records],
         **more,
     )

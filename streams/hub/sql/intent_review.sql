@@ -74,5 +74,33 @@ INSERT INTO writeback_pause (scope, who, reason) VALUES (%s, %s, %s)
 ON CONFLICT (scope) DO UPDATE SET who = excluded.who, reason = excluded.reason, at = now() RETURNING scope;
 
 -- name: resume_scope
-WITH resumed AS (DELETE FROM writeback_pause WHERE scope = %s RETURNING scope)
-SELECT scope, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) AS woken FROM resumed;
+-- End a pause, also one that the target asked for: it is tried at once.
+WITH resumed AS (DELETE FROM writeback_pause WHERE scope = %(scope)s RETURNING scope),
+     back AS (UPDATE target_away SET until = clock_timestamp() WHERE target = %(scope)s AND until > clock_timestamp() RETURNING target AS scope)
+SELECT scope, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) AS woken FROM (TABLE resumed UNION TABLE back) ended;
+
+-- name: targets_away
+-- Targets that do not answer, or refuse everybody.
+SELECT target, refuses, problem, since, until FROM target_away ORDER BY target;
+
+-- name: revivable_intents
+-- Intents that were given up or that nobody decided on in time, oldest first. None of a number, a target, a rule or a problem: any.
+SELECT id, state, target FROM intent
+WHERE state IN ('dead', 'expired')
+  AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
+  AND (%(target)s::text IS NULL OR target = %(target)s) AND (%(rule)s::text IS NULL OR rule = %(rule)s)
+  AND (%(problem)s::text IS NULL OR position(lower(%(problem)s) IN lower(problem)) > 0)
+ORDER BY id LIMIT %(limit)s;
+
+-- name: revive_intents
+-- Plan intents again that were given up. One that was sent is in doubt, so it is looked up first, unless a person knows that it was not done.
+WITH revived AS (
+    UPDATE intent SET state = 'planned', failures = 0, not_before = now(), done_at = NULL, not_ready_since = NULL, expires_at = NULL,
+        in_doubt = NOT %(not_done)s AND (in_doubt OR sent_at IS NOT NULL),
+        sent_at = CASE WHEN NOT %(not_done)s THEN sent_at END, queued_at = CASE WHEN NOT %(not_done)s THEN queued_at END
+    WHERE id = ANY(%(ids)s::bigint[]) AND state IN ('dead', 'expired') RETURNING id, target
+), logged AS (
+    INSERT INTO intent_log (intent_id, who, what, detail)
+    SELECT id, %(who)s, 'retried', jsonb_build_object('why', %(why)s::text, 'not_done', %(not_done)s::boolean) FROM revived
+)
+SELECT id, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', target) FROM (SELECT DISTINCT target FROM revived) t) n) AS woken FROM revived;

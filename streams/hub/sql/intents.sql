@@ -51,12 +51,13 @@ INSERT INTO intent_log (intent_id, who, what, detail) SELECT id, 'opshub', state
 
 -- name: due_work
 -- What there is to do for a target: paused systems and rules; whether anything is planned; seconds until something can be delivered (null when
--- nothing can); whether something is leased.
+-- nothing can); whether something is leased; seconds to stay away from the target (null when it answers).
 SELECT (SELECT coalesce(array_agg(scope), '{}') FROM writeback_pause) AS paused,
        coalesce(bool_or(state = 'planned'), false) AS has_planned,
        extract(epoch FROM min(CASE state WHEN 'delivering' THEN lease_until WHEN 'planned' THEN NULL ELSE not_before END) - clock_timestamp())::float8 AS due_s,
-       coalesce(bool_or(state = 'delivering'), false) AS has_leased
-FROM intent WHERE target = %s AND state IN ('planned', 'approved', 'failed', 'delivering');
+       coalesce(bool_or(state = 'delivering'), false) AS has_leased,
+       (SELECT greatest(0, extract(epoch FROM until - clock_timestamp()))::float8 FROM target_away WHERE target = %(target)s) AS away_s
+FROM intent WHERE target = %(target)s AND state IN ('planned', 'approved', 'failed', 'delivering');
 
 -- name: lease_intents
 -- Lease what is due. An intent whose lease ran out is taken over. Two intents that write the same subject by one rule are never on their way
@@ -75,7 +76,8 @@ WHERE id IN (
     ORDER BY i.not_before, i.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given, state, reasons,
           decisions, attempts, failures, in_doubt, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s,
-          coalesce(extract(epoch FROM clock_timestamp() - not_ready_since), 0)::float8 AS not_ready_s;
+          coalesce(extract(epoch FROM clock_timestamp() - not_ready_since), 0)::float8 AS not_ready_s, sent_at,
+          extract(epoch FROM clock_timestamp() - sent_at)::float8 AS sent_s, extract(epoch FROM clock_timestamp() - queued_at)::float8 AS queued_s;
 
 -- name: retry_waiting
 -- Intents that wait for a person only because they were not ready: they are tried again, since they may be ready by now.
@@ -86,7 +88,9 @@ WHERE target = %s AND state = 'waiting' AND not_ready_since IS NOT NULL AND not_
 -- Extend the leases that this deliverer still has; an intent that is not returned has another deliverer now. An intent in `sending` is in doubt
 -- from now on, and the change that brings back what it writes is an echo: both are recorded before the request leaves.
 WITH kept AS (
-    UPDATE intent i SET lease_until = clock_timestamp() + %(lease)s, in_doubt = i.in_doubt OR i.id = ANY(%(sending)s::bigint[])
+    UPDATE intent i SET lease_until = clock_timestamp() + %(lease)s, in_doubt = i.in_doubt OR i.id = ANY(%(sending)s::bigint[]),
+        sent_at = CASE WHEN i.id = ANY(%(sending)s::bigint[]) THEN clock_timestamp() ELSE i.sent_at END,
+        queued_at = CASE WHEN i.id = ANY(%(sending)s::bigint[]) THEN NULL ELSE i.queued_at END
     FROM unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS leased (id, attempts)
     WHERE i.id = leased.id AND i.attempts = leased.attempts AND i.state = 'delivering' AND i.leased_by = %(deliverer)s RETURNING i.id, i.key, i.target
 ), expected AS (
@@ -107,12 +111,13 @@ WITH outcome AS (
     SELECT * FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS outcome (
         id bigint, attempts integer, state text, what text, problem text, request jsonb, result jsonb, pause_s float8,
         reasons jsonb, people integer, expires_s float8, follow jsonb, in_doubt boolean,
-        not_ready boolean, is_logged boolean, echo jsonb)
+        not_ready boolean, queued boolean, is_logged boolean, echo jsonb)
 ), done AS (
     UPDATE intent i SET state = o.state, problem = o.problem, request = coalesce(o.request, i.request), result = coalesce(o.result, i.result),
         not_before = now() + make_interval(secs => o.pause_s), reasons = coalesce(o.reasons, i.reasons), people = coalesce(o.people, i.people),
         expires_at = coalesce(now() + make_interval(secs => o.expires_s), i.expires_at), leased_by = NULL, lease_until = NULL,
         failures = i.failures + (o.state = 'failed')::int, in_doubt = coalesce(o.in_doubt, i.in_doubt),
+        queued_at = CASE WHEN o.queued THEN coalesce(i.queued_at, clock_timestamp()) ELSE i.queued_at END,
         not_ready_since = CASE WHEN o.not_ready THEN coalesce(i.not_ready_since, clock_timestamp()) END,
         done_at = CASE WHEN o.state IN ('delivered', 'dead', 'expired', 'superseded') THEN clock_timestamp() END
     FROM outcome o WHERE i.id = o.id AND i.state = 'delivering' AND i.leased_by = %(deliverer)s AND i.attempts = o.attempts
@@ -149,3 +154,14 @@ WITH late AS (
     WHERE state = 'waiting' AND expires_at < now() RETURNING id
 )
 INSERT INTO intent_log (intent_id, who, what) SELECT id, 'opshub', 'expired' FROM late RETURNING intent_id AS id;
+
+-- name: stay_away
+-- Nothing is sent to a target for so long. Since when is kept while it lasts.
+INSERT INTO target_away AS away (target, refuses, problem, until)
+VALUES (%(target)s, %(refuses)s, %(problem)s, clock_timestamp() + make_interval(secs => %(pause_s)s))
+ON CONFLICT (target) DO UPDATE SET refuses = excluded.refuses, problem = excluded.problem, until = excluded.until,
+    since = CASE WHEN away.refuses = excluded.refuses THEN away.since ELSE excluded.since END;
+
+-- name: come_back
+-- The target answers again.
+DELETE FROM target_away WHERE target = %s;

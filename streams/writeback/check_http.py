@@ -1,0 +1,91 @@
+"""Check the HTTP part of a rule: its parameters exist, and its answers can prove something. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from streams.writeback.http_rules import Call, HttpAction
+from streams.writeback.rules import WritebackRule
+from streams.writeback.templates import NAME
+
+Unknown = Callable[[str, str, Collection[str]], str]
+"""(what, name, choices) → the text for a name that is none of the choices."""
+
+
+def check_http(
+    rule: WritebackRule, action: HttpAction, params: Collection[str], unknown: Unknown
+) -> Iterator[tuple[str, str]]:
+    """(field of the rule, what is wrong and what would be right)."""
+    calls: dict[str, Call | None] = {
+        "now": action.now,
+        "look_up": action.look_up,
+        "read": action.read,
+        "send": action.send,
+        "read_back": action.read_back,
+    }
+    for name, call in calls.items():
+        if call is not None:
+            known = {*params, *action.result} if name == "read_back" else params
+            for place, template in (("path", call.path), ("query", call.query), ("headers", call.headers)):
+                for wrong in _templates(template, known, (), unknown):
+                    yield f"http.{name}.{place}", wrong
+            for wrong in _templates(call.json_body, known, set(rule.lines or {}), unknown):
+                yield f"http.{name}.json", wrong
+    yield from _check_proof(action, params, unknown)
+    yield from _check_compare(rule, action, params, unknown)
+
+
+def _check_proof(action: HttpAction, params: Collection[str], unknown: Unknown) -> Iterator[tuple[str, str]]:
+    if not any(wanted.required for wanted in action.result.values()) and action.read_back is None:
+        yield (
+            "http.send",
+            "nothing proves that it was done: add `result` (a name and its path in the answer, such as the id of what "
+            "was made), or `read_back` with `compare`",
+        )
+    look_up = action.look_up
+    if look_up is None:
+        return
+    if not (look_up.result or action.result or look_up.match):
+        yield (
+            "http.look_up",
+            "any answer would count as found: add `result` (paths in the record), or `match` (a path in the record and "
+            "the parameter that it must have)",
+        )
+    if look_up.result:
+        for name in sorted(set(action.result) - set(look_up.result)):
+            yield "http.look_up.result", f"has no {name!r}, which http.result has"
+    for name in look_up.match.values():
+        if name not in params:
+            yield "http.look_up.match", unknown("there is no parameter", name, params)
+
+
+def _check_compare(
+    rule: WritebackRule, action: HttpAction, params: Collection[str], unknown: Unknown
+) -> Iterator[tuple[str, str]]:
+    for name in action.compare.values():
+        if name not in {*params, *action.result}:
+            yield "http.compare", unknown("there is no parameter", name, params)
+    if bool(action.compare) != bool(action.read or action.read_back):
+        yield "http.compare", "needs `read` or `read_back`, and they need it"
+    missing = set(rule.values) - set(action.compare.values())
+    if action.read is not None and (missing or not rule.values):
+        names = ", ".join(sorted(missing)) or "nothing, since the rule has no `values`"
+        yield "http.read", f"is compared with what the rule saw: `compare` has no path for {names}"
+
+
+def _templates(template: object, params: Collection[str], lines: Collection[str], unknown: Unknown) -> Iterator[str]:
+    if isinstance(template, dict):
+        if template.get("each") == "lines" and "do" in template:
+            if not lines:
+                yield "`each: lines` needs `lines`"
+            yield from _templates(template["do"], {*params, *lines}, (), unknown)
+            return
+        for value in template.values():
+            yield from _templates(value, params, lines, unknown)
+    elif isinstance(template, list):
+        for value in template:
+            yield from _templates(value, params, lines, unknown)
+    elif isinstance(template, str):
+        for _, name in NAME.findall(template):
+            if name not in params:
+                yield unknown("there is no parameter", name, params)

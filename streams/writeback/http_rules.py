@@ -1,0 +1,181 @@
+"""How a rule writes over HTTP: its requests, and what counts as delivered, absent, refused or queued.
+
+An answer proves something only when it has a form that the rule declares; whatever else comes leaves the intent in
+doubt. `http_answers.py` judges answers by these forms.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from streams.writeback.forms import Duration, Strict
+
+
+class AnswerForm(Strict):
+    """A form of answers: its status is one of `status`, and its JSON has every value of `where` (path → value, or a
+    list of values). An HTML page has no form.
+    """
+
+    status: int | list[int] | None = None
+    where: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> AnswerForm:
+        if self.status is None and not self.where:
+            raise ValueError("needs `status` or `where`")
+        return self
+
+
+Forms = Annotated[list[AnswerForm], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+"""One form, or a list of which any may fit."""
+
+
+class ResultPath(Strict):
+    """Where a result is in an answer. `required: false`: the answer is a proof without it, too."""
+
+    path: str
+    required: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, content: object) -> object:
+        """A text alone is a path."""
+        return {"path": content} if isinstance(content, str) else content
+
+
+Results = dict[str, ResultPath]
+"""Dotted name → where it is in the answer."""
+
+
+class Call(Strict):
+    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …}
+    for a list over the lines.
+
+    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
+    path: str
+    query: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    json_body: Any = Field(default=None, alias="json")
+    rpc: str | None = None
+
+
+class ReadCall(Call):
+    """A request that reads one record. `record_path`: the path to the record in the answer, or to the list that has
+    it. An empty list, or null, at that path says that there is none; so does an answer of a form of `absent`.
+    `next_page`: the path to the address of the next page; at most `max_pages` are read.
+    """
+
+    record_path: str | None = None
+    next_page: str | None = None
+    max_pages: int = Field(default=20, ge=1)
+    absent: Forms = []
+
+
+class LookUp(ReadCall):
+    """Finds what was done for this intent. `result`: as the action's `result`, where the record has another form than
+    the answer to `send`. `match`: path in the record → parameter; another record is not what was looked for, and
+    proves nothing. `fuzzy`: the search may find other records, too, which are left out.
+
+    `lag`: absence is believed only so long after the last request, since an index may come late, or a slow request be
+    done late. `always`: look before the first request, too, for what people made by hand.
+    """
+
+    result: Results = {}
+    match: dict[str, str] = {}
+    fuzzy: bool = False
+    lag: Duration = timedelta(seconds=30)
+    always: bool = False
+
+
+class SendCall(Call):
+    """The request that writes. `done`: only these answers can be a delivery (default: 200, 201, 203, 204 and 205 that
+    do not say no). `refused`: these say that nothing was done. `queued`: these (and 202) say that it will be done;
+    after `queued_for` without it a person is asked.
+    """
+
+    done: Forms = []
+    refused: Forms = []
+    queued: Forms = []
+    queued_for: Duration = timedelta(hours=1)
+
+
+class HttpAction(Strict):
+    """How an HTTP target is written, in this order.
+
+    `now`: reads what the target has at delivery, for approvals. `look_up`: comes before a request that may have
+    been done already. `read`: whether the record still is what the rule saw. `send`: the request. `result`: name →
+    path in its answer, which must lead to a value. `read_back`: the record afterwards. `compare`: path in what was
+    read → parameter, or field of `values`. `idempotency_header`: only for a target that promises to do a request with
+    the same key once.
+    """
+
+    now: ReadCall | None = None
+    look_up: LookUp | None = None
+    read: ReadCall | None = None
+    send: SendCall
+    result: Results = {}
+    read_back: ReadCall | None = None
+    compare: dict[str, str] = {}
+    idempotency_header: str | None = None
+
+    @property
+    def can_find_out(self) -> bool:
+        """Whether a request in doubt can be looked up, or does no harm when it is sent once more."""
+        return self.look_up is not None or self.idempotency_header is not None
+
+
+class OAuth2(Strict):
+    """Client credentials (RFC 6749, 4.4). `client_auth`: how the client is named to the token endpoint. `more`: further
+    fields of that request, such as `audience`.
+    """
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str = ""
+    client_auth: Literal["basic", "body"] = "basic"
+    more: dict[str, str] = {}
+
+
+class Login(Strict):
+    """A call that opens a session. `token`: the path to the token in its answer, which then goes into `header` after
+    `prefix`; without it the session is the cookies that the answer sets. `lifetime`: log in again after this time.
+    """
+
+    path: str
+    json_body: Any = Field(default=None, alias="json")
+    form: dict[str, str] = {}
+    token: str | None = None
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+    lifetime: Duration | None = None
+
+
+class HttpTarget(Strict):
+    """An HTTP interface. `headers` go with every request; `basic` is a user and a password. `secrets`: name → text
+    that templates may name as `$secret.<name>`; it is never printed or stored. `closed`: answers that say that the
+    target takes nothing from us now (401, 407 and 429 say so anyway). `most_bytes`: a larger answer is not read.
+    """
+
+    adapter: Literal["http"]
+    base_url: str
+    headers: dict[str, str] = {}
+    basic: tuple[str, str] | None = None
+    oauth2: OAuth2 | None = None
+    login: Login | None = None
+    secrets: dict[str, str] = {}
+    closed: Forms = []
+    timeout: Duration = timedelta(seconds=10)
+    most_bytes: int = Field(default=10_000_000, ge=1_000)
+
+    @model_validator(mode="after")
+    def _one_login(self) -> HttpTarget:
+        if sum(way is not None for way in (self.basic, self.oauth2, self.login)) > 1:
+            raise ValueError("needs only one of `basic`, `oauth2` and `login`")
+        return self
