@@ -52,8 +52,11 @@ class System(msgspec.Struct, frozen=True):
     @property
     def topics(self) -> dict[str, str]:
         """raw topic → table, for every table that the dictionary reads."""
-        prefix = self.config["topic.prefix"]
-        return {f"{prefix}.{topic_part(table)}": table for table in self.dictionary.tables}
+        return {self.topic(table): table for table in self.dictionary.tables}
+
+    def topic(self, table: str) -> str:
+        """The raw topic of a table (schema.table)."""
+        return f"{self.config['topic.prefix']}.{topic_part(table)}"
 
 
 def load_systems(settings: Settings) -> list[System]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.capture.connector_config import check_source_file
@@ -48,25 +50,142 @@ def test_the_systems_that_come_with_opshub_have_no_findings(folder: Path) -> Non
     assert findings(folder, "demo-crm") == findings(folder, "demo-erp") == []
 
 
-def test_settings_that_change_the_form_of_values_are_findings(folder: Path) -> None:
-    rewrite(
-        folder,
-        "demo-erp",
-        decimal_handling_mode=None,
-        time_precision_mode="adaptive",
-        value_converter_schemas_enable="true",
-    )
-    assert findings(folder, "demo-erp") == [
-        ("source-setting", "decimal.handling.mode is not set"),
-        ("source-setting", "time.precision.mode is adaptive"),
-        ("source-setting", "value.converter.schemas.enable is true"),
-    ]
-
-
-def test_exactly_once_support_is_a_finding(folder: Path) -> None:
-    rewrite(folder, "demo-erp", exactly_once_support="required")
+# Threads: debezium DBZ-5396 (`warn` writes null for what it cannot convert), Kafka KIP-581 (null becomes the DEFAULT).
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("event.converting.failure.handling.mode", None),
+        ("event.converting.failure.handling.mode", "warn"),
+        ("event.processing.failure.handling.mode", "skip"),
+        ("errors.tolerance", "all"),
+        ("value.converter.replace.null.with.default", None),
+        ("value.converter.schemas.enable", None),
+        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+        ("key.converter", None),
+        ("decimal.handling.mode", None),
+        ("decimal.handling.mode", "double"),
+        ("time.precision.mode", "adaptive"),
+        ("interval.handling.mode", None),
+        ("binary.handling.mode", "hex"),
+        ("hstore.handling.mode", "map"),
+        ("include.unknown.datatypes", True),
+        ("unavailable.value.placeholder", "?"),
+        ("schema.refresh.mode", "columns_diff_exclude_unchanged_toast"),
+        ("field.name.adjustment.mode", "avro"),
+        ("topic.delimiter", "_"),
+        ("skipped.operations", None),
+        ("skipped.operations", "d"),
+        ("skip.messages.without.change", "true"),
+        ("exactly.once.support", "required"),
+        ("producer.override.acks", "1"),
+        ("producer.override.max.in.flight.requests.per.connection", "6"),
+        ("heartbeat.interval.ms", None),
+        ("heartbeat.interval.ms", "0"),
+        ("heartbeat.action.query", "SELECT 1"),
+        ("plugin.name", None),
+        ("slot.name", "Opshub-CRM"),
+        ("slot.name", "s" * 64),
+        ("slot.drop.on.stop", "true"),
+        ("offset.mismatch.strategy", None),
+        ("offset.mismatch.strategy", "trust_slot"),
+        ("publication.autocreate.mode", None),
+        ("lsn.flush.mode", "manual"),
+        ("flush.lsn.source", "false"),
+        ("snapshot.mode", "no_data"),
+        ("snapshot.mode", "when_needed"),
+        ("snapshot.isolation.mode", "read_committed"),
+        ("read.only", True),
+        ("signal.enabled.channels", "kafka"),
+        ("transforms", "route"),
+        ("transforms.route.type", "io.debezium.transforms.ByLogicalTableRouter"),
+        ("predicates", "p"),
+        ("converters", "mine"),
+        ("post.processors", "reselector"),
+        ("topic.naming.strategy", "io.debezium.schema.DefaultTopicNamingStrategy"),
+        ("column.mask.with.3.chars", "erp.cust.vat_no"),
+        ("column.mask.hash.v2.SHA-256.with.salt.x", "erp.cust.vat_no"),
+        ("column.truncate.to.20.chars", "erp.cust.name1"),
+        ("message.key.columns", "erp.cust:name1"),
+        ("snapshot.select.statement.overrides", "erp.cust"),
+        ("slot.stream.params", "origin=none"),
+        ("replica.identity.autoset.values", "erp.cust:FULL"),
+        ("publish.via.partition.root", "true"),
+        ("producer.override.partitioner.ignore.keys", "true"),
+        ("event.converting.failure.handling.mod", "fail"),
+        ("heartbeat.interval", "10000"),
+    ],
+)
+def test_an_option_that_hides_trouble_or_changes_values_is_a_finding(
+    folder: Path, option: str, value: str | bool | None
+) -> None:
+    path = folder / "demo-erp" / "source.json"
+    source: dict[str, Any] = json.loads(path.read_text())
+    source["config"].pop(option, None)
+    if value is not None:
+        source["config"][option] = value
+    path.write_text(json.dumps(source))
     (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
-    assert (only.code, only.side) == ("source-setting", "input") and "exactly.once.support" in only.what
+    assert (only.code, only.side, only.severe) == ("source-setting", "input", True)
+    assert only.what.startswith(f"{option} is ")
+    assert len(only.what) > len(option) + 20 and only.remedy
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("event.converting.failure.handling.mode", "FAIL"),
+        ("snapshot.isolation.mode", "repeatable_read"),
+        ("signal.enabled.channels", "source, kafka"),
+        ("read.only", False),
+        ("tombstones.on.delete", "false"),
+        ("database.sslmode", "require"),
+        ("producer.override.max.request.size", "16777216"),
+        ("lsn.flush.mode", "connector_and_driver"),
+        ("column.exclude.list", "erp.cust.not_read"),
+    ],
+)
+def test_an_option_that_changes_no_record_is_free(folder: Path, option: str, value: str | bool) -> None:
+    path = folder / "demo-erp" / "source.json"
+    source: dict[str, Any] = json.loads(path.read_text())
+    source["config"][option] = value
+    path.write_text(json.dumps(source))
+    assert findings(folder, "demo-erp") == []
+
+
+def test_columns_that_the_connector_excludes_are_findings(folder: Path) -> None:
+    rewrite(folder, "demo-erp", column_exclude_list="erp[.]cust[.](name1|not_read)")
+    (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
+    assert (only.code, only.where) == ("column-not-captured", "demo-erp: erp.cust") and "name1" in only.what
+    rewrite(folder, "demo-erp", column_exclude_list=None, column_include_list="erp[.](?!pay).*")
+    (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
+    assert (only.code, only.where) == ("column-not-captured", "demo-erp: erp.pay")
+
+
+def test_a_table_that_the_snapshot_leaves_out_is_a_finding(folder: Path) -> None:
+    rewrite(folder, "demo-erp", snapshot_include_collection_list="erp[.](?!pay).*")
+    (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
+    assert (only.code, only.where) == ("table-not-captured", "demo-erp: erp.pay") and "snapshot" in only.what
+
+
+def test_tables_that_would_share_a_topic_are_findings(folder: Path) -> None:
+    """Debezium writes an underscore for each character that Kafka does not allow: two names of two characters are one."""
+    (system,) = load_systems(settings(folder, "demo-erp"))
+
+    def topic_findings(*tables: str) -> list[str]:
+        dictionary = SimpleNamespace(
+            kind="postgres", tables={table: SimpleNamespace(name=table, columns=()) for table in tables}
+        )
+        renamed = msgspec.structs.replace(system, dictionary=dictionary)
+        renamed.config.pop("table.include.list", None)
+        return [one.where for one in check_source_file(renamed) if one.code == "topic-name"]
+
+    assert topic_findings("erp.订单", "erp.客户") == ["demo-erp: erp.订单, erp.客户"]
+    assert topic_findings("erp.a b", "erp.a-b", "erp.a_b") == ["demo-erp: erp.a b, erp.a_b"]
+    assert topic_findings("erp_a.b", "erp.a_b") == [
+        "demo-erp: erp_a.b, erp.a_b"
+    ]  # Kafka: "collides with existing topic"
+    assert topic_findings("erp.订单", "erp.客户表", "erp.a", "erp.A") == []
+    assert topic_findings(f"{'s' * 120}.{'t' * 120}") == [f"demo-erp: {'s' * 120}.{'t' * 120}"]
 
 
 def test_tables_that_the_connector_excludes_are_findings(folder: Path) -> None:
