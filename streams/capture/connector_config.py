@@ -19,7 +19,7 @@ MOST_TOPIC_CHARACTERS = 249
 
 
 def check_source_file(system: System) -> list[Finding]:
-    """Options that opshub depends on, tables and columns that the connector leaves out, topics that two tables share."""
+    """What is wrong: options, tables and columns that the connector leaves out, topics that two tables share."""
     return _check_options(system) + _check_lists(system) + _check_topics(system)
 
 

@@ -39,14 +39,25 @@ def judge_connector(name: str, state: str, cause: str, *, is_slot_unused: bool) 
                 "the watcher restarts it; `opshub doctor` checks the database",
             )
         ]
-    if state == "RUNNING" and is_slot_unused:
+    if state in ("STOPPED", "PAUSED"):
+        # A resync that was killed may leave it so. `guard.py` leaves this out where opshub stopped it for a reason.
+        return [
+            Finding(
+                "connector-stopped",
+                name,
+                f"the connector is {state.lower()}: nothing is captured, and its slot holds back WAL",
+                f"`opshub resync` of its system if one was broken off; else `PUT <connect>/connectors/{name}/resume`",
+            )
+        ]
+    if is_slot_unused:
         # The task has ended and Connect could not write that down, for instance while its own topics refused records
-        # ("Clocks" in docs/guides/operating.md). Connect goes on reporting RUNNING, so nothing else shows it.
+        # ("Clocks" in docs/guides/operating.md). Connect goes on reporting RUNNING, so nothing else shows it. Or no
+        # worker of Connect takes the task: UNASSIGNED.
         return [
             Finding(
                 "connector-silent",
                 name,
-                "Connect reports that it runs, and it has no session with its database",
+                f"Connect reports that it is {state.lower()}, and it has no session with its database",
                 "the watcher restarts it if that lasts",
                 severe=False,
             )

@@ -220,9 +220,9 @@ FREE = re.compile(
     | legacy\.snapshot\.max\.threads | incremental\.snapshot\.(chunk\.size|watermarking\.strategy)
     | signal\.(data\.collection|poll\.interval\.ms|emit\.failure\..*|file|kafka\..*|consumer\..*)
     | slot\.(failover|max\.retries|retry\.delay\.ms) | publication\.name | status\.update\.interval\.ms
-    | lsn\.flush\.timeout\.ms | xmin\.fetch\.interval\.ms | money\.fraction\.digits | message\.prefix\.(in|ex)clude\.list
-    | tombstones\.on\.delete | provide\.transaction\.metadata | transaction\.metadata\.factory
-    | transaction\.boundary(\.interval\.ms)? | offsets\.storage\.topic
+    | lsn\.flush\.timeout\.ms | xmin\.fetch\.interval\.ms | money\.fraction\.digits
+    | message\.prefix\.(in|ex)clude\.list | tombstones\.on\.delete | provide\.transaction\.metadata
+    | transaction\.metadata\.factory | transaction\.boundary(\.interval\.ms)? | offsets\.storage\.topic
     | topic\.(heartbeat\.prefix|heartbeat\.name|cache\.size|transaction) | heartbeat\.topics\.prefix
     | topic\.creation\..* | producer\.override\..* | notification\..* | openlineage\..* | extended\.headers\..*
     | include\.schema\.(changes|comments) | (column|datatype)\.propagate\.source\.type | schema\.name\.adjustment\.mode

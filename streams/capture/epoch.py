@@ -17,12 +17,20 @@ from streams.capture.accounting import rebase_accounts
 from streams.capture.source_sql import SOURCE_SQL
 from streams.errors import EnvironmentFault
 from streams.hub.session import KEEPALIVE
-from streams.hub.source_state import add_epoch_start, add_epoch_sweep, next_epoch
+from streams.hub.source_state import (
+    add_epoch_start,
+    add_epoch_sweep,
+    begin_resync,
+    end_resync,
+    forget_tables,
+    next_epoch,
+)
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
 from streams.kafka.offsets import committed_offsets, topic_offsets
 from streams.model.partition import Partition
 from streams.provision import connectors
+from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -35,10 +43,13 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     (5) Start it. After `sweep_after` seconds, by which the snapshot should be complete, what it did not bring is
     deleted; a row that comes later lives again.
 
-    After a crash in between the connector may be left stopped: run it once more, every step may be repeated.
+    After a crash in between the connector may be left stopped, which the watcher reports (`connector-stopped`): run it
+    once more, every step may be repeated.
     Raises EnvironmentFault when Connect or Kafka does not do its part, psycopg.Error for a database.
     """
     name = system.connector_name
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+        begin_resync(hub, system.name)
     connectors.stop(settings, name)
     _wait_until(lambda: connectors.status(settings, name)[0] == "STOPPED", f"the connector {name} did not stop")
     # Ends are read after the stop: what the connector writes last still belongs to the old epoch.
@@ -52,9 +63,11 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
             remedy=f"start Kafka, then `opshub resync {system.name}` once more",
         )
     connectors.delete_offsets(settings, name)
-    with psycopg.connect(dsn, autocommit=True, **KEEPALIVE) as source:
+    with source_session(dsn, may_write=True) as source:
         source.execute(SOURCE_SQL["drop_idle_slot"], {"slot": system.slot_name})
     connectors.resume(settings, name)
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+        end_resync(hub, system.name)
     return epoch
 
 
@@ -68,6 +81,7 @@ def _record_epoch(settings: Settings, system: System, ends: dict[Partition, int]
             add_epoch_start(hub, partition, end, epoch)
         for topic in system.topics:
             add_epoch_sweep(hub, topic, epoch, sweep_after)
+        forget_tables(hub, system.name)
     return epoch
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+import psycopg
+
+from streams.provision.source_session import BUSY
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -23,8 +26,13 @@ class Finding(msgspec.Struct, frozen=True):
     severe: bool = True
 
 
-def source_away(system: str, error: Exception) -> Finding:
-    """The database of a system does not answer."""
+def source_away(system: str, error: psycopg.Error) -> Finding:
+    """The database of a system does not answer, or not in time."""
+    if isinstance(error, BUSY):
+        what = f"the database did not answer in time: {str(error).strip()}"
+        return Finding(
+            "source-busy", system, what, "another session holds a lock; the next check repeats it", severe=False
+        )
     return Finding(
         "source-away",
         system,

@@ -1,42 +1,63 @@
-"""Checks the capture of one system: its database, its slot, its connector; remembers in the hub what it saw.
+"""Checks the capture of one system: its database, its slot, its tables, its connector; remembers in the hub what it
+saw.
 
 In: a system, a role for its database, Connect and the hub. Out: a `Finding` for each thing that is wrong. Promised:
 once changes may be missing (`streams/capture/lost_changes.py`), the finding `capture-lost` stays until a new epoch
-begins (`streams/capture/epoch.py`), also when the source looks right again.
+begins (`streams/capture/epoch.py`), also when the source looks right again; and `table-incomplete` of a table
+(`streams/capture/table_gaps.py`) until it is read again.
 """
 
 from __future__ import annotations
 
-import psycopg
+from contextlib import ExitStack
 
+import psycopg
+from psycopg import sql
+
+from streams.capture.captured_tables import Publication, TableFacts, read_publication, read_tables
 from streams.capture.connector_health import connector_findings
 from streams.capture.finding import Finding, source_away
 from streams.capture.lost_changes import SourceState, lost_changes, lost_position, read_source_state
 from streams.capture.slot import is_slot_unused, judge_slot, read_slot
+from streams.capture.table_gaps import check_tables
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import SourceRecord, load_source, save_source
+from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
+
+RESYNC_S = 300.0
+"""A resync stops the connector for less than this."""
 
 
 def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]:
     """What is wrong with the capture of one system. Raises psycopg.Error while the hub does not answer."""
     findings: list[Finding] = []
     state: SourceState | None = None
+    tables: tuple[dict[str, TableFacts], Publication | None] | None = None
     is_unused = False
-    try:
-        with psycopg.connect(dsn, autocommit=True, **KEEPALIVE) as source:
+    with ExitStack() as session:
+        try:
+            source = session.enter_context(source_session(dsn))
             state = read_source_state(source, system.slot_name)
             slot = read_slot(source, system)
             # Before the first snapshot there is no slot. Whether one is gone is for `lost_changes` to say.
             findings += [] if slot is None else judge_slot(settings, system, slot)
             is_unused = is_slot_unused(source, system.slot_name)
-    except psycopg.Error as error:
-        findings = [source_away(system.name, error)]
+            if system.dictionary.kind == "postgres":
+                tables = read_tables(source, system), read_publication(source, system)
+        except psycopg.Error as error:
+            findings = [source_away(system.name, error)]
+        if tables is not None:
+            with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+                findings += check_tables(hub, system, *tables, lambda table: _has_rows(source, table))
     # Also when the database does not answer: Connect may know more, such as a failed task.
     connector = connector_findings(settings, system, is_slot_unused=is_unused)
     reasons = (lost_position(finding.what) for finding in connector if finding.code == "connector-failed")
-    alarm = _remember(settings.hub, system, state, next(reasons, None))
+    alarm, resync_age_s = _remember(settings.hub, system, state, next(reasons, None))
+    if alarm is not None or (resync_age_s is not None and resync_age_s < RESYNC_S):
+        # opshub stopped it itself: until a new epoch begins, or until the resync that runs now resumes it.
+        connector = [finding for finding in connector if finding.code != "connector-stopped"]
     if alarm is not None:
         findings.append(
             Finding(
@@ -44,22 +65,35 @@ def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]
                 system.name,
                 f"{alarm}: changes may be missing",
                 f"`opshub resync {system.name}` begins a new epoch: it takes a new snapshot, and deletes what the "
-                "source "
-                "does not have any more",
+                "source does not have any more",
             )
         )
     return findings + connector
 
 
-def _remember(hub_dsn: str, system: System, state: SourceState | None, connector_reason: str | None) -> str | None:
-    """Why changes of the system may be missing, from this check or from an earlier one; remembers this check."""
+def _has_rows(source: psycopg.Connection[tuple[object, ...]], table: str) -> bool:
+    """Whether a table holds rows; also where it may not be read."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(*table.split(".", 1)))
+    try:
+        return source.execute(query).fetchone() == (True,)
+    except psycopg.Error:
+        return True
+
+
+def _remember(
+    hub_dsn: str, system: System, state: SourceState | None, connector_reason: str | None
+) -> tuple[str | None, float | None]:
+    """Why changes of the system may be missing, from this check or from an earlier one; remembers this check. And for
+    how many seconds a resync has been running, if one has.
+    """
     with psycopg.connect(hub_dsn, **KEEPALIVE) as hub:
         before = load_source(hub, system.name)
+        resync_age_s = None if before is None else before.resync_age_s
         if before is not None and before.alarm is not None:
-            return before.alarm
+            return before.alarm, resync_age_s
         if state is None:
             # Nothing to compare. What was remembered stays, and the next check compares with it.
-            return None
+            return None, resync_age_s
         alarm = lost_changes(before, state, system.slot_name) or connector_reason
         save_source(hub, system.name, SourceRecord(state.system_identifier, state.timeline, state.slot_lsn, alarm))
-        return alarm
+        return alarm, resync_age_s

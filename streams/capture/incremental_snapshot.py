@@ -1,63 +1,176 @@
-"""Re-snapshots rows of a source after the dictionary or a code table changed, though the rows did not.
+"""Re-snapshots rows of a source: after the dictionary or a code table changed, or after changes of a table were missed.
 
 In: a system, tables and a condition. Out: a row in the connector's signal table; Debezium then reads these rows while
 it goes on streaming (an incremental snapshot). They come with operation `r` at the present position, so they correct
-records and create no intent.
+records and create no intent. Without a condition a table is read as a whole: what it does not have any more is deleted
+later, by a sweep.
+
+Debezium leaves tables out of an incremental snapshot with no more than a line in its log, so they are refused here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import uuid
+from collections import Counter
 
 import msgspec
 import psycopg
 from psycopg import sql
 
+from streams.capture.captured_tables import (
+    Publication,
+    TableFacts,
+    judge_publication,
+    judge_table,
+    read_publication,
+    read_tables,
+)
+from streams.capture.connector_config import is_column_excluded
+from streams.capture.source_sql import SOURCE_SQL
 from streams.errors import ConfigError, EnvironmentFault
+from streams.hub.session import KEEPALIVE
+from streams.hub.source_state import TableRecord, add_table_sweep, save_table
+from streams.kafka.offsets import topic_offsets
 from streams.named_sql import fetch_rows
+from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System
+from streams.settings import Settings
+
+COUNT_S = 600.0
+"""What counting the rows of a table may take."""
 
 
 class _Count(msgspec.Struct, frozen=True):
     rows: int
 
 
-def request_snapshot(system: System, dsn: str, tables: list[str], where: str | None = None) -> dict[str, int]:
-    """Ask for the rows of these tables that meet `where`; table → how many they are now.
+class _Position(msgspec.Struct, frozen=True):
+    lsn: int
 
-    Raises ConfigError when the system has no signal table, a table is not in the dictionary, or `where` is no
-    condition; EnvironmentFault when the database does not answer.
+
+def request_snapshot(
+    settings: Settings,
+    system: System,
+    dsn: str,
+    tables: list[str],
+    where: str | None = None,
+    *,
+    sweep_after: float = 600.0,
+) -> dict[str, int]:
+    """Ask for the rows of these tables that meet `where`; table → how many they are now. Without `where`, what a table
+    contributed before and does not have any more is deleted after `sweep_after` seconds.
+
+    Raises ConfigError when the system has no signal table, a table is not in the dictionary or cannot be read so, or
+    `where` is no condition; EnvironmentFault when the database does not answer or a table is not captured.
     """
-    signals = check_snapshot(system, tables)
-    data: dict[str, object] = {"data-collections": tables, "type": "incremental"}
-    if where is not None:
-        data["additional-conditions"] = [{"data-collection": table, "filter": where} for table in tables]
-    # `where` is an operator's own SQL, as Debezium's filter is; the count also shows whether it is valid.
-    condition = sql.SQL(where) if where is not None else sql.SQL("true")
+    signals = _check(system, tables)
     counts: dict[str, int] = {}
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as source:
+        with source_session(dsn, statement_s=COUNT_S, may_write=True) as source:
+            facts = _check_tables(source, system, tables)
             for table in tables:
-                query = sql.SQL("SELECT count(*) AS rows FROM {} WHERE {}").format(_identifier(table), condition)
-                (count,) = fetch_rows(source, _Count, query)
-                counts[table] = count.rows
-            insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
-            source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), json.dumps(data)])
+                counts[table] = _count(source, table, where)
+            (position,) = fetch_rows(source, _Position, SOURCE_SQL["wal_position"])
+            if where is None:
+                # Before the request: a sweep that finds nothing does no harm, a row that stays for ever does.
+                _remember(settings, system, facts, counts, position.lsn, sweep_after)
+            for table in tables:
+                insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
+                signal = json.dumps(_signal(system, facts[table], where))
+                source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
+    except psycopg.Error as error:
+        raise source_fault(error, f"the snapshot of {system.name} cannot be requested") from error
+    return counts
+
+
+def _signal(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
+    name = re.escape(facts.name)  # Debezium reads regular expressions
+    signal: dict[str, object] = {"data-collections": [name], "type": "incremental"}
+    if where is not None:
+        signal["additional-conditions"] = [{"data-collection": name, "filter": where}]
+    if not facts.primary_key:
+        signal["surrogate-key"] = system.dictionary.tables[facts.name].key_columns[0]
+    return signal
+
+
+def _count(source: psycopg.Connection[tuple[object, ...]], table: str, where: str | None) -> int:
+    # `where` is an operator's own SQL, as Debezium's filter is; the count also shows whether it is valid.
+    condition = sql.SQL(where) if where is not None else sql.SQL("true")
+    query = sql.SQL("SELECT count(*) AS rows FROM {} WHERE {}").format(_identifier(table), condition)
+    try:
+        (count,) = fetch_rows(source, _Count, query)
     except (psycopg.errors.SyntaxError, psycopg.errors.UndefinedColumn, psycopg.errors.DataError) as error:
         raise ConfigError(
             f"--where {where!r}: {str(error).strip()}", remedy="give an SQL condition on the columns of that table"
         ) from error
-    except psycopg.Error as error:
-        raise EnvironmentFault(
-            f"the snapshot of {system.name} cannot be requested: {str(error).strip()}",
-            remedy="`opshub doctor` checks its database",
-        ) from error
-    return counts
+    return count.rows
 
 
-def check_snapshot(system: System, tables: list[str]) -> str:
-    """The signal table of a system that may be asked for these tables. Raises ConfigError for one that may not."""
+def _check_tables(
+    source: psycopg.Connection[tuple[object, ...]], system: System, tables: list[str]
+) -> dict[str, TableFacts]:
+    """The facts of these tables, if rows that are read now stay right, and Debezium reads them."""
+    publication, facts = read_publication(source, system), read_tables(source, system)
+    for name in tables:
+        table = system.dictionary.tables[name]
+        wrong = judge_publication(system, publication) + judge_table(system, table, facts.get(name), publication)
+        for finding in wrong:
+            if finding.severe and finding.code != "publication-all":
+                raise EnvironmentFault(f"{finding.where}: {finding.what}", remedy=f"first {finding.remedy}")
+        _refuse_unreadable(system, facts[name], publication)
+        if not facts[name].primary_key and len(table.key_columns) > 1:
+            raise ConfigError(
+                f"{name} has no primary key, and Debezium can read such a table in pieces by one column only",
+                remedy=f"`opshub resync {system.name}`: it reads the whole system again",
+            )
+    return {name: facts[name] for name in tables}
+
+
+def _refuse_unreadable(system: System, facts: TableFacts, publication: Publication | None) -> None:
+    """ConfigError for a table with generated columns. Debezium 3.7 takes such a column for one that the snapshot does
+    not have and skips the table; where changes bring it, the next change after the snapshot ends the connector's task.
+    """
+    generated = [column.name for column in facts.columns if column.generated]
+    left = [column for column in generated if not is_column_excluded(system, facts.name, column)]
+    if generated and publication is not None and publication.has_generated:
+        raise ConfigError(
+            f"{facts.name} has generated columns that are published: reading it in pieces would end the connector",
+            remedy=f"`opshub resync {system.name}`: it reads the whole system again",
+        )
+    if left:
+        listed = ",".join(re.escape(f"{facts.name}.{column}") for column in left)
+        raise ConfigError(
+            f"{facts.name} has generated columns ({', '.join(left)}): Debezium would skip the table",
+            remedy=f'set "column.exclude.list": {json.dumps(listed)} in source.json and run `opshub apply`; or '
+            f"`opshub resync {system.name}`",
+        )
+
+
+def _remember(
+    settings: Settings,
+    system: System,
+    facts: dict[str, TableFacts],
+    counts: dict[str, int],
+    lsn: int,
+    sweep_after: float,
+) -> None:
+    """In the hub: that these tables are read from here on, and what is to be swept once their rows have come."""
+    ends: Counter[str] = Counter()
+    for (topic, _), (_, end) in topic_offsets(settings.kafka, [system.topic(table) for table in facts]).items():
+        ends[topic] += end
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+        for table in facts.values():
+            topic = system.topic(table.name)
+            after_records = ends[topic] + counts[table.name]
+            add_table_sweep(hub, system.name, topic, major=lsn, after_s=sweep_after, after_records=after_records)
+            leaves = {str(leaf.oid): leaf.name for leaf in table.leaves}
+            save_table(hub, system.name, table.name, TableRecord(table.oid, leaves, gap=None))
+
+
+def _check(system: System, tables: list[str]) -> str:
+    """The signal table of a system that may be asked for these tables."""
     signals = system.config.get("signal.data.collection")
     if system.dictionary.kind != "postgres" or not signals:
         raise ConfigError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import msgspec
 import psycopg
@@ -62,7 +63,7 @@ class _Use(msgspec.Struct, frozen=True):
     is_unused: bool
 
 
-def read_slot(source: psycopg.Connection[object], system: System) -> Slot | None:
+def read_slot(source: psycopg.Connection[Any], system: System) -> Slot | None:
     """The slot of a system as it is now; None if there is none. Raises psycopg.Error."""
     rows = fetch_rows(source, SlotRow, SOURCE_SQL["slot"], {"slot": system.slot_name})
     if not rows:
@@ -70,17 +71,22 @@ def read_slot(source: psycopg.Connection[object], system: System) -> Slot | None
     return Slot(**msgspec.structs.asdict(rows[0]), heartbeat_age_s=_heartbeat_age(source, system))
 
 
-def is_slot_unused(source: psycopg.Connection[object], name: str) -> bool:
+def is_slot_unused(source: psycopg.Connection[Any], name: str) -> bool:
     """Whether a slot exists, and nobody reads it or takes a snapshot for it. Raises psycopg.Error."""
     rows = fetch_rows(source, _Use, SOURCE_SQL["slot_use"], {"slot": name})
     return bool(rows) and rows[0].is_unused
 
 
-def _heartbeat_age(source: psycopg.Connection[object], system: System) -> float | None:
+def heartbeat_table(system: System) -> str | None:
+    """The table that the connector writes its heartbeats to, as source.json spells it."""
     written = _HEARTBEAT_TABLE.search(str(system.config.get("heartbeat.action.query", "")))
-    if written is None:
+    return None if written is None else written.group(1)
+
+
+def _heartbeat_age(source: psycopg.Connection[Any], system: System) -> float | None:
+    table = heartbeat_table(system)
+    if table is None:
         return None
-    table = written.group(1)
     readable = fetch_rows(source, _Readable, SOURCE_SQL["heartbeat_table"], {"table": table})
     if not readable or not readable[0].is_readable:
         return None

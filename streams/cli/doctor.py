@@ -89,7 +89,7 @@ def resync(
     if tables:
         if where is None:
             _delete_gone(settings, chosen, dsn, tables)
-        for table, rows in request_snapshot(chosen, dsn, tables, where).items():
+        for table, rows in request_snapshot(settings, chosen, dsn, tables, where).items():
             typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
     else:
         epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)

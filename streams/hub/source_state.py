@@ -22,6 +22,25 @@ class SourceRecord(msgspec.Struct, frozen=True):
     slot_lsn: int | None
     alarm: str | None
     """Why changes may be missing. It stays until a new epoch."""
+    resync_age_s: float | None = None
+    """Since a resync began that has not ended; None when there is none."""
+
+
+class TableRecord(msgspec.Struct, frozen=True):
+    """A captured table at the last check; `oid` is 0 for one that did not exist."""
+
+    oid: int
+    leaves: dict[str, str]
+    """oid, as text → name of what holds its rows: its partitions, or itself."""
+    gap: str | None
+    """Why changes of it may be missing. It stays until the table is read again."""
+
+
+class _TableRow(msgspec.Struct, frozen=True):
+    table_name: str
+    oid: int
+    leaves: dict[str, str]
+    gap: str | None
 
 
 class TableChangeRow(msgspec.Struct, frozen=True):
@@ -59,6 +78,33 @@ def save_source(hub: psycopg.Connection[object], system: str, source: SourceReco
     hub.execute(SQL["save_source_state"], {"system": system} | msgspec.structs.asdict(source))
 
 
+def begin_resync(hub: psycopg.Connection[object], system: str) -> None:
+    """Remember that a resync stops the connector now."""
+    hub.execute(SQL["begin_resync"], {"system": system})
+
+
+def end_resync(hub: psycopg.Connection[object], system: str) -> None:
+    """The connector runs again."""
+    hub.execute(SQL["end_resync"], {"system": system})
+
+
+def load_tables(hub: psycopg.Connection[object], system: str) -> dict[str, TableRecord]:
+    """Table → what it was at the last check."""
+    rows = fetch(hub, _TableRow, "source_tables", {"system": system})
+    return {row.table_name: TableRecord(row.oid, row.leaves, row.gap) for row in rows}
+
+
+def save_table(hub: psycopg.Connection[object], system: str, table: str, record: TableRecord) -> None:
+    """Remember a table as it is at this check."""
+    values = {"oid": record.oid, "leaves": msgspec.json.encode(record.leaves).decode(), "gap": record.gap}
+    hub.execute(SQL["save_source_table"], {"system": system, "table_name": table} | values)
+
+
+def forget_tables(hub: psycopg.Connection[object], system: str) -> None:
+    """Before all tables are read again."""
+    hub.execute(SQL["forget_source_tables"], {"system": system})
+
+
 def load_alarms(hub: psycopg.Connection[object]) -> dict[str, str]:
     """System → why changes of it may be missing, of those whose capture is stopped for that."""
     return {row.system: row.alarm for row in fetch(hub, _Alarm, "source_alarms")}
@@ -79,6 +125,16 @@ def add_epoch_start(hub: psycopg.Connection[object], partition: Partition, posit
 def add_epoch_sweep(hub: psycopg.Connection[object], topic: str, epoch: int, after_s: float) -> None:
     """After `after_s` seconds, delete what this topic reported before `epoch` and has not reported since."""
     hub.execute(SQL["add_epoch_sweep"], {"topic": topic, "epoch": epoch, "after_s": after_s})
+
+
+def add_table_sweep(
+    hub: psycopg.Connection[object], system: str, topic: str, *, major: int, after_s: float, after_records: int
+) -> None:
+    """After `after_s` seconds, and once `after_records` offsets of the topic were counted, delete what this topic
+    reported before LSN `major` and has not reported since.
+    """
+    values = {"topic": topic, "major": major, "after_s": after_s, "after_records": after_records}
+    hub.execute(SQL["add_table_sweep"], {"system": system} | values)
 
 
 def load_shapes(hub: psycopg.Connection[object], system: str) -> dict[str, Shape]:

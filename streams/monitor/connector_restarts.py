@@ -27,6 +27,9 @@ LONGEST_PAUSE_S = 600.0
 SILENT_CHECKS = 3
 """Checks after which a connector without a database session is more than just being started."""
 
+SILENT_ALERT_CHECKS = 12
+"""Checks after which restarts have not helped: three minutes."""
+
 
 def stop_lost(settings: Settings, systems: list[System], findings: list[Finding]) -> None:
     """Stop the connector of each system that may have lost changes, until a new epoch.
@@ -72,7 +75,17 @@ class ConnectorRestarts:
             else:
                 self._next.pop(name, None)
                 self._refused.pop(name, None)
-        return list(self._refused.values())
+        idle = [
+            Finding(
+                "connector-idle",
+                name,
+                f"it has had no session with its database for {checks} checks, whatever Connect reports",
+                "see the log of Kafka Connect; restart Kafka Connect",
+            )
+            for name, checks in self._silent.items()
+            if checks >= SILENT_ALERT_CHECKS
+        ]
+        return list(self._refused.values()) + idle
 
     def _restart_if_due(self, system: System, *, is_silent: bool) -> None:
         name = system.connector_name

@@ -1,7 +1,7 @@
 """Preflight of one system: its source.json, and its database through the role that captures it.
 
-In: catalogue facts of the database and of each table that the dictionary reads. Out: findings. The queries are in
-`monitor/sql/preflight.sql`; `judge_database` and `judge_table` are pure.
+In: catalogue facts of the database and of each table that the dictionary reads. Out: findings. `judge_database` is
+pure; tables are judged by `streams/capture/captured_tables.py`, which the watcher uses, too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from streams.capture.captured_tables import (
+    TableFacts,
+    judge_publication,
+    judge_table,
+    publication_name,
+    read_publication,
+    read_tables,
+)
 from streams.capture.connector_config import check_source_file
 from streams.capture.finding import Finding, source_away
-from streams.hub.session import KEEPALIVE
+from streams.capture.slot import heartbeat_table
 from streams.mapping.compiled import CompiledTable
 from streams.named_sql import fetch_rows, load_statements
+from streams.provision.source_session import source_session
 from streams.provision.systems import System
 
 SQL = load_statements(Path(__file__).with_name("sql"))
@@ -33,23 +42,9 @@ class DatabaseFacts(msgspec.Struct, frozen=True):
     """Whether the slot of our connector exists."""
     wal_limit: str
     """max_slot_wal_keep_size; -1 without a limit."""
-    publishes_all: bool | None
-    """Whether the publication holds all tables; None without a publication."""
     publishes_signals: bool
-
-
-class TableFacts(msgspec.Struct, frozen=True):
-    """One table that the dictionary reads."""
-
-    replica_identity: str
-    """d: primary key, f: full, i: an index, n: nothing (pg_class.relreplident)."""
-    has_row_security: bool
-    estimated_rows: int
-    may_read: bool
-    has_key: bool
-    is_published: bool
-    bypasses_row_security: bool | None
-    columns: list[str]
+    publishes_heartbeats: bool | None
+    """None where there is no heartbeat table."""
 
 
 class _Empty(msgspec.Struct, frozen=True):
@@ -62,35 +57,35 @@ def check_source(system: System, dsn: str) -> list[Finding]:
     if system.dictionary.kind != "postgres":
         return findings
     try:
-        with psycopg.connect(dsn, **KEEPALIVE) as source:
+        with source_session(dsn) as source:
             return findings + _check_database(system, source)
     except psycopg.Error as error:
         return [*findings, source_away(system.name, error)]
 
 
-def _check_database(system: System, source: psycopg.Connection) -> list[Finding]:
-    publication = _publication(system)
-    signals = system.config.get("signal.data.collection")
-    parameters = {"slot": system.slot_name, "publication": publication, "signals": signals}
+def _check_database(system: System, source: psycopg.Connection[tuple[object, ...]]) -> list[Finding]:
+    written = heartbeat_table(system)
+    parameters = {
+        "slot": system.slot_name,
+        "publication": publication_name(system),
+        "signals": system.config.get("signal.data.collection"),
+        "heartbeats": written and (written if "." in written else f"public.{written}"),
+    }
     (facts,) = fetch_rows(source, DatabaseFacts, SQL["database_facts"], parameters)
-    findings = judge_database(system, facts)
+    publication = read_publication(source, system)
+    findings = judge_database(system, facts) + judge_publication(system, publication)
+    tables = read_tables(source, system)
     for table in system.dictionary.tables.values():
-        schema, name = table.name.split(".", 1)
-        parameters = {"publication": publication, "schema": schema, "table": name}
-        rows = fetch_rows(source, TableFacts, SQL["table_facts"], parameters)
-        findings += judge_table(system, table, rows[0] if rows else None)
-        if rows and rows[0].may_read and rows[0].estimated_rows > 0:
-            findings += _check_rows(source, system, table, rows[0])
+        table_facts = tables.get(table.name)
+        findings += judge_table(system, table, table_facts, publication)
+        if table_facts is not None and table_facts.may_read and table_facts.estimated_rows > 0:
+            findings += _check_rows(source, system, table, table_facts)
     return findings
-
-
-def _publication(system: System) -> str:
-    return str(system.config.get("publication.name", "dbz_publication"))  # Debezium's own default
 
 
 def judge_database(system: System, facts: DatabaseFacts) -> list[Finding]:
     """What is wrong with the server, the role and the publication."""
-    name, publication = system.name, _publication(system)
+    name, publication = system.name, publication_name(system)
     signals = system.config.get("signal.data.collection")
     checks = [
         (
@@ -131,24 +126,6 @@ def judge_database(system: System, facts: DatabaseFacts) -> list[Finding]:
             ),
         ),
         (
-            facts.publishes_all is None,
-            Finding(
-                "publication-missing",
-                name,
-                f"there is no publication {publication}",
-                "run the system's roles.sql as administrator",
-            ),
-        ),
-        (
-            facts.publishes_all is True,
-            Finding(
-                "publication-all",
-                name,
-                f"{publication} publishes all tables: UPDATE and DELETE fail in tables without a key",
-                "publish only the tables that the dictionary reads",
-            ),
-        ),
-        (
             bool(signals) and not facts.publishes_signals,
             Finding(
                 "signals-unpublished",
@@ -158,43 +135,23 @@ def judge_database(system: System, facts: DatabaseFacts) -> list[Finding]:
                 severe=False,
             ),
         ),
+        (
+            facts.publishes_heartbeats is False,
+            Finding(
+                "heartbeats-unpublished",
+                name,
+                f"{publication} does not publish the heartbeat table: the slot of a quiet database holds back WAL",
+                f"ALTER PUBLICATION {publication} ADD TABLE {heartbeat_table(system)}",
+                severe=False,
+            ),
+        ),
     ]
     return [finding for is_wrong, finding in checks if is_wrong]
 
 
-def judge_table(system: System, table: CompiledTable, facts: TableFacts | None) -> list[Finding]:
-    """What is wrong with one table; `facts` is None when it does not exist."""
-    where, publication = f"{system.name}: {table.name}", _publication(system)
-    if facts is None:
-        what = "the dictionary reads it, and it does not exist"
-        return [Finding("table-missing", where, what, "correct dictionary.yaml", "input")]
-    findings = []
-    if not facts.may_read:
-        remedy = f"GRANT SELECT ON {table.name} TO the role"
-        findings.append(Finding("table-right", where, "the capturing role may not read it", remedy))
-    if not facts.is_published:
-        remedy = f"ALTER PUBLICATION {publication} ADD TABLE {table.name}"
-        findings.append(Finding("table-unpublished", where, f"{publication} does not publish it", remedy))
-    if facts.replica_identity == "n" or (facts.replica_identity == "d" and not facts.has_key):
-        what = "it has no replica identity: once it is published, UPDATE and DELETE fail"
-        remedy = f"add a primary key, or ALTER TABLE {table.name} REPLICA IDENTITY FULL"
-        findings.append(Finding("replica-identity", where, what, remedy))
-    elif table.before_full and facts.replica_identity != "f":
-        what = "the dictionary reads what a row was before a change, and Postgres does not send it"
-        remedy = f"ALTER TABLE {table.name} REPLICA IDENTITY FULL"
-        findings.append(Finding("replica-identity-full", where, what, remedy))
-    if facts.has_row_security and not facts.bypasses_row_security:
-        what = "row-level security may hide rows from the capturing role: a snapshot would lack them without an error"
-        findings.append(Finding("row-security", where, what, "ALTER ROLE … BYPASSRLS"))
-    # pg_attribute can be read without a right on the table; without one the missing right is the finding.
-    missing = [name for name in table.columns if name not in facts.columns and name not in table.optional]
-    if facts.may_read and missing:
-        what = f"the dictionary reads columns that it does not have: {', '.join(missing)}"
-        findings.append(Finding("column-missing", where, what, "correct dictionary.yaml", "input"))
-    return findings
-
-
-def _check_rows(source: psycopg.Connection, system: System, table: CompiledTable, facts: TableFacts) -> list[Finding]:
+def _check_rows(
+    source: psycopg.Connection[tuple[object, ...]], system: System, table: CompiledTable, facts: TableFacts
+) -> list[Finding]:
     """A finding when the role sees no row of a table that should have some."""
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {}) AS is_empty").format(sql.Identifier(*table.name.split(".", 1)))
     (rows,) = fetch_rows(source, _Empty, query)

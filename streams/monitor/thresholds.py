@@ -15,8 +15,9 @@ from streams.monitor.alerts import Problem
 from streams.settings import Settings
 
 HIDDEN_BY = {
-    "source-away": ("wal-ending", "wal-kept", "heartbeat-old"),
-    "connect-away": ("connector-failed", "connector-missing", "connect-refuses"),
+    "source-away": ("wal-ending", "wal-kept", "heartbeat-old", "table-changed", "table-incomplete"),
+    "source-busy": ("wal-ending", "wal-kept", "heartbeat-old", "table-changed", "table-incomplete"),
+    "connect-away": ("connector-failed", "connector-missing", "connector-stopped", "connector-idle", "connect-refuses"),
     "connector-failed": ("connect-refuses",),
     "connector-silent": ("connect-refuses",),
     "kafka-away": ("hub-went-back", "lag"),
@@ -101,6 +102,7 @@ def exceeded(figures: Figures, settings: Settings) -> list[Problem]:
 def was_checked(name: str, findings: Iterable[Finding]) -> bool:
     """Whether a check with these findings could see that the problem `name` is over."""
     code, _, where = name.partition("/")
+    where = where.partition(": ")[0]  # of a table: `system: schema.table`
     return not any(
         code in HIDDEN_BY.get(finding.code, ()) and (finding.code == "kafka-away" or finding.where == where)
         for finding in findings

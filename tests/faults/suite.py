@@ -200,7 +200,7 @@ def alter_mapped(field: Field, rng: random.Random) -> None:
         ):
             connection.execute(statement.encode())
             time.sleep(rng.uniform(1, 3))
-    request_snapshot(system, dsn_of(field.env, "DEMO_CRM", "ADMIN"), ["public.account"])
+    request_snapshot(field.settings, system, dsn_of(field.env, "DEMO_CRM", "ADMIN"), ["public.account"])
 
 
 def bad_link(field: Field, rng: random.Random) -> None:

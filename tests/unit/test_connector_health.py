@@ -12,8 +12,10 @@ from streams.capture.connector_health import judge_connector
     [
         ("RUNNING", False, []),
         ("RUNNING", True, ["connector-silent"]),
-        ("STARTING", True, []),
-        ("STOPPED", True, []),  # a person or the watcher stopped it
+        ("STARTING", False, []),
+        ("UNASSIGNED", True, ["connector-silent"]),
+        ("STOPPED", True, ["connector-stopped"]),  # where opshub stopped it for a reason, `guard.py` leaves it out
+        ("PAUSED", False, ["connector-stopped"]),
         ("FAILED", True, ["connector-failed"]),
         ("MISSING", True, ["connector-missing"]),
     ],

@@ -32,3 +32,58 @@ SELECT n.nspname || '.' || c.relname AS table, a.attnum::text AS number, a.attna
        format_type(a.atttypid, a.atttypmod) AS type
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped;
+
+-- name: wal_position
+SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint AS lsn;
+
+-- name: publication
+-- No row without the publication. pubgencols and pubviaroot are read from the row's JSON: older servers do not have them.
+SELECT p.puballtables AS has_all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS has_all_changes,
+       coalesce((to_jsonb(p)->>'pubviaroot')::boolean, false) AS is_via_root, to_jsonb(p)->>'pubgencols' = 's' AS has_generated
+FROM pg_publication p WHERE p.pubname = %(publication)s;
+
+-- name: captured_tables
+-- One row for each of these tables that exists, whatever its kind. `leaves`: what holds its rows, the table itself or its partitions.
+-- `was_attached`: the partition was made by an earlier transaction than the one that made it a partition, so it may have brought rows.
+WITH published AS (
+    SELECT c.oid, to_jsonb(p)->'attnames' AS columns, to_jsonb(p)->>'rowfilter' AS row_filter
+    FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = %(publication)s
+), wanted AS (
+    SELECT c.*, n.nspname || '.' || c.relname AS name, has_schema_privilege(n.oid, 'USAGE') AS may_use_schema
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+)
+SELECT c.name, c.oid::bigint AS oid, c.relkind::text AS kind, c.relrowsecurity AS has_row_security,
+       (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user)
+           OR NOT c.relforcerowsecurity AND pg_has_role(c.relowner, 'USAGE') AS bypasses_row_security,
+       c.reltuples::bigint AS estimated_rows, c.may_use_schema AND has_table_privilege(c.oid, 'SELECT') AS may_read,
+       CASE WHEN EXISTS (SELECT FROM published p WHERE p.oid = c.oid) THEN 'itself'
+            WHEN EXISTS (SELECT FROM published p JOIN pg_partition_ancestors(c.oid) a ON a.relid = p.oid) THEN 'root'
+            WHEN EXISTS (SELECT FROM published p JOIN pg_partition_tree(c.oid) t ON t.relid = p.oid) THEN 'leaves'
+            ELSE '' END AS published_as,
+       (SELECT p.row_filter FROM published p WHERE p.oid = c.oid) AS row_filter,
+       (SELECT p.columns FROM published p WHERE p.oid = c.oid) AS published_columns,
+       (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'generated', a.attgenerated, 'type', format_type(t.oid, NULL),
+                                                   'base', b.typname, 'kind', b.typtype, 'item', e.typname, 'item_kind', e.typtype, 'dimensions', a.attndims,
+                                                   'may_read', has_column_privilege(c.oid, a.attnum, 'SELECT'))
+                                 ORDER BY a.attnum), '[]')
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = (
+              WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype UNION ALL  -- a domain may be made of domains
+                                   SELECT u.oid, u.typtype, u.typbasetype FROM d JOIN pg_type u ON d.typtype = 'd' AND u.oid = d.typbasetype)
+              SELECT d.oid FROM d WHERE d.typtype <> 'd')
+          LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+       (SELECT coalesce(json_agg(json_build_object('name', m.nspname || '.' || l.relname, 'oid', l.oid::bigint, 'kind', l.relkind,
+                   'persistence', l.relpersistence, 'identity', l.relreplident, 'was_attached', EXISTS (
+                       SELECT FROM pg_attribute a JOIN pg_partition_ancestors(l.oid) p ON true JOIN pg_inherits h ON h.inhrelid = p.relid
+                        WHERE a.attrelid = l.oid AND a.attname = 'ctid' AND age(h.xmin) < age(a.xmin)),
+                   'identity_columns', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_index i JOIN pg_attribute a ON a.attrelid = l.oid
+                                         AND a.attnum = ANY(i.indkey) WHERE i.indrelid = l.oid AND i.indimmediate AND i.indisvalid
+                                         AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END))), '[]')
+          FROM pg_class l JOIN pg_namespace m ON m.oid = l.relnamespace WHERE CASE c.relkind WHEN 'p' THEN l.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf AND relid <> c.oid)
+                                ELSE l.oid = c.oid END) AS leaves,
+       ARRAY(SELECT h.inhrelid::regclass::text FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r') AS children,
+       ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
+              WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_key
+FROM wanted c;

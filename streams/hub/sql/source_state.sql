@@ -1,6 +1,8 @@
 -- name: source_state
 -- What a source was at the last check; locked, so that two checks at once do not overwrite each other's alarm.
-SELECT system_identifier, timeline, (slot_lsn - '0/0'::pg_lsn)::bigint AS slot_lsn, alarm FROM source_state
+SELECT system_identifier, timeline, (slot_lsn - '0/0'::pg_lsn)::bigint AS slot_lsn, alarm,
+       extract(epoch FROM now() - resync_at)::float8 AS resync_age_s
+FROM source_state
 WHERE system = %(system)s FOR UPDATE;
 
 -- name: save_source_state
@@ -41,3 +43,30 @@ INSERT INTO schema_change (system, table_name, kind, what, effect) VALUES (%(sys
 -- name: recent_table_changes
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, system, table_name AS table, kind, what, effect
 FROM schema_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50;
+
+-- name: add_table_sweep
+-- After `after_s` seconds delete what this topic reported before the position `major` of the present epoch and has not reported since, but
+-- not before so many offsets of the topic were counted: a connector that is late would let rows be deleted that are still to come.
+INSERT INTO sweep (topic, epoch, major, minor, next_at, after_records)
+SELECT %(topic)s, coalesce((SELECT epoch FROM source_state WHERE system = %(system)s), 0), %(major)s, 0,
+       now() + make_interval(secs => %(after_s)s), %(after_records)s
+ON CONFLICT DO NOTHING;
+
+-- name: begin_resync
+INSERT INTO source_state (system, resync_at) VALUES (%(system)s, now())
+ON CONFLICT (system) DO UPDATE SET resync_at = excluded.resync_at;
+
+-- name: end_resync
+UPDATE source_state SET resync_at = NULL WHERE system = %(system)s;
+
+-- name: source_tables
+-- Each captured table at the last check.
+SELECT table_name, oid, leaves, gap FROM source_table WHERE system = %(system)s;
+
+-- name: save_source_table
+INSERT INTO source_table (system, table_name, oid, leaves, gap) VALUES (%(system)s, %(table_name)s, %(oid)s, %(leaves)s, %(gap)s)
+ON CONFLICT (system, table_name) DO UPDATE SET oid = excluded.oid, leaves = excluded.leaves, gap = excluded.gap, seen_at = now();
+
+-- name: forget_source_tables
+-- Before a new epoch: all tables are read again.
+DELETE FROM source_table WHERE system = %(system)s;

@@ -1,0 +1,57 @@
+"""Short sessions on source databases: a check must never hold up the application whose tables it reads.
+
+Each statement is a transaction of its own (autocommit), so no lock outlives it. It waits at most two seconds for a lock
+and ends after a limit. Otherwise a check could queue behind a migration of the application, and everything else behind
+the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from streams.errors import ConfigError, EnvironmentFault, OpshubError
+from streams.hub.session import KEEPALIVE
+
+LOCK_MS = 2_000
+"""A statement waits no longer than this for a lock of the application."""
+
+STATEMENT_S = 30.0
+"""What a look at the catalogue may take; whoever reads tables allows more."""
+
+BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
+"""The database answers, and other sessions keep it from answering in time."""
+
+
+@contextmanager
+def source_session(
+    dsn: str, *, statement_s: float = STATEMENT_S, may_write: bool = False
+) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session with autocommit and limits; read only, unless `may_write`. Raises psycopg.Error."""
+    limits = f"SET lock_timeout = {LOCK_MS}; SET statement_timeout = {int(statement_s * 1000)}"
+    read_only = "" if may_write else "; SET default_transaction_read_only = on"
+    with psycopg.connect(dsn, autocommit=True, application_name="opshub-check", **KEEPALIVE) as source:
+        source.execute((limits + read_only).encode())
+        yield source
+
+
+def source_fault(error: psycopg.Error, what: str) -> OpshubError:
+    """The error for people, in one line. `what` could not be done: "public.orders cannot be read"."""
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, BUSY):
+        remedy = "another session holds a lock or the database is busy (a migration?): try again later"
+        return EnvironmentFault(f"{what}: {cause}", remedy=remedy)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return EnvironmentFault(f"{what}: {cause}", remedy="GRANT the right to the role, or give another role")
+    if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+        return ConfigError(
+            f"{what}: not a connection string: {cause}", remedy="write postgresql://user:password@host:port/name"
+        )
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        cause = str(error).strip().replace("\n", " ")
+        remedy = "check address, role and password; `opshub up` starts the databases of the demo"
+        return EnvironmentFault(f"{what}: the database cannot be reached: {cause}", remedy=remedy)
+    return EnvironmentFault(f"{what}: {cause}", remedy="`opshub doctor` checks the database")
