@@ -142,7 +142,7 @@ def judge_table(
         kind = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}[facts.kind]
         remedy = "map the tables that it is made of" if facts.kind != "f" else "capture the database that holds it"
         return [Finding("table-kind", where, f"it is {kind}: Postgres sends no changes of it", remedy, "input")]
-    findings = _rights(table, facts, where)
+    findings = judge_rights(table, facts, where)
     # Without the publication nothing is published, which is a finding of its own.
     if publication is not None:
         findings += _published(system, table, facts, publication, where)
@@ -161,7 +161,8 @@ def judge_table(
     return findings + _columns(system, table, facts, publication, where)
 
 
-def _rights(table: CompiledTable, facts: TableFacts, where: str) -> list[Finding]:
+def judge_rights(table: CompiledTable, facts: TableFacts, where: str) -> list[Finding]:
+    """What the role of this session cannot see of a table."""
     findings = []
     if not facts.may_read:
         unreadable = [column.name for column in facts.columns if not column.may_read]

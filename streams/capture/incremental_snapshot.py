@@ -2,8 +2,7 @@
 
 In: a system, tables and a condition. Out: a row in the connector's signal table; Debezium then reads these rows while
 it goes on streaming (an incremental snapshot). They come with operation `r` at the present position, so they correct
-records and create no intent. Without a condition a table is read as a whole: what it does not have any more is deleted
-later, by a sweep.
+records and create no intent. `streams/verify/gone_records.py` finds what the rows that are there cannot bring out.
 
 Debezium leaves tables out of an incremental snapshot with no more than a line in its log, so they are refused here.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections import Counter
 
 import msgspec
 import psycopg
@@ -24,15 +22,14 @@ from streams.capture.captured_tables import (
     TableFacts,
     judge_publication,
     judge_table,
+    quoted,
     read_publication,
     read_tables,
 )
 from streams.capture.connector_config import is_column_excluded
-from streams.capture.source_sql import SOURCE_SQL
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.session import KEEPALIVE
-from streams.hub.source_state import TableRecord, add_table_sweep, save_table
-from streams.kafka.offsets import topic_offsets
+from streams.hub.source_state import TableRecord, save_table
 from streams.named_sql import fetch_rows
 from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System
@@ -46,21 +43,15 @@ class _Count(msgspec.Struct, frozen=True):
     rows: int
 
 
-class _Position(msgspec.Struct, frozen=True):
-    lsn: int
-
-
 def request_snapshot(
     settings: Settings,
     system: System,
     dsn: str,
     tables: list[str],
     where: str | None = None,
-    *,
-    sweep_after: float = 600.0,
 ) -> dict[str, int]:
-    """Ask for the rows of these tables that meet `where`; table → how many they are now. Without `where`, what a table
-    contributed before and does not have any more is deleted after `sweep_after` seconds.
+    """Ask for the rows of these tables that meet `where`; table → how many they are now. Without `where` nothing of a
+    table is missing from then on (`table_gaps.py`).
 
     Raises ConfigError when the system has no signal table, a table is not in the dictionary or cannot be read so, or
     `where` is no condition; EnvironmentFault when the database does not answer or a table is not captured.
@@ -72,24 +63,23 @@ def request_snapshot(
             facts = _check_tables(source, system, tables)
             for table in tables:
                 counts[table] = _count(source, table, where)
-            (position,) = fetch_rows(source, _Position, SOURCE_SQL["wal_position"])
-            if where is None:
-                # Before the request: a sweep that finds nothing does no harm, a row that stays for ever does.
-                _remember(settings, system, facts, counts, position.lsn, sweep_after)
             for table in tables:
                 insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
                 signal = json.dumps(_signal(system, facts[table], where))
                 source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
+        if where is None:
+            _remember(settings, system, facts)
     except psycopg.Error as error:
         raise source_fault(error, f"the snapshot of {system.name} cannot be requested") from error
     return counts
 
 
 def _signal(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
-    name = re.escape(facts.name)  # Debezium reads regular expressions
+    # Quoted, so that blanks and capitals count: as a regular expression, which is tried first, it matches no table.
+    name = quoted(facts.name)
     signal: dict[str, object] = {"data-collections": [name], "type": "incremental"}
     if where is not None:
-        signal["additional-conditions"] = [{"data-collection": name, "filter": where}]
+        signal["additional-conditions"] = [{"data-collection": re.escape(name), "filter": where}]
     if not facts.primary_key:
         signal["surrogate-key"] = system.dictionary.tables[facts.name].key_columns[0]
     return signal
@@ -148,23 +138,10 @@ def _refuse_unreadable(system: System, facts: TableFacts, publication: Publicati
         )
 
 
-def _remember(
-    settings: Settings,
-    system: System,
-    facts: dict[str, TableFacts],
-    counts: dict[str, int],
-    lsn: int,
-    sweep_after: float,
-) -> None:
-    """In the hub: that these tables are read from here on, and what is to be swept once their rows have come."""
-    ends: Counter[str] = Counter()
-    for (topic, _), (_, end) in topic_offsets(settings.kafka, [system.topic(table) for table in facts]).items():
-        ends[topic] += end
+def _remember(settings: Settings, system: System, facts: dict[str, TableFacts]) -> None:
+    """In the hub: that these tables are read as they are now, so nothing of them is missing."""
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         for table in facts.values():
-            topic = system.topic(table.name)
-            after_records = ends[topic] + counts[table.name]
-            add_table_sweep(hub, system.name, topic, major=lsn, after_s=sweep_after, after_records=after_records)
             leaves = {str(leaf.oid): leaf.name for leaf in table.leaves}
             save_table(hub, system.name, table.name, TableRecord(table.oid, leaves, gap=None))
 

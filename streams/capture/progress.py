@@ -89,6 +89,8 @@ def _problem(system: System, state: str, cause: str, taken: int, waits: int, wit
         return "it is not captured: `opshub apply` registers its connector"
     if state == "FAILED":
         return f"its connector failed: {cause}"
+    if state in ("STOPPED", "PAUSED"):
+        return f"its connector is {state.lower()}: `opshub doctor` says why, and what starts it again"
     if without_topic:
         return f"{', '.join(without_topic)} has no raw topic: `opshub apply` creates it"
     if waits and not taken:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,9 +23,12 @@ from streams.cli.map_rows import (
     samples_of,
     values_now,
 )
-from streams.cli.map_systems import connect_read_only, folders_of, systems_known_to
+from streams.cli.map_systems import dsn_of, folders_of, hidden_rows, reading_source, systems_known_to
 from streams.cli.up import StateDir
 from streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streams.dictionary.draft.matching import Samples
 
 Systems = Annotated[
     list[str] | None,
@@ -173,8 +176,11 @@ def try_rows(
             )
     if file is not None and table is None:
         raise ConfigError("rows of a file need a table", remedy=f"add --table, one of {', '.join(names)}")
+    hidden: list[str] = []
     if file is None:
         fill_lookups(settings, folder, compiled, dsn)
+        if compiled.kind == "postgres":
+            hidden = hidden_rows(dsn_of(settings, folder, compiled, dsn), folder, compiled, names)
     mapped: list[MappedRow] = []
     for name in names:
         rows = (
@@ -184,10 +190,13 @@ def try_rows(
         )
         mapped += [map_row(compiled, name, row, key) for row, key in islice(rows, most)]
     if as_json:
-        typer.echo(json.dumps({"rows": mapped, "notes": notes_by_kind(mapped)}, ensure_ascii=False))
+        result = {"rows": mapped, "notes": notes_by_kind(mapped), "hidden": hidden}
+        typer.echo(json.dumps(result, ensure_ascii=False))
     else:
         from streams.cli.map_views import show_mapped_rows
 
+        for line in hidden:
+            typer.echo(f"warning: {line}", err=True)
         show_mapped_rows(mapped, notes_by_kind(mapped))
     if any("rejected" in row for row in mapped):
         raise typer.Exit(1)
@@ -209,7 +218,7 @@ def draft(
 
     if out is not None and out.exists():
         raise ConfigError(f"{out} exists", remedy="name another file, or move this one to another place")
-    with connect_read_only(dsn) as connection:
+    with reading_source(dsn, "the database cannot be read") as connection:
         catalog = read_catalog(connection)
         if schema:
             catalog = {name: table for name, table in catalog.items() if name.split(".", 1)[0] in schema}
@@ -217,7 +226,16 @@ def draft(
             raise ConfigError(
                 "the database shows no tables", remedy="grant the role USAGE on the schema and SELECT on its tables"
             )
-        samples = {name: samples_of(connection, table) for name, table in catalog.items()}
+        samples: dict[str, Samples] = {}
+        skipped: dict[str, str] = {}
+        for name, table in catalog.items():
+            samples[name], reason = samples_of(connection, table)
+            if reason:
+                skipped[name] = reason
+    for name, reason in skipped.items():
+        typer.echo(
+            f"no rows of {name} were read ({reason}): its columns are proposed by their names and types", err=True
+        )
     text = draft_text(system, propose(catalog, samples), catalog)
     if out is None:
         typer.echo(text, nl=False)

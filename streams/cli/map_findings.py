@@ -6,15 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from streams.cli.map_systems import connect_read_only, dsn_of
+from streams.cli.map_systems import dsn_of, reading_source, system_of
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.dictionary.check.all_problems import DictionaryCheck
+    from streams.dictionary.language.dictionary import Dictionary
     from streams.dictionary.problems import Problem
+    from streams.dictionary.yaml_lines import YamlPath
     from streams.settings import Settings
+
+
+_FOUND_IN_CATALOG = {"table-missing", "column-missing", "replica-identity-full"}
+"""Findings of capture that the comparison with the catalogue reports with the line of the field."""
 
 
 class FindingView(TypedDict):
@@ -107,7 +113,8 @@ def _compare_with_database(
     """What does not fit the live database. Of a wrong dictionary only errors, and not those of tables that
     are wrong.
     """
-    from streams.dictionary.check.live_database import check_live_database
+    from streams.capture.captured_tables import judge_table, read_publication, read_tables
+    from streams.dictionary.check.live_database import LiveFinding, check_live_database
     from streams.dictionary.source_catalog import read_catalog
 
     dictionary, compiled = checked.dictionary, checked.compiled
@@ -118,10 +125,32 @@ def _compare_with_database(
             f"{dictionary.system} is a {dictionary.kind} database",
             remedy="--live reads the catalogue of Postgres only",
         )
-    with connect_read_only(dsn_of(settings, folder, compiled, dsn)) as connection:
+    address = dsn_of(settings, folder, compiled, dsn)
+    with reading_source(address, f"the catalogue of {dictionary.system} cannot be read") as connection:
         catalog = read_catalog(connection)
+        system = system_of(folder, compiled)
+        publication, facts = read_publication(connection, system), read_tables(connection, system)
+    findings = check_live_database(dictionary, compiled, catalog)
+    for name, table in compiled.tables.items():
+        for finding in judge_table(system, table, facts.get(name), publication):
+            if finding.code not in _FOUND_IN_CATALOG:
+                # Another role than the one that captures: what it cannot see says nothing about capture.
+                level: Literal["error", "warning"] = (
+                    "warning" if dsn is not None and finding.code in ("table-right", "row-security") else "error"
+                )
+                path = _path_of(dictionary, name, finding.what)
+                findings.append(LiveFinding(level, dictionary.file.problem(path, finding.what, finding.remedy)))
     return [
         finding_of(level, problem)
-        for level, problem in check_live_database(dictionary, compiled, catalog)
+        for level, problem in findings
         if not checked.problems or (level == "error" and not checked.names_removed_table(problem))
     ]
+
+
+def _path_of(dictionary: Dictionary, table: str, what: str) -> YamlPath:
+    """The field that reads the column that a finding is about, or else the table."""
+    for i, target in enumerate(dictionary.tables[table].to):
+        for name, rule in target.fields.items():
+            if rule.column is not None and f"reads {rule.column}," in what:
+                return ("tables", table, "to", i, "fields", name)
+    return ("tables", table)

@@ -213,14 +213,18 @@ def _records_of(row: MappedRow, entity: str) -> list[RecordView]:
     return [record for record in row.get("records", ()) if record["entity"] == entity]
 
 
-def samples_of(connection: psycopg.Connection[tuple[object, ...]], table: LiveTable) -> Samples:
-    """Up to 20 values of each column, as text or whole numbers; nothing of a table that the role may not read."""
+def samples_of(connection: psycopg.Connection[tuple[object, ...]], table: LiveTable) -> tuple[Samples, str]:
+    """Up to 20 values of each column, as text or whole numbers; or none, and why the table cannot be read now: a
+    missing right, a lock of the application, a statement that takes too long.
+    """
     import psycopg
     from psycopg import sql
 
+    from streams.provision.source_session import BUSY
+
     columns = [c for c in table.columns.values() if not c.array and c.type not in ("bytea", "json", "jsonb")]
     if not columns:
-        return {}
+        return {}, ""
     wanted = [
         sql.Identifier(c.name)
         if c.type in ("smallint", "integer", "bigint")
@@ -231,8 +235,7 @@ def samples_of(connection: psycopg.Connection[tuple[object, ...]], table: LiveTa
         sql.SQL(", ").join(wanted), sql.Identifier(*table.name.split(".", 1)), _SAMPLE_ROWS
     )
     try:
-        with connection.transaction():
-            rows = connection.execute(query).fetchall()
-    except psycopg.errors.InsufficientPrivilege:
-        return {}
-    return {c.name: [row[i] for row in rows if row[i] is not None] for i, c in enumerate(columns)}
+        rows = connection.execute(query).fetchall()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable, *BUSY) as error:
+        return {}, str(error).strip().splitlines()[0]
+    return {c.name: [row[i] for row in rows if row[i] is not None] for i, c in enumerate(columns)}, ""

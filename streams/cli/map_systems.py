@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streams.errors import ConfigError, EnvironmentFault
+from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     import psycopg
 
     from streams.mapping.compiled import CompiledDictionary
+    from streams.provision.systems import ConnectorFile, System
     from streams.settings import Settings
 
 
@@ -45,31 +48,53 @@ def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: 
     """The given connection string, or else that of the system's connector (source.json)."""
     if dsn is not None:
         return dsn
-    from streams.provision.systems import System, capture_dsn
+    from streams.provision.systems import capture_dsn
     from streams.stack.environment import load_env
 
-    file = folder / "source.json"
-    try:
-        source = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    system = system_of(folder, compiled)
+    if not system.config:
         raise ConfigError(
-            f"{file} does not say which database this is: {error}", remedy="give --dsn, or write source.json"
-        ) from None
-    return capture_dsn(System(compiled.system, folder, source, compiled), load_env(settings))
+            f"{folder / 'source.json'} does not say which database this is", remedy="give --dsn, or write source.json"
+        )
+    return capture_dsn(system, load_env(settings))
 
 
-def connect_read_only(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
-    """A connection in which every transaction is read only: a check must never change a source."""
+def system_of(folder: Path, compiled: CompiledDictionary) -> System:
+    """The system of a folder, perhaps one that has no source.json yet: its configuration is empty then."""
+    from streams.provision.systems import System
+
+    try:
+        source = json.loads((folder / "source.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        source = {}
+    config = source.get("config") if isinstance(source, dict) else None
+    named: ConnectorFile = {"name": compiled.system, "config": config if isinstance(config, dict) else {}}
+    return System(compiled.system, folder, named, compiled)
+
+
+def hidden_rows(dsn: str, folder: Path, compiled: CompiledDictionary, tables: list[str]) -> list[str]:
+    """What the role of a session cannot see of these tables, in words: rows under row-level security, columns."""
+    from streams.capture.captured_tables import judge_rights, read_tables
+
+    with reading_source(dsn, f"the catalogue of {compiled.system} cannot be read") as source:
+        facts = read_tables(source, system_of(folder, compiled))
+    return [
+        f"{name}: {finding.what} ({finding.remedy})"
+        for name in tables
+        if name in facts
+        for finding in judge_rights(compiled.tables[name], facts[name], name)
+    ]
+
+
+@contextmanager
+def reading_source(dsn: str, what: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A short read-only session on a source. What fails becomes one line for people: `what` cannot be read, and why."""
     import psycopg
 
+    from streams.provision.source_session import source_fault, source_session
+
     try:
-        return psycopg.connect(dsn, connect_timeout=5, options="-c default_transaction_read_only=on")
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"not a connection string: {str(error).strip()}", remedy="write postgresql://user:password@host:port/name"
-        ) from None
-    except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the database cannot be reached: {str(error).strip()}",
-            remedy="check address, role and password; `opshub up` starts the databases of the demo",
-        ) from None
+        with source_session(dsn) as source:
+            yield source
+    except psycopg.Error as error:
+        raise source_fault(error, what) from None

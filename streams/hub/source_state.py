@@ -127,16 +127,6 @@ def add_epoch_sweep(hub: psycopg.Connection[object], topic: str, epoch: int, aft
     hub.execute(SQL["add_epoch_sweep"], {"topic": topic, "epoch": epoch, "after_s": after_s})
 
 
-def add_table_sweep(
-    hub: psycopg.Connection[object], system: str, topic: str, *, major: int, after_s: float, after_records: int
-) -> None:
-    """After `after_s` seconds, and once `after_records` offsets of the topic were counted, delete what this topic
-    reported before LSN `major` and has not reported since.
-    """
-    values = {"topic": topic, "major": major, "after_s": after_s, "after_records": after_records}
-    hub.execute(SQL["add_table_sweep"], {"system": system} | values)
-
-
 def load_shapes(hub: psycopg.Connection[object], system: str) -> dict[str, Shape]:
     """Table → its columns at the last check."""
     rows = fetch(hub, _TableShape, "table_shapes", {"system": system})

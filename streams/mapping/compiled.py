@@ -64,6 +64,8 @@ class TableCode(msgspec.Struct, frozen=True):
     """Entities that its rows fill, also only in part."""
     own_entities: tuple[str, ...]
     """Entities that its rows create and delete: those of `entities` that are not `part_of`."""
+    makes: tuple[tuple[str, str], ...]
+    """(entity, namespace) of the records that its rows create and delete; the namespace is '' without one."""
     with_own_key: tuple[str, ...]
     """Entities of records that are not keyed by the table's key."""
     nul: str
@@ -98,6 +100,7 @@ class CompiledTable:
         self.uses_lookups = code.uses_lookups
         self.entities = code.entities
         self.own_entities = code.own_entities
+        self.makes = code.makes
         self._row_names = RowNames(code.key_columns, code.with_own_key) if code.before_full else None
         self.nul = code.nul
         self.python = code.python

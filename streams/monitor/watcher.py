@@ -38,6 +38,7 @@ from streams.monitor.lag import behind_since, late_lanes, read_lags
 from streams.monitor.sinks import configured_sinks
 from streams.monitor.targets import refusing
 from streams.monitor.thresholds import Figures, exceeded, stuck_limits, was_checked
+from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -238,7 +239,7 @@ class Watcher:
         with psycopg.connect(self._settings.hub, autocommit=True, **KEEPALIVE) as hub:
             for system in self._systems:
                 try:
-                    with psycopg.connect(self._dsns[system.name], autocommit=True, **KEEPALIVE) as source:
+                    with source_session(self._dsns[system.name]) as source:
                         changes = record_table_changes(hub, source, system)
                 except psycopg.OperationalError:
                     continue

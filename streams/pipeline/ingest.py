@@ -288,15 +288,19 @@ class Ingest:
         For a new epoch Debezium reads all tables of the system again: by then, each record has come again or is gone,
         whichever table makes it.
         """
-        system, entities, shared = self._routes[sweep.topic].contributes(sweep.topic)
+        route = self._routes[sweep.topic]
+        system, entities, shared = route.contributes(sweep.topic)
         at = sweep.position
-        if (at.major, at.minor) == (0, 0):
+        is_new_epoch = (at.major, at.minor) == (0, 0)
+        if is_new_epoch:
             # The end of the epoch before, so that a late row of the new epoch is newer than the delete.
             at = Position(at.epoch - 1, _END_OF_EPOCH, 0)
         else:
             entities = [entity for entity in entities if entity not in shared]
         outputs = []
         for old in await contributions_before(lookup, entities, system, sweep.position):
+            if not is_new_epoch and not route.is_made_by(sweep.topic, old.entity, old.key):
+                continue
             source_us = sweep.source_us or now_us()
             delete = Change("change", old.entity, old.source_id, system, old.key, "d", *at, source_us, deleted=True)
             outputs.append(Output(CHANGE_TOPIC[old.entity], old.aggregate_id.encode(), self._encode(delete)))

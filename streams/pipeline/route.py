@@ -28,6 +28,10 @@ class Route(Protocol):
         """(system, entities that the topic's table makes, entities of this table that other tables make too)."""
         ...
 
+    def is_made_by(self, topic: str, entity: str, key: str) -> bool:
+        """Whether a record of an entity that the topic's table makes is one of this table's."""
+        ...
+
     def mapping_notes(self, change: RowChange) -> list[MappingNoteTally]:
         """`notes` for people, with the row's key; empties `notes`."""
         ...

@@ -50,11 +50,34 @@ class RowRoute:
         self._learned = 0
 
     def contributes(self, topic: str) -> tuple[str, list[str], list[str]]:
-        """(system, entities that the table of this topic makes, those that it contributes to and other tables too)."""
+        """(system, entities that the table of this topic makes, those that it contributes to and other tables too).
+
+        Tables with namespaces of their own make records of their own, though of one entity.
+        """
         name = self._topics[topic]
         own = self._tables[name]
-        others = {entity for other, table in self._tables.items() if other != name for entity in table.own_entities}
-        return self.decoder.system, list(own.own_entities), [entity for entity in own.entities if entity in others]
+        of_others = {kind for other, table in self._tables.items() if other != name for kind in table.makes}
+        others = {entity for entity, _ in of_others}
+        shared = {entity for entity, _ in of_others & set(own.makes)}
+        added_to = [entity for entity in own.entities if entity not in own.own_entities and entity in others]
+        return self.decoder.system, list(own.own_entities), [*(e for e in own.own_entities if e in shared), *added_to]
+
+    def is_made_by(self, topic: str, entity: str, key: str) -> bool:
+        """Whether the record `key` of an entity that the table of this topic makes is one of this table's, by its
+        namespace.
+        """
+        name = self._topics[topic]
+        namespace = key.partition(":")[0] if ":" in key else ""
+        makes = {space for made, space in self._tables[name].makes if made == entity}
+        others = {
+            space
+            for other, table in self._tables.items()
+            if other != name
+            for made, space in table.makes
+            if made == entity
+        }
+        # A key without a namespace may hold a colon, too: then no other table's namespace comes before it.
+        return namespace in makes or ("" in makes and namespace not in others)
 
     def mapping_notes(self, change: RowChange) -> list[MappingNoteTally]:
         """The mapping notes of this row. They hold the row's key, and no value of it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -29,7 +30,7 @@ BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 @contextmanager
 def source_session(
     dsn: str, *, statement_s: float = STATEMENT_S, may_write: bool = False
-) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """A session with autocommit and limits; read only, unless `may_write`. Raises psycopg.Error."""
     limits = f"SET lock_timeout = {LOCK_MS}; SET statement_timeout = {int(statement_s * 1000)}"
     read_only = "" if may_write else "; SET default_transaction_read_only = on"

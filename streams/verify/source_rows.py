@@ -14,10 +14,10 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from streams.errors import EnvironmentFault
 from streams.mapping.compiled import CompiledDictionary, CompiledTable
 from streams.model.change import Position, RowChange
 from streams.named_sql import fetch_rows, load_statements
+from streams.provision.source_session import source_fault, source_session
 
 SQL = load_statements(Path(__file__).with_name("sql"))
 
@@ -31,6 +31,9 @@ _FORMS = {
     "uuid": "{c}::text",
 }
 """Postgres type → the expression that gives Debezium's form; other types come as JSON has them."""
+
+READ_S = 3600.0
+"""What the server may take to read one table."""
 
 COLUMNS_AT_ONCE = 40
 """A function of Postgres takes at most a hundred arguments, and a column is two of them."""
@@ -50,7 +53,7 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
     decode_row = msgspec.json.Decoder(table.row_type).decode
     decode_key = msgspec.json.Decoder(table.key_type).decode
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as source:
+        with source_session(dsn, statement_s=READ_S) as source:
             if whole:
                 source.execute("SET row_security = off")
             columns = fetch_rows(source, _Column, SQL["column_types"], {"schema": schema, "table": name})
@@ -58,14 +61,13 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
             row = _json_object(table.columns, types)
             key = _json_object(table.key_columns, types)
             query = sql.SQL("SELECT {}::text, {}::text FROM {}").format(row, key, sql.Identifier(schema, name))
-            with source.cursor(name="opshub_rows") as cursor:
+            # WITH HOLD: the server keeps the rows, and their table's lock ends before they are mapped here.
+            with source.cursor(name="opshub_rows", withhold=True) as cursor:
                 cursor.itersize = 5000
                 for row_text, key_text in cursor.execute(query):
                     yield decode_row(row_text), decode_key(key_text)
     except psycopg.Error as error:
-        raise EnvironmentFault(
-            f"{table.name} of {table.system} cannot be read: {str(error).strip()}", remedy="`opshub doctor` checks it"
-        ) from error
+        raise source_fault(error, f"{table.name} of {table.system} cannot be read") from error
 
 
 def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:

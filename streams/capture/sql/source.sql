@@ -33,9 +33,6 @@ SELECT n.nspname || '.' || c.relname AS table, a.attnum::text AS number, a.attna
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped;
 
--- name: wal_position
-SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint AS lsn;
-
 -- name: publication
 -- No row without the publication. pubgencols and pubviaroot are read from the row's JSON: older servers do not have them.
 SELECT p.puballtables AS has_all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS has_all_changes,

@@ -74,6 +74,7 @@ def _table_code(plan: TablePlan, names: Names, table: Table) -> TableCode:
         uses_lookups=plan.uses_lookups,
         entities=tuple(dict.fromkeys(t.entity for t in plan.targets)),
         own_entities=tuple(dict.fromkeys(t.entity for t in plan.targets if not t.part_of)),
+        makes=tuple(dict.fromkeys((t.entity, t.namespace or "") for t in table.to if not t.part_of)),
         with_own_key=tuple(t.entity for t in plan.targets if set(t.key.columns) != set(plan.key_columns)),
         nul=table.nul,
         attributes={column: names.attribute(column) for column in (*plan.columns, *plan.key_columns)},

@@ -3,7 +3,13 @@
 -- name: tables
 -- Tables and partitioned tables, without single partitions and without the tables of Postgres itself.
 -- reltuples is -1 for a table that was never analysed.
-SELECT c.oid, n.nspname || '.' || c.relname, c.relreplident, greatest(c.reltuples, 0)::bigint,
+-- The replica identity of a partitioned table is that of its partitions: Postgres does not look at the root's.
+SELECT c.oid, n.nspname || '.' || c.relname,
+       CASE WHEN c.relkind = 'p' THEN coalesce(
+           (SELECT CASE WHEN bool_and(l.relreplident = 'f') THEN 'f' WHEN bool_or(l.relreplident = 'n') THEN 'n'
+                        WHEN bool_or(l.relreplident = 'i') THEN 'i' ELSE 'd' END
+              FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf AND t.relid <> c.oid),
+           c.relreplident::text) ELSE c.relreplident::text END, greatest(c.reltuples, 0)::bigint,
        coalesce(obj_description(c.oid, 'pg_class'), '')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'

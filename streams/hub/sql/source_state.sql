@@ -44,14 +44,6 @@ INSERT INTO schema_change (system, table_name, kind, what, effect) VALUES (%(sys
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, system, table_name AS table, kind, what, effect
 FROM schema_change WHERE at > now() - interval '30 days' ORDER BY id DESC LIMIT 50;
 
--- name: add_table_sweep
--- After `after_s` seconds delete what this topic reported before the position `major` of the present epoch and has not reported since, but
--- not before so many offsets of the topic were counted: a connector that is late would let rows be deleted that are still to come.
-INSERT INTO sweep (topic, epoch, major, minor, next_at, after_records)
-SELECT %(topic)s, coalesce((SELECT epoch FROM source_state WHERE system = %(system)s), 0), %(major)s, 0,
-       now() + make_interval(secs => %(after_s)s), %(after_records)s
-ON CONFLICT DO NOTHING;
-
 -- name: begin_resync
 INSERT INTO source_state (system, resync_at) VALUES (%(system)s, now())
 ON CONFLICT (system) DO UPDATE SET resync_at = excluded.resync_at;
