@@ -56,11 +56,11 @@ def request_snapshot(
     Raises ConfigError when the system has no signal table, a table is not in the dictionary or cannot be read so, or
     `where` is no condition; EnvironmentFault when the database does not answer or a table is not captured.
     """
-    signals = _check(system, tables)
+    signals = check_snapshot(system, dsn, tables)
     counts: dict[str, int] = {}
     try:
         with source_session(dsn, statement_s=COUNT_S, may_write=True) as source:
-            facts = _check_tables(source, system, tables)
+            facts = read_tables(source, system)
             for table in tables:
                 counts[table] = _count(source, table, where)
             for table in tables:
@@ -68,10 +68,23 @@ def request_snapshot(
                 signal = json.dumps(_signal(system, facts[table], where))
                 source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
         if where is None:
-            _remember(settings, system, facts)
+            _remember(settings, system, {table: facts[table] for table in tables})
     except psycopg.Error as error:
         raise source_fault(error, f"the snapshot of {system.name} cannot be requested") from error
     return counts
+
+
+def check_snapshot(system: System, dsn: str, tables: list[str]) -> str:
+    """The signal table of a system that may be asked for these tables. Raises ConfigError for one that may not, or that
+    Debezium would skip; EnvironmentFault for one whose changes do not come, or when the database does not answer.
+    """
+    signals = _check_names(system, tables)
+    try:
+        with source_session(dsn) as source:
+            _check_tables(source, system, tables)
+    except psycopg.Error as error:
+        raise source_fault(error, f"the snapshot of {system.name} cannot be requested") from error
+    return signals
 
 
 def _signal(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
@@ -98,10 +111,8 @@ def _count(source: psycopg.Connection[tuple[object, ...]], table: str, where: st
     return count.rows
 
 
-def _check_tables(
-    source: psycopg.Connection[tuple[object, ...]], system: System, tables: list[str]
-) -> dict[str, TableFacts]:
-    """The facts of these tables, if rows that are read now stay right, and Debezium reads them."""
+def _check_tables(source: psycopg.Connection[tuple[object, ...]], system: System, tables: list[str]) -> None:
+    """Refuse tables of which rows that are read now would not stay right, or that Debezium does not read."""
     publication, facts = read_publication(source, system), read_tables(source, system)
     for name in tables:
         table = system.dictionary.tables[name]
@@ -115,7 +126,6 @@ def _check_tables(
                 f"{name} has no primary key, and Debezium can read such a table in pieces by one column only",
                 remedy=f"`opshub resync {system.name}`: it reads the whole system again",
             )
-    return {name: facts[name] for name in tables}
 
 
 def _refuse_unreadable(system: System, facts: TableFacts, publication: Publication | None) -> None:
@@ -146,7 +156,7 @@ def _remember(settings: Settings, system: System, facts: dict[str, TableFacts]) 
             save_table(hub, system.name, table.name, TableRecord(table.oid, leaves, gap=None))
 
 
-def _check(system: System, tables: list[str]) -> str:
+def _check_names(system: System, tables: list[str]) -> str:
     """The signal table of a system that may be asked for these tables."""
     signals = system.config.get("signal.data.collection")
     if system.dictionary.kind != "postgres" or not signals:

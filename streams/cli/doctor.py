@@ -105,7 +105,8 @@ def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]
     from streams.identity.decisions import Message
     from streams.verify.gone_records import deletes, gone_records
 
-    check_snapshot(system, tables)
+    # First: nothing is deleted for the sake of a table that cannot be read again.
+    check_snapshot(system, dsn, tables)
     with connect(settings) as hub:
         gone = gone_records(hub, system, dsn, tables)
     send(settings, [Message(*delete) for delete in deletes(gone, system.name)])
