@@ -28,6 +28,7 @@ Id = Annotated[str, typer.Argument(metavar="CONFLICT", help="Its id, or the firs
 
 _ELSEWHERE = {
     "match_key": "--keep-separate if they are two, `opshub identity merge` if they are one",
+    "shared_key": "`opshub identity unmerge` if they are two, --keep-merged if they are one",
     "delete_update": "delete or restore it in its system",
     "invariant": "correct the documents in their systems; the conflict ends by itself when they are right",
 }
@@ -38,7 +39,9 @@ def list_conflicts(
     entity: Annotated[str | None, typer.Option(help="customer, product, …")] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key, invariant."),
+        typer.Option(
+            help="disagreement, owned_field_changed, concurrent_edit, delete_update, match_key, shared_key, invariant."
+        ),
     ] = None,
     past: Annotated[bool, typer.Option("--all", help="Also those that are over, or decided.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most conflicts.")] = 50,
@@ -78,6 +81,8 @@ def _standing(conflict: LoggedConflict) -> str:
         if conflict.outcome == "decided":
             return "they are two"
         return "a person decides: `opshub identity merge` if they are one, `resolve --keep-separate` if they are two"
+    if conflict.kind == "shared_key" and conflict.outcome == "open":
+        return f"{conflict.rule}; a person decides: {_ELSEWHERE['shared_key']}"
     if conflict.outcome == "flip_flop":
         return f"write-back wrote over {conflict.turns} edits of it; it is stopped until you `resolve` it"
     if conflict.kind == "invariant" and conflict.outcome == "open":
@@ -148,6 +153,9 @@ def resolve(
             "--keep-separate", help="Of a match key that two records claim: they are two; nobody is asked again."
         ),
     ] = False,
+    keep_merged: Annotated[
+        bool, typer.Option("--keep-merged", help="Of records that a shared key had linked: they are one.")
+    ] = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
@@ -155,13 +163,18 @@ def resolve(
 
     Example: opshub conflicts resolve 3f2a --system demo-erp
     """
-    if sum((system is not None, value is not None, release, keep_separate)) != 1:
-        raise ConfigError("say which value stands", remedy="one of --system, --value, --release and --keep-separate")
+    if sum((system is not None, value is not None, release, keep_separate, keep_merged)) != 1:
+        raise ConfigError(
+            "say which value stands", remedy="one of --system, --value, --release, --keep-separate and --keep-merged"
+        )
     settings = load_settings()
     with connect(settings) as connection:
         conflict = conflict_inbox.get(connection, conflict_id)
         if keep_separate:
             _keep_separate(connection, conflict, reason, as_json)
+            return
+        if keep_merged:
+            _keep_merged(connection, conflict, reason, as_json)
             return
         entity, entity_id, field = conflict.entity, conflict.entity_id, conflict.field
         chosen = _chosen_value(conflict, system, value)
@@ -203,3 +216,19 @@ def _keep_separate(connection: psycopg.Connection, conflict: LoggedConflict, rea
         typer.echo(json.dumps({"id": conflict.id, "record": claimant.canonical, "other": holder.canonical}))
     else:
         typer.echo(f"{claimant.canonical} and {holder.canonical} are two; nobody is asked again")
+
+
+def _keep_merged(connection: psycopg.Connection, conflict: LoggedConflict, reason: str, as_json: bool) -> None:
+    if conflict.kind != "shared_key":
+        raise ConfigError(
+            f"a {conflict.kind} conflict is not about records that were linked",
+            remedy=_ELSEWHERE.get(conflict.kind, "say which value stands: --system or --value"),
+        )
+    linked = conflict.values["linked"]["value"]
+    for source in linked if isinstance(linked, list) else ():
+        log_decision(connection, who(), "merge", str(source), conflict.entity_id, reason)
+    decide_conflict(connection, conflict, who())
+    if as_json:
+        typer.echo(json.dumps({"id": conflict.id, "record": conflict.entity_id, "linked": linked}))
+    else:
+        typer.echo(f"{conflict.entity} {conflict.name or conflict.entity_id} stays one record")

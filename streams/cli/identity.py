@@ -19,6 +19,7 @@ from streams.hub.identity import (
     log_decision,
     match_keys_of,
 )
+from streams.hub.shared_keys import end_shared_key_conflicts
 from streams.identity import decisions
 from streams.identity.masters import Master, find_master
 from streams.identity.proposals import LEAST_SCORE, propose
@@ -124,6 +125,7 @@ def unmerge(record: Name, reason: Reason = "", as_json: Json = False) -> None:
             {"record": master.id, "taken_from": master.canonical},
             as_json,
         )
+        end_shared_key_conflicts(connection, master.canonical, who())
 
 
 def proposals(

@@ -18,6 +18,7 @@ from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.hub.quality import FieldQuality, MeasuredQuality
+    from streams.hub.shared_keys import SharedKeyUse
     from streams.verify.reresolve import Difference
 
 EXAMPLES = 20
@@ -40,6 +41,7 @@ def quality(
 
     opshub quality --history --entity customer --field email
     """
+    from streams.hub.shared_keys import shared_keys
     from streams.maintenance.quality import history as measured_before
     from streams.maintenance.quality import measure
     from streams.model.entities import ENTITIES
@@ -56,15 +58,17 @@ def quality(
             figures = list(earlier)
         else:
             figures = measure(connection, entity)
+        shared = shared_keys(connection, entity)
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(figures)))
     elif history:
         _show_history(earlier, every)
     else:
         _show_figures(figures, every)
+        _show_shared_keys(shared)
 
 
-_COLUMNS = ("records", "complete", "invalid", "repeated", "disputed", "orphans")
+_COLUMNS = ("records", "complete", "invalid", "repeated", "disputed", "orphans", "no key")
 
 
 def _show_figures(figures: list[FieldQuality], every: bool) -> None:
@@ -75,6 +79,14 @@ def _show_figures(figures: list[FieldQuality], every: bool) -> None:
     hidden = len(figures) - len(shown_figures)
     if hidden:
         typer.echo(f"{hidden:,} fields are filled in all records or in none, and have no fault; --all shows them")
+
+
+def _show_shared_keys(shared: list[SharedKeyUse]) -> None:
+    if shared:
+        typer.echo("keys that link nothing, since more records of one system carry them than `match_limit` allows")
+    for key in shared:
+        systems = ", ".join(f"{number:,} of {system}" for system, number in sorted(key.systems.items()))
+        typer.echo(f"  {key.entity} {key.key}: {systems}, since {key.since}")
 
 
 def _show_history(earlier: list[MeasuredQuality], every: bool) -> None:
@@ -96,13 +108,13 @@ def _row(name: str, *cells: str) -> str:
 
 def _figure_row(name: str, figure: FieldQuality) -> str:
     share = f"{100 * figure.complete / figure.records:.1f}%" if figure.records else ""
-    counts = (figure.invalid, figure.repeated, figure.disagreeing, figure.orphans)
+    counts = (figure.invalid, figure.repeated, figure.disagreeing, figure.orphans, figure.anybody)
     return _row(name, f"{figure.records:,}", share, *(f"{count:,}" for count in counts))
 
 
 def _is_interesting(figure: FieldQuality) -> bool:
     """Whether a field is filled in some records and not in others, or has a fault."""
-    faults = figure.invalid or figure.repeated or figure.disagreeing or figure.orphans
+    faults = figure.invalid or figure.repeated or figure.disagreeing or figure.orphans or figure.anybody
     return 0 < figure.complete < figure.records or bool(faults)
 
 

@@ -11,7 +11,7 @@ import psycopg
 
 from streams.hub.statements import SQL, fetch
 
-TAX_NUMBERS_AT_ONCE = 10_000
+VALUES_AT_ONCE = 10_000
 
 
 class FieldQuality(msgspec.Struct, frozen=True):
@@ -25,6 +25,8 @@ class FieldQuality(msgspec.Struct, frozen=True):
     repeated: int
     disagreeing: int
     orphans: int
+    anybody: int
+    """Values that are no match key: they stand for anybody, or too many records of one system carry them."""
 
 
 class MeasuredQuality(FieldQuality, frozen=True):
@@ -62,9 +64,16 @@ class _Turn(msgspec.Struct, frozen=True):
 
 
 def measure_entity(
-    hub: psycopg.Connection[object], entity: str, checks: FieldChecks, invalid: Mapping[str, int], at: dt.datetime
+    hub: psycopg.Connection[object],
+    entity: str,
+    checks: FieldChecks,
+    invalid: Mapping[str, int],
+    anybody: Mapping[str, int],
+    at: dt.datetime,
 ) -> list[FieldQuality]:
-    """Measure one entity and keep the figures under the time `at`. `invalid`: values that were counted elsewhere."""
+    """Measure one entity and keep the figures under the time `at`. `invalid`, `anybody`: values by field that were
+    counted elsewhere.
+    """
     return fetch(
         hub,
         FieldQuality,
@@ -77,6 +86,7 @@ def measure_entity(
             "forms": json.dumps(checks.forms),
             "bounds": json.dumps(checks.bounds),
             "more": json.dumps(invalid),
+            "anybody": json.dumps(anybody),
             "refs": list(checks.references),
             "at": at,
         },
@@ -88,11 +98,11 @@ def country_values(hub: psycopg.Connection[object], entity: str, field: str) -> 
     return fetch(hub, ValueCount, "country_values", {"entity": entity, "field": field})
 
 
-def tax_numbers(hub: psycopg.Connection, entity: str) -> Iterator[tuple[str, str | None]]:
-    """(tax number, country) of each record that has one; read in portions, within one transaction."""
-    with hub.transaction(), hub.cursor(name="tax_numbers") as cursor:
-        cursor.itersize = TAX_NUMBERS_AT_ONCE
-        cursor.execute(SQL["tax_numbers"], {"entity": entity})
+def identifying_values(hub: psycopg.Connection, entity: str, field: str) -> Iterator[tuple[str, str | None]]:
+    """(value, country) of each record that has a value; read in portions, within one transaction."""
+    with hub.transaction(), hub.cursor(name="identifying_values") as cursor:
+        cursor.itersize = VALUES_AT_ONCE
+        cursor.execute(SQL["identifying_values"], {"entity": entity, "field": field})
         yield from cursor
 
 

@@ -6,7 +6,7 @@ SaveRequest → statements_of → (HubStore.save executes) → Answers → raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from streams.errors import Fenced, OpshubError
 from streams.hub.dead_letters import dead_letter_row
 from streams.hub.entity_rows import stored_entity
+from streams.hub.shared_keys import Carrier, SharedKey
 from streams.hub.statements import columns
 from streams.model.change import Position
 from streams.model.dead_letter import DeadLetter
@@ -81,6 +82,8 @@ class Claims(msgspec.Struct, frozen=True):
     have.
     """
 
+    shared: list[Carrier] = []
+    """Keys that too many records of the batch carry, with one of the records: nobody gets them."""
     wanted: list[KeyClaim] = []
     holders: list[str] = []
     own_keys: list[OwnKey] = []
@@ -111,6 +114,8 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True):
     claims: Sequence[Claims] = ()
     key_conflicts: Callable[[Sequence[Sequence[HeldKey]]], list[Conflict]] = lambda holders: []
     """Finds conflicts in who holds the claimed keys. A pure function: it runs within the transaction."""
+    key_limits: Mapping[str, int] = {}
+    """Entity → records that may wait for one match key. One more, and the key is shared: it links nothing."""
     dead_letters: Sequence[DeadLetter] = ()
     due: Sequence[DueTime] = ()
     same_known: int
@@ -182,7 +187,9 @@ class Saved(NamedTuple):
     holders: list[list[HeldKey]]
     """For each round of claims, who holds its keys."""
     key_conflicts: list[Conflict]
-    """Keys that two records claim."""
+    """Keys that two records claim, and records that were linked by a key which is shared now."""
+    shared_keys: Collection[tuple[str, str]] = frozenset()
+    """(entity, key) of those that became shared: a link by one of them must not be sent."""
 
 
 class Stale(OpshubError):
@@ -264,13 +271,21 @@ def _claim_statements(claims: Sequence[Claims]) -> Iterator[Statement]:
     """All releases before all claims: a key may pass from one record of the batch to another."""
     for keys in claims:
         if keys.holders:
-            yield Statement("release_keys", [keys.holders, _encode(keys.own_keys)], ReleasedKey)
+            own = {"holders": keys.holders, "own_keys": _encode(keys.own_keys)}
+            yield Statement("release_keys", own, ReleasedKey)
+    for keys in claims:
+        if keys.shared:
+            yield share_keys(keys.shared)
     for keys in claims:
         if keys.wanted:
             yield Statement("claim_keys", [_encode(keys.wanted)], HeldKey)
     for keys in claims:
         if keys.holders:
             yield Statement("end_claims", [keys.holders, _encode(keys.own_keys)])
+
+
+def share_keys(carriers: Sequence[Carrier]) -> Statement:
+    return Statement("share_keys", {"carriers": _encode(carriers)}, SharedKey)
 
 
 def log_conflicts(conflicts: Iterable[Conflict]) -> Statement:

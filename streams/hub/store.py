@@ -31,9 +31,11 @@ from streams.hub.save import (
     Statement,
     log_conflicts,
     raise_if_refused,
+    share_keys,
     statements_of,
 )
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS, is_usable
+from streams.hub.shared_keys import SharedKey, carriers_of, shared_key_conflicts
 from streams.hub.statements import SQL, Parameters, Row, columns
 from streams.model.change import Position
 from streams.model.dead_letter import DeadLetter
@@ -156,11 +158,18 @@ class HubStore:
                 holders: list[list[HeldKey]] = answers.each("claim_keys")
                 logged: list[LogOutcome] = answers.all("log_conflicts") + answers.all("note_turns")
                 key_conflicts = request.key_conflicts(holders)
+                shared: list[SharedKey] = answers.all("share_keys")
+                carriers = carriers_of(key_conflicts, request.key_limits)
+                if carriers:
+                    shared += await (await _execute(connection, share_keys(carriers))).fetchall()
+                shared_keys = {(key.entity, key.key) for key in shared}
+                key_conflicts = [c for c in key_conflicts if (c.entity, c.field) not in shared_keys]
+                key_conflicts += shared_key_conflicts(shared)
                 if key_conflicts:
                     # In the transaction that claimed, so that a holder who releases the key finds who waits for it.
                     logged += await (await _execute(connection, log_conflicts(key_conflicts))).fetchall()
             outcomes = {conflict.id: conflict.outcome for conflict in logged}
-            return Saved(answers.all("same_since"), referring, outcomes, holders, key_conflicts)
+            return Saved(answers.all("same_since"), referring, outcomes, holders, key_conflicts, shared_keys)
         except psycopg.Error as error:
             raise await self.failed(error) from error
 

@@ -7,6 +7,7 @@ currency or
 - repeated: values of a field that should be unique, and that other records have, too.
 - disagreeing: records with an open conflict; a match key that two records claim is one.
 - orphans: references to a record that does not exist or is deleted.
+- anybody: values that are no match key, because they stand for anybody or too many records of one system carry them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import asyncio
 import datetime as dt
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import psycopg
 from mode.utils.logging import get_logger
@@ -26,16 +29,18 @@ from streams.hub.quality import (
     FieldQuality,
     MeasuredQuality,
     country_values,
+    identifying_values,
     may_measure,
     measure_entity,
     quality_history,
-    tax_numbers,
     thin_history,
 )
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
+from streams.hub.shared_keys import free_shared_keys, shared_keys
 from streams.hub.store import translated
-from streams.mapping.conversions.contact import country_code
-from streams.mapping.conversions.identifiers import tax_id
+from streams.mapping.conversions.countries import country_code
+from streams.mapping.conversions.tax_ids import tax_id
+from streams.mapping.placeholders import stands_for_anybody
 from streams.mapping.row_errors import BadValue
 from streams.model.entities import ENTITIES, FieldType
 
@@ -94,10 +99,13 @@ def measure(
     """Measure now and keep the figures. With `cancellation` it rests after each entity, so that others get the hub."""
     at = dt.datetime.now(dt.UTC)
     figures: list[FieldQuality] = []
+    free_shared_keys(hub)
     for name in entities or [name for name, entity in ENTITIES.items() if not entity.computed]:
         began = time.monotonic()
         fields = ENTITIES[name].fields
-        figures += measure_entity(hub, name, checks_of(fields, at), _invalid_codes(hub, name, fields), at)
+        identifiers = _identifiers(hub, name, fields)
+        invalid = _invalid_countries(hub, name, fields) | identifiers.invalid
+        figures += measure_entity(hub, name, checks_of(fields, at), invalid, identifiers.anybody, at)
         if cancellation is not None:
             cancellation.rest((time.monotonic() - began) * REST_RATIO)
     return sorted(figures, key=lambda figure: (figure.entity, figure.field))
@@ -131,19 +139,37 @@ def bounds_of(kind: FieldType, at: dt.datetime) -> tuple[int, int] | None:
     return None
 
 
-def _invalid_codes(hub: psycopg.Connection, entity: str, fields: dict[str, FieldType]) -> dict[str, int]:
-    """Field → values that match their form and are invalid: unknown countries, tax numbers with wrong check digits."""
-    invalid: dict[str, int] = {}
+def _invalid_countries(hub: psycopg.Connection, entity: str, fields: dict[str, FieldType]) -> dict[str, int]:
+    """Field → values that look like the code of a country and are none."""
     to_country = country_code()
-    for field in fields:
-        if field.rpartition("_")[2] == "country":
-            values = country_values(hub, entity, field)
-            invalid[field] = sum(row.records for row in values if not _is_valid(to_country, row.value))
-    if "tax_id" in fields:
-        check_tax_id = tax_id(country_column="billing_country")
-        numbers = tax_numbers(hub, entity)
-        invalid["tax_id"] = sum(not _is_valid(check_tax_id, number, country) for number, country in numbers)
-    return invalid
+    return {
+        field: sum(row.records for row in country_values(hub, entity, field) if not _is_valid(to_country, row.value))
+        for field in fields
+        if field.rpartition("_")[2] == "country"
+    }
+
+
+class _Identifiers(NamedTuple):
+    """Values of identifying fields, counted by field."""
+
+    invalid: dict[str, int]
+    """Those with wrong check digits."""
+    anybody: dict[str, int]
+    """Those that are no match key."""
+
+
+def _identifiers(hub: psycopg.Connection, entity: str, fields: dict[str, FieldType]) -> _Identifiers:
+    invalid: Counter[str] = Counter()
+    anybody: Counter[str] = Counter()
+    check_tax_id = tax_id(country_column="billing_country")
+    for field in ("tax_id", "gtin"):
+        for value, country in identifying_values(hub, entity, field) if field in fields else ():
+            anybody[field] += stands_for_anybody(field, value)
+            invalid[field] += field == "tax_id" and not _is_valid(check_tax_id, value, country)
+    for key in shared_keys(hub, [entity]):
+        anybody[key.key.partition("=")[0].replace("email_domain", "email")] += key.records
+    # Check digits of article numbers are part of the field's form.
+    return _Identifiers({field: count for field, count in invalid.items() if field == "tax_id"}, dict(anybody))
 
 
 def _is_valid(convert: Callable[..., object], *value: str | None) -> bool:

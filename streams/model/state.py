@@ -145,7 +145,7 @@ class Conflict(msgspec.Struct, frozen=True):
     field: str
     """The field, `*` for the whole record, or the match key that two records claim."""
     kind: str
-    """owned_field_changed, concurrent_edit, disagreement, delete_update, match_key or invariant."""
+    """owned_field_changed, concurrent_edit, disagreement, delete_update, match_key, shared_key or invariant."""
     values: dict[str, Any]
     """system → its value."""
     winner: str | None

@@ -225,7 +225,7 @@ class BatchCommitter:
         late = self.due.outlived(changed, time.monotonic())
         if late:
             await self.hub.mark_due(due_rows(late))
-        links = self.matching.links_from(claimed, saved.holders)
+        links = self.matching.links_from(claimed, saved.holders, saved.shared_keys)
         self.sameness.apply(saved.same_links)
         for link in settled.links.values():
             if link.same:
@@ -256,6 +256,7 @@ class BatchCommitter:
             intents=settled.intents,
             claims=claimed.claims,
             key_conflicts=partial(key_conflicts, claimed),
+            key_limits=self.matching.limits,
             dead_letters=dead_letters,
             due=due,
             same_known=self.sameness.generation,

@@ -7,47 +7,27 @@ workers; and from the hub's answer, links to send and conflicts to log.
 The record whose system ranks first keeps its id, then the record with the smaller id, so a replay links the same way.
 Two records of one system with one key are a conflict, which a person decides. It ends when one of them no longer has
 the key, or when they are merged. A record that waits for a key is refreshed when the key's holder releases it.
+
+A key that more records of one system carry than `match_limit` names nobody: it is shared, and links nothing any more.
+Values that are known to stand for anybody are no key from the start: streams/mapping/placeholders.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from streams.hub.save import Claims, HeldKey, KeyClaim, OwnKey
+from streams.hub.shared_keys import Carrier
 from streams.identity.cache import Bounded
+from streams.mapping.placeholders import stands_for_anybody
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import MATCHER, PEOPLE, changes_topic
 from streams.model.state import Conflict, Contribution, EntityState
 from streams.resolve.rules import Ownership
 from streams.writeback.values import Fields
-
-_PUBLIC_MAIL_DOMAINS = frozenset(
-    (
-        "gmail.com",
-        "googlemail.com",
-        "outlook.com",
-        "hotmail.com",
-        "live.com",
-        "yahoo.com",
-        "icloud.com",
-        "me.com",
-        "aol.com",
-        "gmx.de",
-        "gmx.net",
-        "web.de",
-        "t-online.de",
-        "freenet.de",
-        "mail.ru",
-        "qq.com",
-        "163.com",
-        "126.com",
-        "proton.me",
-        "protonmail.com",
-    )
-)
-"""Domains at which anybody can have an address: they do not name a company."""
 
 
 class Claimant(NamedTuple):
@@ -122,20 +102,34 @@ def _key(names: Iterable[str], fields: Fields, form: Callable[[str, Fields], str
 
 
 def _normal(name: str, fields: Fields) -> str:
-    """One field of a match key in a form that does not depend on spelling; empty if it says nothing."""
+    """One field of a match key in a form that does not depend on spelling; empty if it says nothing, or stands for
+    anybody.
+    """
     if name == "email_domain":
         domain = str(fields.get("email") or "").rpartition("@")[2].casefold()
-        return "" if domain in _PUBLIC_MAIL_DOMAINS else domain
-    text = _alphanumeric(fields.get(name))
-    if name != "tax_id" or not text:
+        return "" if not domain or stands_for_anybody(name, domain) else domain
+    value = fields.get(name)
+    text = _alphanumeric(value)
+    if not text or stands_for_anybody(name, str(value)):
+        return ""
+    if name != "tax_id":
         return text
-    if not text[:2].isalpha():
+    if not _has_country(text):
         # Without its country a tax number names nobody: nine digits are one company in the United States and another in
         # Israel.
         country = _alphanumeric(fields.get("billing_country") or fields.get("shipping_country"))
         text = country + text if country else ""
     # Greek VAT numbers begin with EL, though the country's code is GR.
-    return f"el{text[2:]}" if text.startswith("gr") else text
+    return f"el{text[2:]}" if text.startswith("gr") and text[2:].isdigit() else text
+
+
+_ALPHANUMERIC_NUMBERS = frozenset("at ch es fr gb xi".split())
+"""Countries whose numbers may go on with a letter after those of the country: ATU13585627."""
+
+
+def _has_country(tax_id: str) -> bool:
+    """Whether a tax number begins with the letters of a country. That of Mexico begins with letters of the name."""
+    return tax_id[:2].isalpha() and (tax_id[2:3].isdigit() or tax_id[:2] in _ALPHANUMERIC_NUMBERS)
 
 
 def _without_country(name: str, fields: Fields) -> str:
@@ -143,6 +137,8 @@ def _without_country(name: str, fields: Fields) -> str:
     if name != "tax_id":
         return _normal(name, fields)
     text = _alphanumeric(fields.get(name))
+    if not text or stands_for_anybody(name, text):
+        return ""
     return text.lstrip("abcdefghijklmnopqrstuvwxyz") or text
 
 
@@ -156,6 +152,7 @@ class Matching:
     def __init__(self, ownership: Ownership, size: int = 60_000) -> None:
         self._ownership = ownership
         self._matched = {entity for entity in ENTITIES if ownership.entity(entity).match}
+        self.limits = {entity: ownership.entity(entity).match_limit for entity in self._matched}
         self._seen = Bounded(size)
         """entity id → signature of its claims."""
         self._linked = Bounded(size)
@@ -193,12 +190,21 @@ class Matching:
             for key, guard in keys.items():
                 claim = _Wanted(rank, entity.id, claimant, guard)
                 wanted.setdefault((entity.entity, key), []).append(claim)
-        return ClaimedKeys(_rounds(wanted, list(signatures), own_keys), signatures)
+        return ClaimedKeys(_rounds(wanted, list(signatures), own_keys, self.limits), signatures)
 
-    def links_from(self, claimed: ClaimedKeys, holders: Sequence[Sequence[HeldKey]]) -> list[tuple[str, str, Change]]:
-        """Links to send as (topic, key, change), from what the hub answered. Call it once the claims are committed."""
+    def links_from(
+        self,
+        claimed: ClaimedKeys,
+        holders: Sequence[Sequence[HeldKey]],
+        shared_keys: Container[tuple[str, str]] = (),
+    ) -> list[tuple[str, str, Change]]:
+        """Links to send as (topic, key, change), from what the hub answered; none by a key that is shared now. Call it
+        once the claims are committed.
+        """
         links: list[tuple[str, str, Change]] = []
         for claimant, row in _answers(claimed, holders):
+            if (row.entity, row.key) in shared_keys:
+                continue
             for loser in row.linked:
                 if loser == row.holder or (row.holder == claimant.entity.id and loser in claimant.entity.contributions):
                     continue
@@ -216,10 +222,22 @@ class Matching:
         return min((rank.index(system) for system in systems), default=len(rank))
 
 
-def _rounds(wanted: dict[tuple[str, str], list[_Wanted]], holders: list[str], own_keys: list[OwnKey]) -> list[Round]:
+def _rounds(
+    wanted: dict[tuple[str, str], list[_Wanted]],
+    holders: list[str],
+    own_keys: list[OwnKey],
+    limits: Mapping[str, int],
+) -> list[Round]:
     """The claims in rounds; the first one also says which records these are, and which keys they have."""
     rounds: list[Round] = []
     for (entity, key), claims in wanted.items():
+        if len(claims) > limits[entity] and _most_of_one_system(claims) > limits[entity]:
+            if not rounds:
+                rounds.append(Round(Claims(), {}))
+            rounds[0].claims.shared.append(_carrier(entity, key, claims[0]))
+            # Nobody gets a shared key, so all can claim it at once.
+            rounds[0].claims.wanted.extend(_key_claim(entity, key, claim) for claim in claims)
+            continue
         claims.sort(key=lambda claim: claim[:2])
         for number, claim in enumerate(claims):
             if number == len(rounds):
@@ -235,15 +253,29 @@ def _rounds(wanted: dict[tuple[str, str], list[_Wanted]], holders: list[str], ow
     return rounds
 
 
+def _most_of_one_system(claims: Iterable[_Wanted]) -> int:
+    """The records of the system that has most of these."""
+    return max(Counter(system for claim in claims for system in _systems(claim)).values(), default=0)
+
+
+def _carrier(entity: str, key: str, claim: _Wanted) -> Carrier:
+    """The one record of which it is said that it carries a key: that is enough, `most` is 1."""
+    return Carrier(entity, key, claim.holder, _systems(claim), 1)
+
+
+def _systems(claim: _Wanted) -> list[str]:
+    contributions = claim.claimant.entity.contributions.values()
+    return sorted({contribution.system for contribution in contributions if contribution.system != PEOPLE})
+
+
 def _key_claim(entity: str, key: str, claim: _Wanted) -> KeyClaim:
     contributions = claim.claimant.entity.contributions
-    systems = sorted({contribution.system for contribution in contributions.values() if contribution.system != PEOPLE})
     merged = sorted(
         source
         for source, contribution in contributions.items()
         if source != claim.holder and contribution.system != PEOPLE
     )
-    return KeyClaim(entity, key, claim.holder, claim.rank, systems, claim.guard, merged)
+    return KeyClaim(entity, key, claim.holder, claim.rank, _systems(claim), claim.guard, merged)
 
 
 def _answers(claimed: ClaimedKeys, holders: Sequence[Sequence[HeldKey]]) -> Iterator[tuple[Claimant, HeldKey]]:

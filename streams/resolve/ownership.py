@@ -67,7 +67,7 @@ def _rule(name: str, entity: EntityOwnership) -> EntityRule:
             # Each system has attributes of its own: without a rule nothing of them may be lost.
             rules[field] = FieldRule(policy="union")
     window_us = round(entity.window_seconds * 1_000_000)
-    return EntityRule(entity.owner, rules, entity.stage, entity.deletes, window_us, entity.match)
+    return EntityRule(entity.owner, rules, entity.stage, entity.deletes, window_us, entity.match, entity.match_limit)
 
 
 def _parsed(path: Path, lines: Lines, content: object, problems: list[Problem]) -> OwnershipFile:

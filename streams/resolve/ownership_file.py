@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from streams.resolve.rules import FieldPolicy, FieldRule
+from streams.resolve.rules import MATCH_LIMIT, FieldPolicy, FieldRule
 
 
 def _short(value: object) -> object:
@@ -52,6 +52,11 @@ class EntityOwnership(_Section):
     window_seconds: float = Field(default=60, gt=0, description="edits of one field closer than this are concurrent")
     match: tuple[tuple[str, ...], ...] = Field(
         default=(), description="keys by which records of two systems are recognised as the same, strongest first"
+    )
+    match_limit: int = Field(
+        default=MATCH_LIMIT,
+        ge=1,
+        description="records of one system that may carry one match key; with more, it links none",
     )
     fields: dict[str, Annotated[FieldOwnership, BeforeValidator(_short)]] = {}
 

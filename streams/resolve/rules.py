@@ -18,6 +18,10 @@ WINDOW_US = 60_000_000
 """Default: edits of one field by two systems are concurrent if they are closer than this."""
 
 
+MATCH_LIMIT = 10
+"""Default: a group of companies with one tax number has a few records; a number that anybody enters has hundreds."""
+
+
 class FieldRule(msgspec.Struct, frozen=True):
     """How one field of an entity is settled."""
 
@@ -53,6 +57,9 @@ class EntityRule(msgspec.Struct, frozen=True):
     match: tuple[tuple[str, ...], ...] = ()
     """Match keys, each of one or more fields, the strongest first. `email_domain` is the part of `email` after the
     @.
+    """
+    match_limit: int = MATCH_LIMIT
+    """Records of one system that may carry one match key. With more, it names nobody in particular and links nothing.
     """
 
 

@@ -44,7 +44,7 @@ RETURNING id::text, outcome;
 -- decides.
 UPDATE conflict SET resolved_at = now(), outcome = 'over'
 WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'invariant'
-  AND (kind <> 'match_key' AND outcome <> 'flip_flop'
+  AND (kind NOT IN ('match_key', 'shared_key') AND outcome <> 'flip_flop'
        OR EXISTS (SELECT FROM entity e WHERE e.id = conflict.entity_id AND e.merged_into IS NOT NULL));
 
 -- name: list_conflicts

@@ -20,6 +20,7 @@ SELECT e.id::text, e.entity, e.aggregate_id::text, e.parent_id::text, e.merged_i
              WHERE c.kind = 'match_key' AND c.entity_id = e.id AND (c.resolved_at IS NULL OR c.outcome = 'decided'))
        || ARRAY(SELECT m.key FROM kept_separate t JOIN match_key m ON m.holder = CASE e.id WHEN t.first_id THEN t.second_id ELSE t.first_id END
                 WHERE e.id IN (t.first_id, t.second_id))
+       || ARRAY(SELECT r.key FROM shared_key_record r WHERE r.record_id = e.id AND r.entity = e.entity)
 FROM entity e WHERE e.entity = ANY(%s) AND e.merged_into IS NULL AND NOT e.deleted AND e.version > 0
 AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);
 

@@ -10,7 +10,7 @@ AND at NOT IN (SELECT min(at) FROM quality WHERE at < now() - interval '29 days'
 
 -- name: measure_entity
 -- Measure one entity and keep the figures: a row for each field. invalid: the value is none of `values`, does not match its pattern in
--- `forms`, or is out of its `bounds`; `more` has invalid values that the caller counted.
+-- `forms`, or is out of its `bounds`; `more` has invalid values that the caller counted, `anybody` values that link nothing.
 WITH live AS (
     SELECT id, record FROM entity WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0
 ), counted AS (
@@ -26,10 +26,10 @@ WITH live AS (
     FROM live CROSS JOIN unnest(%(fields)s::text[]) f(field) GROUP BY f.field
 ), disputed AS (
     SELECT field, count(DISTINCT entity_id) AS n FROM (
-        SELECT field, entity_id FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL AND outcome <> 'decided' AND kind <> 'match_key'
+        SELECT field, entity_id FROM conflict WHERE entity = %(entity)s AND resolved_at IS NULL AND outcome <> 'decided' AND kind NOT IN ('match_key', 'shared_key')
         UNION ALL  -- a match key is of one field or several: tax_id=de1, email_domain=a.example|name=a
         SELECT CASE split_part(key_field, '=', 1) WHEN 'email_domain' THEN 'email' ELSE split_part(key_field, '=', 1) END, entity_id
-        FROM conflict, string_to_table(field, '|') key_field WHERE entity = %(entity)s AND resolved_at IS NULL AND kind = 'match_key'
+        FROM conflict, string_to_table(field, '|') key_field WHERE entity = %(entity)s AND resolved_at IS NULL AND kind IN ('match_key', 'shared_key')
     ) fields GROUP BY field
 ), orphaned AS (
     SELECT r.field, count(*) AS n FROM live CROSS JOIN unnest(%(refs)s::text[]) r(field)
@@ -37,15 +37,15 @@ WITH live AS (
       AND NOT EXISTS (SELECT FROM entity p WHERE p.id = (live.record->>r.field)::uuid AND p.version > 0 AND NOT p.deleted)
     GROUP BY r.field
 )
-INSERT INTO quality (at, entity, field, records, complete, invalid, repeated, disagreeing, orphans)
+INSERT INTO quality (at, entity, field, records, complete, invalid, repeated, disagreeing, orphans, anybody)
 SELECT %(at)s, %(entity)s, counted.field, (SELECT count(*) FROM live), counted.complete, counted.invalid, counted.repeated,
-       coalesce(disputed.n, 0), coalesce(orphaned.n, 0)
+       coalesce(disputed.n, 0), coalesce(orphaned.n, 0), coalesce((%(anybody)s::jsonb->>counted.field)::bigint, 0)
 FROM counted LEFT JOIN disputed USING (field) LEFT JOIN orphaned USING (field)
-RETURNING entity, field, records, complete, invalid, repeated, disagreeing, orphans;
+RETURNING entity, field, records, complete, invalid, repeated, disagreeing, orphans, anybody;
 
 -- name: quality_history
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, entity, field, records, complete, invalid, repeated,
-       disagreeing, orphans
+       disagreeing, orphans, anybody
 FROM quality
 WHERE (%(entities)s::text[] IS NULL OR entity = ANY(%(entities)s)) AND (%(fields)s::text[] IS NULL OR field = ANY(%(fields)s))
 ORDER BY entity, field, at;
@@ -56,6 +56,7 @@ SELECT record->>%(field)s AS value, count(*) AS records FROM entity
 WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0 AND record->>%(field)s ~ '^[A-Z]{2}$'
 GROUP BY 1;
 
--- name: tax_numbers
-SELECT record->>'tax_id' AS tax_id, record->>'billing_country' AS country FROM entity
-WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0 AND record->>'tax_id' <> '';
+-- name: identifying_values
+-- Values of a field with the country of the record, if it has one.
+SELECT record->>%(field)s AS value, record->>'billing_country' AS country FROM entity
+WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0 AND record->>%(field)s <> '';

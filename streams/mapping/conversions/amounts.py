@@ -5,6 +5,7 @@ Arithmetic is exact.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -27,7 +28,9 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
     the separator of its `group`s of digits.
 
     Groups must be where the locale has them, so that 1,234 is never read as 1.234. If a locale separates groups by a
-    space or an apostrophe, any kind of space or apostrophe is accepted. An empty text becomes null.
+    space or an apostrophe, any kind of space or apostrophe is accepted. A number below zero has its minus sign in front
+    or behind (SAP), or stands in parentheses. Full-width digits are read; signs of currencies, % and CR or DR are
+    rejected. An empty text becomes null.
 
     Example: `{decimal: {locale: de_DE}}`: `1.234,56` → `1234.56`
     """
@@ -39,7 +42,7 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
     def convert(value: object) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
-        text = value.strip()
+        text = _signed(value)
         if not text:
             return None
         whole, mark, fraction = text.partition(point)
@@ -56,6 +59,18 @@ def decimal(locale: str | None = None, point: str = ".", group: str = "") -> Con
         return decimal_of(f"{whole}.{fraction}" if mark else whole)
 
     return convert
+
+
+def _signed(text: str) -> str:
+    """A number with its sign in front, in plain digits."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+    text = text.strip()
+    if text[-1:] == "-" and text[:1].isdigit():
+        return "-" + text[:-1].rstrip()
+    if text[:1] == "(" and text[-1:] == ")" and text[1:2].isdigit():
+        return "-" + text[1:-1]
+    return text
 
 
 _INTERCHANGEABLE = ("\u0020\u00a0\u202f", "'\u2019")
@@ -77,9 +92,11 @@ def _by_locale(locale: str) -> Convert:
     def convert(value: object) -> Decimal | None:
         if value.__class__ is not str:
             return decimal_of(value)
-        if not value.strip():
+        text = _signed(value)
+        if not text:
             return None
-        text = value.strip() if typed is None else typed.sub(group, value.strip())
+        if typed is not None:
+            text = typed.sub(group, text)
         try:
             return decimal_of(parse_decimal(text, locale=locale, strict=True))
         except (NumberFormatError, InvalidOperation):  # the second for numbers of more than 28 digits
@@ -187,47 +204,3 @@ def unit(source: str, to: str) -> Convert:
             f"{source!r} and {to!r} have different zero points, like °C and K: a factor cannot convert them"
         )
     return lambda value: exactly(EXACT.multiply, decimal_of(value), factor)
-
-
-_UNIT_CODES: dict[str, str] = {}
-for _code, _names in {
-    "C62": "c62 pcs pc pce piece pieces ea each h87 st stk stck stück stueck un unit units 个 件 只 台",
-    "KGM": "kgm kg kilogram kilograms kilo 千克 公斤",
-    "GRM": "grm g gram grams gramm 克",
-    "TNE": "tne t ton tonne tonnes to 吨",
-    "MTR": "mtr m metre meter metres meters 米",
-    "CMT": "cmt cm",
-    "MMT": "mmt mm",
-    "MTK": "mtk m2 m² sqm qm 平方米",
-    "MTQ": "mtq m3 m³ cbm 立方米",
-    "LTR": "ltr l litre liter litres liters 升",
-    "HUR": "hur h hour hours hr hrs std stunde stunden 小时",
-    "DAY": "day d days tag tage 天",
-    "SET": "set sets satz 套",
-    "BX": "bx box boxes karton ktn ctn carton cartons 箱",
-    "PF": "pf pal pallet pallets palette paletten 托",
-    "PR": "pr pair paar 对 双",
-    "RO": "ro roll rolls rolle rollen 卷",
-}.items():
-    _UNIT_CODES |= dict.fromkeys(_names.split(), _code)
-
-
-def unit_code(unknown: str = "reject") -> Convert:
-    """Finds the code of a unit of measure (UN/ECE Recommendation 20) from its code or a usual name: Stk, EA and 个
-    become C62. A unit that is not known is rejected; `unknown: pass` lets it pass as it is.
-
-    Example: `unit_code`: `kg` → `KGM`
-    """
-    if unknown not in ("reject", "pass"):
-        raise ValueError(f"`unknown` is {unknown!r}; it is reject or pass")
-
-    def convert(value: object) -> str | None:
-        text = text_of(value).strip()
-        if not text:
-            return None
-        code = _UNIT_CODES.get(text.casefold().rstrip("."))
-        if code is None and unknown == "reject":
-            raise BadValue("not a known unit of measure", value)
-        return code or text
-
-    return convert

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streams.mapping.conversions import amounts, contact, dates, identifiers, texts
+from streams.mapping.conversions import (
+    amounts,
+    chinese_amounts,
+    companies,
+    contact,
+    countries,
+    currencies,
+    dates,
+    identifiers,
+    phones,
+    tax_ids,
+    texts,
+    units,
+)
 
 BUILTIN: dict[str, Callable[..., Callable[..., object]]] = {
     "absolute": amounts.absolute,
     "boolean": texts.boolean,
+    "chinese_amount": chinese_amounts.chinese_amount,
     "collapse": texts.collapse,
-    "company_name": identifiers.company_name,
-    "country": contact.country_code,
-    "currency": contact.currency_code,
+    "company_name": companies.company_name,
+    "country": countries.country_code,
+    "currency": currencies.currency_code,
     "date": dates.date_in,
     "date_of": dates.date_of,
     "datetime": dates.datetime_in,
@@ -37,14 +51,14 @@ BUILTIN: dict[str, Callable[..., Callable[..., object]]] = {
     "null_date": dates.null_date,
     "null_if": texts.null_if,
     "pattern": texts.pattern,
-    "phone": contact.phone,
+    "phone": phones.phone,
     "strip_control": texts.strip_control,
     "strip_zeros": texts.strip_zeros,
-    "tax_id": identifiers.tax_id,
+    "tax_id": tax_ids.tax_id,
     "title": texts.title,
     "trim": texts.trim,
     "unit": amounts.unit,
-    "unit_code": amounts.unit_code,
+    "unit_code": units.unit_code,
     "upper": texts.upper,
     "url": contact.url,
     "yyyymmdd": dates.yyyymmdd,
