@@ -14,6 +14,7 @@ Values that are known to stand for anybody are no key from the start: streams/ma
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -143,7 +144,12 @@ def _without_country(name: str, fields: Fields) -> str:
 
 
 def _alphanumeric(value: object) -> str:
-    return "" if value is None else "".join(character for character in str(value).casefold() if character.isalnum())
+    if value is None:
+        return ""
+    text = str(value)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)  # full-width letters are the same letters
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 class Matching:

@@ -98,7 +98,11 @@ async def test_a_link_of_a_reference_is_no_concern_of_a_shared_key(writers: Writ
     with psycopg.connect(writers.stores[0]._dsn, autocommit=True) as hub:
         crm = carriers("crm", range(1), tax_id)[0]
         writers.say(crm)
-        writers.say(customer("erp", "linked", 1, same_as=crm.id, name="Company", tax_id=tax_id))
+        linked = customer("erp", "linked", 1, same_as=crm.id, name="Company", tax_id=tax_id)
+        writers.send("changes.customer", crm.id, linked)
+        # As ingest sends it, with the position of the row.
+        link = Change("link", "customer", linked.id, "erp", "linked", "u", 0, 1, 0, same_as=crm.id, target=crm.id)
+        writers.send("changes.customer", linked.id, link)
         await writers.run()
         for change in carriers("erp", range(1, 40), tax_id):
             writers.say(change)

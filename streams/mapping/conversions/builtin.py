@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.mapping.conversions import (
+    addresses,
     amounts,
     chinese_amounts,
     companies,
@@ -22,6 +23,7 @@ from streams.mapping.conversions import (
 BUILTIN: dict[str, Callable[..., Callable[..., object]]] = {
     "absolute": amounts.absolute,
     "boolean": texts.boolean,
+    "chinese_address": addresses.chinese_address,
     "chinese_amount": chinese_amounts.chinese_amount,
     "collapse": texts.collapse,
     "company_name": companies.company_name,
@@ -52,6 +54,7 @@ BUILTIN: dict[str, Callable[..., Callable[..., object]]] = {
     "null_if": texts.null_if,
     "pattern": texts.pattern,
     "phone": phones.phone,
+    "postal_code": addresses.postal_code,
     "strip_control": texts.strip_control,
     "strip_zeros": texts.strip_zeros,
     "tax_id": tax_ids.tax_id,

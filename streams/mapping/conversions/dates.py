@@ -5,6 +5,7 @@ microseconds of it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -53,6 +54,8 @@ def yyyymmdd() -> Convert:
 
 def _formats(formats: list[str] | str, pivot: int | None, *, with_time: bool) -> list[str]:
     listed = [formats] if isinstance(formats, str) else formats
+    # As `_parsed` does with texts: full-width digits and signs are those of East Asian keyboards.
+    listed = [unicodedata.normalize("NFKC", form) for form in listed]
     if not listed:
         raise ValueError("needs at least one format, e.g. '%d.%m.%Y'")
     for form in listed:
@@ -74,6 +77,8 @@ def _formats(formats: list[str] | str, pivot: int | None, *, with_time: bool) ->
 def _parsed(text: str, formats: list[str], pivot: int | None) -> datetime:
     """The datetime that the formats give. Raises BadValue if none fits, or if two formats read the text differently."""
     readings: dict[datetime, str] = {}
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     for form in formats:
         if "%Y" in form and not _FOUR_DIGITS.search(text):
             continue  # strptime reads %Y from fewer digits: 24 would be the year 24
@@ -82,6 +87,8 @@ def _parsed(text: str, formats: list[str], pivot: int | None) -> datetime:
             if pivot is not None and "%y" in form:
                 last = moment.year % 100
                 moment = moment.replace(year=last + (1900 if last >= pivot else 2000))
+            if "%j" in form and f"{moment.year % 100:02}" not in text:
+                continue  # strptime takes day 366 of a year with 365 for the first of the next one
             readings.setdefault(moment, form)
         except ValueError:
             continue

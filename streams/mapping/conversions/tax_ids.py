@@ -174,6 +174,21 @@ def _japanese(number: str) -> str:
     return str(cn.validate(number.removeprefix("T")))
 
 
+_KOREAN_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+
+
+def _korean(number: str) -> str:
+    """사업자등록번호, with the check digit that python-stdnum leaves out."""
+    from stdnum.exceptions import InvalidChecksum
+    from stdnum.kr import brn
+
+    digits = str(brn.validate(number))
+    products = [int(digit) * weight for digit, weight in zip(digits, _KOREAN_WEIGHTS, strict=False)]
+    if int(digits[-1]) != -(sum(products) + products[-1] // 10) % 10:
+        raise InvalidChecksum
+    return digits
+
+
 _OLD_CHINESE = re.compile(r"[1-9][0-9]{5}([0-9A-Z]{8})([0-9X])")
 _ORGANIZATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -219,8 +234,10 @@ _OWN_CHECKS: dict[str, tuple[Check, ...]] = {
     "EU": (*_stdnum("eu.oss"),),
     "GB": (*_stdnum("gb.vat"),),
     "JP": (_japanese,),
+    "KR": (_korean,),
     "NO": (_norwegian,),
     "SA": (_pattern("3[0-9]{13}3"),),  # the authority publishes no check digit
+    "TH": (*_stdnum("th.tin"),),
     "TR": (*_stdnum("tr.vkn", "tr.tckimlik"),),
     "UA": (*_stdnum("ua.edrpou", "ua.rntrc"),),
     "US": (*_stdnum("us.ein"),),

@@ -88,6 +88,8 @@ for _code, _names in {
 
 _AMBIGUOUS = frozenset("MT TN MA ST KG HL CL TO CH".split())
 """Deleted codes that are usual abbreviations of another unit: MT is a mat, and what many write for a metric ton."""
+_OTHERWISE_MEANT = frozenset(("gal", "mil"))
+"""Names and symbols of the list that nearly always mean another unit: a gal is an acceleration, or a gallon."""
 
 
 class _Listed(NamedTuple):
@@ -108,7 +110,8 @@ def _listed() -> _Listed:
     names: dict[str, set[str]] = {}
     for code, state, name, symbol in rows:
         if state not in ("deleted", "package"):
-            names.setdefault(name.casefold(), set()).add(code)
+            if name.casefold() not in _OTHERWISE_MEANT:
+                names.setdefault(name.casefold(), set()).add(code)
             for written in symbol.split(" or ") if symbol else ():
                 symbols.setdefault(written, set()).add(code)
     symbols["MW"], symbols["V"] = {"MAW"}, {"VLT"}  # and not a module width, nor one kind of volt
@@ -130,10 +133,10 @@ def _code_of(text: str) -> str | None:
         return known
     if text in listed.codes:
         return text
-    if text in listed.symbols:
+    if text in listed.symbols and text.casefold() not in _OTHERWISE_MEANT:
         return listed.symbols[text]
     # A code of two characters in small letters is more likely an abbreviation of something else.
-    if len(text) > 2 and text.upper() in listed.codes:
+    if len(text) == 3 and text[:1] not in "xX" and text.upper() in listed.codes:
         return text.upper()
     return listed.names.get(text.casefold())
 
