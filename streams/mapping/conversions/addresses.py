@@ -107,10 +107,10 @@ _DISTRICT = re.compile(r"[^市区县旗路街号]{1,10}?(?:自治县|自治旗|�
 
 
 def chinese_address(take: Literal["province", "city", "district", "street"]) -> Convert:
-    """Takes one piece (`take`) of a Chinese address that is one text: the province, municipality or region (with its full name:
-    广东 becomes 广东省), the city or prefecture, the district or county, or the street, which is the rest. In a
-    municipality the city is the municipality. Null if the address has no such piece. An address that does not begin with
-    a province is rejected, for the same district names are in many cities.
+    """Takes one piece (`take`) of a Chinese address that is one text: the province, municipality or region (with its
+    full name: 广东 becomes 广东省), the city or prefecture, the district or county, or the street, which is the rest.
+    In a municipality the city is the municipality. Null if the address has no such piece. An address that does not
+    begin with a province is rejected, for the same district names are in many cities.
 
     Example: `{chinese_address: city}`: `广东省深圳市南山区科技园路1号` → `深圳市`
     """
