@@ -146,8 +146,8 @@ COMMENT ON COLUMN opportunity.lead_source IS 'Web, Referral, Trade show, Cold ca
 COMMENT ON COLUMN opportunity.next_step IS 'Free text of the sales person';
 COMMENT ON COLUMN opportunity.erp_order_no IS 'erp.so_head.so_no of the order made from this deal; written back';
 COMMENT ON COLUMN opportunity.erp_order_status IS 'Canonical sales order status; written back';
-COMMENT ON COLUMN opportunity.shipment_status IS 'none, partially_shipped, shipped, delivered; written back';
-COMMENT ON COLUMN opportunity.payment_status IS 'none, invoiced, partially_paid, paid, credited; written back';
+COMMENT ON COLUMN opportunity.shipment_status IS 'none, nothing_to_ship, partially_shipped, shipped_in_part_or_whole, shipped, delivered; written back';
+COMMENT ON COLUMN opportunity.payment_status IS 'none, invoiced, partially_paid, paid, credited, overpaid; written back';
 COMMENT ON COLUMN opportunity.description IS 'Wide free text';
 CREATE INDEX IF NOT EXISTS opportunity_account_id ON opportunity (account_id);
 CREATE INDEX IF NOT EXISTS opportunity_stage ON opportunity (stage) WHERE NOT is_deleted;

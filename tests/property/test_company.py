@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.testing import MemoryPipeline
-from tests.property.company import EURO, Company
+from tests.property.company import Company
+from tests.property.company_model import EURO
 from tests.property.stories import folded
 
 MOST_TURNS = 5000

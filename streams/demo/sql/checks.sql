@@ -48,6 +48,6 @@ SELECT h.crm_opp::text, count(*), bool_or(went.any), bool_and(went.whole), bool_
                   FROM erp.so_line l, LATERAL (
                        SELECT coalesce(sum(d.qty), 0) AS qty FROM erp.dlv_head v JOIN erp.dlv_line d ON d.dlv_id = v.id
                         WHERE v.so_id = h.id AND v.stat IN ('S', 'D') AND d.so_line_id = l.id) gone
-                 WHERE l.so_id = h.id) went,
+                 WHERE l.so_id = h.id AND l.uom <> 'HUR') went,
        LATERAL (SELECT EXISTS (SELECT FROM erp.dlv_head v WHERE v.so_id = h.id AND v.stat = 'R') AS back) came
  WHERE h.crm_opp = ANY(%s::uuid[]) GROUP BY 1
