@@ -39,6 +39,7 @@ def route_of(system: System, bootstrap: str = "") -> RowRoute:
         system.dictionary,
         prefix=system.source["config"]["topic.prefix"],
         on_drift=lambda drift: logger.warning("%s", drift),
+        escapes=system.escapes_topics,
     )
     return RowRoute(system.dictionary, decoder, system.topics, bootstrap)
 

@@ -148,7 +148,8 @@ def _check_topics(system: System) -> list[Finding]:
                     f"{system.name}: {', '.join(sharing)}",
                     f"they would share one topic, {topic}: Kafka allows letters of ASCII, digits, '.', '_' and '-' "
                     "only, and Debezium writes '_' for all others",
-                    "rename one of the tables, or capture it through a system of its own with another topic.prefix",
+                    'set "topic.naming.strategy": "io.debezium.schema.SchemaUnicodeTopicNamingStrategy" before the '
+                    "system is captured (it renames all its topics), or rename one of the tables",
                     "input",
                 )
             )

@@ -76,6 +76,12 @@ REQUIRED = (
         "false",
         "a null in a column that has a DEFAULT would arrive as that default (KIP-581)",
     ),
+    _one_of(
+        "topic.naming.strategy",
+        "io.debezium.schema.SchemaTopicNamingStrategy",
+        "io.debezium.schema.SchemaTopicNamingStrategy|io.debezium.schema.SchemaUnicodeTopicNamingStrategy",
+        "workers would not know the topics",
+    ),
     _one_of("topic.delimiter", ".", ".", "workers would not know the topics"),
     _one_of("field.name.adjustment.mode", "none", "none", "columns with other characters would be renamed"),
     # The form of values.
@@ -174,7 +180,7 @@ REFUSED = (
         "a transform may drop, rename or flatten records, and opshub reads them as Debezium makes them",
     ),
     RefusedOptions(r"converters|post\.processors", "values would not come in the form that opshub knows"),
-    RefusedOptions(r"topic\.naming\.strategy|topic\.regex|topic\.replacement", "workers would not know the topics"),
+    RefusedOptions(r"topic\.regex|topic\.replacement", "workers would not know the topics"),
     RefusedOptions(r"sourceinfo\.struct\.maker", "opshub reads a row's position from what Debezium makes itself"),
     RefusedOptions(r"column\.(mask|truncate)\..*", "values would be changed, and look like those of the source"),
     RefusedOptions(

@@ -89,7 +89,8 @@ class Decoder:
     """Decodes the raw topics of one system.
 
     `epoch` grows when the source is re-created; `prefix` is the connector's topic.prefix. `drift` keeps each difference
-    between the source's tables and the dictionary once, and `on_drift` is called with it.
+    between the source's tables and the dictionary once, and `on_drift` is called with it. `escapes`: as `raw_topic` has
+    it.
     """
 
     def __init__(
@@ -98,6 +99,8 @@ class Decoder:
         epoch: int = 0,
         prefix: str | None = None,
         on_drift: Callable[[Drift], object] = lambda drift: None,
+        *,
+        escapes: bool = False,
     ) -> None:
         self.system = compiled.system
         self.epoch = epoch
@@ -110,11 +113,11 @@ class Decoder:
         source = PostgresSource if postgres else MysqlSource
         self._tables: dict[str, _Table] = {}
         for name, table in compiled.tables.items():
-            topic = f"{self.prefix}.{topic_part(name)}"
+            topic = raw_topic(self.prefix, name, escapes=escapes)
             if topic in self._tables:
                 raise DecodeError(
                     f"{name} and {self._tables[topic].table.name} share the topic {topic}",
-                    remedy="capture one of them, or route it by a transform",
+                    remedy="`opshub plan` says how each gets a topic of its own",
                 )
             self._tables[topic] = _Table(table, source, DriftWatch(table, self._drifted))
 
@@ -215,9 +218,26 @@ class Decoder:
         )
 
 
-def topic_part(table: str) -> str:
-    """As Debezium makes a topic name of a table: what Kafka does not allow becomes an underscore."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in table)
+def raw_topic(prefix: str, table: str, *, escapes: bool = False) -> str:
+    """The topic of a table, as Debezium names it: what Kafka does not allow becomes an underscore. With `escapes`
+    (SchemaUnicodeTopicNamingStrategy) it becomes the character's number, and so does an underscore: `_u005f`.
+    """
+    allowed = ".-" if escapes else "._-"
+    name = []
+    for char in f"{prefix}.{table}":
+        if char.isascii() and (char.isalnum() or char in allowed):
+            name.append(char)
+            continue
+        # Java's characters are units of UTF-16: one beyond U+FFFF is two.
+        units = char.encode("utf-16-be")
+        numbers = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+        name += [_escaped(number) if escapes else "_" for number in numbers]
+    return "".join(name)
+
+
+def _escaped(number: int) -> str:
+    digits = f"{number:x}"
+    return f"_u{'00' if len(digits) <= 2 else ''}{digits}"
 
 
 def _remedy(value: bytes) -> str:

@@ -19,6 +19,7 @@ from streams.kafka.clients import admin_client
 from streams.monitor.disk import check_disk
 from streams.monitor.hub_guard import check_hub_is_complete, check_workers_read
 from streams.monitor.source_preflight import check_source
+from streams.provision import connectors
 from streams.provision.systems import System
 from streams.provision.topics import missing_topics
 from streams.settings import Settings
@@ -36,6 +37,8 @@ def check_everything(settings: Settings, systems: list[System], dsns: dict[str, 
         findings += check_hub_is_complete(settings) + _check_account(settings)
     for system in systems:
         findings += check_source(system, dsns[system.name])
+        if "connect-away" not in codes:
+            findings += _check_connector(settings, system)
         if "hub-away" not in codes:
             try:
                 capture = check_capture(settings, system, dsns[system.name])
@@ -84,6 +87,18 @@ def _check_http(code: str, url: str, path: str) -> list[Finding]:
     except httpx.HTTPError as error:
         return [Finding(code, url, f"does not answer: {error}", "`opshub up`, or check its address in the settings")]
     return []
+
+
+def _check_connector(settings: Settings, system: System) -> list[Finding]:
+    """A finding when Connect runs a connector with other options than those of source.json, which were checked."""
+    try:
+        action = connectors.differs(settings, system)
+    except EnvironmentFault as error:
+        return [Finding("connect-away", system.connector_name, str(error), error.remedy)]
+    if action != "update":
+        return []  # one that is not registered is a finding of `check_capture`
+    what = "Kafka Connect runs it with other options than source.json has"
+    return [Finding("connector-differs", system.connector_name, what, "`opshub plan`, then `opshub apply`")]
 
 
 def _check_hub(settings: Settings) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, cast
 import msgspec
 from psycopg.conninfo import make_conninfo
 
-from streams.decode.envelope import topic_part
+from streams.decode.envelope import raw_topic
 from streams.dictionary.compile.compiler import compile_dictionary
 from streams.dictionary.language.read import load_dictionary
 from streams.errors import ConfigError
@@ -56,7 +56,12 @@ class System(msgspec.Struct, frozen=True):
 
     def topic(self, table: str) -> str:
         """The raw topic of a table (schema.table)."""
-        return f"{self.config['topic.prefix']}.{topic_part(table)}"
+        return raw_topic(self.config["topic.prefix"], table, escapes=self.escapes_topics)
+
+    @property
+    def escapes_topics(self) -> bool:
+        """Whether topics have the numbers of characters that Kafka does not allow, in place of underscores."""
+        return str(self.config.get("topic.naming.strategy", "")).endswith(".SchemaUnicodeTopicNamingStrategy")
 
 
 def load_systems(settings: Settings) -> list[System]:

@@ -23,6 +23,8 @@ from streams.stack.native import NativeStack
 from streams.verify.source_rows import source_rows
 from tests.factories import compiled
 
+pytestmark = pytest.mark.timeout(900)
+
 ACCOUNTS = compiled(
     """
 system: test
@@ -77,7 +79,7 @@ def shop(stack: NativeStack) -> Iterator[str]:
 
 def opshub(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=dict(os.environ))
 
 
 def test_a_draft_is_made_while_the_application_migrates_a_table(shop: str) -> None:

@@ -42,6 +42,7 @@ TABLES = [
     "Order Lines",
     "kunden-liste",
     "订单",
+    "客户",
     LONG,
     "swapped",
     "left",
@@ -64,6 +65,7 @@ CREATE TABLE parted_21 PARTITION OF parted_2 DEFAULT;
 CREATE TABLE "Order Lines" ("Id" int PRIMARY KEY, "Name of it" text, note text);
 CREATE TABLE "kunden-liste" (id int PRIMARY KEY, a text, note text);
 CREATE TABLE 订单 (编号 int PRIMARY KEY, 名称 text, note text);
+CREATE TABLE 客户 (id int PRIMARY KEY, a text, note text);
 CREATE TABLE {LONG} (id int PRIMARY KEY, a text, note text);
 CREATE TABLE swapped (id int PRIMARY KEY, a text, note text);
 CREATE TABLE "left" (id int PRIMARY KEY, a text, note text);
@@ -72,7 +74,7 @@ INSERT INTO computed VALUES (1, 'one', NULL, 100), (2, 'two', NULL, 200);
 INSERT INTO parted VALUES (1, 'one', NULL, 1), (2, 'two', NULL, 2);
 INSERT INTO keyless VALUES (1, 'one'), (2, 'two');
 INSERT INTO indexed SELECT * FROM keyless; INSERT INTO "Order Lines" SELECT * FROM keyless; INSERT INTO "kunden-liste" SELECT * FROM keyless;
-INSERT INTO 订单 SELECT * FROM keyless; INSERT INTO {LONG} SELECT * FROM keyless; INSERT INTO swapped SELECT * FROM keyless;
+INSERT INTO 订单 SELECT * FROM keyless; INSERT INTO 客户 SELECT * FROM keyless; INSERT INTO {LONG} SELECT * FROM keyless; INSERT INTO swapped SELECT * FROM keyless;
 INSERT INTO "left" SELECT * FROM keyless;
 GRANT USAGE ON SCHEMA public TO "ROLE";
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO "ROLE";
@@ -181,6 +183,7 @@ def kinds(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "database.dbname": "kinds",
         "slot.name": "s" * 63,
         "publication.name": "opshub_kinds",
+        "topic.naming.strategy": "io.debezium.schema.SchemaUnicodeTopicNamingStrategy",
         "table.include.list": ",".join(f"public.{table}" for table in TABLES),
         "heartbeat.interval.ms": "1000",
     }

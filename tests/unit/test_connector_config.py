@@ -185,6 +185,11 @@ def test_tables_that_would_share_a_topic_are_findings(folder: Path) -> None:
         "demo-erp: erp_a.b, erp.a_b"
     ]  # Kafka: "collides with existing topic"
     assert topic_findings("erp.订单", "erp.客户表", "erp.a", "erp.A") == []
+    system.config["topic.naming.strategy"] = "io.debezium.schema.SchemaUnicodeTopicNamingStrategy"
+    assert topic_findings("erp.订单", "erp.客户", "erp.a b", "erp.a_b") == []
+    assert system.topic("erp.订 单_é") == "raw.demo-erp.erp._u8ba2_u0020_u5355_u005f_u00e9"
+    del system.config["topic.naming.strategy"]
+    assert system.topic("erp.订 单_😀") == "raw.demo-erp.erp._______".replace("_______", "_" * 6)
     assert topic_findings(f"{'s' * 120}.{'t' * 120}") == [f"demo-erp: {'s' * 120}.{'t' * 120}"]
 
 
