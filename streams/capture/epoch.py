@@ -14,7 +14,9 @@ from collections.abc import Callable
 import psycopg
 
 from streams.capture.accounting import rebase_accounts
+from streams.capture.captured_tables import TableFacts, read_tables
 from streams.capture.source_sql import SOURCE_SQL
+from streams.capture.table_gaps import record_of
 from streams.errors import EnvironmentFault
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import (
@@ -24,6 +26,7 @@ from streams.hub.source_state import (
     end_resync,
     forget_tables,
     next_epoch,
+    save_table,
 )
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
@@ -48,13 +51,16 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     Raises EnvironmentFault when Connect or Kafka does not do its part, psycopg.Error for a database.
     """
     name = system.connector_name
+    # First: a source that does not answer must not leave its connector stopped.
+    with source_session(dsn) as source:
+        tables = read_tables(source, system) if system.dictionary.kind == "postgres" else {}
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         begin_resync(hub, system.name)
     connectors.stop(settings, name)
     _wait_until(lambda: connectors.status(settings, name)[0] == "STOPPED", f"the connector {name} did not stop")
     # Ends are read after the stop: what the connector writes last still belongs to the old epoch.
     ends = {partition: end for partition, (_, end) in topic_offsets(settings.kafka, system.topics).items()}
-    epoch = _record_epoch(settings, system, ends, sweep_after)
+    epoch = _record_epoch(settings, system, tables, ends, sweep_after)
     producer = idempotent_producer(settings.kafka)
     send_control(producer, [(topic, partition, None) for topic, partition in ends], Control("epoch", (epoch, 0, 0)))
     if producer.flush(30):
@@ -71,8 +77,12 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     return epoch
 
 
-def _record_epoch(settings: Settings, system: System, ends: dict[Partition, int], sweep_after: float) -> int:
-    """One hub transaction: the next epoch, where it starts in each partition, and what is to be swept later."""
+def _record_epoch(
+    settings: Settings, system: System, tables: dict[str, TableFacts], ends: dict[Partition, int], sweep_after: float
+) -> int:
+    """One hub transaction: the next epoch, where it starts in each partition, what is to be swept later, and the tables
+    that the snapshot reads, so that none of them counts as incomplete.
+    """
     offsets = committed_offsets(settings.kafka, f"{settings.app_id}-ingest")
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         rebase_accounts(hub, offsets, system.topics)
@@ -82,6 +92,8 @@ def _record_epoch(settings: Settings, system: System, ends: dict[Partition, int]
         for topic in system.topics:
             add_epoch_sweep(hub, topic, epoch, sweep_after)
         forget_tables(hub, system.name)
+        for table in tables.values():
+            save_table(hub, system.name, table.name, record_of(table))
     return epoch
 
 

@@ -27,9 +27,10 @@ from streams.capture.captured_tables import (
     read_tables,
 )
 from streams.capture.connector_config import is_column_excluded
+from streams.capture.table_gaps import record_of
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.session import KEEPALIVE
-from streams.hub.source_state import TableRecord, save_table
+from streams.hub.source_state import save_table
 from streams.named_sql import fetch_rows
 from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System
@@ -152,8 +153,7 @@ def _remember(settings: Settings, system: System, facts: dict[str, TableFacts]) 
     """In the hub: that these tables are read as they are now, so nothing of them is missing."""
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         for table in facts.values():
-            leaves = {str(leaf.oid): leaf.name for leaf in table.leaves}
-            save_table(hub, system.name, table.name, TableRecord(table.oid, leaves, gap=None))
+            save_table(hub, system.name, table.name, record_of(table))
 
 
 def _check_names(system: System, tables: list[str]) -> str:

@@ -59,7 +59,6 @@ def compare_table(
     """What to remember of a table. `wrong`: findings with which changes do not come. `is_new`: other tables of the
     system were seen before, so one without a record was added after the connector's snapshot.
     """
-    leaves = {} if now is None else {str(leaf.oid): leaf.name for leaf in now.leaves}
     gap = None
     if before is None:
         gap = "the dictionary reads it only now: a snapshot does not bring the rows that it has" if is_new else None
@@ -73,7 +72,12 @@ def compare_table(
         gap = _partitions(before, now, has_rows)
     if gap is None and wrong:
         gap = f"changes of it did not come: {wrong[0].what}"
-    return TableRecord(0 if now is None else now.oid, leaves, gap)
+    return TableRecord(0, {}, gap) if now is None else record_of(now, gap)
+
+
+def record_of(table: TableFacts, gap: str | None = None) -> TableRecord:
+    """A table as the hub remembers it; without a gap from here on, unless one is given."""
+    return TableRecord(table.oid, {str(leaf.oid): leaf.name for leaf in table.leaves}, gap)
 
 
 def _partitions(before: TableRecord, now: TableFacts, has_rows: Callable[[str], bool]) -> str | None:
