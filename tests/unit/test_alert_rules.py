@@ -35,7 +35,7 @@ ONLY_DOCTOR = {"no-worker"}
 def codes() -> set[str]:
     figures = Figures(10**6, False, 10**6, PipelineCounts(*[10**6] * 5))
     found = {problem.name for problem in exceeded(figures, Settings(_env_file=None))}  # type: ignore[call-arg]
-    found |= {"lag", "checks-failed"}
+    found |= {"lag", "checks-failed", "target-refuses"}
     for module in WATCHED:
         for node in ast.walk(ast.parse((ROOT / f"streams/{module}.py").read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
