@@ -15,12 +15,13 @@ from mode.utils.logging import get_logger
 
 from streams.agents.assemble import add_assemble, build_assemble, build_jobs
 from streams.agents.deliver import build_deliverer
-from streams.agents.ingest import add_ingest, build_ingest
+from streams.agents.ingest import add_ingest, build_ingest, follow_column_types
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.store import HubStore
 from streams.maintenance.periodic import run_maintenance
 from streams.monitor.watcher import Watcher
+from streams.provision.column_types import types_version, with_types
 from streams.provision.systems import capture_dsn, load_systems
 from streams.provision.topics import change_topics
 from streams.runtime.faust_adapter import LaneApp
@@ -61,13 +62,18 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     tasks: list[WorkerTask] = []
     watcher: Watcher | None = None
     if "ingest" in roles:
-        ingest, raw_topics = build_ingest(settings, load_systems(settings))
+        systems, types = with_types(settings, load_systems(settings))
+        ingest, raw_topics = build_ingest(settings, systems)
         add_ingest(app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics)
         counts["ingest"] = ingest.counts
         notes = ingest.notes
         watcher = build_watcher(settings, state.stopped_systems)
         # Any worker may do both, and a lock in the hub lets one watch at a time: no worker is special.
-        tasks += [WorkerTask("maintenance", partial(run_maintenance, settings)), WorkerTask("watcher", watcher.run)]
+        tasks += [
+            WorkerTask("maintenance", partial(run_maintenance, settings)),
+            WorkerTask("watcher", watcher.run),
+            WorkerTask("column types", partial(follow_column_types, settings, systems, types, ingest)),
+        ]
     if "assemble" in roles:
         assemble = build_assemble(settings, schema_ids)
         add_assemble(app, state, assemble, change_topics())
@@ -115,6 +121,9 @@ async def _live(settings: Settings, roles: tuple[str, ...]) -> None:
     host, port, name = settings.host, settings.metrics_port, settings.worker_name
     # The registry first: schema ids are part of what a worker is built with.
     if not await wait_for_server(partial(register_all, settings.registry), stopping, host, port):
+        return
+    # Then the hub: it knows the types of the columns, which ingest's dictionaries are compiled with.
+    if "ingest" in roles and not await wait_for_server(partial(types_version, settings), stopping, host, port):
         return
     worker = build_worker(settings, roles)
     app, health = worker.app, Health(worker.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable
 
 from mode.utils.logging import get_logger
@@ -9,11 +10,12 @@ from mode.utils.logging import get_logger
 from streams.agents.waiting import on_resume, on_wait
 from streams.decode.envelope import Decoder
 from streams.emit.change_codec import encode_change
-from streams.errors import Fenced
+from streams.errors import EnvironmentFault, Fenced
 from streams.hub.ingest_checkpoint import CountedElsewhere, PendingCheckpoint, write_checkpoint
 from streams.hub.store import HubStore
 from streams.pipeline.ingest import Ingest
 from streams.pipeline.row_route import RowRoute
+from streams.provision.column_types import types_version, with_types
 from streams.provision.systems import System
 from streams.runtime.acked_lane import AckedLane
 from streams.runtime.batch import Batch
@@ -24,6 +26,11 @@ from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 
 logger = get_logger(__name__)
+
+TYPES_INTERVAL_S = 5.0
+"""How often a worker asks the hub whether the types of columns changed. Until it knows, values that do not fit the old
+type are rejected.
+"""
 
 INGEST_LINGER = 1.5
 """Factor of `Linger`. assemble is the slower step: what ingest saves where the cores are crowded is assemble's gain."""
@@ -44,13 +51,34 @@ def route_of(system: System, bootstrap: str = "") -> RowRoute:
     return RowRoute(system.dictionary, decoder, system.topics, bootstrap)
 
 
-def build_ingest(settings: Settings, systems: list[System]) -> tuple[Ingest, list[str]]:
-    """The step, and the raw topics that it reads."""
+def routes_of(settings: Settings, systems: list[System]) -> dict[str, RowRoute]:
+    """Raw topic → the route of its records."""
     routes: dict[str, RowRoute] = {}
     for system in systems:
         route = route_of(system, settings.kafka)
         routes |= dict.fromkeys(route.decoder.topics, route)
+    return routes
+
+
+def build_ingest(settings: Settings, systems: list[System]) -> tuple[Ingest, list[str]]:
+    """The step, and the raw topics that it reads."""
+    routes = routes_of(settings, systems)
     return Ingest(routes, encode_change), list(routes)
+
+
+async def follow_column_types(settings: Settings, systems: list[System], version: str, step: Ingest) -> None:
+    """Compile the dictionaries again whenever the hub learns other types of columns, until cancelled."""
+    while True:
+        await asyncio.sleep(TYPES_INTERVAL_S)
+        try:
+            if await asyncio.to_thread(types_version, settings) == version:
+                continue
+            typed, version = await asyncio.to_thread(with_types, settings, systems)
+        except EnvironmentFault as error:
+            logger.info("%s", error)
+            continue
+        logger.warning("the types of captured columns changed: the dictionaries were compiled again")
+        step.replace_routes(routes_of(settings, typed))
 
 
 def add_ingest(app: LaneApp, state: WorkerState, step: Ingest, store: HubStore, topics: list[str]) -> None:

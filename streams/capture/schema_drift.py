@@ -23,6 +23,7 @@ from streams.hub.source_state import (
 )
 from streams.mapping.compiled import CompiledTable
 from streams.named_sql import fetch_rows
+from streams.provision.column_types import remember
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -96,7 +97,8 @@ def _effect_of_loss(table: CompiledTable, column: str) -> str:
 def record_table_changes(
     hub: psycopg.Connection[object], source: psycopg.Connection[object], system: System
 ) -> list[TableChange]:
-    """Compare the tables of a source with the last check; remember the columns and the changes in the hub."""
+    """Compare the tables of a source with the last check; remember columns, types and changes in the hub."""
+    remember(hub, source, system)
     known = load_shapes(hub, system.name)
     changes: list[TableChange] = []
     for name, shape in read_shapes(source, list(system.dictionary.tables)).items():

@@ -103,10 +103,12 @@ def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]
     from streams.capture.incremental_snapshot import check_snapshot
     from streams.cli.send import connect, send
     from streams.identity.decisions import Message
+    from streams.provision.column_types import with_types
     from streams.verify.gone_records import deletes, gone_records
 
     # First: nothing is deleted for the sake of a table that cannot be read again.
     check_snapshot(system, dsn, tables)
+    (system,), _ = with_types(settings, [system])  # as a worker maps, or a row would seem to make nothing
     with connect(settings) as hub:
         gone = gone_records(hub, system, dsn, tables)
     send(settings, [Message(*delete) for delete in deletes(gone, system.name)])

@@ -23,7 +23,14 @@ from streams.cli.map_rows import (
     samples_of,
     values_now,
 )
-from streams.cli.map_systems import dsn_of, folders_of, hidden_rows, reading_source, systems_known_to
+from streams.cli.map_systems import (
+    compile_live,
+    dsn_of,
+    folders_of,
+    hidden_rows,
+    reading_source,
+    systems_known_to,
+)
 from streams.cli.up import StateDir
 from streams.errors import ConfigError
 
@@ -102,7 +109,6 @@ def explain(
     Example: opshub map explain customer.tax_id
     """
     from streams.dictionary.canonical_fields import entity_type, entity_types
-    from streams.dictionary.compile.compiler import compile_dictionary
     from streams.dictionary.explain import origins
     from streams.dictionary.language.read import load_dictionary
 
@@ -116,9 +122,8 @@ def explain(
     explained: list[dict[str, object]] = []
     for folder in folders_of(settings, None):
         dictionary = load_dictionary(folder)
-        compiled = compile_dictionary(dictionary)
         for origin in origins(dictionary, entity_name, name):
-            rows, reason = values_now(settings, folder, compiled, origin, field) if live else ([], "")
+            rows, reason = values_now(settings, folder, dictionary, origin, field) if live else ([], "")
             explained.append(
                 {
                     "system": origin.system,
@@ -167,15 +172,21 @@ def try_rows(
 
     settings = load_settings(state_dir=state_dir)
     (folder,) = folders_of(settings, [system])
-    compiled = compile_dictionary(load_dictionary(folder))
-    names = [table] if table is not None else [name for name, known in compiled.tables.items() if known.entities]
+    dictionary = load_dictionary(folder)
+    names = [table] if table is not None else [name for name, known in dictionary.tables.items() if known.to]
     for name in names:
-        if name not in compiled.tables:
+        if name not in dictionary.tables:
             raise ConfigError(
-                f"{folder / 'dictionary.yaml'} reads no table {name}", remedy=f"it reads {', '.join(compiled.tables)}"
+                f"{folder / 'dictionary.yaml'} reads no table {name}", remedy=f"it reads {', '.join(dictionary.tables)}"
             )
     if file is not None and table is None:
         raise ConfigError("rows of a file need a table", remedy=f"add --table, one of {', '.join(names)}")
+    # The rows of a file have no database to ask: what only its types can tell is rejected.
+    compiled = (
+        compile_live(settings, folder, dictionary, dsn)
+        if file is None or dsn is not None
+        else compile_dictionary(dictionary)
+    )
     hidden: list[str] = []
     if file is None:
         fill_lookups(settings, folder, compiled, dsn)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from streams.cli.map_systems import dsn_of, reading_source, system_of
+from streams.cli.map_systems import compile_live, dsn_of, reading_source, system_of
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streams.dictionary.language.dictionary import Dictionary
     from streams.dictionary.problems import Problem
     from streams.dictionary.yaml_lines import YamlPath
+    from streams.mapping.compiled import CompiledDictionary
     from streams.settings import Settings
 
 
@@ -75,7 +76,7 @@ def check_system(
     settings: Settings, folder: Path, checked: DictionaryCheck, *, live: bool, dsn: str | None
 ) -> SystemReport:
     """Run the examples of a dictionary that is right; with `live`, compare it with its database, even if
-    it is wrong.
+    it is wrong, and run the examples with the types of the database's columns.
     """
     findings = [finding_of("error", problem) for problem in checked.problems]
     summary, file_is_wrong = "", False
@@ -83,28 +84,30 @@ def check_system(
         summary, file_is_wrong = f"{folder.name}: its examples were not run, the dictionary is wrong", True
     elif checked.compiled is not None:
         findings += [finding_of("warning", problem) for problem in checked.warnings]
-        summary, file_is_wrong = _run_examples(folder, checked, findings)
+        compiled = checked.compiled
+        if live and checked.dictionary is not None:
+            compiled = compile_live(settings, folder, checked.dictionary, dsn)
+        summary, file_is_wrong = _run_examples(folder, compiled, findings)
     if live:
         findings += _compare_with_database(settings, folder, checked, dsn)
     return SystemReport(findings, summary, file_is_wrong)
 
 
-def _run_examples(folder: Path, checked: DictionaryCheck, findings: list[FindingView]) -> tuple[str, bool]:
+def _run_examples(folder: Path, compiled: CompiledDictionary, findings: list[FindingView]) -> tuple[str, bool]:
     """Run examples.yaml, if there is one, and add what fails to `findings`: (summary, whether the file is wrong)."""
     from streams.dictionary.check.examples import check_examples
     from streams.dictionary.problems import DictionaryError
 
-    assert checked.compiled is not None
     file = folder / "examples.yaml"
     count = 0
     if file.is_file():
         try:
-            count, failed = check_examples(checked.compiled, file)
+            count, failed = check_examples(compiled, file)
         except DictionaryError as error:
             findings += [finding_of("error", problem) for problem in error.problems]
             return f"{folder.name}: its examples were not run, they are wrong", True
         findings += [finding_of("error", problem) for problem in failed]
-    return f"{folder.name}: {len(checked.compiled.tables)} tables, {count} examples", False
+    return f"{folder.name}: {len(compiled.tables)} tables, {count} examples", False
 
 
 def _compare_with_database(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import msgspec
 
-from streams.cli.map_systems import dsn_of
+from streams.cli.map_systems import compile_live, dsn_of
 from streams.errors import ConfigError, EnvironmentFault, MappingError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from streams.dictionary.draft.matching import Samples
     from streams.dictionary.explain import Origin
+    from streams.dictionary.language.dictionary import Dictionary
     from streams.dictionary.source_catalog import LiveTable
     from streams.mapping.compiled import CompiledDictionary
     from streams.settings import Settings
@@ -182,13 +183,14 @@ def mapping_notes_of_field(settings: Settings, field: str) -> tuple[list[dict[st
 
 
 def values_now(
-    settings: Settings, folder: Path, compiled: CompiledDictionary, origin: Origin, field: str
+    settings: Settings, folder: Path, dictionary: Dictionary, origin: Origin, field: str
 ) -> tuple[list[dict[str, object]], str]:
     """The values that some rows of the live table give for `field` (entity.field) now: `from` (columns) and `to`, or
     `rejected`. Or none, and why the rows cannot be read.
     """
     entity, _, name = field.partition(".")
     try:
+        compiled = compile_live(settings, folder, dictionary, None)
         fill_lookups(settings, folder, compiled, None)
         rows = islice(rows_of_database(settings, folder, compiled, origin.table, None), _ROWS_SEARCHED)
         mapped = (map_row(compiled, origin.table, row, key) for row, key in rows)

@@ -13,6 +13,7 @@ from streams.errors import ConfigError
 if TYPE_CHECKING:
     import psycopg
 
+    from streams.dictionary.language.dictionary import Dictionary
     from streams.mapping.compiled import CompiledDictionary
     from streams.provision.systems import ConnectorFile, System
     from streams.settings import Settings
@@ -57,6 +58,19 @@ def dsn_of(settings: Settings, folder: Path, compiled: CompiledDictionary, dsn: 
             f"{folder / 'source.json'} does not say which database this is", remedy="give --dsn, or write source.json"
         )
     return capture_dsn(system, load_env(settings))
+
+
+def compile_live(settings: Settings, folder: Path, dictionary: Dictionary, dsn: str | None) -> CompiledDictionary:
+    """The dictionary, compiled with the types of the columns of its database, as a worker runs it."""
+    from streams.dictionary.compile.compiler import compile_dictionary
+    from streams.dictionary.source_catalog import read_catalog, types_of
+
+    untyped = compile_dictionary(dictionary)
+    if dictionary.kind != "postgres":
+        return untyped
+    address = dsn_of(settings, folder, untyped, dsn)
+    with reading_source(address, f"the catalogue of {dictionary.system} cannot be read") as source:
+        return compile_dictionary(dictionary, types=types_of(read_catalog(source, untyped.tables)))
 
 
 def system_of(folder: Path, compiled: CompiledDictionary) -> System:

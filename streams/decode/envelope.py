@@ -19,11 +19,11 @@ from msgspec import UNSET
 
 from streams.decode.drift import Drift, DriftWatch
 from streams.decode.position import MysqlSource, PostgresSource, mysql_position, postgres_position
+from streams.decode.unsent import is_unsent, may_hold_unsent
 from streams.errors import DecodeError
 from streams.model import limits
-from streams.model.change import TOAST_PLACEHOLDER, RowChange
+from streams.model.change import RowChange
 
-_PLACEHOLDER = f'"{TOAST_PLACEHOLDER}"'.encode()
 _NUL = b"\\u0000"
 _OPS = frozenset("curdt")
 
@@ -39,10 +39,12 @@ class TableReader(Protocol):
     key_type: type[msgspec.Struct]
     nul: str
     before_full: bool
+    has_lists: bool
     lacks_required: Callable[[object], bool]
 
     def attribute(self, column: str) -> str: ...
     def column_missing(self, row: object) -> Exception: ...
+    def wide_unsent(self, row: object) -> Exception | None: ...
 
 
 class Dictionary(Protocol):
@@ -128,7 +130,7 @@ class Decoder:
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange | None:
         """One raw record. Raises DecodeError; ColumnMissing (a MappingError) while the source no longer sends a
-        required column.
+        required column, WideUnsent (another) for an update that leaves out a wide value without which it has no place.
         """
         if value is None:
             return None
@@ -164,8 +166,10 @@ class Decoder:
             elif entry.table.lacks_required(after):
                 entry.drift.lacking(value)
                 raise entry.table.column_missing(after)
-            if _PLACEHOLDER in value:
+            if may_hold_unsent(value, entry.table.has_lists):
                 _scrub(entry, after, before)
+                if after is not None and (missing := entry.table.wide_unsent(after)) is not None:
+                    raise missing
             if self._may_hold_nul and _NUL in value:
                 _nul(entry, topic, after, before)
             if len(value) > limits.TEXT:
@@ -251,8 +255,7 @@ def _scrub(entry: _Table, *rows: object) -> None:
     for row in rows:
         if row is not None:
             for attribute in entry.attributes:
-                value = getattr(row, attribute)
-                if value == TOAST_PLACEHOLDER or (value.__class__ is list and value == [TOAST_PLACEHOLDER]):
+                if is_unsent(getattr(row, attribute)):
                     setattr(row, attribute, UNSET)
 
 

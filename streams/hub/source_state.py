@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import psycopg
 
@@ -66,6 +68,16 @@ class _Epoch(msgspec.Struct, frozen=True):
 class _TableShape(msgspec.Struct, frozen=True):
     table_name: str
     columns: dict[str, list[str]]
+
+
+class _ColumnTypes(msgspec.Struct, frozen=True):
+    system: str
+    table_name: str
+    columns: dict[str, str]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: str
 
 
 def load_source(hub: psycopg.Connection[object], system: str) -> SourceRecord | None:
@@ -137,6 +149,26 @@ def save_shape(hub: psycopg.Connection[object], system: str, table: str, shape: 
     """Remember the columns of a table."""
     columns = msgspec.json.encode(shape).decode()
     hub.execute(SQL["save_table_shape"], {"system": system, "table_name": table, "columns": columns})
+
+
+def load_column_types(hub: psycopg.Connection[object]) -> dict[str, dict[str, dict[str, str]]]:
+    """System → table → the types of its columns."""
+    types: dict[str, dict[str, dict[str, str]]] = {}
+    for row in fetch(hub, _ColumnTypes, "column_types"):
+        types.setdefault(row.system, {})[row.table_name] = row.columns
+    return types
+
+
+def save_column_types(hub: psycopg.Connection[object], system: str, table: str, columns: Mapping[str, str]) -> None:
+    """Remember the types of a table's columns."""
+    encoded = msgspec.json.encode(dict(columns)).decode()
+    hub.execute(SQL["save_column_types"], {"system": system, "table_name": table, "columns": encoded})
+
+
+def column_types_version(hub: psycopg.Connection[object]) -> str:
+    """A text that changes whenever the types of a column do."""
+    (row,) = fetch(hub, _Version, "column_types_version")
+    return row.version
 
 
 def add_table_change(

@@ -15,10 +15,10 @@ from msgspec import UNSET
 from streams.errors import MappingError
 from streams.mapping.exchange_rates import RateTable
 from streams.mapping.expression_runtime import RUNTIME
-from streams.mapping.field_functions import refuse_null, without_nulls
+from streams.mapping.field_functions import refuse_null
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import MappingNotes
-from streams.mapping.row_errors import BadValue, ColumnMissing, FieldError, LookupMissing, LookupPending
+from streams.mapping.row_errors import BadValue, ColumnMissing, FieldError, LookupMissing, LookupPending, WideUnsent
 from streams.mapping.row_names import RowNames
 from streams.mapping.values.text import key_part, key_text
 from streams.model.change import Mapped, Op, RowChange
@@ -54,6 +54,8 @@ class TableCode(msgspec.Struct, frozen=True):
     key_columns: tuple[str, ...]
     required: tuple[str, ...]
     """Columns whose absence from the source parks the table."""
+    structural: tuple[str, ...]
+    """Columns without which a row cannot be placed: keys, conditions, parents."""
     optional: tuple[str, ...]
     """Columns whose absence nobody needs to hear of."""
     before_full: bool
@@ -70,6 +72,8 @@ class TableCode(msgspec.Struct, frozen=True):
     """Entities of records that are not keyed by the table's key."""
     nul: str
     """What to do with a NUL character in a text: reject or strip."""
+    has_lists: bool
+    """Whether a column that it reads is a list or bytes, or may be: its type is not known."""
     attributes: dict[str, str]
     """Column → attribute of the row's struct."""
     python: str
@@ -95,6 +99,7 @@ class CompiledTable:
         self.columns = code.columns
         self.key_columns = code.key_columns
         self.required = code.required
+        self._structural = code.structural
         self.optional = code.optional
         self.before_full = code.before_full
         self.uses_lookups = code.uses_lookups
@@ -103,6 +108,7 @@ class CompiledTable:
         self.makes = code.makes
         self._row_names = RowNames(code.key_columns, code.with_own_key) if code.before_full else None
         self.nul = code.nul
+        self.has_lists = code.has_lists
         self.python = code.python
         self.attribute: Callable[[str], str] = code.attributes.__getitem__
         self.row_type = _struct("Row", code.columns, self.attribute)
@@ -144,6 +150,13 @@ class CompiledTable:
         """The error for a row for which `lacks_required` is true."""
         return ColumnMissing(self.name, tuple(c for c in self.missing(row) if c in self.required))
 
+    def wide_unsent(self, row: object) -> WideUnsent | None:
+        """The error for a row in which Postgres left out a structural column: one that lacked no required column before
+        its placeholders were taken out.
+        """
+        unsent = tuple(c for c in self._structural if getattr(row, self.attribute(c)) is UNSET)
+        return WideUnsent(self.name, unsent) if unsent else None
+
     def readable_key(self, key: object, row: object) -> str:
         """The key of a row, for people: from the message's key, or else from the row."""
         holder = key if key is not None else row
@@ -160,7 +173,6 @@ class CompiledTable:
             "key_text": key_text,
             "key_part": key_part,
             "refuse_null": refuse_null,
-            "without_nulls": without_nulls,
             "located": self._located,
             "no_row": self._no_row,
             "no_before": self._no_before,

@@ -6,7 +6,10 @@ Each raises BadValue for operands for which CEL has no meaning, such as a text a
 from __future__ import annotations
 
 import math
+import operator
+import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Context, Decimal
 from functools import cache
 from typing import Any
@@ -16,6 +19,14 @@ import re2  # type: ignore[import-untyped]
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import DIGITS, EXACT, decimal_of, exactly, opposite
 
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?\Z", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _QUOTIENT = Context(prec=DIGITS)
 """A third has no end, so a quotient is rounded, at a digit that is finer than any field."""
 
@@ -27,6 +38,9 @@ def _truth(value: object) -> bool:
 
 
 def _equal(left: object, right: object) -> bool:
+    if (left.__class__ is str) != (right.__class__ is str) and left is not None and right is not None:
+        what = "a text is compared with a number or a boolean (decimal(x) makes a number of a text, string(x) a text)"
+        raise BadValue(what, (left, right))
     # In Python 1 == True; in CEL a number never equals a boolean.
     if (left is True or left is False) != (right is True or right is False):
         return False
@@ -39,7 +53,10 @@ def _equal(left: object, right: object) -> bool:
 
 def _among(item: object, container: object) -> bool:
     if isinstance(container, (list, tuple)):
-        return any(_equal(item, x) for x in container)
+        is_text = item.__class__ is str
+        # Of a list with texts and numbers, an item is compared with those of its kind.
+        alike = [x for x in container if item is None or x is None or (x.__class__ is str) == is_text]
+        return any([_equal(item, x) for x in (alike or container)])
     if isinstance(container, dict):
         return item in container
     raise BadValue("`in` needs a list or a map on its right", container)
@@ -63,16 +80,41 @@ def _pair(left: object, right: object) -> tuple[Any, Any]:
     return decimal_of(left), decimal_of(right)
 
 
+def _refuse_numbers_as_text(left: str, right: str) -> None:
+    """9.00 and 1000.00 as texts are in another order than as numbers, and together they are 9.001000.00. Where types
+    are known, such columns are numbers before they get here.
+    """
+    if ("." in left or "." in right) and _NUMBER.match(left) and _NUMBER.match(right):
+        raise BadValue(
+            "two numbers that are sent as text: use decimal(x), or string(x) if they are texts", (left, right)
+        )
+
+
 def _add(left: object, right: object) -> object:
     if isinstance(left, str) and isinstance(right, str):
+        _refuse_numbers_as_text(left, right)
         return left + right
+    if left.__class__ is str and right.__class__ is int and _DAY.match(left):
+        return _moved(left, right)
     if isinstance(left, list) and isinstance(right, list):
         return left + right
     a, b = _pair(left, right)
     return a + b if a.__class__ is int else exactly(EXACT.add, a, b)
 
 
+def _moved(on: str, days: int) -> str:
+    try:
+        return (date.fromisoformat(on) + timedelta(days=days)).isoformat()
+    except (ValueError, OverflowError):
+        raise BadValue("not a day that the calendar has", (on, days)) from None
+
+
 def _subtract(left: object, right: object) -> object:
+    if left.__class__ is str and _DAY.match(left):
+        if right.__class__ is int:
+            return _moved(left, -right)
+        if right.__class__ is str and _DAY.match(right):
+            return (date.fromisoformat(left) - date.fromisoformat(right)).days
     a, b = _pair(left, right)
     return a - b if a.__class__ is int else exactly(EXACT.subtract, a, b)
 
@@ -111,6 +153,13 @@ def _ordered(value: object) -> object:
     if value is None:
         raise BadValue("null has no order (test `x != null` before, or use coalesce(x, 0))", value)
     return decimal_of(value) if value.__class__ is float else value
+
+
+def _compare(left: object, right: object, how: str) -> bool:
+    """Two values of which nothing was known before there was a row."""
+    if left.__class__ is str and right.__class__ is str:
+        _refuse_numbers_as_text(left, right)
+    return bool(_ORDER[how](_ordered(left), _ordered(right)))
 
 
 def _size(value: object) -> int:
@@ -180,6 +229,8 @@ RUNTIME: dict[str, Callable[..., object]] = {
     "cel_equal": _equal,
     "cel_among": _among,
     "cel_add": _add,
+    "cel_concatenate": lambda left, right: _text(left) + _text(right),
+    "cel_compare": _compare,
     "cel_subtract": _subtract,
     "cel_multiply": _multiply,
     "cel_divide": _divide,

@@ -12,6 +12,7 @@ import msgspec
 
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import LONGEST
+from streams.mapping.values.source_forms import decimal_text
 from streams.mapping.values.text import text_of
 
 Convert = Callable[[object], object]
@@ -120,6 +121,8 @@ def chooser(values: Mapping[str, object], unknown: str, to_type: Convert, allowe
         if value is None:
             return None
         chosen = get(value if value.__class__ is str else text_of(value), _MISSING)
+        if chosen is _MISSING and value.__class__ is Decimal:  # 1.00 of an expression is the key 1
+            chosen = get(decimal_text(value), _MISSING)
         if chosen is not _MISSING:
             return chosen
         if unknown == "null":
@@ -164,8 +167,3 @@ def forgiving(keep: bool, add_note: Callable[[str, object, str], None]) -> Calla
 def refuse_null() -> object:
     """Generated code calls it where a field that must have a value is null."""
     raise BadValue("null, and this field must have a value", None)
-
-
-def without_nulls(attributes: dict[str, str | None]) -> dict[str, str]:
-    """The `attributes` map: only the extra fields that have a value."""
-    return {name: value for name, value in attributes.items() if value is not None}

@@ -12,6 +12,8 @@ from streams.mapping.row_errors import BadValue, LookupPending
 from streams.mapping.values.text import key_part, key_text
 from streams.model.change import UNCHANGED, Position, RowChange
 
+Read = Callable[[object], object]
+
 
 def identity_of(change: RowChange, attribute: Callable[[str], str], key_columns: tuple[str, ...]) -> str:
     """The key of a row, as text.
@@ -36,9 +38,11 @@ def key_of(*values: object) -> str:
 class LookupTable:
     """Rows of one table, by the values of the columns `by`."""
 
-    def __init__(self, table: str, by: tuple[str, ...]) -> None:
+    def __init__(self, table: str, by: tuple[str, ...], reads: tuple[Read | None, ...] = ()) -> None:
         self.table = table
         self.by = by
+        self._reads = reads or (None,) * len(by)
+        """For each column of `by` the function that makes its value comparable, or None."""
         self.columns: list[str] = []
         self._rows: dict[str, tuple[object, ...]] = {}
         """The values of `columns`, by the values of `by` as one text."""
@@ -83,8 +87,11 @@ class LookupTable:
         if row is None:
             return self.put(identity, change.position, None, None)
         by = [getattr(row, attribute(c)) for c in self.by]
-        complete = all(value is not None and value is not UNCHANGED for value in by)
-        key = key_of(*by) if complete else None
+        if UNCHANGED in by:  # an unchanged wide value: the row stays where it is
+            known = self._versions.get(identity, (None, None))[1]
+            return self.put(identity, change.position, known, tuple(getattr(row, attribute(c)) for c in self.columns))
+        complete = None not in by
+        key = key_of(*(v if r is None else r(v) for v, r in zip(by, self._reads, strict=True))) if complete else None
         return self.put(identity, change.position, key, tuple(getattr(row, attribute(c)) for c in self.columns))
 
     def getter(self, column: str, unknown: str) -> Callable[..., object]:

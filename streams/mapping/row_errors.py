@@ -62,6 +62,19 @@ class ColumnMissing(MappingError):
         self.columns = columns
 
 
+class WideUnsent(MappingError):
+    """Postgres left out an unchanged wide value that decides what becomes of the row."""
+
+    def __init__(self, table: str, columns: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{table}: an update left {', '.join(columns)} alone, and Postgres does not send such a wide value again;"
+            " without it nobody knows which records the row makes",
+            remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub resync` with --table {table}",
+        )
+        self.table = table
+        self.columns = columns
+
+
 class LookupMissing(MappingError):
     """A lookup table does not have the row yet; it may come later, so the worker retries the record."""
 

@@ -4,7 +4,8 @@
 made of it. `Change` is what ingest sends to assemble: a `Mapped` with its position and its aggregate.
 
 A field that is missing from `fields` was not said by the source (Debezium left out an unchanged TOAST
-value): it leaves what is known alone. A field that is None was said to be empty.
+value): it leaves what is known alone. A field that is None was said to be empty. The same holds for each entry of the
+map `attributes`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ChangeKind = Literal["change", "link", "give", "refresh", "elsewhere"]
 ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read"]
 """An `Op`, or: the row only adds fields to a record that another row makes (`part_read`: as a snapshot read it)."""
 
-Value = str | int | bool | list[str] | dict[str, str] | None
+Value = str | int | bool | list[str] | dict[str, str | None] | None
 """A canonical value: decimals are integers unscaled by the field's scale, timestamps are microseconds
 since 1970 in UTC, dates are days since 1970, references are the 36-character text of a source id."""
 

@@ -25,6 +25,7 @@ from streams.capture.finding import Finding, source_away
 from streams.capture.slot import heartbeat_table
 from streams.mapping.compiled import CompiledTable
 from streams.named_sql import fetch_rows, load_statements
+from streams.provision.column_types import compile_with_types, read_types
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 
@@ -74,6 +75,7 @@ def _check_database(system: System, source: psycopg.Connection[tuple[object, ...
     (facts,) = fetch_rows(source, DatabaseFacts, SQL["database_facts"], parameters)
     publication = read_publication(source, system)
     findings = judge_database(system, facts) + judge_publication(system, publication)
+    findings += _check_types(source, system)
     tables = read_tables(source, system)
     for table in system.dictionary.tables.values():
         table_facts = tables.get(table.name)
@@ -81,6 +83,22 @@ def _check_database(system: System, source: psycopg.Connection[tuple[object, ...
         if table_facts is not None and table_facts.may_read and table_facts.estimated_rows > 0:
             findings += _check_rows(source, system, table, table_facts)
     return findings
+
+
+def _check_types(source: psycopg.Connection[tuple[object, ...]], system: System) -> list[Finding]:
+    """Columns whose types cannot make their fields: a worker rejects their rows."""
+    refusals = compile_with_types(system, read_types(source, system)).refusals
+    return [
+        Finding(
+            "column-type",
+            f"{system.name}: {refused.problem.field}",
+            refused.problem.what,
+            refused.problem.right,
+            "input",
+            severe=not refused.by_value,
+        )
+        for refused in refusals
+    ]
 
 
 def judge_database(system: System, facts: DatabaseFacts) -> list[Finding]:

@@ -58,6 +58,7 @@ class Ingest:
     def __init__(self, routes: Mapping[str, Route], encode: Callable[[Change], bytes]) -> None:
         self._routes = routes
         self._systems = list({id(route): route for route in routes.values()}.values())
+        self._next_routes: Mapping[str, Route] | None = None
         self._encode = encode
         self.routing = RoutingCache()
         self._linked = Bounded(20_000)
@@ -75,6 +76,15 @@ class Ingest:
         """How often the dictionary changed or forgave a value."""
         self._batch_has_notes = False
         self.newest_source_us = 0
+
+    def replace_routes(self, routes: Mapping[str, Route]) -> None:
+        """Decode and map by these from the next batch on: the types of columns changed. The topics are the same."""
+        self._next_routes = routes
+
+    def _take_next_routes(self) -> None:
+        if self._next_routes is not None:
+            self._routes, self._next_routes = self._next_routes, None
+            self._systems = list({id(route): route for route in self._routes.values()}.values())
 
     def forget(self) -> None:
         """After a rebalance: other workers may have changed what is cached here."""
@@ -103,6 +113,8 @@ class Ingest:
         """
         if not self._started:
             await self._start(lookup)
+        if self._next_routes is not None:
+            self._take_next_routes()
         for route in self._systems:
             route.begin()
         outcomes: list[RecordOutcome] = []

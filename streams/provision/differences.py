@@ -11,6 +11,7 @@ import msgspec
 from streams.emit.schema_registry import pending_schemas, register_all
 from streams.hub.migrate import migrate, pending
 from streams.provision import connectors, topics
+from streams.provision.column_types import remember_all
 from streams.provision.systems import System, load_systems
 from streams.settings import Settings
 
@@ -47,6 +48,8 @@ def apply(
     if "hub" in kinds:
         progress("hub tables")
         migrate(settings.hub)
+    # Before a connector sends rows: a worker reads them by the types of their columns.
+    remember_all(settings, systems)
     if "schema" in kinds:
         progress("schemas")
         register_all(settings.registry)

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from streams.decode.envelope import raw_topic
 from streams.dictionary.compile.compiler import compile_dictionary
+from streams.dictionary.language.dictionary import Dictionary
 from streams.dictionary.language.read import load_dictionary
 from streams.errors import ConfigError
 from streams.mapping.compiled import CompiledDictionary
@@ -33,6 +34,9 @@ class System(msgspec.Struct, frozen=True):
     folder: Path
     source: ConnectorFile
     dictionary: CompiledDictionary
+    """As a worker runs it once it is compiled with the types of the columns (`streams/provision/column_types.py`)."""
+    written: Dictionary | None = None
+    """The dictionary as it was read from its file, to compile it with types."""
 
     @property
     def connector_name(self) -> str:
@@ -74,13 +78,14 @@ def load_systems(settings: Settings) -> list[System]:
                 f"there is no folder {folder} for the system {name}",
                 remedy="create it, or remove the name from OPSHUB_SYSTEMS",
             )
-        dictionary = compile_dictionary(load_dictionary(folder / "dictionary.yaml"))
+        written = load_dictionary(folder / "dictionary.yaml")
+        dictionary = compile_dictionary(written)
         if dictionary.system != name:
             raise ConfigError(
                 f"{folder / 'dictionary.yaml'}: says system: {dictionary.system}, and its folder is {name}",
                 remedy=f"write `system: {name}`, or rename the folder",
             )
-        systems.append(System(name, folder, _source(folder / "source.json"), dictionary))
+        systems.append(System(name, folder, _source(folder / "source.json"), dictionary, written))
     _require_own_names(systems)
     return systems
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
+from streams.resolve.attribute_entries import MAP, over, replaced_whole, spread, united
 from streams.resolve.key_holders import changed_row, current_row, keeps_row, rows_with_key, with_holder
 
 Where = tuple[int, int, int]
@@ -51,9 +52,13 @@ def merge(entity: EntityState, change: Change) -> Outcome:
 
 def first_contribution(change: Change, additional: bool) -> Contribution:
     """The contribution of a record of which nothing was known."""
+    position = (change.epoch, change.major, change.minor)
+    fields, older = change.fields, None
+    if fields.get(MAP) is not None:
+        fields, older = replaced_whole({}, None, fields, position) or (fields, None)
     return Contribution(
-        change.system, change.key, change.epoch, change.major, change.minor, change.source_us,
-        additional or change.deleted, change.fields, tx=change.tx, main_row=MAIN_ROW_MISSING if additional else None,
+        change.system, change.key, *position, change.source_us, additional or change.deleted, fields, older,
+        tx=change.tx, main_row=MAIN_ROW_MISSING if additional else None,
     )  # fmt: skip
 
 
@@ -96,7 +101,7 @@ def _taken_over(entity: str, known: Contribution, change: Change, is_newest: boo
         return _replaced(entity, known, known_position, change, position, additional=False)
     taken = first_contribution(change, additional=False)
     if not change.deleted:
-        taken.fields = {**(known.fields or {}), **change.fields}
+        taken.fields = over(known.fields or {}, taken.fields or {}, change.fields)
         taken.changed, taken.first_us = known.changed, known.first_us
     return taken
 
@@ -105,10 +110,10 @@ def _replaced(
     entity: str, known: Contribution, known_position: Where, change: Change, position: Where, additional: bool
 ) -> Contribution:
     """The contribution after a change at a greater position."""
+    fields, older = _overlaid(known, known_position, change.fields, position)
     edits = known.changed
     if entity in EDITS_KEPT and not change.deleted:
-        edits = _edits_after(known, change, position)
-    fields, older = _overlaid(known, known_position, change.fields)
+        edits = _edits_after(known, change, position, fields)
     return Contribution(
         change.system, change.key, *position, change.source_us, known.deleted if additional else change.deleted,
         fields, older, tx=change.tx, first_us=min(known.first_us or known.source_us, change.source_us), changed=edits,
@@ -117,11 +122,11 @@ def _replaced(
 
 
 def _edits_after(
-    known: Contribution, change: Change, position: Where
+    known: Contribution, change: Change, position: Where, fields: dict[str, Any]
 ) -> dict[str, tuple[int, int, int, int, str | None]] | None:
-    """The last edit of each field, after a change at a greater position."""
+    """The last edit of each field, after a change at a greater position that led to `fields`."""
     before, edits = known.fields or {}, known.changed
-    differing = [name for name, value in change.fields.items() if name in before and before[name] != value]
+    differing = [name for name in change.fields if name in before and before[name] != fields[name]]
     if not (change.origin or "").startswith("opshub"):
         if differing:
             return {**(edits or {}), **dict.fromkeys(differing, (*position, change.source_us, change.tx))}
@@ -133,14 +138,14 @@ def _edits_after(
 
 def _merge_overtaken(known: Contribution, change: Change, position: Where, additional: bool) -> Outcome:
     """Merge a change at a smaller position: it still counts for fields that nothing later named."""
-    fields, older = dict(known.fields or {}), dict(known.older or {})
+    fields, older, given = _spread_both(known, change)
     changed = False
     known.first_us = min(known.first_us or known.source_us, change.source_us)
     if not additional and known.main_row is not None and position > known.main_row:
         # Only additional rows came since: this is the newest main row, which says whether the record exists.
         changed = known.deleted != change.deleted or known.main_row_missing
         known.deleted, known.main_row = change.deleted, position
-    for name, value in change.fields.items():
+    for name, value in given.items():
         if name in older:
             if position > older[name]:
                 fields[name], older[name], changed = value, position, True
@@ -148,8 +153,24 @@ def _merge_overtaken(known: Contribution, change: Change, position: Where, addit
             fields[name], older[name], changed = value, position, True
     if not changed:
         return "older"
-    known.fields, known.older = fields, older
+    _keep(known, fields, older)
     return "newer"
+
+
+def _spread_both(known: Contribution, change: Change) -> tuple[dict[str, Any], dict[str, Where], dict[str, Any]]:
+    """(fields, older, what the change says), each entry of `attributes` as a field."""
+    fields, older = known.fields or {}, known.older
+    if MAP not in change.fields and MAP not in fields:
+        return dict(fields), dict(older or {}), change.fields
+    flat, places = spread(fields, older, (known.epoch, known.major, known.minor))
+    return flat, places, spread(change.fields, None, (0, 0, 0))[0]
+
+
+def _keep(known: Contribution, fields: dict[str, Any], older: dict[str, Where]) -> None:
+    if MAP in (known.fields or ()) or any(name.startswith(MAP) for name in fields):
+        known.fields, known.older = united(fields, older, (known.epoch, known.major, known.minor))
+    else:
+        known.fields, known.older = fields, older or None
 
 
 def _merge_at_same_position(known: Contribution, change: Change, additional: bool) -> Outcome:
@@ -159,10 +180,10 @@ def _merge_at_same_position(known: Contribution, change: Change, additional: boo
     Each row adds its fields. Where two rows name a field, the greater value stays, so that their order does not matter.
     A row whose primary key changed is a delete and a create at one position: the record exists.
     """
-    fields, older = dict(known.fields or {}), dict(known.older or {})
+    fields, older, given = _spread_both(known, change)
     several_rows = additional or known.main_row is not None
     changed = False
-    for name, value in change.fields.items():
+    for name, value in given.items():
         if name not in fields or name in older:
             changed = True
         elif not several_rows or fields[name] == value or _weight(fields[name]) > _weight(value):
@@ -175,7 +196,7 @@ def _merge_at_same_position(known: Contribution, change: Change, additional: boo
         known.deleted, known.main_row, changed = change.deleted, None, True
     if not changed:
         return "same"
-    known.fields, known.older = fields, older or None
+    _keep(known, fields, older)
     if change.source_us != known.source_us:
         known.first_us = min(known.first_us or known.source_us, change.source_us)
         known.source_us = max(known.source_us, change.source_us)
@@ -188,12 +209,24 @@ def _weight(value: object) -> tuple[bool, str]:
 
 
 def _overlaid(
-    known: Contribution, known_position: Where, fields: dict[str, Any]
+    known: Contribution, known_position: Where, fields: dict[str, Any], position: Where
 ) -> tuple[dict[str, Any], dict[str, Where] | None]:
     """(fields, older) after `fields` came at a greater position: fields that they leave out stay, each with its own
     position.
     """
     before = known.fields or {}
+    if fields.get(MAP) is not None:
+        whole = replaced_whole(before, known.older, fields, position)
+        if whole is not None:
+            return whole
+    if MAP in fields or MAP in before:
+        flat, places = spread(before, known.older, known_position)
+        given = spread(fields, None, position)[0]
+        for name in flat.keys() - given.keys():
+            places.setdefault(name, known_position)
+        for name in given:
+            places.pop(name, None)
+        return united({**flat, **given}, places, position)
     if before.keys() <= fields.keys():
         return fields, None
     older = dict(known.older or {})

@@ -17,6 +17,7 @@ from streams.flow.shares import CARRIERS
 from streams.hub.verification import all_entities, load_same_records
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState
+from streams.provision.column_types import with_types
 from streams.provision.systems import System
 from streams.resolve.golden import Ownership
 from streams.settings import Settings
@@ -41,6 +42,7 @@ def verify(
     Raises EnvironmentFault while a source does not answer, psycopg.Error for the hub, KafkaException for Kafka.
     """
     comparison = Comparison()
+    systems, _ = with_types(settings, systems)
     progress("reading the hub")
     states, same = _load_hub(settings.hub)
     for system in systems:

@@ -23,12 +23,26 @@ SQL = load_statements(Path(__file__).with_name("sql"))
 
 _FORMS = {
     "numeric": "{c}::text",
-    "timestamp with time zone": """to_char({c} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
-    "timestamp without time zone": "(extract(epoch FROM {c}) * 1000000)::bigint",
-    "date": "({c} - DATE '1970-01-01')",
+    "timestamp with time zone": """CASE WHEN isfinite({c}) THEN
+        to_char({c} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {c}::text END""",
+    "timestamp without time zone": """CASE WHEN isfinite({c}) THEN (extract(epoch FROM {c}) * 1000000)::bigint
+        WHEN {c} = 'infinity' THEN 9223372036825200000
+        WHEN {c} = '-infinity' THEN -9223372036832400000 END""",
+    "date": """CASE WHEN isfinite({c}) THEN {c} - DATE '1970-01-01'
+        WHEN {c} = 'infinity' THEN -2147472693
+        WHEN {c} = '-infinity' THEN -2147472692 END""",
     "json": "{c}::text",
     "jsonb": "{c}::text",
     "uuid": "{c}::text",
+    "time without time zone": "(extract(epoch FROM {c}) * 1000000)::bigint",
+    "time with time zone": "replace(({c} AT TIME ZONE 'UTC')::text, '+00', 'Z')",
+    "interval": "{c}::text",
+    "money": "{c}::numeric::text",
+    "bit": "({c}::text = '1')",
+    "bytea": "encode({c}, 'base64')",
+    "_numeric": "{c}::text[]",
+    "_json": "{c}::text[]",
+    "_jsonb": "{c}::text[]",
 }
 """Postgres type → the expression that gives Debezium's form; other types come as JSON has them."""
 
@@ -56,6 +70,7 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
         with source_session(dsn, statement_s=READ_S) as source:
             if whole:
                 source.execute("SET row_security = off")
+            source.execute("SET intervalstyle = iso_8601")
             columns = fetch_rows(source, _Column, SQL["column_types"], {"schema": schema, "table": name})
             types = {column.column_name: column.data_type for column in columns}
             row = _json_object(table.columns, types)

@@ -142,7 +142,10 @@ def epoch(value: Any, made: Any, options: Options, noted: bool) -> bool:
 
 
 def null_date(value: Any, made: Any, options: Options, noted: bool) -> bool:
-    return made is value or value in (-25_567, -25_567 * 86_400_000_000) or str(value)[:10] == "1900-01-01"
+    if isinstance(value, int):
+        return made is value or -25_567 in (value, value // 86_400_000_000)
+    # A moment with a zone is on that day in some zone of the world.
+    return made is value or str(value)[:10] in ("1899-12-31", "1900-01-01", "1900-01-02")
 
 
 def phone(value: Any, made: Any, options: Options, noted: bool) -> bool:

@@ -126,3 +126,43 @@ def test_a_row_whose_primary_key_changed_keeps_its_record() -> None:
     story = [change(1, name="a"), change(2, deleted=True), change(2, name="b")]
     for order in permutations(story):
         assert after(list(order)) == ({"name": "b"}, False, (0, 2, 0)), order
+
+
+def test_entries_of_attributes_are_merged_one_by_one_in_any_order() -> None:
+    """Tryton and artie-labs/transfer#100: the entries of one row replaced those of another, or a change was dropped."""
+    story = [
+        change(1, name="a", attributes={"vip": "A", "terms": "long"}),
+        change(2, attributes={"route": "N", "depot": "X"}),
+        change(3, name="b", attributes={"vip": "B"}),
+        change(4, attributes={"route": None, "depot": "Y"}),
+        change(5, name="c", attributes={"vip": None}),
+    ]
+    known = [
+        {"vip": "A", "terms": "long"},
+        {"vip": "A", "terms": "long", "route": "N", "depot": "X"},
+        {"vip": "B", "terms": "long", "route": "N", "depot": "X"},
+        {"vip": "B", "terms": "long", "depot": "Y"},
+        {"terms": "long", "depot": "Y"},
+    ]
+    for length, expected in enumerate(known, 1):
+        for order in permutations(story[:length]):
+            fields, *_ = after(list(order))
+            assert isinstance(fields, dict) and fields["attributes"] == expected, (length, order)
+
+
+def test_an_entry_that_is_null_is_not_brought_back_by_an_older_change() -> None:
+    entity = EntityState("id-1", "customer", contributions={}, record={})
+    assert merge(entity, change(2, attributes={"vip": None, "x": "1"})) == "newer"
+    assert merge(entity, change(2, attributes={"vip": None, "x": "1"})) == "same"
+    assert merge(entity, change(1, attributes={"vip": "A", "x": "0"})) == "older"
+    assert merge(entity, change(1, attributes={"y": "0"})) == "newer"
+    assert merge(entity, change(2, attributes={"vip": None, "x": "1"})) == "same"
+    assert entity.contributions["id-1"].fields == {"attributes": {"x": "1", "y": "0"}}
+
+
+def test_rows_of_one_snapshot_unite_their_entries() -> None:
+    one, other = change(3, name="a", attributes={"vip": "A"}), change(3, attributes={"route": "N", "depot": None})
+    additional = msgspec.structs.replace(other, op="part_read")
+    for order in ([one, additional], [additional, one]):
+        fields, *_ = after(order)
+        assert fields == {"name": "a", "attributes": {"vip": "A", "route": "N"}}

@@ -137,6 +137,32 @@ def test_null_and_unsent_differ() -> None:
     assert listed is not None and listed.after.txt is UNSET
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "__debezium_unavailable_value", ["__debezium_unavailable_value"], list(b"__debezium_unavailable_value"),
+        ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"], "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+        ["X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="], '{"__debezium_unavailable_value":"__debezium_unavailable_value"}',
+        {"__debezium_unavailable_value": "__debezium_unavailable_value"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_an_unchanged_wide_value_of_any_type_is_unset(sent: Any, separators: tuple[str, str]) -> None:
+    """debezium PR#4137, #4778, #7815: lists, UUIDs, hstore and bytes have placeholders of their own."""
+    value = json.dumps(json.loads(event("u", after=ROW | {"txt": sent})), separators=separators).encode()
+    change = decoder().decode(TABLE, KEY, value)
+    assert change is not None and change.after.txt is UNSET
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [[95, 95, 100, 101, 98, 101], [*b"__debezium_unavailable_value", 1], ["b68a35a7-17ad-35b3-af2a-ae46edb4545b"]],
+)
+def test_what_only_looks_like_it_is_a_value(sent: Any) -> None:
+    change = decoder().decode(TABLE, KEY, event("u", after=ROW | {"txt": sent}))
+    assert change is not None and change.after.txt == sent
+
+
 def test_the_placeholder_inside_a_text_is_a_text() -> None:
     text = 'says "__debezium_unavailable_value" here'
     change = decoder().decode(TABLE, KEY, event("u", after=ROW | {"txt": text}))

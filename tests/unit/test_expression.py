@@ -9,15 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.dictionary.compile.expression import ExpressionError, compile_expression
+from streams.dictionary.compile.expression import ColumnRead, ExpressionError, compile_expression
 from streams.mapping.expression_runtime import RUNTIME
 from streams.mapping.row_errors import BadValue
 
 
+def read(name: str) -> ColumnRead:
+    python = "c_" + "".join(c if c.isalnum() else "_" for c in name)
+    return ColumnRead(python, python, None)
+
+
 def run(text: str, **columns: Any) -> Any:
-    made = compile_expression(text, lambda name: "c_" + "".join(c if c.isalnum() else "_" for c in name))
+    made = compile_expression(text, read)
     values = {"c_" + "".join(c if c.isalnum() else "_" for c in k): v for k, v in columns.items()}
-    return eval(made.python, {"__builtins__": {}, **RUNTIME}, values)
+    return eval(made.python, {"__builtins__": {"str": str}, **RUNTIME}, values)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ def run(text: str, **columns: Any) -> Any:
         ("a.startsWith('SO') && a.endsWith('1') && a.contains('O1')", {"a": "SO1"}, True), ("a.matches('^[A-Z]+$')", {"a": "ABC"}, True),
         ("a.replace('-', '')", {"a": "1-2"}, "12"), ("a.split('/')[1]", {"a": "x/y"}, "y"), ("a.b", {"a": {"b": 5}}, 5), ("a[0]", {"a": ["x"]}, "x"),
         ("a == null", {"a": None}, True), ("null == a", {"a": 0}, False), ("a >= 'b'", {"a": "c"}, True), ("'it\\'s' == a", {"a": "it's"}, True),
-        ("a == b", {"a": "1", "b": 1}, False), ("true", {}, True), ("[a, 'y']", {"a": "x"}, ["x", "y"]), ("a < b ? a : b", {"a": 2, "b": 1}, 1),
+        ("true", {}, True), ("[a, 'y']", {"a": "x"}, ["x", "y"]), ("a < b ? a : b", {"a": 2, "b": 1}, 1),
     ],
 )  # fmt: skip
 def test_expression_has_the_value_that_cel_gives_it(text: str, columns: dict[str, Any], made: Any) -> None:
@@ -46,6 +51,8 @@ def test_expression_has_the_value_that_cel_gives_it(text: str, columns: dict[str
         ("a && true", {"a": 1}), ("a > 1", {"a": None}), ("a + 1", {"a": "1"}), ("a / 0", {"a": 1}), ("a.size()", {"a": 5}), ("int(a)", {"a": "x"}),
         ("decimal(a)", {"a": "NaN"}), ("a[5]", {"a": ["x"]}), ("a.b", {"a": {}}), ("upper(a)", {"a": None}), ("a in b", {"a": 1, "b": 1}), ("-a", {"a": "x"}),
         ("a % 2", {"a": 1.5}), ("int(a)", {"a": "1.5"}), ("a ? 1 : 2", {"a": None}),
+        ("a == b", {"a": "1", "b": 1}), ("a != 0", {"a": "0.00"}), ("a == '1'", {"a": 1}), ("a in [1, 2]", {"a": "1.00"}), ("a in ['1']", {"a": 1}),
+        ("a > b", {"a": "9.00", "b": "1000.00"}), ("a + b", {"a": "9.00", "b": "1.00"}), ("a == true", {"a": "true"}),
     ],
 )  # fmt: skip
 def test_expression_rejects_values_without_a_meaning(text: str, columns: dict[str, Any]) -> None:
@@ -62,11 +69,11 @@ def test_expression_rejects_values_without_a_meaning(text: str, columns: dict[st
 )  # fmt: skip
 def test_text_that_is_not_in_the_language_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
-        compile_expression(text, str)
+        compile_expression(text, read)
 
 
 def test_columns_may_have_any_name() -> None:
-    made = compile_expression('row["Order No"] == a && row.b', lambda name: f"<{name}>")
+    made = compile_expression('row["Order No"] == a && row.b', lambda name: ColumnRead(f"<{name}>", name, None))
     assert made.columns == ("Order No", "a", "b")
 
 
@@ -74,7 +81,7 @@ def test_columns_may_have_any_name() -> None:
 @given(st.text(alphabet="ab_.()[]'\"\\ =!&|<>+-*/%?:,1u{}\n", max_size=30))
 def test_generated_code_names_only_columns_and_the_runtime(text: str) -> None:
     try:
-        made = compile_expression(text, lambda name: f"c_{name}")
+        made = compile_expression(text, read)
     except ExpressionError:
         return
     names = set(compile(made.python, "x", "eval").co_names)

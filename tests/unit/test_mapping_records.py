@@ -133,9 +133,9 @@ def test_column_that_was_not_sent_leaves_its_field_out() -> None:
         "- {entity: customer, fields: {name: n, notes: t, email: {columns: [n, t]}}, attributes: {a: t, b: n}}"
     )
     (record,) = mapped(text, {"id": 1, "n": "x"}, op="u")
-    assert record.fields == {"name": "x"}
+    assert record.fields == {"name": "x", "attributes": {"b": "x"}}
     (record,) = mapped(text, {"id": 1, "n": "x", "t": None}, op="u")
-    assert record.fields == {"name": "x", "notes": None, "email": "x", "attributes": {"b": "x"}}
+    assert record.fields == {"name": "x", "notes": None, "email": "x", "attributes": {"a": None, "b": "x"}}
 
 
 def test_missing_structural_column_stops_the_row() -> None:
@@ -191,3 +191,20 @@ tables:
 def test_reference_to_an_entity_that_no_table_makes_is_a_warning() -> None:
     (warning,) = warnings(field("opportunity", "contact_id", "v"))
     assert "points to a contact, which no table of this dictionary makes" in warning.what
+
+
+def test_an_unsent_entry_of_attributes_leaves_the_others_alone() -> None:
+    """artie-labs/transfer#100: a wide value that did not change hid the change of another column."""
+    both = one_table("- {entity: customer, fields: {name: id}, attributes: {vip: vip, terms: terms}}")
+    (record,) = mapped(both, {"id": "1", "vip": "B"}, op="u")
+    assert record.fields["attributes"] == {"vip": "B"}
+    (record,) = mapped(both, {"id": "1", "vip": None, "terms": "long"}, op="u")
+    assert record.fields["attributes"] == {"vip": None, "terms": "long"}
+
+
+def test_a_deleted_row_that_only_added_empties_its_entries() -> None:
+    added = one_table(
+        "- {entity: customer, fields: {name: id}}\n- {entity: customer, part_of: true, attributes: {vip: vip}}"
+    )
+    record = mapped(added, None, op="d", key={"id": "1"}, before={"id": "1"})[1]
+    assert record.fields == {"attributes": {"vip": None}} and record.adds_fields

@@ -92,7 +92,7 @@ def check_dictionary(path: Path, systems: Collection[str] | None = None) -> Dict
     for _ in range(_MOST_ROUNDS):
         try:
             check.dictionary = parse_dictionary(remaining, file)
-            check.compiled, check.warnings = compile_with_warnings(check.dictionary, systems)
+            check.compiled, check.warnings, *_ = compile_with_warnings(check.dictionary, systems)
             break
         except DictionaryError as error:
             check.add(error.problems)

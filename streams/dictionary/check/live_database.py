@@ -6,16 +6,20 @@ In goes a dictionary and the catalogue of its database, out come errors (rows wo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from streams.dictionary.canonical_fields import FieldType, entity_type
+from streams.dictionary.compile.compiler import compile_with_warnings
+from streams.dictionary.compile.plans import Together
 from streams.dictionary.language.dictionary import Dictionary, Table
 from streams.dictionary.language.mapping_rule import MappingRule
 from streams.dictionary.problems import Problem
-from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.dictionary.source_catalog import LiveColumn, LiveTable, types_of
 from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.compiled import CompiledDictionary
+from streams.mapping.source_types import WIDE_LISTS
 
 
 class LiveFinding(NamedTuple):
@@ -25,18 +29,14 @@ class LiveFinding(NamedTuple):
     problem: Problem
 
 
-_WHOLE = {"smallint", "integer", "bigint", "oid"}
-_NUMBERS = _WHOLE | {"numeric", "real", "double precision", "money"}
-_TEXTS = {"text", "character varying", "character", "uuid", "citext", "name", "inet", "cidr", "USER-DEFINED"}
-_TIMES = {"timestamp with time zone", "timestamp without time zone"}
-_CLOSED = {"json", "jsonb", "bytea", "xml", "hstore"}
-
-
 def check_live_database(
     dictionary: Dictionary, compiled: CompiledDictionary, catalog: dict[str, LiveTable]
 ) -> list[LiveFinding]:
     """Everything that does not fit, table by table."""
-    findings: list[LiveFinding] = []
+    # What a worker refuses: it compiles the dictionary with the same types.
+    made = compile_with_warnings(dictionary, types=types_of(catalog))
+    findings = [LiveFinding("warning" if refusal.by_value else "error", refusal.problem) for refusal in made.refusals]
+    findings += _left_out(dictionary, made.together, catalog)
     for name, table in dictionary.tables.items():
         live = catalog.get(name)
         if live is None:
@@ -50,6 +50,32 @@ def check_live_database(
             continue
         findings += _TableCheck(dictionary, name, table, live).run(compiled.tables[name].columns)
     return findings
+
+
+def _left_out(dictionary: Dictionary, together: list[Together], catalog: dict[str, LiveTable]) -> Iterator[LiveFinding]:
+    """Wide columns that Postgres leaves out of an update which does not change them, where all columns are needed.
+
+    JSON, lists and bytes are expected to be wide, and every column of a table that has values out of line; of other
+    texts without a limit nobody knows.
+    """
+    for place in together:
+        live = catalog.get(place.table)
+        if live is None or live.identity == "full":
+            continue
+        wide = [c for name in place.columns if (c := live.columns.get(name)) is not None and c.is_wide]
+        wide = [c for c in wide if c.name not in live.primary_key]
+        if not wide:
+            continue
+        names = ", ".join(column.name for column in wide)
+        effect = "its rows become dead letters" if place.is_structural else "the change of another column is not seen"
+        surely = live.has_out_of_line or any(c.array or c.source.form != "text" for c in wide)
+        quoted = ".".join(f'"{identifier}"' for identifier in place.table.split(".", 1))
+        problem = dictionary.file.problem(
+            place.path,
+            f"an update that leaves a wide {names} alone does not send it: {effect}",
+            f"ALTER TABLE {quoted} REPLICA IDENTITY FULL",
+        )
+        yield LiveFinding("error" if surely else "warning", problem)
 
 
 def _error(dictionary: Dictionary, path: YamlPath, what: str, right: str = "") -> LiveFinding:
@@ -93,6 +119,7 @@ class _TableCheck:
         for column in read:
             if column not in checked:
                 self._column(self.path, column)
+        self._lists()
         return self.findings
 
     def _column(self, path: YamlPath, column: str) -> None:
@@ -101,6 +128,19 @@ class _TableCheck:
         near = get_close_matches(column, self.live.columns, n=1, cutoff=0.5)
         right = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.live.columns)}"
         self.error(path, f"{self.live.name} has no column {column!r}", right)
+
+    def _lists(self) -> None:
+        """Lists of which Debezium cannot say that they are unchanged: it would send null, or stop."""
+        wide = [c for c in self.live.columns.values() if c.array and c.is_wide and c.type not in WIDE_LISTS]
+        if not wide or self.live.identity == "full":
+            return
+        of = ", ".join(f"{column.name} {column.source.name}" for column in wide)
+        report = self.error if self.live.has_out_of_line else self.warn
+        report(
+            self.path,
+            f"{of}: where an update leaves such a list alone and it is wide, Debezium cannot send the row",
+            f"ALTER TABLE {self.quoted} REPLICA IDENTITY FULL, or name it in column.exclude.list of source.json",
+        )
 
     # ---- keys ----
 
@@ -137,50 +177,24 @@ class _TableCheck:
     # ---- types ----
 
     def _type(self, path: YamlPath, rule: MappingRule, field: FieldType, column: LiveColumn) -> None:
+        """Values of a type that fits its field, and that the field may not take all the same."""
         if rule.values is not None:
             self._labels(path, rule, column)
             return
-        if rule.steps or rule.path or rule.split or rule.lookup or rule.typed:
+        if rule.steps or rule.path or rule.split or rule.lookup or rule.typed or column.array:
             return  # the column's type says nothing about the result of these
-        of = f"{column.name} is {column.type}{'[]' if column.array else ''}"
-        if field.kind == "tags":
-            if not column.array:
-                self.error(path, f"{of}, not a list", "add `steps: [list]`")
-        elif column.array:
-            self.error(
-                path, f"{of}, a list", f"`{field.name}` is one {field.kind}: take a piece of it with `path: '[0]'`"
-            )
-        elif field.kind == "decimal":
+        of = f"{column.name} is {column.type}"
+        if field.kind == "decimal" and column.source.form in ("number", "float"):
             self._decimal(path, rule, field, column, of)
-        elif field.kind == "int":
-            # A numeric column may hold whole numbers; its values are checked one by one when they come.
-            if column.type not in _NUMBERS:
-                self.error(path, f"{of}, not an integer", "add a step, e.g. `multiply` or `extract`")
-        elif field.kind == "bool" and column.type != "boolean":
-            self.error(path, f"{of}, not a boolean", "add `steps: [boolean]`")
-        elif field.kind == "date" and column.type != "date":
-            step = "date_of" if column.type in _TIMES else "yyyymmdd" if column.type in _WHOLE else "date: '%d.%m.%Y'"
-            self.error(path, f"{of}, not a date", f"add `steps: [{step if ':' not in step else '{' + step + '}'}]`")
-        elif field.kind == "timestamp":
-            self._timestamp(path, rule, column, of)
-        elif field.kind == "text" and column.type in _CLOSED:
-            self.error(
-                path,
-                f"{of}, not a text",
-                "name a place in it with `path:`" if "json" in column.type else "it cannot be mapped",
-            )
-        elif field.ref is not None and column.type in (_NUMBERS - _WHOLE - {"numeric"}) | _TIMES | {"date", "boolean"}:
-            self.error(path, f"{of}, which cannot be a key", "name the column that holds the other record's key")
+        elif field.kind == "timestamp" and column.source.form in ("day", "local"):
+            self._zone(path, rule, of)
         if field.allowed and field.kind == "text":
             self.warn(
                 path, f"`{field.name}` takes only {', '.join(field.allowed)}", "map the source's values with `values:`"
             )
 
     def _decimal(self, path: YamlPath, rule: MappingRule, field: FieldType, column: LiveColumn, of: str) -> None:
-        if column.type not in _NUMBERS:
-            self.error(path, f"{of}, not a number", "add `steps: [decimal]`, with its `locale` if people typed it")
-            return
-        has_more_decimals = column.type in ("real", "double precision") or (
+        has_more_decimals = column.source.form == "float" or (
             column.type == "numeric" and (column.scale is None or column.scale > field.scale)
         )
         if has_more_decimals and rule.round is None:
@@ -196,19 +210,14 @@ class _TableCheck:
                 f"more than {field.precision - field.scale} digits are rejected",
             )
 
-    def _timestamp(self, path: YamlPath, rule: MappingRule, column: LiveColumn, of: str) -> None:
-        if column.type in _WHOLE and rule.unit is None:
-            self.error(path, f"{of}, a number", "add its `unit`, or a step (`yyyymmdd`, `epoch`)")
-        elif column.type not in _TIMES | _WHOLE | {"date"}:
-            self.error(path, f"{of}, not a time", "add `steps: [{datetime: {formats: '%Y-%m-%d %H:%M:%S'}}]`")
-        elif column.type == "timestamp without time zone":
-            zones = (rule.timezone, self.table.timezone, "timezone" in self.dictionary.model_fields_set or None)
-            if not any(zones):
-                self.warn(
-                    path,
-                    f"{of}: in which time zone?",
-                    "add `timezone:` at the top, on the table or on the field; without it UTC is used",
-                )
+    def _zone(self, path: YamlPath, rule: MappingRule, of: str) -> None:
+        zones = (rule.timezone, self.table.timezone, "timezone" in self.dictionary.model_fields_set or None)
+        if not any(zones):
+            self.warn(
+                path,
+                f"{of}: in which time zone?",
+                "add `timezone:` at the top, on the table or on the field; without it UTC is used",
+            )
 
     def _labels(self, path: YamlPath, rule: MappingRule, column: LiveColumn) -> None:
         """Labels of an enum that a value map leaves out."""

@@ -6,10 +6,10 @@ reads the dictionary again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from streams.dictionary.compile.plans import Names, TablePlan
+from streams.dictionary.compile.plans import Names, Refused, TablePlan, Together
 from streams.dictionary.compile.python_source import write_table
 from streams.dictionary.compile.source_planner import lookup_name
 from streams.dictionary.compile.table_planner import DictionaryPlanner
@@ -20,6 +20,7 @@ from streams.mapping.compiled import CompiledDictionary, CompiledTable, SideTabl
 from streams.mapping.exchange_rates import RateColumns, RateTable
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import MappingNotes
+from streams.mapping.source_types import ColumnTypes, for_lookup, source_type
 
 
 class Compiled(NamedTuple):
@@ -27,21 +28,35 @@ class Compiled(NamedTuple):
 
     dictionary: CompiledDictionary
     warnings: list[Problem]
+    refusals: list[Refused]
+    """Columns whose types cannot make their fields; empty without types. A worker rejects their rows."""
+    together: list[Together]
+    """Columns of which a place of the file needs all, also where an update left one of them alone."""
 
 
-def compile_dictionary(dictionary: Dictionary, systems: Collection[str] | None = None) -> CompiledDictionary:
-    """Compile each table. Raises DictionaryError with every mistake of meaning: names, types, expressions, conversions,
-    keys, lookups; and, if `systems` are given, references to a system that is none of them.
+def compile_dictionary(
+    dictionary: Dictionary,
+    systems: Collection[str] | None = None,
+    types: Mapping[str, ColumnTypes] | None = None,
+) -> CompiledDictionary:
+    """Compile each table; with the `types` of the columns, each value is read as its type says.
+
+    Raises DictionaryError with every mistake of meaning: names, types, expressions, conversions, keys, lookups; and, if
+    `systems` are given, references to a system that is none of them.
     """
-    return compile_with_warnings(dictionary, systems).dictionary
+    return compile_with_warnings(dictionary, systems, types).dictionary
 
 
-def compile_with_warnings(dictionary: Dictionary, systems: Collection[str] | None = None) -> Compiled:
+def compile_with_warnings(
+    dictionary: Dictionary,
+    systems: Collection[str] | None = None,
+    types: Mapping[str, ColumnTypes] | None = None,
+) -> Compiled:
     """As `compile_dictionary`, with the warnings for `opshub map check`."""
     notes = MappingNotes()
-    lookups = _lookup_tables(dictionary)
+    lookups = _lookup_tables(dictionary, types)
     rates = _rate_table(dictionary)
-    planner = DictionaryPlanner(dictionary, lookups, rates, notes, systems)
+    planner = DictionaryPlanner(dictionary, lookups, rates, notes, systems, types)
     if rates is not None and rates.table not in dictionary.tables:
         planner.wrong(("rates", "table"), f"{rates.table!r} is not captured", "list it under `tables` with `to: []`")
     # All tables are planned before one is compiled, so that every mistake of the file is reported at once.
@@ -58,7 +73,7 @@ def compile_with_warnings(dictionary: Dictionary, systems: Collection[str] | Non
     notes.clear()  # planning converts defaults and constants, which may have added notes of no row
     side_tables: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
     compiled = CompiledDictionary(dictionary.system, dictionary.kind, tables, side_tables, notes)
-    return Compiled(compiled, planner.warnings)
+    return Compiled(compiled, planner.warnings, planner.refusals, planner.together)
 
 
 def _table_code(plan: TablePlan, names: Names, table: Table) -> TableCode:
@@ -69,6 +84,7 @@ def _table_code(plan: TablePlan, names: Names, table: Table) -> TableCode:
         columns=tuple(plan.columns),
         key_columns=plan.key_columns,
         required=plan.required,
+        structural=plan.structural,
         optional=table.optional,
         before_full=plan.before_full,
         uses_lookups=plan.uses_lookups,
@@ -77,6 +93,7 @@ def _table_code(plan: TablePlan, names: Names, table: Table) -> TableCode:
         makes=tuple(dict.fromkeys((t.entity, t.namespace or "") for t in table.to if not t.part_of)),
         with_own_key=tuple(t.entity for t in plan.targets if set(t.key.columns) != set(plan.key_columns)),
         nul=table.nul,
+        has_lists=plan.has_lists,
         attributes={column: names.attribute(column) for column in (*plan.columns, *plan.key_columns)},
         python=source.text,
         line_fields=tuple(source.fields),
@@ -92,7 +109,7 @@ def _rate_table(dictionary: Dictionary) -> RateTable | None:
     return RateTable(rates.table, RateColumns(rates.source, rates.to, rates.rate, rates.date))
 
 
-def _lookup_tables(dictionary: Dictionary) -> dict[str, LookupTable]:
+def _lookup_tables(dictionary: Dictionary, types: Mapping[str, ColumnTypes] | None) -> dict[str, LookupTable]:
     """Every table that some rule looks into, with the columns that the rules want of it."""
     lookup_tables: dict[str, LookupTable] = {}
     for table in dictionary.tables.values():
@@ -102,7 +119,9 @@ def _lookup_tables(dictionary: Dictionary) -> dict[str, LookupTable]:
                 if looked_into is not None:
                     by = (*lookup.keyed_by(looked_into.key), *lookup.where)
                     name = lookup_name(lookup, by)
-                    lookup_tables.setdefault(name, LookupTable(lookup.table, by)).column_index(lookup.column)
+                    known = (types or {}).get(lookup.table, {})
+                    reads = tuple(for_lookup(source_type(known.get(column, "unknown"))) for column in by)
+                    lookup_tables.setdefault(name, LookupTable(lookup.table, by, reads)).column_index(lookup.column)
     return lookup_tables
 
 

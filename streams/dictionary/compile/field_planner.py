@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from streams.dictionary.canonical_fields import FieldType
-from streams.dictionary.compile.source_planner import Pointer, SourcePlanner
+from streams.dictionary.compile.source_planner import Pointer, SourcePlanner, Then
 from streams.dictionary.language.mapping_rule import MappingRule
 from streams.dictionary.standards import standard_of
 from streams.dictionary.yaml_lines import YamlPath
@@ -22,6 +22,7 @@ from streams.mapping.conversions.registry import conversions, make_step
 from streams.mapping.field_functions import chooser, forgiving, json_path, piece
 from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue
+from streams.mapping.source_types import SourceType, for_lookup, for_value_map, reading, refusal_before_steps
 from streams.mapping.values.numbers import INT_MAX, truth, unscaled, whole_number
 from streams.mapping.values.text import key_text, tags_of, text_of
 from streams.mapping.values.times import FIRST_DAY, LAST_DAY, day, instant
@@ -67,6 +68,8 @@ class FieldPlanner(SourcePlanner):
                 value = temporary
             statements.append(f"if {value} is not None: {value} = {python(value)}")
 
+        if rule.column is not None:
+            self._first(rule, field, rule.column, path, then)
         if rule.path is not None:
             try:
                 reader = self._constant("path", json_path(rule.path))
@@ -97,6 +100,28 @@ class FieldPlanner(SourcePlanner):
         if rule.required or field.required:
             self.required.update(dict.fromkeys(read))
         return FieldPython(statements, python, read)
+
+    # ---- types of columns ----
+
+    def _first(self, rule: MappingRule, field: FieldType, column: str, path: YamlPath, then: Then) -> None:
+        """What a column's value becomes before anything else."""
+        source = self._type_of(column)
+        if rule.path is not None or rule.split is not None or rule.typed is not None or rule.steps or rule.convert:
+            self._through_steps(column, source, path, then)
+        elif rule.lookup is not None:
+            self._as_read(for_lookup(source) if source is not None else None, path, then)
+        else:
+            self._result(rule, field, column, source, path, then)
+
+    def _result(
+        self, rule: MappingRule, field: FieldType, column: str, source: SourceType | None, path: YamlPath, then: Then
+    ) -> None:
+        if source is None:
+            return
+        if rule.values is not None:
+            self._as_read(refusal_before_steps(column, source) or for_value_map(source), path, then)
+            return
+        self._as_read(reading(column, source, field.kind, unit=rule.unit is not None), path, then)
 
     # ---- the end of a field: value map, type, default ----
 
@@ -178,7 +203,11 @@ class FieldPlanner(SourcePlanner):
     ) -> str:
         """The expression that makes a value one of the field's type."""
         if rule.values is not None:
-            converted = {k: self._converted(v, field, to_type, (*path, "values", k)) for k, v in rule.values.items()}
+            # A number with decimals is compared digit for digit: the key 1.00 is the number 1.
+            key = self._value_key(rule)
+            converted = {
+                key(k): self._converted(v, field, to_type, (*path, "values", k)) for k, v in rule.values.items()
+            }
             return self._choice(converted, rule.unknown, field, value, to_type)
         return (
             self._ref_python(rule, field, value, path)
@@ -187,6 +216,18 @@ class FieldPlanner(SourcePlanner):
                 field, value, to_type, computed=rule.column is None or value != self.names.local(rule.column)
             )
         )
+
+    def _value_key(self, rule: MappingRule) -> Callable[[str], str]:
+        source = self._type_of(rule.column) if rule.column is not None and not rule.steps and not rule.lookup else None
+        read = for_value_map(source) if source is not None and source.form in ("number", "float") else None
+
+        def key(text: str) -> str:
+            try:
+                return text if read is None else str(read(text))
+            except BadValue:
+                return text
+
+        return key
 
     def _forgiving(
         self, rule: MappingRule, field: FieldType, origin: str, statements: list[str], python: str, path: YamlPath

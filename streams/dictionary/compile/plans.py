@@ -6,6 +6,9 @@ import keyword
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams.dictionary.problems import Problem
+from streams.dictionary.yaml_lines import YamlPath
+
 
 class PlannedField(NamedTuple):
     """How one canonical field (or attribute) is made."""
@@ -17,6 +20,26 @@ class PlannedField(NamedTuple):
     """The expression that gives the value."""
     columns: tuple[str, ...]
     """The columns that both read: without one of them the field is left out."""
+    note_unsent: str = ""
+    """The function that notes that it was left out though others of its columns were sent; '' with one column."""
+
+
+class Refused(NamedTuple):
+    """A column whose type cannot make its field, at its place in the file. `by_value`: values that fit are read."""
+
+    problem: Problem
+    by_value: bool
+
+
+class Together(NamedTuple):
+    """Columns that one place of the file needs all of. `is_structural`: without one the row cannot be placed at all;
+    else a field is made of them, and is left as it was.
+    """
+
+    table: str
+    path: YamlPath
+    columns: tuple[str, ...]
+    is_structural: bool
 
 
 @dataclass(slots=True)
@@ -63,6 +86,8 @@ class TablePlan:
     before_full: bool
     uses_lookups: bool
     """Whether its rows look into other tables."""
+    has_lists: bool
+    """Whether a column that it reads is a list or bytes, or may be."""
     targets: list[TargetPlan]
     constants: dict[str, object] = field(default_factory=dict)
     """What the expressions call, by the name that they use."""

@@ -116,7 +116,11 @@ def _gone(target: TargetPlan, key: str, parent: str) -> str:
     """
     ident = f"{target.ids}[{key}]"
     if target.part_of:
-        emptied = "{" + ", ".join(f"{name!r}: None" for name, *_ in target.fields) + "}"
+        emptied = "{" + ", ".join(f"{name!r}: None" for name, *_ in target.fields)
+        if target.attributes:
+            entries = ", ".join(f"{name!r}: None" for name, *_ in target.attributes)
+            emptied += (", " if target.fields else "") + f"'attributes': {{{entries}}}"
+        emptied += "}"
         return f"Mapped({target.entity!r}, {key}, {ident}, {emptied}, False, {parent}, None, True)"
     return f"Mapped({target.entity!r}, {key}, {ident}, {{}}, True, {parent if target.parent_from_key else None}, None)"
 
@@ -124,17 +128,17 @@ def _gone(target: TargetPlan, key: str, parent: str) -> str:
 def _write_target(out: PythonSource, indent: int, plan: TablePlan, target: TargetPlan, head: str, tail: str) -> None:
     of = target.entity
     out.add(indent, f"k = {target.key.python}", f"{of}.key")
-    for name, statements, _, _ in (*target.fields, *target.attributes):
+    for name, statements, *_ in (*target.fields, *target.attributes):
         for statement in statements:
             out.add(indent, statement, f"{of}.{name}")
     out.add(indent, f"{head}Mapped({of!r}, k, {target.ids}[k], {{", f"{of}.key")
-    for name, _, python, _ in target.fields:
+    for name, _, python, *_ in target.fields:
         out.add(indent + 1, f"{name!r}: {python},", f"{of}.{name}")
     if target.attributes:
-        out.add(indent + 1, "'attributes': without_nulls({")
-        for name, _, python, _ in target.attributes:
+        out.add(indent + 1, "'attributes': {")
+        for name, _, python, *_ in target.attributes:
             out.add(indent + 2, f"{name!r}: {python},", f"{of}.attributes.{name}")
-        out.add(indent + 1, "}),", f"{of}.attributes")
+        out.add(indent + 1, "},", f"{of}.attributes")
     out.add(indent, f"}}, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
     out.add(indent + 1, f"{target.same_as}{', True' if target.part_of else ''}){tail}", f"{of}.same_as")
@@ -170,24 +174,25 @@ def _write_partial_target(out: PythonSource, plan: TablePlan, target: TargetPlan
     out.add(indent, "f = {}")
 
     def guarded(planned: PlannedField, at: int, put: str, path: str) -> None:
-        if planned.columns:
-            out.add(at, "if " + " and ".join(f"{names.local(c)} is not UNSET" for c in planned.columns) + ":")
-            at += 1
+        sent = [f"{names.local(c)} is not UNSET" for c in planned.columns]
+        inner = at
+        if sent:
+            out.add(at, f"if {' and '.join(sent)}:")
+            inner += 1
         for statement in planned.statements:
-            out.add(at, statement, path)
-        out.add(at, f"{put} = {planned.python}", path)
+            out.add(inner, statement, path)
+        out.add(inner, f"{put} = {planned.python}", path)
+        if planned.note_unsent:
+            out.add(at, f"elif {' or '.join(sent)}:")
+            out.add(inner, f"{planned.note_unsent}()", path)
 
     for planned in target.fields:
         guarded(planned, indent, f"f[{planned.name!r}]", f"{of}.{planned.name}")
     if target.attributes:
-        # The map replaces the record's whole map, so it is made from all its columns or left out.
-        needed = sorted({c for planned in target.attributes for c in planned.columns})
-        guard = " and ".join(f"{names.local(c)} is not UNSET" for c in needed) or "True"
-        out.add(indent, f"if {guard}:  # the map is one value: all of it or nothing")
-        out.add(indent + 1, "a = {}")
+        # Each entry stands for itself: one that is left out keeps its value.
+        out.add(indent, "a = f['attributes'] = {}")
         for planned in target.attributes:
-            guarded(planned, indent + 1, f"a[{planned.name!r}]", f"{of}.attributes.{planned.name}")
-        out.add(indent + 1, "f['attributes'] = without_nulls(a)", f"{of}.attributes")
+            guarded(planned, indent, f"a[{planned.name!r}]", f"{of}.attributes.{planned.name}")
     ident = f"{target.ids}[k]"
     out.add(indent, f"out.append(Mapped({of!r}, k, {ident}, f, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")

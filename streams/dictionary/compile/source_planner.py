@@ -6,14 +6,14 @@ need, and adds every mistake to the problems of the dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
 from streams.dictionary.canonical_fields import FieldType
-from streams.dictionary.compile.expression import Expression, ExpressionError, compile_expression
-from streams.dictionary.compile.plans import Names, PlannedField
+from streams.dictionary.compile.expression import ColumnRead, Expression, ExpressionError, compile_expression
+from streams.dictionary.compile.plans import Names, PlannedField, Together
 from streams.dictionary.language.dictionary import Dictionary, Table
 from streams.dictionary.language.mapping_rule import Exchange, Lookup, MappingRule, StepRule
 from streams.dictionary.problems import Problem
@@ -24,6 +24,19 @@ from streams.mapping.exchange_rates import RateTable
 from streams.mapping.field_functions import joined, typed_key
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import AddFieldNote
+from streams.mapping.source_types import (
+    UNKNOWN,
+    ColumnTypes,
+    Read,
+    Refusal,
+    SourceType,
+    before_steps,
+    for_lookup,
+    in_expression,
+    refusal_before_steps,
+    refuse,
+    source_type,
+)
 
 Then = Callable[[Callable[[str], str]], None]
 """then(python): value = python(value), unless it is null."""
@@ -55,6 +68,12 @@ class Shared(Protocol):
     """The systems that a reference may name; None if they are not known here."""
     pointers: list[Pointer]
     """References to records of this system."""
+    together: list[Together]
+    """Columns of which a place of the file needs all."""
+    types: Mapping[str, ColumnTypes] | None
+    """Table → the types of its columns; None if they are not known here."""
+
+    def refused(self, path: YamlPath, refusal: Refusal) -> None: ...
 
     def wrong(self, path: YamlPath, what: str, right: str = "") -> None: ...
 
@@ -115,14 +134,52 @@ class SourcePlanner:
         add_note, table, field = self.shared.add_note, self.name, ".".join((record, *place))
         return lambda kind, value, reason="": add_note(table, field, kind, reason, value)
 
+    # ---- types of columns ----
+
+    def _type_of(self, column: str, table: str | None = None) -> SourceType | None:
+        """The type of a column, by default of this table; None if no types are known, UNKNOWN if this one is not."""
+        if self.shared.types is None:
+            return None
+        name = self.shared.types.get(table or self.name, {}).get(column)
+        return UNKNOWN if name is None else source_type(name)
+
+    def _as_read(self, read: Read | Refusal | None, path: YamlPath, then: Then) -> None:
+        """value = read(value); a column that cannot be read so rejects its row, with the reason."""
+        if isinstance(read, Refusal):
+            self.shared.refused(path, read)
+            read = None if read.by_value else refuse(read)
+        if read is not None:
+            call = self._constant("read", read)
+            then(lambda v: f"{call}({v})")
+
+    def _through_steps(self, column: str, source: SourceType | None, path: YamlPath, then: Then) -> None:
+        """What a column's value becomes before steps take it."""
+        if source is not None:
+            self._as_read(refusal_before_steps(column, source) or before_steps(source), path, then)
+
+    def _read_column(self, column: str, how: Callable[[SourceType], Read | None]) -> str:
+        """A column's value as an expression, as `how` reads its type."""
+        local, source = self.names.local(column), self._type_of(column)
+        read = how(source) if source is not None else None
+        if read is None:
+            return local
+        return f"(None if {local} is None else {self._constant('read', read)}({local}))"
+
     def _expression(self, text: str, path: YamlPath) -> Expression | None:
+        def read(column: str) -> ColumnRead:
+            source = self._type_of(column)
+            return ColumnRead(self._read_column(column, in_expression), self.names.local(column), source)
+
         try:
-            expression = compile_expression(text, self.names.local)
+            expression = compile_expression(text, read)
         except ExpressionError as error:
             self.shared.wrong(
                 path, str(error), 'write columns as they are, texts in quotes: status == "A" && deleted_at == null'
             )
             return None
+        if expression.refusal:
+            remedy = "write both as one kind: decimal(x) makes a number of a text, string(x) a text of a number"
+            self.shared.refused(path, Refusal(f"{text!r} {expression.refusal}", remedy))
         self._read(expression.columns)
         return expression
 
@@ -134,7 +191,7 @@ class SourcePlanner:
             expression = self._expression(rule.expr, (*path, "expr"))
             return (expression.python, expression.columns) if expression else ("None", ())
         columns = rule.columns or ()
-        local = [self.names.local(c) for c in columns]
+        local = [self.names.local(c) if field.ref is not None else self._read_column(c, before_steps) for c in columns]
         if field.ref is not None:
             known = " and ".join(f"{c} is not None" for c in local)
             if len(local) == 1:
@@ -223,15 +280,31 @@ class SourcePlanner:
             self.uses_lookups = True
             lookup_table = self.shared.lookups[lookup_name(current, (*by, *current.where))]
             getter = self._constant("lookup", lookup_table.getter(current.column, current.unknown))
-            more = [repr(e.const) if e.column is None else self.names.local(e.column) for e in current.where.values()]
+            more = [
+                repr(e.const) if e.column is None else self._read_column(e.column, for_lookup)
+                for e in current.where.values()
+            ]
             then(lambda v, g=getter, rest="".join(f", {m}" for m in more): f"{g}({v}{rest})")  # type: ignore[misc]
             extra += tuple(e.column for e in current.where.values() if e.column is not None)
+            looked_up = self._type_of(current.column, current.table)
+            if current.typed is not None or current.steps:
+                self._through_steps(current.column, looked_up, path, then)
+            elif current.then is not None and looked_up is not None:
+                self._as_read(for_lookup(looked_up), path, then)
+            elif current.then is None:
+                self._result(rule, field, current.column, looked_up, path, then)
             if current.typed is not None:
                 self._typed(current.typed, field, current.then, rule, path, then)
             for i, step in enumerate(current.steps):
                 extra += self._step(rule, step, field, (*path, "steps", i), then)
             path, current = (*path, "then"), current.then
         return extra
+
+    def _result(
+        self, rule: MappingRule, field: FieldType, column: str, source: SourceType | None, path: YamlPath, then: Then
+    ) -> None:
+        """What a column's value becomes if nothing but a value map and the field's type come after it."""
+        raise NotImplementedError
 
     def _exchange(
         self, rule: MappingRule, exchange: Exchange, field: FieldType, path: YamlPath, then: Then

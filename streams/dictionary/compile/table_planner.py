@@ -6,12 +6,22 @@ planner's problems, with its line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 
 from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type, entity_types
-from streams.dictionary.compile.field_planner import FieldPlanner
-from streams.dictionary.compile.plans import KeyPlan, Names, PlannedField, TablePlan, TargetPlan, unreadable
+from streams.dictionary.compile.field_planner import FieldPlanner, FieldPython
+from streams.dictionary.compile.plans import (
+    KeyPlan,
+    Names,
+    PlannedField,
+    Refused,
+    TablePlan,
+    TargetPlan,
+    Together,
+    unreadable,
+)
 from streams.dictionary.compile.source_planner import Pointer
 from streams.dictionary.language.dictionary import Dictionary, Table, Target
 from streams.dictionary.language.mapping_rule import MappingRule, Reference
@@ -20,6 +30,7 @@ from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.exchange_rates import RateTable
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import AddFieldNote
+from streams.mapping.source_types import ColumnTypes, Refusal
 from streams.model.ids import ids
 
 
@@ -50,8 +61,12 @@ class DictionaryPlanner:
         rates: RateTable | None,
         add_note: AddFieldNote,
         systems: Collection[str] | None,
+        types: Mapping[str, ColumnTypes] | None = None,
     ) -> None:
         self.dictionary = dictionary
+        self.types = types
+        self.refusals: list[Refused] = []
+        self.together: list[Together] = []
         self.lookups = lookups
         self.rates = rates
         self.add_note = add_note
@@ -64,6 +79,11 @@ class DictionaryPlanner:
         problem = self.dictionary.file.problem(path, what, right)
         if problem not in self.problems:  # a field that is a parent too is planned twice
             self.problems.append(problem)
+
+    def refused(self, path: YamlPath, refusal: Refusal) -> None:
+        refused = Refused(self.dictionary.file.problem(path, refusal.what, refusal.remedy), refusal.by_value)
+        if refused not in self.refusals:  # a field that is a parent too is planned twice
+            self.refusals.append(refused)
 
     def plan_table(self, name: str, table: Table, names: Names) -> TablePlan:
         return TablePlanner(self, name, table, names).plan()
@@ -170,15 +190,29 @@ class TablePlanner(FieldPlanner):
             ),
             before_full=self.table.before == "full",
             uses_lookups=self.uses_lookups,
+            has_lists=any(self._may_be_list(column) for column in self.columns),
             targets=[t for t in targets if t is not None],
             constants=self.constants,
             functions=self.functions,
         )
 
-    def _needs(self, columns: tuple[str, ...]) -> None:
+    def _may_be_list(self, column: str) -> bool:
+        source = self._type_of(column)
+        return source is None or source.is_list or source.form in ("bytes", "unknown")
+
+    def _needs(self, columns: tuple[str, ...], path: YamlPath) -> None:
         """Without these columns the row cannot be placed."""
+        self.shared.together.append(Together(self.name, path, columns, is_structural=True))
         for column in columns:
             self.structural[column] = None
+
+    def _together(self, name: str, made: FieldPython, path: YamlPath) -> PlannedField:
+        """A field. One of several columns cannot be made when Postgres leaves one of them out."""
+        if len(made.columns) < 2:
+            return PlannedField(name, *made)
+        self.shared.together.append(Together(self.name, path, made.columns, is_structural=False))
+        note = partial(self._note_adder(path), "left as it was: not all of its columns were sent", None)
+        return PlannedField(name, *made, self._constant("unsent", note))
 
     # ---- one record ----
 
@@ -241,7 +275,7 @@ class TablePlanner(FieldPlanner):
     def _key(self, target: Target, path: YamlPath) -> KeyPlan:
         columns = target.key or self.table.key
         self._read(columns)
-        self._needs(columns)
+        self._needs(columns, (*path, "key"))
         from_key = set(columns) <= set(self.table.key)
         if not from_key and self.table.before != "full":
             self.shared.wrong(
@@ -268,7 +302,7 @@ class TablePlanner(FieldPlanner):
         expression = self._expression(text, path)
         if expression is None:
             return None
-        self._needs(expression.columns)
+        self._needs(expression.columns, path)
         return expression.python if expression.boolean else f"cel_truth({expression.python})"
 
     # ---- references ----
@@ -328,7 +362,7 @@ class TablePlanner(FieldPlanner):
         if made is None:
             return "None", ()
         statements, python, columns = made
-        self._needs(columns)
+        self._needs(columns, path)
         if statements:
             function = self._inline(statements, python, columns)
             return f"{function}({', '.join(self.names.local(c) for c in columns)})", columns
@@ -345,7 +379,7 @@ class TablePlanner(FieldPlanner):
 
     def _attribute(self, name: str, rule: MappingRule, path: YamlPath) -> PlannedField | None:
         made = self.plan_field(rule, FieldType(name, "text"), path)
-        return PlannedField(name, *made) if made is not None else None
+        return self._together(name, made, path) if made is not None else None
 
     def _field(self, name: str, rule: MappingRule, entity: EntityType, path: YamlPath) -> PlannedField | None:
         field = entity.fields.get(name)
@@ -358,4 +392,4 @@ class TablePlanner(FieldPlanner):
             )
             return None
         made = self.plan_field(rule, field, path)
-        return PlannedField(name, *made) if made is not None else None
+        return self._together(name, made, path) if made is not None else None

@@ -20,6 +20,7 @@ from streams.dictionary.source_catalog import LiveColumn, LiveTable
 from streams.mapping.conversions.registry import make_step
 from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue
+from streams.mapping.source_types import Refusal, reading
 
 DELETED_COLUMNS = ("deleted at", "is deleted", "deleted", "del flag", "deleted on", "delete flag", "deleted date")
 """Names of columns that mark a deleted row: they are not fields of a record."""
@@ -132,6 +133,11 @@ def _fits(field: FieldType, column: LiveColumn, samples: list[object]) -> tuple[
     return None
 
 
+def _is_refused(field: FieldType, column: LiveColumn) -> bool:
+    """Whether a worker would reject the column's values for this field."""
+    return isinstance(reading(column.name, column.source, field.kind), Refusal)
+
+
 def _dates(samples: list[object]) -> bool:
     given = [s for s in samples if s]
     return bool(given) and all(isinstance(s, int) and 19_000_101 <= s <= 21_001_231 for s in given)
@@ -189,7 +195,7 @@ def match_columns(table: LiveTable, entity: EntityType, samples: Samples, tables
             if column.name in keys or (table.primary_key == (column.name,) and column.type in (*_WHOLE, "uuid")):
                 continue
             fit = _fits(field, column, samples.get(column.name, []))
-            if fit is None:
+            if fit is None or ("steps" not in fit[1] and _is_refused(field, column)):
                 continue
             bonus, rule = _sample_score(name, samples.get(column.name, []))
             confidence = min(1.0, _column_name_score(column.name, name) * fit[0] + bonus)

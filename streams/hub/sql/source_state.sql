@@ -62,3 +62,15 @@ ON CONFLICT (system, table_name) DO UPDATE SET oid = excluded.oid, leaves = excl
 -- name: forget_source_tables
 -- Before a new epoch: all tables are read again.
 DELETE FROM source_table WHERE system = %(system)s;
+
+-- name: column_types
+-- The types of the columns of each captured table: {column: type}.
+SELECT system, table_name, columns FROM column_type;
+
+-- name: save_column_types
+INSERT INTO column_type (system, table_name, columns) VALUES (%(system)s, %(table_name)s, %(columns)s)
+ON CONFLICT (system, table_name) DO UPDATE SET columns = excluded.columns, changed_at = clock_timestamp()
+WHERE column_type.columns <> excluded.columns;
+
+-- name: column_types_version
+SELECT coalesce(max(changed_at)::text, '') || '/' || count(*)::text AS version FROM column_type;

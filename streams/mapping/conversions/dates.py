@@ -16,9 +16,15 @@ from streams.mapping.values.text import text_of
 from streams.mapping.values.times import (
     DAY,
     EPOCH,
+    EPOCH_DAY,
+    FIRST_DAY,
     FIRST_MICRO,
+    INFINITE,
+    LAST_DAY,
     LAST_MICRO,
     NAIVE_EPOCH,
+    NEXT_TO_FIRST,
+    NEXT_TO_LAST,
     day,
     instant,
     local_to_utc,
@@ -27,6 +33,8 @@ from streams.mapping.values.times import (
 
 Convert = Callable[[object], object]
 _DIRECTIVES = set("YmdHMSfbBypIzjaA%")
+_AHEAD_OF_UTC, _BEHIND_UTC = 14 * 3_600_000_000, 12 * 3_600_000_000
+"""The first zone in which a day begins, and the last."""
 _FOUR_DIGITS = re.compile(r"[0-9]{4}")
 
 
@@ -189,28 +197,53 @@ def date_of(timezone: str = "UTC", unit: str = "micros") -> Convert:
 
 
 def null_date(days: list[str]) -> Convert:
-    """Changes the listed `days` to null: those that mean "no date" in this system. A moment on such a day becomes null
-    too.
+    """Changes the listed `days` to null: those that mean "no date" in this system; `infinity` and `-infinity` may be
+    among them. A time without a zone becomes null if it is on such a day, and a moment with a zone if it is on such a
+    day in any zone of the world.
 
     Example: `{null_date: ["1900-01-01", "9999-12-31"]}`: `"9999-12-31"` → `null`
     """
     try:
-        null_days = {day(text) for text in days}
+        null_days = {day(text) for text in days if text not in INFINITE.values()}
     except BadValue as error:
         raise ValueError(str(error)) from None
-    micros = {number * DAY for number in null_days}
     texts = set(days)
+    without_zone = {number + EPOCH_DAY for number in null_days}
 
-    def convert(value: object) -> object:
+    def of_moment(micros: int) -> bool:
+        first, last = (micros - _BEHIND_UTC) // DAY, (micros + _AHEAD_OF_UTC) // DAY
+        return not null_days.isdisjoint(range(first, last + 1))
+
+    def of_int(value: int) -> bool:
+        if value in INFINITE:
+            return INFINITE[value] in texts
+        is_day = FIRST_DAY <= value <= LAST_DAY and (value % 1_000_000 or not value)
+        return (value if is_day else value // DAY) in null_days
+
+    def of_text(text: str) -> bool:
+        if text in texts or text[:10] in texts:
+            return True
+        for beginning, last_day in ((NEXT_TO_LAST, LAST_DAY), (NEXT_TO_FIRST, FIRST_DAY)):
+            if text.startswith(beginning):
+                return last_day in null_days
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        if moment.tzinfo is None:
+            return moment.toordinal() in without_zone
+        return of_moment(micros_between(moment, EPOCH))
+
+    def is_null(value: object) -> bool:
         if value.__class__ is int:
-            return None if value in null_days or value in micros else value
+            return of_int(value)
         if value.__class__ is str:
-            return None if value[:10] in texts else value
-        if isinstance(value, date):
-            return None if value.isoformat()[:10] in texts else value
-        return value
+            return of_text(value)
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return of_moment(micros_between(value, EPOCH))
+        return isinstance(value, date) and value.toordinal() in without_zone
 
-    return convert
+    return lambda value: None if is_null(value) else value
 
 
 def epoch(unit: str = "seconds") -> Convert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from streams.mapping.row_errors import BadValue
@@ -10,7 +11,8 @@ from streams.model import limits
 
 
 def text_of(value: object) -> str:
-    """A text as it is; a number or a boolean as its shortest exact text. Raises BadValue for lists, maps, and texts of
+    """A text as it is; a number or a boolean as its shortest exact text; a day or a moment that a step returned in ISO
+    form. Raises BadValue for lists, maps, and texts of
     more than `limits.TEXT` characters.
     """
     if value.__class__ is str:
@@ -23,6 +25,10 @@ def text_of(value: object) -> str:
         return str(value)
     if value.__class__ is Decimal:
         return format(decimal_of(value), "f")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
     raise BadValue("not a text (a list or a map: give a `path`, or a step that makes a text of it)", value)
 
 
@@ -32,6 +38,8 @@ def key_text(value: object) -> str:
         return value
     if value.__class__ is int:
         return str(value)
+    if value.__class__ is Decimal:  # an expression that gives a column of type numeric
+        return format(value, "f")
     if value is None:
         raise BadValue("a key that is null", value)
     raise BadValue("not usable as a key (text, integers and uuids are)", value)

@@ -29,6 +29,17 @@ _BLOCK = 900_000_000
 """A quarter of an hour. Zones seldom change their offset within one, so one offset is remembered for each block."""
 _MOST_BLOCKS = 100_000
 """Remembered blocks of a zone, some 10 MB: three years of quarters."""
+_DAYS = "a number of days, read as a time (a `date` column? `opshub apply` reads the types of the columns)"
+INFINITE = {
+    -2_147_472_693: "infinity", -2_147_472_692: "-infinity",
+    **{-622_191_234 + n: "infinity" for n in (-1, 0, 1)}, **{622_191_232 + n: "-infinity" for n in (-2, -1, 0, 1, 2)},
+    9_223_372_036_825_200_000: "infinity", -9_223_372_036_832_400_000: "-infinity",
+}  # fmt: skip
+"""What Debezium sends for infinite days and timestamps without zone (PostgresValueConverter, PGStatement). A snapshot
+cuts an infinite day to 32 bits; which of these it becomes depends on the time zone of Connect.
+"""
+NEXT_TO_LAST, NEXT_TO_FIRST = "+10000-01-01T", "0000-12-31T"
+"""How moments in UTC begin that are on the last or first day of the calendar only in other zones."""
 _PER_UNIT = {"seconds": 1_000_000, "millis": 1_000, "micros": 1}
 
 
@@ -95,6 +106,19 @@ def local_to_utc(timezone: str, note: AddNote = no_note, ambiguous: str = "earli
     return convert
 
 
+def micros_of_local(value: int) -> int:
+    """Local microseconds of a column, checked: BadValue for a number of days, and outside the years 1 to 9999.
+
+    Debezium sends a date as days and a timestamp without zone as microseconds, both as a number. Read as microseconds,
+    every day of the calendar is within three seconds of 1970: no time of a business but a whole second.
+    """
+    if value <= LAST_DAY and value >= FIRST_DAY and value % 1_000_000:
+        raise BadValue(_DAYS, value)
+    if not FIRST_MICRO <= value <= LAST_MICRO:
+        raise BadValue("a time outside the years 1 to 9999 (infinity, or another unit?)", value)
+    return value
+
+
 def instant(
     unit: str = "micros", timezone: str = "UTC", note: AddNote = no_note, ambiguous: str = "earlier"
 ) -> Callable[[object], int]:
@@ -114,6 +138,10 @@ def instant(
             if value % 1000:
                 raise BadValue("finer than a microsecond", value)
             local = value // 1000
+        elif factor == 1:
+            if value <= LAST_DAY and value >= FIRST_DAY and value % 1_000_000:
+                raise BadValue(_DAYS, value)
+            local = value
         else:
             local = value * factor
         if not FIRST_MICRO <= local <= LAST_MICRO:

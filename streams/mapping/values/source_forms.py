@@ -1,0 +1,132 @@
+"""What Debezium sends for days, times and numbers, as what it means: ISO texts, decimals, local midnights.
+
+In: a value as Debezium sends it with `time.precision.mode=microseconds`, `decimal.handling.mode=string` and
+`interval.handling.mode=string`. Each function takes a text as well where it is in its form already. Infinite days
+and times are the texts `infinity` and `-infinity`. Raises BadValue for a value that this type cannot have: the column
+has another type by now.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+
+from streams.mapping.row_errors import BadValue
+from streams.mapping.values.numbers import decimal_of
+from streams.mapping.values.times import (
+    DAY,
+    EPOCH_DAY,
+    INFINITE,
+    NAIVE_EPOCH,
+    NEXT_TO_FIRST,
+    NEXT_TO_LAST,
+    day,
+    instant,
+    micros_of_local,
+)
+
+_DURATION = re.compile(
+    r"P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)W)?(?:(-?\d+)D)?(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?\d+(?:\.\d+)?)S)?)?\Z"
+)
+_UNITS = ("Y", "M", "W", "D"), ("H", "M", "S")
+_RETRY = "`opshub apply` reads the types of the columns again"
+_utc = instant()
+_INFINITE_TEXTS = frozenset(INFINITE.values())
+
+
+def date_text(value: object) -> str:
+    """A number of days as YYYY-MM-DD."""
+    if value in INFINITE or value in _INFINITE_TEXTS:
+        return INFINITE[value] if isinstance(value, int) else str(value)
+    return date.fromordinal(day(value) + EPOCH_DAY).isoformat()
+
+
+def local_text(value: object) -> str:
+    """Local microseconds as YYYY-MM-DDTHH:MM:SS, with a fraction only where there is one."""
+    if value.__class__ is str:
+        return value
+    if value.__class__ is not int:
+        raise BadValue("not a time", value)
+    if value in INFINITE:
+        return INFINITE[value]
+    return _trimmed((NAIVE_EPOCH + timedelta(microseconds=micros_of_local(value))).isoformat())
+
+
+def instant_text(value: object) -> str:
+    """A moment as YYYY-MM-DDTHH:MM:SSZ, in UTC, with a fraction only where there is one."""
+    if value.__class__ is not str:
+        raise BadValue(f"not a moment with a time zone ({_RETRY})", value)
+    if value in _INFINITE_TEXTS or value.startswith((NEXT_TO_LAST, NEXT_TO_FIRST)):
+        return value
+    return _trimmed((NAIVE_EPOCH + timedelta(microseconds=_utc(value))).isoformat()) + "Z"
+
+
+def time_text(value: object) -> str:
+    """Microseconds since midnight as HH:MM:SS, with a fraction only where there is one; a day ends at 24:00:00."""
+    if value.__class__ is str:
+        return value
+    if value.__class__ is not int or not 0 <= value <= DAY:
+        raise BadValue(f"not a time of a day ({_RETRY})", value)
+    seconds, micros = divmod(value, 1_000_000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return _trimmed(f"{text}.{micros:06}") if micros else text
+
+
+def duration_text(value: object) -> str:
+    """An interval in the shortest form of ISO 8601: P0Y0M1DT2H0M0S is P1DT2H."""
+    match = _DURATION.match(value) if value.__class__ is str else None
+    if match is None:
+        raise BadValue("not an interval in ISO 8601", value)
+    days, times = match.groups()[:4], match.groups()[4:]
+    seconds = times[2]
+    if seconds is not None and "." in seconds:
+        times = (*times[:2], seconds.rstrip("0").rstrip("."))
+    whole = "".join(n + unit for n, unit in zip(days, _UNITS[0], strict=True) if n is not None and float(n))
+    parts = "".join(n + unit for n, unit in zip(times, _UNITS[1], strict=True) if n is not None and float(n))
+    return f"P{whole}{'T' if parts else ''}{parts}" if whole or parts else "PT0S"
+
+
+def number(value: object) -> Decimal:
+    """A number that is sent as text or as a float, as the number, digit for digit."""
+    return decimal_of(value) if value.__class__ is str else Decimal(decimal_text(value))
+
+
+def decimal_text(value: object) -> str:
+    """A number digit for digit, without zeros that say nothing: 1.00 is 1, and 1.50 is 1.5."""
+    text = format(decimal_of(value), "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def midnight(value: object) -> int:
+    """A number of days as the day's midnight, in local microseconds."""
+    return day(value) * DAY
+
+
+def list_of(item: Callable[[object], object]) -> Callable[[object], object]:
+    """The function for each item of a list; null stays null."""
+
+    def each(value: object) -> object:
+        if not isinstance(value, list):
+            raise BadValue(f"not a list ({_RETRY})", value)
+        return [None if entry is None else item(entry) for entry in value]
+
+    return each
+
+
+def unknown_number(kind: str) -> Callable[[object], object]:
+    """For a column whose type is not known: everything but a number passes. A number may be a day or a time."""
+
+    def check(value: object) -> object:
+        if value.__class__ is int or (value.__class__ is list and any(entry.__class__ is int for entry in value)):
+            raise BadValue(f"a number of a column whose type is not known, for a {kind} ({_RETRY})", value)
+        return value
+
+    return check
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
