@@ -93,7 +93,11 @@ class HttpAdapter:
         rows: list[Fields] = []
         for job in jobs:
             assert job.rule.http is not None and job.rule.http.now is not None
-            _, record = await self._find(job.rule.http.now, self._params(job), job.lines)
+            answer, record = await self._find(job.rule.http.now, self._params(job), job.lines)
+            missing = [path for path in job.rule.target_paths if reach_answer(record, path) is MISSING]
+            if record is not None and missing:
+                # Without it a block in the target would not be seen.
+                raise unproven(answer, f"the record has no {', '.join(missing)}")
             rows.append(plain_json(record) if record is not None else {})
         return rows
 
@@ -130,9 +134,12 @@ class HttpAdapter:
         headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
         answer = await self._call(action.send, params, job.lines, headers)
         self._fault("deliver.target")
-        check_sent(answer, action.send, self._target.closed)
         # (4) The answer must prove it, and what is there now must be what was sent.
-        result = pick_result(action.result, answer, _content(action.send, answer, in_doubt=True))
+        try:
+            check_sent(answer, action.send, self._target.closed)
+            result = pick_result(action.result, answer, _content(action.send, answer, in_doubt=True))
+        except Refused as refused:
+            raise _paused(refused, answer) from refused
         read = await self._read_back(job, action, params, result)
         return Written(result, self._values(job, action, read))
 
@@ -248,7 +255,10 @@ class HttpAdapter:
                 answer = await self._call(call, params, lines, {}, page)
                 content = _content(call, answer, in_doubt=False)
                 answer = msgspec.structs.replace(answer, json=content)
-                record = find_record(call, answer, self._target.closed, match)
+                try:
+                    record = find_record(call, answer, self._target.closed, match)
+                except Refused as refused:
+                    raise _paused(refused, answer) from refused
             except TargetDown as down:
                 down.in_doubt = False  # Reading changes nothing.
                 raise
@@ -286,6 +296,14 @@ def _check_may_repeat(job: Job, action: HttpAction) -> None:
     if action.idempotency_header is None and job.sent_s is not None and job.sent_s < lag.total_seconds():
         left_s = lag.total_seconds() - job.sent_s
         raise TooEarly(f"{job.key}: it is not there, and may still come for {left_s:.0f} s", retry_s=left_s)
+
+
+def _paused(refused: Refused, answer: HttpAnswer) -> Refused | TargetDown:
+    """The refusal; a missing answer where the target asks for a pause, whatever its status is."""
+    if not answer.retry_after_s:
+        return refused
+    in_doubt, pause_s = refused.in_doubt, answer.retry_after_s
+    return TargetDown(str(refused), blame="unclear", retry_after_s=pause_s, refuses=True, in_doubt=in_doubt)
 
 
 def _sent_at(job: Job) -> str:

@@ -187,6 +187,13 @@ class WritebackRule(Strict):
         return bool((self.sql and self.sql.now) or (self.http and self.http.now))
 
     @property
+    def target_paths(self) -> list[str]:
+        """What the rule asks of what `now` reads, without `target.`."""
+        specs = [*self.params.values(), *(self.lines or {}).values(), *self.values.values()]
+        paths = [spec.path or "" for spec in specs] + [path for approval in self.approval for path in approval.when]
+        return [path.removeprefix("target.") for path in dict.fromkeys(paths) if path.startswith("target.")]
+
+    @property
     def subject_entity(self) -> str:
         """The entity that is written."""
         return (ENTITIES[self.entity].fields[self.subject].ref or self.entity) if self.subject else self.entity

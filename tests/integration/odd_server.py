@@ -28,6 +28,8 @@ class Request(NamedTuple):
 
     @property
     def phase(self) -> str:
+        if self.path.startswith("/prices/"):
+            return "read" if self.method == "GET" else "write"
         if self.method == "POST":
             return "send" if self.path == "/orders" else self.path
         return "look_up" if self.path == "/orders" else "read_back"
@@ -174,6 +176,7 @@ class OddServer:
         self.tokens: Iterator[str] | None = None
         self.valid_token: str | None = None
         self.drops: set[str] = set()
+        self.price: float = 8
         self.port = 0
         self.adapters: list[HttpAdapter] = []
         """Closed with the server."""
@@ -186,6 +189,10 @@ class OddServer:
             self.orders.append(order)
             self._made[order["ref"]] = self.clock()
             return {"order": order}
+        if request.phase == "write":
+            self.price = request.body["price"]
+        if request.phase in ("read", "write"):
+            return {"price": self.price, "blocked": "X"}
         known = [*self.orders, {"id": 900, "ref": "other", "amount": 12.5}]
         if request.phase == "look_up":
             visible = [o for o in known if self.clock() - self._made.get(o["ref"], -1e9) >= self.index_lag_s]

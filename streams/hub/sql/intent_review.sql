@@ -76,7 +76,7 @@ ON CONFLICT (scope) DO UPDATE SET who = excluded.who, reason = excluded.reason, 
 -- name: resume_scope
 -- End a pause, also one that the target asked for: it is tried at once.
 WITH resumed AS (DELETE FROM writeback_pause WHERE scope = %(scope)s RETURNING scope),
-     back AS (UPDATE target_away SET until = clock_timestamp() WHERE target = %(scope)s AND until > clock_timestamp() RETURNING target AS scope)
+     back AS (DELETE FROM target_away WHERE target = %(scope)s RETURNING target AS scope)
 SELECT scope, (SELECT count(*) FROM (SELECT pg_notify('opshub_intent', '')) n) AS woken FROM (TABLE resumed UNION TABLE back) ended;
 
 -- name: targets_away
