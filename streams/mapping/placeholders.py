@@ -26,7 +26,7 @@ _GENERIC_TAX_IDS = re.compile(
             r"(?:MY)?EI000000000[1-4]0",  # Malaysia: the public, foreign buyers, foreign suppliers, authorities
             r"(?:BO)?9900[1-3]",  # Bolivia: foreigners, control, small sales of a day
             r"(?:AR)?(?:50000|55000|51600)[0-9]{6}",  # Argentina: all people, or all companies, of one foreign country
-            r"(?:IN)?[0-9]{2}([A-Z])\2{4}[0-9]{4}[A-Z0-9]{4}",  # India: samples such as 22AAAAA0000A1Z5
+            r"(?:IN)?[0-9]{2}(?:([A-Z])\2{4}[0-9]{4}|ABCDE1234)[A-Z0-9]{4}",  # India: samples such as 22AAAAA0000A1Z5
             r"(?:BR)?([1-9])\3{7}000[0-9]{3}",  # Brazil: 99999999000191 is the company of the test system
             r"(?:SA)?3([0-9])\4{8}[0-9]{4}3",  # Saudi Arabia: samples such as 399999999900003
         )
@@ -46,10 +46,14 @@ _WORDS = frozenset(
     "none null nil na nan unknown unbekannt inconnu desconocido tbd test dummy keine 无 未知 不详".split()
 )
 
-_PROVIDERS_EVERYWHERE = re.compile(
-    # Providers with a domain in many countries, such as yahoo.com.pe: no list has them all.
-    r"(.*\.)?(gmail|googlemail|hotmail|outlook|yahoo|ymail|gmx|yandex)\.([a-z]{2,3}\.)?[a-z]{2,3}"
-)
+_PROVIDERS_EVERYWHERE = frozenset("gmail googlemail hotmail outlook yahoo ymail gmx yandex".split())
+"""Providers with a domain in many countries, such as yahoo.com.pe: no list has them all."""
+_NO_DIGITS = re.compile("[^0-9]+")
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+
+
+CHECKED_FIELDS = frozenset(("tax_id", "gtin", "phone", "email", "email_domain"))
+"""Fields with values of their own kind; in others only zeros and words stand for anybody."""
 
 
 @lru_cache(maxsize=_CACHED)
@@ -63,26 +67,36 @@ def stands_for_anybody(field: str, value: str) -> bool:
         return is_public_mail_domain(value)
     if field == "email":
         return _is_nobodys_address(value.casefold())
-    text = "".join(character for character in value.upper() if character.isalnum())
+    text = value.upper() if value.isalnum() else _NOT_ALPHANUMERIC.sub("", value.upper())
     if field == "tax_id":
         return _is_generic_tax_id(text)
-    digits = "".join(character for character in text if character in _UP[:10])
+    digits = _NO_DIGITS.sub("", text)
     if field == "gtin":
         return any(map(_is_filler, (digits, digits[:-1], digits[1:-1])))
     if field == "phone":
         number = value.partition(";")[0]
-        return _is_filler("".join(c for c in number if c in _UP[:10])[-7:]) or bool(
+        return _is_filler(_NO_DIGITS.sub("", number)[-7:]) or bool(
             _FICTIONAL_PHONES.fullmatch(number.removeprefix("+"))
         )
-    return not text.strip("0") or text.casefold() in _WORDS
+    return says_nothing(text.casefold())
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text of small letters and digits stands in place of a value: zeros, or a word such as none."""
+    return not text.strip("0") or text in _WORDS
 
 
 def is_public_mail_domain(domain: str) -> bool:
     """Whether anybody can have an address at this domain or at one above it."""
     labels = domain.casefold().rstrip(".").split(".")
     known = _public_mail_domains()
-    return any(".".join(labels[at:]) in known for at in range(len(labels) - 1)) or bool(
-        _PROVIDERS_EVERYWHERE.fullmatch(domain.casefold())
+    if any(".".join(labels[at:]) in known for at in range(len(labels) - 1)):
+        return True
+    # hotmail.ve, yahoo.com.pe
+    short = len(labels[-1]) <= 3
+    return short and (
+        (labels[-2:-1] != [] and labels[-2] in _PROVIDERS_EVERYWHERE)
+        or (len(labels) > 2 and len(labels[-2]) <= 3 and labels[-3] in _PROVIDERS_EVERYWHERE)
     )
 
 
@@ -100,7 +114,11 @@ def _is_nobodys_address(address: str) -> bool:
 def _is_generic_tax_id(text: str) -> bool:
     if _GENERIC_TAX_IDS.fullmatch(text):
         return True
-    digits = "".join(c for c in _TAX_SUFFIX.sub("", text) if c in _UP[:10])
+    digits = text if text.isdigit() else _NO_DIGITS.sub("", _TAX_SUFFIX.sub("", text))
+    # The middle is in each of the payloads. Of most numbers it is nothing special, which is quickly seen.
+    middle = digits[2:-3]
+    if len(middle) > 3 and not _is_regular(middle):
+        return False
     # Four digits are the least that a company's number has; 1-9 is what people in Chile enter.
     return len(digits) < 4 or any(map(_is_filler, _payloads(digits)))
 
@@ -120,7 +138,15 @@ def _is_filler(digits: str) -> bool:
     """Whether digits are one digit repeated, two or three repeated, or all in order."""
     if len(digits) < _SHORTEST:
         return False
-    if digits in _UP or digits in _DOWN or digits == digits[0] * len(digits):
-        return True
-    # 121212121, 123123123
-    return len(digits) >= _SHORTEST + 3 and any(digits == (digits[:n] * len(digits))[: len(digits)] for n in (2, 3))
+    # 121212121, 123123123: of few digits that may be chance.
+    return _is_regular(digits, 1 if len(digits) < _SHORTEST + 3 else 3)
+
+
+def _is_regular(digits: str, longest: int = 3) -> bool:
+    """Whether digits are all in order, or the same up to `longest` digits again and again."""
+    return (
+        digits[1:] == digits[:-1]
+        or (longest > 1 and (digits[2:] == digits[:-2] or digits[3:] == digits[:-3]))
+        or digits in _UP
+        or digits in _DOWN
+    )

@@ -14,6 +14,7 @@ Values that are known to stand for anybody are no key from the start: streams/ma
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -22,13 +23,15 @@ from typing import NamedTuple
 from streams.hub.save import Claims, HeldKey, KeyClaim, OwnKey
 from streams.hub.shared_keys import Carrier
 from streams.identity.cache import Bounded
-from streams.mapping.placeholders import stands_for_anybody
+from streams.mapping.placeholders import CHECKED_FIELDS, says_nothing, stands_for_anybody
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import MATCHER, PEOPLE, changes_topic
 from streams.model.state import Conflict, Contribution, EntityState
 from streams.resolve.rules import Ownership
 from streams.writeback.values import Fields
+
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 
 
 class Claimant(NamedTuple):
@@ -111,7 +114,7 @@ def _normal(name: str, fields: Fields) -> str:
         return "" if not domain or stands_for_anybody(name, domain) else domain
     value = fields.get(name)
     text = _alphanumeric(value)
-    if not text or stands_for_anybody(name, str(value)):
+    if not text or (stands_for_anybody(name, str(value)) if name in CHECKED_FIELDS else says_nothing(text)):
         return ""
     if name != "tax_id":
         return text
@@ -137,8 +140,9 @@ def _without_country(name: str, fields: Fields) -> str:
     """As `_normal`, but a tax number without its country, which one of two systems may leave out."""
     if name != "tax_id":
         return _normal(name, fields)
-    text = _alphanumeric(fields.get(name))
-    if not text or stands_for_anybody(name, text):
+    value = fields.get(name)
+    text = _alphanumeric(value)
+    if not text or stands_for_anybody(name, str(value)):
         return ""
     return text.lstrip("abcdefghijklmnopqrstuvwxyz") or text
 
@@ -149,7 +153,8 @@ def _alphanumeric(value: object) -> str:
     text = str(value)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)  # full-width letters are the same letters
-    return "".join(character for character in text.casefold() if character.isalnum())
+    text = text.casefold()
+    return text if text.isalnum() else _NOT_ALPHANUMERIC.sub("", text)
 
 
 class Matching:
