@@ -13,7 +13,7 @@ unknown, never a guess.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from streams.model.state import EntityState
@@ -200,9 +200,12 @@ def _in_unit_of(line: Record, item: Record) -> int | None:
 
 
 def shipped_lines(
-    shipments: Sequence[EntityState], shipment_lines: Iterable[EntityState], order_lines: Iterable[EntityState]
+    shipments: Iterable[EntityState], shipment_lines: Collection[EntityState], order_lines: Collection[EntityState]
 ) -> Shipped:
-    """What these shipments say. A shipped line is of the order whose line it names, whatever its shipment names."""
+    """What these shipments say. A shipped line is of the order whose line it names, whatever its shipment names.
+
+    `order_lines` may be left empty where there is one order.
+    """
     gone: dict[str | None, str | None] = {}
     back: dict[str | None, str | None] = {}
     present: set[str | None] = set()
@@ -219,7 +222,6 @@ def shipped_lines(
         return shipped
     sent = shipped.sent
     without_lines = set(gone)
-    named_by: list[tuple[str | None, str]] = []
     for line in shipment_lines:
         shipment_id, record = line.parent, line.record
         items_of = sent if shipment_id in gone else shipped.came_back if shipment_id in back else None
@@ -232,12 +234,12 @@ def shipped_lines(
                 items_of[named].append(record)
             else:
                 items_of[named] = [record]
-            named_by.append((shipment_id, named))
         elif items_of is sent:
             shipped.unnamed.add(gone[shipment_id])
     for shipment_id in without_lines:
         shipped.unnamed.add(gone[shipment_id])
-    _serve(shipped, gone, back, named_by, order_lines)
+    if order_lines:
+        _serve(shipped, gone, back, shipment_lines, {line.id: line.parent for line in order_lines})
     return shipped
 
 
@@ -245,16 +247,16 @@ def _serve(
     shipped: Shipped,
     gone: dict[str | None, str | None],
     back: dict[str | None, str | None],
-    named_by: list[tuple[str | None, str]],
-    order_lines: Iterable[EntityState],
+    shipment_lines: Iterable[EntityState],
+    order_of: dict[str, str | None],
 ) -> None:
-    """Find shipments that serve other orders than the one that they name. `named_by`: shipment, order line."""
-    order_of = {line.id: line.parent for line in order_lines}
-    for shipment_id, named in named_by:
-        order = gone[shipment_id] if shipment_id in gone else back[shipment_id]
-        of_order = order_of.get(named, order)
-        if of_order != order:
-            shipped.present.add(of_order)
-            shipped.served.setdefault(shipment_id, set()).add(of_order)
-            if shipment_id in gone:
-                shipped.orders.add(of_order)
+    """Find shipments that serve other orders than the one in their header. `gone`, `back`: shipment → that order."""
+    for line in shipment_lines:
+        if line.parent in gone or line.parent in back:
+            order = gone[line.parent] if line.parent in gone else back[line.parent]
+            of_order = order_of.get(line.record.get("order_line_id") or "", order)
+            if of_order != order:
+                shipped.present.add(of_order)
+                shipped.served.setdefault(line.parent, set()).add(of_order)
+                if line.parent in gone:
+                    shipped.orders.add(of_order)

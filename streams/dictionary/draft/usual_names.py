@@ -92,6 +92,9 @@ FIELDS: dict[str, str] = {
     "lost_reason": "lost reason|loss reason|reason lost|order lost reason",
     "source": "source|lead source|origin|campaign",
     "quantity": "quantity|qty|product uom qty|qty ordered|menge|ordered qty",
+    "base_quantity": "stock qty|base quantity|quantity base|qty base|product qty",
+    "base_unit": "stock uom|base unit|stock unit|base uom",
+    "shipped_quantity": "qty delivered|delivered qty|quantity shipped|shipped quantity|qty shipped|quantity delivered",
     "unit_price": "unit price|price|price unit|rate|subprice|net price",
     "discount_pct": "discount pct|discount|disc|discount percent|remise percent|discount percentage",
     "net_amount": "net amount|net|amount untaxed|total ht|net total|subtotal|price subtotal|base net total",
@@ -152,5 +155,6 @@ CONVERSIONS: dict[str, str] = {
     "tax_id": "tax_id",
     "gtin": "gtin",
     "unit": "unit_code",
+    "base_unit": "unit_code",
 }
 """Field → the conversion that its texts usually need."""
