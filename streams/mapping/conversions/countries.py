@@ -1,7 +1,11 @@
 """The conversion of codes and names of countries to ISO 3166-1."""
 
+# ruff: noqa: RUF001 - letters of other scripts that only look like Latin ones
+
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 
@@ -13,16 +17,17 @@ Convert = Callable[..., str | None]
 
 _USUAL_NAMES = {
     "AE": "uae emirates vae 阿联酋",
-    "BA": "bosnia bosnien",
+    "BA": "bosnia-herzegovina bosnia bosnien",
     "BF": "upper-volta obervolta haute-volta hv hvo",
     "BJ": "dahomey dy dhy",
     "BO": "plurinational-state-of-bolivia",
     "BY": "byelorussia belorussia white-russia weissrussland",
     "CC": "cocos-islands keeling-islands",
-    "CD": "zaire zr zar dr-congo drc congo-kinshasa congo-democratic-republic democratic-republic-of-congo"
-    " democratic-republic-of-the-congo congo-democratic-republic-of-the congo-democratic-republic-of 扎伊尔",
+    "CD": "congo-dem-rep zaire zr zar dr-congo drc congo-kinshasa congo-democratic-republic"
+    " democratic-republic-of-congo democratic-republic-of-the-congo congo-democratic-republic-of-the"
+    " congo-democratic-republic-of 扎伊尔",
     "CF": "central-african-rep",
-    "CG": "congo-brazzaville republic-of-congo republic-of-the-congo congo-republic-of-the",
+    "CG": "congo-rep congo-republic-of congo-brazzaville republic-of-congo republic-of-the-congo congo-republic-of-the",
     "CI": "ivory-coast cote-divoire elfenbeinkuste elfenbeinkueste costa-de-marfil costa-d-avorio ivoorkust 象牙海岸",
     "CN": "prc pr-china p-r-china p-r-c p-r-of-china mainland-china china-mainland china-prc volksrepublik-china"
     " 中华人民共和国 people's-republic-of-china 中国大陆 中國大陸 大陆 中華人民共和國",
@@ -48,7 +53,7 @@ _USUAL_NAMES = {
     "IE": "republic-of-ireland eire irish-republic",
     "IR": "persia",
     "KH": "kampuchea",
-    "KP": "n-korea 朝鲜 北韩 北朝鮮",
+    "KP": "korea-north korea-dem-rep korea-democratic-peoples-republic n-korea 朝鲜 北韩 北朝鮮",
     "KR": "south-korea republic-of-korea korea-south korea-rep rep-of-korea korea-republic-of s-korea sudkorea"
     " suedkorea 한국 남한 대한민국 韓國 大韩民国 大韓民國 南韩 南韓",
     "LA": "lao-pdr lao-peoples-democratic-republic",
@@ -56,19 +61,23 @@ _USUAL_NAMES = {
     "LK": "ceylon",
     "LU": "grand-duchy-of-luxembourg",
     "LY": "libyan-arab-jamahiriya",
-    "MK": "macedonia fyrom mazedonien macedoine macedonia-fyrom former-yugoslav-republic-of-macedonia"
-    " macedonia-the-former-yugoslav-republic-of",
+    "MK": "macedonia-fyr northern-macedonia macedonia fyrom mazedonien macedoine macedonia-fyrom"
+    " former-yugoslav-republic-of-macedonia macedonia-the-former-yugoslav-republic-of",
     "MM": "burma birma birmanie birmania bu bur 缅甸联邦",
     "MO": "macau macao macau-sar macao-sar macau-sar-china macau-china macao-china 澳门 澳門 中国澳门 中國澳門"
     " 澳门特别行政区 澳門特別行政區",
     "NL": "holland holanda hollande olanda ned hol 尼德兰",
     "NZ": "纽西兰 紐西蘭",
-    "PS": "palestine palestinian-territory palastina",
+    "PS": "palestinian-territory-occupied occupied-palestinian-territory palestine palestinian-territory palastina",
     "PT": "por",
     "RO": "rom",
     "RU": "russian-fed 俄联邦 俄國 俄罗斯联邦",
     "SA": "ksa saudi kingdom-of-saudi-arabia 沙特 沙特阿拉伯",
     "SK": "slovak-rep slovak-republic slowakische-republik",
+    "FO": "faroe",
+    "KG": "kyrgyz-rep",
+    "ST": "sao-tome",
+    "TT": "trinidad",
     "SX": "st-maarten",
     "BL": "st-barts st-barthelemy",
     "GF": "guyane",
@@ -85,7 +94,7 @@ _USUAL_NAMES = {
     "VN": "viet-nam vd vdr",
     "VU": "new-hebrides nh nhb",
     "XK": "xk kosovo xkx 科索沃",
-    "YE": "yd ymd",
+    "YE": "yemen-arab-republic yemen-rep yd ymd",
     "ZA": "rsa republic-of-south-africa",
     "ZW": "rhodesia southern-rhodesia rh rho",
     "CH": "sui 瑞士联邦",
@@ -171,6 +180,30 @@ def _divided() -> dict[str, str]:
     return {plain(name): reason for names, reason in _DIVIDED.items() for name in names.split()}
 
 
+_NUMBER = re.compile(r"([0-9]{1,3})(?:\.0+)?")
+_TWO_NAMES = re.compile(r"(.+?)\s*(?:[(（](.+)[)）]|/\s*(.+)|\s-\s+(.+))")
+
+
+def _code_of(text: str) -> str | None:
+    """The code of one name, code or number."""
+    known = _countries()
+    name = plain(text)
+    if name.isdigit():
+        # A spreadsheet makes 40.0 of 040, which is not 400.
+        number = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text))
+        return known.get(number[1].zfill(3)) if number else None
+    return known.get(name) or known.get(name.removeprefix("the ")) or known.get(name.removesuffix(" the"))
+
+
+def _code_of_both(text: str) -> str | None:
+    """The code of a country that is named twice: Burma (Myanmar), Dänemark/Denmark. Both must name it."""
+    names = _TWO_NAMES.fullmatch(text)
+    if names is None:
+        return None
+    codes = {_code_of(name) for name in names.groups() if name}
+    return codes.pop() if len(codes) == 1 else None
+
+
 def country_code() -> Convert:
     """Finds the ISO 3166-1 code of a country (two letters) from a code of two or three letters, a number with or
     without zeros in front (40 is Austria), a letter of its cars (D), or a name in 20 languages, also a former or short
@@ -184,13 +217,9 @@ def country_code() -> Convert:
         text = text_of(value).strip()
         if not text:
             return None
-        name = plain(text)
-        if name.isdigit():
-            name = name.zfill(3)
-        known = _countries()
-        code = known.get(name) or known.get(name.removeprefix("the ")) or known.get(name.removesuffix(" the"))
+        code = _code_of(text) or _code_of_both(text)
         if code is None:
-            reason = _divided().get(name)
+            reason = _divided().get(plain(text))
             raise BadValue(f"no country of today, {reason}" if reason else "not a country that ISO 3166 knows", value)
         return code
 

@@ -22,7 +22,7 @@ _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """Characters that nobody sees: spreadsheets and web pages put marks of direction around a number."""
 _EXTENSION = re.compile(
     r"[\s,;(（]*(?:durchwahl|dw|nebenstelle|nst|apparat|app|extensi[oó]n|ext(?:ension)?|extn|poste|toestel|tst|interno|int"
-    r"|anexo|ramal|klapka|linka|wewn|wew|доб(?:авочный)?|вн|内线|內線|分机|分機|转|轉|内線|내선|#|x)\.?[\s:：]*"
+    r"|anexo|ramal|klapka|linka|wewn|wew|доб(?:авочный)?|вн|内线|內線|分机|分機|转|轉|内線|내선|#|x)\.?[\s:：=]*"
     r"([0-9]{1,7})[)）]?$",
     re.IGNORECASE,
 )
@@ -93,6 +93,8 @@ def _split_extension(text: str, region: str | None) -> tuple[str, str]:
 def _number(numbers: Any, text: str, region: str | None, value: str) -> Any:
     """The number of a text without extension. Raises BadValue if it is none, or may be two."""
     start = next((at for at, character in enumerate(text) if character.isdigit() or character == "+"), len(text))
+    if text[max(start - 1, 0) : start].isalpha():
+        raise BadValue("a letter beside the digits of a phone number", value)  # O30 for 030
     body = text[start:]  # without a label such as "Tel."
     *codes, last = (sum(c.isdigit() for c in piece) for piece in _BETWEEN_NUMBERS.split(body))
     # 030/901820 has its area code before the slash; in 030 901820/21 the digits after it are another ending.

@@ -29,7 +29,12 @@ _PREFIXES = {code: code for code in _EU} | {"GR": "EL", "GB": "GB", "XI": "XI", 
 _SAME_RULES = {"EL": "GR", "UK": "GB", "IM": "GB", "MC": "FR", "LI": "CH", "PR": "US"}
 """Country, or the letters of a number → whose rules hold."""
 _SEPARATORS = re.compile(r"[\s.\-/·,_'’*]")
-_LABEL = re.compile(r"^[^0-9:：]*[:：]")
+_LABEL = re.compile(
+    r"^(?:[^0-9:：]*[:：]|(?:ust-?id(?:-?nr)?|vat|btw|tva|iva|tax|nif|cif|nip|rfc|cnpj|cpf|abn|gstin?|ein|tin|uid|org)\b"
+    r"(?:[\s.#-]*(?:id|no|nr|reg|number|nummer)\b)*[\s.#-]+)",
+    re.IGNORECASE,
+)
+"""A word for the number before it."""
 
 
 class _Number(NamedTuple):

@@ -86,8 +86,10 @@ for _code, _names in {
 }.items():
     _WORDS |= dict.fromkeys(_names.split(), _code)
 
-_AMBIGUOUS = frozenset("MT TN MA ST KG HL CL TO CH".split())
-"""Deleted codes that are usual abbreviations of another unit: MT is a mat, and what many write for a metric ton."""
+_AMBIGUOUS = frozenset("MT TN MA ST KG HL CL TO CH NA GB KB GM HP PS VA KJ KL MD".split())
+"""Codes that are usual abbreviations of another unit, or of none: MT is a mat, and what many write for a metric ton; NA
+is a milligram per kilogram, and what many write for nothing.
+"""
 _OTHERWISE_MEANT = frozenset(("gal", "mil"))
 """Names and symbols of the list that nearly always mean another unit: a gal is an acceleration, or a gallon."""
 
@@ -116,7 +118,7 @@ def _listed() -> _Listed:
                 symbols.setdefault(written, set()).add(code)
     symbols["MW"], symbols["V"] = {"MAW"}, {"VLT"}  # and not a module width, nor one kind of volt
     return _Listed(
-        frozenset(code for code, state, *_ in rows if not (state == "deleted" and code in _AMBIGUOUS)),
+        frozenset(code for code, state, *_ in rows if code not in _AMBIGUOUS),
         {symbol: min(codes) for symbol, codes in symbols.items() if len(codes) == 1},
         {name: min(codes) for name, codes in names.items() if len(codes) == 1},
     )
