@@ -48,6 +48,8 @@ class LookupTable:
         """The values of `columns`, by the values of `by` as one text."""
         self._versions: dict[str, tuple[Position, str | None]] = {}
         """The newest position of each row, and the text under which it is in `_rows` (None: it is not there)."""
+        self._holders: dict[str, str] = {}
+        """By the values of `by` as one text, the row that has them: a row that leaves them takes no other row along."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -64,12 +66,11 @@ class LookupTable:
         # Partitions and snapshots deliver rows in any order: an older change must not replace a newer one.
         if newest is not None and position < newest:
             return False
-        old_values = self._rows.get(old_key) if old_key is not None else None
-        if old_key is not None and old_key != key:
-            self._rows.pop(old_key, None)
+        has_key = old_key is not None and self._holders.get(old_key) == identity
+        old_values = self._rows.get(old_key) if has_key and old_key is not None else None
+        if has_key and old_key is not None and (values is None or old_key != key):
+            del self._rows[old_key], self._holders[old_key]
         if values is None or key is None:
-            if old_key is not None:
-                self._rows.pop(old_key, None)
             # The position of a deleted row is kept, so that an older change does not bring the row back.
             self._versions[identity] = (position, None)
             return old_values is not None
@@ -77,6 +78,7 @@ class LookupTable:
         if old_values is not None and old_key == key:
             values = tuple(old if new is UNCHANGED else new for old, new in zip(old_values, values, strict=True))
         self._rows[key] = tuple(None if v is UNCHANGED else v for v in values)
+        self._holders[key] = identity
         self._versions[identity] = (position, key)
         return old_key != key or old_values != self._rows[key]
 

@@ -40,9 +40,7 @@ def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState
     in_source: set[str] = set()
     of_several_rows = _of_several_rows(system)
     together: dict[str, RowsOfRecord] = {}
-    try:
-        learn_codes(dsn, system.dictionary)
-    except MappingError as error:
+    for error in learn_codes(dsn, system.dictionary):
         comparison.add("rejected", str(error))
     for table in system.dictionary.tables.values():
         for row, key in source_rows(dsn, table, whole=True):

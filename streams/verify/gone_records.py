@@ -40,8 +40,7 @@ class Gone(msgspec.Struct, frozen=True):
 def gone_records(hub: psycopg.Connection, system: System, dsn: str, tables: Iterable[str]) -> list[Gone]:
     """The records that these tables made, and those that no table of the dictionary makes any more, without a row.
 
-    Raises EnvironmentFault for the source, also where row-level security hides rows from the role, and MappingError
-    while a code table has rows that cannot be read.
+    Raises EnvironmentFault for the source, also where row-level security hides rows from the role.
     """
     made = {entity for table in system.dictionary.tables.values() for entity in table.own_entities}
     chosen = {entity for name in tables for entity in system.dictionary.tables[name].own_entities}

@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary, CompiledTable
 from streams.model.change import Position, RowChange
 from streams.named_sql import fetch_rows, load_statements
@@ -23,8 +24,8 @@ SQL = load_statements(Path(__file__).with_name("sql"))
 
 _FORMS = {
     "numeric": "{c}::text",
-    "timestamp with time zone": """CASE WHEN isfinite({c}) THEN
-        to_char({c} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {c}::text END""",
+    "timestamp with time zone": """CASE WHEN {c} >= '0001-01-01 00:00Z' AND {c} < '10000-01-01 00:00Z'
+        THEN to_char({c} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {c}::text END""",
     "timestamp without time zone": """CASE WHEN isfinite({c}) THEN (extract(epoch FROM {c}) * 1000000)::bigint
         WHEN {c} = 'infinity' THEN 9223372036825200000
         WHEN {c} = '-infinity' THEN -9223372036832400000 END""",
@@ -44,7 +45,9 @@ _FORMS = {
     "_json": "{c}::text[]",
     "_jsonb": "{c}::text[]",
 }
-"""Postgres type → the expression that gives Debezium's form; other types come as JSON has them."""
+"""Postgres type → the expression that gives Debezium's form; other types come as JSON has them. Infinity and years that
+no record can hold come in a form that is rejected, as Debezium's is, and do not end the comparison of their table.
+"""
 
 READ_S = 3600.0
 """What the server may take to read one table."""
@@ -75,7 +78,7 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
             types = {column.column_name: column.data_type for column in columns}
             row = _json_object(table.columns, types)
             key = _json_object(table.key_columns, types)
-            query = sql.SQL("SELECT {}::text, {}::text FROM {}").format(row, key, sql.Identifier(schema, name))
+            query = sql.SQL("SELECT ({})::text, ({})::text FROM {}").format(row, key, sql.Identifier(schema, name))
             # WITH HOLD: the server keeps the rows, and their table's lock ends before they are mapped here.
             with source.cursor(name="opshub_rows", withhold=True) as cursor:
                 cursor.itersize = 5000
@@ -85,13 +88,20 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
         raise source_fault(error, f"{table.name} of {table.system} cannot be read") from error
 
 
-def learn_codes(dsn: str, dictionary: CompiledDictionary) -> None:
-    """Read the code tables of a dictionary as they are now: without them, rows that look up a code are rejected."""
+def learn_codes(dsn: str, dictionary: CompiledDictionary) -> list[MappingError]:
+    """Read the code tables of a dictionary as they are now: without them, rows that look up a code are rejected.
+    Returns why rows of them cannot be looked into; all others are.
+    """
+    rejected: list[MappingError] = []
     for name in dictionary.lookup_tables:
         for row, key in source_rows(dsn, dictionary.tables[name]):
-            dictionary.update_lookups(
-                RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None)
-            )
+            try:
+                dictionary.update_lookups(
+                    RowChange(dictionary.system, name, "r", key, None, row, Position(0, 0, 0), 0, None, None)
+                )
+            except MappingError as error:
+                rejected.append(error)
+    return rejected
 
 
 def _json_object(columns: tuple[str, ...], types: dict[str, str]) -> sql.Composed:

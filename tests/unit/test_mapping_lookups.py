@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from streams.mapping.lookups import LookupTable
 from streams.mapping.row_errors import FieldError, LookupMissing
+from streams.model.change import Position
 from tests.factories import change, compiled, mapped
 
 LOOKUPS = """
@@ -116,3 +118,18 @@ tables:
         known.update_lookups(change(known, {"id": key, "email": email}, table="public.address"))
     assert mapped(known, {"id": "x", "a": "1"})[0].fields == {"email": "info@ada.example"}
     assert mapped(known, {"id": "x", "a": "2"})[0].fields == {"email": None}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_rows_of_a_code_table_swap_their_codes(order: tuple[int, int]) -> None:
+    """A row that leaves a code does not take the row along that has it by now (pglogical#438)."""
+    table = LookupTable("public.codes", ("code",))
+    get = table.getter("label", "null")
+    table.put("a", Position(0, 0, 0), "1", ("one",))
+    table.put("b", Position(0, 0, 0), "2", ("two",))
+    moves = [("a", Position(0, 5, 6), "2", ("one",)), ("b", Position(0, 5, 7), "1", ("two",))]
+    for number in order:
+        table.put(*moves[number])
+    assert (get("1"), get("2")) == ("two", "one")
+    table.put("a", Position(0, 8, 9), None, None)
+    assert (get("1"), get("2")) == ("two", None)
