@@ -40,6 +40,8 @@ class LiveColumn:
     """Most characters of a varchar; None without a limit."""
     may_be_out_of_line: bool = True
     """Whether Postgres may store a long value of it out of line."""
+    collation: str = ""
+    """The name of its collation, if that calls different texts equal (not deterministic)."""
 
     @property
     def source(self) -> SourceType:
@@ -79,6 +81,8 @@ class LiveTable:
     primary_key: tuple[str, ...] = ()
     unique: list[tuple[str, ...]] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
+    late_keys: list[tuple[str, ...]] = field(default_factory=list)
+    """Its keys, primary or unique, that are checked late (deferrable): two rows may have one key for a moment."""
 
 
 SQL = load_statements(Path(__file__).parent / "sql")
@@ -96,7 +100,9 @@ def read_catalog(connection: psycopg.Connection[Any], only: Collection[str] | No
     ):
         column = LiveColumn(name, kind, nullable, array, precision, scale, comment, tuple(labels or ()), *stored)
         by_oid[oid].columns[name] = column
-    for oid, primary, columns in connection.execute(SQL["unique_keys"], tables):
+    for oid, primary, late, columns in connection.execute(SQL["unique_keys"], tables):
+        if late:
+            by_oid[oid].late_keys.append(tuple(columns))
         if primary:
             by_oid[oid].primary_key = tuple(columns)
         else:

@@ -46,7 +46,7 @@ _FORMS = {
     "_jsonb": "{c}::text[]",
 }
 """Postgres type → the expression that gives Debezium's form; other types come as JSON has them. Infinity and years that
-no record can hold come in a form that is rejected, as Debezium's is, and do not end the comparison of their table.
+no record can hold come as Debezium sends them or in a form that is rejected alike: they do not end the comparison.
 """
 
 READ_S = 3600.0

@@ -167,6 +167,22 @@ class _TableCheck:
                     "this is not the primary key, so a delete does not contain it",
                     f"{full}; and add `before: full`",
                 )
+        for column in key:
+            if live.columns[column].collation:
+                self.warn(
+                    path,
+                    f"{column} is compared by the collation {live.columns[column].collation}, which calls different "
+                    "texts equal: a reference that is spelled otherwise does not find it",
+                    "make the references by the same spelling, e.g. with ON UPDATE CASCADE or a step in both",
+                )
+        keys = [set(key), *(set(target.key) for target in self.table.to if target.key)]
+        late = next((", ".join(columns) for columns in live.late_keys if set(columns) in keys), None)
+        if late is not None and self.table.before != "full":
+            self.error(
+                path,
+                f"the key {late} is checked late (deferrable): two rows may have it for a moment",
+                f"{full}; and add `before: full`",
+            )
         if not live.primary_key and live.identity == "default":
             self.error(path, "without a primary key the table's updates and deletes fail once it is published", full)
         if live.identity == "nothing":

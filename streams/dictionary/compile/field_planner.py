@@ -287,6 +287,11 @@ class FieldPlanner(SourcePlanner):
         system = rule.system or self.shared.dictionary.system
         entity = rule.entity or field.ref
         key = f"{temporary} if {temporary}.__class__ is str else key_text({temporary})"
+        if self._columns_of(rule) in (None, 1):
+            single = rule.column or (rule.columns[0] if rule.columns else None)
+            as_it_came = not (rule.path or rule.split or rule.typed or rule.steps or rule.lookup or rule.values)
+            (form,) = self._reference_forms(rule, field, (single if as_it_came else None,), path)
+            key = f"{form}({temporary})" if form else key
         if rule.namespace is not None:
             key = f"{rule.namespace + ':'!r} + ({key})"
         if rule.entity not in (None, field.ref):

@@ -50,6 +50,8 @@ class KeyPlan:
     python: str
     from_key: bool
     """True if the columns are all in the message's key, so that a delete has them."""
+    has_forms: bool = False
+    """Whether two values of a column may give one text, as of a citext: a row whose columns change may keep its key."""
 
 
 @dataclass(slots=True)

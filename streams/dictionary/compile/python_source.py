@@ -264,4 +264,11 @@ def _write_before(out: PythonSource, plan: TablePlan, names: Names) -> None:
         condition = f"not ({same})" + (f" and was_{number}(row)" if target.when is not None else "")
         out.add(1, f"if {condition}:")
         out.add(2, f"k = {target.key.python}", f"{target.entity}.key")
-        out.add(2, f"out.append({_gone(target, 'k', target.parent)})", f"{target.entity}.parent")
+        at = 2
+        if target.key.has_forms:  # AB-1 and ab-1 may be one key
+            _load(out, 2, target.key.columns, names, source="now")
+            out.add(2, f"changed = k != ({target.key.python})", f"{target.entity}.key")
+            _load(out, 2, target.key.columns, names)
+            out.add(2, "if changed:")
+            at = 3
+        out.add(at, f"out.append({_gone(target, 'k', target.parent)})", f"{target.entity}.parent")

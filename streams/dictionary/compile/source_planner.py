@@ -13,6 +13,7 @@ from typing import Protocol
 
 from streams.dictionary.canonical_fields import FieldType
 from streams.dictionary.compile.expression import ColumnRead, Expression, ExpressionError, compile_expression
+from streams.dictionary.compile.key_columns import key_types
 from streams.dictionary.compile.plans import Names, PlannedField, Together
 from streams.dictionary.language.dictionary import Dictionary, Table
 from streams.dictionary.language.mapping_rule import Exchange, Lookup, MappingRule, StepRule
@@ -37,6 +38,7 @@ from streams.mapping.source_types import (
     refuse,
     source_type,
 )
+from streams.mapping.values.key_forms import key_form, why_not_equal
 
 Then = Callable[[Callable[[str], str]], None]
 """then(python): value = python(value), unless it is null."""
@@ -196,9 +198,38 @@ class SourcePlanner:
             known = " and ".join(f"{c} is not None" for c in local)
             if len(local) == 1:
                 return local[0], columns
-            return f"('|'.join(({', '.join(f'key_part({c})' for c in local)})) if {known} else None)", columns
+            forms = [""] * len(local) if rule.lookup is not None else self._reference_forms(rule, field, columns, path)
+            parts = [f"{form}({c})" if form else c for form, c in zip(forms, local, strict=True)]
+            return f"('|'.join(({', '.join(f'key_part({c})' for c in parts)})) if {known} else None)", columns
         joiner = self._constant("joined", joined(rule.join))
         return f"{joiner}({', '.join(local)})", columns
+
+    def _reference_forms(
+        self, rule: MappingRule, field: FieldType, columns: tuple[str | None, ...], path: YamlPath
+    ) -> list[str]:
+        """As `_key_forms`, of the record that a rule refers to; a column of None is a value that steps have made."""
+        if rule.system not in (None, self.shared.dictionary.system):
+            return self._key_forms(columns, [], path)
+        entity = str(rule.entity or field.ref)
+        return self._key_forms(
+            columns, key_types(self.shared.dictionary, self.shared.types, entity, rule.namespace), path
+        )
+
+    def _key_forms(self, columns: tuple[str | None, ...], keys: list[SourceType | None], path: YamlPath) -> list[str]:
+        """For each column the name of the function that makes the one text of its key; empty where none is needed.
+        `keys`: the types of the columns of that key.
+        """
+        if len(keys) != len(columns):
+            keys = [None] * len(columns)
+        names: list[str] = []
+        for column, key in zip(columns, keys, strict=True):
+            own = self._type_of(column) if column is not None else None
+            if own is not None and key is not None and (why := why_not_equal(own, key)) is not None:
+                what = f"{column} is {own.name}, and the key that it names is {key.name}: {why}"
+                self.shared.refused(path, Refusal(what, "give both columns one type, or add a step", by_value=True))
+            form = key_form(own, key)
+            names.append(self._constant("key_form", form) if form is not None else "")
+        return names
 
     def _typed(
         self,

@@ -12,6 +12,7 @@ from functools import partial
 
 from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type, entity_types
 from streams.dictionary.compile.field_planner import FieldPlanner, FieldPython
+from streams.dictionary.compile.key_columns import key_python, key_types
 from streams.dictionary.compile.plans import (
     KeyPlan,
     Names,
@@ -283,17 +284,17 @@ class TablePlanner(FieldPlanner):
                 "a delete does not contain these columns",
                 "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and add `before: full`, or use the table's key",
             )
-        python = self._key_python(columns)
+        # A row that adds to a record names it by the key of the row that makes it.
+        types = (
+            key_types(self.shared.dictionary, self.shared.types, target.entity, target.namespace)
+            if target.part_of
+            else [self._type_of(column) for column in columns]
+        )
+        forms = self._key_forms(columns, types, path)
+        python = key_python([self.names.local(column) for column in columns], forms)
         if target.namespace is not None:
             python = f"{target.namespace + ':'!r} + ({python})"
-        return KeyPlan(columns, python, from_key)
-
-    def _key_python(self, columns: tuple[str, ...]) -> str:
-        """The expression for the text of a key. A text is used as it is, without a call: the usual key is a text."""
-        local = [self.names.local(c) for c in columns]
-        if len(local) == 1:
-            return f"{local[0]} if {local[0]}.__class__ is str else key_text({local[0]})"
-        return f"'|'.join(({', '.join(f'key_part({c})' for c in local)}))"
+        return KeyPlan(columns, python, from_key, has_forms=any(forms))
 
     def _condition(self, text: str | None, path: YamlPath) -> str | None:
         """A CEL condition as a Python expression that is always True or False."""

@@ -39,7 +39,8 @@ SELECT a.attrelid, a.attname,
        coalesce(col_description(a.attrelid, a.attnum), ''),
        (SELECT array_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = i.oid),
        CASE WHEN i.typname IN ('varchar', 'bpchar') AND base.modifier > 4 THEN base.modifier - 4 END,
-       a.attstorage <> 'p'
+       a.attstorage <> 'p',
+       coalesce((SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic), '')
   FROM pg_attribute a
   JOIN LATERAL (
        WITH RECURSIVE chain (oid, modifier, depth) AS (
@@ -55,11 +56,11 @@ SELECT a.attrelid, a.attname,
 
 -- name: unique_keys
 -- Primary keys and unique indexes of whole columns: an index with a condition or an expression does not identify a row.
-SELECT i.indrelid, i.indisprimary, array_agg(a.attname ORDER BY k.n)
+SELECT i.indrelid, i.indisprimary, NOT i.indimmediate, array_agg(a.attname ORDER BY k.n)
   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
  WHERE i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indrelid = ANY(%(tables)s)
- GROUP BY i.indexrelid, i.indrelid, i.indisprimary
+ GROUP BY i.indexrelid, i.indrelid, i.indisprimary, i.indimmediate
 
 -- name: foreign_keys
 SELECT c.conrelid, n.nspname || '.' || r.relname,
