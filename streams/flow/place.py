@@ -7,6 +7,7 @@ detour, never a record, and either side of a join may come first.
 
 from __future__ import annotations
 
+from streams.flow.shares import SHARE
 from streams.model.change import Change
 from streams.model.state import AggregateState, EntityState
 
@@ -22,6 +23,17 @@ def elsewhere(state: AggregateState, change: Change) -> str | None:
     if parent is None or parent == state.id or parent in state.members or parent in state.sources:
         return None
     return parent
+
+
+def seeks_parent(state: AggregateState, change: Change) -> bool:
+    """Whether the hub must be asked where the parent of a change lives: of a share, whose order line may have moved;
+    of a change that came by a detour, since two aggregates may take each other for the right one while a third, in
+    which the parent is, lags behind.
+    """
+    parent = change.parent
+    if parent is None or not (change.entity == SHARE or change.hops > 1) or parent in state.members:
+        return False
+    return change.entity == SHARE or (parent != state.id and parent not in state.sources)
 
 
 def without_parent(state: AggregateState) -> list[EntityState]:

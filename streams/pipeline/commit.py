@@ -24,8 +24,7 @@ from typing import Any, NamedTuple, Protocol
 
 from streams.error_policy import is_bad_record
 from streams.errors import BadRecord, RetryLater
-from streams.flow.place import without_parent
-from streams.flow.shares import SHARE
+from streams.flow.place import seeks_parent, without_parent
 from streams.hub.save import Circle, DueTime, NewlySame, Saved, SaveRequest, Stale
 from streams.hub.store import OrderLineElsewhere, as_logged
 from streams.identity.cache import Sameness
@@ -308,12 +307,12 @@ class BatchCommitter:
         more): two moves crossed.
         """
         missing: set[str] = set()
-        for key, (kind, changes) in groups.items():
+        for key, (_, changes) in groups.items():
             state = states[key]
             for change, _ in changes:
                 if change.kind == "refresh":
                     missing |= {member.parent or "" for member in without_parent(state)}
-                elif kind == "order_flow" and change.entity == SHARE and change.parent not in state.members:
+                elif seeks_parent(state, change):
                     missing.add(change.parent or "")
         return await self.hub.homes(list(missing)) if missing else {}
 

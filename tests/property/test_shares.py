@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.model.change import Change
-from streams.model.ids import source_id
+from streams.testing import MemoryPipeline
+from tests.factories import changed
 from tests.property.stories import UNSHRUNK, folded, of_line, play, row
 
 Flow = dict[str, Any]
@@ -169,6 +170,60 @@ def test_a_delivery_of_two_orders_ships_both(data: st.DataObject) -> None:
     assert [flows[key]["shipment_status"] for key in "AB"] == ["delivered", "delivered"]
 
 
+@settings(max_examples=30, deadline=None, phases=UNSHRUNK)
+@given(st.data())
+def test_an_invoice_that_moves_to_the_other_order_leaves_a_share_behind(data: st.DataObject) -> None:
+    """Two links of one record in one batch, and a writer that dies: what the first link moved must follow the second."""
+    moved = invoice("I", 8, "B", {"I1": "A1", "I2": "B1"})[0]
+    changes = in_order_of_each_row(data.draw(st.permutations([*TWO, *ONE_INVOICE, moved, PAYMENT])))
+    flows = flows_by_order(play(changes, data, crashes=data.draw(st.integers(0, 3))))
+    assert amounts(flows["A"]) == amounts(flows["B"]) == (100_0000, 119_0000, 119_0000, 1)
+
+
+@settings(max_examples=30, deadline=None, phases=UNSHRUNK)
+@given(st.data())
+def test_an_order_that_two_systems_know_has_its_share(data: st.DataObject) -> None:
+    crm = changed("crm", "sales_order", "b", 1, number="B", created_at=2)
+    erp = changed(
+        "erp",
+        "sales_order",
+        "B",
+        2,
+        same_as=crm.id,
+        number="B",
+        status="confirmed",
+        net_amount=100_0000,
+        currency="EUR",
+        created_at=2,
+    )
+    changes = [*order("A", 1), crm, erp, order("B", 2)[1], *ONE_INVOICE, PAYMENT]
+    flows = flows_by_order(play(data.draw(st.permutations(changes)), data, crashes=data.draw(st.integers(0, 3))))
+    assert amounts(flows["A"]) == amounts(flows["B"]) == (100_0000, 119_0000, 119_0000, 1)
+
+
+@settings(max_examples=30, deadline=None, phases=UNSHRUNK)
+@given(st.data())
+def test_a_credit_note_without_an_order_credits_the_orders_of_its_lines(data: st.DataObject) -> None:
+    changes = [*TWO, *ONE_INVOICE, *invoice("C", 6, None, {"C1": "A1", "C2": "B1"}, kind="credit_note")]
+    flows = flows_by_order(play(data.draw(st.permutations(changes)), data))
+    assert [flows[key]["payment_status"] for key in "AB"] == ["credited", "credited"]
+
+
+def test_a_monthly_invoice_of_forty_orders_is_in_each_of_their_flows() -> None:
+    keys = [f"K{number}" for number in range(40)]
+    orders = [change for at, key in enumerate(keys, 1) for change in order(key, at)]
+    lines: dict[str, str | None] = {f"M{key}": f"{key}1" for key in keys}
+    paid = row(
+        "payment", "MP", 101, ("invoice", "M"), status="cleared", amount=40 * 119_0000, currency="EUR", paid_at=9
+    )
+    pipeline = MemoryPipeline()
+    for change in [*orders, *invoice("M", 100, None, lines), paid]:
+        pipeline.send_change(change)
+    pipeline.run()
+    flows = flows_by_order(pipeline)
+    assert [amounts(flows[key]) for key in keys] == [(100_0000, 119_0000, 119_0000, 1)] * 40
+
+
 class Document(NamedTuple):
     """An invoice of the random test: its order, and the order line, net amount (cents) and number of each line."""
 
@@ -254,7 +309,3 @@ def test_shares_add_up_to_random_documents(drawn: list[Document], data: st.DataO
         extra = sum(document.extra for document in final) * 119 + 100 * len(final)
         assert lines[key] <= flow["invoiced_amount"] <= lines[key] * 1.19 + extra + 100
     assert not any(entity in ("share", "shares_sent") for entity, _ in pipeline.records)
-
-
-def test_ids_of_lines_are_those_of_the_source() -> None:
-    assert of_line("A1") == source_id("erp", "sales_order_line", "A1")

@@ -25,14 +25,17 @@ SELECT source_id::text, target::text, generation FROM identity WHERE same AND ge
 SELECT id::text, aggregate_id::text FROM entity WHERE id = ANY(%s::uuid[]);
 
 -- name: order_lines_elsewhere
--- Lines of documents that name an order line of another aggregate: their aggregate, the order line, its aggregate. For pairs that were asked
--- (aggregate, order line), and for order lines that are new.
+-- Lines of documents that name an order line of another aggregate: their aggregate, the order line, its aggregate. For pairs that were named
+-- (aggregate, order line), and for order lines that are new. LATERAL with OFFSET 0: an index scan for each, also before the first ANALYZE.
 SELECT named.home::text, l.id::text, l.aggregate_id::text
 FROM unnest(%(homes)s::uuid[], %(named)s::uuid[]) AS named (home, line)
-JOIN entity l ON l.id = named.line AND l.version > 0 AND l.aggregate_id <> named.home
+CROSS JOIN LATERAL (SELECT id, aggregate_id FROM entity WHERE id = named.line AND version > 0 OFFSET 0) l
+WHERE l.aggregate_id <> named.home
 UNION
 SELECT d.aggregate_id::text, l.id::text, l.aggregate_id::text FROM unnest(%(new)s::uuid[]) AS new (line)
-JOIN entity l ON l.id = new.line JOIN entity d ON d.order_line_ref = l.id AND d.aggregate_id <> l.aggregate_id AND NOT d.deleted;
+CROSS JOIN LATERAL (SELECT id, aggregate_id FROM entity WHERE id = new.line OFFSET 0) l
+CROSS JOIN LATERAL (SELECT aggregate_id FROM entity WHERE order_line_ref = l.id AND NOT deleted OFFSET 0) d
+WHERE d.aggregate_id <> l.aggregate_id;
 
 -- name: take_partitions
 -- Whoever asks this writes from now on what is read from these partitions: (topic, partition, fencing token).

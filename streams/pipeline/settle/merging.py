@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.flow.place import elsewhere, entity_of
-from streams.flow.shares import SHARE
+from streams.flow.place import elsewhere, entity_of, seeks_parent
 from streams.model.change import Change
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
@@ -26,8 +25,8 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     """Merge one change, or send it on to the aggregate that its entity lives in."""
     state = aggregate.state
     target = elsewhere(state, change)
-    if change.entity == SHARE and state.forward is None and change.parent not in state.members:
-        target = work.batch.homes.get(change.parent or "", target)  # its order line moved on meanwhile
+    if state.forward is None and seeks_parent(state, change):
+        target = work.batch.homes.get(change.parent or "", target)
     if target is not None and target != state.id:
         send_on(work, state.kind, target, change)
         return

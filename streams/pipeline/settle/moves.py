@@ -59,6 +59,8 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     if change.system != PEOPLE and (state.unmerged or (change.system == MATCHER and state.forward is not None)):
         return  # people's decisions go before sources and match keys; a match key does not undo a link
+    # Of two links in the batch before, the first moved what the second did not find.
+    resend_if_in_doubt(work, state, target)
     state.forward, state.unmerged, state.forward_at = target, False, at
     link_id(work, state.id, target, same=same, at=at)
     move(work, aggregate, list(state.members.values()), target, same=same)
