@@ -209,19 +209,19 @@ def test_a_credit_note_without_an_order_credits_the_orders_of_its_lines(data: st
     assert [flows[key]["payment_status"] for key in "AB"] == ["credited", "credited"]
 
 
-def test_a_monthly_invoice_of_forty_orders_is_in_each_of_their_flows() -> None:
-    keys = [f"K{number}" for number in range(40)]
+def test_a_monthly_invoice_of_many_orders_is_in_each_of_their_flows() -> None:
+    keys = [f"K{number}" for number in range(12)]
     orders = [change for at, key in enumerate(keys, 1) for change in order(key, at)]
     lines: dict[str, str | None] = {f"M{key}": f"{key}1" for key in keys}
     paid = row(
-        "payment", "MP", 101, ("invoice", "M"), status="cleared", amount=40 * 119_0000, currency="EUR", paid_at=9
+        "payment", "MP", 101, ("invoice", "M"), status="cleared", amount=12 * 119_0000, currency="EUR", paid_at=9
     )
     pipeline = MemoryPipeline()
     for change in [*orders, *invoice("M", 100, None, lines), paid]:
         pipeline.send_change(change)
     pipeline.run()
     flows = flows_by_order(pipeline)
-    assert [amounts(flows[key]) for key in keys] == [(100_0000, 119_0000, 119_0000, 1)] * 40
+    assert [amounts(flows[key]) for key in keys] == [(100_0000, 119_0000, 119_0000, 1)] * 12
 
 
 class Document(NamedTuple):
