@@ -44,7 +44,7 @@ from streams.writeback.jobs import (
 )
 from streams.writeback.read_back import Compared, check_read_back
 from streams.writeback.templates import fill, fill_path
-from streams.writeback.values import Fields, inward, kind_of, outward, reach
+from streams.writeback.values import Fields, inward, kind_of, outward, reach, shown
 
 MOST_KEPT = 20
 """Fields of a record that was found which the hub keeps, where the rule names no `result`."""
@@ -268,7 +268,7 @@ class HttpAdapter:
             if following is MISSING or not following:
                 return answer, None
             if not isinstance(following, str):
-                raise unproven(answer, f"next_page leads to {following!r}, which is no address")
+                raise unproven(answer, f"next_page leads to {shown(following)}, which is no address")
             page = following
         raise Refused(
             f"{call.path}: nothing in the first {call.max_pages} pages", remedy="let its query name the record"
@@ -321,9 +321,7 @@ def _content(call: Call, answer: HttpAnswer, *, in_doubt: bool) -> object:
     if isinstance(json, dict) and json.get("error") is None and "result" in json:
         return json["result"]
     error = json.get("error") if isinstance(json, dict) else None
-    raise Refused(
-        f"{call.rpc}: {str(error if error is not None else answer)[:500]}", in_doubt=in_doubt and error is None
-    )
+    raise Refused(f"{call.rpc}: {answer}", in_doubt=in_doubt and error is None)
 
 
 def _canonical_fields(job: Job, action: HttpAction, record: object) -> Fields:

@@ -17,7 +17,7 @@ import msgspec
 from streams.writeback.failures import Queued, Refused, TargetDown
 from streams.writeback.http_rules import AnswerForm, LookUp, ReadCall, Results, SendCall
 from streams.writeback.templates import json_value
-from streams.writeback.values import Fields
+from streams.writeback.values import Fields, shown
 
 ASK_AGAIN_LATER = (408, 423, 425)
 """Statuses below 500 that are no refusal: request timeout, locked, too early."""
@@ -160,18 +160,20 @@ def _queued(answer: HttpAnswer) -> Queued:
 
 
 def _says_no(json: object) -> str | None:
-    """What in an answer with a good status says that it was not done, in the words that interfaces use for it."""
+    """What in an answer with a good status says that it was not done, in the words that interfaces use for it. The
+    value is left out: the excerpt of the answer has it, without secrets.
+    """
     if not isinstance(json, dict):
         return None
     for name, value in json.items():
         word = name.lower().replace("_", "").removeprefix("is").removeprefix("has")
         if word in ("success", "successful", "succeeded", "ok") and value in (False, "false", "no"):
-            return f"{name}: {value!r}"
+            return f"no by {name}"
         is_error = word in ("error", "errors", "errormessage", "errormessages", "errorcode", "exception", "fault")
         if is_error and value not in (None, False, 0, "", "0", "none", [], {}):
-            return f"{name}: {str(value)[:200]}"
+            return f"no by {name}"
         if word in ("status", "result") and str(value).lower() in ("error", "failed", "failure", "fail", "rejected"):
-            return f"{name}: {value}"
+            return f"no by {name}"
     return None
 
 
@@ -235,7 +237,7 @@ def find_record(call: ReadCall, answer: HttpAnswer, closed: Iterable[AnswerForm]
             raise unproven(answer, f"it says {no}")
         return None
     if not isinstance(value, dict) or not value:
-        raise unproven(answer, f"record_path {path!r} leads to {value!r}, not to a record, a list or null")
+        raise unproven(answer, f"record_path {path} leads to {shown(value)}, not to a record, a list or null")
     if not is_match(value, match):
         raise unproven(answer, "it is another record than the one that was looked for")
     return value

@@ -8,6 +8,7 @@ canonical form (`cents`: money of whole cents); the adapter knows the column.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -18,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streams.model.entities import ENTITIES, FieldType
 
+LONGEST_SHOWN = 200
+"""Characters of a value in a message."""
 EPOCH = date(1970, 1, 1)
 EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -193,4 +196,6 @@ def shown(value: object) -> str:
         return whole + point + places.rstrip("0").ljust(min(2, len(places)), "0")
     if isinstance(value, datetime | date):
         return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
-    return repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=shown, ensure_ascii=False)[:LONGEST_SHOWN]
+    return repr(value[:LONGEST_SHOWN]) if isinstance(value, str) else str(value)

@@ -79,6 +79,7 @@ def test_other_values_have_no_tolerance_and_no_python_in_messages() -> None:
 
 def test_values_are_shown_as_people_write_them() -> None:
     assert [shown(value) for value in (None, Decimal("12.5000"), Decimal(7), "x")] == ["nothing", "12.50", "7", "'x'"]
+    assert shown({"a": [Decimal("1.50")]}) == '{"a": ["1.50"]}' and len(shown("x" * 10_000)) < 210
     assert amount_text(Decimal("954030.0000"), "EUR") == "954,030.00 EUR"
     assert amount_text(Decimal("1200"), "JPY") == "1,200 JPY"
     assert amount_text(Decimal("1.2345"), "EUR") == "1.2345 EUR"
