@@ -78,8 +78,9 @@ SELECT c.name, c.oid::bigint AS oid, c.relkind::text AS kind, c.relrowsecurity A
                    'identity_columns', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_index i JOIN pg_attribute a ON a.attrelid = l.oid
                                          AND a.attnum = ANY(i.indkey) WHERE i.indrelid = l.oid AND i.indimmediate AND i.indisvalid
                                          AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END))), '[]')
-          FROM pg_class l JOIN pg_namespace m ON m.oid = l.relnamespace WHERE CASE c.relkind WHEN 'p' THEN l.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf AND relid <> c.oid)
-                                ELSE l.oid = c.oid END) AS leaves,
+          FROM (SELECT t.relid::oid AS oid FROM pg_partition_tree(c.oid) t WHERE c.relkind = 'p' AND t.isleaf AND t.relid <> c.oid
+                UNION ALL SELECT c.oid WHERE c.relkind <> 'p') x
+          JOIN pg_class l ON l.oid = x.oid JOIN pg_namespace m ON m.oid = l.relnamespace) AS leaves,
        ARRAY(SELECT h.inhrelid::regclass::text FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r') AS children,
        ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
               WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_key
