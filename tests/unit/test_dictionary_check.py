@@ -117,3 +117,32 @@ def test_unreadable_examples_do_not_stop_other_checks(tmp_path: Path, examples: 
     findings = json.loads(done.stdout)["findings"]
     assert {Path(finding["file"]).name for finding in findings} == {"examples.yaml", "dictionary.yaml"}
     assert line in {finding["line"] for finding in findings if finding["file"].endswith("examples.yaml")}
+
+
+ORDER_LINES = """\
+system: drafted
+tables:
+  public.item:
+    key: id
+    to:
+      - {entity: product, fields: {sku: code, kind: {column: kind, values: {G: goods, S: service}}}}
+  public.line:
+    key: id
+    to:
+      - entity: sales_order_line
+        parent: order_id
+        fields:
+          product_id: item_id
+"""
+
+
+def test_lines_that_do_not_say_what_the_products_are_are_a_warning(tmp_path: Path) -> None:
+    file, place = tmp_path / "dictionary.yaml", "tables.public.line.to[0].fields"
+    file.write_text(ORDER_LINES)
+    (warning,) = (each for each in check_dictionary(tmp_path).warnings if each.field == place)
+    assert "`kind`" in warning.what
+    lookup = "kind: {column: item_id, lookup: {table: public.item, column: kind}, values: {G: goods, S: service}}"
+    file.write_text(ORDER_LINES + f"          {lookup}\n")
+    checked = check_dictionary(tmp_path)
+    assert checked.problems == []
+    assert place not in [each.field for each in checked.warnings]

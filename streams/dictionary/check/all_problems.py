@@ -98,12 +98,33 @@ def check_dictionary(path: Path, systems: Collection[str] | None = None) -> Dict
             check.add(error.problems)
             if not check.remove(remaining, error.problems):
                 break
+    if check.dictionary is not None:
+        check.warnings += _lines_without_kind(check.dictionary, file)
     folder = path.resolve().parent.name
     if systems is not None and check.dictionary is not None and check.dictionary.system != folder:
         what = f"{check.dictionary.system!r} is not the name of its folder, {folder}"
         check.problems.append(file.problem(("system",), what, f"write `system: {folder}`, or rename the folder"))
     check.problems.sort(key=lambda problem: (problem.line, problem.field))
     return check
+
+
+def _lines_without_kind(dictionary: Dictionary, file: YamlFile) -> list[Problem]:
+    """Order lines that do not say what they are, though the products do: a flow is joined from its lines alone, so a
+    service would wait for its shipment for ever.
+    """
+    records = [
+        (("tables", name, "to", number, "fields"), target)
+        for name, table in dictionary.tables.items()
+        for number, target in enumerate(table.to)
+    ]
+    if not any(target.entity == "product" and "kind" in target.fields for _, target in records):
+        return []
+    lines = [(place, target) for place, target in records if target.entity == "sales_order_line"]
+    if any("kind" in target.fields for _, target in lines):
+        return []
+    what = "the products have a `kind`, the lines of orders have none: each line with a product counts as goods"
+    right = "map `kind` of the lines too, by a lookup in the products (docs/guides/order-to-cash.md shows it)"
+    return [file.problem(place, what, right) for place, target in lines if "product_id" in target.fields]
 
 
 def _useless_part(path: YamlPath) -> YamlPath:
