@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.errors import ConfigError
 from streams.flow.invariants import RULES, InvariantLimits
 from streams.settings import Settings, SystemRules
 
@@ -10,7 +11,16 @@ _DAY_US = 86_400 * _SECOND_US
 
 
 def rule_limits(settings: Settings) -> InvariantLimits:
-    """The limits for all systems, with those of single systems in them."""
+    """The limits for all systems, with those of single systems in them.
+
+    Raises ConfigError for a system that is not captured.
+    """
+    unknown = sorted(settings.rules_of_systems.keys() - set(settings.systems))
+    if unknown:
+        raise ConfigError(
+            f"OPSHUB_RULES_OF_SYSTEMS names {', '.join(unknown)}, which is not captured",
+            remedy=f"name one of {', '.join(settings.systems)}, or add the system to OPSHUB_SYSTEMS",
+        )
     systems = {name: _limits(settings, rules) for name, rules in settings.rules_of_systems.items()}
     return _limits(settings, SystemRules(), systems)
 

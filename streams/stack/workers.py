@@ -6,7 +6,6 @@ it dies. Both are recorded in `<state_dir>/run`, so that later commands find the
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
+from pydantic_core import to_json
 
 from streams.errors import EnvironmentFault
 from streams.settings import Settings
@@ -60,10 +60,8 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return json.dumps(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump_json()
+    if isinstance(value, list | dict | BaseModel):
+        return to_json(value).decode()
     if isinstance(value, SecretStr):
         return value.get_secret_value()  # str() of it is a row of asterisks
     return str(value)

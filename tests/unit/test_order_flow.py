@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from streams.agents.rule_limits import rule_limits
+from streams.errors import ConfigError
 from streams.flow.invariants import HEADER, INVOICED, LOST, ORDERED, SHIPPED, InvariantLimits, broken
 from streams.flow.order_flow import join
 from streams.model.entities import ENTITIES
 from streams.model.state import EntityState
-from streams.settings import Settings, StageDays
+from streams.settings import Settings, StageDays, SystemRules
 from streams.stack.workers import worker_environment
 from streams.writeback.rule_inputs import entity_document
 from tests import factories
@@ -295,3 +297,17 @@ def test_limits_of_stages_reach_the_workers_as_they_are(monkeypatch: pytest.Monk
         if name.startswith("OPSHUB_"):
             monkeypatch.setenv(name, value)
     assert (Settings().stuck_after_days, Settings().header_charge_percent) == (told.stuck_after_days, 3)
+
+
+def test_rules_of_single_systems_reach_the_workers_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    erp = SystemRules(off=["header"], invoice_policy="equal", refund_within_days=1)
+    given = Settings(rules_off=["lost"], rules_of_systems={"demo-erp": erp})
+    for name, value in worker_environment(given).items():
+        if name.startswith("OPSHUB_"):
+            monkeypatch.setenv(name, value)
+    limits = rule_limits(Settings())
+    assert (limits.off, limits.invoiced) == (frozenset({LOST}), "at_most_shipped")
+    with pytest.raises(ConfigError, match="names erp, which is not captured"):
+        rule_limits(Settings(rules_of_systems={"erp": erp}))
+    of_erp = limits.systems["demo-erp"]
+    assert (of_erp.off, of_erp.invoiced, of_erp.refund_within_us) == (frozenset({HEADER}), "equal", DAY_US)
