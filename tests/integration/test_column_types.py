@@ -44,10 +44,10 @@ CREATE TABLE thing (id integer PRIMARY KEY, left_on date, bal numeric, lim numer
 ALTER TABLE thing ALTER wide SET STORAGE EXTERNAL;
 CREATE TABLE opshub_heartbeat (id integer PRIMARY KEY, beat_at timestamptz);
 CREATE TABLE opshub_signal (id text PRIMARY KEY, type text, data text);
-CREATE PUBLICATION opshub_kinds FOR TABLE thing, opshub_heartbeat, opshub_signal;
+CREATE PUBLICATION opshub_typed FOR TABLE thing, opshub_heartbeat, opshub_signal;
 """
 DICTIONARY = """
-system: kinds
+system: typed
 timezone: Europe/Berlin
 tables:
   public.thing:
@@ -70,35 +70,35 @@ def wait_for(what: Callable[[], Any], seconds: float = 120, instead: Callable[[]
 
 
 @pytest.fixture
-def kinds(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
+def captured(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
     """The address of a captured database with a column of each type."""
     admin = dsn_of(pipeline.env, "DEMO_CRM", "ADMIN")
     with psycopg.connect(admin, autocommit=True) as database:
-        database.execute("CREATE DATABASE kinds")
-    address = psycopg.conninfo.make_conninfo(admin, dbname="kinds")
+        database.execute("CREATE DATABASE typed")
+    address = psycopg.conninfo.make_conninfo(admin, dbname="typed")
     columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in COLUMNS.items())
     with psycopg.connect(address, autocommit=True) as database:
         database.execute(SCHEMA.format(columns=columns).encode())
         _insert(database, 1)
     folder = tmp_path / "connectors"
     shutil.copytree(connectors_dir(pipeline.settings), folder)
-    here = folder / "kinds"
+    here = folder / "typed"
     here.mkdir()
     attributes = ", ".join(f"{name}: {name}" for name in COLUMNS)
     (here / "dictionary.yaml").write_text(DICTIONARY.format(attributes=attributes), "utf-8")
     source = json.loads((folder / "demo-crm" / "source.json").read_text("utf-8"))
     user, password = (psycopg.conninfo.conninfo_to_dict(address).get(key, "") for key in ("user", "password"))
-    source["name"] = "kinds"
+    source["name"] = "typed"
     source["config"] |= {
-        "topic.prefix": "raw.kinds", "database.dbname": "kinds", "database.user": user, "slot.name": "opshub_kinds",
-        "publication.name": "opshub_kinds", "table.include.list": ",".join(TABLES), "database.password": password,
+        "topic.prefix": "raw.typed", "database.dbname": "typed", "database.user": user, "slot.name": "opshub_typed",
+        "publication.name": "opshub_typed", "table.include.list": ",".join(TABLES), "database.password": password,
     }  # fmt: skip
     (here / "source.json").write_text(json.dumps(source), "utf-8")
     usual = pipeline.settings
-    pipeline.settings = usual.model_copy(update={"connectors_dir": folder, "systems": [*usual.systems, "kinds"]})
+    pipeline.settings = usual.model_copy(update={"connectors_dir": folder, "systems": [*usual.systems, "typed"]})
     try:
         apply(pipeline.settings)
-        pipeline.start_worker("kinds-0")
+        pipeline.start_worker("typed-0")
         yield address
     finally:
         pipeline.stop_workers()
@@ -114,23 +114,23 @@ def _insert(database: psycopg.Connection[Any], key: int) -> None:
     )
 
 
-def test_every_type_is_what_it_was_in_the_source(pipeline: Pipeline, kinds: str) -> None:
+def test_every_type_is_what_it_was_in_the_source(pipeline: Pipeline, captured: str) -> None:
     """Row 1 comes from the snapshot, row 2 from the stream: Debezium makes their values in two different ways."""
     expected = {name: text for name, (_, _, text) in COLUMNS.items()} | {"days": "2024-05-01"}
     with (
-        psycopg.connect(kinds, autocommit=True) as database,
+        psycopg.connect(captured, autocommit=True) as database,
         psycopg.connect(pipeline.settings.hub, autocommit=True) as hub,
     ):
 
         def record(entity: str, key: int) -> dict[str, Any]:
             row = hub.execute(
                 "SELECT record FROM entity WHERE id = %s AND NOT deleted AND version > 0",
-                [source_id("kinds", entity, str(key))],
+                [source_id("typed", entity, str(key))],
             ).fetchone()
             return row[0] if row else {}
 
         def letters() -> Any:
-            return hub.execute("SELECT reason FROM dead_letter WHERE topic LIKE 'raw.kinds%'").fetchall()
+            return hub.execute("SELECT reason FROM dead_letter WHERE topic LIKE 'raw.typed%'").fetchall()
 
         wait_for(lambda: record("customer", 1), instead=letters)
         _insert(database, 2)
@@ -145,7 +145,7 @@ def test_every_type_is_what_it_was_in_the_source(pipeline: Pipeline, kinds: str)
         assert len(record("customer", 2)["tags"]) == 2000
         # The watcher tells the hub, and the hub every worker, when a type changes.
         database.execute("ALTER TABLE thing ALTER left_on TYPE timestamp")
-        known = "SELECT columns->>'left_on' FROM column_type WHERE system = 'kinds'"
+        known = "SELECT columns->>'left_on' FROM column_type WHERE system = 'typed'"
         wait_for(lambda: hub.execute(known).fetchone() == ("timestamp without time zone",))
         database.execute("ALTER TABLE thing ALTER left_on TYPE date")
         wait_for(lambda: hub.execute(known).fetchone() == ("date",))
@@ -157,4 +157,4 @@ def test_every_type_is_what_it_was_in_the_source(pipeline: Pipeline, kinds: str)
     verdict = verify(
         pipeline.settings, systems, dsns, load_ownership(connectors_dir(pipeline.settings) / "ownership.yaml")
     )
-    assert not [example for example in verdict.examples if "kinds" in example], verdict.examples
+    assert not [example for example in verdict.examples if "typed" in example], verdict.examples
