@@ -76,7 +76,9 @@ class MemoryHub:
         states = {key: AggregateState(key, kind, members={}, sources={}) for key, kind in kinds.items()}
         for key, state in states.items():
             link = self.links.get(key)
-            if link is not None and link.target == key:
+            if link is not None and link.waits_for is not None:
+                state.waits_for, state.waits_since = link.waits_for, link.linked_at
+            elif link is not None and link.target == key:
                 state.unmerged = True
             elif link is not None:
                 state.forward, state.forward_at = link.target, link.linked_at
@@ -92,6 +94,9 @@ class MemoryHub:
         for write in request.entities:
             self.entities[write.entity.id] = EntityInHub(copy.deepcopy(write.entity), *write[1:])
         for link in request.links:
+            known = self.links.get(link.source_id)
+            if known is not None and known.waits_for and link.waits_for and known.linked_at > link.linked_at:
+                continue
             self.links[link.source_id] = link
             self._generations.pop(link.source_id, None)
             if link.same:
@@ -100,13 +105,23 @@ class MemoryHub:
         for entity_id in request.contested:
             over = [id_ for id_, conflict in self.conflicts.items() if conflict.entity_id == entity_id]
             for conflict_id in over:
-                if conflict_id not in request.standing:
+                if conflict_id not in request.standing and self._may_end(conflict_id):
                     del self.conflicts[conflict_id]
+        for conflict in list(self.conflicts.values()):
+            is_unclaimed = conflict.kind == "reference" and conflict.entity_id in request.unclaimed
+            if is_unclaimed and conflict.id not in request.standing:
+                del self.conflicts[conflict.id]
         self.intents += request.intents
         self.turns += request.turns
         self.dead_letters += request.dead_letters
         self.due += request.due
         referring = self._referring({link.source_id for link in request.links if link.same})
+        referring += [
+            Referring(link.source_id, link.source_id, gone.entity)
+            for gone in request.released
+            for link in self.links.values()
+            if link.waits_for == gone.id != link.source_id
+        ]
         return Saved(
             answers.all("same_since"), referring, logged, [[] for claims in request.claims if claims.wanted], []
         )
@@ -133,9 +148,9 @@ class MemoryHub:
                 answers.append(OrderLineElsewhere(home, order_line, line.aggregate_id))
         return answers
 
-    async def unmerged(self, ids: Sequence[str]) -> set[str]:
-        """Which of these records a person declared to be nobody else."""
-        return {key for key in ids if key in self.links and self.links[key].target == key}
+    async def known_links(self, ids: Sequence[str]) -> dict[str, IdentityLink]:
+        """Where these records were linked to, of those that were."""
+        return {key: self.links[key] for key in ids if key in self.links}
 
     async def claim_echoes(self, changes: bytes, skew_us: int) -> set[tuple[str, str]]:
         """None: this hub requests nothing over HTTP."""
@@ -178,12 +193,24 @@ class MemoryHub:
         closing = [
             EntityId(link.source_id)
             for link in request.links
-            if link.same and link.source_id != link.target and self.same(link.target) == link.source_id
+            if link.same
+            and link.source_id != link.target
+            and (self.same(link.target) == link.source_id or self._comes_too_late(link))
         ]
         answers.add("circles", closing)
         written = [EntityId(write.entity.id) for write in request.entities if self._is_current(write.entity)]
         answers.add("upsert_entities", written)
         return answers
+
+    def _comes_too_late(self, link: IdentityLink) -> bool:
+        """Whether a source's link is of a record that was taken out of another meanwhile, or waits."""
+        known = self.links.get(link.source_id)
+        return known is not None and known.target == known.source_id and link.from_source
+
+    def _may_end(self, conflict_id: str) -> bool:
+        """Whether a conflict ends when its entity is settled without it."""
+        conflict = self.conflicts[conflict_id]
+        return conflict.kind != "reference" or self.entities[conflict.entity_id].entity.merged_into is not None
 
     def _is_current(self, entity: EntityState) -> bool:
         """Whether the entity was read as it is, so that it may be written."""
@@ -262,7 +289,11 @@ class MemoryPipeline:
         topic = changes_topic(ENTITIES[change.entity].aggregate)
         self.send(topic, home, change)
         if home != change.id:
-            self.send(topic, change.id, Change("link", change.entity, change.id, same_as=change.same_as, target=home))
+            link = Change(
+                "link", change.entity, change.id, change.system, change.key, "u",
+                change.epoch, change.major, change.minor, same_as=change.same_as, target=home,
+            )  # fmt: skip
+            self.send(topic, change.id, link)
 
     def run(self, limit: int = 10_000) -> None:
         """Serve all queues until nothing waits. Raises OpshubError if that takes more than `limit` batches."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.flow_list import time_since
+from streams.hub.record_names import RecordName, money, record_names
 
 if TYPE_CHECKING:
     from streams.hub.order_flows import OrderFlow
@@ -18,6 +21,15 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 AMOUNTS = ("ordered", "shipped", "invoiced", "paid", "open")
+NET_AMOUNTS = {"ordered": "ordered_amount", "shipped": "shipped_amount", "invoiced": "invoiced_net_amount"}
+GROSS_AMOUNTS = {
+    "ordered": "ordered_gross_amount",
+    "invoiced": "invoiced_amount",
+    "paid": "paid_amount",
+    "settled otherwise": "settled_otherwise_amount",
+    "open": "open_amount",
+}
+"""Name → field of the flow; see docs/guides/order-to-cash.md."""
 COUNTS = ("line", "shipment", "invoice", "payment", "service_request")
 UNFINISHED = ("planned", "waiting", "approved", "delivering", "failed", "dead")
 DAY_S = 86_400
@@ -27,7 +39,9 @@ def show(
     which: Annotated[
         str,
         typer.Argument(
-            metavar="FLOW", help="An id, or the number of an opportunity, order, shipment, invoice or payment."
+            metavar="FLOW",
+            help="An id, or the number of an opportunity, order, shipment, invoice or payment; "
+            "demo-erp:11 is the number or key in one system.",
         ),
     ],
     as_json: AsJson = False,
@@ -39,11 +53,13 @@ def show(
     import msgspec
 
     from streams.errors import ConfigError
-    from streams.hub.order_flows import find_flows
+    from streams.hub.order_flows import find_flow_ids, find_flows
     from streams.writeback.commands import connect_hub
 
     with connect_hub(load_settings().hub) as hub:
         flows = find_flows(hub, which)
+        several = find_flow_ids(hub, which) if len(flows) > 1 else []
+        names = record_names(hub, [choice.document for choice in several])
     if not flows:
         raise ConfigError(
             f"no order flow has the id or number {which}",
@@ -52,8 +68,11 @@ def show(
     if as_json:
         typer.echo(json.dumps({"flows": msgspec.to_builtins(flows)}))
         return
-    for flow in flows:
-        _print(flow)
+    if several:
+        of = {flow.aggregate_id: flow.record for flow in flows}
+        choices = [_choice(names, choice.document, of.get(choice.id, {}), choice.id) for choice in several]
+        raise ConfigError(f"{len(flows)} order flows have a document {which}", remedy="which one?" + "".join(choices))
+    _print(flows[0])
 
 
 def check(
@@ -94,16 +113,28 @@ def check(
     with connect_hub(settings.hub) as hub:
         broken = broken_rules(hub, rule_limits(settings))
         stuck = stuck_flows(hub, limits)
+        names = record_names(hub, [*(violation.id for violation in broken), *(flow.id for flow in stuck)])
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins({"broken_rules": broken, "stuck_flows": stuck})))
     else:
         for violation in broken:
-            typer.echo(f"{violation.rule}: {violation.entity} {violation.number or violation.id}{_values(violation)}")
+            typer.echo(f"{violation.rule}: {_named(names, violation.id, violation.entity)}{_values(violation)}")
         for flow in stuck:
-            typer.echo(f"stuck in {flow.stage} for {flow.in_stage_s // DAY_S} days: {flow.number or flow.id}")
+            named = _named(names, flow.id, "order_flow")
+            typer.echo(f"stuck in {flow.stage} for {time_since(flow.in_stage_s)}: {named}")
         typer.echo(f"{len(broken)} rules broken, {len(stuck)} flows stuck")
     if broken or stuck:
         raise typer.Exit(1)
+
+
+def _choice(names: Mapping[str, RecordName], document: str, flow: Mapping[str, object], flow_id: str) -> str:
+    """One of several flows: the document that was asked for, the flow's own number, and how to show it."""
+    number = flow.get("order_number") or flow.get("opportunity_number") or "no number"
+    return f"\n  {_named(names, document, 'document')}, in the flow of {number}: opshub flow show {flow_id}"
+
+
+def _named(names: Mapping[str, RecordName], record_id: str, entity: str) -> str:
+    return names[record_id].text if record_id in names else f"{entity.replace('_', ' ')} {record_id}"
 
 
 def _print(flow: OrderFlow) -> None:
@@ -114,9 +145,13 @@ def _print(flow: OrderFlow) -> None:
         f" order {record.get('order_number') or '-'} ({record.get('order_status') or '-'})"
     )
     currency = record.get("currency") or ""
-    typer.echo("  " + ", ".join(f"{name} {_money(record.get(f'{name}_amount'))}" for name in AMOUNTS) + f" {currency}")
+    _print_amounts("net", {name: record.get(field) for name, field in NET_AMOUNTS.items()}, currency)
+    _print_amounts("gross", {name: record.get(field) for name, field in GROSS_AMOUNTS.items()}, currency)
+    open_amount = record.get("open_amount")
+    if open_amount is not None and open_amount < 0:
+        typer.echo(f"  credit balance: the customer has {money(-open_amount, currency)} to get back or to use up")
     others = [
-        f"{name} {amount} {code}"
+        f"{name} {amount} {code}{' net' if name in ('ordered', 'shipped') else ' gross'}"
         for name in AMOUNTS
         for code, amount in (record.get(f"other_{name}_amounts") or {}).items()
     ]
@@ -126,26 +161,40 @@ def _print(flow: OrderFlow) -> None:
     counts = (_count(record.get(f"{name}_count") or 0, name.replace("_", " ")) for name in COUNTS)
     typer.echo("  " + ", ".join(counts))
     typer.echo("timeline (UTC)")
-    for at_us, what, system in _events(flow):
-        typer.echo(f"  {datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M:%S}  {what}  [{system}]")
+    for at_us, precision, what, system in _events(flow):
+        at = datetime.fromtimestamp(at_us / 1e6, UTC)
+        shown = f"{at:%Y-%m-%d}{'':9}" if precision == "date" else f"{at:%Y-%m-%d %H:%M:%S}"
+        typer.echo(f"  {shown}  {what}  [{system}]")
     for intent in flow.intents:
         if intent.state in UNFINISHED:
             typer.echo(f"  {intent.state}: {intent.rule}" + (f" ({intent.problem})" if intent.problem else ""))
 
 
-def _events(flow: OrderFlow) -> list[tuple[int, str, str]]:
-    """(microseconds since 1970, what happened, system), oldest first."""
+def _print_amounts(tax: str, amounts: Mapping[str, int | None], currency: str) -> None:
+    known = [f"{name} {money(amount)}" for name, amount in amounts.items() if amount is not None]
+    if known:
+        typer.echo(f"  {tax}: {', '.join(known)} {currency}".rstrip())
+
+
+def _events(flow: OrderFlow) -> list[tuple[int, str, str, str]]:
+    """(microseconds since 1970, time or date, what happened, system), in the order of the timeline."""
     numbers = {member.id: member.record.get("number") for member in flow.members}
     events = [
-        (event["at"], f"{event['what']}  {event['entity']} {numbers.get(event['id']) or ''}".rstrip(), event["system"])
+        (
+            event["at"],
+            event.get("precision") or "time",
+            f"{event['what']}  {event['entity']} {numbers.get(event['id']) or ''}".rstrip(),
+            event["system"],
+        )
         for event in flow.record["timeline"]
     ]
-    events += [
-        (int(intent.done_at.timestamp() * 1e6), f"written back  {intent.rule}", intent.target)
-        for intent in flow.intents
-        if intent.state == "delivered" and intent.done_at
-    ]
-    return sorted(events)
+    for intent in flow.intents:
+        if intent.state == "delivered" and intent.done_at:
+            at = int(intent.done_at.timestamp() * 1e6)
+            # The order of the events stands, also where one has a day and no time.
+            place = next((n for n, event in enumerate(events) if event[1] == "time" and event[0] > at), len(events))
+            events.insert(place, (at, "time", f"written back  {intent.rule}", intent.target))
+    return events
 
 
 def _values(violation: BrokenRule) -> str:
@@ -157,13 +206,9 @@ def _values(violation: BrokenRule) -> str:
 def _value(violation: BrokenRule, value: int | str | None) -> str:
     """One side of a broken rule: an amount, a quantity of a line, a number of orders, or a status."""
     if value is None or isinstance(value, str) or violation.entity == "opportunity":
-        return str(value)
-    return _money(value) if violation.entity != "sales_order_line" else f"{Decimal(value).scaleb(-6).normalize():f}"
+        return "unknown" if value is None else str(value)
+    return money(value) if violation.entity != "sales_order_line" else f"{Decimal(value).scaleb(-6).normalize():f}"
 
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _money(value: int | None) -> str:
-    return "-" if value is None else f"{Decimal(value).scaleb(-4):,.2f}"

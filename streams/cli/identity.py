@@ -55,6 +55,11 @@ def show(record: Name, as_json: Json = False) -> None:
     typer.echo(f"{master.entity} {master.canonical}{deleted}: {master.record.get('name') or ''}")
     if master.is_unmerged:
         typer.echo("  taken out of another record by hand: no reference and no match key links it")
+    if master.waits_for is not None:
+        typer.echo(
+            f"  names {master.waits_for} as itself, and another row of its system is that record: "
+            "`identity merge` if they are one, `identity decline` if they are two"
+        )
     _print_contributions(master)
     _print_list("other ids of it", [name for name in master.other_ids if name not in master.contributions])
     _print_list("found by", keys)
@@ -162,9 +167,12 @@ def decline(record: Name, other: Name, reason: Reason = "", as_json: Json = Fals
 
     Example: opshub identity decline demo-erp:1042 demo-crm:0b9f… --reason "the daughter in Austria"
     """
-    with connect(load_settings()) as connection:
+    settings = load_settings()
+    with connect(settings) as connection:
         first, second = find_master(connection, record), find_master(connection, other)
-        decisions.keep_separate(connection, first, second, who(), reason)
+        messages = decisions.keep_separate(connection, first, second, who(), reason)
+        if messages:
+            send(settings, messages)
         log_decision(connection, who(), "decline", first.canonical, second.canonical, reason)
     if as_json:
         typer.echo(json.dumps({"record": first.canonical, "other": second.canonical}))

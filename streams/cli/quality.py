@@ -1,4 +1,4 @@
-"""`opshub quality` measures the data of each field. `opshub resolve` applies today's ownership rules to what the hub
+"""`opshub quality` measures the data of each field. `opshub re-resolve` applies today's ownership rules to what the hub
 has.
 """
 
@@ -118,9 +118,9 @@ def _is_interesting(figure: FieldQuality) -> bool:
     return 0 < figure.complete < figure.records or bool(faults)
 
 
-def resolve(
+def re_resolve(
     yes: Annotated[
-        bool, typer.Option("--yes", help="Let the workers resolve them; without it, only list the differences.")
+        bool, typer.Option("--yes", help="Let the workers re-resolve them; without it, only list the differences.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help='One JSON object: {"differences": […], "sent": true or false}.')
@@ -133,9 +133,9 @@ def resolve(
 
     Examples:
 
-    opshub resolve
+    opshub re-resolve
 
-    opshub resolve --yes
+    opshub re-resolve --yes
     """
     from streams.identity.decisions import Message
     from streams.paths import connectors_dir
@@ -165,4 +165,4 @@ def _show_differences(differences: list[Difference], is_sent: bool) -> None:
         now = readable_value(difference.entity, difference.field, difference.now)
         then = readable_value(difference.entity, difference.field, difference.then)
         typer.echo(f"  {difference.entity} {difference.id} {difference.field}: {now} → {then}")
-    typer.echo(f"{len(differences):,} fields differ" + ("; the workers resolve them now" if is_sent else ""))
+    typer.echo(f"{len(differences):,} fields differ" + ("; the workers re-resolve them now" if is_sent else ""))

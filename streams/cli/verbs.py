@@ -56,7 +56,7 @@ VERBS: list[Verb] = [
     Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be the same."),
     Verb("identity decline", "streams.cli.identity", "decline", "Decide that two records are not the same."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
-    Verb("resolve", "streams.cli.quality", "resolve", "Apply the current ownership rules to earlier contributions."),
+    Verb("re-resolve", "streams.cli.quality", "re_resolve", "Apply the current ownership rules to what is stored."),
     Verb("approvals list", "streams.cli.approvals", "list_intents", "List changes that wait for approval."),
     Verb(
         "approvals show",
@@ -79,6 +79,7 @@ VERBS: list[Verb] = [
     ),
     Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
     Verb("flow check", "streams.cli.flow", "check", "List order flows that break a business rule or are stuck."),
+    Verb("flow list", "streams.cli.flow_list", "list_flows", "List order flows by stage, customer, number or text."),
     Verb("flow show", "streams.cli.flow", "show", "Show stage, amounts and timeline of an order flow."),
     Verb("dlq list", "streams.cli.dlq", "list_dead_letters", "List records that could not be processed."),
     Verb("dlq show", "streams.cli.dlq", "show", "Show one dead letter with its record."),

@@ -55,6 +55,8 @@ def entity_of(state: AggregateState, change: Change) -> str:
     known = state.sources.get(change.id)
     if known is not None:
         return known
+    if change.id == state.id:
+        return live_id(state, change.id)  # also where it names another record, for which it waits
     member = state.members.get(change.id)
     if change.parent is None and change.entity == state.kind and member is None:
         return state.id

@@ -11,7 +11,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 import psycopg
 
+from streams.hub.save import IdentityLink
 from streams.hub.statements import SQL, Lookup, fetch
+from streams.model.change import Position
 
 
 class LinkedId(msgspec.Struct, frozen=True):
@@ -21,6 +23,8 @@ class LinkedId(msgspec.Struct, frozen=True):
     target: str | None
     is_unmerged: bool
     """A person took it out of another record: nothing links it any more."""
+    waits_for: str | None
+    """The record that it names with `same_as`, while another row of its system is that record."""
 
 
 class EntityRow(msgspec.Struct, frozen=True):
@@ -83,9 +87,10 @@ async def linked_targets(lookup: Lookup, source_ids: Sequence[str]) -> dict[str,
     return dict(await lookup("same", source_ids))
 
 
-async def unmerged_among(lookup: Lookup, ids: Collection[str]) -> set[str]:
-    """Which of these ids a person took out of another record."""
-    return {row[0] for row in await lookup("unmerged", list(ids))} if ids else set()
+async def known_links(lookup: Lookup, ids: Collection[str]) -> dict[str, IdentityLink]:
+    """id → its link, of those that were linked to another record, or taken out of one."""
+    rows = await lookup("known_links", list(ids)) if ids else ()
+    return {row[0]: IdentityLink(row[0], row[1], row[2], Position(*row[3]), row[4]) for row in rows}
 
 
 def links_of_ids(connection: psycopg.Connection, ids: Sequence[str]) -> list[LinkedId]:

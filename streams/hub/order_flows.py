@@ -47,15 +47,76 @@ class StuckFlow(msgspec.Struct, frozen=True):
     in_stage_s: int
 
 
+class FlowLine(msgspec.Struct, frozen=True):
+    """An order flow in a list. Amounts are unscaled; `ordered_amount` is without tax, the others with it."""
+
+    id: str
+    record_id: str
+    stage: str
+    since_us: int
+    """Since when it is in its stage, µs since 1970."""
+    order_number: str | None
+    opportunity_number: str | None
+    customer: str | None
+    currency: str | None
+    ordered_amount: int | None
+    invoiced_amount: int | None
+    paid_amount: int | None
+    open_amount: int | None
+    goods: str | None
+    money: str | None
+
+
+class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which order flows to list; None: no matter."""
+
+    stages: list[str] | None = None
+    customer: str | None = None
+    """Part of the name, or the customer's id, or system:key."""
+    number: str | None = None
+    """Of any of its documents."""
+    text: str | None = None
+    """Part of a number or name."""
+    limits: Mapping[str, float] | None = None
+    """Stage → seconds: only flows that are stuck."""
+    after_us: int | None = None
+    after_id: str | None = None
+    limit: int = 50
+
+
 class _Id(msgspec.Struct, frozen=True):
     id: str
 
 
-def find_flows(hub: Hub, id_or_number: str) -> list[OrderFlow]:
-    """The order flows that have this id, or a document with this number."""
-    parameters = {"number": id_or_number, "id": _uuid(id_or_number)}
+class FoundFlow(msgspec.Struct, frozen=True):
+    """An order flow, and one of its documents that was asked for."""
+
+    id: str
+    document: str
+
+
+def list_flows(hub: Hub, wanted: FlowFilter) -> list[FlowLine]:
+    """Order flows, those that came into their stage last first."""
+    parameters = msgspec.structs.asdict(wanted)
+    if wanted.limits is not None:
+        parameters["limits"] = msgspec.json.encode(wanted.limits).decode()
+    return fetch_structs(hub, FlowLine, "list_flows", parameters)
+
+
+def find_flow_ids(hub: Hub, name: str) -> list[FoundFlow]:
+    """The order flows with this id, or with a document of this number; system:number looks in one system only."""
+    system, colon, number = name.partition(":")
+    if not colon:
+        parameters = {"number": name, "id": _uuid(name), "system": None}
+    else:
+        parameters = {"number": number, "id": None, "system": system}
+    return fetch_structs(hub, FoundFlow, "find_flow", parameters)
+
+
+def find_flows(hub: Hub, name: str) -> list[OrderFlow]:
+    """As `find_flow_ids`, with all that belongs to each flow."""
     flows = []
-    for row in fetch_structs(hub, _Id, "find_flow", parameters):
+    for row in find_flow_ids(hub, name):
         members = fetch_structs(hub, FlowMember, "flow_members", {"id": row.id})
         joined = next((member.record for member in members if member.entity == "order_flow"), None)
         if joined is not None:

@@ -55,6 +55,10 @@ class IdentityLink(msgspec.Struct, frozen=True):
     target: str
     same: bool
     linked_at: Position
+    waits_for: str | None = None
+    """See `AggregateState.waits_for`; then `target` is the id itself."""
+    from_source: bool = False
+    """A row said so: it counts less than what a person decided, or the writer of the record that the row names."""
 
 
 class KeyClaim(msgspec.Struct, frozen=True):
@@ -89,6 +93,13 @@ class Claims(msgspec.Struct, frozen=True):
     own_keys: list[OwnKey] = []
 
 
+class EntityName(NamedTuple):
+    """One id of a record, and the kind of the record."""
+
+    id: str
+    entity: str
+
+
 class DueTime(NamedTuple):
     """A flow, customer or product that must be checked or summed in `seconds`."""
 
@@ -106,6 +117,10 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True):
     contested: Sequence[str] = ()
     """Entities of more than one source: of their conflicts only `standing` (ids) remain open."""
     standing: Sequence[str] = ()
+    unclaimed: Sequence[str] = ()
+    """Entities whose conflicts over what they name with `same_as` end, but for `standing`."""
+    released: Sequence[EntityName] = ()
+    """Entities that lost a source: others may wait to be them."""
     turns: Sequence[Turn] = ()
     turn_limit: int = 3
     """Edits of one field that write-back may overwrite within `turn_window_us` before that is a flip-flop."""
@@ -258,6 +273,10 @@ def statements_of(request: SaveRequest) -> Iterator[Statement]:
     if request.contested:
         # After they were logged: a conflict that came and went within the batch is over.
         yield Statement("end_conflicts", [list(request.contested), list(request.standing)])
+    if request.unclaimed:
+        yield Statement("end_references", [list(request.unclaimed), list(request.standing)])
+    if request.released:
+        yield Statement("waiting_references", columns(request.released), Referring)
     yield from _claim_statements(request.claims)
     if request.intents:
         yield Statement("plan_intents", [_encode(request.intents)])

@@ -18,11 +18,12 @@ from psycopg.rows import args_row, dict_row
 from streams.errors import BadRecord, EnvironmentFault, OpshubError, RetryLater
 from streams.hub.dead_letters import add_dead_letter
 from streams.hub.entity_rows import loaded_entity
-from streams.hub.identity import unmerged_among
+from streams.hub.identity import known_links
 from streams.hub.save import (
     Answers,
     DueTime,
     HeldKey,
+    IdentityLink,
     LogOutcome,
     Referring,
     ReleasedKey,
@@ -44,11 +45,12 @@ from streams.model.state import AggregateState, Conflict, EntityState
 
 
 class Forward(NamedTuple):
-    """Where an id lives, and the source position that said so."""
+    """Where an id lives, and the source position that said so; `waits_for`: see `AggregateState`."""
 
     source_id: str
     target: str
     linked_at: list[int]
+    waits_for: str | None
 
 
 class OrderLineElsewhere(NamedTuple):
@@ -123,6 +125,8 @@ class HubStore:
                 state = states[forward.source_id]
                 if forward.target != forward.source_id:
                     state.forward, state.forward_at = forward.target, Position(*forward.linked_at)
+                elif forward.waits_for is not None:
+                    state.waits_for, state.waits_since = forward.waits_for, Position(*forward.linked_at)
                 else:
                     state.unmerged = True
             rows = await members.fetchall()
@@ -148,7 +152,7 @@ class HubStore:
                         if statement.row is not None:
                             answers.add(statement.name, await cursor.fetchall())
                 raise_if_refused(request, answers)
-                referring: list[Referring] = answers.all("aggregates_that_refer")
+                referring: list[Referring] = answers.all("aggregates_that_refer") + answers.all("waiting_references")
                 released: list[ReleasedKey] = answers.all("release_keys")
                 if released:
                     # A statement of its own, so that it sees claims that were logged while the release waited for their
@@ -187,9 +191,9 @@ class HubStore:
         rows = await self.rows("order_lines_elsewhere", {"homes": homes, "named": lines, "new": list(new)})
         return [OrderLineElsewhere(*row) for row in rows]
 
-    async def unmerged(self, ids: Sequence[str]) -> set[str]:
-        """Which of these records a person declared to be nobody else."""
-        return await unmerged_among(self.rows, ids)
+    async def known_links(self, ids: Sequence[str]) -> dict[str, IdentityLink]:
+        """Where these records were linked to, of those that were."""
+        return await known_links(self.rows, ids)
 
     async def claim_echoes(self, changes: bytes, skew_us: int) -> set[tuple[str, str]]:
         """(source id, transaction) of the echoes among these changes; see streams/pipeline/echoes.py."""

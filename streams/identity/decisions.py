@@ -74,9 +74,9 @@ def unmerge(record: Master) -> Message:
     return Message(changes_topic(ENTITIES[record.entity].aggregate), record.aggregate_id, change)
 
 
-def keep_separate(connection: psycopg.Connection, left: Master, right: Master, who: str, reason: str) -> None:
+def keep_separate(connection: psycopg.Connection, left: Master, right: Master, who: str, reason: str) -> list[Message]:
     """Remember that these are two: no match key joins them, their conflicts over a key end, no merge of them is
-    proposed.
+    proposed. To send: what keeps a record of its own that names the other and waits for it.
 
     Raises ConfigError where they are one record, or of two kinds.
     """
@@ -88,7 +88,19 @@ def keep_separate(connection: psycopg.Connection, left: Master, right: Master, w
             remedy="`opshub identity unmerge` takes a record out of another; `opshub identity show` lists its sources",
         )
     hub.keep_separate(connection, left.canonical, right.canonical, who, reason)
-    hub.end_match_key_conflicts(connection, sides(left, right), who)
+    both = sides(left, right)
+    hub.end_match_key_conflicts(connection, both, who)
+    waiting = [
+        record
+        for record, others in ((left, both.right), (right, both.left))
+        if record.waits_for is not None and record.waits_for in others
+    ]
+    return [_stay_alone(record) for record in waiting]
+
+
+def _stay_alone(record: Master) -> Message:
+    change = Change("link", record.entity, record.canonical, PEOPLE, target=record.canonical, source_us=_now_us())
+    return Message(changes_topic(ENTITIES[record.entity].aggregate), record.canonical, change)
 
 
 def forget_kept_separate(connection: psycopg.Connection, left: Master, right: Master) -> None:

@@ -29,6 +29,8 @@ class Master(msgspec.Struct):
     deleted: bool
     is_unmerged: bool
     """A person took it out of another record: nothing links it any more."""
+    waits_for: str | None
+    """The record that it names, while another row of its system is that record."""
     record: dict[str, object]
     contributions: dict[str, Contribution]
     other_ids: list[str]
@@ -62,6 +64,7 @@ def find_master(connection: psycopg.Connection, name: str) -> Master:
             row.aggregate_id,
             row.deleted,
             link.is_unmerged,
+            link.waits_for,
             record,
             contributions,
             others,

@@ -22,7 +22,7 @@ TOAST_PLACEHOLDER = "__debezium_unavailable_value"
 Op = Literal["c", "u", "d", "r", "t"]
 """create, update, delete, read (by a snapshot), truncate: the letters that Debezium uses."""
 
-ChangeKind = Literal["change", "link", "give", "refresh", "elsewhere"]
+ChangeKind = Literal["change", "link", "give", "refresh", "elsewhere", "claim"]
 
 ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read"]
 """An `Op`, or: the row only adds fields to a record that another row makes (`part_read`: as a snapshot read it)."""
@@ -100,7 +100,8 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kind: `change` an entity changed; `link` the record `id` lives in aggregate `target` from now on (with entity and
     parent empty: a master record is the same as another when `same`); `give` hand the entity `id` over to aggregate
     `target`, then pass this change on; `refresh` what the hub knows of this aggregate changed, read it again;
-    `elsewhere` the order line `id`, which documents of this aggregate name, lives in aggregate `target`.
+    `elsewhere` the order line `id`, which documents of this aggregate name, lives in aggregate `target`; `claim` the
+    record `id` waits to be the record `same_as`, since this position.
     """
 
     kind: ChangeKind

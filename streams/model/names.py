@@ -11,6 +11,9 @@ HUB = "hub"
 MATCHER = "match"
 """The system as which a link by a match key speaks."""
 
+REFERENCE = "reference"
+"""The system as which a link speaks that a reference (`same_as`) won after its record had waited for it."""
+
 _CHANGES = "changes."
 
 

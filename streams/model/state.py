@@ -69,6 +69,9 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     `MAIN_ROW_MISSING` while the main row has not come. None where the main row spoke last."""
     holder: KeyHolder | None = None
     """The source row that has the key; None where key and row are one."""
+    claimed: tuple[int, int, int] | None = None
+    """Position at which its row first named this record with `same_as`, if that is why it is here. None of the record's
+    own row, and where a match key or a person joined it."""
 
     @property
     def position(self) -> Position:
@@ -134,6 +137,11 @@ class AggregateState(msgspec.Struct, gc=False):
     """source id → entity id, for sources that contribute to an entity of another id."""
     unmerged: bool = False
     """A person decided that this record is nobody else: references and match keys do not link it."""
+    waits_for: str | None = None
+    """The record that this one names with `same_as` while another row of its system is that record: a person decides.
+    The own id: it waited, and its row names nobody any more."""
+    waits_since: Position = NOWHERE
+    """Position at which its row first said so."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -143,9 +151,11 @@ class Conflict(msgspec.Struct, frozen=True):
     entity: str
     entity_id: str
     field: str
-    """The field, `*` for the whole record, or the match key that two records claim."""
+    """The field, `*` for the whole record, the match key that two records claim, or `same_as`."""
     kind: str
-    """owned_field_changed, concurrent_edit, disagreement, delete_update, match_key, shared_key or invariant."""
+    """owned_field_changed, concurrent_edit, disagreement, delete_update, match_key, shared_key, reference or
+    invariant.
+    """
     values: dict[str, Any]
     """system → its value."""
     winner: str | None

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 from streams.error_policy import is_bad_record
 from streams.errors import BadRecord, RetryLater
 from streams.flow.place import seeks_parent, without_parent
-from streams.hub.save import Circle, DueTime, NewlySame, Saved, SaveRequest, Stale
+from streams.hub.save import Circle, DueTime, IdentityLink, NewlySame, Saved, SaveRequest, Stale
 from streams.hub.store import OrderLineElsewhere, as_logged
 from streams.identity.cache import Sameness
 from streams.model.change import Change
@@ -58,7 +58,7 @@ class Hub(Protocol):
     async def order_lines_elsewhere(
         self, named: Collection[tuple[str, str]], new: Collection[str]
     ) -> list[OrderLineElsewhere]: ...
-    async def unmerged(self, ids: Sequence[str]) -> set[str]: ...
+    async def known_links(self, ids: Sequence[str]) -> dict[str, IdentityLink]: ...
     async def claim_echoes(self, changes: bytes, skew_us: int) -> Collection[tuple[str, str]]: ...
     async def add_dead_letter(self, dead_letter: DeadLetter) -> None: ...
     async def mark_due(self, due: Sequence[DueTime]) -> None: ...
@@ -147,9 +147,9 @@ class BatchCommitter:
         for _ in range(ATTEMPTS):
             states = await self._load(groups)
             homes.update(await self._homes_of_parents(groups, states))
-            unmerged = await self._unmerged(groups, states)
+            known_links = await self._known_links(groups, states)
             echoes = await self._echoes(groups)
-            batch = SettleBatch(groups, homes, echoes, unmerged, incoming.in_doubt, refused)
+            batch = SettleBatch(groups, homes, echoes, known_links, incoming.in_doubt, refused)
             try:
                 work = merge_batch(batch, states, self.ownership, self.planner)
                 await self.sameness.learn(work.out.references, self.hub.rows)
@@ -249,6 +249,8 @@ class BatchCommitter:
             conflicts=list(settled.conflicts.values()),
             contested=list(settled.contested),
             standing=list(settled.standing),
+            unclaimed=list(settled.unclaimed),
+            released=list(settled.released),
             turns=settled.turns,
             turn_limit=self.ownership.turns,
             turn_window_us=self.ownership.turns_window_us,
@@ -331,24 +333,30 @@ class BatchCommitter:
             )
         ]
 
-    async def _unmerged(self, groups: Mapping[str, Group], states: Mapping[str, AggregateState]) -> set[str]:
-        """Which sources that are new to a record a person took out of it, and which of those to be taken out are out
-        already.
+    async def _known_links(
+        self, groups: Mapping[str, Group], states: Mapping[str, AggregateState]
+    ) -> dict[str, IdentityLink]:
+        """The links of sources that are new to a record, and of those that are to be taken out of one.
 
-        References and routing caches may still name the record for them.
+        A person may have taken them out, or they may wait to be another record; references and routing caches still
+        name the record for them.
         """
         new = {
             change.id
             for key, (kind, changes) in groups.items()
-            if kind != "order_flow"
             for change, _ in changes
             if change.id != key
+            and (kind != "order_flow" or change.same_as is not None)
             and (
-                (change.kind == "change" and change.entity == kind and change.id not in states[key].sources)
+                (
+                    change.kind == "change"
+                    and (change.entity == kind or change.same_as is not None)
+                    and change.id not in states[key].sources
+                )
                 or (change.kind == "link" and change.target == change.id)
             )
         }
-        return await self.hub.unmerged(list(new)) if new else set()
+        return await self.hub.known_links(list(new)) if new else {}
 
     async def _echoes(self, groups: Mapping[str, Group]) -> frozenset[tuple[str, str]]:
         if not self.http_systems:

@@ -118,6 +118,7 @@ def _replaced(
         change.system, change.key, *position, change.source_us, known.deleted if additional else change.deleted,
         fields, older, tx=change.tx, first_us=min(known.first_us or known.source_us, change.source_us), changed=edits,
         main_row=(known.main_row or known_position) if additional else None, holder=known.holder,
+        claimed=known.claimed,
     )  # fmt: skip
 
 
@@ -201,6 +202,22 @@ def _merge_at_same_position(known: Contribution, change: Change, additional: boo
         known.first_us = min(known.first_us or known.source_us, change.source_us)
         known.source_us = max(known.source_us, change.source_us)
     return "newer"
+
+
+def unite(known: Contribution, other: Contribution) -> bool:
+    """Merge `other`, of the same source, into `known`: it adds the fields that nothing else named. Whether it did.
+
+    A change that overtakes the rows of its own record makes such a second contribution.
+    """
+    if other.position > known.position or not other.fields:
+        return False
+    missing = other.fields.keys() - (known.fields or {}).keys()
+    if missing:
+        known.fields = {**(known.fields or {}), **{name: other.fields[name] for name in missing}}
+        known.older = {**(known.older or {}), **dict.fromkeys(missing, (other.epoch, other.major, other.minor))}
+    if other.claimed is not None and (known.claimed is None or other.claimed < known.claimed):
+        known.claimed = other.claimed
+    return bool(missing)
 
 
 def _weight(value: object) -> tuple[bool, str]:

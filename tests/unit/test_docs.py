@@ -95,7 +95,10 @@ def commands(page: str) -> Iterator[str]:
 def test_named_verbs_exist(path: Path) -> None:
     verbs = {verb.words for verb in VERBS}
     unknown = []
-    for command in commands(path.read_text(encoding="utf-8")):
+    page = path.read_text(encoding="utf-8")
+    if path.name == "CHANGELOG.md":
+        page = page.split("\n## [0.")[0]  # a released version had the verbs of its time
+    for command in commands(page):
         words = re.findall(r"^[a-z][a-z-]*(?:\|[a-z-]+)*|(?<= )[a-z][a-z-]*", command)
         if not words:
             continue
@@ -132,7 +135,10 @@ def options_of(words: str) -> frozenset[str]:
 def test_named_options_exist(path: Path) -> None:
     verbs = {verb.words for verb in VERBS}
     unknown = []
-    for command in commands(path.read_text(encoding="utf-8")):
+    page = path.read_text(encoding="utf-8")
+    if path.name == "CHANGELOG.md":
+        page = page.split("\n## [0.")[0]  # a released version had the verbs of its time
+    for command in commands(page):
         words = command.split()
         verb = next((name for name in (" ".join(words[:2]), words[0]) if name in verbs), None)
         named = {option for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", command)} - {"--help", "--version"}

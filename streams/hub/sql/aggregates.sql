@@ -6,7 +6,7 @@ FROM entity WHERE aggregate_id = ANY(%s::uuid[]);
 
 -- name: forwards
 -- Where these ids live now, as far as they were linked, and where in its source that was said.
-SELECT source_id::text, target::text, linked_at FROM identity WHERE source_id = ANY(%s::uuid[]);
+SELECT source_id::text, target::text, linked_at, waits_for::text FROM identity WHERE source_id = ANY(%s::uuid[]);
 
 -- name: same
 -- Which of these source ids are the same entity as another, and which those are: each step of each chain.
@@ -79,21 +79,26 @@ WHERE e.revision = excluded.revision - 1
 RETURNING e.id::text;
 
 -- name: circles
--- Which of these links would close a circle: their target is the source already, by other links.
-SELECT new.source_id::text FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid)
-WHERE new.target <> new.source_id AND EXISTS (
+-- Which of these links would close a circle: their target is the source already, by other links. And which come from a source, though their
+-- record was taken out of another one meanwhile, or waits.
+SELECT new.source_id::text FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, from_source boolean)
+WHERE new.target <> new.source_id AND (new.from_source AND EXISTS (SELECT FROM identity i WHERE i.source_id = new.source_id AND i.target = i.source_id)
+ OR EXISTS (
     WITH RECURSIVE chain (id, steps) AS (
         SELECT new.target, 0
         UNION ALL
         SELECT i.target, steps + 1 FROM chain JOIN identity i ON i.source_id = chain.id AND i.same AND i.target <> i.source_id WHERE steps < 16)
-    SELECT FROM chain WHERE id = new.source_id);
+    SELECT FROM chain WHERE id = new.source_id));
 
 -- name: upsert_identity
-INSERT INTO identity AS i (source_id, target, same, generation, linked_at)
-SELECT source_id, target, same, nextval('identity_generation'), linked_at
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[])
-ON CONFLICT (source_id) DO UPDATE SET target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at
-WHERE (i.target, i.same) IS DISTINCT FROM (excluded.target, excluded.same);
+-- Of a record that waits, the newest of what its row named counts.
+INSERT INTO identity AS i (source_id, target, same, generation, linked_at, waits_for)
+SELECT source_id, target, same, nextval('identity_generation'), linked_at, waits_for
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[], waits_for uuid)
+ON CONFLICT (source_id) DO UPDATE SET
+    target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at, waits_for = excluded.waits_for
+WHERE (i.target, i.same, i.waits_for) IS DISTINCT FROM (excluded.target, excluded.same, excluded.waits_for)
+  AND NOT (i.waits_for IS NOT NULL AND excluded.waits_for IS NOT NULL AND i.linked_at > excluded.linked_at);
 
 -- name: aggregates_that_refer
 -- Aggregates with an entity that refers to one of these customers or products, or to one that was linked to them before, each with what it

@@ -44,27 +44,44 @@ RETURNING id::text, outcome;
 -- decides.
 UPDATE conflict SET resolved_at = now(), outcome = 'over'
 WHERE entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL AND kind <> 'invariant'
-  AND (kind NOT IN ('match_key', 'shared_key') AND outcome <> 'flip_flop'
+  AND (kind NOT IN ('match_key', 'shared_key', 'reference') AND outcome <> 'flip_flop'
        OR EXISTS (SELECT FROM entity e WHERE e.id = conflict.entity_id AND e.merged_into IS NOT NULL));
 
+-- name: end_references
+-- Conflicts over what these records name with `same_as`, but for those that stand.
+UPDATE conflict SET resolved_at = now(), outcome = 'over'
+WHERE kind = 'reference' AND entity_id = ANY(%s::uuid[]) AND NOT id = ANY(%s::uuid[]) AND resolved_at IS NULL;
+
 -- name: list_conflicts
--- Conflicts that stand, the newest first; with `past` also those that are over or decided.
+-- Conflicts that stand, the newest first; with `past` also those that are over or decided. `group_id`: only of the groups that begin so.
 SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, asserted AS values, winner, rule, outcome, turns,
        to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS seen_at,
-       to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by,
-       (SELECT coalesce(record->>'name', record->>'number', record->>'sku', record->>'last_name') FROM entity e WHERE e.id = conflict.entity_id) AS name
-FROM conflict
+       to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by, group_id
+FROM grouped_conflict
 WHERE (%(past)s OR resolved_at IS NULL AND outcome <> 'decided')
   AND (%(entity)s::text IS NULL OR entity = %(entity)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(group_id)s::text IS NULL OR starts_with(group_id, %(group_id)s))
 ORDER BY seen_at DESC, id LIMIT %(limit)s;
 
+-- name: conflict_groups
+-- Groups of conflicts of one cause, what waits for people first, then the newest; `latest` is the id of the newest conflict of each.
+SELECT group_id, kind, entity, subject, systems, rule, winner, outcome, count(*) AS count,
+       to_char(min(seen_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS first_seen_at,
+       to_char(max(seen_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS last_seen_at,
+       (array_agg(id::text ORDER BY seen_at DESC, id))[1] AS latest
+FROM grouped_conflict
+WHERE (%(past)s OR resolved_at IS NULL AND outcome <> 'decided')
+  AND (%(entity)s::text IS NULL OR entity = %(entity)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+GROUP BY group_id, kind, entity, subject, systems, rule, winner, outcome
+ORDER BY outcome IN ('open', 'flip_flop') DESC, max(seen_at) DESC, group_id LIMIT %(limit)s;
+
 -- name: conflicts_by_id
--- Conflicts whose id begins so: two at most, since two are one too many. Columns of list_conflicts.
+-- Conflicts whose id begins with one of these: two of each at most, since two are one too many. Columns of list_conflicts.
+SELECT c.* FROM unnest(%s::text[]) AS prefix CROSS JOIN LATERAL (
 SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, asserted AS values, winner, rule, outcome, turns,
        to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS seen_at,
-       to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by,
-       (SELECT coalesce(record->>'name', record->>'number', record->>'sku', record->>'last_name') FROM entity e WHERE e.id = conflict.entity_id) AS name
-FROM conflict WHERE starts_with(id::text, %s) LIMIT 2;
+       to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by, group_id
+FROM grouped_conflict WHERE starts_with(id::text, prefix) LIMIT 2) c;
 
 -- name: decide_conflict
 -- A person decided it, or took the decision back (`who` is null). Its turns count from zero, so a flip-flop ends with it.

@@ -1,8 +1,13 @@
 -- Identity: which records are one, and what people decided about it.
 
--- name: unmerged
--- Which of these records a person took out of another record: nothing links them any more.
-SELECT source_id::text FROM identity WHERE source_id = target AND source_id = ANY(%s::uuid[]);
+-- name: known_links
+-- Where these records were linked to: to themselves, if a person took them out of another record, or if they wait to be another.
+SELECT source_id::text, target::text, same, linked_at, waits_for::text FROM identity WHERE source_id = ANY(%s::uuid[]);
+
+-- name: waiting_references
+-- (aggregate id, record, entity) of those who wait to be one of these records.
+SELECT i.source_id::text, i.source_id::text, gone.entity
+FROM unnest(%s::uuid[], %s::text[]) AS gone (id, entity) JOIN identity i ON i.waits_for = gone.id WHERE i.source_id <> i.waits_for;
 
 -- name: contested_entities
 -- Records of more than one source, in the columns of `all_entities`.
@@ -22,11 +27,12 @@ SELECT e.id::text, e.entity, e.aggregate_id::text, e.parent_id::text, e.merged_i
                 WHERE e.id IN (t.first_id, t.second_id))
        || ARRAY(SELECT r.key FROM shared_key_record r WHERE r.record_id = e.id AND r.entity = e.entity)
 FROM entity e WHERE e.entity = ANY(%s) AND e.merged_into IS NULL AND NOT e.deleted AND e.version > 0
-AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);
+AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id AND i.waits_for IS DISTINCT FROM e.id);
 
 -- name: links_of_ids
 -- What each of these source ids was linked to, in the order in which they were given.
-SELECT s.id::text AS source_id, i.target::text AS target, (i.source_id = i.target) IS TRUE AS is_unmerged
+SELECT s.id::text AS source_id, i.target::text AS target, (i.source_id = i.target AND i.waits_for IS NULL) IS TRUE AS is_unmerged,
+       nullif(i.waits_for, i.source_id)::text AS waits_for
 FROM unnest(%s::uuid[]) WITH ORDINALITY s(id, n) LEFT JOIN identity i ON i.source_id = s.id AND i.same ORDER BY s.n;
 
 -- name: entity_by_id
@@ -70,9 +76,9 @@ DELETE FROM kept_separate
 WHERE first_id = ANY(%(left)s::uuid[]) AND second_id = ANY(%(right)s::uuid[]) OR first_id = ANY(%(right)s::uuid[]) AND second_id = ANY(%(left)s::uuid[]);
 
 -- name: end_match_key_conflicts
--- Conflicts over match keys between two records that a person said to be two.
+-- Conflicts over match keys or references between two records that a person said to be two.
 UPDATE conflict SET resolved_at = now(), outcome = 'decided', decided_by = %(who)s
-WHERE kind = 'match_key' AND resolved_at IS NULL
+WHERE kind IN ('match_key', 'reference') AND resolved_at IS NULL
   AND (entity_id = ANY(%(left)s::uuid[]) AND asserted->'holder'->>'value' = ANY(%(right)s::text[])
        OR entity_id = ANY(%(right)s::uuid[]) AND asserted->'holder'->>'value' = ANY(%(left)s::text[]));
 
@@ -86,4 +92,4 @@ SELECT e.id::text AS id, record->>'name' AS name, record->>'tax_id' AS tax_id, l
 FROM entity e
 WHERE entity = 'customer' AND merged_into IS NULL AND NOT deleted AND version > 0
   AND record->>'name' <> '' AND coalesce(record->>'billing_postal_code', record->>'billing_city') <> ''
-  AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id);
+  AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = e.id AND i.target = e.id AND i.waits_for IS DISTINCT FROM e.id);

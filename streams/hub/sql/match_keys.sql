@@ -16,7 +16,7 @@ INSERT INTO match_key AS m (entity, key, holder, rank, systems, guard, linked)
 SELECT new.entity, new.key, new.holder, new.rank, new.systems, new.guard, new.parts
 FROM new
 WHERE NOT EXISTS (SELECT FROM shared_key s WHERE s.entity = new.entity AND s.key = new.key)
-  AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder)
+  AND NOT EXISTS (SELECT FROM identity i WHERE i.source_id = new.holder AND i.target = new.holder AND i.waits_for IS DISTINCT FROM new.holder)
   -- OFFSET 0: by the primary key for each claim, and not by a look through all keys.
   AND NOT EXISTS (SELECT FROM (SELECT holder, linked FROM match_key WHERE entity = new.entity AND key = new.key AND holder <> new.holder OFFSET 0) h
                   JOIN kept_separate t ON t.first_id = ANY(new.parts || new.holder) AND t.second_id = ANY(h.linked || h.holder)

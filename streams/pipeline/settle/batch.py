@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.hub.save import EntityWrite, IdentityLink
+from streams.hub.save import EntityName, EntityWrite, IdentityLink
 from streams.model.change import Change
 from streams.model.intent import NewIntent
 from streams.model.kafka_record import KafkaRecord
@@ -28,8 +28,8 @@ class SettleBatch(msgspec.Struct, frozen=True):
     """entity id → the aggregate in which the hub has it, for entities that a former attempt expected elsewhere."""
     echoes: Collection[tuple[str, str]] = frozenset()
     """(source id, transaction) of changes that write-back made, where the rows themselves do not say who wrote them."""
-    unmerged: Collection[str] = frozenset()
-    """Source ids that a person took out of the record that this batch names for them."""
+    known_links: Mapping[str, IdentityLink] = {}
+    """Source ids that are new to the record that this batch names for them → their link in the hub."""
     in_doubt: Collection[str] = frozenset()
     """Aggregates whose last batch may be committed in the hub but was never emitted (the worker died in between).
 
@@ -79,6 +79,10 @@ class Settled(msgspec.Struct, frozen=True):
     """Entities of more than one source. Of their logged conflicts only `standing` remain open."""
     standing: set[str] = set()
     """Ids of the conflicts that exist after this batch."""
+    unclaimed: set[str] = set()
+    """Entities that name no other record any more, or another than before."""
+    released: set[EntityName] = set()
+    """Names of entities that lost a source: others may wait to be them."""
     turns: list[Turn] = []
     intents: list[NewIntent] = []
     claimants: list[Claimant] = []

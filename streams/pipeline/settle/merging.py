@@ -8,6 +8,14 @@ from streams.flow.place import elsewhere, entity_of, seeks_parent
 from streams.model.change import Change
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
+from streams.pipeline.settle.references import (
+    check_waiting,
+    entity_named_by,
+    give_up,
+    release,
+    remember_claim,
+    settle_claims,
+)
 from streams.pipeline.settle.working import (
     AggregateWork,
     Working,
@@ -16,7 +24,7 @@ from streams.pipeline.settle.working import (
     position_of,
     send_on,
 )
-from streams.resolve.contribution import merge
+from streams.resolve.contribution import ADDITIONAL_ROWS, merge, unite
 from streams.writeback.planner import is_echo
 from streams.writeback.rule_inputs import contributed_fields
 
@@ -33,7 +41,17 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     if change.id in work.unmerged and change.id != state.id:
         send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=None))
         return
-    entity_id = entity_of(state, change)
+    if change.same_as is None:
+        link = work.known_links.get(change.id)
+        if link is not None and link.waits_for is not None and change.id != state.id:
+            send_on(work, state.kind, change.id, change)  # it was on its way when the record was made to wait
+            return
+        entity_id = entity_of(state, change)
+    else:
+        named = entity_named_by(work, aggregate, change)
+        if named is None:
+            return
+        entity_id = named
     entity = state.members.get(entity_id)
     if entity is None:
         home = work.batch.homes.get(entity_id)
@@ -46,7 +64,19 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     if entity_id != change.id:
         state.sources[change.id] = entity_id
         absorb(work, aggregate, change.id, entity)
+    is_new = change.id not in entity.contributions
     merge_change(work, aggregate, entity, change)
+    if entity_id != change.id:
+        if _names_nobody(change, entity):
+            give_up(work, aggregate, entity, change.id)
+            return
+        if change.same_as is not None and change.op not in ADDITIONAL_ROWS:
+            remember_claim(entity.contributions[change.id], change, is_new=is_new)
+        if entity_id in work.sources_changed:
+            settle_claims(work, aggregate, entity, change.id)
+    elif state.waits_for is not None and change.op not in ADDITIONAL_ROWS and entity_id == state.id:
+        if position_of(change) >= entity.contributions[entity_id].position:
+            check_waiting(work, aggregate, change)
 
 
 def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
@@ -65,6 +95,8 @@ def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, c
         _record_cause(work, aggregate, entity, change)
         if before is None or was_deleted != entity.contributions[change.id].deleted:
             work.sources_changed.add(entity_id)
+            if before is not None and not was_deleted:
+                _release(work, state, entity, change.id)
         parent = _parent_after(entity, before, change)
         if parent is not None:
             if entity.parent != parent:
@@ -85,6 +117,20 @@ def _parent_after(entity: EntityState, before: Contribution | None, change: Chan
     if before is None or position_of(change) > before.position:
         return change.parent
     return None
+
+
+def _names_nobody(change: Change, entity: EntityState) -> bool:
+    """Whether the row that is part of `entity` by what it named names nobody since this change."""
+    if change.same_as is not None or change.deleted or change.op in ADDITIONAL_ROWS:
+        return False
+    contribution = entity.contributions[change.id]
+    return contribution.claimed is not None and position_of(change) >= contribution.position
+
+
+def _release(work: Working, state: AggregateState, entity: EntityState, source: str) -> None:
+    """A source was deleted: another row of its system may wait for its place."""
+    if len(entity.contributions) > 1 or entity.contributions[source].claimed is not None:
+        release(work, state, entity)
 
 
 def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
@@ -123,7 +169,11 @@ def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: Entit
 def take_contributions(work: Working, state: AggregateState, other: EntityState, entity: EntityState) -> None:
     """Give `entity` the contributions of `other` that it does not have."""
     for source, contribution in other.contributions.items():
-        if source not in entity.contributions:
+        known = entity.contributions.get(source)
+        if known is not None:
+            if known is not contribution and unite(known, contribution):
+                work.sources_changed.add(entity.id)
+        else:
             entity.contributions[source] = contribution
             state.sources[source] = entity.id
             work.sources_changed.add(entity.id)

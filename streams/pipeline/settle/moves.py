@@ -6,25 +6,23 @@ import msgspec
 
 from streams.flow.place import entity_of, live_id, with_descendants, without_parent
 from streams.model.change import Change
-from streams.model.names import MATCHER, PEOPLE
-from streams.model.state import NOWHERE, EntityState
-from streams.pipeline.canonical import MERGEABLE, flow_record_id
+from streams.model.names import MATCHER, PEOPLE, REFERENCE
+from streams.model.state import NOWHERE, AggregateState, EntityState
+from streams.pipeline.canonical import MERGEABLE
+from streams.pipeline.settle.handover import move
 from streams.pipeline.settle.joins import SUMMED_IN
 from streams.pipeline.settle.merging import absorb, merge_change, take_contributions
+from streams.pipeline.settle.references import end_claim, leave, release, send_claim, settle_claims, take_out
 from streams.pipeline.settle.unmerge import unmerge
 from streams.pipeline.settle.working import (
     DOCUMENT_OF,
     AggregateWork,
     Working,
     check_conflicts_first,
-    emit,
-    emit_without,
     link_id,
     position_of,
     resend_if_in_doubt,
     send_on,
-    send_refresh,
-    write,
 )
 from streams.resolve.key_holders import takes_key
 
@@ -38,9 +36,14 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         _split(work, aggregate, change)
         return
     if target is None or target == state.id:
+        if change.system == PEOPLE and state.waits_for is not None:
+            state.waits_for, state.unmerged = None, True
+            link_id(work, state.id, state.id, same=True)
+            end_claim(work, state.id)
         return
     same = change.same_as is not None
-    at = position_of(change)
+    # A row that waited is let in whatever its source says later.
+    at = NOWHERE if change.system == REFERENCE else position_of(change)
     if NOWHERE < at < state.forward_at:
         return  # a stalled worker of ingest emitted this link after another worker had emitted a later one
     if state.forward == target:
@@ -59,11 +62,46 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     if change.system != PEOPLE and (state.unmerged or (change.system == MATCHER and state.forward is not None)):
         return  # people's decisions go before sources and match keys; a match key does not undo a link
+    own = work.known_links.get(state.id)
+    waits = state.waits_for is not None or (own is not None and own.waits_for is not None)
+    if waits and change.system != PEOPLE and change.system != REFERENCE:
+        # The record that it names let another row in; that record's writer says when this one may come.
+        if state.waits_for is not None and at < state.waits_since:
+            leave(work, state.kind, change, target)
+        return
+    if change.system == REFERENCE and not _still_waits(state, change):
+        return
+    if same and state.forward is not None and change.system not in (PEOPLE, MATCHER, REFERENCE):
+        leave(work, state.kind, change, state.forward)
+    if waits:
+        end_claim(work, state.id)
+    _keep_claim(state, change)
     # Of two links in the batch before, the first moved what the second did not find.
     resend_if_in_doubt(work, state, target)
-    state.forward, state.unmerged, state.forward_at = target, False, at
-    link_id(work, state.id, target, same=same, at=at)
+    state.forward, state.unmerged, state.forward_at, state.waits_for = target, False, at, None
+    from_source = same and change.system not in (PEOPLE, MATCHER, REFERENCE)
+    link_id(work, state.id, target, same=same, at=at, from_source=from_source)
     move(work, aggregate, list(state.members.values()), target, same=same)
+
+
+def _still_waits(state: AggregateState, change: Change) -> bool:
+    """Whether the record waits for what it is let in for: a person may have decided, or its row name another record."""
+    claim = position_of(change)
+    return state.waits_for is not None and (
+        claim > state.waits_since or (claim == state.waits_since and change.same_as == state.waits_for)
+    )
+
+
+def _keep_claim(state: AggregateState, change: Change) -> None:
+    """Before the record moves: whether it becomes part of another by what its row says, and since when."""
+    member = state.members.get(state.id)
+    if member is None or change.same_as is None:
+        return
+    if change.system in (PEOPLE, MATCHER):
+        for contribution in member.contributions.values():
+            contribution.claimed = None
+    elif (own := member.contributions.get(state.id)) is not None:
+        own.claimed = (change.epoch, change.major, change.minor)
 
 
 def _split(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -74,6 +112,9 @@ def _split(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     for member in state.members.values():
         check_conflicts_first(work, state, member)
+    if change.system != PEOPLE:
+        take_out(work, aggregate, change.id)
+        return
     split = unmerge(state, change.id)
     if split is None:
         resend_if_in_doubt(work, state, change.id)
@@ -81,6 +122,7 @@ def _split(work: Working, aggregate: AggregateWork, change: Change) -> None:
             link_id(work, change.id, change.id, same=True)  # so that records that refer to it are refreshed
         return
     remaining, between, leaving = split
+    release(work, state, remaining)
     work.unmerged.add(change.id)
     work.out.contested.add(remaining.id)
     work.out.split_records.add(remaining.id)
@@ -125,6 +167,7 @@ def apply_refresh(work: Working, aggregate: AggregateWork) -> None:
         return
     if state.forward is not None:
         resend_if_in_doubt(work, state, state.forward)
+    send_claim(work, aggregate)
     for member in list(state.members.values()):
         _merge_where_it_belongs(work, aggregate, member)
     for member in without_parent(state):
@@ -161,29 +204,5 @@ def _merge_where_it_belongs(work: Working, aggregate: AggregateWork, member: Ent
     if member.merged_into is None:
         absorb(work, aggregate, member.id, root)
     take_contributions(work, state, member, root)
-
-
-def move(work: Working, aggregate: AggregateWork, members: list[EntityState], target: str, *, same: bool) -> None:
-    """Hand members over: their rows go to `target`, whose writer gets a refresh. `same`: the root becomes another name
-    of `target`.
-    """
-    state, moved = aggregate.state, False
-    flow_id = flow_record_id(state)
-    for member in members:
-        if member.id == flow_id:
-            continue  # each aggregate joins its own
-        moved = True
-        check_conflicts_first(work, state, member)
-        if same and member.id == state.id and member.merged_into is None:
-            member.merged_into = target
-            work.out.contested.add(member.id)
-            if member.version and not member.deleted:
-                member.version += 1
-                emit(work, aggregate, member)
-        write(work, aggregate, member, target)
-        del state.members[member.id]
-        emit_without(work, aggregate, member)
-    if moved:
-        work.out.moved.update((state.id, target))
-        aggregate.members_moved = True
-        send_refresh(work, state, target)
+    if root.id in work.sources_changed:
+        settle_claims(work, aggregate, root, member.id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.model.state import EntityState
-from streams.pipeline.canonical import REFERENCES, flow_record_id
+from streams.pipeline.canonical import MERGEABLE, REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
 from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, mark_payer, mark_sums, plan_writeback
+from streams.pipeline.settle.references import release
 from streams.pipeline.settle.working import DOCUMENT_OF, AggregateWork, Working, emit, resolve, write
 from streams.resolve.golden import golden, is_deleted
 
@@ -91,6 +92,8 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
         member = state.members.get(entity_id)
         if member is None:
             continue
+        if state.id in work.batch.in_doubt and member.entity in MERGEABLE:
+            release(work, state, member)  # those that were made to wait may not have been refreshed
         _emit_document(work, aggregate, member)
         _emit_documents_of_kind(work, aggregate, member)
         if member.entity in SUMMED:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streams.flow.place import MAX_HOPS
+from streams.hub.save import IdentityLink
 from streams.model.intent import NewIntent
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState
@@ -23,6 +24,7 @@ from streams.pipeline.settle.joins import join_flow
 from streams.pipeline.settle.merging import apply_change
 from streams.pipeline.settle.moves import apply_give, apply_link, apply_refresh
 from streams.pipeline.settle.records import SameAs, repeat_known, resolve_changed, settle_entity
+from streams.pipeline.settle.references import apply_claim
 from streams.pipeline.settle.sharing import apply_elsewhere, repeat_shares, share_documents
 from streams.pipeline.settle.working import AggregateWork, Working
 from streams.resolve.rules import Ownership
@@ -47,7 +49,8 @@ def merge_batch(
     batch: SettleBatch, states: Mapping[str, AggregateState], ownership: Ownership, planner: IntentPlanner = NO_RULES
 ) -> Working:
     """Step 1. `Working.out.references` has the source ids that `settle_merged` will ask for."""
-    work = Working(batch, ownership, planner, unmerged=set(batch.unmerged))
+    taken_out = {link.source_id for link in batch.known_links.values() if _was_taken_out(link)}
+    work = Working(batch, ownership, planner, known_links=dict(batch.known_links), unmerged=taken_out)
     for key, group in batch.groups.items():
         aggregate = AggregateWork(states[key], group[1][-1][1])
         work.aggregates.append(aggregate)
@@ -73,6 +76,11 @@ def settle_merged(work: Working, same: SameAs) -> Settled | Entangled:
     return work.out
 
 
+def _was_taken_out(link: IdentityLink) -> bool:
+    """Whether a person made it a record of its own."""
+    return link.source_id == link.target and link.waits_for is None
+
+
 def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
     """Apply the changes of one aggregate in order."""
     state, sees_moves = aggregate.state, False
@@ -83,7 +91,7 @@ def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
             else:
                 apply_change(work, aggregate, change)
             continue
-        sees_moves = True
+        sees_moves = sees_moves or change.kind != "claim"  # a claim moves nothing, and may be asked again
         if change.hops > MAX_HOPS:
             work.out.circular.append(CircularChange(change, source))
         elif change.kind == "link":
@@ -92,6 +100,8 @@ def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
             apply_give(work, aggregate, change)
         elif change.kind == "elsewhere":
             apply_elsewhere(work, aggregate, change)
+        elif change.kind == "claim":
+            apply_claim(work, aggregate, change)
         else:
             apply_refresh(work, aggregate)
     if sees_moves and state.id in work.batch.in_doubt:

@@ -52,7 +52,8 @@ def unmerge(state: AggregateState, loser_id: str) -> Unmerged | None:
         for other in between:
             other.contributions.pop(source, None)
         state.sources.pop(source, None)
-    loser.merged_into = None
+    if loser.merged_into is not None:
+        loser.merged_into, loser.deleted = None, True  # as emitted: a merge emits its tombstone
     leaving = {member.id: member for parent in sorted(sources) for member in with_descendants(state, parent)}
     leaving[loser_id] = loser
     return Unmerged(remaining, between, list(leaving.values()))

@@ -59,8 +59,10 @@ class Working:
     planner: IntentPlanner
     out: Settled = field(default_factory=Settled)
     aggregates: list[AggregateWork] = field(default_factory=list)
+    known_links: dict[str, IdentityLink] = field(default_factory=dict)
+    """`SettleBatch.known_links`, and those of rows that must wait since this batch."""
     unmerged: set[str] = field(default_factory=set)
-    """`SettleBatch.unmerged`, and what this batch took out of a record."""
+    """Sources that a person took out of a record, also in this batch."""
     unchecked: set[str] = field(default_factory=set)
     """Entities that somebody other than write-back changed, and whose conflicts were not looked for since."""
     contributions_before: dict[str, dict[str, Fields]] = field(default_factory=dict)
@@ -125,9 +127,18 @@ def emit_without(work: Working, aggregate: AggregateWork, line: EntityState) -> 
         aggregate.changed[document.id] = None
 
 
-def link_id(work: Working, source: str, target: str, *, same: bool, at: Position = NOWHERE) -> None:
+def link_id(
+    work: Working,
+    source: str,
+    target: str,
+    *,
+    same: bool,
+    at: Position = NOWHERE,
+    waits_for: str | None = None,
+    from_source: bool = False,
+) -> None:
     """Record where an id lives from now on, and the position at which its source said so."""
-    work.out.links[source] = IdentityLink(source, target, same, at)
+    work.out.links[source] = IdentityLink(source, target, same, at, waits_for, from_source)
 
 
 def send_on(work: Working, kind: str, target: str, change: Change) -> None:

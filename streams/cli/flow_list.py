@@ -1,0 +1,108 @@
+"""`opshub flow list`: order flows by stage, customer, number or text."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.context import load_settings
+
+if TYPE_CHECKING:
+    from streams.hub.order_flows import FlowLine
+
+DAY_S = 86_400
+STAGES = (
+    "opportunity", "won", "lost", "draft", "ordered", "shipped_in_part_or_whole", "partially_shipped", "shipped",
+    "delivered", "invoiced", "partially_paid", "paid", "overpaid", "credited", "cancelled",
+)  # fmt: skip
+
+
+def list_flows(
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage; can be given more than once.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Part of the customer's name, or its id, or system:key as in demo-erp:1042.")
+    ] = None,
+    number: Annotated[str | None, typer.Option(help="Number of any of its documents.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of a number or name, in any case.")] = None,
+    stuck: Annotated[bool, typer.Option("--stuck", help="Only those that are too long in their stage.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most flows.")] = 50,
+    after: Annotated[str | None, typer.Option(help="Continue after this one, as the last line of a list says.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List order flows, those that came into their stage last first. Amounts: ordered is net, the others are gross.
+
+    Example: opshub flow list --stage partially_paid --customer acme
+
+    Example: opshub flow list --stuck
+    """
+    import msgspec
+
+    from streams.errors import ConfigError
+    from streams.hub.order_flows import FlowFilter
+    from streams.hub.order_flows import list_flows as listed
+    from streams.writeback.commands import connect_hub
+
+    unknown = [name for name in stage or () if name not in STAGES]
+    if unknown:
+        raise ConfigError(f"there is no stage {unknown[0]}", remedy=f"one of {', '.join(STAGES)}")
+    settings = load_settings()
+    limits = {name: days * DAY_S for name, days in settings.stuck_after_days.model_dump().items() if days is not None}
+    after_us, after_id = _position(after) if after else (None, None)
+    wanted = FlowFilter(
+        stages=stage or None, customer=customer, number=number, text=text, limits=limits if stuck else None,
+        after_us=after_us, after_id=after_id, limit=limit,
+    )  # fmt: skip
+    with connect_hub(settings.hub) as hub:
+        flows = listed(hub, wanted)
+    following = f"{flows[-1].since_us}:{flows[-1].record_id}" if len(flows) == limit else None
+    if as_json:
+        typer.echo(json.dumps({"flows": msgspec.to_builtins(flows), "after": following}))
+        return
+    for flow in flows:
+        _print(flow)
+    if not flows:
+        typer.echo("no order flow is like that")
+    if following:
+        typer.echo(f"more: the same with --after {following}")
+
+
+def _position(after: str) -> tuple[int, str]:
+    from streams.errors import ConfigError
+    from streams.hub.record_names import is_id
+
+    since, _, record_id = after.partition(":")
+    if not since.isdigit() or not is_id(record_id):
+        raise ConfigError(f"--after {after} is no place in a list", remedy="copy it from the last line of a list")
+    return int(since), record_id
+
+
+def _print(flow: FlowLine) -> None:
+    from streams.hub.record_names import money
+
+    names = " / ".join(name for name in (flow.order_number, flow.opportunity_number) if name) or flow.id
+    since = time_since(time.time() - flow.since_us / 1e6)
+    typer.echo(f"{names}  {flow.stage} for {since}  {flow.customer or 'customer unknown'}")
+    amounts = [
+        f"{name} {money(amount)}{tax}"
+        for name, amount, tax in (
+            ("ordered", flow.ordered_amount, " net"),
+            ("invoiced", flow.invoiced_amount, ""),
+            ("paid", flow.paid_amount, ""),
+            ("open", flow.open_amount, ""),
+        )
+        if amount is not None
+    ]
+    progress = f"goods {flow.goods or 'unknown'}, money {flow.money or 'unknown'}"
+    typer.echo(f"    {', '.join(amounts)} {flow.currency or ''}; {progress}" if amounts else f"    {progress}")
+
+
+def time_since(seconds: float) -> str:
+    """A duration in its largest unit: 3 days."""
+    for unit, size in (("day", DAY_S), ("hour", 3600), ("minute", 60)):
+        count = int(seconds // size)
+        if count >= 1:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"

@@ -1,0 +1,305 @@
+"""Rows of one system that name the same record with `same_as`: only one of them is that record. Part of the first half
+of settling.
+
+The row that named it first, by position, is part of the record. Every other row stays a record of its own and waits: a
+person decides. It enters by itself when the row that is in the record goes. So the order of arrival decides nothing.
+
+The writer of the named record decides. It keeps the position of each claim (`Contribution.claimed`). A row that must
+wait gets a link to itself with `waits_for`, and its changes are sent on to its own aggregate. When a source leaves the
+named record, all that wait for it are refreshed; each sends a `claim`, and a link lets the first of them in.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.flow.place import entity_of, live_id, live_of, with_descendants
+from streams.hub.save import EntityName, IdentityLink
+from streams.model.change import Change, Position
+from streams.model.names import PEOPLE, REFERENCE, changes_topic
+from streams.model.state import NOWHERE, AggregateState, Conflict, Contribution, EntityState
+from streams.pipeline.settle.batch import Message
+from streams.pipeline.settle.handover import move
+from streams.pipeline.settle.unmerge import unmerge
+from streams.pipeline.settle.working import (
+    AggregateWork,
+    Working,
+    check_conflicts_first,
+    emit,
+    link_id,
+    position_of,
+    resend_if_in_doubt,
+    send_on,
+    send_refresh,
+    write,
+)
+
+Order = tuple[tuple[int, int, int], int, str, str]
+"""Who comes first: the earlier claim. Rows of one snapshot have one position; of numbered rows, then the older one."""
+
+
+def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> str | None:
+    """The entity that a change with `same_as` contributes to; None where it was sent on, since its row must wait."""
+    state = aggregate.state
+    entity_id = entity_of(state, change)
+    if change.id == state.id or change.id in state.sources or entity_id == change.id:
+        return entity_id
+    link = work.known_links.get(change.id)
+    entity = state.members.get(entity_id)
+    if link is not None and link.waits_for is not None:
+        _pass_to_waiting(work, aggregate, change, link, entity_id)
+        return None
+    if link is not None and link.same and link.target != state.id and link.linked_at > position_of(change):
+        send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=link.target))
+        return None  # overtaken: its row names another record meanwhile
+    rivals = _rivals(entity, change)
+    if not rivals or change.deleted:
+        return entity_id
+    assert entity is not None
+    claim = position_of(change)
+    if _comes_first(entity, change, claim, rivals):
+        check_conflicts_first(work, state, entity)
+        return entity_id  # once it is there, `settle_claims` puts the others out
+    if change.parent is not None:
+        _log(work, change.entity, change.id, change.system, change.key, entity_id)
+        return change.id  # its parent says where it lives
+    if link is not None and link.same and link.target not in (state.id, change.id):
+        leave(work, state.kind, change, link.target)
+    _make_wait(work, state, change.id, entity_id, claim)
+    send_on(work, state.kind, change.id, change)
+    return None
+
+
+def remember_claim(contribution: Contribution, change: Change, *, is_new: bool) -> None:
+    """Keep the position at which a row first named the record that it is part of by that."""
+    position = (change.epoch, change.major, change.minor)
+    if is_new or (contribution.claimed is not None and position < contribution.claimed):
+        contribution.claimed = position
+
+
+def settle_claims(work: Working, aggregate: AggregateWork, entity: EntityState, newcomer: str) -> None:
+    """Take out of a record all rows but the first that are part of it by naming it.
+
+    Rows that a match key or a person joined stay, and then only `newcomer` goes.
+    """
+    by_system: dict[str, list[tuple[str, Contribution]]] = {}
+    for source, contribution in entity.contributions.items():
+        if contribution.system != PEOPLE and not contribution.deleted:
+            by_system.setdefault(contribution.system, []).append((source, contribution))
+    for rows in by_system.values():
+        claims = {source: _order(source, c.key, c.claimed) for source, c in rows if _is_claim(entity, source, c)}
+        if len(rows) == 1 or not claims:
+            continue
+        losers = set(claims) - {min(claims, key=claims.__getitem__)} if len(claims) == len(rows) else {newcomer}
+        for source in sorted(losers & claims.keys()):
+            put_out(work, aggregate, entity, source)
+
+
+def put_out(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> None:
+    """Make a row that is part of `entity` a record of its own again, which waits."""
+    contribution = entity.contributions[source]
+    _let_out(work, aggregate, entity, source, entity.id, Position(*(contribution.claimed or contribution.position)))
+
+
+def give_up(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> None:
+    """The row that made `source` a part of `entity` names nobody any more: it is a record of its own again."""
+    release(work, aggregate.state, entity)
+    _let_out(work, aggregate, entity, source, source, entity.contributions[source].position)
+
+
+def take_out(work: Working, aggregate: AggregateWork, source: str) -> None:
+    """The row `source` names another record now: take it out of the one that it was part of."""
+    state = aggregate.state
+    entity = live_of(state, state.sources.get(source, source))
+    if entity is None or entity.id == source or source not in entity.contributions:
+        resend_if_in_doubt(work, state, source)
+        return
+    release(work, state, entity)
+    _remove(work, aggregate, entity, source)
+
+
+def _let_out(
+    work: Working, aggregate: AggregateWork, entity: EntityState, source: str, waits_for: str, claim: Position
+) -> None:
+    """Take a row out of `entity`, for its own aggregate."""
+    _make_wait(work, aggregate.state, source, waits_for, claim)
+    contribution = _remove(work, aggregate, entity, source)
+    if contribution is not None:
+        send_on(work, aggregate.state.kind, source, _as_change(entity, source, contribution))
+
+
+def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> Contribution | None:
+    """Take a row out of `entity`; its children follow it. The contribution, if no record here went with it."""
+    state = aggregate.state
+    work.out.contested.add(entity.id)
+    work.out.split_records.add(entity.id)
+    work.sources_changed.add(entity.id)
+    work.unchecked.add(entity.id)
+    aggregate.changed[entity.id] = None
+    # If the hub has a row of it elsewhere, which is on its way here, then it is not written, but sent as a change.
+    is_elsewhere = source not in state.members and source in work.batch.homes
+    split = None if is_elsewhere else unmerge(state, source)
+    if split is not None:
+        for member in (split.remaining, *split.between):
+            aggregate.changed[member.id] = None
+        move(work, aggregate, split.leaving, source, same=False)
+        return None
+    contribution = entity.contributions.pop(source)
+    state.sources.pop(source, None)
+    _delete_if_empty(work, aggregate, entity)
+    move(work, aggregate, with_descendants(state, source), source, same=False)
+    return contribution
+
+
+def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityState) -> None:
+    """Delete a record that has no source any more: the row that it names may never have existed."""
+    if not entity.contributions and entity.version and not entity.deleted:
+        entity.deleted = True
+        entity.version += 1
+        emit(work, aggregate, entity)
+        write(work, aggregate, entity, aggregate.state.id)
+
+
+def leave(work: Working, kind: str, change: Change, target: str) -> None:
+    """Have the record `target` give up a row that names another record now."""
+    split = Change("link", change.entity, change.id, change.system, change.key, target=change.id)
+    work.out.sent_on.append(Message(changes_topic(kind), target, split))
+
+
+def release(work: Working, state: AggregateState, entity: EntityState) -> None:
+    """A row of `entity` is gone: those that wait to be it, under any of its names, may come."""
+    names = [member.id for member in state.members.values() if live_id(state, member.id) == entity.id]
+    work.out.released.update(EntityName(name, entity.entity) for name in (entity.id, *names))
+
+
+def send_claim(work: Working, aggregate: AggregateWork) -> None:
+    """Ask again for the record that this one waits for."""
+    state = aggregate.state
+    if state.waits_for is None or state.forward is not None:
+        return
+    member = state.members.get(state.id)
+    own = member.contributions.get(state.id) if member is not None else None
+    if state.waits_for == state.id:
+        end_claim(work, state.id)
+        return
+    if member is not None and own is not None and not own.deleted:
+        claim = Change(
+            "claim", member.entity, state.id, own.system, own.key, "u", *state.waits_since, own.source_us,
+            same_as=state.waits_for,
+        )  # fmt: skip
+        work.out.sent_on.append(Message(changes_topic(state.kind), state.waits_for, claim))
+        _log(work, member.entity, state.id, own.system, own.key, state.waits_for)
+
+
+def apply_claim(work: Working, aggregate: AggregateWork, change: Change) -> None:
+    """A record that waits asks to be a record of this aggregate: let it in, if no row that came first is there."""
+    state = aggregate.state
+    if state.forward is not None:
+        send_on(work, state.kind, state.forward, change)
+        return
+    assert change.same_as is not None
+    entity_id = live_id(state, change.same_as)
+    entity = state.members.get(entity_id)
+    if entity is not None and change.id in entity.contributions:
+        return
+    if _comes_first(entity, change, position_of(change), _rivals(entity, change)):
+        _let_in(work, state, change, change.same_as, position_of(change))
+
+
+def check_waiting(work: Working, aggregate: AggregateWork, change: Change) -> None:
+    """After a change of a record that waits: log the conflict, unless its row is gone, or names nobody any more."""
+    state = aggregate.state
+    end_claim(work, state.id)
+    if change.deleted or state.waits_for is None or state.waits_for == state.id:
+        return
+    if change.same_as is not None:
+        _log(work, change.entity, state.id, change.system, change.key, state.waits_for)
+    else:
+        state.waits_for, state.waits_since = state.id, position_of(change)
+        link_id(work, state.id, state.id, same=True, at=state.waits_since, waits_for=state.id)
+        aggregate.refreshed = True  # it may claim match keys again
+
+
+def end_claim(work: Working, source: str) -> None:
+    """End the conflict over what a row names; it may have come within the batch."""
+    work.out.unclaimed.add(source)
+    logged = [c.id for c in work.out.conflicts.values() if c.kind == "reference" and c.entity_id == source]
+    work.out.standing.difference_update(logged)
+
+
+def _pass_to_waiting(
+    work: Working, aggregate: AggregateWork, change: Change, link: IdentityLink, entity_id: str
+) -> None:
+    """A change of a row that waits goes to its own aggregate; it may name another record now, or a free one."""
+    state = aggregate.state
+    entity = state.members.get(entity_id)
+    same_claim = link.waits_for is not None and live_id(state, link.waits_for) == entity_id
+    claim = link.linked_at if same_claim else position_of(change)
+    if not change.deleted and (same_claim or claim > link.linked_at):
+        if _comes_first(entity, change, claim, _rivals(entity, change)):
+            _let_in(work, state, change, link.waits_for if same_claim else entity_id, claim)
+        elif not same_claim:
+            _make_wait(work, state, change.id, entity_id, claim)
+    if state.id in work.batch.in_doubt:
+        send_refresh(work, state, change.id)
+    send_on(work, state.kind, change.id, change)
+
+
+def _rivals(entity: EntityState | None, change: Change) -> list[tuple[str, Contribution]]:
+    """Other rows of the system that are part of the record."""
+    if entity is None:
+        return []
+    return [
+        (source, contribution)
+        for source, contribution in entity.contributions.items()
+        if contribution.system == change.system and source != change.id and not contribution.deleted
+    ]
+
+
+def _comes_first(
+    entity: EntityState | None, change: Change, claim: Position, rivals: list[tuple[str, Contribution]]
+) -> bool:
+    """Whether a row comes before all that are there; what is there for another reason than its claim stays."""
+    mine = _order(change.id, change.key, claim)
+    return entity is None or all(
+        _is_claim(entity, source, c) and mine < _order(source, c.key, c.claimed) for source, c in rivals
+    )
+
+
+def _is_claim(entity: EntityState, source: str, contribution: Contribution) -> bool:
+    return contribution.claimed is not None and source != entity.id
+
+
+def _order(source: str, key: str, claim: tuple[int, int, int] | None) -> Order:
+    return tuple(claim or NOWHERE), len(key), key, source  # type: ignore[return-value]
+
+
+def _make_wait(work: Working, state: AggregateState, source: str, entity_id: str, claim: Position) -> None:
+    link_id(work, source, source, same=True, at=claim, waits_for=entity_id)
+    work.known_links[source] = work.out.links[source]
+    send_refresh(work, state, source)
+
+
+def _let_in(work: Working, state: AggregateState, change: Change, named: str | None, claim: Position) -> None:
+    """Link a record that waited. `named` and `claim` say what it is let in for: it may name another record by now."""
+    link = Change("link", change.entity, change.id, REFERENCE, change.key, "u", *claim, same_as=named, target=state.id)
+    work.out.sent_on.append(Message(changes_topic(state.kind), change.id, link))
+
+
+def _log(work: Working, entity: str, source: str, system: str, key: str, named: str) -> None:
+    conflict = Conflict(
+        source, entity, source, "same_as", "reference", {system: key, "holder": named}, None,
+        f"two records of {system} name one record", "open",
+    )  # fmt: skip
+    work.out.conflicts[conflict.id] = conflict
+    work.out.standing.add(conflict.id)
+    work.out.unclaimed.add(source)  # what it named before is over
+
+
+def _as_change(entity: EntityState, source: str, contribution: Contribution) -> Change:
+    """What a row contributes, as a change."""
+    return Change(
+        "change", entity.entity, source, contribution.system, contribution.key, "u", *contribution.position,
+        contribution.source_us, contribution.tx, None, None, entity.id, deleted=contribution.deleted,
+        fields=contribution.fields or {},
+    )  # fmt: skip
