@@ -24,9 +24,11 @@ def demo(
     warm_up: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds of work before the measured ones, so that the Java servers have compiled their code."
+            min=0,
+            help="Seconds of work before the measured ones, so that the Java servers have compiled their code; "
+            "0 measures cold servers.",
         ),
-    ] = 0.0,
+    ] = 15.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same company.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end; `opshub down` stops it.")
@@ -101,6 +103,8 @@ def _print_result(result: DemoResult) -> None:
         typer.echo(f"{name:14} {number:>12,}")
     typer.echo(f"{'rate':14} {result.rate:>12,} row changes/s")
     latency = result.latency_ms
+    measured = f"after {result.warm_up_seconds:g} s of warm-up" if result.warm_up_seconds else "cold: without a warm-up"
+    typer.echo(f"{'measured':14} {measured}")
     typer.echo(f"{'commit to hub':14} p50 {latency['p50']:,} ms, p99 {latency['p99']:,} ms, max {latency['max']:,} ms")
     for example in result.examples:
         typer.echo(f"  {example}")

@@ -34,6 +34,9 @@ from streams.stack.workers import start_pair, stop_all_workers
 from streams.verify.compare import verify
 from streams.verify.comparison import Comparison
 
+PROCESSES_OF_A_WORKER = 2
+"""Ingest is one, assemble with deliver the other."""
+
 DRAIN_SECONDS = 300.0
 """Longest wait until nothing is in flight: a history of thousands of orders on a slow machine takes minutes."""
 
@@ -48,7 +51,7 @@ class DemoPlan(msgspec.Struct, frozen=True):
     orders: int = 1000
     seed: int = 1
     keep: bool = False
-    warm_up: float = 0.0
+    warm_up: float = 15.0
     """Seconds of work before the measured ones: two virtual machines and a broker first compile what they run often."""
 
 
@@ -65,12 +68,15 @@ class DemoProgress(msgspec.Struct):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """Records that were not read yet, twice a second while the company worked: medians of both halves of the time."""
+    """Records that were not read yet, twice a second while the company worked: medians of both halves of the time.
 
-    max: int
-    first_half: int
-    second_half: int
-    last: int
+    None where no moment was seen at which all workers reported.
+    """
+
+    max: int | None = None
+    first_half: int | None = None
+    second_half: int | None = None
+    last: int | None = None
 
 
 class DemoResult(msgspec.Struct, frozen=True):
@@ -85,6 +91,8 @@ class DemoResult(msgspec.Struct, frozen=True):
     dead: int
     rate: float
     latency_ms: dict[str, float]
+    warm_up_seconds: float
+    """Work before the measured one. With little of it the figures are those of virtual machines that still compile."""
     source_rows: int
     entities: int
     behind_ms: float
@@ -101,7 +109,7 @@ class _Work(NamedTuple):
     """What was measured while the company worked."""
 
     rows: int
-    """Records in the raw topics, those of the history included."""
+    """Records that came into the raw topics in this run, those of the history included where this run loaded it."""
     rows_per_second: float
     seconds: float
     """From the first transaction until nothing was in flight."""
@@ -119,6 +127,8 @@ class _Demo:
         self._show = show
         self._progress = DemoProgress()
         self._env = load_env(settings)
+        self._rows_before = 0
+        """Records in the raw topics that earlier runs left."""
 
     def phase(self, text: str) -> None:
         """Show the start of a step."""
@@ -133,6 +143,7 @@ class _Demo:
         setup_demo(env, connectors_dir(self._settings))
         # Facts are kept beside the databases, so that a later demo also checks what this one planted.
         facts, is_new = self._settings.state_dir / "demo-facts.jsonl", _is_empty(env)
+        self._is_new = is_new
         if is_new:
             facts.unlink(missing_ok=True)
         company = Company(
@@ -152,6 +163,8 @@ class _Demo:
         settings, workers = self._settings, self._plan.workers
         self.phase("topics, schemas, connectors")
         systems = load_systems(settings)
+        if not self._is_new:
+            self._rows_before = raw_records(settings, systems)
         apply(settings, systems, progress=self.phase)
         self.phase(f"starting {workers} worker{'s' if workers > 1 else ''}")
         for number in range(workers):
@@ -180,7 +193,9 @@ class _Demo:
             wait_delivered(settings.hub, seconds=15)
         took = time.monotonic() - started
         rows = raw_records(settings, systems)
-        return _Work(rows, (rows - rows_before) / max(worked, 0.001), took, lags, worker_totals(settings))
+        return _Work(
+            rows - self._rows_before, (rows - rows_before) / max(worked, 0.001), took, lags, worker_totals(settings)
+        )
 
     def compare(self, company: Company, systems: list[System], work: _Work) -> DemoResult:
         """Compare databases, hub and topics, and check what the company planted."""
@@ -200,6 +215,7 @@ class _Demo:
             dead,
             work,
             company.stats()["behind_ms"],
+            self._plan.warm_up,
             identity=msgspec.to_builtins(identity) | {"holds": identity.holds},
             writeback=msgspec.to_builtins(written) | {"holds": written.holds},
         )
@@ -232,7 +248,8 @@ class _Demo:
             thread.join(0.5)
             progress.elapsed = time.monotonic() - started
             progress.workers = worker_totals(self._settings)
-            lags.append(progress.workers.lag)
+            if progress.workers.workers >= PROCESSES_OF_A_WORKER * self._plan.workers:
+                lags.append(progress.workers.lag)  # else the lag is not known: a process has not reported
             stats = company.stats()
             progress.row_changes, progress.behind_ms = stats["row_changes"], stats["behind_ms"]
             self._show(progress)
@@ -277,6 +294,7 @@ def _result(
     dead: int,
     work: _Work,
     behind_ms: float,
+    warm_up: float,
     *,
     identity: dict[str, object],
     writeback: dict[str, object],
@@ -292,6 +310,7 @@ def _result(
         dead=dead,
         rate=round(work.rows_per_second, 1),
         latency_ms=work.workers.latency_ms(),
+        warm_up_seconds=warm_up,
         source_rows=verdict.source_rows,
         entities=verdict.entities,
         behind_ms=behind_ms,
@@ -303,7 +322,9 @@ def _result(
             first_half=round(median(work.lags[:half] or work.lags)),
             second_half=round(median(work.lags[half:])),
             last=work.lags[-1],
-        ),
+        )
+        if work.lags
+        else Lag(),
         identity=identity,
         writeback=writeback,
     )

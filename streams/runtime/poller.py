@@ -144,7 +144,10 @@ class Poller:
             # offset.
             records.insert(0, cast(PolledRecord, first))
         if progress.unreached():
-            progress.reached.update((r.topic(), r.partition()) for r in records if _shows_partition_is_readable(r))
+            for record in records:
+                if _shows_partition_is_readable(record):
+                    progress.reached.add((record.topic(), record.partition()))
+                    progress.began.setdefault((record.topic(), record.partition()), record.offset())
         if not any(map(_error_of, records)):
             return records
         return [record for record in records if self._is_record(record)]

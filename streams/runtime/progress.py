@@ -33,6 +33,8 @@ class Progress:
         """(first, next) offset of each partition, as the client's last fetch reported them."""
         self.reached: set[Partition] = set()
         """Partitions of which a record, or the end, was seen since they were assigned."""
+        self.began: Offsets = {}
+        """Offset of the first record, or of the end, that was seen since the partition was assigned."""
         self._silent_since: float | None = None
 
     def assign(self, partitions: Iterable[Partition]) -> None:
@@ -43,7 +45,7 @@ class Progress:
 
     def forget_reads(self) -> None:
         """Nothing was read since the new assignment."""
-        self.reached, self.ends = set(), {}
+        self.reached, self.ends, self.began = set(), {}, {}
 
     def unreached(self) -> set[Partition]:
         """Partitions that are assigned, and of which nothing has come yet, not even that they are empty."""
@@ -72,7 +74,8 @@ class Progress:
             if tp not in self.reached or (high < 0 and not idle):
                 lags[tp] = 1  # the number is not known, and 0 would claim that all is read
             elif high >= 0:
-                read = self.consumed.get(tp, max(low, 0))
+                # Before the first commit: not from the start of the partition, which would count all that others read.
+                read = self.consumed.get(tp, self.began.get(tp, max(low, 0)))
                 end = self.ends.get(tp, 0)
                 # While a batch is worked on, the end that a poll saw lies behind records of that batch.
                 lags[tp] = max(0, high - (max(read, end) if idle else read))

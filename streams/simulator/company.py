@@ -361,7 +361,7 @@ class Company:
                 OrderLine(line, products[item], quantity, price, discount)
                 for line, item, quantity, price, discount in rows
             ]
-            order = Order(key, customer, currency, lines, status, number, whs)
+            order = Order(key, customer, currency, lines, status, number, whs, for_deal=True)
             (self._adopted.drafts if status == 10 else self._adopted.orders).add(order)
 
     def _reserve(self, table: str, count: int) -> list[int]:

@@ -148,6 +148,7 @@ def order_for(world: World, deal: Deal) -> list[Transaction]:
         customer.firm.country.currency,
         [],
         warehouse=choose(world.rng, vocabulary.WAREHOUSES),
+        for_deal=True,
     )
     rows = [
         add_line(world, order, line.product, line.quantity * 1000, line.discount, line.price * 1000)
@@ -279,9 +280,10 @@ def change_line(world: World) -> list[Transaction]:
 
 def drop_draft(world: World) -> list[Transaction]:
     """A draft is deleted with its lines."""
-    order = world.drafts.take(world.rng)
-    if order is None:
+    order = world.drafts.pick(world.rng)
+    if order is None or order.for_deal:
         return new_order(world)
+    world.drafts.remove(order)
     touched: list[Touched] = [
         ("erp.so_head", str(order.id), "d"),
         *(("erp.so_line", str(line.id), "d") for line in order.lines),
@@ -299,7 +301,7 @@ def drop_draft(world: World) -> list[Transaction]:
 
 def cancel_order(world: World) -> list[Transaction]:
     order = world.orders.pick(world.rng)
-    if order is None or order.status > 30 or order.deliveries:
+    if order is None or order.status > 30 or order.deliveries or order.for_deal:
         return advance_order(world)
     world.orders.remove(order)
     return update("order_cancelled", "so_head", order.id, "so_stat", 90)

@@ -21,6 +21,9 @@ from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
 from streams.simulator.vocabulary import choose
 from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents, quantity_of
 
+OLDEST_OPEN = 120
+"""Days: an order of the history that is older is closed."""
+
 CHUNK = 2_000
 Progress = Callable[[str, int, int], None]
 """Called with what is being made, how many are done, and how many there will be."""
@@ -171,6 +174,8 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
             customer = world.both_customers.pick(world.rng) if world.rng.random() < 0.25 else None
             deal = None
             age = 3 + int(world.rng.random() * 700)
+            if age <= OLDEST_OPEN:
+                age = 3 + age // 12  # orders of today's work: none is stuck in its stage before the company begins
             if customer is not None:
                 deal = _deal(world, customer, 3, crm_rows, age + 20, won=age)
             customer = customer or world.erp_customers.pick(world.rng)
@@ -214,6 +219,7 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
         customer.firm.country.currency,
         [],
         warehouse=choose(rng, vocabulary.WAREHOUSES),
+        for_deal=deal is not None,
     )
     if deal is not None:
         rows["so_line"] += [
@@ -230,10 +236,10 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
     drawn = rng.random()
     order.status = (
         90
-        if drawn > 0.98
+        if drawn > 0.98 and deal is None
         else (
             80
-            if age > 120 or drawn < 0.3
+            if age > OLDEST_OPEN or drawn < 0.3
             else (60 if drawn < 0.5 else (50 if drawn < 0.65 else (20 if drawn < 0.85 else 10)))
         )
     )

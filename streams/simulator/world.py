@@ -205,6 +205,9 @@ class Order:
     """(id, status) of those that are not there yet."""
     open_invoices: list[Invoice] = field(default_factory=list)
     settled: list[Invoice] = field(default_factory=list)
+    for_deal: bool = False
+    """It is the order of an opportunity that was won. The company neither deletes nor cancels it: a won deal without an
+    order breaks a business rule, and `opshub flow check` after a demo would list what nobody planted."""
 
     def __str__(self) -> str:
         """Its number, by which other documents refer to it."""

@@ -184,3 +184,10 @@ def test_record_polled_before_a_rebalance_is_dropped(lane: FencedLane) -> None:
     assert lane._poll() == [after]
     consumer.consume = lambda *_: [after]
     assert lane._poll() == [before, after]
+
+
+def test_what_others_read_before_is_no_lag(lane: FencedLane) -> None:
+    """A worker that was assigned a partition that was read before, and works on its first batch."""
+    lane.progress.reached, lane.progress.watermarks = {("t", 0), ("t", 1)}, {("t", 0): (0, 61_322), ("t", 1): (0, 0)}
+    lane.progress.began = {("t", 0): 61_300, ("t", 1): 0}
+    assert lane.progress.lag(idle=False) == {("t", 0): 22, ("t", 1): 0}
