@@ -26,7 +26,7 @@ def consume(
         str,
         typer.Option("--from", help="beginning, latest, or a time such as 2026-05-01T08:00 (UTC when it has no zone)."),
     ] = "latest",
-    most: Annotated[int | None, typer.Option("--max", min=1, help="Stop after so many records.")] = None,
+    most: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many records.")] = None,
     follow: Annotated[bool, typer.Option(help="Wait for more at the end of the topic, or stop there.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a record.")] = False,
 ) -> None:

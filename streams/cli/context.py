@@ -16,6 +16,8 @@ from streams.errors import ConfigError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from streams.stack.launch import Report
 
 
@@ -35,7 +37,7 @@ def load_settings(**flags: object) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
+        lines = [_wrong_setting(detail) for detail in error.errors()]
         raise ConfigError(
             "settings are wrong: " + "; ".join(lines),
             remedy="correct the flag, the OPSHUB_… variable or the line of opshub.env",
@@ -45,6 +47,13 @@ def load_settings(**flags: object) -> Settings:
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
     missing = {name: written_by_up.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
     return settings.model_copy(update=missing)
+
+
+def _wrong_setting(detail: ErrorDetails) -> str:
+    from streams.dictionary.form_words import form_mistake
+
+    what, right = form_mistake(detail)
+    return f"{'.'.join(map(str, detail['loc']))} {what}" + (f" ({right})" if right else "")
 
 
 def who() -> str:

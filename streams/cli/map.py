@@ -155,7 +155,7 @@ def try_rows(
     file: Annotated[
         Path | None, typer.Option(help="Rows from a file: one JSON object a line, columns as Debezium sends them.")
     ] = None,
-    most: Annotated[int, typer.Option("--max", min=1, help="Rows of each table.")] = 3,
+    most: Annotated[int, typer.Option("--limit", min=1, help="Rows of each table.")] = 3,
     dsn: Dsn = None,
     state_dir: StateDir = None,
     as_json: Json = False,

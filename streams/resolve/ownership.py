@@ -14,6 +14,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from streams.dictionary.form_words import form_mistake
 from streams.dictionary.problems import DictionaryError, Problem
 from streams.dictionary.yaml_lines import Lines, YamlPath, dotted, existing_path, load_yaml
 from streams.model.entities import ENTITIES
@@ -106,7 +107,7 @@ def _what(fault: ErrorDetails) -> str:
         return "is nothing that stands here"
     if fault["type"] in ("model_type", "dict_type"):
         return "must be a mapping"
-    return str(fault["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+    return ", ".join(filter(None, form_mistake(fault)))
 
 
 _LEVELS: list[type[BaseModel]] = [OwnershipFile, EntityOwnership, FieldOwnership, StageRule]

@@ -143,7 +143,7 @@ def test_every_mistake_is_told_at_once_with_its_line_and_what_would_be_right(tmp
         (one.line, one.field.removeprefix("entities."), f"{one.what}; {one.right}") for one in read_ownership(file)[1]
     ]
     expected = [
-        (1, "flip_flop_turns", "greater than or equal to 2"),
+        (1, "flip_flop_turns", "at least 2"),
         (4, "customer.owner[0]", "no system 'demo-cmr'; did you mean demo-crm?"),
         (4, "customer.owner[2]", "demo-erp is there twice"),
         (5, "customer.match[0]", "everybody at one domain"),
@@ -157,8 +157,8 @@ def test_every_mistake_is_told_at_once_with_its_line_and_what_would_be_right(tmp
         (11, "customer.fields.notes.policy", "'newest'"),
         (12, "customer.fields.email.trust", "add `policy: trust`"),
         (13, "customer.fields.tags.restore", "no value of one system"),
-        (14, "customer.fields.currency.owner[0]", "valid string"),
-        (14, "customer.fields.currency.owner[1]", "valid string"),
+        (14, "customer.fields.currency.owner[0]", "not a text"),
+        (14, "customer.fields.currency.owner[1]", "not a text"),
         (15, "contact.match", "only those of customer and product"),
         (19, "sales_order.fields.net_amount.stages.draft.owner[0]", "did you mean demo-crm?"),
         (19, "sales_order.fields.net_amount.stages.drfat", "never 'drfat'; did you mean draft?"),

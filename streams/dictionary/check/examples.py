@@ -23,11 +23,13 @@ from msgspec import UNSET
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streams.dictionary.canonical_fields import entity_type
+from streams.dictionary.form_words import form_mistake, shown
 from streams.dictionary.problems import DictionaryError, Problem
 from streams.dictionary.readable import differences, reference_id
 from streams.dictionary.yaml_lines import YamlFile, load_yaml
 from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary, CompiledTable
+from streams.mapping.row_errors import ColumnMissing
 from streams.model.change import Mapped, Op, Position, RowChange
 
 Columns = dict[str, object]
@@ -108,7 +110,7 @@ def check_examples(compiled: CompiledDictionary, path: Path) -> tuple[int, list[
     try:
         examples = TypeAdapter(list[Example]).validate_python(data or [])
     except ValidationError as error:
-        wrong = [file.problem(tuple(e["loc"]), f"{e['msg']}; it is {e['input']!r}"[:200]) for e in error.errors()]
+        wrong = [file.problem(tuple(e["loc"]), *form_mistake(e)) for e in error.errors()]
         raise DictionaryError(wrong) from None
     problems: list[Problem] = []
     for number, example in enumerate(examples):
@@ -129,6 +131,11 @@ def _run(compiled: CompiledDictionary, example: Example, file: YamlFile, number:
     change = row_change(compiled, example.table, example.row, example.op, example.before)
     try:
         made = compiled.tables[example.table].map_change(change)
+    except ColumnMissing as error:
+        if example.rejects is not None and example.rejects in str(error):
+            return []
+        what = f"the row of the example lacks {', '.join(error.columns)}, which the dictionary requires"
+        return [file.problem((number, "row"), what, "add it to the row, as null where it is empty")]
     except MappingError as error:
         if example.rejects is not None and example.rejects in str(error):
             return []
@@ -151,7 +158,7 @@ def _differences(system: str, example: Example, made: list[Mapped], file: YamlFi
             yield file.problem(path, f"no {record.entity} {record.key} is made", f"the row makes {names}")
             continue
         if mapped.deleted != record.deleted:
-            yield file.problem(path, f"deleted is {mapped.deleted}, not {record.deleted}")
+            yield file.problem(path, f"deleted is {shown(mapped.deleted)}, not {shown(record.deleted)}")
         entity = entity_type(record.entity)
         if entity is not None and record.parent is not None and entity.parent is not None:
             if reference_id(str(record.parent), system, entity.parent) != mapped.parent:
@@ -160,7 +167,7 @@ def _differences(system: str, example: Example, made: list[Mapped], file: YamlFi
         if record.same_as is not None and reference_id(record.same_as, system, record.entity) != mapped.same_as:
             yield file.problem((*path, "same_as"), f"it is not the same as {record.same_as}")
         for difference in differences(mapped, record.fields, system):
-            what, right = f"is {difference.actual!r}", f"the example expects {difference.expected!r}"
+            what, right = f"is {shown(difference.actual)}", f"the example expects {shown(difference.expected)}"
             yield file.problem((*path, "fields", difference.field), what, right)
     for entity_name, key in unexpected:
         yield file.problem((number,), f"makes {entity_name} {key} too", "list it under `records`")

@@ -12,13 +12,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from streams.dictionary.form_words import form_mistake, shown
 from streams.dictionary.language.dictionary import Dictionary, Table, Target
 from streams.dictionary.language.mapping_rule import Equal, Exchange, Lookup, MappingRule, Rates, Reference
 from streams.dictionary.problems import DictionaryError, Problem
 from streams.dictionary.yaml_lines import YamlFile, YamlPath, load_yaml
-
-_MOST_CHARACTERS = 200
-"""A message that quotes the value is cut here: the value may be a whole part of the file."""
 
 
 def load_dictionary(path: Path) -> Dictionary:
@@ -82,15 +80,6 @@ def _problem(file: YamlFile, detail: ErrorDetails) -> Problem:
     if kind == "missing":
         field = _model_at(path[:-1]).model_fields.get(str(path[-1]))
         return file.problem(path, "is missing", (field.description or "") if field else "")
-    if kind == "literal_error":
-        return file.problem(path, f"{given!r} is not known", f"one of {context['expected']}")
-    if kind == "value_error":
-        return file.problem(path, str(context["error"]))
     if kind == "model_type" and context["class_name"] == "MappingRule":
-        return file.problem(
-            path, f"is not a rule; it is {given!r}"[:_MOST_CHARACTERS], "write a column's name, or {column: …}"
-        )
-    if kind == "string_pattern_mismatch":
-        return file.problem(path, f"{given!r} does not have the form {context['pattern']}")
-    message = detail["msg"]
-    return file.problem(path, f"{message[0].lower()}{message[1:]}; it is {given!r}"[:_MOST_CHARACTERS])
+        return file.problem(path, f"is {shown(given)}, not a rule", "write a column's name, or {column: …}")
+    return file.problem(path, *form_mistake(detail))
