@@ -158,3 +158,17 @@ def test_a_person_decides_whatever_comes_later(data: st.DataObject, decision: st
     }
     assert made_of(pipeline) == expected[decision]
     assert waiting_for(pipeline) == set()
+
+
+def test_a_row_stays_in_a_record_that_was_merged_into_another() -> None:
+    """Ingest then links the row to the record that stays, which is where it is already."""
+    pipeline = MemoryPipeline()
+    for change in (*ACCOUNTS[0], *ACCOUNTS[1], customer("erp", "7", 10, CRM_A, name="ADA")):
+        pipeline.send_change(change)
+        pipeline.run()
+    pipeline.send("changes.customer", CRM_A, Change("link", "customer", CRM_A, PEOPLE, same_as=CRM_B, target=CRM_B))
+    pipeline.run()
+    link = Change("link", "customer", erp("7"), "erp", "7", "u", 0, 20, 0, same_as=CRM_A, target=CRM_B)
+    pipeline.send("changes.customer", erp("7"), link)
+    pipeline.run()
+    assert made_of(pipeline) == {CRM_B: {"crm:A", "crm:B", "erp:7"}}

@@ -67,12 +67,12 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if waits and change.system != PEOPLE and change.system != REFERENCE:
         # The record that it names let another row in; that record's writer says when this one may come.
         if state.waits_for is not None and at < state.waits_since:
-            leave(work, state.kind, change, target)
+            leave(work, state.kind, change, target, state.waits_for)
         return
     if change.system == REFERENCE and not _still_waits(state, change):
         return
     if same and state.forward is not None and change.system not in (PEOPLE, MATCHER, REFERENCE):
-        leave(work, state.kind, change, state.forward)
+        leave(work, state.kind, change, state.forward, change.same_as)
     if waits:
         end_claim(work, state.id)
     _keep_claim(state, change)
@@ -113,7 +113,7 @@ def _split(work: Working, aggregate: AggregateWork, change: Change) -> None:
     for member in state.members.values():
         check_conflicts_first(work, state, member)
     if change.system != PEOPLE:
-        take_out(work, aggregate, change.id)
+        take_out(work, aggregate, change)
         return
     split = unmerge(state, change.id)
     if split is None:

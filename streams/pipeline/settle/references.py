@@ -64,7 +64,7 @@ def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> 
         _log(work, change.entity, change.id, change.system, change.key, entity_id)
         return change.id  # its parent says where it lives
     if link is not None and link.same and link.target not in (state.id, change.id):
-        leave(work, state.kind, change, link.target)
+        leave(work, state.kind, change, link.target, change.same_as)
     _make_wait(work, state, change.id, entity_id, claim)
     send_on(work, state.kind, change.id, change)
     return None
@@ -107,13 +107,15 @@ def give_up(work: Working, aggregate: AggregateWork, entity: EntityState, source
     _let_out(work, aggregate, entity, source, source, entity.contributions[source].position)
 
 
-def take_out(work: Working, aggregate: AggregateWork, source: str) -> None:
-    """The row `source` names another record now: take it out of the one that it was part of."""
-    state = aggregate.state
+def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
+    """A row names `change.same_as` now: take it out of the record that it was part of, if that is another one."""
+    state, source = aggregate.state, change.id
     entity = live_of(state, state.sources.get(source, source))
     if entity is None or entity.id == source or source not in entity.contributions:
         resend_if_in_doubt(work, state, source)
         return
+    if change.same_as is not None and live_id(state, change.same_as) == entity.id:
+        return  # the record that it named before was merged into the one that it names now
     release(work, state, entity)
     _remove(work, aggregate, entity, source)
 
@@ -160,9 +162,9 @@ def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityStat
         write(work, aggregate, entity, aggregate.state.id)
 
 
-def leave(work: Working, kind: str, change: Change, target: str) -> None:
-    """Have the record `target` give up a row that names another record now."""
-    split = Change("link", change.entity, change.id, change.system, change.key, target=change.id)
+def leave(work: Working, kind: str, change: Change, target: str, named: str | None) -> None:
+    """Have the record `target` give up a row, unless it is by now the record `named`, which the row names."""
+    split = Change("link", change.entity, change.id, change.system, change.key, same_as=named, target=change.id)
     work.out.sent_on.append(Message(changes_topic(kind), target, split))
 
 
