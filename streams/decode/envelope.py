@@ -45,6 +45,7 @@ class TableReader(Protocol):
     def attribute(self, column: str) -> str: ...
     def column_missing(self, row: object) -> Exception: ...
     def wide_unsent(self, row: object) -> Exception | None: ...
+    def missing(self, row: object) -> tuple[str, ...]: ...
 
 
 class Dictionary(Protocol):
@@ -151,6 +152,7 @@ class Decoder:
                 return None
             raise DecodeError(f"{topic}: unknown op {op!r}", remedy="this version knows c, u, r, d and t")
         row = after if after is not None else before
+        lost: tuple[str, ...] = ()
         if row is None:
             if op != "t" and (op != "d" or keys is None):
                 raise DecodeError(
@@ -170,6 +172,8 @@ class Decoder:
                 _scrub(entry, after, before)
                 if after is not None and (missing := entry.table.wide_unsent(after)) is not None:
                     raise missing
+                if op == "c":
+                    lost = entry.table.missing(after)
             if self._may_hold_nul and _NUL in value:
                 _nul(entry, topic, after, before)
             if len(value) > limits.TEXT:
@@ -198,6 +202,7 @@ class Decoder:
             None if tx is None else str(tx),
             source.origin,
             key if entry.table.before_full else None,
+            lost,
         )
 
     def _drifted(self, drift: Drift) -> None:

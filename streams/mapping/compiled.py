@@ -129,6 +129,8 @@ class CompiledTable:
         """As `map`, and it also uses the row before the change: a natural key that changed, a row that no longer meets
         `when`. A row that a re-snapshot reads may have met it before, too: the dictionary may have changed.
         """
+        if change.lost:
+            raise WideUnsent(self.name, change.lost, under_new_key=True)
         op: MapOp = change.op
         if op == "r" and change.position.major:
             op = "again"

@@ -63,12 +63,19 @@ class ColumnMissing(MappingError):
 
 
 class WideUnsent(MappingError):
-    """Postgres left out an unchanged wide value that decides what becomes of the row."""
+    """Postgres left out an unchanged wide value that decides what becomes of the row, or that is not known under the
+    row's new key.
+    """
 
-    def __init__(self, table: str, columns: tuple[str, ...]) -> None:
+    def __init__(self, table: str, columns: tuple[str, ...], *, under_new_key: bool = False) -> None:
+        why = (
+            "the row has a new primary key, under which it is not known"
+            if under_new_key
+            else "without it nobody knows which records the row makes"
+        )
         super().__init__(
             f"{table}: an update left {', '.join(columns)} alone, and Postgres does not send such a wide value again;"
-            " without it nobody knows which records the row makes",
+            f" {why}",
             remedy=f"ALTER TABLE {table} REPLICA IDENTITY FULL, then `opshub resync` with --table {table}",
         )
         self.table = table

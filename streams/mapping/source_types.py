@@ -26,6 +26,7 @@ from streams.mapping.values.source_forms import (
     local_text,
     midnight,
     number,
+    number_text,
     time_text,
     unknown_number,
 )
@@ -112,6 +113,7 @@ _AS_TEXT: dict[Form, Read] = {
     "time": time_text,
     "interval": duration_text,
     "float": decimal_text,
+    "number": number_text,
 }
 """Forms that are a text of their own wherever it is not their own kind of field that they fill: days and times are ISO
 texts, and 7.0 is 7, as a database writes it.

@@ -70,6 +70,8 @@ class RowChange(msgspec.Struct, frozen=True, gc=False):
     """Replication origin: who wrote it, where the source can tell; None is an ordinary user."""
     message_key: bytes | None = None
     """The message's key as it came, of a table whose whole old rows are sent; None elsewhere, and without a key."""
+    lost: tuple[str, ...] = ()
+    """Columns whose unchanged wide values were not sent with a row that has a new primary key: not known under it."""
 
 
 class Mapped(msgspec.Struct, frozen=True, gc=False):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from streams.decode.envelope import Decoder
 from streams.dictionary.check.live_database import check_live_database
 from streams.dictionary.compile.compiler import compile_dictionary, compile_with_warnings
 from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.mapping.row_errors import WideUnsent
 from streams.mapping.source_types import source_type
 from streams.mapping.values.key_forms import key_form
-from streams.model.change import Mapped
+from streams.model.change import TOAST_PLACEHOLDER, Mapped, RowChange
 from streams.model.ids import source_id
-from tests.factories import compiled, mapped, parsed
+from tests.factories import compiled, mapped, one_table, parsed
 
 PAIR = """
 system: test
@@ -145,3 +149,20 @@ def test_late_keys_and_collations_are_named() -> None:
     ]
     assert any("ignore_case" in line for line in about), about
     assert any("deferrable" in line and "REPLICA IDENTITY FULL" in line for line in about), about
+
+
+def test_a_row_with_a_new_primary_key_names_the_wide_value_that_was_not_sent() -> None:
+    """Debezium sends a delete and a create then; Postgres leaves the unchanged wide value out of the create."""
+    made = compiled(one_table("- {entity: customer, fields: {name: n, notes: memo}}"))
+    source = {"ts_us": 5, "sequence": '["10","20"]', "lsn": 20, "txId": 7, "snapshot": "false", "origin": None}
+    after = {"id": 2, "n": "A", "memo": TOAST_PLACEHOLDER}
+
+    def event(op: str) -> RowChange:
+        value = json.dumps({"op": op, "before": None, "after": after, "source": source}).encode()
+        row = Decoder(made).decode("raw.test.public.t", b'{"id":2}', value)
+        assert row is not None
+        return row
+
+    with pytest.raises(WideUnsent, match="memo alone.*new primary key"):
+        made.tables["public.t"].map_change(event("c"))
+    assert [record.fields for record in made.tables["public.t"].map_change(event("u"))] == [{"name": "A"}]

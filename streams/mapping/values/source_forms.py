@@ -88,6 +88,13 @@ def duration_text(value: object) -> str:
     return f"P{whole}{'T' if parts else ''}{parts}" if whole or parts else "PT0S"
 
 
+def number_text(value: object) -> object:
+    """A number as it was sent, digit for digit. Debezium sends NaN and infinity as words."""
+    if value.__class__ is str and not value[-1:].isdigit():
+        raise BadValue("not a finite number", value)
+    return value
+
+
 def number(value: object) -> Decimal:
     """A number that is sent as text or as a float, as the number, digit for digit."""
     return decimal_of(value) if value.__class__ is str else Decimal(decimal_text(value))
