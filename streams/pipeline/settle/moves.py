@@ -64,7 +64,9 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return  # people's decisions go before sources and match keys; a match key does not undo a link
     own = work.known_links.get(state.id)
     waits = state.waits_for is not None or (own is not None and own.waits_for is not None)
-    if waits and change.system != PEOPLE and change.system != REFERENCE:
+    # A record whose row names nobody any more may be found by a match key, as any other.
+    is_free = change.system == MATCHER and state.id in (state.waits_for, own.waits_for if own is not None else None)
+    if waits and change.system not in (PEOPLE, REFERENCE) and not is_free:
         # The record that it names let another row in; that record's writer says when this one may come.
         if state.waits_for is not None and at < state.waits_since:
             leave(work, state.kind, change, target, state.waits_for)
