@@ -31,7 +31,7 @@ _MOST_BLOCKS = 100_000
 """Remembered blocks of a zone, some 10 MB: three years of quarters."""
 _DAYS = "a number of days, read as a time (a `date` column? `opshub apply` reads the types of the columns)"
 INFINITE = {
-    -2_147_472_693: "infinity", -2_147_472_692: "-infinity",
+    -2_147_472_693: "infinity", -2_147_472_692: "-infinity", 2_146_033_979: "infinity", 2_146_033_980: "-infinity",
     **{-622_191_234 + n: "infinity" for n in (-1, 0, 1)}, **{-625_821_272 + n: "-infinity" for n in (-1, 0, 1)},
     9_223_372_036_825_200_000: "infinity", -9_223_372_036_832_400_000: "-infinity",
     2**63 - 1: "infinity", -(2**63): "-infinity",
