@@ -47,7 +47,7 @@ class Shipped(NamedTuple):
     unnamed: set[str | None]
     """Of these, the ones of which something is gone that names no line."""
     present: set[str | None]
-    """Orders with a shipment that is not cancelled."""
+    """Orders with a shipment, a cancelled one too: their system keeps shipments."""
     served: dict[str | None, set[str | None]]
     """Shipment → the orders, other than the one in its header, whose lines it names."""
 
@@ -211,12 +211,11 @@ def shipped_lines(
     present: set[str | None] = set()
     for shipment in shipments:
         status = shipment.record.get("status")
-        if status != "cancelled":
-            present.add(shipment.parent)
-            if status in GONE:
-                gone[shipment.id] = shipment.parent
-            elif status == "returned":
-                back[shipment.id] = shipment.parent
+        present.add(shipment.parent)
+        if status in GONE:
+            gone[shipment.id] = shipment.parent
+        elif status == "returned":
+            back[shipment.id] = shipment.parent
     shipped = Shipped({}, {}, set(gone.values()), set(), present, {})
     if not gone and not back:
         return shipped

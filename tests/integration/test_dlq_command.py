@@ -112,7 +112,7 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
         for upto, passed, unaccounted in ((-1, -1, 1), (0, -3, 3), (3, 0, 3)):
             hub.execute(move, [upto, passed, TOPIC])
             try:
-                assert codes() == {"hub-went-back", "accounts"}
+                assert codes() - {"no-worker"} == {"hub-went-back", "accounts"}  # the workers were stopped above
                 told = opshub(live, "status", "--json")["records"]
                 assert (told["unaccounted"], told["balances"]) == (unaccounted, False)
                 assert not balanced(live)

@@ -90,9 +90,12 @@ def copy_with(tmp_path: Path, *changes: tuple[str, str]) -> Path:
     return folder
 
 
-def test_check_of_a_valid_dictionary_reports_no_problems(dsn: str) -> None:
+def test_check_of_a_valid_dictionary_reports_no_errors(dsn: str) -> None:
     found, code = as_json("map", "check", str(DOLIBARR), "--live", "--dsn", dsn)
-    assert (found["errors"], found["warnings"], code) == (0, 0, 0), found
+    # `description` may be wide, and an update of the label alone would leave it out.
+    assert (found["errors"], [f["field"] for f in found["findings"]], code) == (
+        0, ["tables.public.llx_commandedet.to[0].fields.description"], 0
+    )  # fmt: skip
     done = opshub("map", "check")
     assert done.returncode == 0 and "no problems" in done.stdout
 
@@ -111,7 +114,7 @@ def test_check_reports_an_example_with_another_result(tmp_path: Path) -> None:
     folder = copy_with(tmp_path, ("{1: active, 2: prospect, 3: active}", "{1: active, 2: prospect, 3: former}"))
     found, code = as_json("map", "check", str(folder))
     assert code == 1 and [f["field"] for f in found["findings"]] == ["[0].records[0].fields.status"]
-    assert found["findings"][0]["file"].endswith("examples.yaml") and found["findings"][0]["what"] == "is 'former'"
+    assert found["findings"][0]["file"].endswith("examples.yaml") and found["findings"][0]["what"] == "is former"
 
 
 LIVE = [

@@ -22,6 +22,7 @@ from streams.mapping.values.text import key_part, key_text, tags_of, text_of
 from streams.mapping.values.times import EPOCH, day, instant, local_to_utc
 
 STEPS: dict[str, list[Any]] = {
+    "chinese_address": [{"chinese_address": {"take": "city"}}, {"chinese_address": {"take": "province"}}],
     "date": [{"date": {"formats": ["%d.%m.%Y", "%m/%d/%Y"]}}, {"date": {"formats": "%y%m%d", "pivot": 70}}],
     "datetime": [{"datetime": {"formats": "%Y-%m-%d %H:%M:%S", "timezone": "America/New_York"}}, {"datetime": {"formats": "%d/%b/%Y %H:%M%z"}}],
     "decimal": ["decimal", {"decimal": {"locale": "de_DE"}}, {"decimal": {"point": ",", "group": "."}}],
@@ -41,7 +42,7 @@ STEPS: dict[str, list[Any]] = {
 """Options for those that need some; all others run as they are."""
 
 ALL = [(name, step) for name in sorted(BUILTIN) for step in STEPS.get(name, [name])]
-SETTLED = {"multiply", "unit", "minor_units", "negate", "extract", "html_text", "epoch", "title"}
+SETTLED = {"chinese_address", "chinese_amount", "multiply", "unit", "minor_units", "negate", "extract", "html_text", "epoch", "title"}  # fmt: skip
 """Those whose result is of another kind than their input, or another value of it: applying them again means something else."""
 
 WORDS = st.sampled_from(

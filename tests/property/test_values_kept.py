@@ -86,7 +86,11 @@ def written(value: Any, options: Options) -> Fraction | None:
     point, group = (
         (",", ".") if options.get("locale") == "de_DE" else (options.get("point", "."), options.get("group", ""))
     )
-    plain = value.strip().replace(group, "") if group else value.strip()
+    plain = unicodedata.normalize("NFKC", value).strip()
+    # Below zero: a sign before or behind, or parentheses.
+    behind = re.fullmatch(r"([0-9].*?)\s*-|\(([0-9].*)\)", plain)
+    plain = f"-{(behind[1] or behind[2]).strip()}" if behind else plain
+    plain = plain.replace(group, "") if group else plain
     return Fraction(plain.replace(point, ".").replace("\u2212", "-")) if plain else None
 
 
@@ -187,6 +191,8 @@ def company(value: Any, made: Any, options: Options, noted: bool) -> bool:
 KEEPS: dict[str, Keeps] = {
     "absolute": number(lambda n, o: abs(n)),
     "boolean": lambda v, m, o, noted: m is ((v is True) if isinstance(v, bool) else text_of(v).strip().casefold() in TRUE),
+    "chinese_address": lambda v, m, o, noted: m is None or m[:2] in "".join(unicodedata.normalize("NFKC", text_of(v)).split()),
+    "chinese_amount": lambda v, m, o, noted: blank(v) if m is None else m >= 0 or bool(set("负負") & set(text_of(v))),
     "collapse": text(lambda t, o: " ".join(t.split()) or None),
     "company_name": company,
     "country": code(lambda c: pycountry.countries.get(alpha_2=c)),
@@ -216,6 +222,7 @@ KEEPS: dict[str, Keeps] = {
     "null_if": lambda v, m, o, noted: m is v or v in o["values"],
     "pattern": text(lambda t, o: t),
     "phone": phone,
+    "postal_code": lambda v, m, o, noted: signs(m or "") == signs(unicodedata.normalize("NFKC", text_of(v))),
     "strip_control": lambda v, m, o, noted: seen(m) == seen(text_of(v)) and (m != text_of(v)) == noted,
     "strip_zeros": lambda v, m, o, noted: m == text_of(v) or int(m) == int(text_of(v)),
     "tax_id": letters(),

@@ -170,6 +170,11 @@ STORIES: dict[str, tuple[list[EntityState], dict[str, Any]]] = {
     "half of the order as a drop shipment": (
         [order(100, status="partially_shipped"), line("L", 100, 3)], {"stage": "partially_shipped", "shipped_amount": None},
     ),
+    # The ERP said so when it planned the shipment.
+    "the only shipment was cancelled": (
+        [order(100, status="partially_shipped"), line("L", 100, 3), *ship("A", ("L", 3), status="cancelled")],
+        {"stage": "ordered", "shipment_status": "none", "shipped_amount": 0},
+    ),
     # Drafts: seen live with Tryton.
     "only a draft, whose amount is not there yet": (
         [order(None, status="draft"), line("L", None)], {"stage": "draft", "ordered_amount": None, "shipment_status": "none", "ordered_at": None, "stage_since": 3},

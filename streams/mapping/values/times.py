@@ -31,13 +31,14 @@ _MOST_BLOCKS = 100_000
 """Remembered blocks of a zone, some 10 MB: three years of quarters."""
 _DAYS = "a number of days, read as a time (a `date` column? `opshub apply` reads the types of the columns)"
 INFINITE = {
-    -2_147_472_693: "infinity", -2_147_472_692: "-infinity", 2_146_033_979: "infinity", 2_146_033_980: "-infinity",
+    -2_147_472_693: "infinity", -2_147_472_692: "-infinity", 2_146_033_979: "infinity", -2_147_472_691: "-infinity",
     **{-622_191_234 + n: "infinity" for n in (-1, 0, 1)}, **{-625_821_272 + n: "-infinity" for n in (-1, 0, 1)},
     9_223_372_036_825_200_000: "infinity", -9_223_372_036_832_400_000: "-infinity",
     2**63 - 1: "infinity", -(2**63): "-infinity",
 }  # fmt: skip
-"""What Debezium sends for infinite days and timestamps without zone (PostgresValueConverter, PGStatement). A snapshot
-cuts an infinite day to 32 bits, which of three neighbours depends on the time zone of Connect, and a time to 64 bits.
+"""What Debezium sends for infinite days and timestamps without zone (PostgresValueConverter, PGStatement). The stream
+sends the days 2146033979 and -2147472691 (seen with 3.7). A snapshot cuts an infinite day to 32 bits, which of three
+neighbours depends on the time zone of Connect, and a time to 64 bits. `verify` makes the first two.
 """
 NEXT_TO_LAST, NEXT_TO_FIRST = "+10000-01-01T", "0000-12-31T"
 """How moments in UTC begin that are on the last or first day of the calendar only in other zones."""
