@@ -203,6 +203,8 @@ class Order:
     """Cents of lines that were billed, before `discount`."""
     deliveries: list[tuple[int, str]] = field(default_factory=list)
     """(id, status) of those that are not there yet."""
+    sent: list[tuple[OrderLine, int]] = field(default_factory=list)
+    """(line, thousandths) of the newest delivery."""
     open_invoices: list[Invoice] = field(default_factory=list)
     settled: list[Invoice] = field(default_factory=list)
     for_deal: bool = False
