@@ -72,6 +72,17 @@ class _Readers:
         except DecodeError:
             return False
 
+    def differing_fields(self, record: CanonicalRecord, other: CanonicalRecord) -> str:
+        """What differs between two records of a topic, in words; empty where one is a tombstone or cannot be read."""
+        reader = self.of(record.topic)
+        try:
+            if record.value is None or other.value is None:
+                return ", one of them a tombstone"
+            differences = field_differences(reader.decode(other.value), reader.decode(record.value))
+            return "".join(f"; {in_words(each, 'first', 'then')}" for each in differences)
+        except DecodeError:
+            return ""
+
     def difference(self, last: CanonicalRecord, expected: _Expected) -> str | None:
         """What differs between the last record of a key and what the hub says, in words; None where nothing does."""
         topic, key = last.topic, last.key
@@ -115,6 +126,7 @@ def _last_records(
                 comparison.add("gone_back", f"{topic} {key}: version {version} after {before.version}")
             elif version == before.version and not readers.same(record, before):
                 # The same record twice is a replay; another record with the same version is not.
-                comparison.add("doubled", f"{topic} {key}: two records of version {version}")
+                what = readers.differing_fields(record, before)
+                comparison.add("doubled", f"{topic} {key}: two records of version {version}{what}")
         last[topic, key] = record
     return last

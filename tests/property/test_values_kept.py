@@ -196,7 +196,7 @@ KEEPS: dict[str, Keeps] = {
     "collapse": text(lambda t, o: " ".join(t.split()) or None),
     "company_name": company,
     "country": code(lambda c: pycountry.countries.get(alpha_2=c)),
-    "currency": code(lambda c: pycountry.currencies.get(alpha_3=c)),
+    "currency": lambda v, m, o, noted: blank(v) if m is None else bool(re.fullmatch("[A-Z]{3}", m)),  # retired ones too
     "date": day_in,
     "date_of": day_of,
     "datetime": moment_in,
