@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Literal
 
-from streams.mapping.conversions.countries import country_code
+from streams.mapping.conversions.countries import row_country
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.text import text_of
 
@@ -58,18 +58,13 @@ def postal_code(country: str | None = None, country_column: str | None = None) -
 
     Example: `{postal_code: {country: GB}}`: `sw1a1aa` → `SW1A 1AA`
     """
-    code_of = country_code()
+    home_of = row_country(country)
 
     def convert(value: object, where: object = None) -> str | None:
         text = unicodedata.normalize("NFKC", text_of(value)).strip().upper()
         if not text:
             return None
-        home = country
-        if where not in (None, ""):
-            try:
-                home = code_of(where) or country
-            except BadValue:
-                home = country
+        home = home_of(where)
         form = _FORMS.get(home or "")
         if form is None or home is None:
             return text

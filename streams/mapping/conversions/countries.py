@@ -224,3 +224,18 @@ def country_code() -> Convert:
         return code
 
     return convert
+
+
+def row_country(default: str | None) -> Callable[[object], str | None]:
+    """A function from the country that a row names to its code; `default` where it names none that is known."""
+    code_of = country_code()
+
+    def code(where: object) -> str | None:
+        if where in (None, ""):
+            return default
+        try:
+            return code_of(where) or default
+        except BadValue:
+            return default
+
+    return code

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from streams.mapping.conversions.countries import country_code
+from streams.mapping.conversions.countries import row_country
 from streams.mapping.notes import AddNote, no_note
 from streams.mapping.placeholders import stands_for_anybody
 from streams.mapping.row_errors import BadValue
@@ -56,20 +56,14 @@ def tax_id(country: str | None = None, country_column: str | None = None, note: 
     """
     if country is not None and not _checks(_SAME_RULES.get(country, country)):
         raise ValueError(f"tax numbers of {country} are not known")
-    code_of = country_code()
+    home_of = row_country(country)
 
     @lru_cache(maxsize=_CACHED)
     def read(value: str, where: str | None) -> _Number | None:
         text = _SEPARATORS.sub("", _LABEL.sub("", unicodedata.normalize("NFKC", value))).upper()
         if not text:
             return None
-        home = country
-        if where not in (None, ""):
-            try:
-                home = code_of(where) or country
-            except BadValue:
-                home = country
-        made = _read(text, home, value)
+        made = _read(text, home_of(where), value)
         return _Number(made, stands_for_anybody("tax_id", made))
 
     def convert(value: object, where: object = None) -> str | None:
