@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")
     connect_port: int = Field(default=18083, description="Port of Kafka Connect's REST interface.")
     registry_port: int = Field(default=18081, description="Port of the schema registry.")
+    console_host: str = Field(
+        default="127.0.0.1",
+        description="Address on which the console listens. Any but this machine's own needs sign-in.",
+    )
+    console_port: int = Field(default=18080, description="Port of the console. 0 takes a free port.")
     metrics_port: int = Field(
         default=19100,
         description="Port of a worker's health and metrics pages. The first worker has this port, the next one the "

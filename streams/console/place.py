@@ -1,0 +1,67 @@
+"""What all handlers of a console share: settings and a pool of hub sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from streams.errors import EnvironmentFault
+from streams.hub.session import KEEPALIVE
+from streams.settings import Settings
+
+HUB_SESSIONS = 8
+WAIT_FOR_HUB_S = 3.0
+STATEMENT_LIMIT_MS = 15_000
+"""A page that needs longer is a defect: the hub has workers to serve."""
+
+Hub = psycopg.Connection[Any]
+
+
+class Place:
+    """The settings and the hub, for pages and API. Opens nothing before the first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pool = ConnectionPool(
+            settings.hub,
+            min_size=0,
+            max_size=HUB_SESSIONS,
+            max_idle=60,
+            open=False,
+            check=ConnectionPool.check_connection,
+            kwargs={
+                "autocommit": True,
+                "application_name": "opshub console",
+                "options": f"-c statement_timeout={STATEMENT_LIMIT_MS}",
+                **KEEPALIVE,
+            },
+        )
+
+    def open(self) -> None:
+        self._pool.open()
+
+    def close(self) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def hub(self) -> Iterator[Hub]:
+        """A session in autocommit mode. Raises EnvironmentFault while the hub is away, has no tables, or takes too
+        long.
+        """
+        try:
+            with self._pool.connection(timeout=WAIT_FOR_HUB_S) as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise EnvironmentFault("the hub does not answer", remedy="`opshub status` shows the servers") from error
+        except psycopg.errors.UndefinedTable as error:
+            raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
+        except psycopg.errors.QueryCanceled as error:
+            raise EnvironmentFault("the hub took too long for this", remedy="ask for less, or try again") from error
+        except psycopg.OperationalError as error:
+            raise EnvironmentFault(
+                f"the hub went away: {str(error).strip()}", remedy="`opshub status` shows the servers"
+            ) from error

@@ -1,0 +1,60 @@
+"""The audit: what people did, when, why, and what came of it. One function for each statement of `sql/audit.sql`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from streams.hub.intent_review import Hub
+from streams.hub.statements import SQL, fetch_structs
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One deed. `failed`: why it was not done; without it and `result`, its end is not known."""
+
+    id: int
+    at: datetime
+    who: str
+    what: str
+    via: str
+    about: str | None
+    why: str
+    wanted: dict[str, Any]
+    result: Any = None
+    failed: str | None = None
+
+
+class _Id(msgspec.Struct, frozen=True):
+    id: int
+
+
+def begin_audit(
+    hub: Hub, *, who: str, what: str, via: str, wanted: Any, about: str | None = None, why: str = ""
+) -> int:
+    """Write that somebody is about to do this, and return the entry's number for `end_audit`."""
+    text = msgspec.json.encode(wanted).decode()
+    parameters = {"who": who, "what": what, "via": via, "about": about, "why": why, "wanted": text}
+    (row,) = fetch_structs(hub, _Id, "begin_audit", parameters)
+    return row.id
+
+
+def end_audit(hub: Hub, number: int, *, result: Any = None, failed: str | None = None) -> None:
+    """Write what came of it."""
+    text = None if result is None else msgspec.json.encode(result).decode()
+    hub.execute(SQL["end_audit"], {"id": number, "result": text, "failed": failed})
+
+
+def audit_entries(
+    hub: Hub,
+    *,
+    before: int | None = None,
+    who: str | None = None,
+    what: str | None = None,
+    about: str | None = None,
+    limit: int = 100,
+) -> list[AuditEntry]:
+    """Entries, the newest first; `before`: those with a smaller number."""
+    parameters = {"before": before, "who": who, "what": what, "about": about, "limit": limit}
+    return fetch_structs(hub, AuditEntry, "audit_entries", parameters)

@@ -1,0 +1,49 @@
+"""The console without a hub: pages say what is away, the API answers with problems, answers carry security headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from streams.console.app import create_app
+from streams.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder: Path = tmp_path_factory.mktemp("state")
+    nobody = "postgresql://nobody@127.0.0.1:1/none"
+    settings = Settings(_env_file=None, state_dir=folder, hub_dsn=nobody)  # type: ignore[call-arg]
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as made:
+        yield made
+
+
+def test_a_page_says_what_is_away(client: TestClient) -> None:
+    answer = client.get("/flows")
+    assert answer.status_code == 503
+    assert "the hub does not answer" in answer.text
+
+
+def test_the_api_answers_with_a_problem(client: TestClient) -> None:
+    answer = client.get("/api/v1/flows")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert answer.json()["detail"] == "the hub does not answer"
+
+
+def test_an_unknown_parameter_is_named(client: TestClient) -> None:
+    answer = client.get("/api/v1/flows", params={"colour": "red"})
+    assert answer.status_code == 422
+    assert "colour" in answer.json()["detail"]
+
+
+def test_answers_carry_a_strict_policy(client: TestClient) -> None:
+    policy = client.get("/").headers["content-security-policy"]
+    assert "script-src 'self'" in policy and "unsafe" not in policy
+
+
+def test_pages_come_in_the_language_that_was_chosen(client: TestClient) -> None:
+    assert 'lang="zh-CN"' in client.get("/", headers={"accept-language": "zh-CN,zh;q=0.9"}).text
+    assert 'lang="en"' in client.get("/", headers={"accept-language": "fr"}).text
