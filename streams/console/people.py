@@ -39,6 +39,8 @@ class Person(msgspec.Struct, frozen=True):
     grants: Sequence[Grant] = ()
     is_local: bool = False
     """No sign-in is set up: whoever sits at this machine."""
+    plain_fields: frozenset[str] = frozenset()
+    """`entity.field` of personal data that the settings let everybody see."""
 
     def may(self, permission: Permission, *, system: str | None = None, entity: str | None = None) -> bool:
         """Whether a grant allows this. A grant for one system or entity allows it only there; where the operation names

@@ -147,26 +147,27 @@ def _absolute(value: datetime, language: str) -> str:
 
 
 @pass_context
-def _day(context: TemplateContext, value: int | date | None) -> str:
-    """A date, also as days since 1970."""
-    if value is None:
-        return NOTHING
+def _day(context: TemplateContext, value: int | date | str | None) -> str:
+    """A date, also as days since 1970; a text, which is a masked value, as it is."""
+    if value is None or isinstance(value, str):
+        return value or NOTHING
     day = value if isinstance(value, date) else date(1970, 1, 1) + timedelta(days=value)
     return format_date(day, "yyyy-MM-dd", locale=locale_of(str(context["language"])))
 
 
 @pass_context
-def _number(context: TemplateContext, value: float | None, digits: int = 0) -> str:
-    if value is None:
-        return NOTHING
+def _number(context: TemplateContext, value: float | str | None, digits: int = 0) -> str:
+    """A number; a text, which is a masked value, as it is."""
+    if value is None or isinstance(value, str):
+        return value or NOTHING
     return format_decimal(round(value, digits), locale=locale_of(str(context["language"])), decimal_quantization=False)
 
 
 @pass_context
-def _amount(context: TemplateContext, unscaled: int | None, currency: str | None = None) -> str:
-    """An unscaled amount of four decimals: 11900000 EUR → 1,190.00 EUR."""
-    if unscaled is None:
-        return NOTHING
+def _amount(context: TemplateContext, unscaled: int | str | None, currency: str | None = None) -> str:
+    """An unscaled amount of four decimals: 11900000 EUR → 1,190.00 EUR; a text, which is a masked value, as it is."""
+    if unscaled is None or isinstance(unscaled, str):
+        return unscaled or NOTHING
     text = format_decimal(Decimal(unscaled).scaleb(-4), "#,##0.00", locale=locale_of(str(context["language"])))
     return f"{text} {currency or ''}".rstrip()
 

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         description="Address on which the console listens. Any but this machine's own needs sign-in.",
     )
     console_port: int = Field(default=18080, description="Port of the console. 0 takes a free port.")
+    console_plain_fields: list[str] = Field(
+        default=["customer.name", "customer.legal_name"],
+        description="Fields of personal data (`docs/model.md`) that the console masks for nobody, as `entity.field`; a "
+        "JSON list. The default suits customers that are companies; `[]` where they are people.",
+    )
     metrics_port: int = Field(
         default=19100,
         description="Port of a worker's health and metrics pages. The first worker has this port, the next one the "
