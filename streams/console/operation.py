@@ -7,24 +7,35 @@
 From this the API gets a route, its OpenAPI entry and the check of rights; a page calls it in the same process by
 `run`, and shows the command and the API call that do the same. Operations that change something are written to the
 audit, whoever called them.
+
+Rights by system and entity: `wanted.system` and `wanted.entity` say where the operation works. Where only the thing
+knows it, such as the target of an intent, `scope` looks it up; the person needs the right for each place that it gives:
+
+    def _places(hub: Hub, wanted: Decision) -> list[Scope]:
+        return [Scope(system=intent.target, entity=intent.entity) for intent in ...]
+
+    @operation("POST", "/approvals/{id}/approve", permission="approve", scope=_places)
+
+It gives nothing for a thing that does not exist: then the function says so. What somebody else has already decided
+raises AlreadyDone (409), which names who and when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from streams.console.people import Permission, Person
-from streams.console.place import Place
+from streams.console.place import Hub, Place
 from streams.console.problems import NotAllowed, WrongInput
 from streams.errors import OpshubError
 from streams.hub.audit import begin_audit, end_audit
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-Via = Literal["page", "api"]
+Via = Literal["page", "api", "command"]
 Wanted = TypeVar("Wanted", bound=msgspec.Struct)
 Result = TypeVar("Result")
 
@@ -37,6 +48,13 @@ class Context(NamedTuple):
     place: Place
     person: Person
     via: Via = "page"
+
+
+class Scope(NamedTuple):
+    """Where an operation works: a system, an entity, both, or (None, None) for what belongs to all."""
+
+    system: str | None = None
+    entity: str | None = None
 
 
 class Operation(NamedTuple):
@@ -57,6 +75,12 @@ class Operation(NamedTuple):
     description: str
     writes: bool
     """A person's deed, which the audit keeps. Every method but GET, unless said otherwise."""
+    scope: Callable[[Hub, Any], Iterable[Scope]] | None = None
+    """Looks up where it works; None: `system` and `entity` of `wanted`, if it has these."""
+    secret: frozenset[str] = frozenset()
+    """Fields of `wanted` that neither the audit nor a page may repeat, such as passwords."""
+    keeps_result: bool = True
+    """Whether the audit keeps the result; not where it holds personal data or a secret."""
 
     def url(self, wanted: msgspec.Struct) -> str:
         """The path of the API call, with the query for GET."""
@@ -72,7 +96,9 @@ class Operation(NamedTuple):
         if self.method == "GET":
             return f"curl '{base}{self.url(wanted)}'"
         inside = set(path_names(self.path))
-        body = {name: value for name, value in _given(wanted).items() if name not in inside}
+        body = {
+            name: "…" if name in self.secret else value for name, value in _given(wanted).items() if name not in inside
+        }
         text = msgspec.json.encode(body).decode().replace("'", "'\\''")
         return f"curl -X {self.method} -H 'content-type: application/json' -d '{text}' '{base}{self.url(wanted)}'"
 
@@ -90,6 +116,9 @@ def operation(
     permission: Permission,
     command: Callable[[Any], str] | str = "",
     writes: bool | None = None,
+    scope: Callable[[Hub, Any], Iterable[Scope]] | None = None,
+    secret: Iterable[str] = (),
+    keeps_result: bool = True,
 ) -> Callable[[Function], Function]:
     """Register a function as an operation; see the top of this module."""
 
@@ -103,6 +132,7 @@ def operation(
             name, method, path, permission, function, hints["wanted"], hints["return"],
             command if callable(command) else lambda wanted: command,
             first.strip(), " ".join(rest.split()), method != "GET" if writes is None else writes,
+            scope, frozenset(secret), keeps_result,
         )  # fmt: skip
         return function
 
@@ -116,23 +146,14 @@ def run(context: Context, function: Callable[[Context, Wanted], Result], wanted:
     Raises NotAllowed, and what the operation raises.
     """
     done = OPERATIONS[function.__name__]
-    system, entity = getattr(wanted, "system", None), getattr(wanted, "entity", None)
-    if not context.person.may(
-        done.permission,
-        system=system if isinstance(system, str) else None,
-        entity=entity if isinstance(entity, str) else None,
-    ):
-        raise NotAllowed(
-            f"{context.person.name} may not do this: it needs the right to {done.permission}",
-            remedy="ask an admin for a role that has it",
-        )
+    _check_right(context, done, wanted)
     if not done.writes:
         return function(context, wanted)
-    given = msgspec.to_builtins(wanted)
+    given = {name: "•••" if name in done.secret else value for name, value in msgspec.to_builtins(wanted).items()}
     with context.place.hub() as hub:
         entry = begin_audit(
             hub, who=context.person.name, what=done.name, via=context.via, wanted=given,
-            about=next((str(given[name]) for name in ("id", "ids", "scope") if given.get(name)), None),
+            about=next((str(given[name]) for name in ("id", "ids", "scope", "name") if given.get(name)), None),
             why=str(given.get("reason") or ""),
         )  # fmt: skip
     try:
@@ -142,8 +163,31 @@ def run(context: Context, function: Callable[[Context, Wanted], Result], wanted:
             end_audit(hub, entry, failed=str(error))
         raise
     with context.place.hub() as hub:
-        end_audit(hub, entry, result=_short(result))
+        end_audit(hub, entry, result=_short(result) if done.keeps_result else {})
     return result
+
+
+def _check_right(context: Context, done: Operation, wanted: msgspec.Struct) -> None:
+    """Raises NotAllowed unless the person has the right everywhere that the operation works."""
+    if done.scope is not None:
+        with context.place.hub() as hub:
+            places = list(done.scope(hub, wanted))
+        # What does not exist is nowhere: the function says that it is missing, to those who have the right at all.
+        is_named = bool(places)
+        places = places or [Scope()]
+    else:
+        system, entity = getattr(wanted, "system", None), getattr(wanted, "entity", None)
+        places = [Scope(system if isinstance(system, str) else None, entity if isinstance(entity, str) else None)]
+        is_named = True
+    for place in places:
+        anywhere = not (done.writes and is_named)
+        if not context.person.may(done.permission, system=place.system, entity=place.entity, anywhere=anywhere):
+            where = " ".join(f"for {name.replace('_', ' ')}" for name in place if name)
+            raise NotAllowed(
+                f"{context.person.name} may not do this{f' {where}' if where else ''}: it needs the right to "
+                f"{done.permission}",
+                remedy="ask an admin for a role that has it: `opshub people grant`",
+            )
 
 
 def read_wanted(wanted: type[Wanted], values: Mapping[str, Sequence[str]]) -> Wanted:

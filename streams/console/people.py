@@ -42,17 +42,25 @@ class Person(msgspec.Struct, frozen=True):
     plain_fields: frozenset[str] = frozenset()
     """`entity.field` of personal data that the settings let everybody see."""
 
-    def may(self, permission: Permission, *, system: str | None = None, entity: str | None = None) -> bool:
-        """Whether a grant allows this. A grant for one system or entity allows it only there; where the operation names
-        none, any grant does.
+    def may(
+        self, permission: Permission, *, system: str | None = None, entity: str | None = None, anywhere: bool = True
+    ) -> bool:
+        """Whether a grant allows this. A grant for one system or entity allows it only there.
+
+        `anywhere`: where no system or entity is named, a grant for any is enough. That suits reading a list. Without
+        it, what belongs to no single system or entity needs a grant without that limit.
         """
         return any(
             permission in _PERMISSIONS[grant.role]
-            and (grant.system is None or system is None or grant.system == system)
-            and (grant.entity is None or entity is None or grant.entity == entity)
+            and _covers(grant.system, system, anywhere)
+            and _covers(grant.entity, entity, anywhere)
             for grant in self.grants
         )
 
     @property
     def roles(self) -> list[Role]:
         return [role for role in ROLES if any(grant.role == role for grant in self.grants)]
+
+
+def _covers(limit: str | None, named: str | None, anywhere: bool) -> bool:
+    return limit is None or limit == named or (named is None and anywhere)

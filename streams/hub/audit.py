@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from streams.errors import OpshubError
 from streams.hub.intent_review import Hub
 from streams.hub.statements import SQL, fetch_structs
 
@@ -44,6 +47,23 @@ def end_audit(hub: Hub, number: int, *, result: Any = None, failed: str | None =
     """Write what came of it."""
     text = None if result is None else msgspec.json.encode(result).decode()
     hub.execute(SQL["end_audit"], {"id": number, "result": text, "failed": failed})
+
+
+@contextmanager
+def audited(
+    hub: Hub, *, who: str, what: str, via: str = "command", wanted: Any, about: str | None = None, why: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Write a deed that no operation does: before it, and after it what came of it, which the caller puts into the
+    dictionary that it is given.
+    """
+    entry = begin_audit(hub, who=who, what=what, via=via, wanted=wanted, about=about, why=why)
+    result: dict[str, Any] = {}
+    try:
+        yield result
+    except OpshubError as error:
+        end_audit(hub, entry, failed=str(error))
+        raise
+    end_audit(hub, entry, result=result)
 
 
 def audit_entries(
