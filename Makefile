@@ -38,8 +38,16 @@ demo: $(READY) ## the main job: everything up, a simulated company, live figures
 	@$(BIN)/opshub demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## every test but the slow ones, on real servers (ARGS="-k name", TESTERS=0 for one process)
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
+test: $(READY) ## every test but the slow ones and those in a browser, on real servers (ARGS="-k name", TESTERS=0 for one process)
+	@$(BIN)/python -m pytest -m "not slow and not browser" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
+
+.PHONY: browser-setup
+browser-setup: $(READY) ## install Chromium and a Chinese font with apt, where this user may
+	@PYTHON=$(BIN)/python tests/browser/setup.sh
+
+.PHONY: test-browser
+test-browser: $(READY) ## the console in a real browser: pages, keys, accessibility, photographs in build/photos
+	@$(BIN)/python -m pytest -m "browser and not slow" tests/browser $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint, types, and that every package that is imported is declared and the other way round

@@ -55,8 +55,14 @@ def stack() -> Iterator[NativeStack]:
     """The stack that all tests of a session share: started when first asked for, ended with the session.
 
     `stack.settings` has its addresses, `stack.env()` its roles and passwords. A test that stops or breaks
-    a server takes one of its own, or leaves the server healthy behind.
+    a server takes one of its own, or leaves the server healthy behind. TEST_STACK names the state folder of one that
+    runs already (`opshub demo --keep`): it is used, and left running, for tests that are run again and again.
     """
+    if kept := os.environ.get("TEST_STACK"):
+        running = NativeStack(Settings(_env_file=None, state_dir=Path(kept)))  # type: ignore[call-arg]
+        running.up()
+        yield running
+        return
     folder = Path(tempfile.mkdtemp(prefix="opshub-tests-"))
     shared = NativeStack(stack_settings(folder), end_with_parent=True)
     try:
