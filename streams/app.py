@@ -27,10 +27,11 @@ from streams.provision.topics import change_topics
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.health import Health
 from streams.runtime.health_page import announced_page
-from streams.runtime.metrics import NoteKey, Slowest, WorkerMetrics
+from streams.runtime.metrics import NoteKey, SlotFigures, Slowest, WorkerMetrics
 from streams.runtime.startup import calm_collector, stop_on_signals, wait_for_server
 from streams.runtime.supervisor import WorkerTask, leave_in_time, run_until_stopped
 from streams.runtime.thread_loop import run_in_thread_loop
+from streams.runtime.timings import Timings
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 from streams.stack.environment import load_env
@@ -58,6 +59,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     counts: dict[str, Counter[str]] = {}
     latencies: list[int] = []
     notes: Counter[NoteKey] = Counter()
+    stages: dict[str, Timings] = {}
     slowest: Slowest = lambda _: (0, "")  # noqa: E731
     tasks: list[WorkerTask] = []
     watcher: Watcher | None = None
@@ -66,6 +68,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         ingest, raw_topics = build_ingest(settings, systems)
         add_ingest(app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics)
         counts["ingest"] = ingest.counts
+        stages["capture"] = ingest.captured
         notes = ingest.notes
         watcher = build_watcher(settings, state.stopped_systems)
         # Any worker may do both, and a lock in the hub lets one watch at a time: no worker is special.
@@ -84,14 +87,25 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         deliverer = build_deliverer(settings)
         state.deliverer = deliverer
         counts["deliver"] = deliverer.counts
+        stages["write_back"] = Timings()
+        deliverer.on_written = stages["write_back"].observe
         # In a thread: a delivery is many requests and answers, and each would wait until a batch of assemble is
         # settled.
         run_deliverer = partial(run_in_thread_loop, deliverer.run, "deliver")
         tasks.append(WorkerTask("deliver", run_deliverer, finishes_first=True))
-    metrics = WorkerMetrics(state, counts, latencies, slowest, notes)
+    metrics = WorkerMetrics(state, counts, latencies, slowest, notes, stages)
     if watcher is not None:
         metrics.active_alerts = lambda: watcher.firing
+        metrics.slots = lambda: slots_of(watcher)
     return Worker(app, state, metrics, tasks)
+
+
+def slots_of(watcher: Watcher) -> dict[str, SlotFigures]:
+    """System → what its slot holds back and may still hold back, and the age of its heartbeat."""
+    return {
+        system: SlotFigures(slot.kept_bytes, slot.left_bytes, slot.heartbeat_age_s)
+        for system, slot in watcher.slots.items()
+    }
 
 
 def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watcher:

@@ -262,6 +262,9 @@ class MemoryRecord(NamedTuple):
     def headers(self) -> None:
         return None
 
+    def timestamp(self) -> tuple[int, int]:
+        return (0, 0)
+
 
 class MemoryPipeline:
     """Ingest's routing without its caches, the settling of every aggregate, and what is emitted."""

@@ -19,6 +19,7 @@ def on_wait(state: WorkerState, lane: str) -> OnWait:
     def waits(seconds: float, error: BaseException) -> None:
         if lane not in state.waiting:
             logger.warning("%s: %s; trying again until it passes", lane, error)
+        state.retries[lane] += 1
         state.waiting[lane] = f"{lane} waits: {error}"
 
     return waits

@@ -9,6 +9,7 @@ begins (`streams/capture/epoch.py`), also when the source looks right again; and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import psycopg
@@ -18,7 +19,7 @@ from streams.capture.captured_tables import Publication, TableFacts, read_public
 from streams.capture.connector_health import connector_findings
 from streams.capture.finding import Finding, source_away
 from streams.capture.lost_changes import SourceState, lost_changes, lost_position, read_source_state
-from streams.capture.slot import is_slot_unused, judge_slot, read_slot
+from streams.capture.slot import Slot, is_slot_unused, judge_slot, read_slot
 from streams.capture.table_gaps import check_tables
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import SourceRecord, load_source, save_source
@@ -30,8 +31,13 @@ RESYNC_S = 300.0
 """A resync stops the connector for less than this."""
 
 
-def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]:
-    """What is wrong with the capture of one system. Raises psycopg.Error while the hub does not answer."""
+def check_capture(
+    settings: Settings, system: System, dsn: str, on_slot: Callable[[str, Slot], object] = lambda system, slot: None
+) -> list[Finding]:
+    """What is wrong with the capture of one system. Raises psycopg.Error while the hub does not answer.
+
+    `on_slot` is called with the system and its slot as it is now.
+    """
     findings: list[Finding] = []
     state: SourceState | None = None
     tables: tuple[dict[str, TableFacts], Publication | None] | None = None
@@ -42,7 +48,9 @@ def check_capture(settings: Settings, system: System, dsn: str) -> list[Finding]
             state = read_source_state(source, system.slot_name)
             slot = read_slot(source, system)
             # Before the first snapshot there is no slot. Whether one is gone is for `lost_changes` to say.
-            findings += [] if slot is None else judge_slot(settings, system, slot)
+            if slot is not None:
+                on_slot(system.name, slot)
+                findings += judge_slot(settings, system, slot)
             is_unused = is_slot_unused(source, system.slot_name)
             if system.dictionary.kind == "postgres":
                 tables = read_tables(source, system), read_publication(source, system)

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from streams.console import api, operations, pages
 from streams.console.guard import Guard
+from streams.console.metrics import ConsoleMetrics, MeasureRequests
 from streams.console.operation import API
 from streams.console.place import Place
 from streams.console.problems import NotFound, status_of
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> Starlette:
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
     place = Place(settings)
+    metrics = ConsoleMetrics(place)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -46,11 +48,16 @@ def create_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[*_page_routes(), *api.routes(), Mount("/static", _Files(directory=STATIC))],
-        middleware=[Middleware(Guard, place=place), Middleware(GZipMiddleware, minimum_size=1_000)],
+        middleware=[
+            Middleware(MeasureRequests, metrics=metrics),
+            Middleware(Guard, place=place),
+            Middleware(GZipMiddleware, minimum_size=1_000),
+        ],
         exception_handlers={404: _not_found, OpshubError: _failed},
         lifespan=lifespan,
     )
     app.state.place = place
+    app.state.metrics = metrics
     return app
 
 

@@ -47,6 +47,15 @@ class Place:
     def close(self) -> None:
         self._pool.close()
 
+    def pool_figures(self) -> dict[str, int]:
+        """Sessions with the hub: open, idle, and requests that wait for one."""
+        figures = self._pool.get_stats()
+        return {
+            "open": figures.get("pool_size", 0),
+            "idle": figures.get("pool_available", 0),
+            "waiting": figures.get("requests_waiting", 0),
+        }
+
     @contextmanager
     def hub(self) -> Iterator[Hub]:
         """A session in autocommit mode. Raises EnvironmentFault while the hub is away, has no tables, or takes too

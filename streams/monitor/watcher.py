@@ -23,6 +23,7 @@ from streams.capture.accounting import account_summary
 from streams.capture.finding import Finding
 from streams.capture.guard import check_capture
 from streams.capture.schema_drift import record_table_changes
+from streams.capture.slot import Slot
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.alerts import count_pipeline, try_watcher_lock
 from streams.hub.intent_review import targets_away
@@ -69,6 +70,8 @@ class Watcher:
 
     firing: dict[str, str] | None = None
     """Name → text of each problem that exists now; None in a worker that is not the watcher."""
+    slots: dict[str, Slot]
+    """System → its slot as the last check saw it; empty in a worker that is not the watcher."""
     is_watching: bool | None = None
     """Whether this worker holds the lock; None while it could not ask yet."""
 
@@ -82,6 +85,7 @@ class Watcher:
         self._dsns = dsns
         self._sender = AlertSender(configured_sinks(settings))
         self._restarts = ConnectorRestarts(settings, self._systems)
+        self.slots = {}
         self._behind: dict[str, float] = {}
         """Lane → since when it has been behind."""
         self._stuck_flows = 0
@@ -115,6 +119,7 @@ class Watcher:
             self._update_stopped()
             if not self._hold_lock():
                 self.firing = None
+                self.slots = {}
                 self._send([], lambda name: name == CHECKS_FAILED)
                 return []
             assert self._lock is not None
@@ -152,9 +157,13 @@ class Watcher:
     def _findings(self) -> list[Finding]:
         """What is wrong with sources, Connect, hub and disk; restarts and stops connectors."""
         settings = self._settings
+        slots: dict[str, Slot] = {}
         findings = [
-            finding for system in self._systems for finding in check_capture(settings, system, self._dsns[system.name])
+            finding
+            for system in self._systems
+            for finding in check_capture(settings, system, self._dsns[system.name], slots.__setitem__)
         ]
+        self.slots = slots
         findings += check_hub_is_complete(settings) + check_disk(settings)
         try:
             # Stop before restart: a failed connector that may have lost changes must not start again.

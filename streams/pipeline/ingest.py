@@ -41,6 +41,7 @@ from streams.pipeline.parking import control_of, process_in_order
 from streams.pipeline.route import Route
 from streams.pipeline.routing import CHANGE_TOPIC, by_depth, route_changes, unknown_ids
 from streams.runtime.batch import Output
+from streams.runtime.timings import Timings
 
 _TOMBSTONE = RecordOutcome("tombstones")
 _FILTERED = RecordOutcome("filtered")
@@ -76,6 +77,8 @@ class Ingest:
         """How often the dictionary changed or forgave a value."""
         self._batch_has_notes = False
         self.newest_source_us = 0
+        self.captured = Timings()
+        """From a change's commit at its source to its arrival in Kafka, of the last record of each batch."""
 
     def replace_routes(self, routes: Mapping[str, Route]) -> None:
         """Decode and map by these from the next batch on: the types of columns changed. The topics are the same."""
@@ -146,6 +149,10 @@ class Ingest:
         batch.accounts = count_outcomes(records, outcomes, self.counted_to)
         outputs = await self._outputs(batch, lookup)
         self._count(len(records), len(outputs), batch)
+        if records and outcomes[-1].changes:
+            arrived_ms = records[-1].timestamp()[1]
+            if arrived_ms > 0:
+                self.captured.observe(arrived_ms / 1e3 - outcomes[-1].changes[-1].source_us / 1e6)
         return outputs, batch
 
     async def _outputs(self, batch: BatchOutcome, lookup: Lookup) -> list[Output]:

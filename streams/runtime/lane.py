@@ -29,6 +29,7 @@ from streams.runtime.batch import Batch, Deliver, Offsets, OnRebalance, Output
 from streams.runtime.broker_probe import BrokerProbe
 from streams.runtime.poller import Poller, consumer_config
 from streams.runtime.producing import ProducerCalls
+from streams.runtime.timings import Timings
 
 logger = get_logger(__name__)
 
@@ -79,6 +80,10 @@ class LaneFigures:
     """When the lane last returned from a poll."""
     committing_since: float | None = None
     """Since when a commit is under way."""
+    batch: Timings = field(default_factory=Timings)
+    """What batches took, their commits included."""
+    stage: Timings = field(default_factory=Timings)
+    """From a record's arrival in its topic to the end of its batch, of the first record of each batch."""
 
 
 class Lane(ABC):
@@ -165,6 +170,10 @@ class Lane(ABC):
         if records:
             figures.batches += 1
             figures.records_in += len(records)
+            figures.batch.observe(took)
+            arrived_ms = records[0].timestamp()[1]
+            if arrived_ms > 0:  # a topic may keep no times
+                figures.stage.observe(time.time() - arrived_ms / 1000)
         self._batch_done(batch.consumed)
         self._idle = not self._has_uncommitted()
 

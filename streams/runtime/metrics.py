@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TypedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from typing import NamedTuple, TypedDict
 
 from hdrh.histogram import HdrHistogram
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Total
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from streams.runtime.lane import Lane
+from streams.runtime.timings import Timings
 from streams.runtime.worker_state import WorkerState
 
 ActiveAlerts = Callable[[], Mapping[str, str] | None]
@@ -21,6 +25,17 @@ Slowest = Callable[[bool], tuple[int, str]]
 """(µs, aggregate id) of the change that took longest to the hub; called with True it begins a new measurement."""
 NoteKey = tuple[str, str, str, str]
 """(system, table, field, kind) of a mapping note."""
+
+
+class SlotFigures(NamedTuple):
+    """A replication slot: bytes of WAL that it holds back, bytes that may still follow until the source invalidates it,
+    seconds since the last heartbeat; None where it is not known.
+    """
+
+    kept_bytes: int | None
+    left_bytes: int | None
+    heartbeat_age_s: float | None
+
 
 LONGEST_US = 3_600_000_000
 """An hour: the histogram needs a bound."""
@@ -57,7 +72,8 @@ class WorkerMetrics:
     """Figures of one worker.
 
     `counts`: step → outcome → records, grown by the steps. `latencies`: µs from source commit to hub commit, appended
-    by assemble and taken out here. `notes`: how often cleansing changed a value or let it pass.
+    by assemble and taken out here. `notes`: how often cleansing changed a value or let it pass. `stages`: durations of
+    what is no lane: `capture` and `write_back`.
     """
 
     def __init__(
@@ -67,6 +83,7 @@ class WorkerMetrics:
         latencies: list[int],
         slowest: Slowest,
         notes: Counter[NoteKey] | None = None,
+        stages: Mapping[str, Timings] | None = None,
     ) -> None:
         self._state = state
         self._counts = counts
@@ -78,6 +95,8 @@ class WorkerMetrics:
         self._exported: Counter[tuple[str, ...]] = Counter()
         """What the totals of Prometheus, which only grow, hold already."""
         self.active_alerts: ActiveAlerts = lambda: None
+        self.slots: Callable[[], Mapping[str, SlotFigures]] = dict
+        self._stages = stages or {}
         self.registry = registry = CollectorRegistry()
         self._lag = Gauge(
             "opshub_lag_records", "Records still to read", ["lane", "topic", "partition"], registry=registry
@@ -105,6 +124,8 @@ class WorkerMetrics:
             buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60),
             registry=registry,
         )
+
+        registry.register(_Figures(self))
 
     def reset(self) -> None:
         """Begin a new measurement of latencies."""
@@ -181,3 +202,66 @@ class WorkerMetrics:
             "since_progress_s": round(time.monotonic() - figures.last_progress, 3),
             "counts": dict(self._counts.get(name, {})),
         }
+
+    def families(self) -> Iterator[Metric]:
+        """What other parts count by themselves, as Prometheus has it."""
+        lanes = self._state.lanes.items()
+        build = GaugeMetricFamily("opshub_build_info", "1, with the version that runs", labels=["version"])
+        build.add_metric([version("opshub")], 1)
+        yield build
+        stages = {name: lane.figures.stage for name, lane in lanes} | dict(self._stages)
+        yield _histogram(
+            "opshub_stage_seconds",
+            "Until a stage is through: capture from the commit to Kafka, ingest and assemble from a record's arrival, "
+            "write_back from the commit to the target's answer",
+            "stage",
+            stages,
+        )
+        batches = {name: lane.figures.batch for name, lane in lanes}
+        yield _histogram("opshub_batch_seconds", "What a batch took, its commit included", "lane", batches)
+        yield _total(
+            "opshub_commit_seconds", "Of those, seconds in commits", "lane", {n: x.figures.commit_s for n, x in lanes}
+        )
+        yield _total(
+            "opshub_retries", "Batches that were tried again since a server was away", "lane", self._state.retries
+        )
+        waiting = GaugeMetricFamily("opshub_lane_waiting", "1 while a lane waits for a server", labels=["lane"])
+        for name, lane in lanes:
+            waiting.add_metric([name], float(name in self._state.waiting or lane.broker.waiting is not None))
+        yield waiting
+        slots = self.slots()
+        for name, about, field in (
+            ("opshub_slot_kept_bytes", "WAL that the slot of a source holds back", "kept_bytes"),
+            ("opshub_slot_left_bytes", "WAL until the source invalidates the slot", "left_bytes"),
+            ("opshub_heartbeat_age_seconds", "Since the last heartbeat of a source's connector", "heartbeat_age_s"),
+        ):
+            family = GaugeMetricFamily(name, about, labels=["system"])
+            for system, figures in slots.items():
+                value = getattr(figures, field)
+                if value is not None:
+                    family.add_metric([system], value)
+            yield family
+
+
+class _Figures(Collector):
+    """Hands the families over at each scrape."""
+
+    def __init__(self, metrics: WorkerMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics.families()
+
+
+def _histogram(name: str, about: str, label: str, timings: Mapping[str, Timings]) -> Metric:
+    family = HistogramMetricFamily(name, about, labels=[label])
+    for value, taken in timings.items():
+        family.add_metric([value], list(taken.buckets()), taken.total_s)
+    return family
+
+
+def _total(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(name, about, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family

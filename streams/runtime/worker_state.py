@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,6 +30,8 @@ class WorkerState:
     lanes: Mapping[str, Lane]
     waiting: dict[str, str] = field(default_factory=dict)
     """Lane → the server that its step waits for, and what that server answered."""
+    retries: Counter[str] = field(default_factory=Counter)
+    """Lane → how often a batch was tried again since a server was away."""
     stopped_systems: dict[str, str] = field(default_factory=dict)
     """System → why nothing more is captured of it."""
     deliverer: DeliveryProgress | None = None

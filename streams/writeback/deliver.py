@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
@@ -70,6 +70,8 @@ class Deliverer:
         self.waiting: dict[str, str] = {}
         """Target → why its loop waits for the hub, while it does."""
         self.counts: Counter[str] = Counter()
+        self.on_written: Callable[[float], None] = lambda seconds: None
+        """Called with the seconds from an intent's cause to the target's answer; see `TargetDelivery`."""
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -158,6 +160,7 @@ class Deliverer:
             self._adapters[target],
             self.breakers[target],
             self.counts,
+            self.on_written,
             lease=self._leases[target],
             over_http=target in self._over_http,
             report_progress=report_progress,

@@ -78,7 +78,11 @@ LastWritten = dict[tuple[str, str], Fields | None]
 
 
 class TargetDelivery:
-    """The deliveries to one target, over one session with the hub. `pass_once` is called again and again."""
+    """The deliveries to one target, over one session with the hub. `pass_once` is called again and again.
+
+    `on_written` is called with the seconds from the commit that caused an intent to the target's answer, of intents
+    that no person decided.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class TargetDelivery:
         adapter: Adapter,
         breaker: Breaker,
         counts: Counter[str],
+        on_written: Callable[[float], None],
         *,
         lease: timedelta,
         over_http: bool,
@@ -101,6 +106,7 @@ class TargetDelivery:
         self._adapter = adapter
         self._breaker = breaker
         self._counts = counts
+        self._on_written = on_written
         self._lease = lease
         self._over_http = over_http
         self._report_progress = report_progress
@@ -351,12 +357,15 @@ class TargetDelivery:
             record_outcome(intent, decision, self._adapter.describe, partial(self._follow, intent))
             for intent, decision in decisions
         ]
-        recorded = await finish_intents(self._store, self._deliverer, outcomes, now_us=int(time.time() * 1e6))
-        for outcome in outcomes:
+        now = time.time()
+        recorded = await finish_intents(self._store, self._deliverer, outcomes, now_us=int(now * 1e6))
+        for (intent, _), outcome in zip(decisions, outcomes, strict=True):
             if outcome.id not in recorded:
                 self._counts["lease_lost"] += 1
             elif outcome.state == "delivered":
                 self._counts[f"delivered_{outcome.what.replace(' ', '_')}"] += 1
+                if not intent.decisions:
+                    self._on_written(now - intent.cause_us / 1e6)
 
     def _follow(self, intent: Intent, answer: Answer) -> list[NewIntent]:
         """The intents of rules that come `after` this one; `given` is what the delivery returned."""

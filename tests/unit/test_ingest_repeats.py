@@ -40,7 +40,7 @@ def kind_and_target(change: Change) -> bytes:
 
 async def test_a_link_is_emitted_again_until_it_is_committed() -> None:
     record = SimpleNamespace(
-        topic=lambda: TOPIC, partition=lambda: 0, offset=lambda: 3, key=lambda: b"{}", value=lambda: b"{}", headers=lambda: None
+        topic=lambda: TOPIC, partition=lambda: 0, offset=lambda: 3, key=lambda: b"{}", value=lambda: b"{}", headers=lambda: None, timestamp=lambda: (0, 0)
     )  # fmt: skip
     step = Ingest({TOPIC: Shipments()}, kind_and_target)  # type: ignore[dict-item]
     link = (SHIPMENT.encode(), f"link {ORDER}".encode())
@@ -64,7 +64,7 @@ class LinesFirst(Shipments):
 async def test_a_document_goes_before_its_lines_whatever_was_read_first() -> None:
     records = [
         SimpleNamespace(
-            topic=lambda: TOPIC, partition=lambda: 0, offset=lambda at=at: at, key=lambda key=key: key, value=lambda: b"{}", headers=lambda: None,
+            topic=lambda: TOPIC, partition=lambda: 0, offset=lambda at=at: at, key=lambda key=key: key, value=lambda: b"{}", headers=lambda: None, timestamp=lambda: (0, 0),
         )
         for at, key in enumerate((b"line", b"head", b"line"))
     ]  # fmt: skip

@@ -51,6 +51,9 @@ class Record:
     def offset(self) -> int:
         return self._offset
 
+    def timestamp(self) -> tuple[int, int]:
+        return (0, 0)
+
     def key(self) -> bytes:
         return self._key.encode()
 

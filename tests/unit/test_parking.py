@@ -37,6 +37,9 @@ class Record:
     def headers(self) -> Any:
         return self._headers
 
+    def timestamp(self) -> tuple[int, int]:
+        return (0, 0)
+
 
 def change_at(offset: int) -> EmittedChange:
     return EmittedChange("customer", "id", None, None, False, b"", "a", "crm", Position(0, 1, offset), 0)

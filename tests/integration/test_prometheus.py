@@ -1,0 +1,160 @@
+"""A real Prometheus scrapes a worker and the console; its own tool finds nothing wrong with metrics and rules."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from streams.stack.worker_stats import worker_ports
+from streams.stack.workers import worker_environment
+from tests.conftest import Pipeline
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "docker/prometheus/rules.yml"
+DASHBOARDS = sorted((ROOT / "docker/grafana").glob("*.json"))
+SECONDS = 120
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("prometheus") and shutil.which("promtool")),
+    reason="Prometheus is not installed (Debian: apt install prometheus)",
+)
+
+
+class Scraped:
+    """A worker, a console, and a Prometheus that scrapes both."""
+
+    def __init__(self, worker: str, console: str, prometheus: str) -> None:
+        self.worker, self.console, self.prometheus = worker, console, prometheus
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, timeout=10).json()
+        assert answer["status"] == "success", answer
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+
+def wait_for(what: str, is_true: Callable[[], Any]) -> Any:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            if value := is_true():
+                return value
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"{what} did not happen in {SECONDS} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def scraped(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    settings = pipeline.settings
+    pipeline.start_worker("metrics")
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        command = [sys.executable, "-m", "streams.cli", "console", "--port", "0"]
+        with (folder / "console.log").open("wb") as log:
+            processes.append(subprocess.Popen(command, env=worker_environment(settings), stdout=log, stderr=log))
+        file = settings.state_dir / "run" / "console.json"
+        wait_for("the console's address", file.exists)
+        console = json.loads(file.read_text())["address"].rstrip("/")
+        ports = wait_for("the worker's port", lambda: dict(worker_ports(settings)).get("metrics"))
+        worker = f"http://{settings.host}:{ports}"
+        (folder / "prometheus.yml").write_text(
+            json.dumps(
+                {
+                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                    "rule_files": [str(RULES)],
+                    "scrape_configs": [
+                        {"job_name": "opshub", "static_configs": [{"targets": [worker[7:], console[7:]]}]}
+                    ],
+                }
+            )
+        )
+        address = f"127.0.0.1:{free_port()}"
+        options = [
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={address}",
+        ]
+        with (folder / "prometheus.log").open("wb") as log:
+            processes.append(subprocess.Popen(["prometheus", *options], stdout=log, stderr=log))
+        wait_for("Prometheus", lambda: httpx.get(f"http://{address}/-/ready", timeout=5).status_code == 200)
+        made = Scraped(worker, console, f"http://{address}")
+        with pipeline.connect("CRM") as crm:
+            crm.execute("UPDATE account SET name = name || ' ' WHERE id = (SELECT min(id) FROM account)")
+        pipeline.drain()
+        yield made
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+        pipeline.stop_workers()
+
+
+def test_both_are_scraped(scraped: Scraped) -> None:
+    wait_for("two targets that answer", lambda: len(scraped.ask('up{job="opshub"} == 1')) == 2)
+
+
+def test_the_tool_of_prometheus_finds_nothing_wrong(scraped: Scraped) -> None:
+    for address in (scraped.worker, scraped.console):
+        text = httpx.get(f"{address}/metrics", timeout=10).content
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+        assert (checked.returncode, checked.stderr) == (0, b""), checked.stderr.decode()
+    subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, capture_output=True)
+
+
+def test_every_metric_has_the_prefix_and_bounded_labels(scraped: Scraped) -> None:
+    for address in (scraped.worker, scraped.console):
+        for line in httpx.get(f"{address}/metrics", timeout=10).text.splitlines():
+            if line.startswith("#"):
+                continue
+            assert line.startswith("opshub_"), line
+            assert "@" not in line and not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", line), line
+
+
+def test_dashboards_and_rules_ask_for_what_is_exported(scraped: Scraped) -> None:
+    wanted = {
+        name
+        for path in [RULES, *DASHBOARDS]
+        for name in re.findall(r"\bopshub_[a-z_]+", path.read_text())
+    }  # fmt: skip
+    assert DASHBOARDS
+    exported = wait_for(
+        "all names",
+        lambda: (
+            (names := set(httpx.get(f"{scraped.prometheus}/api/v1/label/__name__/values", timeout=5).json()["data"]))
+            and wanted <= names | SOMETIMES
+            and names
+        ),
+    )
+    assert wanted <= exported | SOMETIMES, wanted - exported
+
+
+def test_dashboards_can_be_asked(scraped: Scraped) -> None:
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                scraped.ask(target["expr"])
+
+
+SOMETIMES = {"opshub_alert_active", "opshub_dead_letters_open", "opshub_intents_unfinished", "opshub_conflicts_open", "opshub_retries_total",
+    "opshub_slot_kept_bytes", "opshub_slot_left_bytes", "opshub_heartbeat_age_seconds", "opshub_lag_records", "opshub_mapping_notes_total"}  # fmt: skip
+"""Metrics that have no series while there is nothing to count, or while no worker watches yet."""
