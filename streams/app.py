@@ -5,8 +5,6 @@ together.
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +25,7 @@ from streams.provision.topics import change_topics
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.health import Health
 from streams.runtime.health_page import announced_page
+from streams.runtime.logs import set_up_logs
 from streams.runtime.metrics import NoteKey, SlotFigures, Slowest, WorkerMetrics
 from streams.runtime.startup import calm_collector, stop_on_signals, wait_for_server
 from streams.runtime.supervisor import WorkerTask, leave_in_time, run_until_stopped
@@ -124,9 +123,7 @@ def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watche
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     """Run one worker until SIGTERM or SIGINT; a batch in flight is finished first. Raises the error that ended it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for chatty in ("faust", "mode", "aiohttp", "httpx", "streams.runtime.faust_adapter"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_up_logs(settings, settings.worker_name)
     asyncio.run(leave_in_time(settings.worker_name, _live(settings, roles)))
 
 

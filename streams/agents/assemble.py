@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from mode.utils.logging import get_logger
+
 from streams.agents.rule_limits import rule_limits
 from streams.agents.waiting import on_resume, on_wait
 from streams.emit.change_codec import decode_change, encode_change
@@ -23,11 +25,14 @@ from streams.runtime.batch import Batch
 from streams.runtime.batch_loop import each_batch
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
+from streams.runtime.logs import log_dead_letters
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 from streams.writeback.http_rules import HttpTarget
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
+
+logger = get_logger(__name__)
 
 
 def build_assemble(settings: Settings, schema_ids: dict[str, int]) -> Assemble:
@@ -75,6 +80,7 @@ def add_assemble(app: LaneApp, state: WorkerState, step: Assemble, topics: list[
     async def work(batch: Batch) -> None:
         fault_point("assemble.read")
         outputs, dead = await step.step(batch.records)
+        log_dead_letters(logger, dead)
         fault_point("assemble.hub")
         outputs.extend(dead_letter_output(dead_letter) for dead_letter in dead)
         await batch.commit(outputs)

@@ -22,6 +22,7 @@ from streams.runtime.batch import Batch
 from streams.runtime.batch_loop import each_batch
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
+from streams.runtime.logs import log_dead_letters
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 
@@ -99,6 +100,7 @@ def add_ingest(app: LaneApp, state: WorkerState, step: Ingest, store: HubStore, 
             fault_point("ingest.read")  # (1)
             outputs, outcome = await step.step(batch.records, store.rows)  # (2)
             fault_point("ingest.pure")
+            log_dead_letters(logger, outcome.dead_letters)
             await batch.commit(outputs)  # (3)
             pending.add(outcome)
             step.committed(outcome)

@@ -10,6 +10,7 @@ import uvicorn
 
 from streams.console.app import create_app
 from streams.errors import ConfigError, EnvironmentFault
+from streams.runtime.logs import set_up_logs
 from streams.settings import Settings
 
 
@@ -28,6 +29,7 @@ def serve(settings: Settings) -> None:
             f"the console cannot listen on {host}:{port}: {error.strerror}",
             remedy="another port: OPSHUB_CONSOLE_PORT, or --port; 0 takes a free one",
         ) from error
+    set_up_logs(settings, "console")
     address = f"http://{host}:{listener.getsockname()[1]}/"
     file = settings.state_dir / "run" / "console.json"
     file.parent.mkdir(parents=True, exist_ok=True)

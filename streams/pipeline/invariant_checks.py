@@ -124,7 +124,10 @@ class InvariantChecks:
         await resolve_invariants(self._store, [*checked], [conflict.id for conflict in conflicts])
         for conflict in await self._store.log_conflicts(conflicts):
             self._assemble.counts["invariants"] += 1
-            logger.warning("%s: %s %s: %s", conflict.rule, conflict.entity, conflict.entity_id, conflict.values)
+            about = {"rule": conflict.rule, "entity": conflict.entity, "entity_id": conflict.entity_id}
+            logger.warning(
+                "%s does not hold for %s %s", conflict.rule, conflict.entity, conflict.entity_id, extra=about
+            )
             self._emit(conflict)
         # A flow that was marked since the check began must stay marked; the clocks of hub and worker may differ by a
         # second.

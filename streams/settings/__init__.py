@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         default="w0",
         description="Name of this worker, unique and stable. A second worker with the same name fences the first.",
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How workers and the console log: `text` for people, or `json` with a record's coordinates as "
+        "fields.",
+    )
     batch_size: int = Field(default=10_000, ge=1, description="Most records that one poll returns.")
     session_timeout_ms: int = Field(
         default=6000,

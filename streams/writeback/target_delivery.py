@@ -341,7 +341,17 @@ class TargetDelivery:
         if isinstance(decision, Wait):
             self._counts[NOT_READY] += 1
         elif isinstance(decision, Retry | GiveUp):
-            logger.warning("%s: %s", intent.key, decision.problem)
+            about = {"intent": intent.id, "rule": intent.rule, "entity": intent.entity, "entity_id": intent.entity_id}
+            # Not the problem itself: a target may quote a person's data in it. The hub keeps it.
+            what = "is given up" if isinstance(decision, GiveUp) else "is tried again"
+            logger.warning(
+                "intent %d (%s) %s; `opshub approvals show %d` shows why",
+                intent.id,
+                intent.rule,
+                what,
+                intent.id,
+                extra=about,
+            )
         # A dead intent is not sent any more, so it cannot be a suspect.
         if isinstance(decision, GiveUp):
             self._breaker.forget(intent.key)
