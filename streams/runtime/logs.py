@@ -2,7 +2,7 @@
 
 A line about a record has its coordinates as fields of their own: `topic`, `partition`, `offset`, or `intent`, `rule`,
 `entity`, `entity_id`; see `COORDINATES`. Values of a record are in no log: an error text that quotes one is only in the
-dead letter, which is masked by role.
+dead dead_letter, which is masked by role.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ def set_up_logs(settings: Settings, process: str) -> None:
 
 def log_dead_letters(logger: logging.Logger, dead_letters: Sequence[DeadLetter]) -> None:
     """One line for all dead letters of a batch with one cause, with the coordinates of the first."""
-    dead = [letter for letter in dead_letters if letter.state == "dead"]
-    counts = Counter((letter.topic, letter.stage, letter.error_class) for letter in dead)
+    dead = [dead_letter for dead_letter in dead_letters if dead_letter.state == "dead"]
+    counts = Counter((dead_letter.topic, dead_letter.stage, dead_letter.error_class) for dead_letter in dead)
     for (topic, stage, error_class), records in counts.items():
         first = next(
-            letter for letter in dead if (letter.topic, letter.stage, letter.error_class) == (topic, stage, error_class)
+            dead_letter
+            for dead_letter in dead
+            if (dead_letter.topic, dead_letter.stage, dead_letter.error_class) == (topic, stage, error_class)
         )
         logger.warning(
             "%d records of %s could not be processed (%s, %s), the first at %d/%d; `opshub dlq list` shows why",

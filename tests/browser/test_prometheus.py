@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,18 +16,13 @@ import httpx
 import pytest
 
 from streams.stack.worker_stats import worker_ports
-from streams.stack.workers import worker_environment
+from tests.browser.process import Console
 from tests.conftest import Pipeline
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker/prometheus/rules.yml"
 DASHBOARDS = sorted((ROOT / "docker/grafana").glob("*.json"))
 SECONDS = 120
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")),
-    reason="Prometheus is not installed (Debian: apt install prometheus)",
-)
 
 
 class Scraped:
@@ -63,50 +57,30 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def scraped(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+def scraped(company: Pipeline, console: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+    if not (shutil.which("prometheus") and shutil.which("promtool")):
+        pytest.skip("Prometheus is not installed: `make browser-setup` installs it where this user may")
     folder = tmp_path_factory.mktemp("prometheus")
-    settings = pipeline.settings
-    pipeline.start_worker("metrics")
-    processes: list[subprocess.Popen[bytes]] = []
+    host, port = company.settings.host, worker_ports(company.settings)[0][1]
+    targets = [f"{host}:{port}", console.address.rstrip("/").removeprefix("http://")]
+    scrape = {"job_name": "opshub", "static_configs": [{"targets": targets}]}
+    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config = {"global": every, "rule_files": [str(RULES)], "scrape_configs": [scrape]}
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+    address = f"127.0.0.1:{free_port()}"
+    options = [
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={address}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)
     try:
-        command = [sys.executable, "-m", "streams.cli", "console", "--port", "0"]
-        with (folder / "console.log").open("wb") as log:
-            processes.append(subprocess.Popen(command, env=worker_environment(settings), stdout=log, stderr=log))
-        file = settings.state_dir / "run" / "console.json"
-        wait_for("the console's address", file.exists)
-        console = json.loads(file.read_text())["address"].rstrip("/")
-        ports = wait_for("the worker's port", lambda: dict(worker_ports(settings)).get("metrics"))
-        worker = f"http://{settings.host}:{ports}"
-        (folder / "prometheus.yml").write_text(
-            json.dumps(
-                {
-                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                    "rule_files": [str(RULES)],
-                    "scrape_configs": [
-                        {"job_name": "opshub", "static_configs": [{"targets": [worker[7:], console[7:]]}]}
-                    ],
-                }
-            )
-        )
-        address = f"127.0.0.1:{free_port()}"
-        options = [
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address={address}",
-        ]
-        with (folder / "prometheus.log").open("wb") as log:
-            processes.append(subprocess.Popen(["prometheus", *options], stdout=log, stderr=log))
         wait_for("Prometheus", lambda: httpx.get(f"http://{address}/-/ready", timeout=5).status_code == 200)
-        made = Scraped(worker, console, f"http://{address}")
-        with pipeline.connect("CRM") as crm:
-            crm.execute("UPDATE account SET name = name || ' ' WHERE id = (SELECT min(id) FROM account)")
-        pipeline.drain()
-        yield made
+        yield Scraped(f"http://{targets[0]}", f"http://{targets[1]}", f"http://{address}")
     finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait(30)
-        pipeline.stop_workers()
+        process.terminate()
+        process.wait(30)
 
 
 def test_both_are_scraped(scraped: Scraped) -> None:
