@@ -16,6 +16,7 @@ from streams.agents.deliver import build_deliverer
 from streams.agents.ingest import add_ingest, build_ingest, follow_column_types
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
+from streams.hub.intents import Intent
 from streams.hub.store import HubStore
 from streams.maintenance.periodic import run_maintenance
 from streams.monitor.watcher import Watcher
@@ -31,6 +32,7 @@ from streams.runtime.startup import calm_collector, stop_on_signals, wait_for_se
 from streams.runtime.supervisor import WorkerTask, leave_in_time, run_until_stopped
 from streams.runtime.thread_loop import run_in_thread_loop
 from streams.runtime.timings import Timings
+from streams.runtime.traces import Traces, traces_of
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 from streams.stack.environment import load_env
@@ -59,13 +61,16 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     latencies: list[int] = []
     notes: Counter[NoteKey] = Counter()
     stages: dict[str, Timings] = {}
+    traces = traces_of(settings)
     slowest: Slowest = lambda _: (0, "")  # noqa: E731
     tasks: list[WorkerTask] = []
     watcher: Watcher | None = None
     if "ingest" in roles:
         systems, types = with_types(settings, load_systems(settings))
         ingest, raw_topics = build_ingest(settings, systems)
-        add_ingest(app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics)
+        add_ingest(
+            app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics, traces
+        )
         counts["ingest"] = ingest.counts
         stages["capture"] = ingest.captured
         notes = ingest.notes
@@ -78,7 +83,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         ]
     if "assemble" in roles:
         assemble = build_assemble(settings, schema_ids)
-        add_assemble(app, state, assemble, change_topics())
+        add_assemble(app, state, assemble, change_topics(), traces)
         counts["assemble"] = assemble.counts
         latencies, slowest = assemble.latencies, assemble.take_slowest
         tasks += [WorkerTask(job.name, job.run) for job in build_jobs(settings, assemble, schema_ids)]
@@ -87,7 +92,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         state.deliverer = deliverer
         counts["deliver"] = deliverer.counts
         stages["write_back"] = Timings()
-        deliverer.on_written = stages["write_back"].observe
+        deliverer.on_written = partial(_written, stages["write_back"], traces)
         # In a thread: a delivery is many requests and answers, and each would wait until a batch of assemble is
         # settled.
         run_deliverer = partial(run_in_thread_loop, deliverer.run, "deliver")
@@ -97,6 +102,14 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         metrics.active_alerts = lambda: watcher.firing
         metrics.slots = lambda: slots_of(watcher)
     return Worker(app, state, metrics, tasks)
+
+
+def _written(timings: Timings, traces: Traces | None, intent: Intent, now: float) -> None:
+    """Measure a delivery. What waited for people says nothing about us."""
+    if not intent.decisions:
+        timings.observe(now - intent.cause_us / 1e6)
+    if traces is not None and intent.trace is not None:
+        traces.written(intent.trace, intent.id, intent.rule, intent.target, intent.cause_us, int(now * 1e6))
 
 
 def slots_of(watcher: Watcher) -> dict[str, SlotFigures]:

@@ -26,6 +26,7 @@ from streams.runtime.batch_loop import each_batch
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.logs import log_dead_letters
+from streams.runtime.traces import Traces
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 from streams.writeback.http_rules import HttpTarget
@@ -69,7 +70,9 @@ def build_jobs(settings: Settings, assemble: Assemble, schema_ids: dict[str, int
     ]
 
 
-def add_assemble(app: LaneApp, state: WorkerState, step: Assemble, topics: list[str]) -> None:
+def add_assemble(
+    app: LaneApp, state: WorkerState, step: Assemble, topics: list[str], traces: Traces | None = None
+) -> None:
     """changes.<aggregate> → hub and canonical.<entity>.
 
     (1) to (3) are the step's: read, pure work, one hub transaction; (4) and (5), emit and commit offsets, are one Kafka
@@ -83,6 +86,10 @@ def add_assemble(app: LaneApp, state: WorkerState, step: Assemble, topics: list[
         log_dead_letters(logger, dead)
         fault_point("assemble.hub")
         outputs.extend(dead_letter_output(dead_letter) for dead_letter in dead)
+        if traces is not None:
+            outputs, contexts = traces.assembled(batch.records, outputs)
+            if contexts:
+                await step.trace_intents(contexts)
         await batch.commit(outputs)
         fault_point("assemble.committed")
 

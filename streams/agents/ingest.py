@@ -13,7 +13,7 @@ from streams.emit.change_codec import encode_change
 from streams.errors import EnvironmentFault, Fenced
 from streams.hub.ingest_checkpoint import CountedElsewhere, PendingCheckpoint, write_checkpoint
 from streams.hub.store import HubStore
-from streams.pipeline.ingest import Ingest
+from streams.pipeline.ingest import Ingest, now_us
 from streams.pipeline.row_route import RowRoute
 from streams.provision.column_types import types_version, with_types
 from streams.provision.systems import System
@@ -23,6 +23,7 @@ from streams.runtime.batch_loop import each_batch
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.logs import log_dead_letters
+from streams.runtime.traces import Traces
 from streams.runtime.worker_state import WorkerState
 from streams.settings import Settings
 
@@ -82,7 +83,14 @@ async def follow_column_types(settings: Settings, systems: list[System], version
         step.replace_routes(routes_of(settings, typed))
 
 
-def add_ingest(app: LaneApp, state: WorkerState, step: Ingest, store: HubStore, topics: list[str]) -> None:
+def add_ingest(
+    app: LaneApp,
+    state: WorkerState,
+    step: Ingest,
+    store: HubStore,
+    topics: list[str],
+    traces: Traces | None = None,
+) -> None:
     """raw topics → changes.<aggregate>.
 
     The five steps of a batch; (4) and (5) are done for several batches together, when the lane is due or a dead letter
@@ -98,9 +106,12 @@ def add_ingest(app: LaneApp, state: WorkerState, step: Ingest, store: HubStore, 
         # A batch is empty when only a checkpoint is due, and is emitted already when only its checkpoint failed.
         if batch.records and not batch.emitted:
             fault_point("ingest.read")  # (1)
+            read_us = now_us()
             outputs, outcome = await step.step(batch.records, store.rows)  # (2)
             fault_point("ingest.pure")
             log_dead_letters(logger, outcome.dead_letters)
+            if traces is not None:
+                outputs = traces.ingested(outputs, outcome.changes, read_us)
             await batch.commit(outputs)  # (3)
             pending.add(outcome)
             step.committed(outcome)

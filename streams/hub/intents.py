@@ -92,6 +92,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since then."""
     queued_s: float | None = None
     """Seconds since the target took that request without doing it."""
+    trace: str | None = None
+    """Context of the trace of the change that caused it, where that is traced."""
 
 
 class PlannedDecision(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from streams.errors import DecodeError, EncodeError
 from streams.hub.dead_letters import add_dead_letter
@@ -184,6 +186,10 @@ class Assemble:
         for key in taken:
             self.committer.due.done(("flow", key))
         return taken
+
+    async def trace_intents(self, contexts: Mapping[str, str]) -> None:
+        """Keep the contexts of traces (aggregate → context) in the intents that the last batch caused."""
+        await self._store.rows("trace_intents", {"contexts": msgspec.json.encode(contexts).decode()})
 
     def will_check(self, key: str) -> bool:
         """Whether this worker settled the flow, and will check it itself."""

@@ -53,15 +53,15 @@ def producer_config(bootstrap: str, client_id: str) -> dict[str, object]:
 
 
 def produce(producer: Producer, outputs: Iterable[Output]) -> None:
-    """Put `outputs` into the producer's queue, waiting while it is full: those with headers first, then the others
-    topic by topic.
-    """
+    """Put `outputs` into the producer's queue, waiting while it is full: topic by topic, each in its order."""
+    outputs = list(outputs)
+    with_headers = {output[0] for output in outputs if output[3] is not None}
     plain: dict[str, list[dict[str, Any]]] = {}
     for topic, key, value, headers in outputs:
-        if headers is None:
-            plain.setdefault(topic, []).append({"key": key, "value": value})
-        else:  # produce_batch knows no headers
+        if topic in with_headers:  # produce_batch knows no headers
             _produce_message(producer, topic, key, value, headers)
+        else:
+            plain.setdefault(topic, []).append({"key": key, "value": value})
     for topic, messages in plain.items():
         if producer.produce_batch(topic, messages) != len(messages):
             for message in messages:

@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         default="w0",
         description="Name of this worker, unique and stable. A second worker with the same name fences the first.",
     )
+    traces_url: str = Field(
+        default="",
+        description="Where traces go: the OTLP address of a collector, as http://collector:4318/v1/traces. Empty: no "
+        "traces. Needs the extra `traces`.",
+    )
+    traces_share: float = Field(default=0.01, ge=0, le=1, description="Share of the changes that are traced.")
     log_format: Literal["text", "json"] = Field(
         default="text",
         description="How workers and the console log: `text` for people, or `json` with a record's coordinates as "

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from streams.errors import RetryLater
-from streams.hub.intents import due_work, expire_intents, forget_echoes, stay_away
+from streams.hub.intents import Intent, due_work, expire_intents, forget_echoes, stay_away
 from streams.hub.session import KEEPALIVE
 from streams.hub.store import HubStore
 from streams.writeback.breaker import Breaker
@@ -70,8 +70,8 @@ class Deliverer:
         self.waiting: dict[str, str] = {}
         """Target → why its loop waits for the hub, while it does."""
         self.counts: Counter[str] = Counter()
-        self.on_written: Callable[[float], None] = lambda seconds: None
-        """Called with the seconds from an intent's cause to the target's answer; see `TargetDelivery`."""
+        self.on_written: Callable[[Intent, float], object] = lambda intent, now: None
+        """Called with each intent that a target took, and the time in seconds since 1970."""
 
     async def run(self) -> None:
         """Deliver until cancelled."""

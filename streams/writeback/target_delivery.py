@@ -80,8 +80,7 @@ LastWritten = dict[tuple[str, str], Fields | None]
 class TargetDelivery:
     """The deliveries to one target, over one session with the hub. `pass_once` is called again and again.
 
-    `on_written` is called with the seconds from the commit that caused an intent to the target's answer, of intents
-    that no person decided.
+    `on_written` is called with each intent that the target took, and the time in seconds since 1970.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class TargetDelivery:
         adapter: Adapter,
         breaker: Breaker,
         counts: Counter[str],
-        on_written: Callable[[float], None],
+        on_written: Callable[[Intent, float], object],
         *,
         lease: timedelta,
         over_http: bool,
@@ -374,8 +373,7 @@ class TargetDelivery:
                 self._counts["lease_lost"] += 1
             elif outcome.state == "delivered":
                 self._counts[f"delivered_{outcome.what.replace(' ', '_')}"] += 1
-                if not intent.decisions:
-                    self._on_written(now - intent.cause_us / 1e6)
+                self._on_written(intent, now)
 
     def _follow(self, intent: Intent, answer: Answer) -> list[NewIntent]:
         """The intents of rules that come `after` this one; `given` is what the delivery returned."""

@@ -77,7 +77,13 @@ WHERE id IN (
 RETURNING id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given, state, reasons,
           decisions, attempts, failures, in_doubt, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s,
           coalesce(extract(epoch FROM clock_timestamp() - not_ready_since), 0)::float8 AS not_ready_s, sent_at,
-          extract(epoch FROM clock_timestamp() - sent_at)::float8 AS sent_s, extract(epoch FROM clock_timestamp() - queued_at)::float8 AS queued_s;
+          extract(epoch FROM clock_timestamp() - sent_at)::float8 AS sent_s, extract(epoch FROM clock_timestamp() - queued_at)::float8 AS queued_s,
+          trace;
+
+-- name: trace_intents
+-- Keep the trace context of these aggregates (`contexts`: aggregate -> context) in the intents that their last change caused.
+UPDATE intent i SET trace = c.value FROM jsonb_each_text(%(contexts)s::jsonb) c
+WHERE i.aggregate_id = c.key::uuid AND i.trace IS NULL AND i.created_at > clock_timestamp() - interval '1 minute';
 
 -- name: retry_waiting
 -- Intents that wait for a person only because they were not ready: they are tried again, since they may be ready by now.
