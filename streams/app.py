@@ -14,11 +14,13 @@ from mode.utils.logging import get_logger
 from streams.agents.assemble import add_assemble, build_assemble, build_jobs
 from streams.agents.deliver import build_deliverer
 from streams.agents.ingest import add_ingest, build_ingest, follow_column_types
+from streams.agents.report import report_periodically
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.intents import Intent
 from streams.hub.store import HubStore
 from streams.maintenance.periodic import run_maintenance
+from streams.monitor.thresholds import stuck_limits
 from streams.monitor.watcher import Watcher
 from streams.provision.column_types import types_version, with_types
 from streams.provision.systems import capture_dsn, load_systems
@@ -77,7 +79,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         watcher = build_watcher(settings, state.stopped_systems)
         # Any worker may do both, and a lock in the hub lets one watch at a time: no worker is special.
         tasks += [
-            WorkerTask("maintenance", partial(run_maintenance, settings)),
+            WorkerTask("maintenance", partial(run_maintenance, settings, stuck_limits(settings))),
             WorkerTask("watcher", watcher.run),
             WorkerTask("column types", partial(follow_column_types, settings, systems, types, ingest)),
         ]
@@ -160,6 +162,9 @@ async def _live(settings: Settings, roles: tuple[str, ...]) -> None:
         tasks = [
             WorkerTask("lanes", partial(_lanes, app)),
             WorkerTask("health", partial(_stuck, health)),
+            WorkerTask(
+                "report", partial(report_periodically, settings, worker.state, worker.metrics, roles, listens_on)
+            ),
             *worker.tasks,
         ]
         await run_until_stopped(name, tasks, stopping, app.stop)

@@ -33,6 +33,7 @@ VERBS: list[Verb] = [
     Verb("up", "streams.cli.up", "up", "Start the native servers; the first time, install them."),
     Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; the data stays."),
     Verb("status", "streams.cli.status", "status", "Show servers and workers, and whether each is healthy."),
+    Verb("figures", "streams.cli.figures", "figures", "Show the business figures by week: won to paid, on time, open."),
     Verb("console", "streams.cli.console", "console", "Serve the console: pages for people, and the API."),
     Verb("run", "streams.cli.run", "run", "Run one worker in the foreground (what containers run)."),
     Verb("plan", "streams.cli.plan", "plan", "Show what `apply` would change in hub, topics, schemas and connectors."),

@@ -2,7 +2,7 @@
 
 Every five seconds: repeat sweeps after TRUNCATE or a new epoch, retry records that wait for a code-table row, send
 retries that a crash left undone, end hanging transactions (`hanging_transactions.py`), and see whether the hub's clock
-was set back. Beside it: measure quality (`quality.py`).
+was set back. Beside it: measure quality (`quality.py`), compute the business figures (`figures.py`).
 
 In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker:
 each sweep is taken by one of them, and a second retry of a key finds nothing left to do.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import Producer
 from mode.utils.logging import get_logger
@@ -22,6 +23,7 @@ from streams.hub.maintenance import hub_time, shift_waiting_rows, take_due_sweep
 from streams.hub.store import HubStore
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
+from streams.maintenance.figures import compute_periodically
 from streams.maintenance.hanging_transactions import HangingTransactions
 from streams.maintenance.quality import measure_periodically
 from streams.settings import Settings
@@ -34,13 +36,18 @@ CLOCK_TOLERANCE_S = 5.0
 """A clock that moves back by less is being adjusted slowly, which harms nothing."""
 
 
-async def run_maintenance(settings: Settings) -> None:
-    """Run until cancelled; while a server does not answer, try again at the next turn."""
+async def run_maintenance(settings: Settings, stuck_limits: Mapping[str, float]) -> None:
+    """Run until cancelled; while a server does not answer, try again at the next turn. `stuck_limits`: stage → seconds
+    after which an order flow is stuck.
+    """
     store = HubStore(settings.hub, f"opshub-maintenance-{settings.worker_name}")
     producer = idempotent_producer(settings.kafka)
     clock = HubClock(store)
     hanging = HangingTransactions(settings.kafka)
-    quality = asyncio.ensure_future(measure_periodically(settings.hub, settings.quality_interval_seconds))
+    beside = [
+        asyncio.ensure_future(measure_periodically(settings.hub, settings.quality_interval_seconds)),
+        asyncio.ensure_future(compute_periodically(settings.hub, settings.figures_interval_seconds, stuck_limits)),
+    ]
     try:
         while True:
             await asyncio.sleep(INTERVAL_S)
@@ -52,7 +59,8 @@ async def run_maintenance(settings: Settings) -> None:
             except RetryLater as error:
                 logger.info("%s", error)
     finally:
-        quality.cancel()
+        for job in beside:
+            job.cancel()
         await store.close()
 
 

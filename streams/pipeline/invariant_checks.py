@@ -1,11 +1,11 @@
 """Check order flows that have come to rest: a rule of the business that does not hold is a conflict of kind
 `invariant`, until it holds.
 
-In: the flows that assemble settled, some seconds after the last change of each. Out: rows of the hub's `conflict`, and
-records on the topic `conflicts`. The job reads what assemble has in memory, and the hub only for what has left it, so
-it costs the hub next to nothing. Flows that a worker had not checked when it died, or when others took its partitions,
-are marked in the hub's `due`: any worker takes them over once they are late. `opshub flow check` checks the whole hub
-by the same rules (`broken_rules`).
+In: the flows that assemble settled, some seconds after the last change of each. Out: rows of the hub's `conflict`,
+records on the topic `conflicts`, and what the business figures need of each flow (`flow_figure`). The job reads what
+assemble has in memory, and the hub only for what has left it, so it costs the hub next to nothing. Flows that a worker
+had not checked when it died, or when others took its partitions, are marked in the hub's `due`: any worker takes them
+over once they are late. `opshub flow check` checks the whole hub by the same rules (`broken_rules`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError
 from streams.flow.invariants import LOST, ORDERED, PAID, Broken, InvariantLimits, broken
+from streams.hub.figures import save_flow_figures
 from streams.hub.flow_checks import (
     flows_checked,
     flows_with_open_invariants,
@@ -30,7 +31,7 @@ from streams.hub.flow_checks import (
 from streams.hub.intent_review import Hub
 from streams.hub.order_flows import all_flows, waiting_subjects
 from streams.hub.store import HubStore
-from streams.model.state import Conflict
+from streams.model.state import AggregateState, Conflict
 from streams.pipeline.assemble import Assemble
 from streams.pipeline.due import DUE_SECONDS
 from streams.pipeline.ingest import now_us
@@ -114,12 +115,14 @@ class InvariantChecks:
         loaded = await self._store.load(dict.fromkeys(missing, "order_flow")) if missing else {}
         conflicts: list[Conflict] = []
         checked: dict[str, int | None] = {}
+        joined: dict[str, str | None] = {}
         for key in keys:
             # Look into memory only now: since the query above, a batch may have changed what is there.
             state = self._assemble.cached(key) or loaded.get(key)
             if state is not None:
                 broken_rules, checked[key] = broken(state.members.values(), self._limits, now)
                 conflicts += [_conflict(key, rule) for rule in broken_rules]
+                joined[key] = _joined_record(state)
         conflicts = await self._without_awaited_orders(conflicts, checked, now)
         await resolve_invariants(self._store, [*checked], [conflict.id for conflict in conflicts])
         for conflict in await self._store.log_conflicts(conflicts):
@@ -129,6 +132,8 @@ class InvariantChecks:
                 "%s does not hold for %s %s", conflict.rule, conflict.entity, conflict.entity_id, extra=about
             )
             self._emit(conflict)
+        # Before the marks are deleted: a worker that dies in between leaves both to another one.
+        await save_flow_figures(self._store, joined)
         # A flow that was marked since the check began must stay marked; the clocks of hub and worker may differ by a
         # second.
         since_s = time.monotonic() - started + min(1.0, self._quiet_s / 2)
@@ -200,6 +205,18 @@ def broken_rules(hub: Hub, limits: InvariantLimits, *, limit: int = 1000) -> lis
             if len(violations) == limit:
                 return violations
     return violations
+
+
+def _joined_record(state: AggregateState) -> str | None:
+    """The id of the flow's joined record; None for a flow that is another's by now, or gone."""
+    return next(
+        (
+            member.id
+            for member in state.members.values()
+            if member.entity == "order_flow" and not member.deleted and member.merged_into is None
+        ),
+        None,
+    )
 
 
 def _sides(rule: Broken) -> tuple[int | str | None, int | str | None]:

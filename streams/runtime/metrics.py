@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import NamedTuple, TypedDict
@@ -39,6 +39,19 @@ class SlotFigures(NamedTuple):
 
 LONGEST_US = 3_600_000_000
 """An hour: the histogram needs a bound."""
+
+
+RECENT_S = 60.0
+RECENT_MOST = 5_000
+"""The newest latencies that are kept for the report: enough for a p99, and sorted within two milliseconds."""
+
+
+class RecentLatency(NamedTuple):
+    """Latencies of the last minute; None where there was none."""
+
+    changes: int = 0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
 
 
 class LaneStats(TypedDict):
@@ -91,6 +104,8 @@ class WorkerMetrics:
         self._slowest = slowest
         self._notes: Counter[NoteKey] = notes if notes is not None else Counter()
         self._histogram = HdrHistogram(1, LONGEST_US, 3)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_MOST)
+        """(time.monotonic(), µs) of the last latencies, for the report of the worker."""
         self._started = time.time()
         self._exported: Counter[tuple[str, ...]] = Counter()
         """What the totals of Prometheus, which only grow, hold already."""
@@ -132,6 +147,22 @@ class WorkerMetrics:
         self._take_latencies()
         self._histogram.reset()
         self._slowest(True)
+
+    def count(self, step: str, outcome: str) -> int:
+        """How many records a step gave this outcome since the worker started."""
+        return self._counts.get(step, Counter())[outcome]
+
+    def recent_latency(self) -> RecentLatency:
+        """From the source's commit to the hub's, within the last minute."""
+        self._take_latencies()
+        oldest = time.monotonic() - RECENT_S
+        while self._recent and self._recent[0][0] < oldest:
+            self._recent.popleft()
+        values = sorted(latency_us for _, latency_us in self._recent)
+        if not values:
+            return RecentLatency()
+        p50, p99 = (values[min(len(values) - 1, int(len(values) * share))] for share in (0.5, 0.99))
+        return RecentLatency(len(values), round(p50 / 1000, 1), round(p99 / 1000, 1))
 
     def stats(self) -> WorkerStats:
         """The figures as JSON."""
@@ -184,6 +215,8 @@ class WorkerMetrics:
 
     def _take_latencies(self) -> None:
         taken, self._latencies[:] = self._latencies[:], []
+        now = time.monotonic()
+        self._recent.extend((now, latency_us) for latency_us in taken[-RECENT_MOST:])
         for latency_us in taken:
             # At least 1: the clocks of two servers may put the hub's commit before the source's.
             self._histogram.record_value(max(1, latency_us))

@@ -184,6 +184,13 @@ class Settings(BaseSettings):
         description="Seconds between two measurements of data quality by the workers. 0 turns them off.",
     )
 
+    figures_interval_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds between two computations of the business figures by a worker; longer where one takes "
+        "long. 0 turns them off.",
+    )
+
     approvers: list[str] = Field(
         default=[],
         description="People who may be named with `approvals approve --by`. Each of them counts as one person, "
