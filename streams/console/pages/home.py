@@ -1,4 +1,4 @@
-"""The overview, language and theme."""
+"""Language and theme."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from streams.console.languages import LANGUAGES
-from streams.console.render import page
 
 THEMES = ("auto", "light", "dark")
 YEAR_S = 31_536_000
-
-
-def overview(request: Request) -> Response:
-    """The overview."""
-    return page(request, "overview.html")
 
 
 def choose(request: Request) -> Response:
@@ -33,4 +27,4 @@ def choose(request: Request) -> Response:
     return response
 
 
-ROUTES = [Route("/", overview), Route("/choose", choose)]
+ROUTES = [Route("/choose", choose)]
