@@ -320,7 +320,7 @@ class MemoryPipeline:
         group: Group = (taken[0][0], [(change, MemoryRecord(kind, aggregate, change)) for kind, change in taken])
         worker = BatchCommitter(self.hub, self._ownership, self._planner, AggregateCache(0))
         in_doubt = {aggregate} if self._crashed else set()
-        results = _run(worker.commit(Incoming({aggregate: group}, in_doubt)))
+        results = run_now(worker.commit(Incoming({aggregate: group}, in_doubt)))
         if crash:
             self._crashed = True
             return
@@ -341,7 +341,7 @@ class MemoryPipeline:
         self.records[entity, entity_id] = (version, record)
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run_now(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that waits for nothing, without an event loop."""
     try:
         work.send(None)

@@ -16,7 +16,9 @@ _decode_record = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class EntityRow(NamedTuple):
-    """The columns of `load_aggregates` and `all_entities`, in their order. Ids are text, JSON is undecoded."""
+    """The columns of `all_entities`, in their order; `load_aggregates` has `handed_over` too. Ids are text, JSON is
+    undecoded.
+    """
 
     id: str
     entity: str
@@ -50,9 +52,10 @@ def loaded_entity(
     updated_us: int,
     record: str,
     contributions: str,
+    handed_over: bool = False,
 ) -> LoadedEntity:
-    """The columns of `EntityRow` by position, as `psycopg.rows.args_row` gives them: no row in between, for this is a
-    hot path.
+    """The columns of `load_aggregates` by position, as `psycopg.rows.args_row` gives them: no row in between, for this
+    is a hot path.
     """
     fields = _decode_record(record)
     by_source = _decode_contributions(contributions)
@@ -60,7 +63,7 @@ def loaded_entity(
         if contribution.fields is None:
             contribution.fields = fields
     state = EntityState(
-        id, entity, parent_id, merged_into, version, revision, deleted, updated_us, fields, by_source
+        id, entity, parent_id, merged_into, version, revision, deleted, updated_us, fields, by_source, handed_over
     )  # fmt: skip
     return LoadedEntity(aggregate_id, state)
 
@@ -87,6 +90,7 @@ class EntityToStore(msgspec.Struct, frozen=True):
     updated_us: int
     record: dict[str, Any]
     contributions: dict[str, Contribution]
+    handed_over: bool
 
 
 def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | None) -> EntityToStore:
@@ -103,5 +107,5 @@ def stored_entity(entity: EntityState, aggregate_id: str, customer_ref: str | No
     return EntityToStore(
         entity.id, entity.entity, aggregate_id, entity.parent, entity.merged_into, customer_ref, product_ref,
         entity.record.get("order_line_id"), entity.version, entity.revision, entity.deleted, entity.updated_us,
-        entity.record, contributions,
+        entity.record, contributions, entity.handed_over,
     )  # fmt: skip

@@ -119,6 +119,8 @@ class EntityState(msgspec.Struct, gc=False):
     updated_us: int = 0
     record: dict[str, Any] = {}
     contributions: dict[str, Contribution] = {}
+    handed_over: bool = False
+    """Whether another aggregate handed it over, and the refresh that follows has not come here yet."""
     rendered: RenderedLine | None = None
     """Of a line of a long document."""
 

@@ -1,7 +1,7 @@
 -- name: load_aggregates
 -- All rows of these aggregates.
 SELECT id::text, entity, aggregate_id::text, parent_id::text, merged_into::text, version, revision, deleted, updated_us,
-       record::text, contributions::text
+       record::text, contributions::text, handed_over
 FROM entity WHERE aggregate_id = ANY(%s::uuid[]);
 
 -- name: forwards
@@ -65,16 +65,18 @@ SELECT pg_advisory_xact_lock(7365710001);
 -- name: upsert_entities
 -- A row is written only where it is as it was read: of that revision, or not there. The ids that were written come back.
 INSERT INTO entity AS e (id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, order_line_ref, version, revision, deleted, updated_us,
-    record, contributions)
-SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, order_line_ref, version, revision, deleted, updated_us, record, contributions
+    record, contributions, handed_over)
+SELECT id, entity, aggregate_id, parent_id, merged_into, customer_ref, product_ref, order_line_ref, version, revision, deleted, updated_us, record, contributions,
+    handed_over
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (
     id uuid, entity text, aggregate_id uuid, parent_id uuid, merged_into uuid, customer_ref uuid, product_ref uuid, order_line_ref uuid, version bigint,
-    revision bigint, deleted boolean, updated_us bigint, record jsonb, contributions jsonb)
+    revision bigint, deleted boolean, updated_us bigint, record jsonb, contributions jsonb, handed_over boolean)
 ON CONFLICT (id) DO UPDATE SET
     aggregate_id = excluded.aggregate_id, parent_id = excluded.parent_id, merged_into = excluded.merged_into,
     customer_ref = excluded.customer_ref, product_ref = excluded.product_ref, order_line_ref = excluded.order_line_ref,
     version = excluded.version, revision = excluded.revision, deleted = excluded.deleted,
-    updated_us = excluded.updated_us, record = excluded.record, contributions = excluded.contributions
+    updated_us = excluded.updated_us, record = excluded.record, contributions = excluded.contributions,
+    handed_over = excluded.handed_over
 WHERE e.revision = excluded.revision - 1
 RETURNING e.id::text;
 

@@ -18,6 +18,8 @@ from streams.pipeline.settle.working import (
 def move(work: Working, aggregate: AggregateWork, members: list[EntityState], target: str, *, same: bool) -> None:
     """Hand members over: their rows go to `target`, whose writer gets a refresh. `same`: the root becomes another name
     of `target`.
+
+    What they are in `target` is emitted by its writer, with a new version, when the refresh comes.
     """
     state, moved = aggregate.state, False
     flow_id = flow_record_id(state)
@@ -26,6 +28,8 @@ def move(work: Working, aggregate: AggregateWork, members: list[EntityState], ta
             continue  # each aggregate joins its own
         moved = True
         check_conflicts_first(work, state, member)
+        member.handed_over = True
+        work.out.emits.pop(member.id, None)
         if same and member.id == state.id and member.merged_into is None:
             member.merged_into = target
             work.out.contested.add(member.id)

@@ -19,10 +19,12 @@ from streams.pipeline.settle.working import (
     AggregateWork,
     Working,
     check_conflicts_first,
+    emit,
     link_id,
     position_of,
     resend_if_in_doubt,
     send_on,
+    write,
 )
 from streams.resolve.key_holders import takes_key
 
@@ -190,6 +192,21 @@ def apply_refresh(work: Working, aggregate: AggregateWork) -> None:
             work.unchecked.add(member.id)
         if member.entity in _DOCUMENTS:
             work.sources_changed.add(member.id)  # lines may have come with the refresh
+        if member.handed_over:
+            _take_in(work, aggregate, member)
+
+
+def _take_in(work: Working, aggregate: AggregateWork, member: EntityState) -> None:
+    """Emit an entity that another aggregate handed over, with a new version, even if nothing of it seems to change.
+
+    The writer before may have merged a source into it that it did not emit, or have died before it emitted.
+    """
+    member.handed_over = False
+    if member.version and member.id not in work.bumped:
+        work.bumped.add(member.id)
+        member.version += 1
+        emit(work, aggregate, member)
+    write(work, aggregate, member, aggregate.state.id)
 
 
 def _merge_where_it_belongs(work: Working, aggregate: AggregateWork, member: EntityState) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from streams.model.state import EntityState
+from streams.model.state import AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
 from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, mark_payer, mark_sums, plan_writeback
@@ -81,21 +81,21 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
             if member.id not in work.bumped:
                 work.bumped.add(member.id)
                 member.version += 1
-            _emit_document(work, aggregate, member, changed=True)
+            _emit_document(work, aggregate, member)
     write(work, aggregate, member, state.id)
 
 
 def repeat_known(work: Working, aggregate: AggregateWork) -> None:
     """Emit again what known changes led to: a worker may have died after the hub's commit and before it emitted."""
     state = aggregate.state
+    unsettled = _unsettled(state)
     for entity_id in aggregate.repeated:
         member = state.members.get(entity_id)
         if member is None:
             continue
         if state.id in work.batch.in_doubt and member.entity in MERGEABLE:
             release(work, state, member)  # those that were made to wait may not have been refreshed
-        _emit_document(work, aggregate, member)
-        _emit_documents_of_kind(work, aggregate, member)
+        _repeat_documents(work, aggregate, member, unsettled)
         if member.entity in SUMMED:
             mark_sums(work, member, member.record)
         elif member.entity == "payment":
@@ -108,24 +108,43 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
         emit(work, aggregate, flow)
 
 
-def _emit_document(work: Working, aggregate: AggregateWork, member: EntityState, *, changed: bool = False) -> None:
-    """Emit an entity; of a line, the document that it stands in, with a new version if the line changed."""
+def _emit_document(work: Working, aggregate: AggregateWork, member: EntityState) -> None:
+    """Emit an entity that changed; of a line, the document that it stands in, with a new version."""
     document = member
     if member.entity in DOCUMENT_OF:
         parent = aggregate.state.members.get(member.parent or "")
         if parent is None or parent.version == 0:
             return  # the document comes later, and is emitted with its lines
         document = parent
-        if changed and document.id not in work.bumped:
+        if document.id not in work.bumped:
             work.bumped.add(document.id)
             document.version += 1
             write(work, aggregate, document, aggregate.state.id)
     emit(work, aggregate, document)
 
 
-def _emit_documents_of_kind(work: Working, aggregate: AggregateWork, line: EntityState) -> None:
-    """A known change of a line may have taken the line out of any document of this aggregate: emit all of them."""
-    kind = DOCUMENT_OF.get(line.entity)
-    for document in aggregate.state.members.values() if kind is not None else ():
-        if document.entity == kind:
+def _unsettled(state: AggregateState) -> set[str]:
+    """Entities that were handed over to this aggregate, and documents whose lines were, before the refresh comes.
+
+    Their version may have been emitted without what came since. So it must not be emitted again: the refresh emits a
+    new one.
+    """
+    unsettled = set()
+    for member in state.members.values():
+        if member.handed_over:
+            unsettled.add(member.id)
+            document = state.members.get(member.parent or "")
+            if member.entity in DOCUMENT_OF and document is not None and not document.deleted:
+                unsettled.add(document.id)
+    return unsettled
+
+
+def _repeat_documents(work: Working, aggregate: AggregateWork, member: EntityState, unsettled: Collection[str]) -> None:
+    """Emit an entity again; of a line, all documents that it may have been taken out of: all of this aggregate."""
+    kind = DOCUMENT_OF.get(member.entity)
+    documents = [member]
+    if kind is not None:
+        documents = [document for document in aggregate.state.members.values() if document.entity == kind]
+    for document in documents:
+        if document.id not in unsettled:
             emit(work, aggregate, document)
