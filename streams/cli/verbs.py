@@ -25,6 +25,7 @@ GROUPS: dict[str, str] = {
     "writeback": "What is written to the systems: rules, their state, pause and resume.",
     "flow": "Order flows: from opportunity to payment.",
     "migrate": "Bring an old database over.",
+    "training": "Exercises on the demo, and whether they are done.",
     "bench": "Load tests: run them, compare results, find the highest rate.",
 }
 
@@ -95,6 +96,9 @@ VERBS: list[Verb] = [
         "Check databases, Kafka, registry, Connect and permissions, with remedies.",
     ),
     Verb("resync", "streams.cli.doctor", "resync", "Capture a system again after changes of it were lost."),
+    Verb("training list", "streams.cli.training", "list_exercises", "List the exercises with their roles."),
+    Verb("training start", "streams.cli.training", "start", "Make the situation of an exercise in the demo."),
+    Verb("training check", "streams.cli.training", "check", "Look in the hub whether an exercise is done."),
     Verb("bench run", "streams.cli.bench", "run", "Run a workload and write figures and a page with charts."),
     Verb("bench compare", "streams.cli.bench", "compare", "Compare two results, with their noise."),
     Verb("bench capacity", "streams.cli.bench", "capacity", "Search for the highest rate that can be sustained."),

@@ -30,9 +30,12 @@ from streams.console.languages import LANGUAGES, choose, locale_of, translate
 from streams.console.operation import OPERATIONS, Operation
 from streams.console.people import Person
 from streams.console.place import Place
+from streams.console.tours import step_of
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+
+THEMES = ("auto", "light", "dark")
 
 Call = tuple[Callable[..., Any], msgspec.Struct]
 """An operation and what it was asked for: a page shows the command and the API call that do the same."""
@@ -95,10 +98,16 @@ def fragment(request: Request, template: str, *, calls: Sequence[Call] = (), **v
 
     same = [_same(request, function, wanted) for function, wanted in calls]
     return environment().get_template(template).render(
-        _=text, language=language, theme=request.cookies.get("theme", "auto"), person=person, request=request,
-        path=request.url.path, query=query, same=same, csrf=getattr(request.state, "csrf", ""),
+        _=text, language=language, theme=_theme(request), person=person, request=request, path=request.url.path,
+        here=query(), tour_step=step_of(request), query=query, same=same, csrf=getattr(request.state, "csrf", ""),
         settings=place.settings, now=datetime.now(UTC), **values,
     )  # fmt: skip
+
+
+def _theme(request: Request) -> str:
+    """What the person chose; a cookie that holds anything else counts as no choice."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else "auto"
 
 
 def _same(request: Request, function: Callable[..., Any], wanted: msgspec.Struct) -> dict[str, str]:

@@ -7,8 +7,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from streams.console.languages import LANGUAGES
+from streams.console.render import THEMES
 
-THEMES = ("auto", "light", "dark")
 YEAR_S = 31_536_000
 
 

@@ -1,0 +1,43 @@
+"""Names that come from the model, not from a template: pages show them translated, so the catalogs must have them.
+
+A page writes `_(stage|words)` or `_(field|words)`; the words of every such name are collected here.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from streams.cli.flow_list import STAGES
+from streams.console.people import ROLES, Permission
+from streams.console.tours import tour_texts
+from streams.hub.intents import State as IntentState
+from streams.model.dead_letter import OPEN, SettledState
+from streams.model.entities import ENTITIES, HEADER
+from streams.resolve.rules import FieldPolicy
+from streams.training.exercises import EXERCISES
+
+OTHERS = (
+    # Themes
+    "auto", "light", "dark",
+    # Units of durations
+    "s", "min", "h", "d",
+    # Outcomes and kinds of conflicts and matches
+    "open", "settled", "resolved", "differs", "match", "unmerged", "merged", "flip flop",
+    # Systems of the demo
+    "demo-crm", "demo-erp",
+    # Parts of an installation
+    "capture", "hub", "kafka", "connect", "registry", "worker", "workers", "write-back", "source", "topic", "table",
+)  # fmt: skip
+"""Names that no type of the code lists."""
+
+
+def model_names() -> list[str]:
+    """Every name of the model that a page may show, as words, in alphabetical order."""
+    names = {*STAGES, *ROLES, *get_args(Permission), *get_args(IntentState), *OPEN, *get_args(SettledState), *OTHERS}
+    names |= {*get_args(FieldPolicy), *HEADER, "lines", "timeline", "at", "what"}
+    for entity in ENTITIES.values():
+        names.add(entity.name)
+        for name, field in entity.fields.items():
+            names |= {name, *field.values}
+    tasks = {exercise.task for exercise in EXERCISES.values()}
+    return sorted({name.replace("_", " ") for name in names} | tasks | tour_texts())

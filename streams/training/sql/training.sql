@@ -1,0 +1,29 @@
+-- What makes the situations of the exercises in the demo CRM, and what looks in the hub whether people have done them.
+
+-- name: plant_unknown_currency
+-- A customer whose currency no list knows: its record becomes a dead letter.
+INSERT INTO account (name, currency_iso_code) VALUES ('Training: unknown currency', 'QQQ');
+
+-- name: plant_large_deal
+-- A deal over the limit of demo-erp's rule, won now: its order waits for an approval.
+WITH buyer AS (
+    INSERT INTO account (name, status, billing_country) VALUES ('Training: large deal', 'Active', 'Germany') RETURNING id
+), deal AS (
+    INSERT INTO opportunity (name, account_id, stage, probability, amount, won_at)
+    SELECT 'Training: large deal', id, 'Closed Won', 100, 612400, now() FROM buyer RETURNING id
+)
+INSERT INTO opportunity_item (opportunity_id, line_no, product_id, quantity, unit_price, net_amount)
+SELECT deal.id, 1, (SELECT id FROM product WHERE is_active AND NOT is_deleted ORDER BY sku LIMIT 1), 1000, 612.40, 612400 FROM deal;
+
+-- name: approved_and_delivered
+-- Orders that people approved and the ERP has.
+SELECT key FROM intent WHERE state = 'delivered' AND rule = 'demo-erp/order_from_opportunity'
+  AND jsonb_path_exists(decisions, '$[*] ? (@.what == "approve")') LIMIT 1;
+
+-- name: edited_and_retried
+-- A record that a person edited and a worker has processed since.
+SELECT id FROM dead_letter WHERE edited IS NOT NULL AND state = 'retried' LIMIT 1;
+
+-- name: decided_by_a_person
+-- Conflicts that a person decided.
+SELECT id::text FROM conflict WHERE resolved_at IS NOT NULL AND decided_by IS NOT NULL LIMIT 1;
