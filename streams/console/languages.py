@@ -29,7 +29,7 @@ def texts_of(language: str) -> dict[str, str]:
     return {str(message.id): str(message.string) for message in catalog if message.id and message.string}
 
 
-def translate(language: str, text: str, **values: object) -> str:
+def translate(language: str, text: str, /, **values: object) -> str:
     """The text in this language, with `{name}` replaced; in English where it is not translated."""
     translated = texts_of(language).get(text, text)
     return translated.format(**values) if values else translated

@@ -87,7 +87,7 @@ def fragment(request: Request, template: str, *, calls: Sequence[Call] = (), **v
     place: Place = request.app.state.place
     person: Person | None = getattr(request.state, "person", None)
 
-    def text(english: str, **names: object) -> str:
+    def text(english: str, /, **names: object) -> str:
         return translate(language, english, **names)
 
     def query(**changes: object) -> str:
