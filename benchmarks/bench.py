@@ -27,6 +27,7 @@ from benchmarks.workload import Phase, Workload, load_workload
 from streams.cli.context import load_settings
 from streams.demo.drain import raw_records
 from streams.paths import connectors_dir
+from streams.provision.column_types import with_types
 from streams.resolve.ownership import load_ownership
 from streams.runtime.startup import calm_collector
 
@@ -58,9 +59,8 @@ def measure(*, quick: bool = False, rates: list[float] | None = None) -> dict[st
         backlog = whole.make_backlog(here, 2_000 if quick else 60_000, say)
         topics = [topic for system in here.systems for topic in system.topics]
         raws = recording.in_commit_order(recording.read_topics(here.settings.kafka, topics, limit=60_000))
-        corpus = stages.Corpus(
-            raws[-30_000:], here.systems, load_ownership(connectors_dir(settings) / "ownership.yaml")
-        )
+        typed, _ = with_types(here.settings, here.systems)  # as workers run them
+        corpus = stages.Corpus(raws[-30_000:], typed, load_ownership(connectors_dir(settings) / "ownership.yaml"))
         say("stages alone")
         calm_collector()
         repeats = 1 if quick else 3

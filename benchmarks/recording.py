@@ -6,13 +6,16 @@ Kafka message.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
+
+from streams.mapping.source_types import ColumnTypes
 
 
 class Raw:
@@ -99,16 +102,41 @@ def in_commit_order(records: list[Raw]) -> list[Raw]:
     return [record for _, _, record in keyed]
 
 
-def save(records: list[Raw], path: Path) -> None:
+class Recording(msgspec.Struct, array_like=True):
+    """Raw records and, by system and table, the types of the columns: a worker decodes and maps by them."""
+
+    rows: list[tuple[str, int, int, bytes | None, bytes | None]]
+    types: dict[str, dict[str, dict[str, str]]]
+
+
+def save(records: list[Raw], types: Mapping[str, Mapping[str, ColumnTypes]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(r.topic(), r.partition(), r.offset(), r.key(), r.value()) for r in records]
-    path.write_bytes(msgspec.msgpack.encode(rows))
+    plain = {system: {table: dict(columns) for table, columns in of.items()} for system, of in types.items()}
+    path.write_bytes(msgspec.msgpack.encode(Recording(rows, plain)))
 
 
-def load(path: Path) -> list[Raw]:
-    return [
-        Raw(*row)
-        for row in msgspec.msgpack.decode(
-            path.read_bytes(), type=list[tuple[str, int, int, bytes | None, bytes | None]]
-        )
-    ]
+def load(path: Path) -> tuple[list[Raw], Mapping[str, Mapping[str, ColumnTypes]]]:
+    """(the records, system → table → types of its columns)."""
+    recording = msgspec.msgpack.decode(path.read_bytes(), type=Recording)
+    return [Raw(*row) for row in recording.rows], recording.types
+
+
+def main() -> None:
+    """`python -m benchmarks.recording FILE`: keep what the raw topics of the running stack hold."""
+    from streams.cli.context import load_settings
+    from streams.hub.session import hub_session
+    from streams.hub.source_state import load_column_types
+    from streams.provision.systems import load_systems
+
+    settings = load_settings()
+    topics = [topic for system in load_systems(settings) for topic in system.topics]
+    with hub_session(settings.hub) as hub:
+        types = load_column_types(hub)
+    records = in_commit_order(read_topics(settings.kafka, topics))
+    save(records, types, Path(sys.argv[1]))
+    print(f"{len(records)} raw records")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from streams.decode.drift import Drift, DriftWatch
 from streams.decode.position import MysqlSource, PostgresSource, mysql_position, postgres_position
-from streams.decode.unsent import is_unsent, may_hold_unsent
+from streams.decode.unsent import UNSENT_BYTES, is_unsent, may_hold_unsent_list
 from streams.errors import DecodeError
 from streams.model import limits
 from streams.model.change import RowChange
@@ -74,10 +74,12 @@ class _Envelope(msgspec.Struct):
 class _Table:
     """The decoders of one table."""
 
-    __slots__ = ("attributes", "drift", "key", "key_attributes", "table", "value")
+    __slots__ = ("attributes", "drift", "key", "key_attributes", "may_have_lists", "sends_old_rows", "table", "value")
 
-    def __init__(self, table: TableReader, source: type, drift: DriftWatch) -> None:
+    def __init__(self, table: TableReader, source: type, drift: DriftWatch, *, may_have_lists: bool) -> None:
         self.table = table
+        self.may_have_lists = may_have_lists
+        self.sends_old_rows = table.before_full
         row = table.row_type
         rows = [("before", row | None, None), ("after", row | None, None)]
         envelope: object = msgspec.defstruct("Envelope", [("op", str), ("source", source), *rows], gc=False)
@@ -122,7 +124,9 @@ class Decoder:
                     f"{name} and {self._tables[topic].table.name} share the topic {topic}",
                     remedy="`opshub plan` says how each gets a topic of its own",
                 )
-            self._tables[topic] = _Table(table, source, DriftWatch(table, self._drifted))
+            # Only the Postgres connector makes a list or bytes of the placeholder: see unsent.py.
+            may_have_lists = postgres and table.has_lists
+            self._tables[topic] = _Table(table, source, DriftWatch(table, self._drifted), may_have_lists=may_have_lists)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -168,7 +172,7 @@ class Decoder:
             elif entry.table.lacks_required(after):
                 entry.drift.lacking(value)
                 raise entry.table.column_missing(after)
-            if may_hold_unsent(value, entry.table.has_lists):
+            if UNSENT_BYTES in value or (entry.may_have_lists and may_hold_unsent_list(value)):
                 _scrub(entry, after, before)
                 if after is not None and (missing := entry.table.wide_unsent(after)) is not None:
                     raise missing
@@ -201,7 +205,7 @@ class Decoder:
             micros,
             None if tx is None else str(tx),
             source.origin,
-            key if entry.table.before_full else None,
+            key if entry.sends_old_rows else None,
             lost,
         )
 

@@ -14,11 +14,11 @@ from base64 import b64encode
 
 from streams.model.change import TOAST_PLACEHOLDER
 
-_BYTES = TOAST_PLACEHOLDER.encode()
-_BASE64 = b64encode(_BYTES).decode()
+UNSENT_BYTES = TOAST_PLACEHOLDER.encode()
+_BASE64 = b64encode(UNSENT_BYTES).decode()
 # As Java's UUID.nameUUIDFromBytes makes it: the MD5 of the bytes themselves, without a name space.
-_UUID = str(uuid.UUID(bytes=hashlib.md5(_BYTES, usedforsecurity=False).digest(), version=3))
-_NUMBERS = list(_BYTES)
+_UUID = str(uuid.UUID(bytes=hashlib.md5(UNSENT_BYTES, usedforsecurity=False).digest(), version=3))
+_NUMBERS = list(UNSENT_BYTES)
 _TEXTS = frozenset(
     (
         TOAST_PLACEHOLDER,
@@ -33,11 +33,11 @@ _LIST_OF_NUMBERS = f"[{_NUMBERS[0]}".encode()
 _UUID_BYTES, _BASE64_BYTES = _UUID.encode(), _BASE64.encode()
 
 
-def may_hold_unsent(value: bytes, has_lists: bool) -> bool:
-    """Whether a raw record may hold such a value. `has_lists`: the table may have columns that are lists or bytes."""
-    if _BYTES in value:
-        return True
-    return has_lists and (_LIST_OF_NUMBERS in value or _UUID_BYTES in value or _BASE64_BYTES in value)
+def may_hold_unsent_list(value: bytes) -> bool:
+    """Whether a raw record may hold such a value without the placeholder's own text, `UNSENT_BYTES`: only lists and
+    bytes can be so.
+    """
+    return _LIST_OF_NUMBERS in value or _UUID_BYTES in value or _BASE64_BYTES in value
 
 
 def is_unsent(value: object) -> bool:

@@ -46,10 +46,12 @@ def is_cleared(payment: EntityState) -> bool:
     return payment.record.get("status") not in ("pending", "reversed")
 
 
-def payments_of(payments: Iterable[EntityState], invoices: Iterable[EntityState], currency: str | None) -> list[Paid]:
+def payments_of(payments: Sequence[EntityState], invoices: Iterable[EntityState], currency: str | None) -> list[Paid]:
     """The payments in the given order. A payment on a credit note is a refund, whatever its sign. A payment without a
     currency is in that of its invoice, else in `currency`, the flow's.
     """
+    if not payments:
+        return []
     invoice_of = {invoice.id: invoice for invoice in invoices}
     made = []
     for payment in payments:

@@ -60,6 +60,8 @@ def entity_of(state: AggregateState, change: Change) -> str:
     member = state.members.get(change.id)
     if change.parent is None and change.entity == state.kind and member is None:
         return state.id
+    if change.same_as is None and (member is None or member.merged_into is None):
+        return change.id  # nearly always: a shorter way to what `live_id` says
     return live_id(state, change.same_as or change.id)
 
 

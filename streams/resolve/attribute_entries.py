@@ -60,12 +60,15 @@ def replaced_whole(
     known: dict[str, Any] = before.get(MAP) or {}
     if not (before.keys() <= fields.keys() and known.keys() <= entries.keys()):
         return None
-    if older and not all(name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in entries for name in older):
-        return None
-    if None not in entries.values():
+    has_nulls = None in entries.values()
+    places = {_PREFIX + name: position for name, value in entries.items() if value is None} if has_nulls else None
+    # Usually the same entries are null as before: only then it is plain that `older` holds nothing else.
+    if older and (places is None or not older.keys() <= places.keys()):
+        if not all(name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in entries for name in older):
+            return None
+    if places is None:
         return fields, None
-    kept = {name: value for name, value in entries.items() if value is not None}
-    return {**fields, MAP: kept}, {_PREFIX + name: position for name, value in entries.items() if value is None}
+    return {**fields, MAP: {name: value for name, value in entries.items() if value is not None}}, places
 
 
 def over(before: dict[str, Any], fields: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

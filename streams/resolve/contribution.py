@@ -45,8 +45,10 @@ def merge(entity: EntityState, change: Change) -> Outcome:
         return "newer"
     if not additional and (change.row is not None or known.holder is not None):
         entity.contributions[change.id], outcome = _merge_by_row(entity.entity, known, change)
-    else:
-        entity.contributions[change.id], outcome = _merge_row(entity.entity, known, change, additional)
+        return outcome
+    merged, outcome = _merge_row(entity.entity, known, change, additional)
+    if merged is not known:
+        entity.contributions[change.id] = merged
     return outcome
 
 

@@ -15,9 +15,13 @@ from benchmarks import run as run_module
 from benchmarks.compare import compare
 from benchmarks.page import run_page
 from benchmarks.peers.result import note
+from benchmarks.stages import settled_at_home
 from benchmarks.targets import targets
 from benchmarks.workload import Phase, load_workload, scaled
 from streams.errors import ConfigError
+from streams.model.change import Change
+from streams.pipeline.routing import CHANGE_TOPIC
+from streams.runtime.batch import Output
 
 WORKLOADS = Path(__file__).parents[2] / "benchmarks" / "workloads"
 
@@ -181,3 +185,15 @@ def test_peers_that_are_measured_again_take_the_place_of_their_rows(tmp_path: Pa
     )
     told = [(row["peer"], row["work"], row["events_per_s"]) for row in json.loads(path.read_text(encoding="utf-8"))]
     assert told == [("opshub", "map", 1), ("faust", "map", 2), ("opshub", "whole", 3)]
+
+
+def test_the_settle_stage_gets_each_change_in_its_last_home_and_after_its_parent() -> None:
+    order = Change("change", "sales_order", "order", parent="deal")
+    line = Change("change", "sales_order_line", "line", parent="order")
+    deal = Change("change", "opportunity", "deal")
+    other = Change("change", "product", "other")
+    said = [(Output(CHANGE_TOPIC[c.entity], c.id.encode(), b""), c) for c in (line, other, order, deal, line)]
+    settled = settled_at_home(said)
+    assert [change.id for _, change in settled] == ["other", "deal", "order", "line", "line"]
+    assert {output.key for output, change in settled if change is not other} == {b"deal"}
+    assert settled[0][0].key == b"other"

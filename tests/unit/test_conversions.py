@@ -133,6 +133,15 @@ def test_tax_id_and_minor_units_take_columns_of_their_row() -> None:
         money(1250, "ZZZ")
 
 
+def test_an_article_number_that_stands_for_anything_gets_a_note_each_time() -> None:
+    notes: list[object] = []
+    convert = make_step("gtin", country=None, timezone="UTC", note=lambda reason, shown: notes.append(shown)).convert
+    assert [convert("1234567890128"), convert("4006381333931"), convert("1234567890128")] == [
+        "1234567890128", "4006381333931", "1234567890128",
+    ]  # fmt: skip
+    assert notes == ["1234567890128", "1234567890128"]
+
+
 def test_mapping_notes_are_added_for_changed_values() -> None:
     notes: list[tuple[str, object]] = []
     for step, given in [("mojibake", "MÃ¼ller"), ("strip_control", "a\x07"), ("title", "ABC"), ("mojibake", "fine")]:

@@ -39,6 +39,7 @@ from streams.mapping.source_types import (
     source_type,
 )
 from streams.mapping.values.key_forms import key_form, why_not_equal
+from streams.mapping.values.source_forms import number
 
 Then = Callable[[Callable[[str], str]], None]
 """then(python): value = python(value), unless it is null."""
@@ -165,7 +166,11 @@ class SourcePlanner:
         read = how(source) if source is not None else None
         if read is None:
             return local
-        return f"(None if {local} is None else {self._constant('read', read)}({local}))"
+        call = f"{self._constant('read', read)}({local})"
+        if read is number:  # exact, so dear; and the same few quantities come again and again
+            cache = self._constant("cache", ConversionCache(number))
+            call = f"{cache}[{local}] if {local}.__class__ is str or {local}.__class__ is float else {call}"
+        return f"(None if {local} is None else {call})"
 
     def _expression(self, text: str, path: YamlPath) -> Expression | None:
         def read(column: str) -> ColumnRead:

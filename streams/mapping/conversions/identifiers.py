@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from streams.mapping.conversion_cache import ConversionCache
 from streams.mapping.notes import AddNote, no_note
 from streams.mapping.placeholders import stands_for_anybody
 from streams.mapping.row_errors import BadValue
@@ -35,15 +36,26 @@ def gtin(note: AddNote = no_note) -> Convert:
 
     checked = _checked_number(rules, "GTIN")
 
-    def convert(value: object) -> str | None:
+    def judged(value: object) -> tuple[str, bool] | None:
+        """(the number, whether it stands for anything)."""
         number = checked(value)
         if number is None:
             return None
         digits = number.lstrip("0")
         number = digits.zfill(next(length for length in (8, 12, 13, 14) if len(digits) <= length))
-        if stands_for_anybody("gtin", number):
+        return number, stands_for_anybody("gtin", number)
+
+    # The step itself is not cached, since it makes notes: a note is due each time.
+    known = ConversionCache(judged)
+
+    def convert(value: object) -> str | None:
+        judgement: Any = known[value] if value.__class__ is str else judged(value)
+        if judgement is None:
+            return None
+        number, stands_for_anything = judgement
+        if stands_for_anything:
             note("an article number that stands for anything links nothing", number)
-        return number
+        return str(number)
 
     return convert
 

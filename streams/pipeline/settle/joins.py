@@ -59,7 +59,7 @@ def join_flow(work: Working, aggregate: AggregateWork) -> None:
     plan_writeback(work, aggregate, flow)
     flow.record, flow.deleted = record, deleted
     flow.version += 1
-    flow.updated_us = max((member.updated_us for member in state.members.values()), default=flow.updated_us)
+    flow.updated_us = max([member.updated_us for member in state.members.values()], default=flow.updated_us)
     write(work, aggregate, flow, state.id)
     emit(work, aggregate, flow)
 

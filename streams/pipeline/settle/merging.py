@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.flow.place import elsewhere, entity_of, seeks_parent
+from streams.flow.shares import SHARE
 from streams.model.change import Change
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
@@ -33,7 +34,8 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     """Merge one change, or send it on to the aggregate that its entity lives in."""
     state = aggregate.state
     target = elsewhere(state, change)
-    if state.forward is None and seeks_parent(state, change):
+    # The first condition is half of that of `seeks_parent`, which few changes are so spared.
+    if (change.hops > 1 or change.entity == SHARE) and state.forward is None and seeks_parent(state, change):
         target = work.batch.homes.get(change.parent or "", target)
     if target is not None and target != state.id:
         send_on(work, state.kind, target, change)
@@ -97,12 +99,12 @@ def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, c
             work.sources_changed.add(entity_id)
             if before is not None and not was_deleted:
                 _release(work, state, entity, change.id)
-        parent = _parent_after(entity, before, change)
-        if parent is not None:
-            if entity.parent != parent:
+        if change.parent is not None or change.row is not None:
+            parent = _parent_after(entity, before, change)
+            if parent is not None and entity.parent != parent:
                 emit_without(work, aggregate, entity)
                 work.sources_changed.add(entity_id)  # the change may say nothing new except its parent
-            entity.parent = parent
+                entity.parent = parent
         aggregate.changed[entity_id] = None
         work.out.source_times.append((change.source_us, state.id))
     elif outcome == "same":
@@ -114,7 +116,7 @@ def _parent_after(entity: EntityState, before: Contribution | None, change: Chan
     holder = entity.contributions[change.id].holder
     if holder is not None and change.row is not None:
         return holder.parent
-    if before is None or position_of(change) > before.position:
+    if before is None or (change.epoch, change.major, change.minor) > (before.epoch, before.major, before.minor):
         return change.parent
     return None
 
@@ -135,7 +137,7 @@ def _release(work: Working, state: AggregateState, entity: EntityState, source: 
 
 def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
     """Record who made a change. Echoes and snapshots update what the hub knows, but cause no intents."""
-    echo = is_echo(change.origin) or (
+    echo = (change.origin is not None and is_echo(change.origin)) or (
         bool(work.batch.echoes) and (change.id, transaction_of(change)) in work.batch.echoes
     )
     if echo:

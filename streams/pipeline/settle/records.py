@@ -77,7 +77,7 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
         member.deleted = deleted
         if member.version or not deleted:
             # From the contributions of now: a split may have taken the newest one away.
-            member.updated_us = max(contribution.source_us for contribution in member.contributions.values())
+            member.updated_us = max([contribution.source_us for contribution in member.contributions.values()])
             if member.id not in work.bumped:
                 work.bumped.add(member.id)
                 member.version += 1

@@ -110,8 +110,10 @@ def write(work: Working, aggregate: AggregateWork, entity: EntityState, aggregat
         # Another aggregate of this batch has a copy of the same entity, which one of the two moved here.
         work.entangled.add(aggregate.state.id)
         return
-    customers = (fields.get("customer_id") for c in entity.contributions.values() if (fields := c.fields))
-    customer_ref = next((customer for customer in customers if customer), None)
+    customer_ref: str | None = None
+    for contribution in entity.contributions.values():
+        if contribution.fields and (customer_ref := contribution.fields.get("customer_id") or None):
+            break
     work.out.entities[entity.id] = EntityWrite(entity, aggregate_id, customer_ref)
 
 
