@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from streams.hub.intent_review import IntentSubject, IntentView
     from streams.hub.intents import Approval, Question, Request
     from streams.writeback.commands import WouldSend
-    from streams.writeback.jobs import Adapter
-    from streams.writeback.rules import WritebackRule
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Which = Annotated[str, typer.Argument(metavar="INTENT", help="Number or key of the intent.")]
@@ -136,6 +134,7 @@ def show(which: Which, as_json: AsJson = False) -> None:
 
     Example: opshub approvals show 17
     """
+    from streams.inbox import write_back
     from streams.writeback import commands
 
     settings = load_settings()
@@ -144,7 +143,7 @@ def show(which: Which, as_json: AsJson = False) -> None:
         log = commands.get_log(hub, intent)
     would_send = None
     if intent.state in commands.UNFINISHED:
-        would_send = commands.would_send(settings.hub, intent.id, *_rules_and_adapters())
+        would_send = write_back.would_send(settings, intent.id)
     if as_json:
         more = {"log": log} if would_send is None else {"log": log, "would_send": would_send}
         typer.echo(json.dumps(_as_json(intent) | msgspec.to_builtins(more)))
@@ -195,24 +194,6 @@ def _request_lines(request: Request) -> list[str]:
     return lines
 
 
-def _rules_and_adapters() -> tuple[dict[str, WritebackRule], dict[str, Adapter]]:
-    """(rules by <system>/<rule>, adapters by system), to show what would be sent. No adapter is connected."""
-    from streams.paths import connectors_dir
-    from streams.writeback.http import HttpAdapter
-    from streams.writeback.load import load_rules
-    from streams.writeback.rule_book import rules_of
-    from streams.writeback.rules import SqlTarget
-    from streams.writeback.sql import SqlAdapter
-
-    settings = load_settings()
-    loaded = load_rules(connectors_dir(settings), settings.systems)
-    adapters: dict[str, Adapter] = {
-        system: SqlAdapter(config.target, "cli") if isinstance(config.target, SqlTarget) else HttpAdapter(config.target)
-        for system, config in loaded.items()
-    }
-    return {named.name: named.rule for named in rules_of(loaded)}, adapters
-
-
 def approve(
     which: Which,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")] = "",
@@ -239,30 +220,14 @@ def reject(
     _decide(which, "reject", reason, by, as_json)
 
 
-def person_and_account(by: str | None, account: str, approvers: list[str]) -> tuple[str, str]:
-    """(who decides, the account that counts for it). Only the people whom the settings name count as people of their
-    own by `--by` alone.
-
-    Raises ConfigError for a name that the settings do not have.
-    """
-    from streams.errors import ConfigError
-
-    if by is None or not approvers:
-        return by or account, account
-    if by not in approvers:
-        raise ConfigError(
-            f"{by!r} may not be named with --by", remedy=f"one of {', '.join(approvers)} (OPSHUB_APPROVERS)"
-        )
-    return by, by
-
-
 def _decide(which: str, what: Literal["approve", "reject"], reason: str, by: str | None, as_json: bool) -> None:
+    from streams.inbox import write_back
     from streams.writeback import commands
 
     settings = load_settings()
-    person, account = person_and_account(by, who(), settings.approvers)
+    person, account = commands.person_and_account(by, who(), settings.approvers)
     with commands.connect_hub(settings.hub) as hub:
-        intent = commands.decide_intent(hub, which, what, who=person, reason=reason, account=account)
+        intent = write_back.decide(hub, which, what, who=person, reason=reason, account=account)
     if as_json:
         typer.echo(json.dumps(_as_json(intent)))
         return

@@ -12,31 +12,18 @@ import psycopg
 import typer
 
 from streams.cli.context import load_settings, who
-from streams.cli.fields import parse_value, readable_value
 from streams.cli.identity import Reason
-from streams.cli.send import connect, finish, send
-from streams.errors import ConfigError
-from streams.hub.conflicts import ConflictGroup, LoggedConflict, decide_conflict, decided_value
-from streams.hub.identity import aggregate_of, log_decision
+from streams.cli.send import finish
+from streams.dictionary.typed_values import readable_value
+from streams.hub.conflicts import ConflictGroup, LoggedConflict
 from streams.hub.record_names import RecordName, record_names
-from streams.identity import conflict_inbox, decisions
-from streams.identity.masters import find_master
-from streams.model.change import Value
-from streams.model.ids import source_id
-from streams.model.names import PEOPLE
-from streams.settings import Settings
+from streams.identity import conflict_inbox
+from streams.inbox.conflict_decisions import OTHERWISE, Choice, decide, name_of
+from streams.inbox.progress import is_done
+from streams.inbox.sending import connect
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Id = Annotated[str, typer.Argument(metavar="CONFLICT", help="Its id, or the first letters of it.")]
-
-_ELSEWHERE = {
-    "match_key": "--keep-separate if they are two, `opshub identity merge` if they are one",
-    "shared_key": "`opshub identity unmerge` if they are two, --keep-merged if they are one",
-    "reference": "--keep-separate if they are two, `opshub identity merge` if they are one",
-    "delete_update": "delete or restore it in its system",
-    "invariant": "correct the documents in their systems; the conflict ends by itself when they are right",
-}
-"""Kinds of conflicts that no value of a field settles, with what does."""
 
 
 def list_conflicts(
@@ -101,12 +88,8 @@ def _print_group(group: ConflictGroup, latest: LoggedConflict, named: Mapping[st
 
 def _print_conflict(conflict: LoggedConflict, named: Mapping[str, RecordName]) -> None:
     subject = conflict.rule if conflict.kind == "invariant" else conflict.field
-    typer.echo(f"{conflict.id[:8]}  {conflict.kind}, {conflict.outcome}: {_record(conflict)}: {subject}")
+    typer.echo(f"{conflict.id[:8]}  {conflict.kind}, {conflict.outcome}: {name_of(conflict)}: {subject}")
     typer.echo(f"{'':10}{_values(conflict, named)}: {_standing(conflict)}")
-
-
-def _record(conflict: LoggedConflict) -> str:
-    return conflict.name or f"{conflict.entity.replace('_', ' ')} {conflict.entity_id}"
 
 
 def _names_in_values(connection: psycopg.Connection, conflicts: Iterable[LoggedConflict]) -> dict[str, RecordName]:
@@ -133,11 +116,11 @@ def _standing(conflict: LoggedConflict) -> str:
             return "they are two"
         return "a person decides: `opshub identity merge` if they are one, `resolve --keep-separate` if they are two"
     if conflict.kind == "shared_key" and conflict.outcome == "open":
-        return f"{conflict.rule}; a person decides: {_ELSEWHERE['shared_key']}"
+        return f"{conflict.rule}; a person decides: {OTHERWISE['shared_key']}"
     if conflict.outcome == "flip_flop":
         return f"write-back wrote over {conflict.turns} edits of it; it is stopped until you `resolve` it"
     if conflict.kind == "invariant" and conflict.outcome == "open":
-        return _ELSEWHERE["invariant"]
+        return OTHERWISE["invariant"]
     if conflict.outcome == "open":
         return f"{conflict.winner}'s stands until you `resolve` it"
     if conflict.outcome == "over":
@@ -157,7 +140,7 @@ def show(conflict_id: Id, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(conflict)))
         return
-    typer.echo(f"{_record(conflict)} ({conflict.entity_id}), {conflict.field}: {conflict.kind}, {conflict.outcome}")
+    typer.echo(f"{name_of(conflict)} ({conflict.entity_id}), {conflict.field}: {conflict.kind}, {conflict.outcome}")
     for system, asserted in conflict.values.items():
         us, position, tx = asserted.get("us"), asserted.get("position"), asserted.get("tx")
         details = ", ".join(
@@ -214,76 +197,16 @@ def resolve(
 
     Example: opshub conflicts resolve 3f2a --system demo-erp
     """
-    if sum((system is not None, value is not None, release, keep_separate, keep_merged)) != 1:
-        raise ConfigError(
-            "say which value stands", remedy="one of --system, --value, --release, --keep-separate and --keep-merged"
-        )
     settings = load_settings()
+    choice = Choice(system=system, value=value, release=release, keep_separate=keep_separate, keep_merged=keep_merged)
     with connect(settings) as connection:
-        conflict = conflict_inbox.get(connection, conflict_id)
-        if keep_separate:
-            _keep_separate(settings, connection, conflict, reason, as_json)
-            return
-        if keep_merged:
-            _keep_merged(connection, conflict, reason, as_json)
-            return
-        entity, entity_id, field = conflict.entity, conflict.entity_id, conflict.field
-        chosen = _chosen_value(conflict, system, value)
-        # Before the message: a decided conflict counts its turns from zero, and a flip-flop is over with it.
-        decide_conflict(connection, conflict, None if release else who())
-        aggregate = aggregate_of(connection, entity_id) or conflict.aggregate_id
-        send(settings, [decisions.decide(entity, entity_id, aggregate, {field: chosen})])
-
-        def is_decided() -> bool:
-            now = decided_value(connection, entity_id, source_id(PEOPLE, entity, entity_id), field)
-            return now is not None and now.decided == chosen and (release or now.golden == chosen)
-
-        outcome = "the rule decides" if release else f"{readable_value(entity, field, chosen)} stands"
-        result = {"id": conflict.id, "field": field, "value": chosen, "released": release}
-        finish(is_decided, f"{_record(conflict)}, {field}: {outcome}", result, as_json)
-
-
-def _chosen_value(conflict: LoggedConflict, system: str | None, value: str | None) -> Value:
-    """The value that a person chose; None to release the field. Raises ConfigError where a value decides nothing."""
-    if conflict.kind in _ELSEWHERE:
-        raise ConfigError(f"a {conflict.kind} conflict is not about a value", remedy=_ELSEWHERE[conflict.kind])
-    if system is not None:
-        if system not in conflict.values:
-            raise ConfigError(f"{system} gives no value here", remedy=f"one of {', '.join(sorted(conflict.values))}")
-        return conflict.values[system]["value"]
-    return None if value is None else parse_value(conflict.entity, conflict.field, value)
-
-
-def _keep_separate(
-    settings: Settings, connection: psycopg.Connection, conflict: LoggedConflict, reason: str, as_json: bool
-) -> None:
-    if conflict.kind not in ("match_key", "reference"):
-        raise ConfigError(
-            f"a {conflict.kind} conflict is about one record", remedy="say which value stands: --system or --value"
-        )
-    claimant = find_master(connection, conflict.entity_id)
-    holder = find_master(connection, str(conflict.values["holder"]["value"]))
-    messages = decisions.keep_separate(connection, claimant, holder, who(), reason)
-    if messages:
-        send(settings, messages)
-    log_decision(connection, who(), "decline", claimant.canonical, holder.canonical, reason)
-    if as_json:
-        typer.echo(json.dumps({"id": conflict.id, "record": claimant.canonical, "other": holder.canonical}))
-    else:
-        typer.echo(f"{claimant.canonical} and {holder.canonical} are two; nobody is asked again")
-
-
-def _keep_merged(connection: psycopg.Connection, conflict: LoggedConflict, reason: str, as_json: bool) -> None:
-    if conflict.kind != "shared_key":
-        raise ConfigError(
-            f"a {conflict.kind} conflict is not about records that were linked",
-            remedy=_ELSEWHERE.get(conflict.kind, "say which value stands: --system or --value"),
-        )
-    linked = conflict.values["linked"]["value"]
-    for source in linked if isinstance(linked, list) else ():
-        log_decision(connection, who(), "merge", str(source), conflict.entity_id, reason)
-    decide_conflict(connection, conflict, who())
-    if as_json:
-        typer.echo(json.dumps({"id": conflict.id, "record": conflict.entity_id, "linked": linked}))
-    else:
-        typer.echo(f"{conflict.entity} {conflict.name or conflict.entity_id} stays one record")
+        decided = decide(settings, connection, conflict_id, choice, who=who(), reason=reason)
+        expects = decided.expects
+        if expects["what"] == "value":
+            result = {"id": decided.conflict.id, **{name: expects[name] for name in ("field", "value", "released")}}
+            finish(lambda: is_done(connection, expects), decided.text, result, as_json)
+        elif as_json:
+            more = {name: value for name, value in expects.items() if name != "what"}
+            typer.echo(json.dumps({"id": decided.conflict.id, **more}))
+        else:
+            typer.echo(decided.text)

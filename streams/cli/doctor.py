@@ -101,8 +101,8 @@ def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]
     from collections import Counter
 
     from streams.capture.incremental_snapshot import check_snapshot
-    from streams.cli.send import connect, send
     from streams.identity.decisions import Message
+    from streams.inbox.sending import connect, send
     from streams.provision.column_types import with_types
     from streams.verify.gone_records import deletes, gone_records
 

@@ -9,20 +9,14 @@ import msgspec
 import typer
 
 from streams.cli.context import load_settings, who
-from streams.cli.fields import readable_value
-from streams.cli.send import connect, finish, send
-from streams.hub.identity import (
-    LoggedDecision,
-    decisions_about,
-    is_merged,
-    is_unmerged,
-    log_decision,
-    match_keys_of,
-)
-from streams.hub.shared_keys import end_shared_key_conflicts
-from streams.identity import decisions
+from streams.cli.send import finish
+from streams.dictionary.typed_values import readable_value
+from streams.hub.identity import LoggedDecision, decisions_about, match_keys_of
 from streams.identity.masters import Master, find_master
 from streams.identity.proposals import LEAST_SCORE, propose
+from streams.inbox import identity_decisions
+from streams.inbox.progress import follow, is_done
+from streams.inbox.sending import connect
 from streams.model.names import PEOPLE
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -34,7 +28,7 @@ Name = Annotated[
 ]
 Reason = Annotated[str, typer.Option(help="Why; it is kept beside the decision.")]
 
-_BETWEEN = {"merge": "into", "decline": "and"}
+_BETWEEN = {"merge": "into", "decline": "and", "reconsider": "and"}
 """Stands between the two records of a logged decision; "from" for all others."""
 
 
@@ -98,17 +92,9 @@ def merge(loser: Name, winner: Name, reason: Reason = "", as_json: Json = False)
     """
     settings = load_settings()
     with connect(settings) as connection:
-        gone, stays = find_master(connection, loser), find_master(connection, winner)
-        message = decisions.merge(gone, stays)
-        decisions.forget_kept_separate(connection, gone, stays)
-        log_decision(connection, who(), "merge", gone.canonical, stays.canonical, reason)
-        send(settings, [message])
-        finish(
-            lambda: is_merged(connection, gone.canonical, stays.canonical, gone.contributions),
-            f"{gone.canonical} is {stays.canonical} now",
-            {"loser": gone.canonical, "winner": stays.canonical},
-            as_json,
-        )
+        done = identity_decisions.merge(settings, connection, loser, winner, who=who(), reason=reason)
+        result = {"loser": done.loser, "winner": done.winner}
+        finish(lambda: is_done(connection, done.expects), done.text, result, as_json)
 
 
 def unmerge(record: Name, reason: Reason = "", as_json: Json = False) -> None:
@@ -120,17 +106,10 @@ def unmerge(record: Name, reason: Reason = "", as_json: Json = False) -> None:
     """
     settings = load_settings()
     with connect(settings) as connection:
-        master = find_master(connection, record)
-        message = decisions.unmerge(master)
-        log_decision(connection, who(), "unmerge", master.id, master.canonical, reason)
-        send(settings, [message])
-        finish(
-            lambda: is_unmerged(connection, master.id),
-            f"{master.id} is a record of its own again",
-            {"record": master.id, "taken_from": master.canonical},
-            as_json,
-        )
-        end_shared_key_conflicts(connection, master.canonical, who())
+        done = identity_decisions.unmerge(settings, connection, record, who=who(), reason=reason)
+        result = {"record": done.loser, "taken_from": done.winner}
+        finish(lambda: is_done(connection, done.expects), done.text, result, as_json)
+        follow(connection, "match", done.pair)
 
 
 def proposals(
@@ -169,12 +148,5 @@ def decline(record: Name, other: Name, reason: Reason = "", as_json: Json = Fals
     """
     settings = load_settings()
     with connect(settings) as connection:
-        first, second = find_master(connection, record), find_master(connection, other)
-        messages = decisions.keep_separate(connection, first, second, who(), reason)
-        if messages:
-            send(settings, messages)
-        log_decision(connection, who(), "decline", first.canonical, second.canonical, reason)
-    if as_json:
-        typer.echo(json.dumps({"record": first.canonical, "other": second.canonical}))
-    else:
-        typer.echo(f"{first.canonical} and {second.canonical} are two")
+        done = identity_decisions.decline(settings, connection, record, other, who=who(), reason=reason)
+    typer.echo(json.dumps({"record": done.loser, "other": done.winner}) if as_json else done.text)

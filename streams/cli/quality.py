@@ -12,9 +12,9 @@ import msgspec
 import typer
 
 from streams.cli.context import load_settings
-from streams.cli.fields import readable_value
-from streams.cli.send import connect, send
+from streams.dictionary.typed_values import readable_value
 from streams.errors import ConfigError
+from streams.inbox.sending import connect, send
 
 if TYPE_CHECKING:
     from streams.hub.quality import FieldQuality, MeasuredQuality

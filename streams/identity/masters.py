@@ -16,7 +16,8 @@ MASTERS = ("customer", "product")
 _MOST_MERGES = 8
 """Steps of a chain of merges that are followed; a longer chain is a circle."""
 
-_contributions = msgspec.json.Decoder(dict[str, Contribution])
+decode_contributions = msgspec.json.Decoder(dict[str, Contribution]).decode
+"""The hub's JSON of `entity.contributions` → source id → contribution."""
 
 
 class Master(msgspec.Struct):
@@ -52,7 +53,7 @@ def find_master(connection: psycopg.Connection, name: str) -> Master:
         if row is None:
             continue
         record = msgspec.json.decode(row.record)
-        contributions = _contributions.decode(row.contributions)
+        contributions = decode_contributions(row.contributions)
         for contribution in contributions.values():
             if contribution.fields is None:
                 contribution.fields = record

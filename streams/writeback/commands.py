@@ -144,6 +144,21 @@ def decide_intent(
     return get_intent(hub, number_or_key)
 
 
+def person_and_account(by: str | None, account: str, approvers: list[str]) -> tuple[str, str]:
+    """(who decides, the account that counts for it). Only the people whom the settings name count as people of their
+    own by `--by` alone.
+
+    Raises ConfigError for a name that the settings do not have.
+    """
+    if by is None or not approvers:
+        return by or account, account
+    if by not in approvers:
+        raise ConfigError(
+            f"{by!r} may not be named with --by", remedy=f"one of {', '.join(approvers)} (OPSHUB_APPROVERS)"
+        )
+    return by, by
+
+
 def retry_intents(
     hub: Hub,
     which: Sequence[str] | None,

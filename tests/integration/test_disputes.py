@@ -19,6 +19,7 @@ from streams.hub.statements import SQL
 from streams.identity import conflict_inbox, decisions
 from streams.identity.masters import find_master
 from streams.identity.proposals import propose
+from streams.inbox import identity_decisions
 from streams.maintenance import quality
 from streams.model.change import Change
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
@@ -209,7 +210,7 @@ async def test_two_that_a_person_kept_separate_are_not_asked_about_again(
         held = hub.execute("SELECT holder::text FROM match_key WHERE key = %s", [f"tax_id={tax_id.lower()}"]).fetchall()
         assert held == [(claimant.id,)]
         # A merge by hand takes it back.
-        monkeypatch.setattr(identity_verbs, "send", lambda _, messages: writers.send(*messages[0]))
+        monkeypatch.setattr(identity_decisions, "send", lambda _, messages: writers.send(*messages[0]))
         monkeypatch.setattr(identity_verbs, "finish", lambda *_: None)
         identity_verbs.merge(claimant.id, holder.id)
         await writers.run()

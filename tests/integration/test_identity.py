@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from streams.cli.send import send
 from streams.emit.consume import consume
 from streams.identity import conflict_inbox, decisions
 from streams.identity.masters import find_master
+from streams.inbox.sending import send
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.names import PEOPLE

@@ -13,6 +13,7 @@ from streams.cli import conflicts as verbs
 from streams.cli import identity as identity_verbs
 from streams.identity import conflict_inbox, decisions
 from streams.identity.masters import find_master
+from streams.inbox import conflict_decisions, identity_decisions
 from streams.model.change import Change
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
@@ -52,7 +53,8 @@ async def test_the_second_row_that_names_a_customer_waits_for_a_person(
     for module in (verbs, identity_verbs):
         monkeypatch.setattr(module, "connect", lambda _: connected(writers))
         monkeypatch.setattr(module, "load_settings", lambda: None)
-        monkeypatch.setattr(module, "send", lambda _, messages: [writers.send(*message) for message in messages])
+    for deciding in (conflict_decisions, identity_decisions):
+        monkeypatch.setattr(deciding, "send", lambda _, messages: [writers.send(*message) for message in messages])
     with connected(writers) as hub:
         for number_, decision in enumerate(("decline", "keep separate", "merge", "delete the first")):
             key = f"r{number()}"

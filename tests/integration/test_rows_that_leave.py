@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from streams.cli.send import send
 from streams.identity.decisions import Message
+from streams.inbox.sending import send
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.names import changes_topic

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.cli.approvals import person_and_account
 from streams.cli.context import who
 from streams.errors import ConfigError
 from streams.hub.intents import Approval, Question
 from streams.writeback.approvals import open_questions, questions
+from streams.writeback.commands import person_and_account
 from streams.writeback.documents import Document
 from streams.writeback.rules import ApprovalRule, WritebackRule
 from tests.unit.writeback_records import ORDER_RULE, make_document

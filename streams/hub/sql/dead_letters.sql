@@ -77,7 +77,8 @@ WHERE (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) AND (%(states)s::text[] I
 UPDATE dead_letter SET edited = %s, edited_by = %s, changed_at = now() WHERE id = %s;
 
 -- name: set_dead_letter_state
-UPDATE dead_letter SET state = %s, changed_at = now() WHERE id = ANY(%s);
+-- Of those that are open: what somebody settled meanwhile stays settled.
+UPDATE dead_letter SET state = %s, changed_at = now() WHERE id = ANY(%s) AND state IN ('dead', 'parked', 'retry');
 
 -- name: dead_letter_original
 -- What came from the source, who edited it, and how many records of its key are parked behind it.

@@ -1,4 +1,4 @@
-"""Values of canonical fields as people read and write them on the command line."""
+"""Values of canonical fields as people read and write them: on the command line and in forms."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.cli.fields import parse_value, readable_value
+from streams.dictionary.typed_values import parse_value, readable_value
 from streams.errors import ConfigError
 
 
