@@ -24,6 +24,7 @@ GROUPS: dict[str, str] = {
     "approvals": "Changes that wait for a person's approval.",
     "writeback": "What is written to the systems: rules, their state, pause and resume.",
     "flow": "Order flows: from opportunity to payment.",
+    "jobs": "Bulk work that a console does in the background.",
     "migrate": "Bring an old database over.",
     "training": "Exercises on the demo, and whether they are done.",
     "bench": "Load tests: run them, compare results, find the highest rate.",
@@ -89,6 +90,10 @@ VERBS: list[Verb] = [
     Verb("dlq edit", "streams.cli.dlq", "edit", "Change the value that a retry uses."),
     Verb("dlq retry", "streams.cli.dlq", "retry", "Retry dead letters, each key in order."),
     Verb("dlq drop", "streams.cli.dlq", "drop", "Give dead letters up; records parked behind them go on."),
+    Verb("jobs list", "streams.cli.jobs", "list_jobs", "List bulk work."),
+    Verb("jobs show", "streams.cli.jobs", "show", "Show one job, and the result of each item."),
+    Verb("jobs cancel", "streams.cli.jobs", "cancel", "Stop a job before its next items."),
+    Verb("jobs start", "streams.cli.jobs", "start", "Do something to all that match, in the background."),
     Verb(
         "doctor",
         "streams.cli.doctor",

@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -41,9 +42,11 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         place.open()
+        place.jobs.start()
         try:
             yield
         finally:
+            await run_in_threadpool(place.jobs.stop)
             place.close()
 
     app = Starlette(

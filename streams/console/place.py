@@ -11,6 +11,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from streams.errors import EnvironmentFault
 from streams.hub.session import KEEPALIVE
+from streams.inbox.dead_letters import Dictionaries
+from streams.inbox.job_runner import JobRunner
 from streams.settings import Settings
 
 HUB_SESSIONS = 8
@@ -40,6 +42,10 @@ class Place:
                 **KEEPALIVE,
             },
         )
+
+        self.dictionaries = Dictionaries(settings)
+        self.jobs = JobRunner(settings, self.hub, self.dictionaries)
+        """Does bulk work in the background, once the application starts it."""
 
     def open(self) -> None:
         self._pool.open()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError, RetryLater
+from streams.inbox.progress import DecidedBefore
+from streams.writeback.commands import NotWaiting, SamePerson
 
 
 class NotFound(ConfigError):
@@ -35,6 +37,9 @@ _STATUS: tuple[tuple[type[OpshubError], int], ...] = (
     (NotAllowed, 403),
     (SignInNeeded, 401),
     (AlreadyDone, 409),
+    (DecidedBefore, 409),
+    (NotWaiting, 409),
+    (SamePerson, 409),
     (TooMany, 429),
     (ConfigError, 400),
     (BadRecord, 422),

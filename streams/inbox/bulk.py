@@ -26,6 +26,7 @@ from streams.inbox import identity_decisions, write_back
 from streams.inbox.conflict_decisions import Choice, decide, name_of
 from streams.inbox.dead_letters import Dictionaries
 from streams.inbox.progress import DecidedBefore
+from streams.inbox.sending import connect
 from streams.settings import Settings
 from streams.writeback import commands
 
@@ -276,9 +277,10 @@ def _keep_separate(place: Place, bulk: Bulk, job: Job, items: Sequence[WaitingIt
 
 
 def _search_matches(place: Place, bulk: Bulk, job: Job, items: Sequence[WaitingItem]) -> list[Outcome]:
-    found = propose(place.hub, limit=MOST_ITEMS)
-    rows = [(p.loser, p.winner, p.entity, p.score, p.reason) for p in found.proposals]
-    inbox.replace_matches(place.hub, rows, sum(found.not_compared.values()))
+    with connect(place.settings) as patient:  # all customers are read: that takes longer than a page may
+        proposals = propose(patient, limit=MOST_ITEMS)
+    rows = [(p.loser, p.winner, p.entity, p.score, p.reason) for p in proposals.proposals]
+    inbox.replace_matches(place.hub, rows, sum(proposals.not_compared.values()))
     return [Outcome(item.number, "done", f"{len(rows):,} possible matches") for item in items]
 
 

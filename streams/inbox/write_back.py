@@ -154,6 +154,15 @@ def faster(intent: IntentView) -> str:
     return f"intent {intent.id} is {intent.state}: it waits for nobody"
 
 
+def written_to(settings: Settings, entity: str, field: str) -> list[FollowUp]:
+    """The live rules that write this field of an entity, and where to: what a changed value leads to."""
+    return [
+        FollowUp(named.name, named.target, " ".join(named.rule.about.split()))
+        for named in rules_of(_configs(settings))
+        if named.rule.mode != "off" and named.rule.subject_entity == entity and field in named.rule.values
+    ]
+
+
 def _changes(hub: Hub, intent: IntentView, rule: WritebackRule, request: list[dict[str, Any]]) -> list[TargetChange]:
     """The request as differences. Values that the hub knows of the target stand as `before`."""
     subject = entity_by_id(hub, intent.subject_id)
