@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from streams.cli.context import load_settings
-from streams.cli.send import connect
+from streams.inbox.sending import connect
 
 if TYPE_CHECKING:
     from streams.monitor.business_figures import BusinessFigures

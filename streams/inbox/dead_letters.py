@@ -14,6 +14,7 @@ import msgspec
 
 from streams.dead_letters.release import is_raw
 from streams.decode.envelope import Decoder
+from streams.dictionary.language.dictionary import Table
 from streams.dictionary.readable import readable
 from streams.emit.change_codec import decode_change
 from streams.errors import BadRecord, OpshubError
@@ -25,9 +26,10 @@ from streams.identity.masters import decode_contributions
 from streams.model.change import Change, Mapped
 from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
+from streams.paths import connectors_dir
 from streams.pipeline.row_route import RowRoute
 from streams.provision.column_types import types_version, with_types
-from streams.provision.systems import System, load_systems
+from streams.provision.systems import load_systems, read_systems
 from streams.settings import Settings
 
 _NAMING_FIELDS = ("number", "order_number", "sku", "name", "legal_name", "first_name", "last_name", "title")
@@ -85,14 +87,20 @@ class Dictionaries:
         self._settings = settings
         self._lock = threading.Lock()
         self._stamp: object = None
-        self._systems: dict[str, System] = {}
         self._routes: dict[str, RowRoute] = {}
+        self._written_stamp: object = None
+        self._written: dict[str, tuple[str, Table]] = {}
 
-    def system_of(self, topic: str) -> System | None:
-        """The system whose raw topic this is."""
+    def table_of(self, topic: str) -> tuple[str, Table] | None:
+        """(system, its table as the dictionary has it) of a raw topic."""
+        with self._lock:
+            self._read()
+            return self._written.get(topic)
+
+    def warm(self) -> None:
+        """Compile now, so that the first preview does not wait. Raises what `preview` does."""
         with self._lock:
             self._load()
-            return self._systems.get(topic)
 
     def preview(self, hub: Hub, dead_letter: StoredDeadLetter, value: bytes | None) -> Preview:
         """What a raw record with this value would write. Raises EnvironmentFault while the hub is away."""
@@ -115,22 +123,34 @@ class Dictionaries:
         records = [_record(hub, record) for record in mapped]
         return Preview(records=records, notes=notes, ignored=not mapped)
 
-    def _load(self) -> None:
-        """Compile again where something changed. Call it with the lock."""
-        folders = [(system.folder / "dictionary.yaml") for system in self._systems.values()]
-        stamp = (types_version(self._settings), tuple(sorted({f.stat().st_mtime_ns for f in folders if f.is_file()})))
-        if self._systems and stamp == self._stamp:
+    def _read(self) -> None:
+        """Read the dictionaries where a file changed, without compiling them. Call it with the lock."""
+        folder = connectors_dir(self._settings)
+        files = [folder / system / "dictionary.yaml" for system in self._settings.systems]
+        stamp = [file.stat().st_mtime_ns if file.is_file() else 0 for file in files]
+        if stamp == self._written_stamp:
             return
-        systems, version = with_types(self._settings, load_systems(self._settings))
-        self._systems = {topic: system for system in systems for topic in system.topics}
+        self._written = {
+            topic: (system.name, system.written.tables[table])
+            for system in read_systems(self._settings)
+            for topic, table in system.topics.items()
+        }
+        self._written_stamp = stamp
+
+    def _load(self) -> None:
+        """Compile again where a file or the types of columns changed. Call it with the lock."""
+        self._read()
+        stamp = (types_version(self._settings), self._written_stamp)
+        if stamp == self._stamp:
+            return
+        systems, _ = with_types(self._settings, load_systems(self._settings))
         self._routes = {}
         for system in systems:
             prefix = str(system.config["topic.prefix"])
             decoder = Decoder(system.dictionary, prefix=prefix, escapes=system.escapes_topics)
             route = RowRoute(system.dictionary, decoder, system.topics, self._settings.kafka)
             self._routes |= dict.fromkeys(system.topics, route)
-        files = {(system.folder / "dictionary.yaml").stat().st_mtime_ns for system in systems}
-        self._stamp = (version, tuple(sorted(files)))
+        self._stamp = stamp
 
     def names(self, hub: Hub, dead_letters: Iterable[StoredDeadLetter]) -> dict[int, str]:
         """Number → what people call the record, as far as it can be read. Never raises for a record that cannot."""
@@ -138,7 +158,7 @@ class Dictionaries:
         ids: dict[int, str] = {}
         for dead_letter in dead_letters:
             try:
-                read = self._read(dead_letter)
+                read = self._record_of(dead_letter)
             except (OpshubError, ValueError, TypeError, LookupError, AttributeError):
                 continue
             if read is None:
@@ -149,18 +169,15 @@ class Dictionaries:
         known = record_names(hub, ids.values())
         return texts | {number: known[record_id].text for number, record_id in ids.items() if record_id in known}
 
-    def _read(self, dead_letter: StoredDeadLetter) -> tuple[str | None, str] | None:
+    def _record_of(self, dead_letter: StoredDeadLetter) -> tuple[str | None, str] | None:
         """(id in the hub, text) of the record of a dead letter."""
         if not is_raw(dead_letter):
             change = decode_change(dead_letter.value or b"")
             return change.id, _text(change.entity, change.fields or {}, f"{change.system}:{change.key}")
-        system = self.system_of(dead_letter.topic)
-        if system is None or system.written is None:
+        known = self.table_of(dead_letter.topic)
+        if known is None or not known[1].to:
             return None
-        table = system.topics[dead_letter.topic]
-        rule = system.written.tables[table]
-        if not rule.to:
-            return None
+        system, rule = known
         target = rule.to[0]
         row = row_of(dead_letter.value)
         key_columns = target.key or rule.key
@@ -173,8 +190,8 @@ class Dictionaries:
             if (mapping := target.fields.get(field)) is not None and mapping.column is not None
         }
         namespaced = f"{target.namespace}:{key}" if target.namespace else key
-        record_id = source_id(system.name, target.entity, namespaced) if "?" not in key else None
-        return record_id, _text(target.entity, named, f"{system.name}:{key}")
+        record_id = source_id(system, target.entity, namespaced) if "?" not in key else None
+        return record_id, _text(target.entity, named, f"{system}:{key}")
 
 
 def row_of(value: bytes | None) -> dict[str, Any]:
@@ -200,12 +217,8 @@ def entity_of(dictionaries: Dictionaries, topic: str) -> str:
     """The kind of record that a topic carries, for people: `invoice`, or the table where no dictionary reads it."""
     if topic.startswith("changes."):
         return topic.partition(".")[2]
-    system = dictionaries.system_of(topic)
-    if system is None or system.written is None:
-        return topic.rpartition(".")[2]
-    table = system.topics[topic]
-    targets = system.written.tables[table].to
-    return targets[0].entity if targets else table
+    known = dictionaries.table_of(topic)
+    return known[1].to[0].entity if known is not None and known[1].to else topic.rpartition(".")[2]
 
 
 def shown_change(value: bytes | None) -> dict[str, Any] | None:

@@ -19,6 +19,9 @@ from streams.paths import connectors_dir
 from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders
 
+UNICODE_NAMES = ".SchemaUnicodeTopicNamingStrategy"
+"""End of the name of Debezium's class that writes characters into topics as their numbers."""
+
 
 class ConnectorFile(TypedDict):
     """source.json: a Debezium connector as Kafka Connect takes it."""
@@ -65,7 +68,32 @@ class System(msgspec.Struct, frozen=True):
     @property
     def escapes_topics(self) -> bool:
         """Whether topics have the numbers of characters that Kafka does not allow, in place of underscores."""
-        return str(self.config.get("topic.naming.strategy", "")).endswith(".SchemaUnicodeTopicNamingStrategy")
+        return str(self.config.get("topic.naming.strategy", "")).endswith(UNICODE_NAMES)
+
+
+class WrittenSystem(msgspec.Struct, frozen=True):
+    """One captured system as its files have it; nothing is compiled."""
+
+    name: str
+    written: Dictionary
+    source: ConnectorFile
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """raw topic → table, for every table that the dictionary reads."""
+        config = self.source["config"]
+        escapes = str(config.get("topic.naming.strategy", "")).endswith(UNICODE_NAMES)
+        return {raw_topic(config["topic.prefix"], table, escapes=escapes): table for table in self.written.tables}
+
+
+def read_systems(settings: Settings) -> list[WrittenSystem]:
+    """As `load_systems`, in a tenth of the time: for those who only name tables and fields."""
+    folders = {name: connectors_dir(settings) / name for name in settings.systems}
+    return [
+        WrittenSystem(name, load_dictionary(folder / "dictionary.yaml"), _source(folder / "source.json"))
+        for name, folder in folders.items()
+        if folder.is_dir()
+    ]
 
 
 def load_systems(settings: Settings) -> list[System]:

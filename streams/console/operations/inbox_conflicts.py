@@ -150,8 +150,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 def conflict_places(hub: Hub, wanted: msgspec.Struct) -> list[Scope]:
     """Where a conflict works, for rights by entity."""
-    found = conflicts_by_id(hub, [str(wanted.id).lower()])  # type: ignore[attr-defined]
-    return [Scope(None, conflict.entity) for conflict in found[:1]]
+    conflicts = conflicts_by_id(hub, [str(wanted.id).lower()])  # type: ignore[attr-defined]
+    return [Scope(None, conflict.entity) for conflict in conflicts[:1]]
 
 
 @operation("GET", "/inbox/conflicts", permission="see", command="opshub conflicts list")
@@ -221,13 +221,16 @@ def decide_conflict(context: Context, wanted: ConflictDecision) -> Sent:
 
 def shown_conflicts(hub: Hub, conflicts: list[LoggedConflict], person: Person) -> list[ShownConflict]:
     """Conflicts as people read them: values in readable form, records by name, personal data masked."""
-    names = record_names(hub, (v["value"] for c in conflicts for v in c.values.values()))
+    values = [v["value"] for c in conflicts for v in c.values.values()]
+    names = record_names(hub, [*values, *(c.entity_id for c in conflicts if c.kind in PAIRS)])
     cares = inbox.care_of(hub, "conflict", [conflict.id for conflict in conflicts])
     shown = []
     for conflict in conflicts:
         sides = []
         for system, asserted in conflict.values.items():
             value = asserted["value"]
+            if conflict.kind in PAIRS and system != "holder":
+                value = conflict.entity_id  # the claimant's side is its key in its system
             is_record = isinstance(value, str) and value in names
             sides.append(
                 Side(

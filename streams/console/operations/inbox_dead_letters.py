@@ -147,8 +147,8 @@ class DeadLetterState(msgspec.Struct, frozen=True):
 def dead_letter_places(hub: Hub, wanted: msgspec.Struct) -> list[Scope]:
     """Where a dead letter works, for rights by system: the system of its raw topic."""
     number = int(wanted.id)  # type: ignore[attr-defined]
-    found = find_dead_letters(hub, Filter(ids=(number,)), 1)
-    return [Scope(_system(record.topic)) for record in found]
+    stored = find_dead_letters(hub, Filter(ids=(number,)), 1)
+    return [Scope(_system(record.topic)) for record in stored]
 
 
 @operation("GET", "/inbox/dead-letters", permission="see", command="opshub dlq list")

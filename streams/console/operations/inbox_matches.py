@@ -137,9 +137,12 @@ def list_matches(context: Context, wanted: WantedMatches) -> MatchList:
         searched = inbox.last_match_search(hub)
         if wanted.decided:
             decisions = inbox.decided_matches(hub, limit=wanted.limit)
-            names = record_names(hub, [part for decision in decisions for part in decision.id.split(":")])
+            names = record_names(hub, [record for decision in decisions for record in decision.id.split(":")])
             decided = [
-                DecidedMatch(decision, [names[part].text if part in names else part for part in decision.id.split(":")])
+                DecidedMatch(
+                    decision,
+                    [names[record].text if record in names else record for record in decision.id.split(":")],
+                )
                 for decision in decisions
             ]
             return MatchList([], decided, searched, None)
@@ -160,7 +163,7 @@ def list_matches(context: Context, wanted: WantedMatches) -> MatchList:
 
 @operation(
     "GET", "/inbox/matches/{id}", permission="see",
-    command=lambda w: "; ".join(f"opshub identity show {part}" for part in w.id.split(":")),
+    command=lambda w: "; ".join(f"opshub identity show {record}" for record in w.id.split(":")),
 )  # fmt: skip
 def show_match(context: Context, wanted: WantedMatch) -> MatchDetails:
     """Show two records side by side, with what hangs off each."""

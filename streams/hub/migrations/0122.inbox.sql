@@ -7,7 +7,7 @@ CREATE FUNCTION dead_letter_cause(reason text) RETURNS text IMMUTABLE STRICT PAR
         '^([^: ]{1,80}) of [^:]*: ', '\1: '),
         '''[^'']*[0-9][^'']*''|''[^'']{25,}''', '…', 'g'),
         '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', '…', 'g'),
-        '[0-9][0-9.,]{2,}', '…', 'g'), 200);
+        '\y(?=\w*[0-9])\w{8,}\y|[0-9][0-9.,]{4,}', '…', 'g'), 200);
 ALTER TABLE dead_letter
     ADD cause text NOT NULL GENERATED ALWAYS AS (dead_letter_cause(reason)) STORED,
     ADD cause_id text NOT NULL GENERATED ALWAYS AS (left(md5(topic || '|' || class || '|' || dead_letter_cause(reason)), 10)) STORED;
