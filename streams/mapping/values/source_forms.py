@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from streams.mapping.row_errors import BadValue
 from streams.mapping.values.numbers import decimal_of
@@ -32,6 +33,7 @@ _DURATION = re.compile(
 )
 _UNITS = ("Y", "M", "W", "D"), ("H", "M", "S")
 _RETRY = "`opshub apply` reads the types of the columns again"
+_CACHED = 20_000
 _utc = instant()
 _INFINITE_TEXTS = frozenset(INFINITE.values())
 
@@ -102,10 +104,18 @@ def number(value: object) -> Decimal:
 
 def decimal_text(value: object) -> str:
     """A number digit for digit, without zeros that say nothing: 1.00 is 1, and 1.50 is 1.5."""
+    # Quantities and prices repeat: looking one up takes a tenth of working it out.
+    return _decimal_text(value) if value.__class__ is str else _worked_out(value)
+
+
+def _worked_out(value: object) -> str:
     text = format(decimal_of(value), "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+_decimal_text = lru_cache(maxsize=_CACHED)(_worked_out)
 
 
 def midnight(value: object) -> int:
