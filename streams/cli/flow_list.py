@@ -11,13 +11,9 @@ import typer
 from streams.cli.context import load_settings
 
 if TYPE_CHECKING:
-    from streams.hub.order_flows import FlowLine
+    from streams.hub.flow_lists import FlowLine
 
 DAY_S = 86_400
-STAGES = (
-    "opportunity", "won", "lost", "draft", "ordered", "shipped_in_part_or_whole", "partially_shipped", "shipped",
-    "delivered", "invoiced", "partially_paid", "paid", "overpaid", "credited", "cancelled",
-)  # fmt: skip
 
 
 def list_flows(
@@ -25,11 +21,14 @@ def list_flows(
     customer: Annotated[
         str | None, typer.Option(help="Part of the customer's name, or its id, or system:key as in demo-erp:1042.")
     ] = None,
-    number: Annotated[str | None, typer.Option(help="Number of any of its documents.")] = None,
-    text: Annotated[str | None, typer.Option(help="Part of a number or name, in any case.")] = None,
+    number: Annotated[
+        str | None, typer.Option(help="Number of any of its documents, or the digits at its end.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="How a number begins, or part of a name, in any case.")] = None,
     stuck: Annotated[bool, typer.Option("--stuck", help="Only those that are too long in their stage.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most flows.")] = 50,
     after: Annotated[str | None, typer.Option(help="Continue after this one, as the last line of a list says.")] = None,
+    stages: Annotated[bool, typer.Option("--stages", help="Count the flows in each stage, and list none.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List order flows, those that came into their stage last first. Amounts: ordered is net, the others are gross.
@@ -40,24 +39,30 @@ def list_flows(
     """
     import msgspec
 
-    from streams.errors import ConfigError
-    from streams.hub.order_flows import FlowFilter
-    from streams.hub.order_flows import list_flows as listed
+    from streams.hub.flow_lists import FlowFilter, after_of, check_stages, read_after, stage_counts, stuck_limits
+    from streams.hub.flow_lists import list_flows as listed
     from streams.writeback.commands import connect_hub
 
-    unknown = [name for name in stage or () if name not in STAGES]
-    if unknown:
-        raise ConfigError(f"there is no stage {unknown[0]}", remedy=f"one of {', '.join(STAGES)}")
+    check_stages(stage or ())
     settings = load_settings()
-    limits = {name: days * DAY_S for name, days in settings.stuck_after_days.model_dump().items() if days is not None}
-    after_us, after_id = _position(after) if after else (None, None)
+    if stages:
+        with connect_hub(settings.hub) as hub:
+            counts = stage_counts(hub)
+        if as_json:
+            typer.echo(json.dumps({"stages": msgspec.to_builtins(counts)}))
+            return
+        for count in counts:
+            typer.echo(f"{count.stage:26} {'' if count.exact else 'about '}{count.count:,}")
+        return
+    after_us, after_id = read_after(after) if after else (None, None)
     wanted = FlowFilter(
-        stages=stage or None, customer=customer, number=number, text=text, limits=limits if stuck else None,
+        stages=stage or None, customer=customer, number=number, text=text,
+        limits=stuck_limits(settings.stuck_after_days.model_dump()) if stuck else None,
         after_us=after_us, after_id=after_id, limit=limit,
     )  # fmt: skip
     with connect_hub(settings.hub) as hub:
         flows = listed(hub, wanted)
-    following = f"{flows[-1].since_us}:{flows[-1].record_id}" if len(flows) == limit else None
+    following = after_of(flows, limit)
     if as_json:
         typer.echo(json.dumps({"flows": msgspec.to_builtins(flows), "after": following}))
         return
@@ -67,16 +72,6 @@ def list_flows(
         typer.echo("no order flow is like that")
     if following:
         typer.echo(f"more: the same with --after {following}")
-
-
-def _position(after: str) -> tuple[int, str]:
-    from streams.errors import ConfigError
-    from streams.hub.record_names import is_id
-
-    since, _, record_id = after.partition(":")
-    if not since.isdigit() or not is_id(record_id):
-        raise ConfigError(f"--after {after} is no place in a list", remedy="copy it from the last line of a list")
-    return int(since), record_id
 
 
 def _print(flow: FlowLine) -> None:

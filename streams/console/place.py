@@ -38,7 +38,8 @@ class Place:
             kwargs={
                 "autocommit": True,
                 "application_name": "opshub console",
-                "options": f"-c statement_timeout={STATEMENT_LIMIT_MS}",
+                # Plans fit the values that are asked for; compiling them would take longer than they run.
+                "options": f"-c statement_timeout={STATEMENT_LIMIT_MS} -c plan_cache_mode=force_custom_plan -c jit=off",
                 **KEEPALIVE,
             },
         )

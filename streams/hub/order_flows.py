@@ -47,43 +47,6 @@ class StuckFlow(msgspec.Struct, frozen=True):
     in_stage_s: int
 
 
-class FlowLine(msgspec.Struct, frozen=True):
-    """An order flow in a list. Amounts are unscaled; `ordered_amount` is without tax, the others with it."""
-
-    id: str
-    record_id: str
-    stage: str
-    since_us: int
-    """Since when it is in its stage, µs since 1970."""
-    order_number: str | None
-    opportunity_number: str | None
-    customer: str | None
-    currency: str | None
-    ordered_amount: int | None
-    invoiced_amount: int | None
-    paid_amount: int | None
-    open_amount: int | None
-    goods: str | None
-    money: str | None
-
-
-class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which order flows to list; None: no matter."""
-
-    stages: list[str] | None = None
-    customer: str | None = None
-    """Part of the name, or the customer's id, or system:key."""
-    number: str | None = None
-    """Of any of its documents."""
-    text: str | None = None
-    """Part of a number or name."""
-    limits: Mapping[str, float] | None = None
-    """Stage → seconds: only flows that are stuck."""
-    after_us: int | None = None
-    after_id: str | None = None
-    limit: int = 50
-
-
 class _Id(msgspec.Struct, frozen=True):
     id: str
 
@@ -93,14 +56,6 @@ class FoundFlow(msgspec.Struct, frozen=True):
 
     id: str
     document: str
-
-
-def list_flows(hub: Hub, wanted: FlowFilter) -> list[FlowLine]:
-    """Order flows, those that came into their stage last first."""
-    parameters = msgspec.structs.asdict(wanted)
-    if wanted.limits is not None:
-        parameters["limits"] = msgspec.json.encode(wanted.limits).decode()
-    return fetch_structs(hub, FlowLine, "list_flows", parameters)
 
 
 def find_flow_ids(hub: Hub, name: str) -> list[FoundFlow]:

@@ -1,17 +1,42 @@
-"""Order flows: lists, and one flow with its timeline."""
+"""Order flows: lists, how many are where, one flow with its timeline, and why it waits."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
-from streams.cli.flow_list import STAGES
+from streams.console.masking import mask, mask_value
 from streams.console.operation import Context, operation
+from streams.console.people import Person
 from streams.console.problems import NotFound, WrongInput
-from streams.hub.order_flows import FlowFilter, FlowLine, OrderFlow, find_flows
-from streams.hub.order_flows import list_flows as hub_flows
-from streams.hub.record_names import is_id
+from streams.errors import ConfigError
+from streams.flow.waiting import LineProgress, Wait, progress_of_lines, waits_for
+from streams.hub.finding import FoundDeadLetter
+from streams.hub.flow_lists import (
+    FlowFilter,
+    FlowLine,
+    StageCount,
+    after_of,
+    check_stages,
+    read_after,
+    stage_counts,
+    stuck_limits,
+)
+from streams.hub.flow_lists import list_flows as hub_flows
+from streams.hub.order_flows import FlowMember, OrderFlow, find_flows
+from streams.hub.record_views import (
+    MOST,
+    StandingConflict,
+    dead_letters_of_keys,
+    flow_conflicts,
+    members_of_flow,
+    names_of_ids,
+)
+from streams.model.names import changes_topic
+from streams.model.state import Contribution
 
 DAY_S = 86_400
 
@@ -23,9 +48,9 @@ class WantedFlows(msgspec.Struct, frozen=True, kw_only=True):
     customer: str | None = None
     """Part of the name, or the customer's id, or system:key."""
     number: str | None = None
-    """Of any of its documents."""
+    """Of any of its documents, or the digits at its end."""
     text: str | None = None
-    """Part of a number or name."""
+    """How a number begins, or part of a name."""
     stuck: bool = False
     """Only those that are too long in their stage."""
     after: str | None = None
@@ -40,6 +65,16 @@ class FlowList(msgspec.Struct, frozen=True):
     after: str | None
 
 
+class WantedStages(msgspec.Struct, frozen=True):
+    """Nothing to choose."""
+
+
+class StageList(msgspec.Struct, frozen=True):
+    """How many flows are in each stage, in the order of business."""
+
+    stages: list[StageCount]
+
+
 class WantedFlow(msgspec.Struct, frozen=True):
     """An id, or the number of one of its documents; demo-erp:11 is the number or key in one system."""
 
@@ -52,28 +87,81 @@ class FoundFlows(msgspec.Struct, frozen=True):
     flows: list[OrderFlow]
 
 
+class SourceOfDocument(msgspec.Struct, frozen=True):
+    """What one system says of a document."""
+
+    system: str
+    key: str
+    source_us: int
+    """Commit time of its newest change there, µs since 1970."""
+    position: str
+    """epoch/major/minor"""
+    deleted: bool
+    differs: dict[str, object]
+    """Fields that it says otherwise than the golden record."""
+
+
+class DocumentSources(msgspec.Struct, frozen=True):
+    """A document of the flow with what each system says of it."""
+
+    id: str
+    entity: str
+    number: str | None
+    record: dict[str, object]
+    sources: list[SourceOfDocument]
+
+
+class FlowExplanation(msgspec.Struct, frozen=True):
+    """Where a flow is, what it waits for, and who knows more."""
+
+    flow: OrderFlow
+    customer: str | None
+    customer_id: str | None
+    wait: Wait
+    stuck: bool
+    """Whether it is longer in its stage than the settings allow."""
+    lines: list[LineProgress]
+    documents: list[DocumentSources]
+    conflicts: list[StandingConflict]
+    """Business rules that do not hold."""
+    dead_letters: list[FoundDeadLetter]
+    """Changes of this flow that could not be processed."""
+
+
 @operation("GET", "/flows", permission="see", command=lambda wanted: _list_command(wanted))
 def list_flows(context: Context, wanted: WantedFlows) -> FlowList:
     """List order flows, those that came into their stage last first."""
-    unknown = [name for name in wanted.stage or () if name not in STAGES]
-    if unknown:
-        raise WrongInput(f"there is no stage {unknown[0]}", remedy=f"one of {', '.join(STAGES)}")
-    days = context.place.settings.stuck_after_days.model_dump()
-    limits = {name: limit * DAY_S for name, limit in days.items() if limit is not None}
-    after_us, after_id = _position(wanted.after) if wanted.after else (None, None)
+    _refuse_nul(wanted.customer, wanted.number, wanted.text)
+    try:
+        check_stages(wanted.stage or ())
+        after_us, after_id = read_after(wanted.after) if wanted.after else (None, None)
+    except ConfigError as error:
+        raise WrongInput(str(error), remedy=error.remedy) from error
     chosen = FlowFilter(
         stages=wanted.stage or None, customer=wanted.customer, number=wanted.number, text=wanted.text,
-        limits=limits if wanted.stuck else None, after_us=after_us, after_id=after_id, limit=wanted.limit,
+        limits=_limits(context) if wanted.stuck else None, after_us=after_us, after_id=after_id, limit=wanted.limit,
     )  # fmt: skip
     with context.place.hub() as hub:
         flows = hub_flows(hub, chosen)
-    after = f"{flows[-1].since_us}:{flows[-1].record_id}" if len(flows) == wanted.limit else None
-    return FlowList(flows, after)
+    after = after_of(flows, wanted.limit)
+    masked = [
+        msgspec.structs.replace(flow, customer=mask_value(flow.customer, "customer", "name", context.person))
+        for flow in flows
+    ]
+    return FlowList(masked, after)
+
+
+@operation("GET", "/stages", permission="see", command="opshub flow list --stages")
+def count_stages(context: Context, wanted: WantedStages) -> StageList:
+    """Count the order flows in each stage. Beyond a thousand it is an estimate, and says so."""
+    with context.place.hub() as hub:
+        return StageList(stage_counts(hub))
 
 
 @operation("GET", "/flows/{id}", permission="see", command=lambda wanted: f"opshub flow show {wanted.id}")
 def show_flow(context: Context, wanted: WantedFlow) -> FoundFlows:
     """Show stage, amounts, documents, timeline and intents of an order flow."""
+    _refuse_nul(wanted.id)
     with context.place.hub() as hub:
         flows = find_flows(hub, wanted.id)
     if not flows:
@@ -81,14 +169,77 @@ def show_flow(context: Context, wanted: WantedFlow) -> FoundFlows:
             f"no order flow has the id or number {wanted.id}",
             remedy="look for the customer, or see whether the workers have caught up",
         )
-    return FoundFlows(flows)
+    return FoundFlows([_masked(flow, context.person) for flow in flows])
 
 
-def _position(after: str) -> tuple[int, str]:
-    since, _, record_id = after.partition(":")
-    if not (since.isascii() and since.isdigit() and len(since) < 19) or not is_id(record_id):
-        raise WrongInput(f"{after} is no place in a list", remedy="take `after` of the page before")
-    return int(since), record_id
+@operation("GET", "/flows/{id}/explanation", permission="see", command=lambda wanted: f"opshub flow show {wanted.id}")
+def explain_flow(context: Context, wanted: WantedFlow) -> FlowExplanation:
+    """Say what an order flow waits for and who knows more; with lines, sources, conflicts and dead letters."""
+    hits = show_flow(context, wanted).flows
+    if len(hits) > 1:
+        raise WrongInput(f"{len(hits)} order flows have a document {wanted.id}", remedy="give the id of one of them")
+    (flow,) = hits
+    record = flow.record
+    with context.place.hub() as hub:
+        members = members_of_flow(hub, flow.aggregate_id)
+        conflicts = flow_conflicts(hub, flow.aggregate_id)
+        dead = dead_letters_of_keys(hub, [changes_topic("order_flow")], [flow.aggregate_id.encode()])
+        customer = record.get("customer_id")
+        names = names_of_ids(hub, [customer]) if customer else {}
+    now = time.time()
+    wait = waits_for(record, flow.members, flow.intents, int(now // DAY_S))
+    wait = msgspec.structs.replace(wait, ask=mask_value(wait.ask, wait.ask_of or "", "owner", context.person))
+    limit = _limits(context).get(str(record.get("stage")))
+    since = record.get("stage_since")
+    stuck = wait.what not in ("approval", "nothing") and bool(limit and since and now - since / 1e6 > limit)
+    called = names.get(customer or "")
+    sources = {member.id: member for member in members}
+    return FlowExplanation(
+        flow,
+        mask_value(called.name, "customer", "name", context.person) if called else None,
+        customer, wait, stuck, progress_of_lines(members)[: MOST * 10],
+        [
+            _sources(member, sources[member.id].contributions, context.person)
+            for member in flow.members
+            if member.id in sources
+        ],
+        conflicts, dead,
+    )  # fmt: skip
+
+
+def _sources(member: FlowMember, contributions: Mapping[str, Contribution], person: Person) -> DocumentSources:
+    sources = []
+    for contribution in contributions.values():
+        differs = {
+            name: value
+            for name, value in (contribution.fields or {}).items()
+            if value is not None and value != member.record.get(name) and name != "attributes"
+        }
+        sources.append(
+            SourceOfDocument(
+                contribution.system, contribution.key, contribution.source_us,
+                f"{contribution.epoch}/{contribution.major}/{contribution.minor}", contribution.deleted,
+                mask(differs, member.entity, person),
+            )
+        )  # fmt: skip
+    return DocumentSources(member.id, member.entity, member.record.get("number"), member.record, sources)
+
+
+def _masked(flow: OrderFlow, person: Person) -> OrderFlow:
+    members = [
+        msgspec.structs.replace(member, record=mask(member.record, member.entity, person)) for member in flow.members
+    ]
+    return msgspec.structs.replace(flow, record=mask(flow.record, "order_flow", person), members=members)
+
+
+def _refuse_nul(*texts: str | None) -> None:
+    """Postgres keeps no such character, so nothing is called like that."""
+    if any("\x00" in text for text in texts if text is not None):
+        raise WrongInput("a text has the character NUL", remedy="leave it out")
+
+
+def _limits(context: Context) -> dict[str, float]:
+    return stuck_limits(context.place.settings.stuck_after_days.model_dump())
 
 
 def _list_command(wanted: WantedFlows) -> str:

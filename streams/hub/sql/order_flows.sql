@@ -10,28 +10,6 @@ WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
        OR EXISTS (SELECT FROM jsonb_each(contributions) k WHERE k.value->>0 = %(system)s AND %(number)s IN (record->>'number', k.value->>1))))
 GROUP BY aggregate_id;
 
--- name: list_flows
--- Live order flows, those that came into their stage last first, after the one that came into it at `after_us` with the id `after_id`.
--- `limits` (stage -> seconds): only those that are longer in their stage and wait for nobody.
-SELECT f.aggregate_id::text AS id, f.id::text AS record_id, f.record->>'stage' AS stage, f.since AS since_us, f.record->>'order_number' AS order_number,
-       f.record->>'opportunity_number' AS opportunity_number, c.record->>'name' AS customer, f.record->>'currency' AS currency,
-       (f.record->'ordered_amount')::bigint AS ordered_amount, (f.record->'invoiced_amount')::bigint AS invoiced_amount,
-       (f.record->'paid_amount')::bigint AS paid_amount, (f.record->'open_amount')::bigint AS open_amount,
-       f.record->>'shipment_status' AS goods, f.record->>'payment_status' AS money
-FROM (SELECT *, coalesce((record->>'stage_since')::bigint, updated_us) AS since FROM entity
-      WHERE entity = 'order_flow' AND NOT deleted AND merged_into IS NULL AND version > 0) f
-LEFT JOIN entity c ON c.id = (f.record->>'customer_id')::uuid
-WHERE (%(stages)s::text[] IS NULL OR f.record->>'stage' = ANY(%(stages)s))
-  AND (%(customer)s::text IS NULL OR position(lower(%(customer)s) IN lower(c.record->>'name')) > 0 OR c.id::text = %(customer)s
-       OR EXISTS (SELECT FROM jsonb_each(c.contributions) k WHERE concat(k.value->>0, ':', k.value->>1) = %(customer)s))
-  AND (%(number)s::text IS NULL OR EXISTS (SELECT FROM entity d WHERE d.aggregate_id = f.aggregate_id AND NOT d.deleted AND d.record->>'number' = %(number)s))
-  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(concat_ws(' ', f.record->>'order_number', f.record->>'opportunity_number', c.record->>'name',
-       (SELECT string_agg(concat_ws(' ', d.record->>'number', d.record->>'name'), ' ') FROM entity d WHERE d.aggregate_id = f.aggregate_id AND NOT d.deleted)))) > 0)
-  AND (%(limits)s::jsonb IS NULL OR f.since < (extract(epoch FROM now()) - (%(limits)s::jsonb->>(f.record->>'stage'))::float8) * 1000000
-       AND NOT (f.record->>'stage' = 'won' AND EXISTS (SELECT FROM intent i WHERE i.subject_id = (f.record->>'opportunity_id')::uuid AND i.state = 'waiting')))
-  AND (%(after_us)s::bigint IS NULL OR (f.since, f.id) < (%(after_us)s, %(after_id)s::uuid))
-ORDER BY f.since DESC, f.id DESC LIMIT %(limit)s;
-
 -- name: flow_members
 -- The live documents of an order flow and its joined record, without lines; of a document of another flow that serves this one too, the number.
 SELECT id::text, entity, version, record FROM entity
