@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from streams.settings import Settings
 from tests.browser.chromium import ARGUMENTS, MISSING, chromium_path
 from tests.browser.company import make_company
 from tests.browser.process import Console, start_console
@@ -45,8 +46,14 @@ def company(pipeline: Pipeline) -> Iterator[Pipeline]:
 
 
 @pytest.fixture(scope="session")
-def console(company: Pipeline) -> Iterator[Console]:
-    """A console process on the hub of the company; nobody has to sign in."""
+def console(request: pytest.FixtureRequest) -> Iterator[Console]:
+    """A console process on the hub of the company; nobody has to sign in. CONSOLE=http://… names one that runs already,
+    for tests of pages that are run again and again.
+    """
+    if running := os.environ.get("CONSOLE"):
+        yield Console(None, running.rstrip("/"), Path(), Settings())
+        return
+    company: Pipeline = request.getfixturevalue("company")
     started = start_console(company.settings)
     yield started
     started.end()
@@ -98,7 +105,7 @@ def new_context(
 
     yield make
     for context in made:
-        context.close()
+        context.close()  # one that the test closed stays closed
     unexpected = [error for error in errors if not any(re.search(pattern, error) for pattern in allowed_errors)]
     assert unexpected == [], "the browser reported errors:\n" + "\n".join(unexpected)
 

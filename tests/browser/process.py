@@ -17,7 +17,7 @@ STARTS_WITHIN_S = 60
 class Console:
     """A running console. `address` has no slash at its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], address: str, log: Path, settings: Settings) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | None, address: str, log: Path, settings: Settings) -> None:
         self.process = process
         self.address = address
         self.log = log
@@ -25,8 +25,9 @@ class Console:
 
     def end(self) -> None:
         """Stop the process, as Ctrl-C does."""
-        self.process.terminate()
-        self.process.wait(20)
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
 
 
 def start_console(settings: Settings, **changes: object) -> Console:
