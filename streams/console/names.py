@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from streams.cli.flow_list import STAGES
 from streams.console.people import ROLES, Permission
 from streams.console.tours import tour_texts
+from streams.hub.flow_lists import STAGES
 from streams.hub.intents import State as IntentState
 from streams.model.dead_letter import OPEN, SettledState
 from streams.model.entities import ENTITIES, HEADER

@@ -363,7 +363,7 @@ def references_to(hub: Hub, ids: Collection[str]) -> list[Reference]:
 
 
 def open_flows(hub: Hub, ids: Collection[str], limit: int = 5) -> list[OpenFlow]:
-    return fetch_structs(hub, OpenFlow, "flows_of", {"ids": list(ids), "limit": limit})
+    return fetch_structs(hub, OpenFlow, "open_flows_of", {"ids": list(ids), "limit": limit})
 
 
 def _of(whose: Whose) -> dict[str, object]:

@@ -198,7 +198,7 @@ SELECT entity, currency, count(*) AS count, sum(open)::bigint AS open FROM (
     LIMIT 5000) r
 GROUP BY entity, currency ORDER BY entity, currency;
 
--- name: flows_of
+-- name: open_flows_of
 -- Some open order flows that refer to a record.
 SELECT e.aggregate_id::text AS id, coalesce(e.record->>'order_number', e.record->>'opportunity_number') AS number, e.record->>'stage' AS stage,
        (e.record->'open_amount')::bigint AS open, e.record->>'currency' AS currency
