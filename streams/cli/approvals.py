@@ -39,6 +39,7 @@ def list_intents(
     Example: opshub approvals list --state dead --rule demo-erp/order_from_opportunity
     """
     from streams.errors import ConfigError
+    from streams.hub.record_names import record_names
     from streams.writeback import commands
 
     wrong = [name for name in state or [] if name not in commands.STATES]
@@ -47,6 +48,7 @@ def list_intents(
     states = [known for known in commands.STATES if all_states or known in (state or ["waiting"])]
     with commands.connect_hub(load_settings().hub) as hub:
         intents = commands.list_intents(hub, states, rule=rule, limit=limit)
+        names = record_names(hub, [intent.entity_id for intent in intents])
     if as_json:
         typer.echo(json.dumps({"intents": [_as_json(intent) for intent in intents]}))
         return
@@ -54,7 +56,8 @@ def list_intents(
         typer.echo("there are no intents in these states" if all_states or state else "no intent waits for a decision")
         return
     for intent in intents:
-        typer.echo(f"{intent.id:>6}  {intent.state:10} {name_of(intent.about)}")
+        name = names[intent.entity_id].text if intent.entity_id in names else name_of(intent.about)
+        typer.echo(f"{intent.id:>6}  {intent.state:10} {name}")
         typer.echo(f"{'':8}{'; '.join([intent.rule, *_status_lines(intent)])}")
     if any(intent.state == "waiting" for intent in intents):
         typer.echo(

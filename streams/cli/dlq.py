@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from streams.dead_letters import store
 from streams.errors import ConfigError
 from streams.hub.dead_letters import Filter, StoredDeadLetter
 from streams.model.dead_letter import OPEN, STATES
+from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Topic = Annotated[str | None, typer.Option(help="Topic; * stands for any text.")]
@@ -51,7 +53,16 @@ def list_dead_letters(
     dead_letters = store.find(settings, wanted, limit)
     matching = store.count(settings, wanted) if len(dead_letters) == limit else len(dead_letters)
     notes = [f"{len(dead_letters):,} of {matching:,}: --limit shows more"] if matching > len(dead_letters) else []
-    _print(dead_letters, as_json, notes)
+    _print(dead_letters, as_json, notes, _names(settings, dead_letters))
+
+
+def _names(settings: Settings, dead_letters: list[StoredDeadLetter]) -> dict[int, str]:
+    """Number → what people call the record, as far as it can be read."""
+    from streams.inbox.dead_letters import Dictionaries
+    from streams.inbox.sending import connect
+
+    with connect(settings) as hub:
+        return Dictionaries(settings).names(hub, dead_letters)
 
 
 def show(number: Number, as_json: Json = False) -> None:
@@ -63,9 +74,11 @@ def show(number: Number, as_json: Json = False) -> None:
 
     from streams.error_policy import TABLE
 
-    details = store.show(load_settings(), number)
+    settings = load_settings()
+    details = store.show(settings, number)
     advice = {kind.__name__: rule.advice for kind, rule in TABLE.items()}
     shown = store.shown(details.dead_letter) | {
+        "record": _names(settings, [details.dead_letter]).get(number),
         "original": store.text_of(details.original),
         "edited_by": details.edited_by,
         "waiting_behind": details.waiting_behind,
@@ -173,21 +186,34 @@ def _filter(
     return Filter(tuple(ids or ()), tuple(states or ()), topic, key, stage, error_class, reason)
 
 
-def _print(dead_letters: list[StoredDeadLetter], as_json: bool, notes: list[str]) -> None:
+def _print(
+    dead_letters: list[StoredDeadLetter], as_json: bool, notes: list[str], names: Mapping[int, str] | None = None
+) -> None:
+    """The list; `names`: what people call the records."""
+    called = names or {}
     for note in notes:
         typer.echo(note, err=True)
     if as_json:
         typer.echo(
-            json.dumps({"dead_letters": [store.shown(dead_letter) for dead_letter in dead_letters], "notes": notes})
+            json.dumps(
+                {
+                    "dead_letters": [
+                        store.shown(dead_letter) | {"record": called.get(dead_letter.id)}
+                        for dead_letter in dead_letters
+                    ],
+                    "notes": notes,
+                }
+            )
         )
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("no.", "topic", "key", "state", "tried", "stage", "reason")
+    table = Table("no.", "record", "topic", "key", "state", "tried", "stage", "reason")
     for dead_letter in dead_letters:
         table.add_row(
             str(dead_letter.id),
+            called.get(dead_letter.id, ""),
             dead_letter.topic,
             str(store.text_of(dead_letter.key))[:40],
             dead_letter.state,

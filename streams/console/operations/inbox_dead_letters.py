@@ -197,13 +197,12 @@ def show_dead_letter(context: Context, wanted: WantedDeadLetter) -> ShownDeadLet
     plain = sees_plain(person)
     raw = is_raw(record)
     row = row_of(record.value) if raw else dead_letters.shown_change(record.value) or {}
-    kinds = {kind.__name__: rule.advice for kind, rule in TABLE.items()}
     return ShownDeadLetter(
         id=record.id, name=names.get(record.id) or _unnamed(record), group=group,
         entity=dead_letters.entity_of(context.place.dictionaries, record.topic), topic=record.topic,
         partition=record.partition, offset=record.offset, key=_key(context, record), state=record.state,
         stage=record.stage, error_class=record.error_class, reason=_reason(context, record),
-        advice=kinds.get(record.error_class, kinds["BadRecord"] if record.stage != "unknown" else ""),
+        advice=_advice(record),
         tried=record.tried, came_as=record.came_as, seen_at=record.seen_at, is_raw=raw, is_edited=record.is_edited,
         edited_by=details.edited_by, row=mask_row(row, person), text=store.text_of(record.value) if plain else None,
         original=store.text_of(details.original) if plain and record.is_edited else None, is_masked=not plain,
@@ -337,6 +336,13 @@ def _reason(context: Context, record: StoredDeadLetter) -> str:
     if sees_plain(context.person):
         return record.reason
     return ": ".join(record.reason.split(": ")[:2])
+
+
+def _advice(record: StoredDeadLetter) -> str:
+    """What to do: by the class of the error, or else by the stage, whose errors have classes of their own."""
+    advice = {kind.__name__: rule.advice for kind, rule in TABLE.items()}
+    by_stage = {"decode": "DecodeError", "mapping": "MappingError", "encode": "EncodeError", "unknown": "Exception"}
+    return advice.get(record.error_class) or advice[by_stage.get(record.stage, "BadRecord")]
 
 
 def _failing(record: StoredDeadLetter, row: dict[str, Any]) -> str | None:
