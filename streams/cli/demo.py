@@ -33,6 +33,9 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end; `opshub down` stops it.")
     ] = False,
+    no_console: Annotated[
+        bool, typer.Option("--no-console", help="Do not start the console (also: OPSHUB_CONSOLE=off).")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")
     ] = False,
@@ -51,7 +54,7 @@ def demo(
     from streams.demo.run import DemoPlan, DemoProgress, run_demo
 
     plan = DemoPlan(seconds, rate, workers, customers, orders, seed, keep, warm_up)
-    settings = load_settings()
+    settings = load_settings(console="off" if no_console else None)
     console = Console(stderr=True)
     with terminate_as_interrupt(), progress(quiet=True) as quiet:
         if not console.is_terminal:
@@ -68,6 +71,9 @@ def demo(
         typer.echo(json.dumps(msgspec.to_builtins(result)))
     else:
         _print_result(result)
+        if keep:
+            at = f"the console at {result.console}, " if result.console else ""
+            typer.echo(f"left running   {at}the servers and the workers: `opshub down` stops them")
     if result.verdict != "equal":
         raise typer.Exit(1)
 
@@ -80,9 +86,14 @@ def _table(progress: DemoProgress) -> RenderableType:
     table.add_row("row changes made", f"{progress.row_changes:,}", "behind schedule", f"{progress.behind_ms:,.0f} ms")
     table.add_row("rows in", f"{now.rows_in:,}", "records out", f"{now.records_out:,}")
     table.add_row("lag", f"{now.lag:,} records", "dead letters", f"{now.dead:,}")
-    latency = now.latency_ms()
-    table.add_row("commit to hub p50", f"{latency['p50']:,.1f} ms", "p99", f"{latency['p99']:,.1f} ms")
+    if progress.is_measured:
+        latency = now.latency_ms()
+        table.add_row("commit to hub p50", f"{latency['p50']:,.1f} ms", "p99", f"{latency['p99']:,.1f} ms")
+    else:
+        table.add_row("commit to hub", "not measured yet:", "", "the Java servers warm up")
     table.add_row("workers", f"{now.workers} ({now.partitions} partitions)", "elapsed", f"{progress.elapsed:,.0f} s")
+    if progress.console:
+        table.add_row("console", progress.console, "", "")
     table.add_row("slowest order flow", now.slowest or "-", "", now.waiting)
     return table
 
@@ -103,11 +114,17 @@ def _print_result(result: DemoResult) -> None:
         typer.echo(f"{name:14} {number:>12,}")
     typer.echo(f"{'rate':14} {result.rate:>12,} row changes/s")
     latency = result.latency_ms
-    measured = f"after {result.warm_up_seconds:g} s of warm-up" if result.warm_up_seconds else "cold: without a warm-up"
+    measured = (
+        f"after {result.warm_up_seconds:g} s of warm-up of the Java servers, which is not counted"
+        if result.warm_up_seconds
+        else "cold: the Java servers' warm-up is in these figures, so they are not opshub's latency"
+    )
     typer.echo(f"{'measured':14} {measured}")
     typer.echo(f"{'commit to hub':14} p50 {latency['p50']:,} ms, p99 {latency['p99']:,} ms, max {latency['max']:,} ms")
     for example in result.examples:
         typer.echo(f"  {example}")
+    for line in result.story:
+        typer.echo(line)
     if result.verdict == "equal":
         typer.echo("verdict        equal: every live row of both databases is in the hub, and the topics agree with it")
     else:

@@ -20,9 +20,12 @@ def up(
     mariadb: Annotated[
         bool, typer.Option("--mariadb", help="Install Debezium's MariaDB and MySQL connectors too.")
     ] = False,
+    no_console: Annotated[
+        bool, typer.Option("--no-console", help="Do not start the console (also: OPSHUB_CONSOLE=off).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
-    """Start Postgres, Kafka, Connect and the schema registry, and wait until all are healthy.
+    """Start Postgres, Kafka, Connect and the schema registry, wait until all are healthy, and start the console.
 
     Servers that run already are left alone. The first time, they are downloaded into ~/.cache/opshub.
 
@@ -31,11 +34,14 @@ def up(
     from streams.stack.native import EXTRA_PLUGINS, NativeStack
 
     began = time.monotonic()
-    stack = NativeStack(load_settings(state_dir=state_dir))
+    stack = NativeStack(load_settings(state_dir=state_dir, console="off" if no_console else None))
     with terminate_as_interrupt(), progress(quiet) as report:
         if mariadb:
             stack.install(EXTRA_PLUGINS, report)
         servers = stack.up(report)
+        address = stack.start_console(report)
     if not quiet:
         print(f"All {len(servers)} servers are healthy after {time.monotonic() - began:.1f} s.")
+        if address:
+            print(f"The console is at {address}")
         print("`opshub status` shows them, `opshub down` stops them.")

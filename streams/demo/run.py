@@ -17,6 +17,7 @@ import psycopg
 from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
 from streams.demo.statements import SQL, count
+from streams.demo.story import deal_story
 from streams.demo.watch import WorkerTotals, worker_totals
 from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
@@ -65,6 +66,9 @@ class DemoProgress(msgspec.Struct):
     behind_ms: float = 0.0
     """How late the company is."""
     elapsed: float = 0.0
+    console: str = ""
+    is_measured: bool = False
+    """Whether latencies count: not while history is read and the Java servers compile what they run often."""
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -103,6 +107,10 @@ class DemoResult(msgspec.Struct, frozen=True):
     lag: Lag
     identity: dict[str, object]
     writeback: dict[str, object]
+    story: list[str] = []
+    """One deal on its way from won to paid, in lines."""
+    console: str | None = None
+    """The console's address; it answers after the demo only with `keep`."""
 
 
 class _Work(NamedTuple):
@@ -120,12 +128,14 @@ class _Work(NamedTuple):
 class _Demo:
     """One run, with what its steps share. The steps are called in their order here."""
 
-    def __init__(self, settings: Settings, plan: DemoPlan, report: Report, show: Callable[[DemoProgress], None]):
+    def __init__(
+        self, settings: Settings, plan: DemoPlan, report: Report, show: Callable[[DemoProgress], None], console: str
+    ):
         self._settings = settings
         self._plan = plan
         self._report = report
         self._show = show
-        self._progress = DemoProgress()
+        self._progress = DemoProgress(console=console)
         self._env = load_env(settings)
         self._rows_before = 0
         """Records in the raw topics that earlier runs left."""
@@ -181,6 +191,7 @@ class _Demo:
             self._run_company(company, plan.warm_up)
             self._drain(systems)
         worker_stats(settings, reset=True)
+        self._progress.is_measured = True
         rows_before = raw_records(settings, systems)
         self.phase(f"the company works: {plan.rate:g} row changes/s for {plan.seconds:g} s")
         started = time.monotonic()
@@ -270,11 +281,14 @@ def run_demo(settings: Settings, plan: DemoPlan, report: Report, show: Callable[
     stack.up(progress=report)
     company: Company | None = None
     try:
-        demo = _Demo(stack.settings, plan, report, show)
+        # First: what is to come can be watched there.
+        console = stack.start_console(report)
+        demo = _Demo(stack.settings, plan, report, show, console or "")
         company = demo.make_company()
         systems = demo.start_workers()
         work = demo.work(company, systems)
-        return demo.compare(company, systems, work)
+        result = demo.compare(company, systems, work)
+        return msgspec.structs.replace(result, story=deal_story(stack.settings.hub, console), console=console)
     finally:
         if company is not None:
             company.close()

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")
     connect_port: int = Field(default=18083, description="Port of Kafka Connect's REST interface.")
     registry_port: int = Field(default=18081, description="Port of the schema registry.")
+    console: Literal["on", "off"] = Field(
+        default="on", description="Whether `opshub up` and `opshub demo` start the console, too."
+    )
     console_host: str = Field(
         default="127.0.0.1",
         description="Address on which the console listens. Any but this machine's own needs sign-in.",

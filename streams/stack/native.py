@@ -25,6 +25,7 @@ from streams.stack import processes
 from streams.stack.apicurio import Registry
 from streams.stack.artifacts import ArtifactStore
 from streams.stack.connect import Connect
+from streams.stack.console import console_status, start_console, stop_console
 from streams.stack.environment import load_env, read_environment, write_environment
 from streams.stack.kafka import Kafka
 from streams.stack.launch import Launcher, Report, silent
@@ -117,12 +118,25 @@ class NativeStack:
             self._launcher.start_all(starting, report)
         return self.status()
 
+    def start_console(self, progress: Report | None = None) -> str | None:
+        """Start the console unless the settings turn it off; its address. Call it after `up`."""
+        if self._given.console == "off":
+            return None
+        report = progress or silent
+        report("console", "starting", None)
+        address = start_console(self.settings)
+        log = self._state / "logs" / "console.log"
+        report("console", f"at {address}" if address else f"does not answer yet: see {log}", 1.0)
+        return address
+
     def down(self, progress: Report | None = None) -> None:
         """Stop every server and worker of this state folder; their data stays."""
         report = progress or silent
         if not self._run.is_dir():
             return
         with self._lock():
+            if stop_console(self._given):
+                report("console", "stopped", 1.0)
             stop_all_workers(self._given, report)
             servers = self._servers(read_environment(self._given))
             for group in STOP_ORDER:
@@ -130,10 +144,14 @@ class NativeStack:
             self._stop_watchdog()
 
     def status(self) -> list[ServerStatus]:
-        """Every server: its pid if it runs, its port, whether it answers."""
+        """Every server: its pid if it runs, its port, whether it answers; and the console, if it was started."""
         servers = self._servers(read_environment(self._given))
         with ThreadPoolExecutor(len(servers)) as pool:
-            return list(pool.map(self._status_of, servers))
+            states = list(pool.map(self._status_of, servers))
+        console = console_status(self._given)
+        if console is not None:
+            states.append(ServerStatus("console", console.pid, console.port, console.healthy))
+        return states
 
     def start(self, name: str) -> None:
         """Start one server that was killed or stopped, waiting until it is healthy."""
