@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from streams.settings import Settings
@@ -59,6 +60,17 @@ class Demo:
         return any(line.startswith(("demo: " + WORKING, WORKING)) for line in list(self._printed["stderr"]))
 
     @property
+    def console(self) -> str | None:
+        """The address that was printed, once it was."""
+        at = "console: at "
+        return next((line[len(at) :].strip() for line in list(self._printed["stderr"]) if line.startswith(at)), None)
+
+    @property
+    def messages(self) -> list[str]:
+        """What was printed of the demo's steps."""
+        return [line.strip() for line in self._printed["stderr"] if line.startswith(("demo: ", "console: "))]
+
+    @property
     def errors(self) -> str:
         return "".join(self._printed["stderr"])[-3000:]
 
@@ -93,7 +105,18 @@ class Demo:
 
 @pytest.mark.timeout(400)
 def test_demo_ends_equal(state_dir: Path) -> None:
-    result = Demo(state_dir, "--seconds", "20", "--rate", "300").result()
+    demo = Demo(state_dir, "--seconds", "20", "--rate", "300")
+    try:
+        demo.wait_for(lambda: demo.console)
+        assert httpx.get(str(demo.console), trust_env=False, timeout=60).status_code == 200
+        result = demo.result()
+    finally:
+        demo.end()
+    assert result["console"] == demo.console
+    assert demo.messages[0] == "console: starting", "the address comes before the work"
+    assert len(demo.messages) == len(set(demo.messages)), "each message is printed once"
+    assert result["story"][0].startswith("One deal, from won to ")
+    assert any("opportunity won" in line for line in result["story"])
     assert result["verdict"] == "equal"
     assert {name: result[name] for name in ("lost", "doubled", "differing", "gone_back", "dead")} == {
         "lost": 0,

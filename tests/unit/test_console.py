@@ -47,3 +47,10 @@ def test_answers_carry_a_strict_policy(client: TestClient) -> None:
 def test_pages_come_in_the_language_that_was_chosen(client: TestClient) -> None:
     assert 'lang="zh-CN"' in client.get("/", headers={"accept-language": "zh-CN,zh;q=0.9"}).text
     assert 'lang="en"' in client.get("/", headers={"accept-language": "fr"}).text
+
+
+def test_the_overview_stands_while_all_servers_are_away(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "hub is away" in answer.text
+    assert "What flows, now" in answer.text
