@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.hub.flow_lists import FlowFilter, list_flows
 from streams.hub.intent_review import Hub
-from streams.hub.order_flows import FlowFilter, find_flows, list_flows
+from streams.hub.order_flows import find_flows
 from streams.named_sql import load_statements
 
 SQL = load_statements(Path(__file__).with_name("sql"))
