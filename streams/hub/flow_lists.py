@@ -138,10 +138,10 @@ def list_flows(hub: Hub, wanted: FlowFilter) -> list[FlowLine]:
     ]
     if named:
         parameters |= {"aggregates": sorted(named[0].aggregates), "customers": named[0].customers, "only": only}
-        places = fetch_structs(hub, _Place, "flows_of", parameters)
+        places = fetch_structs(hub, _Place, "flows_meant", parameters)
     elif only is not None:
         parameters |= {"aggregates": [], "customers": only, "only": None}
-        places = fetch_structs(hub, _Place, "flows_of", parameters)
+        places = fetch_structs(hub, _Place, "flows_meant", parameters)
     elif stages is not None:
         places = fetch_structs(hub, _Place, "flows_by_stage", parameters)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -97,7 +97,7 @@ class SourceOfDocument(msgspec.Struct, frozen=True):
     position: str
     """epoch/major/minor"""
     deleted: bool
-    differs: dict[str, object]
+    differs: dict[str, Any]
     """Fields that it says otherwise than the golden record."""
 
 
@@ -107,7 +107,7 @@ class DocumentSources(msgspec.Struct, frozen=True):
     id: str
     entity: str
     number: str | None
-    record: dict[str, object]
+    record: dict[str, Any]
     sources: list[SourceOfDocument]
 
 

@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (
     ORDER BY flow_since DESC, id DESC LIMIT %(limit)s) f
 ORDER BY f.flow_since DESC, f.id DESC LIMIT %(limit)s;
 
--- name: flows_of
+-- name: flows_meant
 -- As flows_by_stage, of these customers and of these aggregates; with `only` of no other customers. Stages null: all.
 WITH matches AS (
     SELECT f.id, f.flow_since FROM unnest(%(customers)s::uuid[]) AS c (id) CROSS JOIN LATERAL (
