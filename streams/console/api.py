@@ -99,7 +99,9 @@ async def describe(request: Request) -> Response:
 def description() -> bytes:
     """OpenAPI 3.1 of all operations, from their types."""
     types = [kind for o in OPERATIONS.values() for kind in (o.wanted, o.result)]
-    schemas, components = msgspec.json.schema_components([*types, Problem], ref_template="#/components/schemas/{name}")
+    schemas, components = msgspec.json.schema_components(
+        [*types, Problem], ref_template="#/components/schemas/{name}", schema_hook=_schema_of
+    )
     of_wanted = dict(zip([o.name for o in OPERATIONS.values()], schemas[:-1:2], strict=True))
     of_result = dict(zip([o.name for o in OPERATIONS.values()], schemas[1:-1:2], strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -118,6 +120,13 @@ def description() -> bytes:
             "security": [{"token": []}],
         }
     )
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    """The schema of a type that msgspec does not know: an `object` may be any JSON value."""
+    if kind is object:
+        return {"description": "Any JSON value."}
+    raise NotImplementedError(f"{kind} has no JSON schema")
 
 
 def _described(

@@ -54,3 +54,9 @@ def test_the_overview_stands_while_all_servers_are_away(client: TestClient) -> N
     assert answer.status_code == 200
     assert "hub is away" in answer.text
     assert "What flows, now" in answer.text
+
+
+def test_every_operation_can_be_described(client: TestClient) -> None:
+    answer = client.get("/api/v1/openapi.json")
+    assert answer.status_code == 200
+    assert "/api/v1/figures" in answer.json()["paths"]
