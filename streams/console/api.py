@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streams.console.operation import API, OPERATIONS, Context, Operation, convert, path_names, read_wanted, run
-from streams.console.people import Person
-from streams.console.problems import SignInNeeded, WrongInput, problem, status_of
+from streams.console.handling import context_of
+from streams.console.operation import API, OPERATIONS, Operation, convert, path_names, read_wanted, run
+from streams.console.problems import WrongInput, problem_answer
 from streams.errors import OpshubError
 
 LARGEST_BODY = 1 << 20
@@ -39,19 +39,11 @@ def routes() -> list[Route]:
     return [Route(f"{API}/openapi.json", describe, methods=["GET"]), *made]
 
 
-def problem_answer(error: OpshubError) -> Response:
-    """The error as an answer of the API."""
-    return Response(msgspec.json.encode(problem(error)), status_of(error), media_type="application/problem+json")
-
-
 def _endpoint(operation: Operation) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         try:
             wanted = await _wanted(request, operation)
-            person: Person | None = request.state.person
-            if person is None:
-                raise SignInNeeded("nobody is signed in", remedy="send `Authorization: Bearer` with a token")
-            context = Context(request.app.state.place, person, "api")
+            context = context_of(request)._replace(via="api")
             result = await run_in_threadpool(run, context, operation.function, wanted)
         except OpshubError as error:
             return problem_answer(error)

@@ -19,12 +19,14 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from streams.console import api, operations, pages
+from streams.console.access import access_of
 from streams.console.guard import Guard
 from streams.console.metrics import ConsoleMetrics, MeasureRequests
 from streams.console.operation import API
 from streams.console.place import Place
-from streams.console.problems import NotFound, status_of
+from streams.console.problems import NotFound, problem_answer, status_of
 from streams.console.render import STATIC, page
+from streams.console.sign_in import SignIn
 from streams.errors import OpshubError
 from streams.settings import Settings
 
@@ -36,8 +38,10 @@ def create_app(settings: Settings) -> Starlette:
     for package in (operations, pages):
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
+    access = access_of(settings)
     place = Place(settings)
     metrics = ConsoleMetrics(place)
+    sign_in = SignIn(place, is_local=access.is_local)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -53,7 +57,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[*_page_routes(), *api.routes(), Mount("/static", _Files(directory=STATIC))],
         middleware=[
             Middleware(MeasureRequests, metrics=metrics),
-            Middleware(Guard, place=place),
+            Middleware(Guard, sign_in=sign_in, access=access),
             Middleware(GZipMiddleware, minimum_size=1_000),
         ],
         exception_handlers={404: _not_found, OpshubError: _failed},
@@ -61,6 +65,8 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.place = place
     app.state.metrics = metrics
+    app.state.sign_in = sign_in
+    app.state.access = access
     return app
 
 
@@ -83,7 +89,7 @@ class _Files(StaticFiles):
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, OpshubError)
     if request.url.path.startswith(API):
-        return api.problem_answer(error)
+        return problem_answer(error)
     return page(request, "problem.html", status=status_of(error), error=error)
 
 

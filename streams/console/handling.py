@@ -30,8 +30,10 @@ Result = TypeVar("Result")
 
 
 def context_of(request: Request) -> Context:
-    """For whom this page is. Raises SignInNeeded."""
+    """For whom this page is. Raises SignInNeeded, and EnvironmentFault while the hub cannot say who it is."""
     person: Person | None = request.state.person
+    if person is None and request.state.away is not None:
+        raise request.state.away
     if person is None:
         raise SignInNeeded("nobody is signed in", remedy="sign in")
     return Context(request.app.state.place, person)

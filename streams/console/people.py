@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import msgspec
+
+from streams.errors import ConfigError
 
 Role = Literal["viewer", "operator", "approver", "steward", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -39,6 +41,10 @@ class Person(msgspec.Struct, frozen=True):
     grants: Sequence[Grant] = ()
     is_local: bool = False
     """No sign-in is set up: whoever sits at this machine."""
+    token: str | None = None
+    """Name of the token by which a program acts for this person."""
+    session: bytes | None = None
+    """Hash of the browser's session."""
     plain_fields: frozenset[str] = frozenset()
     """`entity.field` of personal data that the settings let everybody see."""
 
@@ -60,6 +66,46 @@ class Person(msgspec.Struct, frozen=True):
     @property
     def roles(self) -> list[Role]:
         return [role for role in ROLES if any(grant.role == role for grant in self.grants)]
+
+    def holds(self, grant: Grant) -> bool:
+        """Whether this person has all that the grant would give: nobody gives more than they have."""
+        return all(
+            self.may(permission, system=grant.system, entity=grant.entity, anywhere=False)
+            for permission in _PERMISSIONS[grant.role]
+        )
+
+
+def permissions_of(role: Role) -> frozenset[Permission]:
+    """What a role allows."""
+    return _PERMISSIONS[role]
+
+
+def read_grant(text: str) -> Grant:
+    """A grant from its text: `viewer`, `approver system=demo-erp`, `steward entity=customer`. Raises ConfigError."""
+    role, *limits = text.split()
+    given = dict(limit.partition("=")[::2] for limit in limits)
+    if role not in ROLES or not all(given.values()) or given.keys() - {"system", "entity"}:
+        raise ConfigError(
+            f"{text!r} is no grant",
+            remedy=f"a role ({', '.join(ROLES)}), then system=… or entity=… if it is for one only",
+        )
+    return Grant(role, given.get("system"), given.get("entity"))
+
+
+def grant_text(grant: Grant) -> str:
+    """As `read_grant` reads it."""
+    limits = [f" {name}={value}" for name in ("system", "entity") if (value := getattr(grant, name))]
+    return grant.role + "".join(limits)
+
+
+def stored(grants: Iterable[Grant]) -> list[dict[str, str]]:
+    """As the hub keeps them: in one order, each once."""
+    return [msgspec.to_builtins(grant) for grant in sorted(set(grants), key=grant_text)]
+
+
+def from_stored(grants: Iterable[Mapping[str, str]]) -> tuple[Grant, ...]:
+    """What the hub keeps. A role that this version does not know gives nothing."""
+    return tuple(msgspec.convert(grant, Grant) for grant in grants if grant.get("role") in ROLES)
 
 
 def _covers(limit: str | None, named: str | None, anywhere: bool) -> bool:

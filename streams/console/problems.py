@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+from starlette.responses import Response
+
 from streams.errors import BadRecord, ConfigError, EnvironmentFault, OpshubError, RetryLater
 from streams.inbox.progress import DecidedBefore
 from streams.writeback.commands import NotWaiting, SamePerson
@@ -62,3 +65,8 @@ def problem(error: OpshubError) -> dict[str, object]:
         "detail": str(error),
     }
     return body | ({"remedy": error.remedy} if error.remedy else {})
+
+
+def problem_answer(error: OpshubError) -> Response:
+    """The error as an answer of the API."""
+    return Response(msgspec.json.encode(problem(error)), status_of(error), media_type="application/problem+json")

@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
+from typing import Any
 
+import psycopg
 import uvicorn
 
+from streams.console.access import Access, access_of, is_loopback
 from streams.console.app import create_app
 from streams.errors import ConfigError, EnvironmentFault
+from streams.hub.people import has_people
 from streams.runtime.logs import set_up_logs
 from streams.settings import Settings
 
+__all__ = ["is_loopback", "serve"]
+
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises ConfigError for an address that others can reach without sign-in."""
+    """Serve until SIGTERM or Ctrl-C. Raises ConfigError for an address that others reach without sign-in and TLS."""
+    access = access_of(settings)
+    _refuse_without_people(settings, access)
     host, port = settings.console_host, settings.console_port
-    if not is_loopback(host):
-        raise ConfigError(
-            f"the console listens on {host}, which other machines can reach, and has no sign-in",
-            remedy="OPSHUB_CONSOLE_HOST=127.0.0.1",
-        )
     try:
-        listener = socket.create_server((host, port), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise EnvironmentFault(
             f"the console cannot listen on {host}:{port}: {error.strerror}",
             remedy="another port: OPSHUB_CONSOLE_PORT, or --port; 0 takes a free one",
         ) from error
     set_up_logs(settings, "console")
-    address = f"http://{host}:{listener.getsockname()[1]}/"
+    address = _address(settings, listener.getsockname()[1])
     file = settings.state_dir / "run" / "console.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"address": address}), encoding="utf-8")
     print(f"The console is at {address}", flush=True)
     config = uvicorn.Config(
         create_app(settings), log_level="warning", access_log=False, lifespan="on", server_header=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=2, **_transport(settings, access),
     )  # fmt: skip
     uvicorn.Server(config).run([listener])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
+def _transport(settings: Settings, access: Access) -> dict[str, Any]:
+    """uvicorn's options for TLS and for the proxy. Without a proxy, it believes no header: uvicorn's own default is to
+    believe those of this machine.
+    """
+    made: dict[str, Any] = {"proxy_headers": bool(access.proxies), "forwarded_allow_ips": access.proxies or None}
+    if settings.console_tls_cert is not None:
+        made |= {"ssl_certfile": str(settings.console_tls_cert), "ssl_keyfile": str(settings.console_tls_key)}
+    return made
+
+
+def _address(settings: Settings, port: int) -> str:
+    if settings.console_url:
+        return settings.console_url.rstrip("/") + "/"
+    host = f"[{settings.console_host}]" if ":" in settings.console_host else settings.console_host
+    return f"{'https' if settings.console_tls_cert else 'http'}://{host}:{port}/"
+
+
+def _refuse_without_people(settings: Settings, access: Access) -> None:
+    """Raises ConfigError for a console that others can reach and nobody could sign in to. While the hub is away, it is
+    started all the same: it lets nobody in.
+    """
+    if access.is_local or settings.oidc_issuer:
+        return
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        with psycopg.connect(settings.hub, connect_timeout=3, autocommit=True) as hub:
+            is_anybody_known = has_people(hub)
+    except psycopg.Error:
+        return
+    if not is_anybody_known:
+        raise ConfigError(
+            f"the console would listen on {settings.console_host}, which other machines reach, and nobody can sign in",
+            remedy="`opshub people add NAME --role admin`, or an identity provider: OPSHUB_OIDC_ISSUER",
+        )

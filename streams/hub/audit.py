@@ -12,6 +12,7 @@ import msgspec
 from streams.errors import OpshubError
 from streams.hub.intent_review import Hub
 from streams.hub.statements import SQL, fetch_structs
+from streams.hub.store import HubStore
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,41 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     wanted: dict[str, Any]
     result: Any = None
     failed: str | None = None
+
+
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that somebody did, from the audit or from an older log. `kind`: deed, intent, identity, dead_letter or
+    conflict. `via` is empty where the log does not say it.
+    """
+
+    at: datetime
+    kind: str
+    id: str
+    who: str
+    what: str
+    via: str
+    about: str | None
+    why: str
+    wanted: dict[str, Any]
+    result: Any
+    failed: str | None
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines to list; None: no matter."""
+
+    who: str | None = None
+    what: str | None = None
+    via: str | None = None
+    about: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    hidden: list[str] = []
+    """Deeds that are not listed."""
+    before: datetime | None = None
+    before_kind: str | None = None
+    before_id: str | None = None
+    limit: int = 50
 
 
 class _Id(msgspec.Struct, frozen=True):
@@ -78,3 +114,13 @@ def audit_entries(
     """Entries, the newest first; `before`: those with a smaller number."""
     parameters = {"before": before, "who": who, "what": what, "about": about, "limit": limit}
     return fetch_structs(hub, AuditEntry, "audit_entries", parameters)
+
+
+def audit_lines(hub: Hub, wanted: AuditFilter) -> list[AuditLine]:
+    """What people did, the newest first: after the line at (before, before_kind, before_id), if these are given."""
+    return fetch_structs(hub, AuditLine, "audit_lines", msgspec.structs.asdict(wanted))
+
+
+async def trim_audit(store: HubStore, days: float) -> int:
+    """Delete entries that are older; how many."""
+    return len(await store.rows("trim_audit", {"seconds": days * 86_400}))

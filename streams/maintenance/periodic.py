@@ -2,7 +2,8 @@
 
 Every five seconds: repeat sweeps after TRUNCATE or a new epoch, retry records that wait for a code-table row, send
 retries that a crash left undone, end hanging transactions (`hanging_transactions.py`), and see whether the hub's clock
-was set back. Beside it: measure quality (`quality.py`), compute the business figures (`figures.py`).
+was set back. Every hour: delete what the audit keeps for too long. Beside it: measure quality (`quality.py`), compute
+the business figures (`figures.py`).
 
 In: the hub. Out: control records on raw topics, for the workers that own their partitions. May run in every worker:
 each sweep is taken by one of them, and a second retry of a key finds nothing left to do.
@@ -18,6 +19,7 @@ from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import RetryLater
+from streams.hub.audit import trim_audit
 from streams.hub.dead_letters import mark_missing_lookups, overdue_retries
 from streams.hub.maintenance import hub_time, shift_waiting_rows, take_due_sweeps
 from streams.hub.store import HubStore
@@ -32,6 +34,8 @@ logger = get_logger(__name__)
 
 INTERVAL_S = 5.0
 
+AUDIT_INTERVAL_S = 3600.0
+
 CLOCK_TOLERANCE_S = 5.0
 """A clock that moves back by less is being adjusted slowly, which harms nothing."""
 
@@ -44,6 +48,7 @@ async def run_maintenance(settings: Settings, stuck_limits: Mapping[str, float])
     producer = idempotent_producer(settings.kafka)
     clock = HubClock(store)
     hanging = HangingTransactions(settings.kafka)
+    audit = AuditRetention(store, settings.audit_days)
     beside = [
         asyncio.ensure_future(measure_periodically(settings.hub, settings.quality_interval_seconds)),
         asyncio.ensure_future(compute_periodically(settings.hub, settings.figures_interval_seconds, stuck_limits)),
@@ -56,6 +61,7 @@ async def run_maintenance(settings: Settings, stuck_limits: Mapping[str, float])
                 await clock.check()
                 await send_due_controls(store, producer)
                 await hanging.check()
+                await audit.trim()
             except RetryLater as error:
                 logger.info("%s", error)
     finally:
@@ -86,6 +92,22 @@ class HubClock:
         await shift_waiting_rows(self._store, set_back_s)
         logger.warning("the hub's clock was set back by %.0f s", set_back_s)
         return set_back_s
+
+
+class AuditRetention:
+    """Deletes entries of the audit that are older than `days`, once an hour. None: they are kept for ever."""
+
+    def __init__(self, store: HubStore, days: float | None) -> None:
+        self._store = store
+        self._days = days
+        self._next = 0.0
+
+    async def trim(self) -> int:
+        """How many were deleted."""
+        if self._days is None or time.monotonic() < self._next:
+            return 0
+        self._next = time.monotonic() + AUDIT_INTERVAL_S
+        return await trim_audit(self._store, self._days)
 
 
 async def send_due_controls(store: HubStore, producer: Producer) -> int:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from streams.settings.console import ConsoleSettings
 
 PREFIX = "OPSHUB_"
 SETTINGS_FILE = Path("opshub.env")
@@ -53,7 +55,7 @@ class SystemRules(BaseModel):
     refund_within_days: Annotated[float, Field(ge=0)] | None = None
 
 
-class Settings(BaseSettings):
+class Settings(ConsoleSettings):
     """Frozen settings of one process. Build one from the flags that were given, pass it on, never change it."""
 
     # Unknown names are ignored here, because opshub.env may also hold what source.json files read;
@@ -84,19 +86,6 @@ class Settings(BaseSettings):
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")
     connect_port: int = Field(default=18083, description="Port of Kafka Connect's REST interface.")
     registry_port: int = Field(default=18081, description="Port of the schema registry.")
-    console: Literal["on", "off"] = Field(
-        default="on", description="Whether `opshub up` and `opshub demo` start the console, too."
-    )
-    console_host: str = Field(
-        default="127.0.0.1",
-        description="Address on which the console listens. Any but this machine's own needs sign-in.",
-    )
-    console_port: int = Field(default=18080, description="Port of the console. 0 takes a free port.")
-    console_plain_fields: list[str] = Field(
-        default=["customer.name", "customer.legal_name"],
-        description="Fields of personal data (`docs/model.md`) that the console masks for nobody, as `entity.field`; a "
-        "JSON list. The default suits customers that are companies; `[]` where they are people.",
-    )
     metrics_port: int = Field(
         default=19100,
         description="Port of a worker's health and metrics pages. The first worker has this port, the next one the "
@@ -274,5 +263,5 @@ class Settings(BaseSettings):
         return self.hub_dsn or f"postgresql://opshub@{self.host}:{self.hub_port}/opshub"
 
 
-PORTS = tuple(name for name in Settings.model_fields if name.endswith("_port"))
+PORTS = tuple(sorted((name for name in Settings.model_fields if name.endswith("_port")), key="metrics_port".__eq__))
 """Names of the settings that are ports; `metrics_port` is the first of several, and last."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from streams.settings import PREFIX, Settings
+from streams.settings.console import ConsoleSettings
 
 SECTIONS = {
     "state_dir": "Folders and systems",
@@ -18,6 +19,9 @@ SECTIONS = {
     "approvers": "Approvals",
     "alert_webhook_url": "Where alerts go",
     "alert_parked_keys": "When an alert is sent",
+    "console": "The console",
+    "oidc_issuer": "Sign-in at an identity provider",
+    "audit_days": "Audit",
 }
 """First setting of each section → its title."""
 
@@ -33,7 +37,9 @@ line over the default. An `OPSHUB_…` name that is not on this page is an error
 def settings_page() -> str:
     """The whole page as Markdown, one table for each section."""
     lines = [_HEAD]
-    for name, field in Settings.model_fields.items():
+    # A subclass has the fields of its base first; the page has them last.
+    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] in ConsoleSettings.model_fields)
+    for name, field in fields:
         if name in SECTIONS:
             lines += [f"\n## {SECTIONS[name]}", "", "| variable | default | meaning |", "| --- | --- | --- |"]
         lines.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_description(field)} |")

@@ -1,0 +1,43 @@
+"""A console over a hub of its own, as a browser or a program sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from streams.console.app import create_app
+from streams.settings import Settings
+
+BASE = "http://127.0.0.1"
+
+
+@contextmanager
+def console_of(hub: str, state_dir: Path, **values: Any) -> Iterator[TestClient]:
+    """A console; `values` are settings. The client is a browser without cookies."""
+    settings = Settings(_env_file=None, hub_dsn=hub, state_dir=state_dir, **values)  # type: ignore[call-arg]
+    base = values.get("console_url", BASE)
+    with TestClient(create_app(settings), base_url=base, follow_redirects=False) as client:
+        yield client
+
+
+def another_browser(client: TestClient) -> TestClient:
+    """At the same console, with cookies of its own."""
+    return TestClient(client.app, base_url=str(client.base_url), follow_redirects=False)
+
+
+def form_token(client: TestClient, path: str) -> str:
+    """What the forms of this page carry."""
+    found = re.search(r'name="csrf" value="([^"]+)"', client.get(path).text)
+    assert found, f"{path} has no form"
+    return found[1]
+
+
+def sign_in(client: TestClient, name: str, password: str, *, to: str = "/me") -> Any:
+    """Sign in by the form; the answer."""
+    token = form_token(client, "/sign-in?to=/")
+    return client.post("/sign-in", data={"name": name, "password": password, "to": to, "csrf": token})
