@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from streams.console.masking import mask, mask_row, sees_plain
+from streams.console.masking import mask, mask_row, masked, sees_plain
 from streams.console.operation import Context, Scope, operation
 from streams.console.operations.inbox import Filtered, whose_of
 from streams.console.place import Hub
@@ -176,7 +176,7 @@ def list_dead_letters(context: Context, wanted: WantedCause) -> DeadLetterList:
         ]
     listed = [
         ListedDeadLetter(
-            id=record.id, name=names.get(record.id) or _unnamed(record), topic=record.topic,
+            id=record.id, name=_name(context, names.get(record.id)) or _unnamed(record), topic=record.topic,
             key=_key(context, record), state=record.state, reason=_reason(context, record), tried=record.tried,
             is_edited=record.is_edited, seen_at=record.seen_at, care=cares.get(str(record.id)),
         )
@@ -198,7 +198,7 @@ def show_dead_letter(context: Context, wanted: WantedDeadLetter) -> ShownDeadLet
     raw = is_raw(record)
     row = row_of(record.value) if raw else dead_letters.shown_change(record.value) or {}
     return ShownDeadLetter(
-        id=record.id, name=names.get(record.id) or _unnamed(record), group=group,
+        id=record.id, name=_name(context, names.get(record.id)) or _unnamed(record), group=group,
         entity=dead_letters.entity_of(context.place.dictionaries, record.topic), topic=record.topic,
         partition=record.partition, offset=record.offset, key=_key(context, record), state=record.state,
         stage=record.stage, error_class=record.error_class, reason=_reason(context, record),
@@ -325,6 +325,13 @@ def _system(topic: str) -> str | None:
 
 def _unnamed(record: StoredDeadLetter) -> str:
     return f"{record.topic} {record.partition}/{record.offset}"
+
+
+def _name(context: Context, text: str | None) -> str | None:
+    """What people call the record; the name of a person only for those who may see it."""
+    if text is None or not text.startswith("contact ") or sees_plain(context.person):
+        return text
+    return f"contact {masked(text.removeprefix('contact '))}"
 
 
 def _key(context: Context, record: StoredDeadLetter) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from streams.console.masking import mask
+from streams.console.masking import mask_row, sees_plain
 from streams.console.operation import Context, operation
 from streams.console.operations.inbox import Filtered, intent_places, whose_of
 from streams.console.problems import NotFound, WrongInput
@@ -118,13 +118,10 @@ def show_approval(context: Context, wanted: WantedIntent) -> ShownIntent:
         except ConfigError as error:
             raise NotFound(str(error), remedy=error.remedy) from error
         names = record_names(hub, [details.intent.entity_id, details.intent.aggregate_id])
-    changes = [
-        msgspec.structs.replace(change, fields=_masked(context, change.fields, details.intent))
-        for change in details.changes
-    ]
+    details = _for_person(context, details)
     is_flow = details.intent.entity in ("opportunity", "sales_order", "invoice", "shipment", "payment", "order_flow")
     return ShownIntent(
-        msgspec.structs.replace(details, changes=changes),
+        details,
         _name(details.intent, names.get(details.intent.entity_id)),
         details.intent.aggregate_id if is_flow else None,
     )
@@ -188,7 +185,7 @@ def _listed(
     cares = inbox.care_of(hub, kind, [str(intent.id) for intent in intents])
     listed = [
         ListedIntent(
-            intent,
+            msgspec.structs.replace(intent, request=None, result=None),
             _name(intent, names.get(intent.entity_id)),
             write_back.approvers_of(intent),
             cares.get(str(intent.id)),
@@ -202,13 +199,30 @@ def _name(intent: IntentView, name: RecordName | None) -> str:
     return name.text if name else f"{intent.entity.replace('_', ' ')} {intent.about.number or intent.about.name or ''}"
 
 
-def _masked(context: Context, fields: list[Any], intent: IntentView) -> list[Any]:
-    """Parameters carry names of their own: what is a field of the record or of its customer is masked as that."""
-    masked = []
-    for field in fields:
-        pair = {field.name: field.after}
-        for entity in (intent.entity, "customer", "contact"):
-            pair = mask(pair, entity, context.person)
-        before = mask({field.name: field.before}, intent.entity, context.person)[field.name]
-        masked.append(msgspec.structs.replace(field, after=pair[field.name], before=before))
-    return masked
+def _for_person(context: Context, details: IntentDetails) -> IntentDetails:
+    """What is sent has names and forms of its target: nothing says which of it is personal data, so all texts of it are
+    masked for people who see personal data masked.
+    """
+    if sees_plain(context.person):
+        return details
+    person = context.person
+    changes = [
+        msgspec.structs.replace(
+            change,
+            fields=[
+                msgspec.structs.replace(
+                    field, before=mask_row(field.before, person), after=mask_row(field.after, person)
+                )
+                for field in change.fields
+            ],
+            lines=mask_row(change.lines, person),
+        )
+        for change in details.changes
+    ]
+    sends = details.would_send
+    return msgspec.structs.replace(
+        details,
+        changes=changes,
+        would_send=None if sends is None else msgspec.structs.replace(sends, request=None),
+        intent=msgspec.structs.replace(details.intent, request=None, result=None),
+    )

@@ -22,8 +22,6 @@ CREATE INDEX intent_given_up ON intent (id) WHERE state IN ('dead', 'expired');
 CREATE INDEX conflict_for_people ON conflict (seen_at DESC, id) WHERE resolved_at IS NULL AND outcome IN ('open', 'flip_flop');
 CREATE INDEX conflict_standing ON conflict (seen_at DESC, id) WHERE resolved_at IS NULL;
 CREATE INDEX conflict_decided ON conflict (seen_at DESC, id) WHERE outcome = 'decided';
--- The first letters of an id name a conflict.
-CREATE INDEX conflict_id_text ON conflict ((id::text) text_pattern_ops);
 CREATE INDEX identity_log_loser ON identity_log (loser);
 CREATE INDEX identity_log_winner ON identity_log (winner);
 

@@ -76,12 +76,16 @@ GROUP BY group_id, kind, entity, subject, systems, rule, winner, outcome
 ORDER BY outcome IN ('open', 'flip_flop') DESC, max(seen_at) DESC, group_id LIMIT %(limit)s;
 
 -- name: conflicts_by_id
--- Conflicts whose id begins with one of these: two of each at most, since two are one too many. Columns of list_conflicts.
+-- Conflicts whose id begins with one of these: two of each at most, since two are one too many. Columns of list_conflicts. The bounds let the
+-- index of the primary key find them; what no id begins with has none.
 SELECT c.* FROM unnest(%s::text[]) AS prefix CROSS JOIN LATERAL (
+    SELECT CASE WHEN prefix ~ '^[0-9a-f-]+$' THEN rpad(left(replace(prefix, '-', ''), 32), 32, '0')::uuid END AS low,
+           CASE WHEN prefix ~ '^[0-9a-f-]+$' THEN rpad(left(replace(prefix, '-', ''), 32), 32, 'f')::uuid END AS high) b
+CROSS JOIN LATERAL (
 SELECT id::text AS id, entity, entity_id::text AS entity_id, aggregate_id::text AS aggregate_id, field, kind, asserted AS values, winner, rule, outcome, turns,
        to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS seen_at,
        to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resolved_at, decided_by, group_id
-FROM grouped_conflict WHERE starts_with(id::text, prefix) LIMIT 2) c;
+FROM grouped_conflict WHERE id BETWEEN b.low AND b.high AND starts_with(id::text, prefix) LIMIT 2) c;
 
 -- name: decide_conflict
 -- A person decided it, or took the decision back (`who` is null). Its turns count from zero, so a flip-flop ends with it.
