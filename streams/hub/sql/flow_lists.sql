@@ -63,11 +63,19 @@ SELECT stage, CASE WHEN n <= %(most)s::bigint THEN n ELSE greatest(n, (coalesce(
 FROM counted LEFT JOIN known k USING (stage);
 
 -- name: customers_named
--- Customers whose name has this part, or begins with it where the part is too short for an index.
-SELECT id::text FROM entity WHERE entity = 'customer'
-AND (%(like)s::text IS NOT NULL AND find_name LIKE %(like)s AND (%(pairs)s::text[] IS NULL OR find_pairs @> %(pairs)s)
-     OR %(like)s::text IS NULL AND find_name >= %(text)s AND find_name < %(text)s || chr(1114111))
-LIMIT %(limit)s;
+-- Customers whose name has this part, or begins with it where the part is too short for an index. A word that many names have, such as GmbH, is found
+-- among the first 5,000 by name: the index of parts would first collect all of them. `entity || ''`: the
+-- index of all customers is no help beside that of parts.
+WITH common AS (
+    SELECT id FROM (SELECT id, find_name FROM entity WHERE entity = 'customer' AND find_name IS NOT NULL ORDER BY find_name, id LIMIT 5000) e
+    WHERE find_name LIKE %(like)s LIMIT %(limit)s)
+SELECT id::text FROM common WHERE (SELECT count(*) FROM common) >= %(limit)s
+UNION ALL
+(SELECT id::text FROM entity WHERE (SELECT count(*) FROM common) < %(limit)s
+AND (%(like)s::text IS NOT NULL AND entity || '' = 'customer' AND %(pairs)s::text[] IS NULL AND find_name LIKE %(like)s
+     OR %(pairs)s::text[] IS NOT NULL AND entity || '' = 'customer' AND find_pairs @> %(pairs)s AND position(%(text)s IN find_name) > 0
+     OR %(like)s::text IS NULL AND entity = 'customer' AND find_name >= %(text)s AND find_name < %(text)s || chr(1114111))
+LIMIT %(limit)s);
 
 -- name: flows_numbered
 -- Aggregates with a document of this number; with `beginning` of one that begins so; or whose digits at the end are these.
@@ -81,7 +89,7 @@ GROUP BY aggregate_id LIMIT %(limit)s;
 
 -- name: flows_of_deals_named
 -- Aggregates with a deal whose name has this part.
-SELECT aggregate_id::text AS id FROM entity WHERE entity = 'opportunity'
-AND (%(like)s::text IS NOT NULL AND find_name LIKE %(like)s AND (%(pairs)s::text[] IS NULL OR find_pairs @> %(pairs)s)
-     OR %(like)s::text IS NULL AND find_name >= %(text)s AND find_name < %(text)s || chr(1114111))
+SELECT aggregate_id::text AS id FROM entity WHERE (%(like)s::text IS NOT NULL AND entity || '' = 'opportunity' AND %(pairs)s::text[] IS NULL AND find_name LIKE %(like)s
+     OR %(pairs)s::text[] IS NOT NULL AND entity || '' = 'opportunity' AND find_pairs @> %(pairs)s AND position(%(text)s IN find_name) > 0
+     OR %(like)s::text IS NULL AND entity = 'opportunity' AND find_name >= %(text)s AND find_name < %(text)s || chr(1114111))
 LIMIT %(limit)s;
