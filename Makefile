@@ -49,6 +49,10 @@ browser-setup: $(READY) ## install Chromium and a Chinese font with apt, where t
 test-browser: $(READY) ## the console in a real browser: pages, keys, accessibility, photographs in build/photos
 	@$(BIN)/python -m pytest -m "browser and not slow" tests/browser $(ARGS)
 
+.PHONY: screenshots
+screenshots: $(READY) ## photograph the console's pages into docs/images/
+	@$(BIN)/python -m pytest -q -m slow tests/browser/test_screenshots.py $(ARGS)
+
 .PHONY: check
 check: $(READY) ## format, lint, types, and that every package that is imported is declared and the other way round
 	@$(BIN)/ruff format --check .

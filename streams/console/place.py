@@ -73,7 +73,7 @@ class Place:
                 yield connection
         except PoolTimeout as error:
             raise EnvironmentFault("the hub does not answer", remedy="`opshub status` shows the servers") from error
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
         except psycopg.errors.QueryCanceled as error:
             raise EnvironmentFault("the hub took too long for this", remedy="ask for less, or try again") from error
