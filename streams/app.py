@@ -13,8 +13,9 @@ from mode.utils.logging import get_logger
 
 from streams.agents.assemble import add_assemble, build_assemble, build_jobs
 from streams.agents.deliver import build_deliverer
-from streams.agents.ingest import add_ingest, build_ingest, follow_column_types
+from streams.agents.ingest import add_ingest, build_ingest, follow_column_types, follow_pauses
 from streams.agents.report import report_periodically
+from streams.capture.pauses import paused_topics
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.intents import Intent
@@ -73,6 +74,8 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         add_ingest(
             app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics, traces
         )
+        # Before the lane reads: a worker that starts keeps the pauses.
+        app.lanes["ingest"].pause_topics(paused_topics(settings, systems))
         counts["ingest"] = ingest.counts
         stages["capture"] = ingest.captured
         notes = ingest.notes
@@ -81,6 +84,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         tasks += [
             WorkerTask("maintenance", partial(run_maintenance, settings, stuck_limits(settings))),
             WorkerTask("watcher", watcher.run),
+            WorkerTask("pauses", partial(follow_pauses, settings, systems, app.lanes["ingest"])),
             WorkerTask("column types", partial(follow_column_types, settings, systems, types, ingest)),
         ]
     if "assemble" in roles:

@@ -28,6 +28,11 @@ def schemas_dir() -> Path:
     return _shipped("schemas")
 
 
+def shipped_connectors_dir() -> Path:
+    """Folder of the systems that opshub ships: the demo's, and templates for new ones."""
+    return _shipped("connectors")
+
+
 def connectors_dir(settings: Settings) -> Path:
     """Folder with a folder for each system: the settings' `connectors_dir`, else ./connectors, else the packaged demo.
 

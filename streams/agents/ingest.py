@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable
 from mode.utils.logging import get_logger
 
 from streams.agents.waiting import on_resume, on_wait
+from streams.capture.pauses import paused_topics
 from streams.decode.envelope import Decoder
 from streams.emit.change_codec import encode_change
 from streams.errors import EnvironmentFault, Fenced
@@ -22,6 +23,7 @@ from streams.runtime.batch import Batch
 from streams.runtime.batch_loop import each_batch
 from streams.runtime.fault_points import fault_point
 from streams.runtime.faust_adapter import LaneApp
+from streams.runtime.lane import Lane
 from streams.runtime.logs import log_dead_letters
 from streams.runtime.traces import Traces
 from streams.runtime.worker_state import WorkerState
@@ -33,6 +35,9 @@ TYPES_INTERVAL_S = 5.0
 """How often a worker asks the hub whether the types of columns changed. Until it knows, values that do not fit the old
 type are rejected.
 """
+
+PAUSES_INTERVAL_S = 2.0
+"""How often a worker asks the hub which tables are paused."""
 
 INGEST_LINGER = 1.5
 """Factor of `Linger`. assemble is the slower step: what ingest saves where the cores are crowded is assemble's gain."""
@@ -81,6 +86,18 @@ async def follow_column_types(settings: Settings, systems: list[System], version
             continue
         logger.warning("the types of captured columns changed: the dictionaries were compiled again")
         step.replace_routes(routes_of(settings, typed))
+
+
+async def follow_pauses(settings: Settings, systems: list[System], lane: Lane) -> None:
+    """Leave the raw topics of paused tables unread, as the hub has them, until cancelled. While the hub is away the
+    last answer stays.
+    """
+    while True:
+        await asyncio.sleep(PAUSES_INTERVAL_S)
+        try:
+            lane.pause_topics(await asyncio.to_thread(paused_topics, settings, systems))
+        except EnvironmentFault as error:
+            logger.info("%s", error)
 
 
 def add_ingest(

@@ -15,6 +15,7 @@ import psycopg
 
 from streams.capture.accounting import rebase_accounts
 from streams.capture.captured_tables import TableFacts, read_tables
+from streams.capture.pauses import refuse_paused
 from streams.capture.source_sql import SOURCE_SQL
 from streams.capture.table_gaps import record_of
 from streams.errors import EnvironmentFault
@@ -55,6 +56,7 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     with source_session(dsn) as source:
         tables = read_tables(source, system) if system.dictionary.kind == "postgres" else {}
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+        refuse_paused(hub, system.name)
         begin_resync(hub, system.name)
     connectors.stop(settings, name)
     _wait_until(lambda: connectors.status(settings, name)[0] == "STOPPED", f"the connector {name} did not stop")

@@ -23,6 +23,7 @@ from streams.capture.slot import Slot, is_slot_unused, judge_slot, read_slot
 from streams.capture.table_gaps import check_tables
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import SourceRecord, load_source, save_source
+from streams.hub.systems import capture_pauses
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -66,6 +67,12 @@ def check_capture(
     if alarm is not None or (resync_age_s is not None and resync_age_s < RESYNC_S):
         # opshub stopped it itself: until a new epoch begins, or until the resync that runs now resumes it.
         connector = [finding for finding in connector if finding.code != "connector-stopped"]
+    pause = _pause_of(settings.hub, system)
+    if pause is not None:
+        # Paused on purpose. What a pause costs, WAL that is held back, goes on being judged.
+        connector = [finding for finding in connector if finding.code != "connector-stopped"]
+        findings = [finding for finding in findings if finding.code not in ("heartbeat-old", "slot-idle")]
+        findings.append(pause)
     if alarm is not None:
         findings.append(
             Finding(
@@ -77,6 +84,18 @@ def check_capture(
             )
         )
     return findings + connector
+
+
+def _pause_of(hub_dsn: str, system: System) -> Finding | None:
+    """The pause of a source as a finding, if a person paused it."""
+    with psycopg.connect(hub_dsn, **KEEPALIVE) as hub:
+        pauses = {pause.scope: pause for pause in capture_pauses(hub)}
+    pause = pauses.get(system.name)
+    if pause is None:
+        return None
+    why = f": {pause.reason}" if pause.reason else ""
+    what = f"{pause.who} paused it at {pause.at:%Y-%m-%d %H:%M}{why}; its slot holds back WAL meanwhile"
+    return Finding("capture-paused", system.name, what, f"`opshub systems resume {system.name}`", severe=False)
 
 
 def _has_rows(source: psycopg.Connection[tuple[object, ...]], table: str) -> bool:

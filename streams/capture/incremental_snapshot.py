@@ -15,6 +15,7 @@ import uuid
 
 import msgspec
 import psycopg
+from confluent_kafka import KafkaException
 from psycopg import sql
 
 from streams.capture.captured_tables import (
@@ -31,6 +32,8 @@ from streams.capture.table_gaps import record_of
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import save_table
+from streams.hub.systems import add_table_snapshot
+from streams.kafka.offsets import topic_offsets
 from streams.named_sql import fetch_rows
 from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System
@@ -50,15 +53,18 @@ def request_snapshot(
     dsn: str,
     tables: list[str],
     where: str | None = None,
+    *,
+    who: str = "",
 ) -> dict[str, int]:
     """Ask for the rows of these tables that meet `where`; table → how many they are now. Without `where` nothing of a
-    table is missing from then on (`table_gaps.py`).
+    table is missing from then on (`table_gaps.py`). The hub remembers the request (`snapshot_progress.py`).
 
     Raises ConfigError when the system has no signal table, a table is not in the dictionary or cannot be read so, or
     `where` is no condition; EnvironmentFault when the database does not answer or a table is not captured.
     """
     signals = check_snapshot(system, dsn, tables)
     counts: dict[str, int] = {}
+    ends = topic_ends(settings, [system.topic(table) for table in tables])
     try:
         with source_session(dsn, statement_s=COUNT_S, may_write=True) as source:
             facts = read_tables(source, system)
@@ -68,8 +74,15 @@ def request_snapshot(
                 insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
                 signal = json.dumps(_signal(system, facts[table], where))
                 source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
-        if where is None:
-            _remember(settings, system, {table: facts[table] for table in tables})
+        with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+            for table in tables:
+                end = ends.get(system.topic(table), 0)
+                add_table_snapshot(
+                    hub, system=system.name, table=table, condition=where, rows=counts[table], ends=end, who=who
+                )
+                if where is None:
+                    # It is read as it is now, so nothing of it is missing.
+                    save_table(hub, system.name, table, record_of(facts[table]))
     except psycopg.Error as error:
         raise source_fault(error, f"the snapshot of {system.name} cannot be requested") from error
     return counts
@@ -149,11 +162,31 @@ def _refuse_unreadable(system: System, facts: TableFacts, publication: Publicati
         )
 
 
-def _remember(settings: Settings, system: System, facts: dict[str, TableFacts]) -> None:
-    """In the hub: that these tables are read as they are now, so nothing of them is missing."""
-    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
-        for table in facts.values():
-            save_table(hub, system.name, table.name, record_of(table))
+def cancel_snapshot(system: System, dsn: str, table: str) -> None:
+    """Ask Debezium to end the snapshot of a table: chunks that it has read stay. Raises as `request_snapshot`."""
+    signals = _check_names(system, [table])
+    insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'stop-snapshot', %s)").format(_identifier(signals))
+    # Here a name is a regular expression, unlike in the request.
+    name = f"{re.escape(table)}|{re.escape(quoted(table))}"
+    signal = json.dumps({"data-collections": [name], "type": "incremental"})
+    try:
+        with source_session(dsn, may_write=True) as source:
+            source.execute(insert, [str(uuid.uuid4()), signal])
+    except psycopg.Error as error:
+        raise source_fault(error, f"the snapshot of {table} cannot be cancelled") from error
+
+
+def topic_ends(settings: Settings, topics: list[str]) -> dict[str, int]:
+    """Raw topic → the sum of the ends of its partitions. Raises EnvironmentFault while no broker answers."""
+    ends: dict[str, int] = {}
+    try:
+        for (topic, _), (_, end) in topic_offsets(settings.kafka, topics).items():
+            ends[topic] = ends.get(topic, 0) + end
+    except KafkaException as error:
+        raise EnvironmentFault(
+            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}", remedy="`opshub up`"
+        ) from error
+    return ends
 
 
 def _check_names(system: System, tables: list[str]) -> str:

@@ -61,7 +61,7 @@ def capture_progress(settings: Settings) -> list[SystemProgress]:
     with hub_session(settings.hub) as hub:
         accounts = load_raw_accounts(hub, topics)
     states = {system.name: connectors.status(settings, system.connector_name) for system in systems}
-    waiting = _waiting(topics, _topic_offsets(settings, topics), accounts)
+    waiting = waiting_by_topic(topics, raw_offsets(settings, topics), accounts)
     return [_progress(system, *states[system.name], accounts, waiting) for system in systems]
 
 
@@ -80,17 +80,23 @@ def _progress(
     taken = sum(table.taken for table in tables.values())
     waits = sum(table.waiting or 0 for table in tables.values())
     without_topic = [name for name, table in tables.items() if table.waiting is None]
-    problem = _problem(system, state, cause, taken, waits, without_topic)
+    problem = system_problem(system, state, cause, taken, waits, without_topic)
     return SystemProgress(system.name, state, taken, waits, problem, tables)
 
 
-def _problem(system: System, state: str, cause: str, taken: int, waits: int, without_topic: list[str]) -> str | None:
+def system_problem(
+    system: System, state: str, cause: str, taken: int, waits: int, without_topic: list[str]
+) -> str | None:
+    """What a person should see to, if anything; `state` and `cause` are those of `connectors.status`."""
     if state == "MISSING":
         return "it is not captured: `opshub apply` registers its connector"
     if state == "FAILED":
         return f"its connector failed: {cause}"
     if state in ("STOPPED", "PAUSED"):
-        return f"its connector is {state.lower()}: `opshub doctor` says why, and what starts it again"
+        return (
+            f"its connector is {state.lower()}: `opshub systems resume {system.name}` starts it again where a person "
+            "paused it; else `opshub doctor` says why"
+        )
     if without_topic:
         return f"{', '.join(without_topic)} has no raw topic: `opshub apply` creates it"
     if waits and not taken:
@@ -100,7 +106,7 @@ def _problem(system: System, state: str, cause: str, taken: int, waits: int, wit
     return None
 
 
-def _waiting(
+def waiting_by_topic(
     topics: list[str],
     offsets: Mapping[Partition, tuple[int, int]],
     accounts: Mapping[Partition, PartitionAccount],
@@ -114,7 +120,8 @@ def _waiting(
     return waiting
 
 
-def _topic_offsets(settings: Settings, topics: list[str]) -> dict[Partition, tuple[int, int]]:
+def raw_offsets(settings: Settings, topics: list[str]) -> dict[Partition, tuple[int, int]]:
+    """(first, next) offset of each raw partition. Raises EnvironmentFault while Kafka does not answer."""
     try:
         return topic_offsets(settings.kafka, topics)
     except KafkaException as error:

@@ -27,21 +27,36 @@ def consume(
         typer.Option("--from", help="beginning, latest, or a time such as 2026-05-01T08:00 (UTC when it has no zone)."),
     ] = "latest",
     most: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many records.")] = None,
+    key: Annotated[str, typer.Option(help="Only records whose key has this text.")] = "",
+    text: Annotated[str, typer.Option(help="Only records that have this text anywhere.")] = "",
+    system: Annotated[str, typer.Option(help="Only records of this system (not for canonical records).")] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(help="field=value: only records with this value; may be given more than once.")
+    ] = None,
     follow: Annotated[bool, typer.Option(help="Wait for more at the end of the topic, or stop there.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a record.")] = False,
 ) -> None:
     """Show the records of a topic; exit code 1 when one of them cannot be read.
 
-    Example: opshub consume customer --from beginning --no-follow
+    Examples:
+
+    opshub consume customer --from beginning --no-follow
+
+    opshub consume raw.demo-erp.erp.cust --where ctry=DE
     """
+    from itertools import islice
+
     from streams.emit.consume import consume as read
+    from streams.emit.tail import TailFilter, parse_fields
     from streams.model.records import BY_TOPIC
 
     settings = load_settings(state_dir=state_dir)
     if f"canonical.{topic}" in BY_TOPIC:
         topic = f"canonical.{topic}"
     unreadable = False
-    for record in read(settings.kafka, settings.registry, topic, start=parse_start(begin), most=most, follow=follow):
+    wanted = TailFilter(key, text, system, parse_fields(where or []))
+    records = read(settings.kafka, settings.registry, topic, start=parse_start(begin), follow=follow)
+    for record in islice(filter(wanted.lets_through, records), most):
         unreadable = unreadable or record.error is not None
         if as_json:
             sys.stdout.write(record.to_json().decode() + "\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from streams.cli.context import load_settings
+from streams.cli.context import load_settings, who
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,14 +31,9 @@ def doctor(
 
     opshub doctor --json | jq '.findings[] | select(.severe)'
     """
-    from streams.monitor.preflight import check_everything, exit_code
-    from streams.provision.systems import capture_dsn, load_systems
-    from streams.stack.environment import load_env
+    from streams.monitor.preflight import check_installation, exit_code
 
-    settings = load_settings()
-    systems = load_systems(settings)
-    env = load_env(settings)
-    findings = check_everything(settings, systems, {system.name: capture_dsn(system, env) for system in systems})
+    findings = check_installation(load_settings())
     if as_json:
         typer.echo(json.dumps({"findings": [msgspec.to_builtins(finding) for finding in findings]}))
     else:
@@ -77,7 +72,6 @@ def resync(
     opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
     from streams.capture.epoch import begin_epoch
-    from streams.capture.incremental_snapshot import request_snapshot
     from streams.provision.systems import capture_dsn
     from streams.stack.environment import load_env
 
@@ -87,33 +81,16 @@ def resync(
     chosen = _system(settings, system)
     dsn = capture_dsn(chosen, load_env(settings))
     if tables:
-        if where is None:
-            _delete_gone(settings, chosen, dsn, tables)
-        for table, rows in request_snapshot(settings, chosen, dsn, tables, where).items():
+        from streams.verify.read_again import read_again
+
+        done = read_again(settings, chosen, dsn, tables, where, who=who())
+        for entity, count in done.gone.items():
+            typer.echo(f"{count:,} records of {entity} leave the hub: no row of {system} makes them any more")
+        for table, rows in done.rows.items():
             typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
     else:
         epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
         typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
-
-
-def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]) -> None:
-    """Send a delete for each record that no row makes any more, and say how many of which entity."""
-    from collections import Counter
-
-    from streams.capture.incremental_snapshot import check_snapshot
-    from streams.identity.decisions import Message
-    from streams.inbox.sending import connect, send
-    from streams.provision.column_types import with_types
-    from streams.verify.gone_records import deletes, gone_records
-
-    # First: nothing is deleted for the sake of a table that cannot be read again.
-    check_snapshot(system, dsn, tables)
-    (system,), _ = with_types(settings, [system])  # as a worker maps, or a row would seem to make nothing
-    with connect(settings) as hub:
-        gone = gone_records(hub, system, dsn, tables)
-    send(settings, [Message(*delete) for delete in deletes(gone, system.name)])
-    for entity, count in sorted(Counter(record.entity for record in gone).items()):
-        typer.echo(f"{count:,} records of {entity} leave the hub: no row of {system.name} makes them any more")
 
 
 def _system(settings: Settings, name: str) -> System:

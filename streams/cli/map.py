@@ -13,11 +13,8 @@ import typer
 
 from streams.cli.context import load_settings
 from streams.cli.map_rows import (
-    MappedRow,
     fill_lookups,
-    map_row,
     mapping_notes_of_field,
-    notes_by_kind,
     rows_of_database,
     rows_of_file,
     samples_of,
@@ -32,6 +29,7 @@ from streams.cli.map_systems import (
     systems_known_to,
 )
 from streams.cli.up import StateDir
+from streams.dictionary.try_rows import MappedRow, map_row, notes_by_kind
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:

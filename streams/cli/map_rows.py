@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from streams.cli.map_systems import compile_live, dsn_of
-from streams.errors import ConfigError, EnvironmentFault, MappingError
+from streams.dictionary.try_rows import MappedRow, RecordView, map_row
+from streams.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,54 +26,9 @@ if TYPE_CHECKING:
 
 RowAndKey = tuple[object, object]
 """A row and its key, as the structs of its compiled table."""
-_MOST_CHARACTERS = 80
 _SAMPLE_ROWS = 20
 _ROWS_SHOWN, _ROWS_SEARCHED = 3, 200
 """`explain` shows this many rows of a table; it reads more, as not every row makes the entity."""
-
-
-class RecordView(TypedDict):
-    """A record that a row makes, in readable form."""
-
-    entity: str
-    key: str
-    id: str
-    deleted: bool
-    adds_fields: bool
-    parent: str | None
-    same_as: str | None
-    fields: dict[str, Any]
-
-
-class NoteView(TypedDict):
-    """A mapping note of one row."""
-
-    field: str
-    kind: str
-    reason: str
-    value: str
-
-
-class MappedRow(TypedDict):
-    """A row and what the dictionary makes of it, as `map try --json` prints it."""
-
-    table: str
-    row: dict[str, object]
-    records: NotRequired[list[RecordView]]
-    notes: NotRequired[list[NoteView]]
-    rejected: NotRequired[str]
-    remedy: NotRequired[str]
-
-
-class NoteCount(TypedDict):
-    """Equal mapping notes of several rows: how many, and the value of the last one."""
-
-    table: str
-    field: str
-    kind: str
-    reason: str
-    count: int
-    last: str
 
 
 def rows_of_database(
@@ -117,59 +73,6 @@ def rows_of_file(compiled: CompiledDictionary, table: str, file: Path) -> Iterat
             raise ConfigError(f"{file}:{number}: not a JSON object", remedy="write one row a line, as a JSON object")
         change = row_change(compiled, table, row)
         yield change.after, change.key
-
-
-def map_row(compiled: CompiledDictionary, name: str, row: object, key: object) -> MappedRow:
-    """One row through the dictionary: the records that it makes, or why it is rejected."""
-    from msgspec import UNSET
-
-    from streams.dictionary.readable import readable_fields
-
-    table = compiled.tables[name]
-    columns = {c: value for c in table.columns if (value := getattr(row, table.attribute(c))) is not UNSET}
-    compiled.notes.clear()
-    try:
-        records = table.map(row, "r", key)
-    except MappingError as error:
-        return {"table": name, "row": columns, "rejected": str(error), "remedy": error.remedy}
-    return {
-        "table": name,
-        "row": columns,
-        "records": [
-            {
-                "entity": record.entity,
-                "key": record.key,
-                "id": record.id,
-                "deleted": record.deleted,
-                "adds_fields": record.adds_fields,
-                "parent": record.parent,
-                "same_as": record.same_as,
-                "fields": readable_fields(record),
-            }
-            for record in records
-        ],
-        "notes": [
-            {"field": note.field, "kind": note.kind, "reason": note.reason, "value": str(note.value)[:_MOST_CHARACTERS]}
-            for note in compiled.notes.take()
-        ],
-    }
-
-
-def notes_by_kind(rows: list[MappedRow]) -> list[NoteCount]:
-    """The mapping notes of these rows, counted by table, field and kind, with the last reason and value."""
-    counts: dict[tuple[str, str, str], NoteCount] = {}
-    for row in rows:
-        for note in row.get("notes", ()):
-            place = (row["table"], note["field"], note["kind"])
-            counts[place] = {
-                "table": row["table"],
-                "field": note["field"],
-                "kind": note["kind"],
-                "reason": note["reason"],
-                "count": counts[place]["count"] + 1 if place in counts else 1,
-                "last": note["value"],
-            }
-    return list(counts.values())
 
 
 def mapping_notes_of_field(settings: Settings, field: str) -> tuple[list[dict[str, Any]], str]:

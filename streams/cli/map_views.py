@@ -13,7 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from streams.cli.map_findings import FindingView
-    from streams.cli.map_rows import MappedRow, NoteCount, RecordView
+    from streams.dictionary.try_rows import MappedRow, NoteCount, RecordView
 
 _STYLE = {"error": "bold red", "warning": "yellow"}
 _MOST_CHARACTERS = 60

@@ -6,16 +6,13 @@ A section whose source does not answer reports that, instead of failing the whol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streams.cli.context import load_settings
 from streams.cli.up import StateDir
-from streams.errors import OpshubError
-from streams.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,48 +21,11 @@ if TYPE_CHECKING:
     from streams.capture.progress import SystemProgress
     from streams.hub.mapping_notes import MappingNoteCount
     from streams.hub.source_state import TableChangeRow
+    from streams.monitor.status import SectionError, Status, WorkerRow
     from streams.stack.native import ServerStatus
 
 NEWEST = 10
 """Lines of changed tables and of mapping notes that people see; the JSON has all."""
-
-Section = TypeVar("Section")
-
-
-class SectionError(msgspec.Struct, frozen=True):
-    """Why a section cannot be shown."""
-
-    error: str
-    remedy: str
-
-
-class WorkerRow(msgspec.Struct, frozen=True):
-    """One worker; the last three are None while it does not answer."""
-
-    name: str
-    pid: int | None
-    supervised: bool
-    partitions: list[str] | None = None
-    lag: int | None = None
-    """Records that wait in its partitions."""
-    waiting: str | None = None
-    """The server that it waits for."""
-
-    @property
-    def answers(self) -> bool:
-        """Whether the worker itself reported, over HTTP."""
-        return self.partitions is not None
-
-
-class Status(msgspec.Struct, frozen=True):
-    """The whole status; its JSON has the same keys."""
-
-    servers: list[ServerStatus]
-    workers: list[WorkerRow]
-    systems: list[SystemProgress] | SectionError
-    records: AccountSummary | SectionError
-    source_changes: list[TableChangeRow] | SectionError
-    mapping_notes: list[MappingNoteCount] | SectionError
 
 
 def status(
@@ -90,6 +50,8 @@ def status(
 
     opshub status --json | jq '.records.balances'
     """
+    from streams.monitor.status import collect
+
     state = collect(load_settings(state_dir=state_dir))
     if as_json:
         print(json.dumps(msgspec.to_builtins(state)))
@@ -97,48 +59,6 @@ def status(
         _show(state)
     if not all(server.healthy for server in state.servers):
         raise typer.Exit(1)
-
-
-def collect(settings: Settings) -> Status:
-    """Ask servers, workers, hub, Connect and Kafka."""
-    from streams.capture.accounting import account_summary
-    from streams.capture.progress import capture_progress
-    from streams.capture.schema_drift import recent_changes
-    from streams.monitor.mapping_notes import mapping_notes
-    from streams.stack.native import NativeStack
-
-    def read(section: Callable[[Settings], Section]) -> Section | SectionError:
-        try:
-            return section(settings)
-        except OpshubError as error:
-            return SectionError(str(error), error.remedy)
-
-    return Status(
-        servers=NativeStack(settings).status(),
-        workers=workers(settings),
-        systems=read(capture_progress),
-        records=read(account_summary),
-        source_changes=read(recent_changes),
-        mapping_notes=read(mapping_notes),
-    )
-
-
-def workers(settings: Settings) -> list[WorkerRow]:
-    """Each worker of the stack, and each that answers though a person started it by hand."""
-    from streams.stack.worker_stats import worker_stats
-    from streams.stack.workers import list_workers
-
-    rows = {worker.name: WorkerRow(worker.name, worker.pid, worker.supervised) for worker in list_workers(settings)}
-    for answer in worker_stats(settings):
-        name, lanes = str(answer["name"]), answer["lanes"].values()
-        row = rows.get(name, WorkerRow(name, answer["pid"], supervised=False))
-        rows[name] = msgspec.structs.replace(
-            row,
-            partitions=[partition for lane in lanes for partition in lane["partitions"]],
-            lag=sum(lane["lag_records"] for lane in lanes),
-            waiting=answer["waiting"],
-        )
-    return sorted(rows.values(), key=lambda row: row.name)
 
 
 def _show(state: Status) -> None:
@@ -186,6 +106,8 @@ def _show_workers(console: Console, rows: list[WorkerRow]) -> None:
 def _show_systems(console: Console, systems: list[SystemProgress] | SectionError) -> None:
     from rich.table import Table
 
+    from streams.monitor.status import SectionError
+
     if isinstance(systems, SectionError):
         _show_error(console, "Systems", systems)
         return
@@ -202,6 +124,8 @@ def _show_systems(console: Console, systems: list[SystemProgress] | SectionError
 
 
 def _show_records(console: Console, records: AccountSummary | SectionError) -> None:
+    from streams.monitor.status import SectionError
+
     if isinstance(records, SectionError):
         _show_error(console, "Records", records)
         return
@@ -216,6 +140,8 @@ def _show_records(console: Console, records: AccountSummary | SectionError) -> N
 
 
 def _show_changes(console: Console, changes: list[TableChangeRow] | SectionError) -> None:
+    from streams.monitor.status import SectionError
+
     if isinstance(changes, SectionError) or not changes:
         return
     console.print("Changed tables of the sources (30 days):")
@@ -225,6 +151,8 @@ def _show_changes(console: Console, changes: list[TableChangeRow] | SectionError
 
 
 def _show_notes(console: Console, notes: list[MappingNoteCount] | SectionError) -> None:
+    from streams.monitor.status import SectionError
+
     if isinstance(notes, SectionError) or not notes:
         return
     from streams.cli.map_views import show_mapping_notes

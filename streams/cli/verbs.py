@@ -18,6 +18,7 @@ class Verb(NamedTuple):
 
 GROUPS: dict[str, str] = {
     "map": "The dictionary: check it, show where a field comes from, run it on rows.",
+    "systems": "The captured systems: their tables, pause and resume, snapshots, and what a new one needs.",
     "dlq": "Records that could not be processed.",
     "conflicts": "Fields on which two systems disagree.",
     "identity": "Which records of two systems are the same.",
@@ -84,6 +85,14 @@ VERBS: list[Verb] = [
         "Send intents again that were given up; look them up first.",
     ),
     Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
+    Verb(
+        "systems list", "streams.cli.systems", "list_tables", "Show each table: how fresh, what waits, what is wrong."
+    ),
+    Verb("systems pause", "streams.cli.systems", "pause", "Stop reading a source, or one table of it; its rows wait."),
+    Verb("systems resume", "streams.cli.systems", "resume", "Read on where the pause began; nothing is lost."),
+    Verb("systems snapshots", "streams.cli.systems", "snapshots", "Show tables that are read again, with progress."),
+    Verb("systems cancel", "streams.cli.systems", "cancel", "End the snapshot of a table before it is complete."),
+    Verb("systems check", "streams.cli.systems", "check", "Check a database before it becomes a system: what to mend."),
     Verb("flow check", "streams.cli.flow", "check", "List order flows that break a business rule or are stuck."),
     Verb("flow list", "streams.cli.flow_list", "list_flows", "List order flows by stage, customer, number or text."),
     Verb("flow show", "streams.cli.flow", "show", "Show stage, amounts and timeline of an order flow."),

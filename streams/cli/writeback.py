@@ -14,7 +14,6 @@ from streams.cli.context import load_settings, who
 if TYPE_CHECKING:
     from streams.settings import Settings
     from streams.writeback.rule_book import NamedRule
-    from streams.writeback.rules import WritebackRule
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="A system, or one rule as <system>/<rule>.")]
@@ -28,10 +27,6 @@ def _load_rules(settings: Settings) -> list[NamedRule]:
     return rules_of(load_rules(connectors_dir(settings), settings.systems))
 
 
-def _mode(rule: WritebackRule) -> str:
-    return f"live for {rule.share:.0%}" if rule.mode == "live" and rule.share < 1 else rule.mode
-
-
 def status(as_json: AsJson = False) -> None:
     """Show every rule with its intents by state, and what is paused.
 
@@ -39,25 +34,22 @@ def status(as_json: AsJson = False) -> None:
     """
     import msgspec
 
-    from streams.hub.intent_review import intent_counts, pauses, targets_away
+    from streams.hub.intent_review import pauses, targets_away
     from streams.writeback.commands import connect_hub
+    from streams.writeback.rule_states import rule_states
 
     settings = load_settings()
-    modes = {named.name: _mode(named.rule) for named in _load_rules(settings)}
     with connect_hub(settings.hub) as hub:
-        counts = intent_counts(hub)
-        paused = {pause.scope: pause for pause in pauses(hub)}
+        states = rule_states(hub, _load_rules(settings))
+        paused = pauses(hub)
         away = targets_away(hub)
-    states: dict[str, dict[str, int]] = {rule: {} for rule in modes}
-    for row in counts:
-        states.setdefault(row.rule, {})[row.state] = row.count
     if as_json:
-        rules = [{"rule": rule, "mode": modes.get(rule), "intents": by_state} for rule, by_state in states.items()]
+        rules = [{"rule": state.rule, "mode": state.mode, "intents": state.intents} for state in states]
         typer.echo(
             json.dumps(
                 {
                     "rules": rules,
-                    "pauses": msgspec.to_builtins(list(paused.values())),
+                    "pauses": msgspec.to_builtins(paused),
                     "away": msgspec.to_builtins(away),
                 }
             )
@@ -67,14 +59,13 @@ def status(as_json: AsJson = False) -> None:
         what = "refuses every request" if target.refuses else "does not answer"
         since, until = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for moment in (target.since, target.until))
         typer.echo(f"{target.target} {what} since {since} UTC, next try at {until}: {target.problem}")
-    for rule, by_state in states.items():
-        how = modes.get(rule, "not in writeback.yaml any more")
-        pause = paused.get(rule) or paused.get(rule.partition("/")[0])
-        if pause is not None:
-            why = f": {pause.reason}" if pause.reason else ""
-            how += f", paused by {pause.who} since {pause.at:%Y-%m-%d %H:%M}{why}"
-        intents = ", ".join(f"{count} {state}" for state, count in sorted(by_state.items()))
-        typer.echo(f"{rule} ({how}): {intents or 'no intents yet'}")
+    for state in states:
+        how = state.mode or "not in writeback.yaml any more"
+        if state.paused is not None:
+            why = f": {state.paused.reason}" if state.paused.reason else ""
+            how += f", paused by {state.paused.who} since {state.paused.at:%Y-%m-%d %H:%M}{why}"
+        intents = ", ".join(f"{count} {name}" for name, count in sorted(state.intents.items()))
+        typer.echo(f"{state.rule} ({how}): {intents or 'no intents yet'}")
 
 
 def pause(
@@ -84,17 +75,12 @@ def pause(
 
     Example: opshub writeback pause demo-erp/order_from_opportunity --reason "stock-taking"
     """
-    from streams.errors import ConfigError
-    from streams.hub.intent_review import pause_scope
     from streams.writeback.commands import connect_hub
+    from streams.writeback.rule_states import pause_rule
 
     settings = load_settings()
-    rules = _load_rules(settings)
-    scopes = list(dict.fromkeys(named.target for named in rules)) + [named.name for named in rules]
-    if scope not in scopes:
-        raise ConfigError(f"there is no system or rule {scope!r}", remedy=f"one of {', '.join(scopes)}")
     with connect_hub(settings.hub) as hub:
-        pause_scope(hub, scope, who=who(), reason=reason)
+        pause_rule(hub, _load_rules(settings), scope, who=who(), reason=reason)
     typer.echo(f"{scope} is paused; `opshub writeback resume {scope}` starts deliveries again")
 
 

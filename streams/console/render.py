@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -72,6 +72,11 @@ NOTHING = "—"
 
 def language_of(request: Request) -> str:
     return choose(request.cookies.get("language"), request.headers.get("accept-language", ""))
+
+
+def text_of(request: Request) -> Callable[..., str]:
+    """Translates for the person at the page: `_ = text_of(request)`."""
+    return partial(translate, language_of(request))
 
 
 def page(

@@ -69,7 +69,7 @@ def consume(
     )
     reader = TopicReader(registry_url, topic)
     try:
-        partitions = _partitions(consumer, bootstrap, topic)
+        partitions = partitions_of(consumer, bootstrap, topic)
         ends = {} if follow else _ends(consumer, topic, partitions)
         consumer.assign(_begin(consumer, topic, partitions, start))
         yield from _records(consumer, reader, partitions, ends, most, follow)
@@ -100,10 +100,11 @@ def _records(
             unread.discard(partition)
             continue
         count += 1
-        yield _consumed(message, reader)
+        yield consumed(message, reader)
 
 
-def _consumed(message: Any, reader: TopicReader) -> Consumed:
+def consumed(message: Any, reader: TopicReader) -> Consumed:
+    """A message of Kafka, decoded."""
     record: Record | dict[str, object] | None = None
     wrong = None
     if message.value() is not None:
@@ -111,6 +112,9 @@ def _consumed(message: Any, reader: TopicReader) -> Consumed:
             record = reader.decode(message.value())
         except DecodeError as error:
             wrong = str(error)
+    if message.topic() == "deadletters":
+        headers = {name: text.decode("utf-8", "replace") for name, text in message.headers() or () if text is not None}
+        record = {name.removeprefix("__connect.errors."): text for name, text in headers.items()} | {"record": record}
     key = message.key()
     version: int | None = getattr(record, "version", None)
     if message.value() is None:
@@ -128,7 +132,8 @@ def _consumed(message: Any, reader: TopicReader) -> Consumed:
     )
 
 
-def _partitions(consumer: Consumer, bootstrap: str, topic: str) -> list[int]:
+def partitions_of(consumer: Consumer, bootstrap: str, topic: str) -> list[int]:
+    """The partitions of a topic. Raises ConfigError when there is none of that name."""
     deadline = time.monotonic() + _SECONDS
     try:
         topics = consumer.list_topics(timeout=_SECONDS).topics

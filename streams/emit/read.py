@@ -31,18 +31,22 @@ class TopicReader:
     def __init__(self, url: str, topic: str) -> None:
         self._url = url
         self._holds_changes = topic.startswith("changes.")
+        # What Debezium and opshub write as JSON: rows, heartbeats, records that could not be processed.
+        self._holds_json = topic.startswith(("raw.", "opshub.heartbeat")) or topic == "deadletters"
         self._written: dict[int, Schema] = {}
         self._record = BY_TOPIC.get(topic)
         name = next((entity.name for entity in ENTITIES.values() if entity.topic == topic), None)
         self._read = fastavro.parse_schema(avro_schema(name)) if name is not None else None
 
     def decode(self, value: bytes) -> Record | dict[str, object]:
-        """The typed record of a canonical topic; a dict for a change, and for another topic that holds Avro.
+        """The typed record of a canonical topic; a dict for a change, for JSON, and for other topics that hold Avro.
 
         Raises DecodeError for bytes of another form, EnvironmentFault while the registry does not answer.
         """
         if self._holds_changes:
             return msgspec.structs.asdict(decode_change(value))
+        if self._holds_json:
+            return _json(value)
         if len(value) < _HEADER or value[0]:
             raise DecodeError("the value is no Avro behind a Confluent header: it does not begin with the byte 0")
         schema_id = int.from_bytes(value[1:_HEADER], "big")
@@ -67,6 +71,17 @@ class TopicReader:
     def _fetch(self, schema_id: int) -> Schema:
         with httpx.Client(base_url=self._url, timeout=20) as client:
             return fastavro.parse_schema(json.loads(fetch_schema(client, schema_id)))
+
+
+def _json(value: bytes) -> dict[str, object]:
+    """The object; a raw record of Debezium is its envelope. What is no JSON is shown as text: a dead letter may hold
+    anything.
+    """
+    try:
+        decoded = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {"value": value[:4_000].decode("utf-8", "backslashreplace")}
+    return decoded if isinstance(decoded, dict) else {"value": decoded}
 
 
 def _texts(record: dict[str, object]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import psycopg
 
+from streams.hub.intent_review import Hub
 from streams.hub.statements import SQL, fetch
 
 VALUES_AT_ONCE = 10_000
@@ -33,6 +34,13 @@ class MeasuredQuality(FieldQuality, frozen=True):
     """The same with its time (2026-11-30T12:00:00Z)."""
 
     at: str
+
+
+class RecordExample(msgspec.Struct, frozen=True):
+    """A record that shows what a figure counts, and its value."""
+
+    id: str
+    value: str | None
 
 
 class ValueCount(msgspec.Struct, frozen=True):
@@ -122,3 +130,26 @@ def quality_history(
 ) -> list[MeasuredQuality]:
     """Earlier figures, by entity and field, the oldest first; None: of all entities, of all fields."""
     return fetch(hub, MeasuredQuality, "quality_history", {"entities": entities, "fields": fields})
+
+
+def latest_quality(hub: Hub, entities: Sequence[str]) -> list[MeasuredQuality]:
+    """The newest figures of these entities."""
+    return fetch(hub, MeasuredQuality, "latest_quality", {"entities": list(entities)})
+
+
+def quality_trend(
+    hub: Hub, *, entity: str | None = None, field: str | None = None, points: int = 12
+) -> list[MeasuredQuality]:
+    """Figures of the last `points` measurements, and one of each day of the last month, the oldest first."""
+    return fetch(hub, MeasuredQuality, "quality_trend", {"entity": entity, "field": field, "points": points})
+
+
+def records_of_form(hub: Hub, entity: str, field: str, form: str, limit: int) -> list[RecordExample]:
+    """Records whose value does not match the regular expression `form`."""
+    parameters = {"entity": entity, "field": field, "form": form, "limit": limit}
+    return fetch(hub, RecordExample, "records_of_form", parameters)
+
+
+def records_without(hub: Hub, entity: str, field: str, limit: int) -> list[RecordExample]:
+    """Records without a value of this field."""
+    return fetch(hub, RecordExample, "records_without", {"entity": entity, "field": field, "limit": limit})

@@ -20,11 +20,18 @@ from streams.monitor.disk import check_disk
 from streams.monitor.hub_guard import check_hub_is_complete, check_workers_read
 from streams.monitor.source_preflight import check_source
 from streams.provision import connectors
-from streams.provision.systems import System
+from streams.provision.systems import System, capture_dsn, load_systems
 from streams.provision.topics import missing_topics
 from streams.settings import Settings
+from streams.stack.environment import load_env
 
 TIMEOUT_S = 5
+
+
+def check_installation(settings: Settings) -> list[Finding]:
+    """As `check_everything`, for the systems of the settings and their roles. Raises ConfigError for a wrong file."""
+    systems, env = load_systems(settings), load_env(settings)
+    return check_everything(settings, systems, {system.name: capture_dsn(system, env) for system in systems})
 
 
 def check_everything(settings: Settings, systems: list[System], dsns: dict[str, str]) -> list[Finding]:

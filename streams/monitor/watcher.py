@@ -22,6 +22,7 @@ from mode.utils.logging import get_logger
 from streams.capture.accounting import account_summary
 from streams.capture.finding import Finding
 from streams.capture.guard import check_capture
+from streams.capture.pauses import ending_pauses
 from streams.capture.schema_drift import record_table_changes
 from streams.capture.slot import Slot
 from streams.errors import EnvironmentFault, OpshubError
@@ -30,6 +31,7 @@ from streams.hub.intent_review import targets_away
 from streams.hub.order_flows import stuck_flows
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.source_state import load_alarms
+from streams.hub.systems import mark_raw_day
 from streams.monitor import alert_state
 from streams.monitor.alerts import AlertSender, Problem
 from streams.monitor.connector_restarts import ConnectorRestarts, stop_lost
@@ -165,6 +167,9 @@ class Watcher:
         ]
         self.slots = slots
         findings += check_hub_is_complete(settings) + check_disk(settings)
+        with psycopg.connect(settings.hub, autocommit=True, **KEEPALIVE) as hub:
+            findings += ending_pauses(settings, hub)
+            mark_raw_day(hub)
         try:
             # Stop before restart: a failed connector that may have lost changes must not start again.
             stop_lost(settings, self._systems, findings)

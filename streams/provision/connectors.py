@@ -84,8 +84,8 @@ def put_config(settings: Settings, name: str, config: dict[str, Any], file: str 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         state, trace = status(settings, name)
-        if state == "RUNNING":
-            return
+        if state in ("RUNNING", "PAUSED"):
+            return  # a person may have paused it: it stays so with the new configuration
         if state == "FAILED":
             raise EnvironmentFault(
                 f"the connector {name} failed: {trace}",
@@ -98,6 +98,26 @@ def put_config(settings: Settings, name: str, config: dict[str, Any], file: str 
 def stop(settings: Settings, name: str) -> None:
     """End the connector's tasks until it is resumed; its offsets stay."""
     _call(settings, "PUT", f"/connectors/{name}/stop").raise_for_status()
+
+
+def pause(settings: Settings, name: str) -> None:
+    """Let the connector read nothing more until it is resumed. Its session with the database, its slot and a snapshot
+    that runs stay. Raises EnvironmentFault when Connect does not do it.
+    """
+    response = _call(settings, "PUT", f"/connectors/{name}/pause")
+    if response.is_error:
+        raise EnvironmentFault(
+            f"Kafka Connect does not pause {name} (HTTP {response.status_code})", remedy="its log says why"
+        )
+
+
+def offsets(settings: Settings, name: str) -> dict[str, Any]:
+    """What the connector last kept of where it is; empty before it kept anything."""
+    response = _call(settings, "GET", f"/connectors/{name}/offsets", 10)
+    if response.is_error:
+        return {}
+    listed = response.json().get("offsets") or [{}]
+    return dict(listed[0].get("offset") or {})
 
 
 def delete_offsets(settings: Settings, name: str) -> None:

@@ -210,6 +210,10 @@ class Lane(ABC):
         await self._on_thread(self.poller.close)
         self._thread.shutdown(wait=False)  # a call of librdkafka that never returns must not hold the worker
 
+    def pause_topics(self, topics: Iterable[str]) -> None:
+        """Leave exactly these topics unread from the next poll on; their offsets stay where they are."""
+        self.poller.paused_topics = frozenset(topics)
+
     def lag(self) -> Offsets:
         """Records still to read, by partition, as far as the last fetch showed."""
         return {} if self.stopping.is_set() else self.progress.lag(idle=self._idle)

@@ -101,6 +101,9 @@ class Poller:
         self._on_assigned = on_assigned
         self._stopping = stopping
         self._next_watermarks = 0.0
+        self.paused_topics: frozenset[str] = frozenset()
+        """Topics that are left unread. Another thread may replace the set; the next poll follows it."""
+        self._paused: set[Partition] = set()
         self.consumer = Consumer({**config, "error_cb": broker.on_error, "on_commit": on_commit}, logger=logger)
 
     def subscribe(self) -> None:
@@ -123,8 +126,9 @@ class Poller:
         Raises EnvironmentFault when the consumer can not go on.
         """
         progress, stall = self.progress, self.stall
+        self._follow_pauses()
         if stall.is_due(time.monotonic()):
-            stall.check(progress.assigned, progress.read_up_to, self._ask_ends, time.monotonic())
+            stall.check(progress.assigned - self._paused, progress.read_up_to, self._ask_ends, time.monotonic())
         # `poll` returns as soon as one record is there; `consume` alone would wait until it has `batch_size` of them.
         first = self.consumer.poll(patience)
         polled_under = progress.generation
@@ -164,8 +168,29 @@ class Poller:
         self._on_assigned(partitions)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Here, and not by the client after this callback: a partition must be paused before its first record is read.
+        consumer.assign(partitions)
+        self._paused = set()
         self.progress.forget_reads()
         self.set_assigned({(tp.topic, tp.partition) for tp in partitions})
+        self._follow_pauses()
+
+    def _follow_pauses(self) -> None:
+        """Pause and resume partitions, as `paused_topics` says. What the client had fetched of a paused partition is
+        fetched again when it is resumed: the position is that of the last record that a poll returned.
+        """
+        wanted = {tp for tp in self.progress.assigned if tp[0] in self.paused_topics}
+        if wanted == self._paused:
+            return
+        pause, resume = wanted - self._paused, (self._paused - wanted) & self.progress.assigned
+        if pause:
+            self.consumer.pause([TopicPartition(*tp) for tp in sorted(pause)])
+        if resume:
+            self.consumer.resume([TopicPartition(*tp) for tp in sorted(resume)])
+        self._paused = wanted
+        self.progress.reached |= wanted  # nothing is expected of them
+        self.stall.reset()
+        logger.warning("%s: %d partitions are paused now", self._name, len(wanted))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.set_assigned(self.progress.assigned - {(tp.topic, tp.partition) for tp in partitions})

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from streams.cli.status import workers
 from streams.demo.drain import count_partitions
+from streams.monitor.status import workers
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import stop_worker
 

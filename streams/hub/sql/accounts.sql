@@ -13,7 +13,7 @@ FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (topic text, par
 ON CONFLICT (topic, partition) DO UPDATE SET
     upto = excluded.upto, passed = a.passed + excluded.passed, filtered = a.filtered + excluded.filtered,
     tombstones = a.tombstones + excluded.tombstones, dead = a.dead + excluded.dead, parked = a.parked + excluded.parked,
-    control = a.control + excluded.control
+    control = a.control + excluded.control, counted_at = now()
 WHERE a.upto <= excluded.since
 RETURNING topic, partition;
 

@@ -60,3 +60,40 @@ GROUP BY 1;
 -- Values of a field with the country of the record, if it has one.
 SELECT record->>%(field)s AS value, record->>'billing_country' AS country FROM entity
 WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0 AND record->>%(field)s <> '';
+
+-- name: latest_quality
+-- The newest figures of each of these entities. The primary key begins with the time, so each look reads a few rows from its end.
+SELECT to_char(q.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, q.entity, q.field, q.records, q.complete, q.invalid,
+       q.repeated, q.disagreeing, q.orphans, q.anybody
+FROM unnest(%(entities)s::text[]) AS e (entity)
+CROSS JOIN LATERAL (SELECT l.at FROM quality l WHERE l.entity = e.entity ORDER BY l.at DESC LIMIT 1) newest
+JOIN quality q ON q.at = newest.at AND q.entity = e.entity ORDER BY q.entity, q.field;
+
+-- name: quality_trend
+-- Of the last measurements the times, at most `points`, and of the days before the first of each: then the figures at these times.
+WITH RECURSIVE last AS (
+    (SELECT at, 1 AS number FROM quality ORDER BY at DESC LIMIT 1)
+    UNION ALL
+    SELECT (SELECT q.at FROM quality q WHERE q.at < last.at ORDER BY q.at DESC LIMIT 1), number + 1
+    FROM last WHERE last.at IS NOT NULL AND number < %(points)s
+), days AS (
+    SELECT (SELECT q.at FROM quality q WHERE q.at >= d AND q.at < d + interval '1 day' ORDER BY q.at LIMIT 1) AS at
+    FROM generate_series(date_trunc('day', now()) - interval '30 days', date_trunc('day', now()), interval '1 day') AS d
+), times AS (SELECT at FROM last UNION SELECT at FROM days)
+SELECT to_char(q.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, q.entity, q.field, q.records, q.complete, q.invalid,
+       q.repeated, q.disagreeing, q.orphans, q.anybody
+FROM times t JOIN quality q ON q.at = t.at
+WHERE (%(entity)s::text IS NULL OR q.entity = %(entity)s) AND (%(field)s::text IS NULL OR q.field = %(field)s)
+ORDER BY q.entity, q.field, q.at;
+
+-- name: records_of_form
+-- A few records whose value of a field does not look as it should.
+SELECT id::text AS id, record->>%(field)s AS value FROM entity
+WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0
+  AND coalesce(record->>%(field)s, '') <> '' AND record->>%(field)s !~ %(form)s LIMIT %(limit)s;
+
+-- name: records_without
+-- A few records without a value of a field.
+SELECT id::text AS id, NULL::text AS value FROM entity
+WHERE entity = %(entity)s AND merged_into IS NULL AND NOT deleted AND version > 0
+  AND coalesce(record->>%(field)s, '') = '' LIMIT %(limit)s;

@@ -12,3 +12,11 @@ SELECT current_setting('wal_level') AS wal_level,
        (SELECT count(p.*) > 0 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
           LEFT JOIN pg_publication_tables p ON p.pubname = %(publication)s AND p.schemaname = n.nspname AND p.tablename = c.relname
          WHERE n.nspname || '.' || c.relname = %(heartbeats)s HAVING count(*) > 0) AS publishes_heartbeats;
+
+-- name: user_tables
+-- Tables of the applications, whether the role may read them or not; without partitions, which are part of their table.
+SELECT n.nspname || '.' || c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%%'
+  AND n.nspname <> 'information_schema' AND c.relname NOT IN ('opshub_heartbeat', 'opshub_signal')
+ORDER BY c.relkind IN ('r', 'p') DESC, 1 LIMIT %(most)s;
