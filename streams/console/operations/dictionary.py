@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +17,9 @@ from streams.cli.map_findings import check_system as check_files
 from streams.cli.map_systems import systems_known_to
 from streams.console.installed import installed_systems
 from streams.console.masking import mask, mask_row
-from streams.console.operation import Context, Scope, operation
+from streams.console.operation import Context, operation
 from streams.console.operations.systems import installed_rules
 from streams.console.people import Person
-from streams.console.place import Hub
 from streams.console.problems import NotFound, WrongInput
 from streams.dictionary.check.all_problems import check_dictionary
 from streams.dictionary.check.examples import row_change
@@ -216,12 +214,8 @@ def try_table(context: Context, wanted: WantedTry) -> TriedRows:
     return TriedRows([_shown(row, context.person) for row in mapped], note)
 
 
-def _of_system(hub: Hub, wanted: WantedEdit | WantedCompare) -> Iterable[Scope]:
-    return [Scope(system=wanted.system)]
-
-
 @operation(
-    "POST", "/dictionary/{system}/check", permission="administer", writes=False, scope=_of_system,
+    "POST", "/dictionary/{system}/check", permission="administer", writes=False,
     command=lambda w: f"opshub map check {w.system}",
 )  # fmt: skip
 def check_edited(context: Context, wanted: WantedEdit) -> Checked:
@@ -240,7 +234,7 @@ def check_edited(context: Context, wanted: WantedEdit) -> Checked:
 
 
 @operation(
-    "POST", "/dictionary/{system}/compare", permission="administer", writes=False, scope=_of_system,
+    "POST", "/dictionary/{system}/compare", permission="administer", writes=False,
     command=lambda w: f"opshub map try {w.system}",
 )  # fmt: skip
 def compare_edited(context: Context, wanted: WantedCompare) -> Differences:

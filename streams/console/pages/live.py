@@ -63,7 +63,7 @@ async def events(request: Request) -> Response:
             heartbeats=wanted.heartbeats,
         )  # fmt: skip
         try:
-            while not await request.is_disconnected():
+            while True:  # Starlette ends it when the browser goes
                 turn: Tail = await run_in_threadpool(next, turns)
                 if turn.records:
                     records = [shown(record, context.person) for record in reversed(turn.records)]

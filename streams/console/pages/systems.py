@@ -30,21 +30,30 @@ from streams.console.operations.systems import (
     show_system,
 )
 from streams.console.render import page, text_of
-from streams.errors import OpshubError
+from streams.errors import EnvironmentFault, OpshubError
 from streams.monitor.new_system import NewSystem
 from streams.monitor.table_status import SystemStatus, TableStatus
+from streams.stack.native import NativeStack, ServerStatus
 
 
 def systems(request: Request) -> Response:
     """All sources, worst first."""
     wanted = WantedNothing()
-    listed = ask(request, list_systems, wanted)
+    try:
+        listed = ask(request, list_systems, wanted)
+    except EnvironmentFault as error:
+        return page(request, "systems_away.html", calls=[(list_systems, wanted)], error=error, servers=servers(request))
     rules, rules_error = _rules(request)
     calls = [(list_systems, wanted), (list_rules, wanted)]
     return page(
         request, "systems.html", calls=calls, listed=listed, worst=worst_tables(listed.systems), rules=rules,
         rules_error=rules_error, slots=worst_slots(listed.systems),
     )  # fmt: skip
+
+
+def servers(request: Request) -> list[ServerStatus]:
+    """The servers of this installation's native stack, where it has one."""
+    return NativeStack(request.app.state.place.settings).status()
 
 
 def worst_tables(statuses: list[SystemStatus]) -> list[TableStatus]:
