@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from streams.console.app import create_app
 from streams.console.operations.live import WantedTail, masked_values, tail_command
-from streams.console.operations.quality import faults_of, score_of
+from streams.console.operations.quality import faults_of, right_of, score_of
 from streams.console.pages.quality import spark
 from streams.console.pages.systems import _has_secret, worst_slots, worst_tables
 from streams.console.people import Grant, Person
@@ -166,7 +166,7 @@ def test_difference_of_two_dictionaries() -> None:
 
 def test_score_counts_what_is_there_and_without_fault() -> None:
     figures = MeasuredQuality("customer", "email", 10, 8, 1, 1, 0, 0, 0, "2026-11-30T12:00:00Z")
-    assert (faults_of(figures), score_of(figures)) == (2, 0.6)
+    assert (faults_of(figures), score_of(figures), right_of(figures)) == (2, 0.6, 0.75)
     assert spark([]) == "" and spark([0.5]).count(",") == 2
     heights = [float(point.split(",")[1]) for point in spark([0.1, 0.9]).split()]
     assert 0 < heights[1] < heights[0] < 28

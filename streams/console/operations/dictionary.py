@@ -164,7 +164,13 @@ def list_mapping(context: Context, wanted: WantedMapping) -> Mapping:
     for system in systems:
         for field in mapped_fields(system.written or load_dictionary(system.folder)):
             rule = ownership.field(field.entity, field.field, None)
-            fields.append(OwnedField(**msgspec.structs.asdict(field), owners=list(ownership.rank(field.entity, field.field)), policy=rule.policy))
+            fields.append(
+                OwnedField(
+                    **msgspec.structs.asdict(field),
+                    owners=list(ownership.rank(field.entity, field.field)),
+                    policy=rule.policy,
+                )
+            )
     chosen = [field for field in fields if _is_wanted(field, wanted)]
     return Mapping(
         chosen, explained_conversions(list(chosen)), [system.name for system in systems],

@@ -43,13 +43,15 @@ class WantedField(msgspec.Struct, frozen=True):
 
 
 class FieldScore(msgspec.Struct, frozen=True):
-    """The newest figures of a field. `faults`: records with any fault; `score`: the share without, from 0 to 1."""
+    """The newest figures of a field. `faults`: records with a fault; `right`: of the records that have a value, the
+    share without, from 0 to 1.
+    """
 
     figures: MeasuredQuality
     faults: int
-    score: float
+    right: float
     trend: list[float]
-    """The score at earlier measurements, the oldest first."""
+    """The share of all records whose value is there and right, at each measurement, the oldest first."""
 
 
 class QualityList(msgspec.Struct, frozen=True):
@@ -89,11 +91,11 @@ def list_quality(context: Context, wanted: WantedQuality) -> QualityList:
     for figures in trend:
         earlier.setdefault((figures.entity, figures.field), []).append(score_of(figures))
     fields = [
-        FieldScore(f, faults_of(f), score_of(f), earlier.get((f.entity, f.field), []))
+        FieldScore(f, faults_of(f), right_of(f), earlier.get((f.entity, f.field), []))
         for f in newest
         if wanted.every or 0 < f.complete < f.records or faults_of(f)
     ]
-    fields.sort(key=lambda field: (-field.faults, field.score, field.figures.entity, field.figures.field))
+    fields.sort(key=lambda field: (-field.faults, score_of(field.figures), field.figures.entity, field.figures.field))
     at = max((figures.at for figures in newest), default=None)
     return QualityList(fields[: wanted.limit], len(newest) - len(fields), shared, at)
 
@@ -134,6 +136,11 @@ def show_quality(context: Context, wanted: WantedField) -> FieldReport:
 def faults_of(figures: MeasuredQuality) -> int:
     """Records with a fault in this field; one that has several counts several times."""
     return figures.invalid + figures.repeated + figures.disagreeing + figures.orphans + figures.anybody
+
+
+def right_of(figures: MeasuredQuality) -> float:
+    """Of the records that have a value, the share without fault."""
+    return max(0.0, 1 - faults_of(figures) / figures.complete) if figures.complete else 1.0
 
 
 def score_of(figures: MeasuredQuality) -> float:

@@ -60,12 +60,12 @@ def spark(values: list[float], width: float = WIDTH, height: float = HEIGHT) -> 
 
 
 def _by_entity(fields: list[FieldScore]) -> list[tuple[str, int, float]]:
-    """(entity, faults, mean score), the entity with most faults first."""
+    """(entity, faults, mean share that is right), the entity with most faults first."""
     sums: dict[str, list[FieldScore]] = {}
     for score in fields:
         sums.setdefault(score.figures.entity, []).append(score)
     rows = [
-        (name, sum(s.faults for s in scores), sum(s.score for s in scores) / len(scores))
+        (name, sum(s.faults for s in scores), sum(s.right for s in scores) / len(scores))
         for name, scores in sums.items()
     ]
     return sorted(rows, key=lambda row: (-row[1], row[2]))
