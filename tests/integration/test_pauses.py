@@ -44,10 +44,10 @@ def add_account(pipeline: Pipeline, name: str) -> str:
     return source_id("demo-crm", "customer", key)
 
 
-def add_product(pipeline: Pipeline, sku: str) -> str:
+def add_product(pipeline: Pipeline, name: str) -> str:
     key = str(uuid.uuid4())
     with pipeline.connect("CRM") as crm:
-        crm.execute("INSERT INTO product (id, sku, name) VALUES (%s, %s, %s)", [key, sku, sku])
+        crm.execute("INSERT INTO product (id, sku, name) VALUES (%s, %s, %s)", [key, f"{name}-{key[:8]}", name])
     return source_id("demo-crm", "product", key)
 
 
