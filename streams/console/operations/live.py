@@ -54,7 +54,7 @@ class TailPage(msgspec.Struct, frozen=True):
 
 
 @operation("GET", "/live", permission="see", command=lambda w: tail_command(w))
-def list_records(context: Context, wanted: WantedTail) -> TailPage:
+def tail_topic(context: Context, wanted: WantedTail) -> TailPage:
     """Show the last records of a topic, decoded."""
     settings = context.place.settings
     tail = recent(

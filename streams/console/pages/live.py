@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from streams.console.handling import ask, context_of, wanted_of
 from streams.console.operation import OPERATIONS
-from streams.console.operations.live import TailPage, WantedTail, filter_of, list_records, shown
+from streams.console.operations.live import TailPage, WantedTail, filter_of, tail_topic, shown
 from streams.console.problems import NotAllowed, TooMany
 from streams.console.render import fragment, page
 from streams.emit.tail import KINDS, Tail, tail
@@ -32,13 +32,13 @@ def live(request: Request) -> Response:
     wanted = wanted_of(request, WantedTail)
     listed, error = TailPage([], 0, 0), None
     try:
-        listed = ask(request, list_records, wanted)
+        listed = ask(request, tail_topic, wanted)
     except NotAllowed:
         raise
     except OpshubError as raised:
         error = raised
     return page(
-        request, "live.html", calls=[(list_records, wanted)], listed=listed, wanted=wanted, kinds=KINDS, error=error,
+        request, "live.html", calls=[(tail_topic, wanted)], listed=listed, wanted=wanted, kinds=KINDS, error=error,
         systems=request.app.state.place.settings.systems, per_second=2 * PER_TURN,
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ async def events(request: Request) -> Response:
     global _open
     context = context_of(request)
     wanted = wanted_of(request, WantedTail)
-    if not context.person.may(OPERATIONS["list_records"].permission):
+    if not context.person.may(OPERATIONS["tail_topic"].permission):
         raise NotAllowed(f"{context.person.name} may not do this", remedy="ask an admin for a role that has it")
     wants = filter_of(wanted, context.person)
     if _open >= MOST_TAILS:

@@ -129,10 +129,10 @@ async def resume_deliveries(request: Request) -> Response:
 async def read_again(request: Request) -> Response:
     """Read the rows of a table again."""
     wanted = await read_form(request, WantedTable)
-    again = await do(request, read_table_again, wanted)
+    reading = await do(request, read_table_again, wanted)
     _ = text_of(request)
     done = _(
-        "{rows} rows of {table} are read again", rows=sum(again.rows.values()), table=wanted.table
+        "{rows} rows of {table} are read again", rows=sum(reading.rows.values()), table=wanted.table
     )  # fmt: skip
     return back(request, f"/systems/{wanted.system}#snapshots", done=done)
 
