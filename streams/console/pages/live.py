@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from streams.console.handling import ask, context_of, wanted_of
 from streams.console.operation import OPERATIONS
-from streams.console.operations.live import TailPage, WantedTail, filter_of, tail_topic, shown
+from streams.console.operations.live import TailPage, WantedTail, filter_of, shown, tail_topic
 from streams.console.problems import NotAllowed, TooMany
 from streams.console.render import fragment, page
 from streams.emit.tail import KINDS, Tail, tail
