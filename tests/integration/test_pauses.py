@@ -62,11 +62,12 @@ def test_paused_table_waits_and_comes_whole(pipeline: Pipeline, hub: psycopg.Con
 
     pause(settings, hub, scope, who="ann", reason="stock-taking")
     time.sleep(3)  # a worker asks every two seconds
-    held = add_account(pipeline, "Meanwhile AG")
+    meanwhile = f"Meanwhile {uuid.uuid4().hex[:6]} AG"
+    held = add_account(pipeline, meanwhile)
     other = add_product(pipeline, "PAUSE-1")
     wait_for(lambda: names(hub, other) == [("PAUSE-1",)])  # other tables go on
     with pipeline.connect("CRM") as crm:
-        crm.execute("UPDATE account SET name = 'Later AG' WHERE name = 'Meanwhile AG'")
+        crm.execute("UPDATE account SET name = 'Later AG' WHERE name = %s", [meanwhile])
     wait_for(lambda: queues(settings, hub)[0].waiting == 2)
     (queue,) = queues(settings, hub)
     assert (queue.who, queue.reason, queue.problem) == ("ann", "stock-taking", None)
