@@ -22,11 +22,11 @@ from streams.settings import Settings
 def console_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """The console on this hub. The header `x-person: name/role` says who is at the page; without it the local user."""
 
-    def person(_: object, request: Request) -> Person:
-        name, _, role = request.headers.get("x-person", "local/admin").partition("/")
-        return Person(name, (Grant(role),))  # type: ignore[arg-type]
+    async def recognise(_: object, request: Request, session: str) -> None:
+        name, __, role = request.headers.get("x-person", "local/admin").partition("/")
+        request.state.person = Person(name, (Grant(role),))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(guard.Guard, "_person", person)
+    monkeypatch.setattr(guard.Guard, "_recognise", recognise)
     with TestClient(create_app(settings), base_url="http://127.0.0.1", follow_redirects=False) as client:
         yield client
 
