@@ -30,6 +30,7 @@ TOKEN_PREFIX = "opshub_"
 
 HOUR_S = 3600
 KNOWN_FOR_S = 1.0
+AWAY_FOR_S = 5.0
 
 
 class From(NamedTuple):
@@ -76,6 +77,8 @@ class SignIn:
         except EnvironmentFault:
             if self._marker.exists() or (self._known is not None and self._known[1]):
                 raise
+            # Each try waits for seconds: while the hub is away, not every request makes one.
+            self._known = (time.monotonic() + AWAY_FOR_S, False)
             return False
         if is_needed and not self._marker.exists():
             self._marker.parent.mkdir(parents=True, exist_ok=True)
