@@ -46,10 +46,10 @@ def list_entries(
     if as_json:
         print(msgspec.json.encode(listed).decode())
         return
-    for one in listed.entries:
-        end = f"  refused: {one.failed}" if one.failed else ""
-        why = f"  ({one.why})" if one.why else ""
-        print(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.who}  {one.what}  {one.about or ''}{why}{end}")
+    for item in listed.entries:
+        end = f"  refused: {item.failed}" if item.failed else ""
+        why = f"  ({item.why})" if item.why else ""
+        print(f"{item.at:%Y-%m-%d %H:%M:%S}  {item.who}  {item.what}  {item.about or ''}{why}{end}")
     if not listed.entries:
         print("nobody did anything like that")
 

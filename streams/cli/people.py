@@ -35,10 +35,10 @@ def list_people(as_json: AsJson = False, state_dir: StateDir = None) -> None:
     if as_json:
         print(msgspec.json.encode(listed).decode())
         return
-    for one in listed.people:
-        roles = ", ".join(grant_text(grant) for grant in [*one.grants, *one.claimed]) or "no role"
-        last = f"{one.signed_in_at:%Y-%m-%d %H:%M}" if one.signed_in_at else "never"
-        print(f"{one.name}  {roles}  last sign-in: {last}" + (f"  by {one.provider}" if one.provider else ""))
+    for item in listed.people:
+        roles = ", ".join(grant_text(grant) for grant in [*item.grants, *item.claimed]) or "no role"
+        last = f"{item.signed_in_at:%Y-%m-%d %H:%M}" if item.signed_in_at else "never"
+        print(f"{item.name}  {roles}  last sign-in: {last}" + (f"  by {item.provider}" if item.provider else ""))
     if not listed.people:
         print("nobody: the console needs no sign-in, and answers this machine only")
 
@@ -58,7 +58,7 @@ def add(
 
     Example: opshub people add anna.berg --role approver --system demo-erp
     """
-    grants = [_grant(one, system, entity) for one in role or []]
+    grants = [_grant(item, system, entity) for item in role or []]
     password = _password(generate)
     wanted = NewPerson(name=name, full_name=full_name, grants=grants, password=password)
     print(run_here(load_settings(state_dir=state_dir), people.add_person, wanted).done)
@@ -130,7 +130,7 @@ def token(
 
     Example: opshub people token anna.berg nightly-report --role "approver system=demo-erp" --days 30
     """
-    wanted = NewToken(name=name, token=purpose, days=days, grants=[read_grant(one) for one in role or []])
+    wanted = NewToken(name=name, token=purpose, days=days, grants=[read_grant(item) for item in role or []])
     print(run_here(load_settings(state_dir=state_dir), people.add_token, wanted).secret)
 
 
@@ -143,8 +143,8 @@ def tokens(name: Name, as_json: AsJson = False, state_dir: StateDir = None) -> N
     if as_json:
         print(msgspec.json.encode(listed).decode())
         return
-    for one in listed.tokens:
-        print(f"{one.id}  {one.name}  until {one.expires_at:%Y-%m-%d}{'  over' if one.is_over else ''}")
+    for item in listed.tokens:
+        print(f"{item.id}  {item.name}  until {item.expires_at:%Y-%m-%d}{'  over' if item.is_over else ''}")
 
 
 def end_token(

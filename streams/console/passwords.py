@@ -57,8 +57,8 @@ def check_password(password: str, name: str) -> None:
 
 def random_password() -> str:
     """Four groups of five characters that are easy to read aloud."""
-    letters = "abcdefghjkmnpqrstuvwxyz23456789"
-    return "-".join("".join(secrets.choice(letters) for _ in range(5)) for _ in range(4))
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(4))
 
 
 @cache

@@ -58,7 +58,7 @@ class TokenNumber(msgspec.Struct, frozen=True):
 def who_am_i(context: Context, wanted: Nothing) -> Me:
     """Show who is signed in, with roles, sessions and tokens."""
     person = context.person
-    allowed = {one for grant in person.grants for one in permissions_of(grant.role)}
+    allowed = {item for grant in person.grants for item in permissions_of(grant.role)}
     sessions: list[SessionRow] = []
     tokens: list[TokenRow] = []
     has_password = False
@@ -70,7 +70,7 @@ def who_am_i(context: Context, wanted: Nothing) -> Me:
             has_password = hub_people.password_of(hub, person.name) is not None
     return Me(
         name=person.name, is_local=person.is_local, token=person.token, grants=list(person.grants),
-        permissions=[one for one in get_args(Permission) if one in allowed],
+        permissions=[item for item in get_args(Permission) if item in allowed],
         has_password=has_password, sessions=sessions, tokens=tokens,
     )  # fmt: skip
 

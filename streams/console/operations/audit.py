@@ -88,7 +88,7 @@ def _filter(context: Context, wanted: WantedAudit) -> AuditFilter:
 
 
 def _admins() -> list[str]:
-    return [one.name for one in OPERATIONS.values() if one.writes and one.permission == "administer"]
+    return [item.name for item in OPERATIONS.values() if item.writes and item.permission == "administer"]
 
 
 def _place(line: AuditLine) -> str:

@@ -169,7 +169,7 @@ def revoke_role(context: Context, wanted: ChangedGrant) -> Done:
     """Take a role from a person; it ends at once, also in open sessions and tokens."""
     grant = Grant(wanted.role, wanted.system, wanted.entity)
     row = _person(context, wanted.name)
-    left = [one for one in from_stored(row.grants) if one != grant]
+    left = [item for item in from_stored(row.grants) if item != grant]
     if len(left) == len(row.grants):
         raise NotFound(f"{row.name} is not {grant_text(grant)}", remedy="`opshub people list` shows the roles")
     if grant == Grant("admin"):

@@ -30,8 +30,8 @@ class PlainRecord(msgspec.Struct, frozen=True):
 
 
 def _entity(hub: Hub, wanted: WantedPlain) -> list[Scope]:
-    found = plain_record(hub, wanted.id) if is_id(wanted.id) else None
-    return [Scope(entity=found.entity)] if found else []
+    result = plain_record(hub, wanted.id) if is_id(wanted.id) else None
+    return [Scope(entity=result.entity)] if result else []
 
 
 @operation("POST", "/records/{id}/unmask", permission="unmask", scope=_entity, keeps_result=False)
@@ -40,7 +40,7 @@ def unmask_record(context: Context, wanted: WantedPlain) -> PlainRecord:
     if not is_id(wanted.id):
         raise WrongInput(f"{wanted.id} is no canonical id", remedy="the record's page shows it")
     with context.place.hub() as hub:
-        found = plain_record(hub, wanted.id)
-    if found is None:
+        result = plain_record(hub, wanted.id)
+    if result is None:
         raise NotFound(f"there is no record {wanted.id}")
-    return PlainRecord(wanted.id, found.entity, found.record)
+    return PlainRecord(wanted.id, result.entity, result.record)

@@ -21,10 +21,10 @@ def audit(request: Request) -> Response:
     """What people did, by person, deed, thing, way and time."""
     wanted = _wanted(request)
     listed = ask(request, list_audit, wanted)
-    deeds = sorted(one.name for one in OPERATIONS.values() if one.writes)
+    deeds = sorted(item.name for item in OPERATIONS.values() if item.writes)
     return page(
         request, "audit.html", calls=[(list_audit, wanted)], wanted=wanted, listed=listed, deeds=deeds,
-        summaries={one.name: one.summary for one in OPERATIONS.values()},
+        summaries={item.name: item.summary for item in OPERATIONS.values()},
     )  # fmt: skip
 
 

@@ -36,13 +36,13 @@ def one_person(request: Request) -> Response:
     """One person, with roles and tokens."""
     wanted = wanted_of(request, NamedPerson)
     listed = ask(request, people.people_list, Nothing()).people
-    found = [person for person in listed if person.name == wanted.name]
-    if not found:
+    result = [person for person in listed if person.name == wanted.name]
+    if not result:
         ask(request, people.person_tokens, wanted)
         raise NotFound(f"there is no person named {wanted.name}", remedy="the list has all people")
     tokens = ask(request, people.person_tokens, wanted).tokens
     calls = [(people.person_tokens, wanted)]
-    return page(request, "person.html", calls=calls, one=found[0], tokens=tokens, choices=_choices(request))
+    return page(request, "person.html", calls=calls, one=result[0], tokens=tokens, choices=_choices(request))
 
 
 async def add(request: Request) -> Response:
@@ -59,8 +59,8 @@ def _change(function: Callable[..., Any], wanted: type[msgspec.Struct], to: str)
     """A handler of a form that changes something, and goes back to the page `to`."""
 
     async def handler(request: Request) -> Response:
-        asked = await handling.read_form(request, wanted)
-        done = await do(request, function, asked)
+        wanted_change = await handling.read_form(request, wanted)
+        done = await do(request, function, wanted_change)
         return back(request, to.format(**request.path_params), done=done.done)
 
     return handler
@@ -68,9 +68,9 @@ def _change(function: Callable[..., Any], wanted: type[msgspec.Struct], to: str)
 
 def me(request: Request) -> Response:
     """Who am I."""
-    found = ask(request, account.who_am_i, Nothing())
+    result = ask(request, account.who_am_i, Nothing())
     return page(
-        request, "me.html", calls=[(account.who_am_i, Nothing())], me=found, made=None, choices=_choices(request)
+        request, "me.html", calls=[(account.who_am_i, Nothing())], me=result, made=None, choices=_choices(request)
     )
 
 
@@ -81,9 +81,9 @@ async def make_token(request: Request) -> Response:
     given = {name: [form[name]] for name in ("token", "days") if form.get(name)}
     wanted = msgspec.structs.replace(read_wanted(account.OwnToken, given), grants=grants)
     made = await do(request, account.add_own_token, wanted)
-    found = await do(request, account.who_am_i, Nothing())
+    result = await do(request, account.who_am_i, Nothing())
     return page(
-        request, "me.html", calls=[(account.add_own_token, wanted)], me=found, made=made, choices=_choices(request)
+        request, "me.html", calls=[(account.add_own_token, wanted)], me=result, made=made, choices=_choices(request)
     )
 
 
