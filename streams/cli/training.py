@@ -25,7 +25,9 @@ def list_exercises(as_json: AsJson = False) -> None:
     from streams.training.exercises import EXERCISES
 
     if as_json:
-        exercises = [{"name": one.name, "role": one.role, "task": one.task} for one in EXERCISES.values()]
+        exercises = [
+            {"name": exercise.name, "role": exercise.role, "task": exercise.task} for exercise in EXERCISES.values()
+        ]
         typer.echo(json.dumps({"exercises": exercises}))
         return
     for exercise in EXERCISES.values():

@@ -44,8 +44,8 @@ msgstr "Language: zh_CN\\nContent-Type: text/plain; charset=utf-8\\n"
 
 def texts() -> Iterator[str]:
     """Every text that a page can show in another language than English."""
-    found = extract_from_dir(FOLDER, METHODS, OPTIONS, keywords={"_": None}, comment_tags=())
-    for _, _, message, _, _ in found:
+    messages = extract_from_dir(FOLDER, METHODS, OPTIONS, keywords={"_": None}, comment_tags=())
+    for _, _, message, _, _ in messages:
         if isinstance(message, str) and message:
             yield message
     yield from model_names()
