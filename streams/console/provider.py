@@ -150,8 +150,8 @@ def _groups(settings: Settings, claims: Mapping[str, Any]) -> list[str]:
     value: Any = claims
     for step in settings.oidc_roles_claim.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
-    keys_found = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return [group for group in keys_found if isinstance(group, str)]
+    groups = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [group for group in groups if isinstance(group, str)]
 
 
 async def _with_userinfo(client: Any, token: Mapping[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
