@@ -31,6 +31,8 @@ def client(pipeline: Pipeline) -> Iterator[TestClient]:
         crm.execute(
             "INSERT INTO account (name, email) SELECT 'Firm ' || n, 'a' || n || '@firm.example' FROM generate_series(1, 20) n"
         )
+    with pipeline.connect("ERP") as erp:
+        erp.execute("INSERT INTO erp.cust (name1) VALUES ('Kunde')")
     pipeline.drain()
     with TestClient(create_app(pipeline.settings), base_url="http://127.0.0.1") as made:
         yield made

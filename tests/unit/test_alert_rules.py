@@ -24,7 +24,7 @@ RULES: list[dict[str, Any]] = [
 ]
 GUIDE = (ROOT / "docs/guides/operating.md").read_text()
 WATCHED = (
-    "capture/connector_health", "capture/finding", "capture/guard", "capture/slot", "capture/table_gaps", "monitor/connector_restarts", "monitor/disk",
+    "capture/connector_health", "capture/finding", "capture/guard", "capture/pauses", "capture/slot", "capture/table_gaps", "monitor/connector_restarts", "monitor/disk",
     "monitor/hub_guard", "monitor/watcher",
 )  # fmt: skip
 """Modules whose severe findings become alerts."""

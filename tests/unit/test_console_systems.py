@@ -22,6 +22,7 @@ from streams.hub.quality import MeasuredQuality
 from streams.monitor.new_system import check_new_system, environment_of, source_json
 from streams.monitor.table_status import SourceSlot, SystemStatus, TableStatus
 from streams.settings import Settings
+from tests.console_client import form_token
 
 VIEWER = Person("vera", (Grant("viewer"),))
 
@@ -37,8 +38,7 @@ def test_form_of_a_new_system_asks_for_a_password_and_says_that_nothing_is_kept(
 
 
 def test_password_is_in_no_answer(client: TestClient) -> None:
-    client.get("/systems/new")
-    token = client.cookies["csrf"]
+    token = form_token(client, "/systems/new")
     form = {
         "csrf": token, "name": "erp-2", "dsn": "postgresql://me:geheim1@127.0.0.1:1/x", "password": "geheim2",
     }  # fmt: skip
@@ -100,7 +100,7 @@ def test_edited_dictionary_is_checked_with_lines_and_written_nowhere(client: Tes
     text = client.get("/api/v1/dictionary/demo-erp").json()["text"]
     wrong = text.replace("steps: [nfkc, collapse]", "steps: [nfkcc, collapse]", 1)
     wrong = wrong.replace("steps: [gtin]", "steps: [gtinn]", 1)
-    token = client.cookies.get("csrf") or client.get("/dictionary").cookies["csrf"]
+    token = form_token(client, "/dictionary/demo-erp")
     page = client.post("/dictionary/demo-erp", data={"csrf": token, "text": wrong, "act": "check"}).text
     assert "2 mistakes" in page
     mistakes = client.post("/api/v1/dictionary/demo-erp/check", json={"text": wrong}).json()["mistakes"]
