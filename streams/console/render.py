@@ -214,9 +214,9 @@ def _words(name: str) -> str:
 
 
 def _pretty(value: object) -> Markup:
-    """JSON, indented, as a <pre> element."""
+    """JSON, indented, as a <pre> element; keys can scroll it."""
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str)
-    return Markup("<pre>{}</pre>").format(escape(text))
+    return Markup('<pre tabindex="0">{}</pre>').format(escape(text))
 
 
 def _plain(value: object) -> object:

@@ -44,7 +44,7 @@ def test_commands_go_to_a_page(page: Page, photo: Callable[..., Path]) -> None:
     page.goto("/flows")
     page.keyboard.press("Control+k")
     page.keyboard.type("guided")
-    expect(page.get_by_role("option").first).to_contain_text("Guided tour")
+    expect(page.locator("#palette-list").get_by_role("option").first).to_contain_text("Guided tour")
     photo("commands")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/tour$"))

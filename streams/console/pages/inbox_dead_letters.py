@@ -8,7 +8,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from streams.console.guard import check_form
@@ -173,6 +173,8 @@ def job(request: Request) -> Response:
 
 def new_job(request: Request, *, error: OpshubError | None = None) -> Response:
     """What would be done, before it is."""
+    if not request.query_params and error is None:
+        return RedirectResponse("/inbox/jobs", status_code=303)
     wanted = wanted_of(request, NewJob)
     preview = ask(request, preview_job, wanted)
     answer = tab(
