@@ -54,7 +54,7 @@ def test_dictionary_is_searched_tried_and_compared(page: Page, photo: Callable[.
     page.goto("/dictionary/demo-erp")
     box = page.get_by_label("connectors/demo-erp/dictionary.yaml")
     box.fill(box.input_value().replace("billing_city: city", 'billing_city: {const: "Nowhere"}', 1))
-    page.get_by_role("button", name="Check, and compare").click()
+    page.get_by_role("button", name="Check, and compare").click(timeout=120_000)  # it reads the ends of ten topics
     expect(page.get_by_text("customer.billing_city").first).to_be_visible()
     photo("dictionary-compare")
 
