@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from streams.settings import Settings
 from tests.browser.chromium import ARGUMENTS, MISSING, chromium_path
@@ -27,8 +27,10 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
-SLOWEST_MS = 15_000
+SLOWEST_MS = 60_000
 """Longest wait for something on a page: the machine may be busy with other tests."""
+
+expect.set_options(timeout=SLOWEST_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
