@@ -11,8 +11,6 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import Pipeline
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture(autouse=True)
 def _inbox_may_be_missing(allowed_errors: list[str]) -> None:
