@@ -87,7 +87,7 @@ class Operation(NamedTuple):
         values = _given(wanted)
         path = self.path
         for name in path_names(self.path):
-            path = path.replace("{%s}" % name, quote(str(values.pop(name, "")), safe=""))  # noqa: UP031
+            path = path.replace(f"{{{name}}}", quote(str(values.pop(name, "")), safe=""))
         query = urlencode(values, doseq=True) if self.method == "GET" and values else ""
         return f"{API}{path}" + (f"?{query}" if query else "")
 
