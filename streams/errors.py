@@ -10,6 +10,8 @@ each.
     │   └── EncodeError
     ├── ConfigError         what a person wrote is wrong: stop, exit code 2
     └── EnvironmentFault    a server, port, disk or right is missing: stop, exit code 3
+        ├── ServerAway      a server does not answer: it may come
+        └── AccessDenied    a server answers and refuses the login: waiting does not help
 
 An error that reaches a person says what is wrong, where, and what would mend it.
 """
@@ -69,3 +71,11 @@ class EnvironmentFault(OpshubError):
     """A server, a port, a disk or a right that is needed is missing."""
 
     exit_code = 3
+
+
+class ServerAway(EnvironmentFault):
+    """A server that is needed does not answer."""
+
+
+class AccessDenied(EnvironmentFault):
+    """A server that is needed answers, and refuses the login."""

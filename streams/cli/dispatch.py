@@ -25,6 +25,7 @@ def build(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     groups: dict[str, typer.Typer] = {}
     called = [word for word in arguments if not word.startswith("-")][:2]
+    verbs_of_groups = {verb.words for verb in VERBS if " " in verb.words}
     for verb in VERBS:
         *group, name = verb.words.split()
         parent = app
@@ -35,10 +36,26 @@ def build(arguments: list[str]) -> typer.Typer:
             parent = groups[group[0]]
         # The help of a group lists only its verbs, so their modules are not imported for it.
         is_called = called[: len(group) + 1] == [*group, name]
+        if name in GROUPS and not group:
+            groups[name] = _group_verb(verb, is_called and " ".join(called[:2]) not in verbs_of_groups)
+            app.add_typer(groups[name], name=name)
+            continue
         function = _load(verb) if is_called else _unloaded
         # The help of the called verb is its docstring, which has an example.
         parent.command(name, help=None if function.__doc__ else verb.help, short_help=verb.help)(function)
     return app
+
+
+def _group_verb(verb: Verb, is_called: bool) -> typer.Typer:
+    """A group that is a verb by itself: `opshub demo` runs it, `opshub demo systems` a verb of the group."""
+    function = _load(verb) if is_called else _no_options
+    group = typer.Typer(invoke_without_command=True, short_help=verb.help)
+    group.callback(help=function.__doc__ if is_called else verb.help)(function)
+    return group
+
+
+def _no_options() -> None:
+    """What runs before a verb of a group that is a verb, too."""
 
 
 def run(arguments: list[str]) -> int:

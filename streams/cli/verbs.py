@@ -1,7 +1,8 @@
 """Every verb of `opshub`, in the order that the help shows.
 
 A line is (words, module, function, help): `module` is imported only when the verb is called; `function` is
-a typer function whose parameters are the verb's options. Two words make a group: `dlq list`.
+a typer function whose parameters are the verb's options. Two words make a group: `dlq list`. A verb of one word whose
+name is a group's is what the group does when it is called alone: `demo`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Verb(NamedTuple):
 
 
 GROUPS: dict[str, str] = {
+    "demo": "Start everything, let a simulated company work, compare all databases.",
     "map": "The dictionary: check it, show where a field comes from, run it on rows.",
     "systems": "The captured systems: their tables, pause and resume, snapshots, and what a new one needs.",
     "dlq": "Records that could not be processed.",
@@ -35,6 +37,8 @@ GROUPS: dict[str, str] = {
 
 VERBS: list[Verb] = [
     Verb("demo", "streams.cli.demo", "demo", "Start everything, let a simulated company work, compare all databases."),
+    Verb("demo systems", "streams.cli.demo_systems", "systems", "Make the demo CRM and ERP on servers elsewhere."),
+    Verb("demo traffic", "streams.cli.demo_systems", "traffic", "Let the simulated company work on such systems."),
     Verb("up", "streams.cli.up", "up", "Start the native servers; the first time, install them."),
     Verb("down", "streams.cli.down", "down", "Stop the workers and the native servers; the data stays."),
     Verb("status", "streams.cli.status", "status", "Show servers and workers, and whether each is healthy."),

@@ -16,8 +16,9 @@ import psycopg
 
 from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
-from streams.demo.statements import SQL, count
+from streams.demo.statements import count
 from streams.demo.story import deal_story
+from streams.demo.systems import is_empty
 from streams.demo.watch import WorkerTotals, worker_totals
 from streams.demo.writeback_check import check_writeback, wait_delivered
 from streams.paths import connectors_dir
@@ -152,7 +153,7 @@ class _Demo:
         self.phase("making the demo databases")
         setup_demo(env, connectors_dir(self._settings))
         # Facts are kept beside the databases, so that a later demo also checks what this one planted.
-        facts, is_new = self._settings.state_dir / "demo-facts.jsonl", _is_empty(env)
+        facts, is_new = self._settings.state_dir / "demo-facts.jsonl", is_empty(env)
         self._is_new = is_new
         if is_new:
             facts.unlink(missing_ok=True)
@@ -295,12 +296,6 @@ def run_demo(settings: Settings, plan: DemoPlan, report: Report, show: Callable[
         if not plan.keep:
             stop_all_workers(stack.settings, report)
             stack.down(progress=report)
-
-
-def _is_empty(env: dict[str, str]) -> bool:
-    with psycopg.connect(dsn_of(env, "DEMO_CRM", "APP")) as connection:
-        row = connection.execute(SQL["crm_is_empty"]).fetchone()
-    return bool(row and row[0])
 
 
 def _result(

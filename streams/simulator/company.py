@@ -21,6 +21,7 @@ from typing import Self, TypedDict
 import psycopg
 
 from streams.errors import EnvironmentFault
+from streams.postgres_login import login_fault
 from streams.simulator import erp_operations, history
 from streams.simulator.journal import Journal
 from streams.simulator.session import Session, pump
@@ -166,7 +167,7 @@ class Company:
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
                 f"a database went away while history was loaded: {str(error).strip()}",
-                remedy="start it again: `opshub up`",
+                remedy="start it again, then this",
             ) from error
         for fact in facts:
             self.journal.planted(fact)
@@ -377,9 +378,8 @@ def _connect(dsn: str, timezone: str, name: str) -> history.Connection:
         connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
         return connection
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the demo {name} cannot be reached: {str(error).strip()}", remedy="`opshub up` starts it"
-        ) from error
+        variables = ", ".join(f"DEMO_{name}_{value}" for value in ("HOST", "PORT", "APP_USER", "APP_PASSWORD"))
+        raise login_fault(dsn, error, f"the demo {name}", variables=variables) from error
 
 
 def _count(connection: history.Connection, table: str) -> int:

@@ -53,7 +53,7 @@ class Session(Generic[T]):
         except psycopg.OperationalError as error:
             raise EnvironmentFault(
                 f"{application_name} cannot connect: {str(error).strip()}",
-                remedy="`opshub up` starts the databases; then set the demo up",
+                remedy="start the database; `opshub demo systems` makes the demo's roles and tables",
             ) from error
         self._connection.execute("SELECT set_config('TimeZone', %s, false)", [timezone])
         self._pg: PGconn = self._connection.pgconn
@@ -136,7 +136,7 @@ class Session(Generic[T]):
         return EnvironmentFault(
             f"the database went away with {self.outstanding} transactions in flight, whose outcome is not known: "
             f"{str(error).strip()}",
-            remedy="start the database again (`opshub up`), then the simulator",
+            remedy="start the database again, then the simulator",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 
 from streams.errors import ConfigError, EnvironmentFault
+from streams.postgres_login import login_fault
 
 SYSTEMS = {"demo-crm": "DEMO_CRM", "demo-erp": "DEMO_ERP"}
 """Folder in connectors/ → first part of its environment variables."""
@@ -51,11 +52,9 @@ def setup_system(env: Mapping[str, str], folder: Path, prefix: str) -> None:
                 except psycopg.Error as error:
                     raise ConfigError(f"{path}: {_says(error)}", remedy="correct the SQL") from error
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the database of {prefix} at {env[f'{prefix}_HOST']}:{env[f'{prefix}_PORT']} cannot be used: "
-            f"{_says(error)}",
-            remedy="`opshub up` starts it; check the address and the administrator's password in the environment file",
-        ) from error
+        where = f"the database of {prefix} at {env[f'{prefix}_HOST']}:{env[f'{prefix}_PORT']}"
+        variables = f"{prefix}_HOST, {prefix}_PORT, {prefix}_DATABASE, {prefix}_ADMIN_USER, {prefix}_ADMIN_PASSWORD"
+        raise login_fault(dsn, error, where, variables=variables) from error
 
 
 def dsn_of(env: Mapping[str, str], prefix: str, role: str) -> str:
@@ -75,9 +74,7 @@ def _value(env: Mapping[str, str], name: str, where: str = "the demo's environme
     try:
         return env[name]
     except KeyError:
-        raise ConfigError(
-            f"{where}: {name} is not set", remedy=f"set {name}, or run `opshub up`, which writes it"
-        ) from None
+        raise ConfigError(f"{where}: {name} is not set", remedy=f"set {name}, or let `opshub up` write it") from None
 
 
 def _read(path: Path, env: Mapping[str, str]) -> str:
