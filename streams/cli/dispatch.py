@@ -11,6 +11,7 @@ from importlib import import_module
 
 import typer
 
+from streams.cli.deeds import DEEDS, with_audit
 from streams.cli.verbs import GROUPS, VERBS, Verb
 from streams.errors import OpshubError
 
@@ -86,7 +87,8 @@ def report(error: OpshubError) -> None:
 
 def _load(verb: Verb) -> Callable[..., object]:
     function: Callable[..., object] = getattr(import_module(verb.module), verb.function)
-    return function
+    deed = DEEDS.get(verb.words)
+    return function if deed is None else with_audit(deed, function)
 
 
 def _unloaded() -> None:

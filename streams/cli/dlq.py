@@ -119,7 +119,7 @@ def retry(
     every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
     force: Annotated[bool, typer.Option("--force", help=f"Also those that failed {retries.MOST_TRIES} times.")] = False,
     limit: Limit = 1000, dry_run: DryRun = False, as_json: Json = False,
-) -> None:  # fmt: skip
+) -> dict[str, object]:  # fmt: skip
     """Retry dead letters, each key in order. Records that are parked behind them follow: do not name them.
 
     Example: opshub dlq retry --stage mapping --dry-run
@@ -133,6 +133,7 @@ def retry(
     if chosen:
         notes.insert(0, _counted(len(chosen), "retried", dry_run) + "; `opshub dlq list` shows those that failed again")
     _print(chosen, as_json, notes)
+    return {"ids": [dead_letter.id for dead_letter in chosen]}
 
 
 def drop(
@@ -141,7 +142,7 @@ def drop(
     every: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the audit.")] = "",
     limit: Limit = 1000, dry_run: DryRun = False, as_json: Json = False,
-) -> None:  # fmt: skip
+) -> dict[str, object]:  # fmt: skip
     """Give dead letters up for good; the records that are parked behind them are processed.
 
     Example: opshub dlq drop 7 --reason 'test data'
@@ -149,6 +150,7 @@ def drop(
     wanted = _required_filter(numbers, topic, key, stage, error_class, reason_has, every)
     dropped = store.drop(load_settings(), wanted, reason, who(), limit=limit, dry_run=dry_run)
     _print(dropped, as_json, [_counted(len(dropped), "dropped", dry_run)] if dropped else [])
+    return {"ids": [dead_letter.id for dead_letter in dropped]}
 
 
 def _counted(count: int, verb: str, dry_run: bool) -> str:

@@ -58,7 +58,8 @@ def resync(
     where: Annotated[
         str | None, typer.Option(help="With --table: an SQL condition; only rows that meet it are re-snapshot.")
     ] = None,
-) -> None:
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+) -> dict[str, object]:
     """Capture a system again as a whole: a new epoch, a new snapshot, and what is gone from the source is deleted.
 
     With --table, Debezium only reads rows again while it goes on streaming: use it after a code table or a rule of the
@@ -67,7 +68,7 @@ def resync(
 
     Examples:
 
-    opshub resync demo-crm
+    opshub resync demo-crm --reason "restored from a backup"
 
     opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
@@ -88,9 +89,10 @@ def resync(
             typer.echo(f"{count:,} records of {entity} leave the hub: no row of {system} makes them any more")
         for table, rows in done.rows.items():
             typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
-    else:
-        epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
-        typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
+        return {"rows": done.rows, "gone": done.gone}
+    epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
+    typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
+    return {"epoch": epoch}
 
 
 def _system(settings: Settings, name: str) -> System:

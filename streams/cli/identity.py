@@ -1,4 +1,4 @@
-"""`opshub identity show | merge | unmerge | proposals | decline`: which records are one."""
+"""`opshub identity show | merge | unmerge | proposals | decline | reconsider`: which records are one."""
 
 from __future__ import annotations
 
@@ -141,12 +141,23 @@ def proposals(
 
 
 def decline(record: Name, other: Name, reason: Reason = "", as_json: Json = False) -> None:
-    """Keep two records separate: they are not proposed again, and no match key joins them. `identity merge` takes it
-    back.
+    """Keep two records separate: they are not proposed again, and no match key joins them. `identity reconsider` takes
+    that back.
 
     Example: opshub identity decline demo-erp:1042 demo-crm:0b9f… --reason "the daughter in Austria"
     """
     settings = load_settings()
     with connect(settings) as connection:
         done = identity_decisions.decline(settings, connection, record, other, who=who(), reason=reason)
+    typer.echo(json.dumps({"record": done.loser, "other": done.winner}) if as_json else done.text)
+
+
+def reconsider(record: Name, other: Name, reason: Reason = "", as_json: Json = False) -> None:
+    """Take back that two records are two: they may be proposed again, and match keys may join them. To make them one at
+    once: `identity merge`.
+
+    Example: opshub identity reconsider demo-erp:1042 demo-crm:0b9f… --reason "they have merged since"
+    """
+    with connect(load_settings()) as connection:
+        done = identity_decisions.reconsider(connection, record, other, who=who(), reason=reason)
     typer.echo(json.dumps({"record": done.loser, "other": done.winner}) if as_json else done.text)

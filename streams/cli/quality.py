@@ -125,7 +125,7 @@ def re_resolve(
     as_json: Annotated[
         bool, typer.Option("--json", help='One JSON object: {"differences": […], "sent": true or false}.')
     ] = False,
-) -> None:
+) -> dict[str, object]:
     """List the fields that today's ownership.yaml resolves otherwise than the hub has them; with --yes, resolve them.
 
     Match keys count, too. Restart the workers after the file was changed, before --yes. Exit code 1 when there are
@@ -155,6 +155,8 @@ def re_resolve(
         _show_differences(changes, is_sent)
     if changes and not yes:
         raise typer.Exit(1)
+    fields = Counter(f"{change.entity}.{change.field}" for change in changes)
+    return {"re_resolved": dict(sorted(fields.items()))}
 
 
 def _show_differences(differences: list[Difference], is_sent: bool) -> None:

@@ -66,6 +66,7 @@ VERBS: list[Verb] = [
     Verb("identity unmerge", "streams.cli.identity", "unmerge", "Undo a link or a merge."),
     Verb("identity proposals", "streams.cli.identity", "proposals", "Show customers that may be the same."),
     Verb("identity decline", "streams.cli.identity", "decline", "Decide that two records are not the same."),
+    Verb("identity reconsider", "streams.cli.identity", "reconsider", "Take back that two records are not the same."),
     Verb("quality", "streams.cli.quality", "quality", "Measure how good the records are, field by field."),
     Verb("re-resolve", "streams.cli.quality", "re_resolve", "Apply the current ownership rules to what is stored."),
     Verb("approvals list", "streams.cli.approvals", "list_intents", "List changes that wait for approval."),

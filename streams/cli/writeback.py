@@ -111,7 +111,7 @@ def retry(
     limit: Annotated[int, typer.Option(help="At most so many, the oldest first.")] = 1000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
     as_json: AsJson = False,
-) -> None:
+) -> dict[str, object]:
     """Send intents again that were given up (dead) or expired. What may have been done is looked up first.
 
     Example: opshub writeback retry 17 --reason "the customer is unblocked"
@@ -132,12 +132,13 @@ def retry(
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps({"retried": [] if dry_run else chosen, "chosen": chosen, "skipped": skipped}))
-        return
+        return {"ids": chosen}
     for which, why in skipped.items():
         typer.echo(f"{which}: {why}")
     count = f"{len(chosen)} intent{'' if len(chosen) == 1 else 's'}"
     numbers = f": {', '.join(map(str, chosen[:20]))}{', …' if len(chosen) > 20 else ''}" if chosen else ""
     typer.echo(f"{count} {'would be sent again' if dry_run else 'planned again'}{numbers}")
+    return {"ids": chosen}
 
 
 def shadow(

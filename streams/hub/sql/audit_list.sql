@@ -17,8 +17,8 @@ WITH lines AS (
        AND (%(since)s::timestamptz IS NULL OR l.at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR l.at < %(until)s)
        AND (%(who)s::text IS NULL OR l.who = %(who)s) AND (%(what)s::text IS NULL OR l.what || '_intent' = %(what)s) AND %(via)s::text IS NULL
        AND (%(about)s::text IS NULL OR l.intent_id::text = %(about)s)
-       AND NOT EXISTS (SELECT FROM audit a WHERE a.at BETWEEN l.at - interval '1 minute' AND l.at AND a.who = l.who
-                       AND (a.about = l.intent_id::text OR a.wanted->'ids' @> to_jsonb(l.intent_id)))
+       AND NOT EXISTS (SELECT FROM audit a WHERE a.at BETWEEN l.at - interval '1 minute' AND l.at AND (a.who = l.who OR a.wanted->>'by' = l.who)
+                       AND (a.about = l.intent_id::text OR a.wanted->'ids' @> to_jsonb(l.intent_id) OR a.result->'ids' @> to_jsonb(l.intent_id)))
      ORDER BY l.at DESC, l.id::text DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT l.at, 'identity', l.id::text, l.who, l.what, '', l.winner::text, l.reason, jsonb_build_object('loser', l.loser, 'winner', l.winner), NULL, NULL FROM identity_log l
@@ -27,7 +27,7 @@ WITH lines AS (
        AND (%(who)s::text IS NULL OR l.who = %(who)s) AND (%(what)s::text IS NULL OR l.what = %(what)s) AND %(via)s::text IS NULL
        AND (%(about)s::text IS NULL OR %(about)s IN (l.loser::text, l.winner::text))
        AND NOT EXISTS (SELECT FROM audit a WHERE a.at BETWEEN l.at - interval '1 minute' AND l.at AND a.who = l.who
-                       AND (a.wanted::text LIKE '%%' || l.loser::text || '%%' OR a.wanted::text LIKE '%%' || l.winner::text || '%%'))
+                       AND concat(a.wanted, a.result) LIKE ANY (ARRAY['%%' || l.loser || '%%', '%%' || l.winner || '%%']))
      ORDER BY l.at DESC, l.id::text DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT l.at, 'dead_letter', l.id::text, l.who, l.verb || '_dead_letter', '', l.dead_letter_id::text, '', '{}', jsonb_build_object('detail', l.detail), NULL
@@ -37,7 +37,7 @@ WITH lines AS (
        AND (%(who)s::text IS NULL OR l.who = %(who)s) AND (%(what)s::text IS NULL OR l.verb || '_dead_letter' = %(what)s) AND %(via)s::text IS NULL
        AND (%(about)s::text IS NULL OR l.dead_letter_id::text = %(about)s)
        AND NOT EXISTS (SELECT FROM audit a WHERE a.at BETWEEN l.at - interval '1 minute' AND l.at AND a.who = l.who
-                       AND (a.about = l.dead_letter_id::text OR a.wanted->'ids' @> to_jsonb(l.dead_letter_id)))
+                       AND (a.about = l.dead_letter_id::text OR a.wanted->'ids' @> to_jsonb(l.dead_letter_id) OR a.result->'ids' @> to_jsonb(l.dead_letter_id)))
      ORDER BY l.at DESC, l.id::text DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT l.decided_at, 'conflict', l.id::text, l.decided_by, 'decide_conflict', '', l.entity_id::text, '',
@@ -48,7 +48,7 @@ WITH lines AS (
        AND (%(who)s::text IS NULL OR l.decided_by = %(who)s) AND (%(what)s::text IS NULL OR 'decide_conflict' = %(what)s) AND %(via)s::text IS NULL
        AND (%(about)s::text IS NULL OR l.entity_id::text = %(about)s OR l.id::text = %(about)s)
        AND NOT EXISTS (SELECT FROM audit a WHERE a.at BETWEEN l.decided_at - interval '1 minute' AND l.decided_at AND a.who = l.decided_by
-                       AND (a.about = l.id::text OR a.wanted::text LIKE '%%' || l.id::text || '%%'))
+                       AND (a.about = l.id::text OR concat(a.wanted, a.result) LIKE '%%' || l.id || '%%'))
      ORDER BY l.decided_at DESC, l.id::text DESC LIMIT %(limit)s)
 )
 SELECT * FROM lines ORDER BY at DESC, kind DESC, id DESC LIMIT %(limit)s;
