@@ -103,6 +103,8 @@ class RecordName(msgspec.Struct, frozen=True):
     id: str
     name: str | None
     entity: str
+    record_id: str
+    """The record that the id is now: another one after a merge."""
 
 
 class _Id(msgspec.Struct, frozen=True):

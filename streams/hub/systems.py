@@ -24,11 +24,11 @@ class CapturePause(msgspec.Struct, frozen=True):
 
 
 class TopicFreshness(msgspec.Struct, frozen=True):
-    """One raw topic: when its last record was counted, and how many were counted today (UTC); None: not known yet."""
+    """One raw topic: when its last record was counted, and how many were counted today (UTC)."""
 
     topic: str
     counted_at: datetime
-    today: int | None
+    today: int
 
 
 class OpenDeadLetters(msgspec.Struct, frozen=True):
@@ -86,12 +86,6 @@ def pause_capture(hub: Hub, scope: str, *, who: str, reason: str, kept_bytes: in
 def resume_capture(hub: Hub, scope: str) -> bool:
     """Forget a pause; False when there was none."""
     return bool(fetch(hub, _Scope, "resume_capture", {"scope": scope}))
-
-
-def mark_raw_day(hub: Hub) -> None:
-    """Remember where each account stands when a day begins, and forget what is older than forty days."""
-    hub.execute(SQL["mark_raw_day"])
-    hub.execute(SQL["thin_raw_days"])
 
 
 def topic_freshness(hub: Hub) -> dict[str, TopicFreshness]:

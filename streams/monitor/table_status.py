@@ -61,7 +61,7 @@ class TableStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None
     """When a worker took its last record."""
     today: int | None
-    """Records that were taken today (UTC); None before the watcher's first check of the day."""
+    """Records that were taken today (UTC); None while nothing of it ever came."""
     taken: int
     dead: int
     parked: int

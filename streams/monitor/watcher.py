@@ -27,11 +27,10 @@ from streams.capture.schema_drift import record_table_changes
 from streams.capture.slot import Slot
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.alerts import count_pipeline, try_watcher_lock
+from streams.hub.figures import figures_now
 from streams.hub.intent_review import targets_away
-from streams.hub.order_flows import stuck_flows
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.source_state import load_alarms
-from streams.hub.systems import mark_raw_day
 from streams.monitor import alert_state
 from streams.monitor.alerts import AlertSender, Problem
 from streams.monitor.connector_restarts import ConnectorRestarts, stop_lost
@@ -40,7 +39,7 @@ from streams.monitor.hub_guard import check_hub_is_complete
 from streams.monitor.lag import behind_since, late_lanes, read_lags
 from streams.monitor.sinks import configured_sinks
 from streams.monitor.targets import refusing
-from streams.monitor.thresholds import Figures, exceeded, stuck_limits, was_checked
+from streams.monitor.thresholds import Figures, exceeded, was_checked
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -48,12 +47,6 @@ from streams.settings import Settings
 logger = get_logger(__name__)
 
 CHECK_INTERVAL_S = 15.0
-
-STUCK_FLOWS_INTERVAL_S = 300.0
-"""Between two counts of stuck flows, which read every flow."""
-
-MOST_STUCK_FLOWS = 1000
-"""The count ends there: an alert needs no larger number."""
 
 CHECKS_FAILED = "checks-failed"
 """The problem that nothing can be checked, as a rule since the hub is away. Only the worker that watched reports it,
@@ -90,8 +83,6 @@ class Watcher:
         self.slots = {}
         self._behind: dict[str, float] = {}
         """Lane → since when it has been behind."""
-        self._stuck_flows = 0
-        self._next_stuck_flows = 0.0
         self._lock: psycopg.Connection | None = None
         """The session that holds the advisory lock."""
 
@@ -169,7 +160,6 @@ class Watcher:
         findings += check_hub_is_complete(settings) + check_disk(settings)
         with psycopg.connect(settings.hub, autocommit=True, **KEEPALIVE) as hub:
             findings += ending_pauses(settings, hub)
-            mark_raw_day(hub)
         try:
             # Stop before restart: a failed connector that may have lost changes must not start again.
             stop_lost(settings, self._systems, findings)
@@ -215,10 +205,9 @@ class Watcher:
             waiting_s=settings.alert_approval_hours * 3600,
             undelivered_s=settings.alert_undelivered_minutes * 60,
         )
-        if time.monotonic() >= self._next_stuck_flows:
-            self._next_stuck_flows = time.monotonic() + STUCK_FLOWS_INTERVAL_S
-            self._stuck_flows = len(stuck_flows(hub, stuck_limits(settings), limit=MOST_STUCK_FLOWS))
-        return Figures(account.parked_keys, account.balances, self._stuck_flows, counts)
+        # What the overview shows: flows that have come to rest, counted by a worker twice a minute.
+        stuck = figures_now(hub).get("stuck")
+        return Figures(account.parked_keys, account.balances, stuck.value if stuck else 0, counts)
 
     def _hold_lock(self) -> bool:
         """Whether this worker is the watcher: it has the lock, or got it now."""

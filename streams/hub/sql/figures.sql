@@ -179,18 +179,19 @@ SELECT pg_try_advisory_lock(%(lock)s) AS has_lock;
 
 -- name: keep_pace
 -- A sample of lag and throughput, one a minute whoever takes it; samples are kept for a month. And how many records of each raw topic had
--- come when the day began (UTC): on the first day of an installation none.
+-- come when the day began (UTC); pages read `raw_topic`.
 WITH old AS (
     DELETE FROM pace WHERE at < now() - interval '31 days'
 ), gone AS (
     DELETE FROM worker WHERE seen_at < now() - interval '7 days'
+), old_days AS (
+    DELETE FROM raw_account_day WHERE day < (now() AT TIME ZONE 'UTC')::date - 40
 ), day AS (
-    INSERT INTO figure_now AS f (figure, value, detail)
-    SELECT 'day_start', (now() AT TIME ZONE 'UTC')::date - date '1970-01-01',
-           CASE WHEN EXISTS (SELECT FROM figure_now WHERE figure = 'day_start') THEN coalesce(jsonb_object_agg(topic, taken), '{}') ELSE '{}' END
-    FROM (SELECT topic, sum(passed + filtered + tombstones + dead + parked + control) AS taken FROM raw_account GROUP BY topic) a
-    ON CONFLICT (figure) DO UPDATE SET value = excluded.value, detail = excluded.detail, measured_at = clock_timestamp()
-    WHERE f.value <> excluded.value
+    -- All records of a topic that no earlier day knows came today.
+    INSERT INTO raw_account_day (topic, day, counted)
+    SELECT topic, (now() AT TIME ZONE 'UTC')::date,
+           CASE WHEN EXISTS (SELECT FROM raw_account_day y WHERE y.topic = t.topic) THEN t.taken ELSE 0 END
+    FROM raw_topic t ON CONFLICT DO NOTHING
 )
 INSERT INTO pace (at, taken, emitted, dead, lag, p50_ms, p99_ms)
 SELECT date_trunc('minute', now()), (SELECT coalesce(sum(upto - since), 0) FROM raw_account),

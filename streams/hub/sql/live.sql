@@ -2,10 +2,7 @@
 
 -- name: live_topics
 -- What came of each raw topic so far and today (UTC), and when last.
-SELECT a.topic, a.taken, a.failed, a.taken - coalesce((d.detail->>a.topic)::bigint, 0) AS today, a.quiet_s FROM (
-    SELECT topic, sum(passed + filtered + tombstones + dead + parked + control)::bigint AS taken, sum(dead + parked)::bigint AS failed,
-           extract(epoch FROM clock_timestamp() - max((to_jsonb(r)->>'counted_at')::timestamptz))::float8 AS quiet_s FROM raw_account r GROUP BY topic) a
-LEFT JOIN figure_now d ON d.figure = 'day_start' ORDER BY a.topic;
+SELECT topic, taken, failed, today, extract(epoch FROM clock_timestamp() - counted_at)::float8 AS quiet_s FROM raw_topic ORDER BY topic;
 
 -- name: live_targets
 -- Write-back by target: delivered and given up within five minutes, what is on its way (counted up to `most`).

@@ -46,7 +46,8 @@ WHERE state IN ('dead', 'parked', 'retry') AND topic = ANY(%(topics)s::text[]) A
 
 -- name: names_of_ids
 -- What records are called that others refer to.
-SELECT w.id::text AS id, coalesce(e.record->>'name', e.record->>'number', e.record->>'sku', nullif(concat_ws(' ', e.record->>'first_name', e.record->>'last_name'), '')) AS name, e.entity
+SELECT w.id::text AS id, coalesce(e.record->>'name', e.record->>'number', e.record->>'sku', nullif(concat_ws(' ', e.record->>'first_name', e.record->>'last_name'), '')) AS name, e.entity,
+       e.id::text AS record_id
 FROM unnest(%(ids)s::uuid[]) AS w (id) JOIN entity n ON n.id = w.id JOIN entity e ON e.id = coalesce(n.merged_into, n.id);
 
 -- name: members_of_flow

@@ -10,21 +10,9 @@ ON CONFLICT (scope) DO UPDATE SET who = excluded.who, reason = excluded.reason;
 -- name: resume_capture
 DELETE FROM capture_pause WHERE scope = %(scope)s RETURNING scope;
 
--- name: mark_raw_day
--- Where each account stands at the first check of a day.
-INSERT INTO raw_account_day (topic, day, counted)
-SELECT topic, (now() AT TIME ZONE 'utc')::date, sum(passed + filtered + tombstones + dead + parked + control)
-FROM raw_account GROUP BY topic ON CONFLICT DO NOTHING;
-
--- name: thin_raw_days
-DELETE FROM raw_account_day WHERE day < (now() AT TIME ZONE 'utc')::date - 40;
-
 -- name: topic_freshness
--- Of each raw topic: when the last record was counted, and how many were counted today; null before the first check of the day.
-SELECT a.topic, max(a.counted_at) AS counted_at,
-       (sum(a.passed + a.filtered + a.tombstones + a.dead + a.parked + a.control) - max(d.counted))::bigint AS today
-FROM raw_account a LEFT JOIN raw_account_day d ON d.topic = a.topic AND d.day = (now() AT TIME ZONE 'utc')::date
-GROUP BY a.topic;
+-- Of each raw topic: when the last record was counted, and how many were counted today.
+SELECT topic, counted_at, today FROM raw_topic;
 
 -- name: dead_letters_by_topic
 -- Dead letters that wait, and records that are parked behind them, by topic.
