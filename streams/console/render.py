@@ -61,7 +61,7 @@ def environment() -> Environment:
     made.globals.update(asset=asset, languages=LANGUAGES)
     made.filters.update(
         ago=_ago, moment=_moment, day=_day, number=_number, amount=_amount, quantity=_quantity, from_us=from_us,
-        words=_words, pretty=_pretty, duration=_duration,
+        words=_words, pretty=_pretty, duration=_duration, commands=_commands,
     )  # fmt: skip
     return made
 
@@ -211,6 +211,18 @@ def _duration(context: TemplateContext, seconds: float | None) -> str:
 def _words(name: str) -> str:
     """A name of the model as words: sales_order → sales order."""
     return name.replace("_", " ")
+
+
+def _commands(text: object) -> Markup:
+    """A text in which commands stand between backticks, as all our messages write them: these become <code>."""
+    if isinstance(text, Markup):
+        return text
+    pieces = [escape(piece) for piece in str(text).split("`")]
+    if len(pieces) % 2 == 0:
+        return escape(str(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if i % 2 else piece for i, piece in enumerate(pieces)
+    )
 
 
 def _pretty(value: object) -> Markup:

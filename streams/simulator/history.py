@@ -340,8 +340,11 @@ def _bill(world: World, order: Order, rows: TableRows, age: int, *, paid: bool) 
 
 
 def _time(world: World, age: int) -> str:
-    """A random time of day, `age` days ago, without a time zone: Postgres takes that of the session."""
-    seconds = 8 * 3600 + int(world.rng.random() * 36_000)
+    """A random time of day, `age` days ago, without a time zone: Postgres takes that of the session. Never later than
+    now.
+    """
+    share = world.rng.random()
+    seconds = 8 * 3600 + int(share * 36_000) if age else int(share * 3600 * dt.datetime.now(dt.UTC).hour)
     day, micros = world.today - dt.timedelta(days=age), int(world.rng.random() * 1e6)
     return f"{day} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{micros:06d}"
 

@@ -18,7 +18,18 @@ CHANGE_NOTHING = {
     "people tokens", "audit list", "audit export", "doctor", "training list", "training check", "bench compare",
 }  # fmt: skip
 
-OF_THE_INSTALLATION = {"demo", "up", "down", "run", "apply", "training start", "bench run", "bench capacity"}
+OF_THE_INSTALLATION = {
+    "demo",
+    "demo systems",
+    "demo traffic",
+    "up",
+    "down",
+    "run",
+    "apply",
+    "training start",
+    "bench run",
+    "bench capacity",
+}
 """Start and stop servers, or lay the hub out: the audit may not exist yet. The timeline shows what came of them."""
 
 

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from streams.console.drawing import bars_of, draw_timeline, events_of
+from streams.console.operations.flows import _sources
 from streams.console.operations.journey import Step, in_order, lsn
-from streams.console.render import from_us
+from streams.console.people import Grant, Person
+from streams.console.render import _commands, from_us
 from streams.console.sources import RawTable, Sources, raw_keys
 from streams.flow.waiting import Wait, progress_of_lines, waits_for
 from streams.hub.finding import Coordinates, coordinates_of
 from streams.hub.flow_lists import digits_of, name_parts, read_after
 from streams.hub.order_flows import FlowMember
+from streams.hub.record_views import RecordName
 from streams.model.ids import source_id
 from streams.model.state import Contribution, EntityState
 from streams.resolve.explain import explain_fields
@@ -187,3 +190,41 @@ def test_steps_stand_by_time_with_the_time_between_them() -> None:
 
 def test_a_place_in_postgres_log_is_written_as_its_tools_do() -> None:
     assert lsn(31172528) == "0/1DBA7B0" and lsn(0) == ""
+
+
+CUSTOMER, MERGED, OTHER = (source_id("demo-erp", "customer", key) for key in ("1", "2", "3"))
+
+
+def source_of_order(fields: dict[str, Any], person: Person) -> dict[str, Any]:
+    """What one system's contribution says otherwise than the order."""
+    names = {
+        MERGED: RecordName(MERGED, "Acme", "customer", CUSTOMER),
+        OTHER: RecordName(OTHER, "Borg AG", "customer", OTHER),
+    }
+    order = FlowMember("o", "sales_order", 1, {"number": "SO-1", "customer_id": CUSTOMER, "gross_amount": 10_000})
+    contribution = Contribution("demo-erp", "17", 1, 0, 0, 0, False, fields)
+    return _sources(order, {"demo-erp:17": contribution}, names, person).sources[0].differs
+
+
+def test_documents_side_by_side_name_the_customer_that_a_system_means() -> None:
+    admin = Person("ada", (Grant("admin"),))
+    assert source_of_order({"customer_id": OTHER, "gross_amount": 12_500, "number": "SO-1"}, admin) == {
+        "customer_id": "Borg AG",
+        "gross_amount": "1.25",
+    }
+
+
+def test_a_reference_to_a_merged_customer_is_no_difference() -> None:
+    assert source_of_order({"customer_id": MERGED}, Person("ada", (Grant("admin"),))) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`opshub apply` migrates <them>", "<code>opshub apply</code> migrates &lt;them&gt;"),
+        ("an odd ` stays", "an odd ` stays"),
+        ("`<b>`", "<code>&lt;b&gt;</code>"),
+    ],
+)
+def test_commands_in_texts_are_shown_as_code(text: str, shown: str) -> None:
+    assert _commands(text) == shown

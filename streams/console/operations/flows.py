@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +12,7 @@ from streams.console.masking import mask, mask_value
 from streams.console.operation import Context, operation
 from streams.console.people import Person
 from streams.console.problems import NotFound, WrongInput
+from streams.dictionary.readable import readable
 from streams.errors import ConfigError
 from streams.flow.waiting import LineProgress, Wait, progress_of_lines, waits_for
 from streams.hub.finding import FoundDeadLetter
@@ -27,14 +28,17 @@ from streams.hub.flow_lists import (
 )
 from streams.hub.flow_lists import list_flows as hub_flows
 from streams.hub.order_flows import FlowMember, OrderFlow, find_flows
+from streams.hub.record_names import is_id
 from streams.hub.record_views import (
     MOST,
+    RecordName,
     StandingConflict,
     dead_letters_of_keys,
     flow_conflicts,
     members_of_flow,
     names_of_ids,
 )
+from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
 from streams.model.state import Contribution
 
@@ -185,7 +189,8 @@ def explain_flow(context: Context, wanted: WantedFlow) -> FlowExplanation:
         conflicts = flow_conflicts(hub, flow.aggregate_id)
         dead = dead_letters_of_keys(hub, [changes_topic("order_flow")], [flow.aggregate_id.encode()])
         customer = record.get("customer_id")
-        names = names_of_ids(hub, [customer]) if customer else {}
+        ids = {str(value) for member in members for value in _values_of(member.contributions) if is_id(value)}
+        names = names_of_ids(hub, sorted(ids | {customer} if customer else ids))
     now = time.time()
     wait = waits_for(record, flow.members, flow.intents, int(now // DAY_S))
     wait = msgspec.structs.replace(wait, ask=mask_value(wait.ask, wait.ask_of or "", "owner", context.person))
@@ -199,7 +204,7 @@ def explain_flow(context: Context, wanted: WantedFlow) -> FlowExplanation:
         mask_value(called.name, "customer", "name", context.person) if called else None,
         customer, wait, stuck, progress_of_lines(members)[: MOST * 10],
         [
-            _sources(member, sources[member.id].contributions, context.person)
+            _sources(member, sources[member.id].contributions, names, context.person)
             for member in flow.members
             if member.id in sources
         ],
@@ -207,13 +212,19 @@ def explain_flow(context: Context, wanted: WantedFlow) -> FlowExplanation:
     )  # fmt: skip
 
 
-def _sources(member: FlowMember, contributions: Mapping[str, Contribution], person: Person) -> DocumentSources:
+def _values_of(contributions: Mapping[str, Contribution]) -> Iterable[object]:
+    return (value for contribution in contributions.values() for value in (contribution.fields or {}).values())
+
+
+def _sources(
+    member: FlowMember, contributions: Mapping[str, Contribution], names: Mapping[str, RecordName], person: Person
+) -> DocumentSources:
     sources = []
     for contribution in contributions.values():
         differs = {
-            name: value
+            name: _as_people_read_it(member.entity, name, value, names, person)
             for name, value in (contribution.fields or {}).items()
-            if value is not None and value != member.record.get(name) and name != "attributes"
+            if value is not None and name != "attributes" and not _is_same(value, member.record.get(name), names)
         }
         sources.append(
             SourceOfDocument(
@@ -223,6 +234,23 @@ def _sources(member: FlowMember, contributions: Mapping[str, Contribution], pers
             )
         )  # fmt: skip
     return DocumentSources(member.id, member.entity, member.record.get("number"), member.record, sources)
+
+
+def _is_same(value: object, stands: object, names: Mapping[str, RecordName]) -> bool:
+    """Whether a system's value is the one that stands; a reference to a merged record is one to the other."""
+    record = names.get(value) if isinstance(value, str) else None
+    return value == stands or (record is not None and record.record_id == stands)
+
+
+def _as_people_read_it(
+    entity: str, field: str, value: object, names: Mapping[str, RecordName], person: Person
+) -> object:
+    """A reference by the name of its record, all else as a decimal, a date, a text."""
+    record = names.get(value) if isinstance(value, str) else None
+    if record is not None and record.name:
+        return mask_value(record.name, record.entity, "name", person)
+    kind = ENTITIES[entity].fields.get(field) if entity in ENTITIES else None
+    return readable(kind, value) if kind is not None else value
 
 
 def _masked(flow: OrderFlow, person: Person) -> OrderFlow:

@@ -82,6 +82,8 @@ class WantedTopics(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     hours: Annotated[int, msgspec.Meta(ge=0, le=720)] = 0
+    entity: str = "order_flow"
+    """Its canonical topic, for the command that shows the same; the search looks where the record belongs."""
 
 
 class TopicSearch(msgspec.Struct, frozen=True):
@@ -136,8 +138,9 @@ def show_journey(context: Context, wanted: WantedRecord) -> Journey:
 
 
 @operation(
-    "GET", "/records/{id}/topics", permission="see", command=lambda wanted: f"opshub consume {wanted.id} --from …"
-)
+    "GET", "/records/{id}/topics", permission="see", 
+    command=lambda w: f"opshub consume canonical.{w.entity} --key {w.id} --from beginning --no-follow",
+)  # fmt: skip
 def read_topics(context: Context, wanted: WantedTopics) -> TopicRecords:
     """Look for a record in Kafka's raw and canonical topics, from its newest change on, or some hours before. Reads at
     most 20,000 records and 2.5 seconds of each topic; two people at a time.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -92,9 +93,9 @@ def journey(request: Request) -> Response:
     hours = request.query_params.get("hours")
     topics: TopicRecords | None = None
     problem: OpshubError | None = None
-    exact = WantedTopics(id=wanted.id)
+    exact = WantedTopics(id=wanted.id, entity=hits.entity)
     if hours is not None:
-        exact = wanted_of(request, WantedTopics)
+        exact = msgspec.structs.replace(wanted_of(request, WantedTopics), entity=hits.entity)
         try:
             topics = ask(request, read_topics, exact)
         except OpshubError as error:
