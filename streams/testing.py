@@ -76,6 +76,8 @@ class MemoryHub:
         states = {key: AggregateState(key, kind, members={}, sources={}) for key, kind in kinds.items()}
         for key, state in states.items():
             link = self.links.get(key)
+            if link is not None:
+                state.left = link.left
             if link is not None and link.waits_for is not None:
                 state.waits_for, state.waits_since = link.waits_for, link.linked_at
             elif link is not None and link.target == key:

@@ -90,7 +90,7 @@ async def linked_targets(lookup: Lookup, source_ids: Sequence[str]) -> dict[str,
 async def known_links(lookup: Lookup, ids: Collection[str]) -> dict[str, IdentityLink]:
     """id → its link, of those that were linked to another record, or taken out of one."""
     rows = await lookup("known_links", list(ids)) if ids else ()
-    return {row[0]: IdentityLink(row[0], row[1], row[2], Position(*row[3]), row[4]) for row in rows}
+    return {row[0]: IdentityLink(row[0], row[1], row[2], Position(*row[3]), row[4], left=tuple(row[5])) for row in rows}
 
 
 def links_of_ids(connection: psycopg.Connection, ids: Sequence[str]) -> list[LinkedId]:

@@ -59,6 +59,8 @@ class IdentityLink(msgspec.Struct, frozen=True):
     """See `AggregateState.waits_for`; then `target` is the id itself."""
     from_source: bool = False
     """A row said so: it counts less than what a person decided, or the writer of the record that the row names."""
+    left: tuple[str, ...] = ()
+    """See `AggregateState.left`."""
 
 
 class KeyClaim(msgspec.Struct, frozen=True):

@@ -45,12 +45,13 @@ from streams.model.state import AggregateState, Conflict, EntityState
 
 
 class Forward(NamedTuple):
-    """Where an id lives, and the source position that said so; `waits_for`: see `AggregateState`."""
+    """Where an id lives, and the source position that said so; `waits_for`, `left`: see `AggregateState`."""
 
     source_id: str
     target: str
     linked_at: list[int]
     waits_for: str | None
+    left: list[str]
 
 
 class OrderLineElsewhere(NamedTuple):
@@ -123,6 +124,7 @@ class HubStore:
                 )
             for forward in await forwards.fetchall():
                 state = states[forward.source_id]
+                state.left = tuple(forward.left)
                 if forward.target != forward.source_id:
                     state.forward, state.forward_at = forward.target, Position(*forward.linked_at)
                 elif forward.waits_for is not None:

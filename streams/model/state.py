@@ -144,6 +144,9 @@ class AggregateState(msgspec.Struct, gc=False):
     The own id: it waited, and its row names nobody any more."""
     waits_since: Position = NOWHERE
     """Position at which its row first said so."""
+    left: tuple[str, ...] = ()
+    """Aggregates whose records its row named before, and left with the newest link: their writers were sent a message,
+    unless the worker died before it emitted. Then it is sent again."""
 
 
 class Conflict(msgspec.Struct, frozen=True):

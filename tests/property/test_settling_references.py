@@ -15,7 +15,7 @@ from streams.testing import MemoryPipeline
 from tests.factories import changed
 from tests.property.stories import UNSHRUNK, customer, folded, serve_all
 
-CRM_A, CRM_B = source_id("crm", "customer", "A"), source_id("crm", "customer", "B")
+CRM_A, CRM_B, CRM_C = (source_id("crm", "customer", key) for key in "ABC")
 
 
 def erp(key: str) -> str:
@@ -172,3 +172,22 @@ def test_a_row_stays_in_a_record_that_was_merged_into_another() -> None:
     pipeline.send("changes.customer", erp("7"), link)
     pipeline.run()
     assert made_of(pipeline) == {CRM_B: {"crm:A", "crm:B", "erp:7"}}
+
+
+@settings(max_examples=100, deadline=None, phases=UNSHRUNK)
+@given(st.data(), st.lists(st.sampled_from([CRM_A, CRM_B, CRM_C]), min_size=2, max_size=4), st.booleans())
+def test_a_row_leaves_what_it_named_before_whenever_workers_die(
+    data: st.DataObject, named: list[str], is_own_first: bool
+) -> None:
+    """A row names one record after another, and may come back to one: each gives it up but the last.
+
+    `is_own_first`: it named nobody at first. Then the record of its own must be gone.
+    """
+    row = [customer("erp", "7", 9, name="ADA")] if is_own_first else []
+    row += [customer("erp", "7", 10 + at, name, name="ADA", credit_limit=at) for at, name in enumerate(named)]
+    rows = [*ACCOUNTS, [customer("crm", "C", 3, name="Cee")], row]
+    pipeline = arrive(data, rows, crashes=data.draw(st.sampled_from([0, 1, 4])))
+    expected = {CRM_A: {"crm:A"}, CRM_B: {"crm:B"}, CRM_C: {"crm:C"}}
+    expected[named[-1]].add("erp:7")
+    assert made_of(pipeline) == expected
+    assert folded(pipeline)["customer", named[-1]]["credit_limit"] == len(named) - 1

@@ -6,7 +6,7 @@ FROM entity WHERE aggregate_id = ANY(%s::uuid[]);
 
 -- name: forwards
 -- Where these ids live now, as far as they were linked, and where in its source that was said.
-SELECT source_id::text, target::text, linked_at, waits_for::text FROM identity WHERE source_id = ANY(%s::uuid[]);
+SELECT source_id::text, target::text, linked_at, waits_for::text, left_targets::text[] FROM identity WHERE source_id = ANY(%s::uuid[]);
 
 -- name: same
 -- Which of these source ids are the same entity as another, and which those are: each step of each chain.
@@ -94,11 +94,12 @@ WHERE new.target <> new.source_id AND (new.from_source AND EXISTS (SELECT FROM i
 
 -- name: upsert_identity
 -- Of a record that waits, the newest of what its row named counts.
-INSERT INTO identity AS i (source_id, target, same, generation, linked_at, waits_for)
-SELECT source_id, target, same, nextval('identity_generation'), linked_at, waits_for
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[], waits_for uuid)
+INSERT INTO identity AS i (source_id, target, same, generation, linked_at, waits_for, left_targets)
+SELECT source_id, target, same, nextval('identity_generation'), linked_at, waits_for, "left"
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[], waits_for uuid, "left" uuid[])
 ON CONFLICT (source_id) DO UPDATE SET
-    target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at, waits_for = excluded.waits_for
+    target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at, waits_for = excluded.waits_for,
+    left_targets = excluded.left_targets
 WHERE (i.target, i.same, i.waits_for) IS DISTINCT FROM (excluded.target, excluded.same, excluded.waits_for)
   AND NOT (i.waits_for IS NOT NULL AND excluded.waits_for IS NOT NULL AND i.linked_at > excluded.linked_at);
 

@@ -2,7 +2,7 @@
 
 -- name: known_links
 -- Where these records were linked to: to themselves, if a person took them out of another record, or if they wait to be another.
-SELECT source_id::text, target::text, same, linked_at, waits_for::text FROM identity WHERE source_id = ANY(%s::uuid[]);
+SELECT source_id::text, target::text, same, linked_at, waits_for::text, left_targets::text[] FROM identity WHERE source_id = ANY(%s::uuid[]);
 
 -- name: waiting_references
 -- (aggregate id, record, entity) of those who wait to be one of these records.

@@ -12,7 +12,15 @@ from streams.pipeline.canonical import MERGEABLE
 from streams.pipeline.settle.handover import move
 from streams.pipeline.settle.joins import SUMMED_IN
 from streams.pipeline.settle.merging import absorb, merge_change, take_contributions
-from streams.pipeline.settle.references import end_claim, leave, release, send_claim, settle_claims, take_out
+from streams.pipeline.settle.references import (
+    end_claim,
+    leave,
+    leave_again,
+    release,
+    send_claim,
+    settle_claims,
+    take_out,
+)
 from streams.pipeline.settle.unmerge import unmerge
 from streams.pipeline.settle.working import (
     DOCUMENT_OF,
@@ -53,7 +61,8 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         if same and state.id in work.batch.in_doubt:
             # Records that refer to this one may not have been refreshed either. The same link again changes nothing and
             # finds them.
-            link_id(work, state.id, target, same=True, at=state.forward_at)
+            link_id(work, state.id, target, same=True, at=state.forward_at, left=state.left)
+            leave_again(work, state, change, state.left, target)
         return
     opposite = work.out.links.get(target)
     if same and (state.id in work.batch.refused_links or (opposite is not None and opposite.same)):
@@ -75,17 +84,27 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     if change.system == REFERENCE and not _still_waits(state, change):
         return
-    if same and state.forward is not None and change.system not in (PEOPLE, MATCHER, REFERENCE):
+    from_source = same and change.system not in (PEOPLE, MATCHER, REFERENCE)
+    state.left = _left_before(work, state)
+    leave_again(work, state, change, state.left, target)
+    if from_source and state.forward is not None:
         leave(work, state.kind, change, state.forward, change.same_as)
+        state.left = (*(known for known in state.left if known != state.forward), state.forward)
     if waits:
         end_claim(work, state.id)
     _keep_claim(state, change)
     # Of two links in the batch before, the first moved what the second did not find.
     resend_if_in_doubt(work, state, target)
     state.forward, state.unmerged, state.forward_at, state.waits_for = target, False, at, None
-    from_source = same and change.system not in (PEOPLE, MATCHER, REFERENCE)
-    link_id(work, state.id, target, same=same, at=at, from_source=from_source)
+    link_id(work, state.id, target, same=same, at=at, from_source=from_source, left=state.left)
     move(work, aggregate, list(state.members.values()), target, same=same)
+
+
+def _left_before(work: Working, state: AggregateState) -> tuple[str, ...]:
+    """What the record left by a link whose messages may not have been emitted: one of this batch, or one in doubt."""
+    if state.id in work.out.links or state.id in work.batch.in_doubt:
+        return state.left
+    return ()
 
 
 def _still_waits(state: AggregateState, change: Change) -> bool:

@@ -63,9 +63,11 @@ def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> 
     if change.parent is not None:
         _log(work, change.entity, change.id, change.system, change.key, entity_id)
         return change.id  # its parent says where it lives
+    left = link.left if link is not None else ()
     if link is not None and link.same and link.target not in (state.id, change.id):
         leave(work, state.kind, change, link.target, change.same_as)
-    _make_wait(work, state, change.id, entity_id, claim)
+        left = (*(known for known in left if known != link.target), link.target)
+    _make_wait(work, state, change.id, entity_id, claim, left)
     send_on(work, state.kind, change.id, change)
     return None
 
@@ -116,6 +118,9 @@ def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     if change.same_as is not None and live_id(state, change.same_as) == entity.id:
         return  # the record that it named before was merged into the one that it names now
+    link = work.known_links.get(source)
+    if link is not None and link.same and link.target == state.id:
+        return  # overtaken: its row names this record again
     release(work, state, entity)
     _remove(work, aggregate, entity, source)
 
@@ -148,9 +153,14 @@ def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source
         return None
     contribution = entity.contributions.pop(source)
     state.sources.pop(source, None)
+    own = state.members.get(source)
+    if own is not None:  # nothing else is in the record that it leaves, which may be named before it is there
+        own.contributions[source] = contribution
+        if own.merged_into is not None:
+            own.merged_into, own.deleted = None, True  # as emitted: a merge emits its tombstone
     _delete_if_empty(work, aggregate, entity)
     move(work, aggregate, with_descendants(state, source), source, same=False)
-    return contribution
+    return contribution if own is None else None
 
 
 def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityState) -> None:
@@ -166,6 +176,17 @@ def leave(work: Working, kind: str, change: Change, target: str, named: str | No
     """Have the record `target` give up a row, unless it is by now the record `named`, which the row names."""
     split = Change("link", change.entity, change.id, change.system, change.key, same_as=named, target=change.id)
     work.out.sent_on.append(Message(changes_topic(kind), target, split))
+
+
+def leave_again(work: Working, state: AggregateState, change: Change, left: tuple[str, ...], named: str | None) -> None:
+    """Send `leave` again to all that a row left but `named`, which it names: a worker may have died before it sent it.
+
+    A refresh goes before it: rows that moved there within the repeated batch must be taken in before they can leave.
+    """
+    for target in left:
+        if target != named:
+            send_refresh(work, state, target)
+            leave(work, state.kind, change, target, named)
 
 
 def release(work: Working, state: AggregateState, entity: EntityState) -> None:
@@ -242,8 +263,10 @@ def _pass_to_waiting(
             _let_in(work, state, change, link.waits_for if same_claim else entity_id, claim)
         elif not same_claim:
             _make_wait(work, state, change.id, entity_id, claim)
-    if state.id in work.batch.in_doubt:
+    if state.id in work.batch.in_doubt or link.linked_at == position_of(change):
+        # This change may be the one that made its record wait, repeated.
         send_refresh(work, state, change.id)
+        leave_again(work, state, change, link.left, entity_id)
     send_on(work, state.kind, change.id, change)
 
 
@@ -276,8 +299,15 @@ def _order(source: str, key: str, claim: tuple[int, int, int] | None) -> Order:
     return tuple(claim or NOWHERE), len(key), key, source  # type: ignore[return-value]
 
 
-def _make_wait(work: Working, state: AggregateState, source: str, entity_id: str, claim: Position) -> None:
-    link_id(work, source, source, same=True, at=claim, waits_for=entity_id)
+def _make_wait(
+    work: Working,
+    state: AggregateState,
+    source: str,
+    entity_id: str,
+    claim: Position,
+    left: tuple[str, ...] = (),
+) -> None:
+    link_id(work, source, source, same=True, at=claim, waits_for=entity_id, left=left)
     work.known_links[source] = work.out.links[source]
     send_refresh(work, state, source)
 

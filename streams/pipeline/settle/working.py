@@ -138,9 +138,10 @@ def link_id(
     at: Position = NOWHERE,
     waits_for: str | None = None,
     from_source: bool = False,
+    left: tuple[str, ...] = (),
 ) -> None:
     """Record where an id lives from now on, and the position at which its source said so."""
-    work.out.links[source] = IdentityLink(source, target, same, at, waits_for, from_source)
+    work.out.links[source] = IdentityLink(source, target, same, at, waits_for, from_source, left)
 
 
 def send_on(work: Working, kind: str, target: str, change: Change) -> None:
