@@ -58,7 +58,7 @@ class Worker:
 def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     """Raises ConfigError or EnvironmentFault when the worker can not start."""
     app = LaneApp(settings)
-    state = WorkerState(settings.worker_name, app.lanes)
+    state = WorkerState(settings.worker, app.lanes)
     schema_ids = register_all(settings.registry)
     counts: dict[str, Counter[str]] = {}
     latencies: list[int] = []
@@ -71,9 +71,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
     if "ingest" in roles:
         systems, types = with_types(settings, load_systems(settings))
         ingest, raw_topics = build_ingest(settings, systems)
-        add_ingest(
-            app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker_name}"), raw_topics, traces
-        )
+        add_ingest(app, state, ingest, HubStore(settings.hub, f"opshub-ingest-{settings.worker}"), raw_topics, traces)
         # Before the lane reads: a worker that starts keeps the pauses.
         app.lanes["ingest"].pause_topics(paused_topics(settings, systems))
         counts["ingest"] = ingest.counts
@@ -142,13 +140,13 @@ def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watche
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:
     """Run one worker until SIGTERM or SIGINT; a batch in flight is finished first. Raises the error that ended it."""
-    set_up_logs(settings, settings.worker_name)
-    asyncio.run(leave_in_time(settings.worker_name, _live(settings, roles)))
+    set_up_logs(settings, settings.worker)
+    asyncio.run(leave_in_time(settings.worker, _live(settings, roles)))
 
 
 async def _live(settings: Settings, roles: tuple[str, ...]) -> None:
     stopping = stop_on_signals()
-    host, port, name = settings.host, settings.metrics_port, settings.worker_name
+    host, port, name = settings.metrics_address, settings.metrics_port, settings.worker
     # The registry first: schema ids are part of what a worker is built with.
     if not await wait_for_server(partial(register_all, settings.registry), stopping, host, port):
         return

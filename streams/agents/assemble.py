@@ -44,7 +44,7 @@ def build_assemble(settings: Settings, schema_ids: dict[str, int]) -> Assemble:
     for entity, owned in ownership.entities.items():
         planner.check_restored(entity, [name for name, rule in owned.fields.items() if rule.restores])
     return Assemble(
-        HubStore(settings.hub, f"opshub-assemble-{settings.worker_name}"),
+        HubStore(settings.hub, f"opshub-assemble-{settings.worker}"),
         decode_change,
         encode_change,
         output_maker(schema_ids),
@@ -58,7 +58,7 @@ def build_assemble(settings: Settings, schema_ids: dict[str, int]) -> Assemble:
 
 def build_jobs(settings: Settings, assemble: Assemble, schema_ids: dict[str, int]) -> list[BackgroundJob]:
     """What runs beside assemble: checks of flows that came to rest, refreshes that were put off, sums."""
-    name = settings.worker_name
+    name = settings.worker
     # One producer for all: what the jobs emit is little, and a producer has threads and connections of its own.
     producer = idempotent_producer(settings.kafka)
     limits = rule_limits(settings)

@@ -24,7 +24,7 @@ def build_deliverer(settings: Settings) -> Deliverer:
     rules = load_rules(
         connectors_dir(settings), settings.systems, lambda text, path: resolve_placeholders(text, env, path)
     )
-    name = settings.worker_name
+    name = settings.worker
     adapters: dict[str, Adapter] = {
         system: SqlAdapter(writeback.target, name, fault=fault_point)
         if isinstance(writeback.target, SqlTarget)

@@ -35,9 +35,9 @@ async def report_periodically(
     settings: Settings, state: WorkerState, metrics: WorkerMetrics, roles: tuple[str, ...], port: int
 ) -> None:
     """Report until cancelled; then report that the worker stops. Nothing here ends a worker: it is not its work."""
-    store = HubStore(settings.hub, f"opshub-report-{settings.worker_name}")
+    store = HubStore(settings.hub, f"opshub-report-{settings.worker}")
     worker = WorkerName(
-        settings.worker_name, reachable_host(settings.host), port, os.getpid(), version("opshub"), list(roles)
+        settings.worker, reachable_host(settings.metrics_address), port, os.getpid(), version("opshub"), list(roles)
     )
     known = False
     try:

@@ -30,10 +30,10 @@ def load_settings(**flags: object) -> Settings:
     from pydantic import ValidationError
 
     from streams.paths import connectors_dir
-    from streams.settings.variables import refuse_unknown_variables
+    from streams.settings.variables import refuse_unknown_variables, secret_settings
     from streams.stack.environment import placeholder_names, read_environment
 
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = secret_settings(os.environ) | {name: value for name, value in flags.items() if value is not None}
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -42,11 +42,23 @@ def load_settings(**flags: object) -> Settings:
             "settings are wrong: " + "; ".join(lines),
             remedy="correct the flag, the OPSHUB_… variable or the line of opshub.env",
         ) from error
+    _refuse_two_hub_passwords(settings)
     refuse_unknown_variables(os.environ, lambda: placeholder_names(connectors_dir(settings)))
     written_by_up = read_environment(settings)
     names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
     missing = {name: written_by_up.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
     return settings.model_copy(update=missing)
+
+
+def _refuse_two_hub_passwords(settings: Settings) -> None:
+    from streams.settings.dsn import password_of
+
+    given, within = settings.hub_password.get_secret_value(), password_of(settings.hub_dsn)
+    if given and within and given != within:
+        raise ConfigError(
+            "OPSHUB_HUB_DSN has a password, and OPSHUB_HUB_PASSWORD is another one",
+            remedy="take it out of OPSHUB_HUB_DSN",
+        )
 
 
 def _wrong_setting(detail: ErrorDetails) -> str:

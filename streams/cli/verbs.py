@@ -45,6 +45,7 @@ VERBS: list[Verb] = [
     Verb("figures", "streams.cli.figures", "figures", "Show the business figures by week: won to paid, on time, open."),
     Verb("console", "streams.cli.console", "console", "Serve the console: pages for people, and the API."),
     Verb("run", "streams.cli.run", "run", "Run one worker in the foreground (what containers run)."),
+    Verb("health", "streams.cli.health", "health", "Ask a worker or the console whether it is well (for containers)."),
     Verb("plan", "streams.cli.plan", "plan", "Show what `apply` would change in hub, topics, schemas and connectors."),
     Verb("apply", "streams.cli.plan", "apply", "Create what is missing, change what differs."),
     Verb("consume", "streams.cli.consume", "consume", "Show the records of a topic, decoded, as they come."),

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from streams.console import api, operations, pages
 from streams.console.access import access_of
 from streams.console.guard import Guard
+from streams.console.health import HealthPages
 from streams.console.metrics import ConsoleMetrics, MeasureRequests
 from streams.console.operation import API
 from streams.console.place import Place
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[*_page_routes(), *api.routes(), Mount("/static", _Files(directory=STATIC))],
         middleware=[
+            Middleware(HealthPages, place=place),
             Middleware(MeasureRequests, metrics=metrics),
             Middleware(Guard, sign_in=sign_in, access=access),
             Middleware(GZipMiddleware, minimum_size=1_000),

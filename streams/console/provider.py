@@ -165,7 +165,8 @@ def _client(settings: Settings) -> Any:
         raise ConfigError("no identity provider is set", remedy="OPSHUB_OIDC_ISSUER, or sign in by password")
     # The hour is part of the key: a client keeps what it once asked of the provider.
     return _client_of(
-        settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, client_secret(settings), settings.oidc_scopes,
+        settings.oidc_issuer.rstrip("/"), settings.oidc_client_id,
+        settings.oidc_client_secret.get_secret_value(), settings.oidc_scopes,
         int(time.monotonic() // KEPT_FOR_S),
     )  # fmt: skip
 
@@ -179,18 +180,6 @@ def _client_of(issuer: str, client_id: str, secret: str, scopes: str, hour: int)
         server_metadata_url=f"{issuer}/.well-known/openid-configuration",
         client_kwargs={"scope": scopes, "code_challenge_method": "S256", "timeout": WAIT_S},
     )
-
-
-def client_secret(settings: Settings) -> str:
-    """The secret, also from its file. Raises ConfigError for a file that cannot be read."""
-    if settings.oidc_client_secret_file is None:
-        return settings.oidc_client_secret.get_secret_value()
-    try:
-        return settings.oidc_client_secret_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(
-            f"OPSHUB_OIDC_CLIENT_SECRET_FILE cannot be read: {error.strerror}", remedy="name a file with the secret"
-        ) from error
 
 
 def _check_issuer(settings: Settings, client: Any) -> None:

@@ -44,7 +44,7 @@ async def run_maintenance(settings: Settings, stuck_limits: Mapping[str, float])
     """Run until cancelled; while a server does not answer, try again at the next turn. `stuck_limits`: stage → seconds
     after which an order flow is stuck.
     """
-    store = HubStore(settings.hub, f"opshub-maintenance-{settings.worker_name}")
+    store = HubStore(settings.hub, f"opshub-maintenance-{settings.worker}")
     producer = idempotent_producer(settings.kafka)
     clock = HubClock(store)
     hanging = HangingTransactions(settings.kafka)

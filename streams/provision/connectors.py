@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import cache
 from typing import Any
@@ -51,6 +52,21 @@ def _call(
         time.sleep(0.3)  # 409: Connect is rebalancing, and answers so until it is done
 
 
+_SECRET = re.compile(r"\$\{env:(\w+_(?:PASSWORD|SECRET|TOKEN|KEY))\}")
+
+
+def with_secrets_elsewhere(config: dict[str, Any], provider: str) -> dict[str, Any]:
+    """A connector's configuration whose secrets Connect reads from files: `${env:X_PASSWORD}` becomes
+    `${directory:/run/secrets:X_PASSWORD}` for the provider `directory:/run/secrets`. Unchanged without a provider.
+    """
+    if not provider:
+        return config
+    return {
+        key: _SECRET.sub(lambda match: f"${{{provider}:{match.group(1)}}}", value) if isinstance(value, str) else value
+        for key, value in config.items()
+    }
+
+
 def differs(settings: Settings, system: System) -> str | None:
     """`create`, `update` or None: what `put` would do to this system's connector."""
     response = _call(settings, "GET", f"/connectors/{system.connector_name}/config")
@@ -58,7 +74,8 @@ def differs(settings: Settings, system: System) -> str | None:
         return "create"
     # Connect adds `name` to what it was given, and keeps every value as text.
     existing = {key: value for key, value in response.json().items() if key != "name"}
-    wanted = {key: str(value) for key, value in system.config.items() if key != "name"}
+    config = with_secrets_elsewhere(system.config, settings.connect_secrets)
+    wanted = {key: str(value) for key, value in config.items() if key != "name"}
     return None if existing == wanted else "update"
 
 
@@ -72,14 +89,14 @@ def put(settings: Settings, system: System) -> None:
 
 def put_config(settings: Settings, name: str, config: dict[str, Any], file: str = "") -> None:
     """As `put`, for a configuration that comes from anywhere; the error names `file` when Connect refuses it."""
+    config = with_secrets_elsewhere(config, settings.connect_secrets)
     response = _call(settings, "PUT", f"/connectors/{name}/config", json=config)
     if response.status_code >= 400:
         message = response.json().get("message", response.text) if response.text.startswith("{") else response.text
         raise ConfigError(
             f"Kafka Connect refuses {file or name}: {message.strip()}",
-            remedy="`opshub doctor` checks the database, its role and wal_level; values of ${env:…} are those that "
-            "Connect was "
-            "started with: a line for each in <state_dir>/env, then `opshub up` again",
+            remedy="`opshub doctor` checks the database, its role and wal_level; Connect takes the values of ${env:…} "
+            "from its own environment, or from OPSHUB_CONNECT_SECRETS",
         )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -20,6 +20,9 @@ WEEK_MS = str(7 * 24 * 3600 * 1000)
 
 ANY_TIME = 2**63 - 1
 
+BROKERS_DEFAULT = -1
+"""Kafka takes it for the brokers' `default.replication.factor` (KIP-464)."""
+
 _MAX_BYTES = "max.message.bytes"
 _MAX_AHEAD = "message.timestamp.after.max.ms"
 """How far ahead of the broker's clock a record's time may be; Kafka's default is an hour. The broker refuses a record
@@ -119,11 +122,10 @@ def create_topics(settings: Settings, topics: dict[str, dict[str, str]]) -> None
     if not topics:
         return
     admin = admin_client(settings.kafka)
+    replicas = settings.replication_factor or BROKERS_DEFAULT
+    least = {} if settings.min_insync_replicas is None else {"min.insync.replicas": str(settings.min_insync_replicas)}
     created = admin.create_topics(
-        [
-            NewTopic(topic, settings.partitions, settings.replication_factor, config=config)
-            for topic, config in topics.items()
-        ]
+        [NewTopic(topic, settings.partitions, replicas, config=config | least) for topic, config in topics.items()]
     )
     for topic, future in created.items():
         try:

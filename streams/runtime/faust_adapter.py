@@ -245,7 +245,7 @@ class LaneApp(faust.App):
             topics,
             bootstrap=settings.kafka,
             group=f"{settings.app_id}-{name}",
-            client_id=f"{settings.app_id}-{name}-{settings.worker_name}",
+            client_id=f"{settings.app_id}-{name}-{settings.worker}",
             batch_size=batch_size or settings.batch_size,
             session_timeout_ms=settings.session_timeout_ms,
             **options,

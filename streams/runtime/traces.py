@@ -58,7 +58,7 @@ class Traces:
                 "OPSHUB_TRACES_URL is set, and the packages for traces are not installed",
                 remedy="pip install 'opshub[traces]', or unset OPSHUB_TRACES_URL",
             ) from error
-        resource = Resource.create({"service.name": "opshub", "service.instance.id": settings.worker_name})
+        resource = Resource.create({"service.name": "opshub", "service.instance.id": settings.worker})
         # What is left when the process ends is exported then.
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.traces_url)))

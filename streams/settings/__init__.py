@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from streams.settings.console import ConsoleSettings
+from streams.settings.dsn import with_password
 
 PREFIX = "OPSHUB_"
 SETTINGS_FILE = Path("opshub.env")
@@ -86,6 +88,11 @@ class Settings(ConsoleSettings):
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")
     connect_port: int = Field(default=18083, description="Port of Kafka Connect's REST interface.")
     registry_port: int = Field(default=18081, description="Port of the schema registry.")
+    metrics_host: str = Field(
+        default="",
+        description="Address on which a worker's health and metrics pages listen; `0.0.0.0` in a container that "
+        "others scrape. Default: `OPSHUB_HOST`.",
+    )
     metrics_port: int = Field(
         default=19100,
         description="Port of a worker's health and metrics pages. The first worker has this port, the next one the "
@@ -104,15 +111,43 @@ class Settings(ConsoleSettings):
     hub_dsn: str = Field(
         default="", description="Connection string of the hub database. Default: the native stack's hub."
     )
+    hub_password: SecretStr = Field(
+        default=SecretStr(""), description="Password for the hub, for an `OPSHUB_HUB_DSN` without one."
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="Folder with a file for each secret, named as its variable. Default: `/run/secrets` where it "
+        "exists.",
+    )
+    connect_secrets: str = Field(
+        default="",
+        pattern=r"^((directory|file):/[^:]+)?$",
+        description="Where Kafka Connect finds passwords by itself: `directory:/run/secrets` (a file for each) or "
+        "`file:/run/secrets/connect.properties` (a line `NAME=value` for each). Empty: in its environment.",
+    )
+    apply_wait_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds that `opshub apply` waits for servers that are being started."
+    )
 
     app_id: str = Field(
         default="opshub", description="Consumer group of the workers and prefix of their transactional ids."
     )
     partitions: int = Field(default=4, ge=1, description="Partitions of each topic that opshub creates.")
-    replication_factor: int = Field(default=1, ge=1, description="Replicas of each topic that opshub creates.")
+    replication_factor: int | None = Field(
+        default=None,
+        ge=1,
+        description="Replicas of each topic that opshub creates. Default: the brokers' `default.replication.factor`.",
+    )
+    min_insync_replicas: int | None = Field(
+        default=None,
+        ge=1,
+        description="Replicas that must have a record before it counts as written, for each topic that opshub "
+        "creates; one less than the replicas survives a broker. Default: the brokers' `min.insync.replicas`.",
+    )
     worker_name: str = Field(
-        default="w0",
-        description="Name of this worker, unique and stable. A second worker with the same name fences the first.",
+        default="",
+        description="Name of this worker, unique and stable; a second one with the same name is refused. Default: the "
+        "name of the host, which is that of the container or pod.",
     )
     traces_url: str = Field(
         default="",
@@ -260,8 +295,29 @@ class Settings(ConsoleSettings):
 
     @property
     def hub(self) -> str:
-        return self.hub_dsn or f"postgresql://opshub@{self.host}:{self.hub_port}/opshub"
+        dsn = self.hub_dsn or f"postgresql://opshub@{self.host}:{self.hub_port}/opshub"
+        return with_password(dsn, self.hub_password.get_secret_value())
 
+    @property
+    def worker(self) -> str:
+        """The worker's name."""
+        return self.worker_name or socket.gethostname()
+
+    @property
+    def metrics_address(self) -> str:
+        """Address on which a worker's pages listen."""
+        return self.metrics_host or self.host
+
+
+SECRETS = (
+    "hub_dsn",
+    "hub_password",
+    "oidc_client_secret",
+    "alert_webhook_url",
+    "alert_slack_url",
+    "alert_smtp_password",
+)
+"""Settings that may come from files (`secret_files.py`): passwords, and addresses that hold one."""
 
 PORTS = tuple(sorted((name for name in Settings.model_fields if name.endswith("_port")), key="metrics_port".__eq__))
 """Names of the settings that are ports; `metrics_port` is the first of several, and last."""

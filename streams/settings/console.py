@@ -54,9 +54,6 @@ class ConsoleSettings(BaseSettings):
     )
     oidc_client_id: str = Field(default="", description="The console's client id at the provider.")
     oidc_client_secret: SecretStr = Field(default=SecretStr(""), description="The client's secret at the provider.")
-    oidc_client_secret_file: Path | None = Field(
-        default=None, description="File with the client's secret, in place of `oidc_client_secret`."
-    )
     oidc_scopes: str = Field(default="openid profile email", description="What is asked of the provider.")
     oidc_name_claim: str = Field(
         default="preferred_username", description="Claim that holds a person's name for lists and the audit."

@@ -7,7 +7,7 @@ import json
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.settings import PREFIX, Settings
+from streams.settings import PREFIX, SECRETS, Settings
 from streams.settings.console import ConsoleSettings
 
 SECTIONS = {
@@ -31,6 +31,10 @@ This page is made from `streams/settings/` by `make settings`; do not edit it.
 
 A command-line flag wins over an environment variable, a variable over a line of `opshub.env` in the current folder, a
 line over the default. An `OPSHUB_…` name that is not on this page is an error, which names the nearest setting.
+
+A setting that is marked *secret* can come from a file, as `OPSHUB_…_FILE=/path` or as a file with the variable's name
+in `OPSHUB_SECRETS_DIR`; so can each `${env:NAME}` of a connector's files
+([secrets in containers](guides/containers.md)). A value that is given twice is an error.
 """
 
 
@@ -42,7 +46,8 @@ def settings_page() -> str:
     for name, field in fields:
         if name in SECTIONS:
             lines += [f"\n## {SECTIONS[name]}", "", "| variable | default | meaning |", "| --- | --- | --- |"]
-        lines.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_description(field)} |")
+        secret = " *Secret.*" if name in SECRETS else ""
+        lines.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_description(field)}{secret} |")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

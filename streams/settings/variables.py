@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.errors import ConfigError
-from streams.settings import PREFIX, SETTINGS_FILE, Settings
+from streams.settings import PREFIX, SECRETS, SETTINGS_FILE, Settings
+from streams.settings.secret_files import SUFFIX, secrets_from_files
 
-STACK_VARIABLES = frozenset(
-    {"OPSHUB_HUB_PASSWORD", "OPSHUB_HUB_ADMIN_USER", "OPSHUB_HUB_ADMIN_PASSWORD", "OPSHUB_REGISTRY_PASSWORD"}
-)
+STACK_VARIABLES = frozenset({"OPSHUB_HUB_ADMIN_USER", "OPSHUB_HUB_ADMIN_PASSWORD", "OPSHUB_REGISTRY_PASSWORD"})
 """What `<state_dir>/env` and docker/env.example hold besides settings; people export whole files."""
 
 HOOKS = re.compile(r"OPSHUB_(FAULT|TEST_\w+)\Z")
@@ -40,6 +39,20 @@ def setting_variables() -> list[str]:
     return [PREFIX + name.upper() for name in Settings.model_fields]
 
 
+def secret_variables() -> list[str]:
+    """The environment variable of every setting that may come from a file."""
+    return [PREFIX + name.upper() for name in SECRETS]
+
+
+def secret_settings(environment: Mapping[str, str], file: Path = SETTINGS_FILE) -> dict[str, str]:
+    """Setting → value, of those whose value is in a file. Raises ConfigError as `secrets_from_files` does."""
+    # A variable wins over a line of opshub.env.
+    lines = {name.upper(): value.strip("\"'") for name, value, place in _variables({}, file) if place}
+    given = lines | {name.upper(): value for name, value in environment.items()}
+    secrets = secrets_from_files(secret_variables(), given)
+    return {name.removeprefix(PREFIX).lower(): value for name, value in secrets.items()}
+
+
 def refuse_unknown_variables(
     environment: Mapping[str, str],
     placeholders: Callable[[], Collection[str]],
@@ -50,11 +63,11 @@ def refuse_unknown_variables(
     `placeholders` gives the names that the connectors' files read (`${env:NAME}`); it is called only when a name is
     unknown.
     """
-    known = {*setting_variables(), *STACK_VARIABLES}
+    known = {*setting_variables(), *STACK_VARIABLES, *(variable + SUFFIX for variable in secret_variables())}
     unknown = [variable for variable in _variables(environment, file) if not _passes(variable, known)]
     if unknown:
         read_by_connectors = placeholders()
-        unknown = [variable for variable in unknown if variable.name not in read_by_connectors]
+        unknown = [v for v in unknown if v.name.removesuffix(SUFFIX) not in read_by_connectors]
     if unknown:
         raise ConfigError(
             "unknown settings: " + "; ".join(_with_nearest(variable) for variable in unknown),

@@ -12,7 +12,9 @@ import secrets
 from pathlib import Path
 
 from streams.errors import ConfigError, EnvironmentFault
+from streams.paths import connectors_dir
 from streams.settings import Settings
+from streams.settings.secret_files import FOLDER_VARIABLE, secrets_from_files
 
 _PLACEHOLDER = re.compile(r"\$\{env:([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -54,8 +56,20 @@ def read_environment(settings: Settings) -> dict[str, str]:
 
 
 def load_env(settings: Settings) -> dict[str, str]:
-    """Every value that a `${env:NAME}` can stand for: variables of this process, then lines of the file."""
-    return read_environment(settings) | dict(os.environ)
+    """Every value that a `${env:NAME}` can stand for: variables of this process and files of secrets, then lines of the
+    file. Raises ConfigError for a secret that has two values, or a file that cannot be read.
+    """
+    process = dict(os.environ)
+    if settings.secrets_dir is not None:
+        process[FOLDER_VARIABLE] = str(settings.secrets_dir)
+    secrets = secrets_from_files(_secret_names(settings), process)
+    return read_environment(settings) | process | secrets
+
+
+def _secret_names(settings: Settings) -> set[str]:
+    """Names that a file may have the value of: what the connectors' files ask for, and what the demo needs."""
+    demo = {f"{prefix}_{role}_PASSWORD" for prefix, roles in _DEMO_ROLES.items() for role in roles}
+    return demo | placeholder_names(connectors_dir(settings))
 
 
 def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") -> str:
@@ -68,8 +82,7 @@ def resolve_placeholders(text: str, env: dict[str, str], file: str | Path = "") 
             where = f"{file}, line {line}" if file and "\n" in text else file or f"line {line}"
             raise ConfigError(
                 f"{where}: ${{env:{name}}} stands for a variable that is not set",
-                remedy=f"give {name} a line in <state_dir>/env and run `opshub up` again, or set it for Connect and "
-                "for this command",
+                remedy=f"set {name} for this command and for Kafka Connect, or give it as a file: {name}_FILE",
             )
         return env[name]
 

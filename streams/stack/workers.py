@@ -19,7 +19,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import to_json
 
 from streams.errors import EnvironmentFault
-from streams.settings import Settings
+from streams.settings import SECRETS, Settings
+from streams.settings.secret_files import FOLDER_VARIABLE, comes_from_file
+from streams.settings.variables import setting_variables
 from streams.stack import processes
 from streams.stack.launch import Report, silent
 
@@ -45,9 +47,13 @@ def worker_command(settings: Settings, name: str, roles: Sequence[str] = ()) -> 
 def worker_environment(settings: Settings) -> dict[str, str]:
     """The environment of a child process that gets exactly these settings, in any folder."""
     values = {}
+    folder = {name: value for name, value in os.environ.items() if name not in setting_variables()}
+    if settings.secrets_dir is not None:
+        folder[FOLDER_VARIABLE] = str(settings.secrets_dir)
     for field in type(settings).model_fields:
         value = getattr(settings, field)
-        if value is None or value == "":
+        # A child reads the file of a secret by itself: what is given twice is refused.
+        if value is None or value == "" or (field in SECRETS and comes_from_file(f"OPSHUB_{field.upper()}", folder)):
             continue
         if isinstance(value, Path):
             value = value.absolute()

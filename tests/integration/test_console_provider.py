@@ -57,10 +57,8 @@ def hub(dsn: str) -> Iterator[Hub]:
 
 @pytest.fixture
 def client(dsn: str, hub: Hub, issuer: str, state_dir: Path) -> Iterator[TestClient]:
-    secret = state_dir / "secret"
-    secret.write_text("very secret\n", encoding="utf-8")
     with console_of(
-        dsn, state_dir, oidc_issuer=issuer, oidc_client_id="opshub", oidc_client_secret_file=secret,
+        dsn, state_dir, oidc_issuer=issuer, oidc_client_id="opshub", oidc_client_secret="very secret",
         oidc_roles={"sales": "approver system=demo-erp", "admins": "admin"},
     ) as made:  # fmt: skip
         yield made

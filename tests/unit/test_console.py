@@ -60,3 +60,10 @@ def test_every_operation_can_be_described(client: TestClient) -> None:
     answer = client.get("/api/v1/openapi.json")
     assert answer.status_code == 200
     assert "/api/v1/figures" in answer.json()["paths"]
+
+
+def test_a_probe_needs_no_name_and_no_account(client: TestClient) -> None:
+    by_address = {"host": "10.0.0.7:18080"}
+    alive, ready = (client.get(path, headers=by_address) for path in ("/healthz", "/readyz"))
+    assert (alive.status_code, alive.text) == (200, "ok\n")
+    assert ready.status_code == 503 and "the hub does not answer" in ready.text

@@ -16,6 +16,7 @@ import typer
 
 from streams.cli.verbs import GROUPS, VERBS
 from streams.settings import Settings
+from streams.settings.variables import secret_variables
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -158,6 +159,7 @@ def test_named_make_targets_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_named_settings_exist(path: Path) -> None:
     settings = {f"OPSHUB_{name.upper()}" for name in Settings.model_fields} | {"OPSHUB_FAULT"}
+    settings |= {f"{variable}_FILE" for variable in secret_variables()}
     named = set(re.findall(r"\bOPSHUB_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
     assert sorted(named - settings) == []
 
