@@ -47,16 +47,16 @@ def start(name: Name) -> None:
     from streams.training.exercises import SQL
 
     exercise = _exercise(name)
-    if exercise.plant is not None:
-        settings = load_settings()
-        try:
-            with psycopg.connect(dsn_of(load_env(settings), "DEMO_CRM", "APP")) as crm:
-                crm.execute(SQL[exercise.plant])
-        except psycopg.OperationalError as error:
-            raise EnvironmentFault(
-                f"the demo CRM does not answer: {str(error).strip()}", remedy="`opshub demo --keep` starts the demo"
-            ) from error
-    typer.echo(exercise.task)
+    try:
+        variables = exercise.system.replace("-", "_").upper()
+        with psycopg.connect(dsn_of(load_env(load_settings()), variables, "APP")) as database:
+            database.execute(SQL[exercise.plant])
+    except psycopg.OperationalError as error:
+        raise EnvironmentFault(
+            f"{exercise.system} does not answer: {str(error).strip()}", remedy="`opshub demo --keep` starts the demo"
+        ) from error
+    typer.echo(f"{exercise.task}\nIts situation is made; the workers bring it into the hub within seconds.")
+    typer.echo(f"`opshub training check {exercise.name}` says what is missing.")
 
 
 def check(

@@ -42,13 +42,14 @@ Check = Callable[[Hub, Mapping[str, float], Answer], str]
 
 
 class Exercise(NamedTuple):
-    """`plant`: the statement that makes its situation in the demo CRM; None where the demo has it by itself."""
+    """`plant`: the statement that makes its situation in the database of `system`, demo-crm or demo-erp."""
 
     name: str
     role: str
     task: str
     check: Check
-    plant: str | None = None
+    plant: str
+    system: str = "demo-crm"
 
 
 def _late_order(hub: Hub, limits: Mapping[str, float], answer: Answer) -> str:
@@ -79,7 +80,8 @@ def _any_row(statement: str, missing: str) -> Check:
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
-        Exercise("late-order", "sales", "Find an order that is late, and say what it waits for.", _late_order),
+        Exercise("late-order", "sales", "Find an order that is late, and say what it waits for.", _late_order,
+                 "plant_late_order", "demo-erp"),
         Exercise(
             "approve-order", "finance", "Approve the order of “Training: large deal”, and see that the ERP has it.",
             _any_row("approved_and_delivered", "no order that somebody approved is in the ERP yet"), "plant_large_deal",
@@ -91,7 +93,8 @@ EXERCISES: dict[str, Exercise] = {
         ),
         Exercise(
             "resolve-conflict", "steward", "Resolve a conflict: choose the value that is right.",
-            _any_row("decided_by_a_person", "no conflict was decided by a person yet"),
+            _any_row("decided_by_a_person", "no conflict was decided by a person yet"), "plant_conflict",
+            "demo-erp",
         ),
     )
 }  # fmt: skip
