@@ -49,6 +49,18 @@ browser-setup: $(READY) ## install Chromium and a Chinese font with apt, where t
 test-browser: $(READY) ## the console in a real browser: pages, keys, accessibility, photographs in build/photos
 	@$(BIN)/python -m pytest -m "browser and not slow" tests/browser $(ARGS)
 
+.PHONY: helm-setup
+helm-setup: ## build helm with Go into ~/.cache/opshub: eight minutes of CPU, once
+	@tests/helm/setup.sh
+
+.PHONY: test-helm
+test-helm: $(READY) ## the chart docker/helm/opshub: linter, golden files, values that must be refused
+	@$(BIN)/python -m pytest tests/helm tests/unit/test_helm_chart.py $(ARGS)
+
+.PHONY: helm-golden
+helm-golden: $(READY) ## render the examples of the chart again into tests/helm/golden
+	@$(BIN)/python -m tests.helm.write
+
 .PHONY: screenshots
 screenshots: $(READY) ## photograph the console's pages into docs/images/
 	@$(BIN)/python -m pytest -q -m slow tests/browser/test_screenshots.py $(ARGS)
@@ -99,8 +111,9 @@ lock: $(READY) ## write the lock files again after a version was changed
 	@$(BIN)/python -m streams.stack.lock_artifacts
 
 .PHONY: settings
-settings: $(READY) ## write docs/settings.md from the settings' declarations
+settings: $(READY) ## write docs/settings.md and the schema of the chart's values from the settings' declarations
 	@$(BIN)/python -m streams.settings docs/settings.md
+	@$(BIN)/python -m tests.helm.write --schema
 
 .PHONY: wheel
 wheel: $(READY) ## build dist/opshub-*.whl
