@@ -70,6 +70,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"strimzi": {"enabled": True}, "kafka": {"bootstrapServers": ""}, "apply": {"as": "hook"}}, "set apply.as to auto or job"),
     ({"strimzi": {"enabled": True}, "kafka": {"bootstrapServers": ""}, "connect": {"url": ""}}, "strimzi.connect needs Debezium's plugin"),
     ({"strimzi": {"enabled": True}, "kafka": {"bootstrapServers": ""}, "settings": {"replication_factor": 5}}, "settings.replication_factor is 5"),
+    ({"settings": {"min_insync_replicas": 2}}, "settings.min_insync_replicas is 2"),
     ({"workers": {"all": {"replica": 2}}}, "replica"),
     ({"settings": {"partition": 4}}, "partition"),
     ({"image": {"digest": "sha256:12"}}, "digest"),

@@ -11,19 +11,16 @@ from typing import Any
 
 import yaml
 
-from streams.settings import Settings
+from streams.settings import SECRETS, Settings
 from streams.settings.variables import setting_variables
 
 CHART = Path(__file__).parents[2] / "docker/helm/opshub"
 
 OF_THE_CHART = {
     "bootstrap_servers", "cache_dir", "apply_wait_seconds", "connect_url", "connectors_dir", "console", "console_host", "console_port", "console_proxy", "console_tls_cert", "console_tls_key",
-    "console_url", "host", "hub_dsn", "metrics_host", "metrics_port", "oidc_client_secret_file", "registry_url", "secrets_dir", "state_dir", "worker_name",
+    "console_url", "host", "hub_dsn", "metrics_host", "metrics_port", "registry_url", "secrets_dir", "state_dir", "worker_name",
 }  # fmt: skip
 """Settings that the chart makes itself, or that only the native stack reads; with each `…_port`."""
-SECRETS = {"alert_slack_url", "alert_smtp_password", "hub_dsn", "oidc_client_secret"}
-"""Settings that belong into a Secret."""
-
 NAME = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 ANY_MAP = {"type": "object"}
@@ -108,7 +105,7 @@ def chart_settings() -> dict[str, Any]:
     """Setting → its schema, for those that a values file may have in `settings`."""
     known = Settings.model_json_schema()["properties"]
     wanted = [
-        name for name in Settings.model_fields if name not in OF_THE_CHART | SECRETS and not name.endswith("_port")
+        name for name in Settings.model_fields if name not in {*OF_THE_CHART, *SECRETS} and not name.endswith("_port")
     ]
     return {name: _setting(known[name]) for name in wanted}
 
@@ -146,7 +143,7 @@ def values_schema() -> dict[str, Any]:
     # `global` is what a chart above this one hands down.
     schema["properties"] |= {
         "global": ANY_MAP,
-        "settings": {"type": "object", "additionalProperties": False, "properties": chart_settings(), "required": ["partitions", "replication_factor"]},
+        "settings": {"type": "object", "additionalProperties": False, "properties": chart_settings(), "required": ["partitions"]},
         "secrets": {
             "type": "object", "additionalProperties": False,
             "properties": {

@@ -51,6 +51,9 @@
 {{- if and $v.strimzi.enabled (eq $v.apply.as "hook") -}}
 {{- $p = append $p "apply.as is hook, and strimzi makes Kafka only after the hook: set apply.as to auto or job" -}}
 {{- end -}}
+{{- if gt (int $v.settings.min_insync_replicas) (int (default 1000 $v.settings.replication_factor)) -}}
+{{- $p = append $p (printf "settings.min_insync_replicas is %d, and settings.replication_factor only %d: nothing could be written" (int $v.settings.min_insync_replicas) (int $v.settings.replication_factor)) -}}
+{{- end -}}
 {{- if and $v.strimzi.enabled (gt (int $v.settings.replication_factor) (int $v.strimzi.brokers.replicas)) -}}
 {{- $p = append $p (printf "settings.replication_factor is %d, and strimzi.brokers.replicas only %d" (int $v.settings.replication_factor) (int $v.strimzi.brokers.replicas)) -}}
 {{- end -}}
