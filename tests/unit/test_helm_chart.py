@@ -17,9 +17,11 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from streams.cli.context import load_settings
 from streams.console.access import access_of
 from streams.settings import Settings
 from streams.settings.variables import refuse_unknown_variables, setting_variables
+from streams.stack.environment import load_env
 from tests.helm.inputs import NUMBER, inputs_number
 from tests.helm.render import CHART, EXAMPLES, ROOT, Document, golden
 from tests.helm.schemas import VERSIONS, kind_of, problems
@@ -207,21 +209,38 @@ def test_secrets_are_only_in_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_variables_are_settings_that_opshub_takes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opshub_starts_with_the_variables_and_secrets_of_a_pod(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     documents = golden(name)
+    dsn = "postgresql://opshub:secret@hub/opshub"
+    (tmp_path / "OPSHUB_HUB_DSN").write_text(dsn + "\n")
+    # A mounted Secret has links to files of a folder that is hidden.
+    (tmp_path / "..data").mkdir()
     for variable in setting_variables():
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
     for where, pod in pods(documents):
         for container in pod["containers"]:
             variables = environment(documents, container)
-            assert "OPSHUB_SECRETS_DIR" in variables, where
             refuse_unknown_variables(variables, set)
+            places = {
+                "OPSHUB_SECRETS_DIR": tmp_path,
+                "OPSHUB_STATE_DIR": tmp_path,
+                "OPSHUB_CONNECTORS_DIR": ROOT / "connectors",
+            }
+            assert places.keys() - {"OPSHUB_CONNECTORS_DIR"} <= variables.keys(), where
             with monkeypatch.context() as patch:
                 for variable, value in variables.items():
-                    patch.setenv(variable, value)
-                settings = Settings(_env_file=None)  # type: ignore[call-arg]
-            assert settings.kafka and "127.0.0.1" not in settings.kafka + settings.registry + settings.connect, where
-            assert not settings.hub_dsn, where
+                    patch.setenv(variable, str(places.get(variable, value)))
+                settings = load_settings()
+                known = load_env(settings)
+            assert settings.hub == dsn, where
+            assert "127.0.0.1" not in settings.kafka + settings.registry + settings.connect, where
+            assert name != "production" or known["CRM_HOST"] == "crm-db.sales.svc"
+            if "run" in container["args"]:
+                assert settings.metrics_address == "0.0.0.0" and settings.metrics_port == 19100
+                assert settings.worker == "opshub-worker-0"
 
 
 @pytest.mark.parametrize("name", NAMES)
