@@ -93,11 +93,16 @@ faults: $(READY) ## kill and cut, seeded: SEED=1 MINUTES=20 (ARGS="--only 'SIGKI
 soak: $(READY) ## load with random faults, one page of figures: MINUTES=60 (ARGS="--rate 300 --out soak.html")
 	@$(BIN)/python -m tests.faults.soak --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(ARGS)
 
+.PHONY: images
+images: $(READY) ## build every image that docker/compose.yaml names, from registries alone (root, Docker, mmdebstrap; ARGS="worker connect")
+	@PYTHON=$(BIN)/python docker/images/build.sh $(ARGS)
+
 .PHONY: docs
 docs: $(READY) ## build the documentation as a site in site/; fails on a broken link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # requirements.lock: a checkout with everything. worker.lock: what a worker's image needs. bootstrap.lock: what installs and builds.
+# docker/fetch.lock: what fetches Java archives for the image of Connect.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url
 
@@ -105,6 +110,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 lock: $(READY) ## write the lock files again after a version was changed
 	@$(COMPILE) --all-extras --group dev -o requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock -o worker.lock pyproject.toml
+	@echo jgo | $(COMPILE) --constraints requirements.lock -o docker/fetch.lock -
 	@grep -E '^(uv|hatchling)==' requirements.lock | sed 's/ .*//' > bootstrap.in
 	@$(COMPILE) --constraints requirements.lock -o bootstrap.lock bootstrap.in
 	@rm bootstrap.in

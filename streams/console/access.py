@@ -30,7 +30,11 @@ class Access(NamedTuple):
 
 
 def access_of(settings: Settings) -> Access:
-    """Raises ConfigError for a console that others could reach without TLS, or by an unknown address."""
+    """Raises ConfigError for a console that others could reach without TLS, or by an unknown address.
+
+    In a container the console must listen on all addresses of its own, and the engine publishes the port on this
+    machine: a `console_url` of this machine says so. Sign-in is needed there, and other hosts are refused.
+    """
     host, url = settings.console_host, urlsplit(settings.console_url)
     has_tls = _has_tls(settings)
     proxies = _proxies(settings.console_proxy)
@@ -41,11 +45,12 @@ def access_of(settings: Settings) -> Access:
                 remedy="name the proxy that passes requests on: OPSHUB_CONSOLE_PROXY=127.0.0.1",
             )
         return Access(True, has_tls, frozenset({"localhost", "127.0.0.1", "::1", host.lower()}), "")
-    if not has_tls and not proxies:
+    if not has_tls and not proxies and not is_loopback(url.hostname or ""):
         raise ConfigError(
             f"the console listens on {host}, which other machines can reach, without TLS",
             remedy="OPSHUB_CONSOLE_TLS_CERT and OPSHUB_CONSOLE_TLS_KEY; or OPSHUB_CONSOLE_PROXY with the proxy "
-            f"that does TLS; or OPSHUB_CONSOLE_HOST=127.0.0.1. See {GUIDE}",
+            "that does TLS; or OPSHUB_CONSOLE_HOST=127.0.0.1; or, in a container whose port is published on this "
+            f"machine only, OPSHUB_CONSOLE_URL=http://localhost:18080. See {GUIDE}",
         )
     if not url.hostname:
         raise ConfigError(

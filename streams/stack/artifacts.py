@@ -174,7 +174,7 @@ _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
 
 def fetch(group: str, artifact: str, version: str, classifier: str, kind: str, folder: Path) -> Path:
     """Download one archive from jgo's registry into `folder`, without a check."""
-    require_local_packages()
+    require_local_packages("jgo")
     # Imported here: jgo imports requests, which takes half a second that a start with installed servers does not need.
     from jgo.maven import MavenContext, PythonResolver
 

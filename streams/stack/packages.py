@@ -15,9 +15,9 @@ REMEDY = (
 )
 
 
-def require_local_packages() -> None:
-    """Raise EnvironmentFault when a package of the extra `local` is not installed."""
-    missing = [package for module, package in PACKAGES.items() if find_spec(module) is None]
+def require_local_packages(*modules: str) -> None:
+    """Raise EnvironmentFault when a package of the extra `local` is not installed; `modules`: only these of them."""
+    missing = [PACKAGES[module] for module in modules or PACKAGES if find_spec(module) is None]
     if missing:
         raise EnvironmentFault(
             f"the native stack needs packages that are not installed: {', '.join(missing)}", remedy=REMEDY

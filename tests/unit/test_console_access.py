@@ -31,6 +31,7 @@ def settings(**values: Any) -> Settings:
     [
         ({"console_host": "0.0.0.0"}, "without TLS"),
         ({"console_host": "::"}, "without TLS"),
+        ({"console_host": "0.0.0.0", "console_url": "http://a.example"}, "without TLS"),
         ({"console_host": "10.0.0.7", "console_proxy": "10.0.0.1"}, "own address"),
         ({"console_host": "10.0.0.7", "console_proxy": "nginx", "console_url": "https://a.example"}, "no address"),
         ({"console_host": "0.0.0.0", "console_proxy": "yes", "console_url": "http://a.example"}, "not HTTPS"),
@@ -164,3 +165,10 @@ class TestGrants:
         assert stored([Grant("viewer"), Grant("admin", "a"), Grant("viewer")]) == [
             {"role": "admin", "system": "a"}, {"role": "viewer"},
         ]  # fmt: skip
+
+
+def test_a_container_may_listen_everywhere_when_its_port_is_published_on_this_machine_only() -> None:
+    access = access_of(settings(console_host="0.0.0.0", console_url="http://localhost:18080"))
+    assert not access.is_local, "whoever reaches the container must sign in"
+    assert not access.is_secure and access.proxies == ""
+    assert access.hosts == {"localhost", "127.0.0.1", "::1"}
