@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.console import event_streams
 from streams.console.access import Access, host_of
 from streams.console.limits import Bucket
 from streams.console.people import Person
@@ -86,7 +87,11 @@ class Guard:
         answer = self._refused(request)
         if answer is None and not scope["path"].startswith("/static/"):
             answer = await self._recognise(request, session)
-        await (answer or self.app)(scope, _limited(receive), with_headers)
+        person = state["person"]
+        if answer is not None or person is None or request.method != "GET":
+            await (answer or self.app)(scope, _limited(receive), with_headers)
+            return
+        await event_streams.serve(self.app, scope, receive, with_headers, lambda: self.sign_in.stands(person))
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders, csrf: str) -> None:
         for name, value in HEADERS.items():
@@ -145,6 +150,8 @@ class Guard:
             return _failed(
                 SignInNeeded("nobody is signed in", remedy="send `Authorization: Bearer` with a token"), is_api=True
             )
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return _plain(401, "nobody is signed in")
         target = f"/sign-in?to={quote(path + (f'?{request.url.query}' if request.url.query else ''))}"
         if "hx-request" in request.headers:
             # A part of a page: the whole page goes to sign in.

@@ -30,7 +30,7 @@ import msgspec
 
 from streams.console.people import Permission, Person
 from streams.console.place import Hub, Place
-from streams.console.problems import NotAllowed, WrongInput
+from streams.console.problems import NotAllowed, TooMany, WrongInput
 from streams.errors import OpshubError
 from streams.hub.audit import begin_audit, end_audit
 
@@ -143,19 +143,17 @@ def run(context: Context, function: Callable[[Context, Wanted], Result], wanted:
     """Run an operation for a person: check the right, and do it. What changes something is written to the audit
     before it is done, and what came of it after.
 
-    Raises NotAllowed, and what the operation raises.
+    Raises NotAllowed, which the audit keeps, too, and what the operation raises.
     """
     done = OPERATIONS[function.__name__]
-    _check_right(context, done, wanted)
+    try:
+        _check_right(context, done, wanted)
+    except NotAllowed as error:
+        _keep_refusal(context, done, wanted, error)
+        raise
     if not done.writes:
         return function(context, wanted)
-    given = {name: "•••" if name in done.secret else value for name, value in msgspec.to_builtins(wanted).items()}
-    with context.place.hub() as hub:
-        entry = begin_audit(
-            hub, who=context.person.name, what=done.name, via=context.via, wanted=given,
-            about=next((str(given[name]) for name in ("id", "ids", "scope", "name") if given.get(name)), None),
-            why=str(given.get("reason") or ""),
-        )  # fmt: skip
+    entry = _begin(context, done, wanted)
     try:
         result = function(context, wanted)
     except OpshubError as error:
@@ -165,6 +163,28 @@ def run(context: Context, function: Callable[[Context, Wanted], Result], wanted:
     with context.place.hub() as hub:
         end_audit(hub, entry, result=_short(result) if done.keeps_result else {})
     return result
+
+
+def _begin(context: Context, done: Operation, wanted: msgspec.Struct) -> int:
+    """Write to the audit that somebody wants this; the entry's number."""
+    given = {name: "•••" if name in done.secret else value for name, value in msgspec.to_builtins(wanted).items()}
+    with context.place.hub() as hub:
+        return begin_audit(
+            hub, who=context.person.name, what=done.name, via=context.via, wanted=given,
+            about=next((str(given[name]) for name in ("id", "ids", "scope", "name") if given.get(name)), None),
+            why=str(given.get("reason") or ""),
+        )  # fmt: skip
+
+
+def _keep_refusal(context: Context, done: Operation, wanted: msgspec.Struct, error: NotAllowed) -> None:
+    """Write to the audit that somebody may not do this: ten at once of one person, then one a minute."""
+    try:
+        context.place.refusals.take(context.person.name)
+    except TooMany:
+        return
+    entry = _begin(context, done, wanted)
+    with context.place.hub() as hub:
+        end_audit(hub, entry, failed=str(error))
 
 
 def _check_right(context: Context, done: Operation, wanted: msgspec.Struct) -> None:

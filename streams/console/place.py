@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from streams.console.limits import Bucket
 from streams.errors import EnvironmentFault
 from streams.hub.session import KEEPALIVE
 from streams.inbox.dead_letters import Dictionaries
@@ -44,6 +45,8 @@ class Place:
             },
         )
 
+        self.refusals = Bucket(10, 1 / 60)
+        """Refusals that the audit keeps of one person: a program that tries every door must not fill it."""
         self.dictionaries = Dictionaries(settings)
         self.jobs = JobRunner(settings, self.hub, self.dictionaries)
         """Does bulk work in the background, once the application starts it."""

@@ -102,6 +102,17 @@ class SignIn:
             return None
         return Person(who(), (Grant("admin"),), is_local=True, plain_fields=self._plain)
 
+    def stands(self, person: Person) -> bool:
+        """Whether the person of an open stream is still signed in, with the same rights. True while the hub is away."""
+        try:
+            if person.session is None:
+                return person.is_local and not self.needs_sign_in()
+            with self._place.hub() as hub:
+                now = hub_people.session_now(hub, person.session, idle_s=self.idle_s)
+        except EnvironmentFault:
+            return True
+        return now is not None and _grants(now) == person.grants
+
     def _of_token(self, token: str) -> Person:
         signed_in = None
         if token.startswith(TOKEN_PREFIX):

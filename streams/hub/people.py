@@ -164,6 +164,12 @@ def use_session(hub: Hub, digest: bytes, *, idle_s: float) -> SignedIn | None:
     return rows[0] if rows else None
 
 
+def session_now(hub: Hub, digest: bytes, *, idle_s: float) -> SignedIn | None:
+    """As `use_session`, without counting as use."""
+    rows = fetch_structs(hub, SignedIn, "session_now", {"hash": digest, "idle": idle_s})
+    return rows[0] if rows else None
+
+
 def sessions_of(hub: Hub, person: str, *, idle_s: float, this: bytes | None = None) -> list[SessionRow]:
     """The signed-in browsers of a person, the one used last first."""
     return fetch_structs(hub, SessionRow, "sessions_of", {"person": person, "idle": idle_s, "hash": this})

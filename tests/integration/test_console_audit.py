@@ -159,8 +159,22 @@ def test_unmasking_needs_the_right_and_is_kept_with_its_reason(people: None, hub
     form["csrf"] = form_token(steward, f"/unmask/{RECORD}")
     assert "anna@acme.example" in steward.post(f"/unmask/{RECORD}", data=form).text
     assert steward.post(f"/unmask/{RECORD}", data={**form, "reason": ""}).status_code == 422
-    kept = hub.execute("SELECT who, about, why, result::text FROM audit WHERE what = 'unmask_record'").fetchall()
-    assert kept == [("steward", RECORD, form["reason"], "{}")]
+    kept = hub.execute(
+        "SELECT who, about, why, result::text, failed LIKE '%needs the right%' FROM audit WHERE what = 'unmask_record'"
+        " AND why <> '' ORDER BY id"
+    ).fetchall()
+    assert kept == [
+        ("viewer", RECORD, form["reason"], None, True),
+        ("steward", RECORD, form["reason"], "{}", None),
+    ]
+
+
+def test_refusals_are_kept_but_a_scan_does_not_fill_the_audit(people: None, hub: Hub, client: TestClient) -> None:
+    sign_in(client, "viewer", PASSWORD)
+    refused = [client.get("/api/v1/people").status_code for _ in range(30)]
+    assert refused == [403] * 30
+    (kept,) = hub.execute("SELECT count(*) FROM audit WHERE who = 'viewer' AND what = 'people_list'").fetchall()
+    assert kept == (10,)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from streams.console import passwords
 from streams.console.operation import OPERATIONS
 from streams.console.passwords import hash_password
 from streams.console.people import ROLES, Grant, Permission, permissions_of, stored
+from streams.console.sign_in import SignIn
 from streams.hub import people as hub_people
 from streams.stack.native import NativeStack
 from tests.console_client import another_browser, console_of, form_token, sign_in
@@ -156,6 +157,28 @@ def test_signing_out_ends_the_session(people: None, client: TestClient) -> None:
     assert client.post("/sign-out", data={"csrf": form_token(client, "/me")}).status_code == 303
     client.cookies.set("session", session)
     assert client.get("/api/v1/me").status_code == 401
+
+
+def test_an_open_stream_stands_only_while_its_session_and_rights_do(
+    people: None, hub: psycopg.Connection[tuple[object, ...]], client: TestClient
+) -> None:
+    guard = SignIn(client.app.state.place, is_local=True)  # type: ignore[attr-defined]
+    sign_in(client, "viewer", PASSWORD)
+    person = guard.person(session=client.cookies["session"], token=None)
+    assert person is not None and guard.stands(person)
+    hub.execute("UPDATE sign_in_session SET seen_at = now() - interval '5 minutes'")
+    assert guard.stands(person)
+    assert hub.execute("SELECT seen_at < now() - interval '4 minutes' FROM sign_in_session").fetchone() == (True,)
+    hub.execute("UPDATE person SET grants = '[]' WHERE name = 'viewer'")
+    assert not guard.stands(person), "a right was taken"
+    other = guard.person(session=client.cookies["session"], token=None)
+    assert other is not None and guard.stands(other)
+    hub.execute("DELETE FROM sign_in_session")
+    assert not guard.stands(other)
+
+
+def test_a_stream_without_a_session_is_401_and_no_page(people: None, client: TestClient) -> None:
+    assert client.get("/overview/events", headers={"accept": "text/event-stream"}).status_code == 401
 
 
 def test_signing_out_everywhere_ends_all(people: None, client: TestClient) -> None:

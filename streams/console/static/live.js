@@ -24,6 +24,7 @@
       leftOut += turn.left_out;
       say(`${state.dataset.live} · ${state.dataset.read} ${read}` + (leftOut ? ` · ${state.dataset.left} ${leftOut}` : ""));
     });
+    source.addEventListener("signed-out", () => location.reload());
     source.addEventListener("failed", (event) => { say(event.data); stop(); });
   };
   const stop = () => {

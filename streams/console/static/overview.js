@@ -69,6 +69,7 @@
     if (source) return;
     source = new EventSource(words.events);
     source.onmessage = (event) => show(JSON.parse(event.data));
+    source.addEventListener("signed-out", () => location.reload());
     heard = Date.now();
   };
   const close = () => { source?.close(); source = null; };
@@ -80,7 +81,11 @@
     live.textContent = words.lost;
     document.querySelector(".picture svg").classList.add("lost");
     // A browser gives up for good on an answer that is no stream, such as a proxy's error page.
-    if (source?.readyState === EventSource.CLOSED) { close(); open(); }
+    if (source?.readyState === EventSource.CLOSED) {
+      close();
+      open();
+      fetch("/api/v1/me").then((answer) => answer.status === 401 && location.reload(), () => {});
+    }
   }, 3000);
   if (!document.hidden) open();
 })();

@@ -47,6 +47,11 @@ WITH used AS (
 SELECT p.name, p.full_name, p.grants, p.claimed FROM sign_in_session s JOIN person p ON p.name = s.person
 WHERE s.hash = %(hash)s AND s.expires_at > now() AND s.seen_at > now() - make_interval(secs => %(idle)s);
 
+-- name: session_now
+-- Whose session it is, unless it is over; that somebody asks is no use of it.
+SELECT p.name, p.full_name, p.grants, p.claimed FROM sign_in_session s JOIN person p ON p.name = s.person
+WHERE s.hash = %(hash)s AND s.expires_at > now() AND s.seen_at > now() - make_interval(secs => %(idle)s);
+
 -- name: sessions_of
 SELECT encode(substring(hash FOR 6), 'hex') AS id, created_at, seen_at, expires_at, address, agent, hash = %(hash)s::bytea AS is_this
 FROM sign_in_session WHERE person = %(person)s AND expires_at > now() AND seen_at > now() - make_interval(secs => %(idle)s)
