@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.console.business_metrics import business_metrics
 from streams.console.place import Place
 from streams.errors import OpshubError
 from streams.hub.hub_figures import LabelledCount, open_conflicts, open_dead_letters, unfinished_intents
@@ -58,6 +59,7 @@ class ConsoleMetrics:
         try:
             with self._place.hub() as hub:
                 intents, conflicts, dead = unfinished_intents(hub), open_conflicts(hub), open_dead_letters(hub)
+                business = list(business_metrics(hub))
         except OpshubError:
             up.add_metric([], 0)
             yield up
@@ -67,6 +69,7 @@ class ConsoleMetrics:
         yield _gauge("opshub_intents_unfinished", "Intents that are not delivered, by target and state", intents)
         yield _gauge("opshub_conflicts_open", "Conflicts that stand, by kind and entity", conflicts)
         yield _gauge("opshub_dead_letters_open", "Dead letters and records parked behind them, by state", dead)
+        yield from business
         pool = GaugeMetricFamily("opshub_hub_pool", "Sessions of the console with the hub", labels=["state"])
         for state, count in self._place.pool_figures().items():
             pool.add_metric([state], count)
