@@ -89,16 +89,20 @@ def _show_workers(console: Console, rows: list[WorkerRow]) -> None:
     from rich.table import Table
 
     table = Table(
-        "worker", "pid", "supervised", "partitions", "lag", "waits for", title="Workers", title_justify="left"
+        "worker", "host", "pid", "supervised", "partitions", "lag", "waits for", title="Workers", title_justify="left"
     )
     for row in rows:
+        silent = "is down" if row.pid is None else "does not answer"
+        if row.silent_s is not None:
+            silent = f"has not reported for {row.silent_s:,.0f} s"
         table.add_row(
             row.name,
+            row.host or "",
             str(row.pid or "down"),
             "yes" if row.supervised else "no",
-            str(len(row.partitions)) if row.partitions is not None else "",
+            str(row.partition_count) if row.partition_count is not None else "",
             f"{row.lag:,}" if row.lag is not None else "",
-            row.waiting or "" if row.answers else "does not answer",
+            row.waiting or "" if row.answers else silent,
         )
     console.print(table)
 
