@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 
@@ -33,7 +34,7 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
         _refuse_unknown(dsn)
-        backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+        backend = get_backend(_migration_url(dsn))
         try:
             with backend.lock():
                 todo = backend.to_apply(read_migrations(str(MIGRATIONS)))
@@ -48,6 +49,14 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
             f"the hub database does not serve: {str(error).strip()}",
             remedy="check OPSHUB_HUB_DSN, that the server runs (`opshub up`), and that its role owns the schema",
         ) from error
+
+
+def _migration_url(dsn: str) -> str:
+    """The URL for yoyo of a connection string in any form of libpq. yoyo itself reads one host with one port only; what
+    stands behind the question mark it hands to psycopg as it is, several hosts of a hub with a standby, too.
+    """
+    parts = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(dsn).items() if value is not None}
+    return f"postgresql+psycopg:///{parts.pop('dbname', '')}?{urlencode(parts)}"
 
 
 def _refuse_unknown(dsn: str) -> None:
