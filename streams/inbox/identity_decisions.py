@@ -55,6 +55,7 @@ def merge(
 
     Raises ConfigError where that cannot be, DecidedBefore where somebody else was faster.
     """
+    _refuse_decided(hub, pair_id(loser, winner), seen)
     gone, stays = find_master(hub, loser), find_master(hub, winner)
     message = decisions.merge(gone, stays)
     expects = {
@@ -91,6 +92,7 @@ def decline(
 
     Raises ConfigError where they are one record or of two kinds, DecidedBefore where somebody else was faster.
     """
+    _refuse_decided(hub, pair_id(record, other), seen)
     first, second = find_master(hub, record), find_master(hub, other)
     expects = {"what": "decline", "record": first.canonical, "other": second.canonical}
     if first.canonical == second.canonical or first.entity != second.entity:
@@ -128,10 +130,22 @@ def _claim(
         replaces = earlier.at if earlier else None
     if inbox.claim_decision(hub, "match", pair, who=who, what=what, expects=expects, replaces=replaces):
         return pair
+    raise _decided(inbox.sent_decision(hub, "match", pair))
+
+
+def _refuse_decided(hub: Hub, pair: str, seen: datetime | None) -> None:
+    """Raises DecidedBefore where the pair was decided after what the person saw: once two records are one, what was
+    decided says more than why they cannot be merged or kept apart.
+    """
     earlier = inbox.sent_decision(hub, "match", pair)
+    if earlier is not None and seen not in (ANY, earlier.at):
+        raise _decided(earlier)
+
+
+def _decided(earlier: inbox.SentDecision | None) -> DecidedBefore:
     verdict = {"merge": "they are one", "decline": "they are two"}.get(earlier.what, earlier.what) if earlier else ""
     by = f"{earlier.who} was faster, and decided: {verdict}" if earlier else "somebody else was faster"
-    raise DecidedBefore(by, remedy="look at the pair as it is now; what was decided can be undone")
+    return DecidedBefore(by, remedy="look at the pair as it is now; what was decided can be undone")
 
 
 def _send(settings: Settings, hub: Hub, pair: str, messages: list[decisions.Message]) -> None:

@@ -15,8 +15,7 @@ from streams.model.ids import source_id
 from tests.conftest import Pipeline
 from tests.integration.console_client import console_of, submit, until
 
-# Slow, since nobody has seen them pass yet: run them by hand, mend what they find, then take the mark off.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
