@@ -34,6 +34,10 @@ class TooMany(ConfigError):
     """Too many requests in a short time."""
 
 
+class Failed(OpshubError):
+    """The console failed."""
+
+
 _STATUS: tuple[tuple[type[OpshubError], int], ...] = (
     (NotFound, 404),
     (WrongInput, 422),

@@ -19,7 +19,7 @@ from streams.settings import Settings
 
 COORDINATES = (
     "topic", "partition", "offset", "stage", "error_class", "records", "intent", "rule",
-    "entity", "entity_id",
+    "entity", "entity_id", "request",
 )  # fmt: skip
 """What a line may carry beside its text."""
 
