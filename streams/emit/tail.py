@@ -84,7 +84,22 @@ def tail(
 
     Raises ConfigError when there is no such topic, EnvironmentFault when Kafka or the registry does not answer.
     """
-    consumer = Consumer(
+    consumer = _consumer(bootstrap)
+    try:
+        topics = topics_of(consumer, name, heartbeats=heartbeats)
+        by_topic = {topic: TopicReader(registry_url, topic) for topic, _ in topics}
+        readers = {(topic, number): by_topic[topic] for topic, number in topics}
+        consumer.assign(_begin(consumer, topics, back))
+        while True:
+            yield _turn(consumer, readers, wanted, most)
+    except KafkaException as error:
+        raise _kafka_is_away(bootstrap, error) from error
+    finally:
+        consumer.close()
+
+
+def _consumer(bootstrap: str) -> Consumer:
+    return Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "opshub-tail",
@@ -97,19 +112,12 @@ def tail(
             "log_level": 0,
         }
     )
-    try:
-        topics = topics_of(consumer, name, heartbeats=heartbeats)
-        by_topic = {topic: TopicReader(registry_url, topic) for topic, _ in topics}
-        readers = {(topic, number): by_topic[topic] for topic, number in topics}
-        consumer.assign(_begin(consumer, topics, back))
-        while True:
-            yield _turn(consumer, readers, wanted, most)
-    except KafkaException as error:
-        raise EnvironmentFault(
-            f"Kafka does not answer at {bootstrap}: {error.args[0].str()}", remedy="`opshub status` shows the servers"
-        ) from error
-    finally:
-        consumer.close()
+
+
+def _kafka_is_away(bootstrap: str, error: KafkaException) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"Kafka does not answer at {bootstrap}: {error.args[0].str()}", remedy="`opshub status` shows the servers"
+    )
 
 
 def recent(
@@ -124,22 +132,73 @@ def recent(
     seconds: float = 3.0,
 ) -> Tail:
     """The last wanted records of a topic, the newest first: of the last `back` of each partition. Raises as `tail`."""
-    records: list[Consumed] = []
-    read = 0
-    turns = tail(bootstrap, registry_url, name, wanted, back=back, most=MOST_READ, heartbeats=heartbeats)
-    end = time.monotonic() + seconds
+    consumer = _consumer(bootstrap)
     try:
-        for turn in turns:
-            records += turn.records
-            read += turn.read
-            if (not turn.read and read) or time.monotonic() > end:
-                break
-            if not turn.read:
-                end = min(end, time.monotonic() + 2 * TURN_S)
+        topics = topics_of(consumer, name, heartbeats=heartbeats)
+        records, read = _to_the_ends(consumer, registry_url, topics, wanted, back, seconds)
+    except KafkaException as error:
+        raise _kafka_is_away(bootstrap, error) from error
     finally:
-        turns.close()  # type: ignore[attr-defined]
+        consumer.close()
     records.sort(key=lambda record: record.timestamp_ms, reverse=True)
     return Tail(records[:most], read, max(0, len(records) - most))
+
+
+def recent_by_topic(
+    bootstrap: str,
+    registry_url: str,
+    names: Sequence[str],
+    wanted: Callable[[Consumed], bool],
+    *,
+    most: int,
+    seconds: float = 5.0,
+) -> dict[str, list[Consumed]]:
+    """Topic → its last wanted records, the newest first; read side by side, of the last `most` of each partition. A
+    topic that is not there has none. Raises EnvironmentFault when Kafka or the registry does not answer.
+    """
+    consumer = _consumer(bootstrap)
+    try:
+        known = consumer.list_topics(timeout=ANSWER_S).topics
+        topics = [(name, number) for name in names if name in known for number in sorted(known[name].partitions)]
+        records, _ = _to_the_ends(consumer, registry_url, topics, wanted, most, seconds)
+    except KafkaException as error:
+        raise _kafka_is_away(bootstrap, error) from error
+    finally:
+        consumer.close()
+    records.sort(key=lambda record: record.timestamp_ms, reverse=True)
+    return {name: [record for record in records if record.topic == name][:most] for name in names}
+
+
+def _to_the_ends(
+    consumer: Consumer,
+    registry_url: str,
+    topics: Sequence[tuple[str, int]],
+    wanted: Callable[[Consumed], bool],
+    back: int,
+    seconds: float,
+) -> tuple[list[Consumed], int]:
+    """(wanted records, all that were read) from `back` before the end of each partition until each was read to its end,
+    or for `seconds`. Raises KafkaException.
+    """
+    by_topic = {topic: TopicReader(registry_url, topic) for topic, _ in topics}
+    waiting = set(topics)
+    consumer.assign(_begin(consumer, topics, back))
+    records: list[Consumed] = []
+    read = 0
+    end = time.monotonic() + seconds
+    while waiting and (left := end - time.monotonic()) > 0:
+        for message in consumer.consume(500, min(left, 0.1)):
+            problem = message.error()
+            if problem is None:
+                read += 1
+                record = consumed(message, by_topic[str(message.topic())])
+                if wanted(record):
+                    records.append(record)
+            elif problem.code() == KafkaError._PARTITION_EOF:
+                waiting.discard((str(message.topic()), int(message.partition() or 0)))
+            elif not problem.retriable():
+                raise KafkaException(problem)
+    return records, read
 
 
 def topics_of(consumer: Consumer, name: str, *, heartbeats: bool = False) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from streams.dictionary.language.dictionary import Dictionary
 from streams.dictionary.language.read import load_dictionary
 from streams.dictionary.overview import MappedField, explained_conversions, mapped_fields
 from streams.dictionary.try_rows import MappedRow, map_row
-from streams.emit.tail import recent
+from streams.emit.tail import recent_by_topic
 from streams.errors import MappingError, OpshubError
 from streams.hub.source_state import load_column_types
 from streams.mapping.compiled import CompiledDictionary
@@ -214,7 +215,7 @@ def try_table(context: Context, wanted: WantedTry) -> TriedRows:
     system = _system(settings, wanted.system)
     _table(system, wanted.table)
     compiled = _compiled(context, system, system.written or load_dictionary(system.folder))
-    rows = _last_rows(settings, system, wanted.table, wanted.limit)
+    rows = _last_rows(settings, system, [wanted.table], wanted.limit)[wanted.table]
     mapped = [row for raw in rows if (row := _mapped(compiled, wanted.table, raw)) is not None]
     note = "" if mapped else f"Kafka holds no row of {wanted.table}: none came within the retention of its topic"
     return TriedRows([_shown(row, context.person) for row in mapped], note)
@@ -252,14 +253,14 @@ def compare_edited(context: Context, wanted: WantedCompare) -> Differences:
     before = _compiled(context, system, system.written or load_dictionary(system.folder))
     after = _compiled(context, system, dictionary)
     names = [wanted.table] if wanted.table else [name for name, table in dictionary.tables.items() if table.to]
+    unknown = next((name for name in names if name not in after.tables), None)
+    if unknown is not None:
+        raise WrongInput(f"the edited dictionary reads no table {unknown}", remedy=", ".join(after.tables))
+    known = [name for name in names if name in before.tables]  # no topic has rows of the others yet
     old_rows: list[MappedRow] = []
     new_rows: list[MappedRow] = []
-    for name in names:
-        if name not in after.tables:
-            raise WrongInput(f"the edited dictionary reads no table {name}", remedy=", ".join(after.tables))
-        if name not in before.tables:
-            continue  # no topic has rows of it yet
-        for raw in _last_rows(settings, system, name, wanted.limit):
+    for name, rows in _last_rows(settings, system, known, wanted.limit).items():
+        for raw in rows:
             old, new = _mapped(before, name, raw), _mapped(after, name, raw)
             if old is not None and new is not None:
                 old_rows.append(_shown(old, context.person))  # type: ignore[arg-type]
@@ -323,14 +324,20 @@ def _compiled(context: Context, system: System, dictionary: Dictionary) -> Compi
     return compiled
 
 
-def _last_rows(settings: Settings, system: System, table: str, limit: int) -> list[dict[str, Any]]:
-    """The last rows that came of a table, the newest first, as Debezium sent them; without deletes."""
-    tail = recent(
-        settings.kafka, settings.registry, system.topic(table),
+def _last_rows(
+    settings: Settings, system: System, tables: Sequence[str], limit: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Table → the last rows that came of it, the newest first, as Debezium sent them; without deletes."""
+    topics = {table: system.topic(table) for table in tables}
+    tails = recent_by_topic(
+        settings.kafka, settings.registry, list(topics.values()),
         lambda record: isinstance(record.record, dict) and isinstance(record.record.get("after"), dict),
-        back=limit, most=limit,
+        most=limit,
     )  # fmt: skip
-    return [dict(record.record["after"]) for record in tail.records if isinstance(record.record, dict)]  # type: ignore[call-overload]
+    return {
+        table: [dict(record.record["after"]) for record in tails[topic] if isinstance(record.record, dict)]  # type: ignore[call-overload]
+        for table, topic in topics.items()
+    }
 
 
 def _mapped(compiled: CompiledDictionary, table: str, raw: dict[str, Any]) -> MappedRow | None:
