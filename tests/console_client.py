@@ -14,6 +14,8 @@ from streams.console.app import create_app
 from streams.settings import Settings
 
 BASE = "http://127.0.0.1"
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+"""A hub that is away."""
 
 
 @contextmanager
@@ -21,7 +23,8 @@ def console_of(hub: str, state_dir: Path, **values: Any) -> Iterator[TestClient]
     """A console; `values` are settings. The client is a browser without cookies."""
     settings = Settings(_env_file=None, hub_dsn=hub, state_dir=state_dir, **values)  # type: ignore[call-arg]
     base = values.get("console_url", BASE)
-    with TestClient(create_app(settings), base_url=base, follow_redirects=False) as client:
+    wait = {"wait_for_hub": 0.05} if hub == NOBODY else {}
+    with TestClient(create_app(settings, **wait), base_url=base, follow_redirects=False) as client:
         yield client
 
 

@@ -9,6 +9,8 @@ keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,17 +129,19 @@ def resume(settings: Settings, hub: Hub, scope: str) -> bool:
     return resume_capture(hub, scope)
 
 
-def find_scope(settings: Settings, scope: str) -> tuple[System, str | None]:
-    """The system of a scope, and its table where it names one. Raises ConfigError where there is none."""
+def find_scope(settings: Settings, scope: str, systems: Sequence[System] | None = None) -> tuple[System, str | None]:
+    """The system of a scope, and its table where it names one. Raises ConfigError where there is none. `systems`: those
+    of the settings, where they are read already.
+    """
     name, _, table = scope.partition("/")
-    systems = {system.name: system for system in load_systems(settings)}
-    system = systems.get(name)
+    known = {system.name: system for system in (load_systems(settings) if systems is None else systems)}
+    system = known.get(name)
     if system is None:
-        raise ConfigError(f"there is no system {name!r}", remedy=f"one of {', '.join(systems)}")
+        raise ConfigError(f"there is no system {name!r}", remedy=f"one of {', '.join(known)}")
     if not table:
         return system, None
     if table not in system.dictionary.tables:
-        tables = ", ".join(f"{name}/{known}" for known in system.dictionary.tables)
+        tables = ", ".join(f"{name}/{captured}" for captured in system.dictionary.tables)
         raise ConfigError(f"{name} has no table {table!r} that is captured", remedy=f"one of {tables}")
     return system, table
 
@@ -148,18 +152,22 @@ def refuse_paused(hub: Hub, system: str) -> None:
         raise ConfigError(f"{system} is paused", remedy=f"`opshub systems resume {system}`, then once more")
 
 
-def queues(settings: Settings, hub: Hub) -> list[PauseQueue]:
-    """Everything that is paused, with what waits behind it."""
-    made = []
-    for paused in capture_pauses(hub):
-        try:
-            system, table = find_scope(settings, paused.scope)
-        except ConfigError as error:
-            made.append(_queue(paused, problem=str(error)))
-            continue
-        of_scope = _source_queue(settings, system, paused) if table is None else _table_queue(settings, system, paused)
-        made.append(of_scope)
-    return made
+def queues(settings: Settings, hub: Hub, systems: Sequence[System] | None = None) -> list[PauseQueue]:
+    """Everything that is paused, with what waits behind it; `systems` as for `find_scope`."""
+    pauses = capture_pauses(hub)
+    if not pauses:
+        return []
+    known = load_systems(settings) if systems is None else systems
+    with ThreadPoolExecutor(min(len(pauses), 8)) as pool:
+        return list(pool.map(lambda paused: _queue_of(settings, paused, known), pauses))
+
+
+def _queue_of(settings: Settings, paused: CapturePause, systems: Sequence[System]) -> PauseQueue:
+    try:
+        system, table = find_scope(settings, paused.scope, systems)
+    except ConfigError as error:
+        return _queue(paused, problem=str(error))
+    return _source_queue(settings, system, paused) if table is None else _table_queue(settings, system, paused)
 
 
 def ending_pauses(settings: Settings, hub: Hub) -> list[Finding]:

@@ -32,9 +32,10 @@ def list_tables(as_json: AsJson = False) -> None:
     from streams.writeback.commands import connect_hub
 
     settings = load_settings()
+    installed = load_systems(settings)
     with connect_hub(settings.hub) as hub:
-        systems = systems_status(settings, hub, load_systems(settings))
-        paused = queues(settings, hub)
+        systems = systems_status(settings, hub, installed)
+        paused = queues(settings, hub, installed)
     if as_json:
         typer.echo(json.dumps({"systems": msgspec.to_builtins(systems), "paused": msgspec.to_builtins(paused)}))
     else:

@@ -20,11 +20,12 @@ from starlette.staticfiles import StaticFiles
 
 from streams.console import api, operations, pages
 from streams.console.access import access_of
+from streams.console.faults import AnswerFaults
 from streams.console.guard import Guard
 from streams.console.health import HealthPages
 from streams.console.metrics import ConsoleMetrics, MeasureRequests
 from streams.console.operation import API
-from streams.console.place import Place
+from streams.console.place import WAIT_FOR_HUB_S, Place
 from streams.console.problems import NotFound, problem_answer, status_of
 from streams.console.render import STATIC, page
 from streams.console.sign_in import SignIn
@@ -34,13 +35,15 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application. It opens the hub when it starts, and lives while the hub is away."""
+def create_app(settings: Settings, *, wait_for_hub: float = WAIT_FOR_HUB_S) -> Starlette:
+    """The application. It opens the hub when it starts, and lives while the hub is away; a request waits for it for
+    `wait_for_hub` seconds.
+    """
     for package in (operations, pages):
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
     access = access_of(settings)
-    place = Place(settings)
+    place = Place(settings, wait_for_hub=wait_for_hub)
     metrics = ConsoleMetrics(place)
     sign_in = SignIn(place, is_local=access.is_local)
 
@@ -57,6 +60,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[*_page_routes(), *api.routes(), Mount("/static", _Files(directory=STATIC))],
         middleware=[
+            Middleware(AnswerFaults),
             Middleware(HealthPages, place=place),
             Middleware(MeasureRequests, metrics=metrics),
             Middleware(Guard, sign_in=sign_in, access=access),

@@ -135,7 +135,7 @@ def _claim(
 
 def _refuse_decided(hub: Hub, pair: str, seen: datetime | None) -> None:
     """Raises DecidedBefore where the pair was decided after what the person saw: once two records are one, what was
-    decided says more than why they cannot be merged or kept apart.
+    decided says more than why they cannot be merged or declined.
     """
     earlier = inbox.sent_decision(hub, "match", pair)
     if earlier is not None and seen not in (ANY, earlier.at):

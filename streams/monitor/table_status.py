@@ -7,8 +7,9 @@ the system's problem: a wrong state is worse than none.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
@@ -17,7 +18,7 @@ import psycopg
 
 from streams.capture.progress import raw_offsets, system_problem, waiting_by_topic
 from streams.capture.slot import Slot, judge_slot, read_slot
-from streams.errors import ConfigError, OpshubError
+from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.hub.intent_review import Hub
 from streams.hub.raw_accounts import PartitionAccount, load_raw_accounts
 from streams.hub.source_state import TableChangeRow, load_alarms, recent_table_changes
@@ -42,9 +43,11 @@ WORST_FIRST: tuple[State, ...] = ("bad", "warn", "paused", "ok")
 
 NEW_CHANGE = timedelta(days=7)
 """For so long a change of a table's columns is shown beside it."""
-CONNECT_ANSWERS_S = 3.0
+ANSWERS_WITHIN_S = 3.0
+"""Kafka, Connect and each database are given so long, side by side; what comes later is not waited for."""
 
 Answer = TypeVar("Answer")
+Other = TypeVar("Other")
 
 
 class TableStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,21 +124,49 @@ class _HubFacts(msgspec.Struct, frozen=True):
     alarms: Mapping[str, str]
 
 
-def systems_status(settings: Settings, hub: Hub, systems: Sequence[System]) -> list[SystemStatus]:
-    """One entry for each system. Raises psycopg.Error while the hub does not answer."""
+def systems_status(
+    settings: Settings, hub: Hub, systems: Sequence[System], *, within: float = ANSWERS_WITHIN_S
+) -> list[SystemStatus]:
+    """One entry for each system, `within` seconds after the hub has answered: a server that is later does not answer.
+    Raises psycopg.Error while the hub does not answer.
+    """
     topics = [topic for system in systems for topic in system.topics]
     # The hub before Kafka: records that arrive in between count as waiting, and none is counted twice.
     facts = _read_hub(hub, topics)
-    with ThreadPoolExecutor(2 + 2 * len(systems)) as pool:
+    end = time.monotonic() + within
+    pool = ThreadPoolExecutor(1 + 2 * len(systems))
+    try:
         offsets = pool.submit(_ask, lambda: raw_offsets(settings, topics))
-        states = {s.name: pool.submit(_ask, _connector_question(settings, s)) for s in systems}
+        states = {s.name: pool.submit(_ask, _connector_question(settings, s, within)) for s in systems}
         slots = {s.name: pool.submit(source_slot, settings, s) for s in systems if s.dictionary.kind == "postgres"}
-        ends = offsets.result()
+        ends = _in_time(offsets, end, _late("Kafka", within))
         waiting = None if isinstance(ends, OpshubError) else waiting_by_topic(topics, ends, facts.accounts)
+        connect_is_late = _late("Connect", within)
         return [
-            _system(s, facts, waiting, states[s.name].result(), slots[s.name].result() if s.name in slots else None)
+            _system(
+                s, facts, waiting, _in_time(states[s.name], end, connect_is_late),
+                _in_time(slots[s.name], end, _late_slot(s, within)) if s.name in slots else None,
+            )
             for s in systems
-        ]
+        ]  # fmt: skip
+    finally:
+        pool.shutdown(wait=False)  # a server that hangs must not hold up whoever asks
+
+
+def _in_time(future: Future[Answer], end: float, late: Other) -> Answer | Other:
+    """The answer, or `late` where there is none at `end`."""
+    try:
+        return future.result(max(0.0, end - time.monotonic()))
+    except TimeoutError:
+        return late
+
+
+def _late(server: str, within: float) -> OpshubError:
+    return EnvironmentFault(f"{server} did not answer within {within:g} s", remedy="`opshub status` shows the servers")
+
+
+def _late_slot(system: System, within: float) -> SourceSlot:
+    return SourceSlot(name=system.slot_name, problem=f"its database did not answer within {within:g} s")
 
 
 def source_slot(settings: Settings, system: System) -> SourceSlot:
@@ -172,8 +203,8 @@ def _ask(question: Callable[[], Answer]) -> Answer | OpshubError:
         return error
 
 
-def _connector_question(settings: Settings, system: System) -> Callable[[], tuple[str, str]]:
-    return lambda: connectors.status(settings, system.connector_name, CONNECT_ANSWERS_S)
+def _connector_question(settings: Settings, system: System, within: float) -> Callable[[], tuple[str, str]]:
+    return lambda: connectors.status(settings, system.connector_name, within)
 
 
 def _read_hub(hub: Hub, topics: list[str]) -> _HubFacts:

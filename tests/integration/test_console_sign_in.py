@@ -19,7 +19,7 @@ from streams.console.people import ROLES, Grant, Permission, permissions_of, sto
 from streams.console.sign_in import SignIn
 from streams.hub import people as hub_people
 from streams.stack.native import NativeStack
-from tests.console_client import another_browser, console_of, form_token, sign_in
+from tests.console_client import NOBODY, another_browser, console_of, form_token, sign_in
 from tests.writers import hub_of_its_own
 
 PASSWORD = "correct horse battery"
@@ -399,5 +399,5 @@ def test_while_the_hub_is_away_nobody_is_let_in_where_people_were_known(
 ) -> None:
     with console_of(dsn, state_dir) as client:
         assert client.get("/api/v1/me").status_code == 401
-    with console_of("postgresql://nobody@127.0.0.1:1/none", state_dir) as client:
+    with console_of(NOBODY, state_dir) as client:
         assert client.get("/api/v1/me").status_code == 503

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from streams.console.app import create_app
-from streams.settings import Settings
+from tests.console_client import NOBODY, console_of
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder: Path = tmp_path_factory.mktemp("state")
-    nobody = "postgresql://nobody@127.0.0.1:1/none"
-    settings = Settings(_env_file=None, state_dir=folder, hub_dsn=nobody)  # type: ignore[call-arg]
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as made:
+    with console_of(NOBODY, tmp_path_factory.mktemp("state")) as made:
         yield made
 
 

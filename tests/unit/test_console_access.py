@@ -17,9 +17,7 @@ from streams.console.problems import TooMany
 from streams.console.serve import _transport
 from streams.errors import ConfigError
 from streams.settings import Settings
-from tests.console_client import console_of
-
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+from tests.console_client import NOBODY, console_of
 
 
 def settings(**values: Any) -> Settings:

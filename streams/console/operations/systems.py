@@ -14,14 +14,15 @@ from streams.capture.pauses import PauseQueue
 from streams.capture.snapshot_progress import SnapshotProgress
 from streams.console.installed import installed_systems
 from streams.console.operation import Context, Scope, operation
-from streams.console.place import Hub
+from streams.console.place import Hub, Place
 from streams.console.problems import NotFound
+from streams.console.server_answers import ServerAnswer
 from streams.hub.intent_review import TargetAway, resume_scope, targets_away
 from streams.hub.systems import TableSnapshot, table_snapshots
 from streams.monitor.new_system import NewSystem, check_new_system
 from streams.monitor.preflight import check_installation
 from streams.monitor.status import WorkerRow, workers
-from streams.monitor.table_status import SystemStatus, systems_status
+from streams.monitor.table_status import WORST_FIRST, SystemStatus, systems_status
 from streams.paths import connectors_dir
 from streams.provision.systems import System, capture_dsn
 from streams.settings import Settings
@@ -31,6 +32,8 @@ from streams.writeback.load import load_rules
 from streams.writeback.rule_book import NamedRule, rules_of
 from streams.writeback.rule_states import RuleState, pause_rule, rule_states
 
+ANSWERS_WITHIN_S = 1.5
+"""What Kafka, Connect and each database are given: a page is to be there within two seconds."""
 WHOLE = 600.0
 """Seconds that a snapshot of a whole system is given before what it did not bring is deleted."""
 
@@ -91,12 +94,16 @@ class WantedCheck(msgspec.Struct, frozen=True):
 
 
 class SystemList(msgspec.Struct, frozen=True):
-    """All systems, worst first; what is paused; tables that are read again; workers; targets that do not answer."""
+    """All systems, worst first; what is paused; tables that are read again; workers. `late`: which of these parts were
+    not known in time, and are those of before; `age_s`: the seconds since the oldest part came.
+    """
 
     systems: list[SystemStatus]
     paused: list[PauseQueue]
     snapshots: list[SnapshotProgress]
     workers: list[WorkerRow]
+    age_s: float
+    late: list[str]
 
 
 class RuleList(msgspec.Struct, frozen=True):
@@ -145,16 +152,19 @@ def _system_of_snapshot(hub: Hub, wanted: WantedSnapshot) -> Iterable[Scope]:
 
 @operation("GET", "/systems", permission="see", command="opshub systems list")
 def list_systems(context: Context, wanted: WantedNothing) -> SystemList:
-    """Show each source with its tables, worst first, what is paused, which tables are read again, and the workers."""
-    settings = context.place.settings
-    systems = installed_systems(settings)
-    with context.place.hub() as hub:
-        statuses = systems_status(settings, hub, systems)
-        queues = pauses.queues(settings, hub)
-        progress = snapshot_progress.snapshot_progress(settings, hub, systems)
-    worst = {"bad": 0, "warn": 1, "paused": 2, "ok": 3}
-    statuses.sort(key=lambda status: min(worst[state] for state in [status.state, *(t.state for t in status.tables)]))
-    return SystemList(statuses, queues, progress, workers(settings))
+    """Show each source with its tables, worst first, what is paused, which tables are read again, and the workers.
+
+    Servers are asked side by side, at most every three seconds, and none is waited for longer than two.
+    """
+    answers = _answers(context.place)
+    late = [name for name, answer in answers.items() if answer.is_late]
+    parts = {name: answer.value or [] for name, answer in answers.items()}
+    systems = answers["systems"].needed()
+    for answer in answers.values():
+        if answer.problem is not None and not answer.is_late:
+            raise answer.problem
+    age = max(answer.age_s for answer in answers.values())
+    return SystemList(systems, parts["paused"], parts["snapshots"], parts["workers"], age, late)
 
 
 @operation("GET", "/systems/findings", permission="see", command="opshub doctor")
@@ -166,10 +176,9 @@ def list_findings(context: Context, wanted: WantedNothing) -> Findings:
 @operation("GET", "/systems/{name}", permission="see", command="opshub systems list")
 def show_system(context: Context, wanted: WantedSystem) -> SystemStatus:
     """Show one source: its connector, its slot, and each of its tables."""
-    settings = context.place.settings
-    system = _system(settings, wanted.name)
-    with context.place.hub() as hub:
-        return systems_status(settings, hub, [system])[0]
+    name = _system(context.place.settings, wanted.name).name
+    systems: list[SystemStatus] = _answers(context.place)["systems"].needed()
+    return next(status for status in systems if status.name == name)
 
 
 @operation("POST", "/systems/pause", permission="operate", scope=_scope_of, command=lambda w: _pause_command(w))
@@ -178,7 +187,9 @@ def pause_capture(context: Context, wanted: WantedPause) -> PauseQueue:
     settings = context.place.settings
     with context.place.hub() as hub:
         pauses.pause(settings, hub, wanted.scope, who=context.person.name, reason=wanted.reason)
-        return next(queue for queue in pauses.queues(settings, hub) if queue.scope == wanted.scope)
+        context.place.server_answers.forget()
+        queues = pauses.queues(settings, hub, installed_systems(settings))
+        return next(queue for queue in queues if queue.scope == wanted.scope)
 
 
 @operation(
@@ -188,7 +199,9 @@ def pause_capture(context: Context, wanted: WantedPause) -> PauseQueue:
 def resume_capture(context: Context, wanted: WantedScope) -> Resumed:
     """Read on where the pause began."""
     with context.place.hub() as hub:
-        return Resumed(pauses.resume(context.place.settings, hub, wanted.scope))
+        was_paused = pauses.resume(context.place.settings, hub, wanted.scope)
+    context.place.server_answers.forget()
+    return Resumed(was_paused)
 
 
 @operation("GET", "/snapshots", permission="see", command="opshub systems snapshots")
@@ -208,7 +221,9 @@ def read_table_again(context: Context, wanted: WantedTable) -> ReadAgain:
     with context.place.hub() as hub:
         pauses.refuse_paused(hub, system.name)
     where = (wanted.where or "").strip() or None
-    return read_again(settings, system, dsn, [wanted.table], where, who=context.person.name)
+    reading = read_again(settings, system, dsn, [wanted.table], where, who=context.person.name)
+    context.place.server_answers.forget()
+    return reading
 
 
 @operation(
@@ -221,7 +236,9 @@ def cancel_snapshot(context: Context, wanted: WantedSnapshot) -> TableSnapshot:
     systems, env = installed_systems(settings), load_env(settings)
     dsns = {system.name: capture_dsn(system, env) for system in systems}
     with context.place.hub() as hub:
-        return snapshot_progress.cancel(hub, systems, dsns, wanted.id)
+        ended = snapshot_progress.cancel(hub, systems, dsns, wanted.id)
+    context.place.server_answers.forget()
+    return ended
 
 
 @operation(
@@ -232,7 +249,9 @@ def resync_system(context: Context, wanted: WantedWhole) -> Begun:
     """Capture a system again as a whole: a new epoch, a new snapshot; what the source does not have any more goes."""
     settings = context.place.settings
     system = _system(settings, wanted.name)
-    return Begun(begin_epoch(settings, system, capture_dsn(system, load_env(settings)), sweep_after=WHOLE))
+    begun = Begun(begin_epoch(settings, system, capture_dsn(system, load_env(settings)), sweep_after=WHOLE))
+    context.place.server_answers.forget()
+    return begun
 
 
 @operation(
@@ -279,6 +298,33 @@ def resume_writeback(context: Context, wanted: WantedScope) -> Resumed:
 def installed_rules(settings: Settings) -> list[NamedRule]:
     """The rules of all writeback.yaml. Raises DictionaryError, a ConfigError, for one that is wrong."""
     return rules_of(load_rules(connectors_dir(settings), settings.systems))
+
+
+def _answers(place: Place) -> dict[str, ServerAnswer]:
+    """What is known of all systems: the parts of a `SystemList` by name."""
+    settings = place.settings
+    systems = installed_systems(settings)
+
+    def statuses() -> list[SystemStatus]:
+        with place.hub() as hub:
+            listed = systems_status(settings, hub, systems, within=ANSWERS_WITHIN_S)
+        return sorted(listed, key=_worst_of)
+
+    def paused() -> list[PauseQueue]:
+        with place.hub() as hub:
+            return pauses.queues(settings, hub, systems)
+
+    def snapshots() -> list[SnapshotProgress]:
+        with place.hub() as hub:
+            return snapshot_progress.snapshot_progress(settings, hub, systems)
+
+    return place.server_answers.ask(
+        {"systems": statuses, "paused": paused, "snapshots": snapshots, "workers": lambda: workers(settings)}
+    )
+
+
+def _worst_of(status: SystemStatus) -> int:
+    return min(WORST_FIRST.index(state) for state in (status.state, *(table.state for table in status.tables)))
 
 
 def _system(settings: Settings, name: str) -> System:
