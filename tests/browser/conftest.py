@@ -91,18 +91,7 @@ def new_context(
     errors: list[str] = []
 
     def make(*, address: str | None = None, **options: object) -> BrowserContext:
-        settings = {"viewport": DESKTOP, "locale": "en-GB", "base_url": address or console.address, **options}
-        context = browser.new_context(**settings)  # type: ignore[arg-type]
-        context.set_default_timeout(SLOWEST_MS)
-        context.on("weberror", lambda error: errors.append(f"script: {error.error}"))
-        context.on(
-            "console",
-            lambda message: (
-                errors.append(f"{message.text} ({message.location.get('url')})")
-                if message.type in ("error", "warning")
-                else None
-            ),
-        )
+        context = watched_context(browser, address or console.address, errors, **options)
         made.append(context)
         return context
 
@@ -111,6 +100,23 @@ def new_context(
         context.close()  # one that the test closed stays closed
     unexpected = [error for error in errors if not any(re.search(pattern, error) for pattern in allowed_errors)]
     assert unexpected == [], "the browser reported errors:\n" + "\n".join(unexpected)
+
+
+def watched_context(browser: Browser, address: str, errors: list[str], **options: object) -> BrowserContext:
+    """A context whose errors and warnings go to `errors`."""
+    settings = {"viewport": DESKTOP, "locale": "en-GB", "base_url": address, **options}
+    context = browser.new_context(**settings)  # type: ignore[arg-type]
+    context.set_default_timeout(SLOWEST_MS)
+    context.on("weberror", lambda error: errors.append(f"script: {error.error}"))
+    context.on(
+        "console",
+        lambda message: (
+            errors.append(f"{message.text} ({message.location.get('url')})")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    return context
 
 
 @pytest.fixture
