@@ -14,11 +14,13 @@ from mode.utils.logging import get_logger
 from streams.agents.assemble import add_assemble, build_assemble, build_jobs
 from streams.agents.deliver import build_deliverer
 from streams.agents.ingest import add_ingest, build_ingest, follow_column_types, follow_pauses
-from streams.agents.report import report_periodically
+from streams.agents.own_name import require_own_name
+from streams.agents.report import reachable_host, report_periodically
 from streams.capture.pauses import paused_topics
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.intents import Intent
+from streams.hub.migrate import require_same_version
 from streams.hub.store import HubStore
 from streams.maintenance.periodic import run_maintenance
 from streams.monitor.thresholds import stuck_limits
@@ -150,7 +152,13 @@ async def _live(settings: Settings, roles: tuple[str, ...]) -> None:
     # The registry first: schema ids are part of what a worker is built with.
     if not await wait_for_server(partial(register_all, settings.registry), stopping, host, port):
         return
-    # Then the hub: it knows the types of the columns, which ingest's dictionaries are compiled with.
+    # Then the hub, and its tables: `opshub apply` of this version may still be at work on them.
+    if not await wait_for_server(partial(require_same_version, settings.hub), stopping, host, port):
+        return
+    reached = reachable_host(settings.metrics_address)
+    if not await wait_for_server(partial(require_own_name, settings.hub, name, reached), stopping, host, port):
+        return
+    # It knows the types of the columns, which ingest's dictionaries are compiled with.
     if "ingest" in roles and not await wait_for_server(partial(types_version, settings), stopping, host, port):
         return
     worker = build_worker(settings, roles)

@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 from mode.utils.logging import get_logger
 
-from streams.errors import OpshubError
+from streams.agents.own_name import taken
+from streams.errors import ConfigError, OpshubError
 from streams.hub.store import HubStore
 from streams.hub.workers import (
     LaneReport,
@@ -17,6 +18,7 @@ from streams.hub.workers import (
     WorkerName,
     register_worker,
     report_worker,
+    worker_of_name,
     worker_stopped,
 )
 from streams.runtime.metrics import WorkerMetrics
@@ -34,21 +36,29 @@ LEAVE_WITHIN_S = 2.0
 async def report_periodically(
     settings: Settings, state: WorkerState, metrics: WorkerMetrics, roles: tuple[str, ...], port: int
 ) -> None:
-    """Report until cancelled; then report that the worker stops. Nothing here ends a worker: it is not its work."""
+    """Report until cancelled; then report that the worker stops.
+
+    Raises ConfigError when another process has taken the name since; no other fault of a report ends a worker.
+    """
     store = HubStore(settings.hub, f"opshub-report-{settings.worker}")
     worker = WorkerName(
         settings.worker, reachable_host(settings.metrics_address), port, os.getpid(), version("opshub"), list(roles)
     )
-    known = False
+    known = has_reported = False
     try:
         while True:
             try:
                 if not known:
+                    if has_reported and (other := await worker_of_name(store, worker)) is not None:
+                        raise taken(other)
                     await register_worker(store, worker)
                 known = await report_worker(
                     store, worker, waiting=state.waiting_text(), lanes=lane_reports(state, metrics),
                     latency=RecentLatency(*metrics.recent_latency()),
                 )  # fmt: skip
+                has_reported = has_reported or known
+            except ConfigError:
+                raise
             except OpshubError as error:
                 logger.info("the worker cannot report itself: %s", error)
             await asyncio.sleep(EVERY_S)

@@ -42,28 +42,42 @@ def plan(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def apply(as_json: JsonOption = False) -> None:
+def apply(
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds to wait for servers that are being started; default: OPSHUB_APPLY_WAIT_SECONDS.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Create what is missing and change what differs; safe to repeat. Changes nothing where `opshub plan` finds a
     fault.
 
+    Exit code 2 when a file is wrong, 3 when a server does not answer in time or refuses the login.
     JSON: {"done": [{kind, name, action}]}.
 
-    Example: opshub apply
+    Example: opshub apply --wait 120
     """
     from streams.provision.differences import apply as carry_out
 
-    settings = load_settings()
-    systems = _capturable_systems(settings)
+    settings = load_settings(apply_wait_seconds=wait)
+    systems = _capturable_systems(settings, settings.apply_wait_seconds)
     with Console(stderr=True).status("comparing") as status:
         steps = carry_out(settings, systems, progress=lambda step: status.update(step))
     _show(steps, as_json, "done")
 
 
-def _capturable_systems(settings: Settings) -> list[System]:
-    """The systems, if each database answers, can be captured, and has what its dictionary reads; else it exits."""
+def _capturable_systems(settings: Settings, wait_s: float = 0.0) -> list[System]:
+    """The systems, if each database can be captured and has what its dictionary reads; else it exits. First waits up to
+    `wait_s` seconds for all servers.
+    """
     from streams.monitor.preflight import exit_code
     from streams.monitor.source_preflight import check_source
     from streams.paths import connectors_dir
+    from streams.provision.servers import wait_for_servers
     from streams.provision.systems import capture_dsn, load_systems
     from streams.resolve.ownership import load_ownership
     from streams.stack.environment import load_env, resolve_placeholders
@@ -73,6 +87,8 @@ def _capturable_systems(settings: Settings) -> list[System]:
     systems = load_systems(settings)
     env = load_env(settings)
     load_rules(connectors_dir(settings), settings.systems, lambda text, path: resolve_placeholders(text, env, path))
+    if wait_s:
+        wait_for_servers(settings, systems, env, wait_s, lambda text: typer.echo(text, err=True))
     findings = [
         finding for system in systems for finding in check_source(system, capture_dsn(system, env)) if finding.severe
     ]

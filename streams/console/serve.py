@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import Any
@@ -35,8 +36,10 @@ def serve(settings: Settings) -> None:
     set_up_logs(settings, "console")
     address = _address(settings, listener.getsockname()[1])
     file = settings.state_dir / "run" / "console.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"address": address}), encoding="utf-8")
+    # In a container whose files are read only, nobody looks for the file: the address is known.
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"address": address}), encoding="utf-8")
     print(f"The console is at {address}", flush=True)
     config = uvicorn.Config(
         create_app(settings), log_level="warning", access_log=False, lifespan="on", server_header=False,

@@ -15,7 +15,8 @@ from typing import TypedDict
 import psycopg
 from psycopg.pq import PipelineStatus, TransactionStatus
 
-from streams.errors import EnvironmentFault
+from streams.errors import EnvironmentFault, ServerAway
+from streams.postgres_login import login_fault
 
 
 class KeepaliveOptions(TypedDict):
@@ -64,11 +65,15 @@ def is_usable(connection: psycopg.AsyncConnection[object]) -> bool:
 def hub_session(dsn: str) -> Iterator[psycopg.Connection]:
     """A session with the hub for a command. Raises EnvironmentFault while the hub is away, or has no tables yet."""
     try:
-        with psycopg.connect(dsn, **KEEPALIVE) as connection:
+        connection = psycopg.connect(dsn, **KEEPALIVE)
+    except psycopg.OperationalError as error:
+        raise login_fault(dsn, error, "the hub", variables="OPSHUB_HUB_DSN") from error
+    try:
+        with connection:
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise EnvironmentFault("the hub has no tables for this yet", remedy="`opshub apply`") from error
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`, or check OPSHUB_HUB_DSN"
+        raise ServerAway(
+            f"the hub went away: {str(error).strip()}", remedy="check that the server runs, and OPSHUB_HUB_DSN"
         ) from error

@@ -82,6 +82,13 @@ async def report_worker(
     return bool(await store.rows("worker_seen", msgspec.to_builtins(worker) | values))
 
 
+async def worker_of_name(store: HubStore, worker: WorkerName) -> WorkerReport | None:
+    """Another process that has the name of `worker` and reports. Raises RetryLater."""
+    listed = await store.fetch(WorkerReport, "workers")
+    others = (known for known in listed if known.name == worker.name and known.answers)
+    return next((known for known in others if (known.host, known.pid) != (worker.host, worker.pid)), None)
+
+
 async def worker_stopped(store: HubStore, worker: WorkerName) -> None:
     """It stops in good order. Raises RetryLater."""
     await store.rows("worker_stopped", msgspec.to_builtins(worker))

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from streams.errors import ConfigError, EnvironmentFault
+from streams.errors import ConfigError, EnvironmentFault, ServerAway
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -43,13 +43,30 @@ def _call(
                 method, settings.connect + path, timeout=timeout, verify=_certificates(), json=json
             )
         except httpx.HTTPError as error:
-            raise EnvironmentFault(
+            raise ServerAway(
                 f"Kafka Connect does not answer at {settings.connect}: {error}",
-                remedy="`opshub up` starts the native stack",
+                remedy="check that it runs, and OPSHUB_CONNECT_URL",
             ) from error
         if response.status_code != 409 or time.monotonic() > deadline:
             return response
         time.sleep(0.3)  # 409: Connect is rebalancing, and answers so until it is done
+
+
+def require_ready(settings: Settings) -> None:
+    """Raise ServerAway while Connect does not answer, or does not know its connectors yet."""
+    if not _has_read_configuration(settings, 10):
+        raise ServerAway(
+            f"Kafka Connect at {settings.connect} is starting: it has not read its configuration yet",
+            remedy="wait; if it lasts, its log says why",
+        )
+
+
+def _has_read_configuration(settings: Settings, timeout: float) -> bool:
+    """Whether Connect knows its connectors. It serves requests before it has read them, and answers that it has none.
+
+    KIP-1017; Connect before 3.9 has no such page, and is believed.
+    """
+    return _call(settings, "GET", "/health", timeout).status_code in (200, 404)
 
 
 _SECRET = re.compile(r"\$\{env:(\w+_(?:PASSWORD|SECRET|TOKEN|KEY))\}")
@@ -71,6 +88,7 @@ def differs(settings: Settings, system: System) -> str | None:
     """`create`, `update` or None: what `put` would do to this system's connector."""
     response = _call(settings, "GET", f"/connectors/{system.connector_name}/config")
     if response.status_code == 404:
+        require_ready(settings)
         return "create"
     # Connect adds `name` to what it was given, and keeps every value as text.
     existing = {key: value for key, value in response.json().items() if key != "name"}
@@ -151,11 +169,11 @@ def resume(settings: Settings, name: str) -> None:
 
 def status(settings: Settings, name: str, timeout: float = 60.0) -> tuple[str, str]:
     """(state, cause) of a connector and its tasks: RUNNING only when all of it runs; the cause is the root of the
-    trace.
+    trace. STARTING, too, while Connect has not read its configuration.
     """
     response = _call(settings, "GET", f"/connectors/{name}/status", timeout)
     if response.status_code == 404:
-        return "MISSING", ""
+        return ("MISSING" if _has_read_configuration(settings, timeout) else "STARTING"), ""
     answer = msgspec.json.decode(response.content, type=_Status)
     if answer.connector.state == "STOPPED":
         return "STOPPED", ""

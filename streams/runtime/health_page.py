@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -58,12 +59,15 @@ async def announced_page(
     runner = await serve_health(health, metrics, host, port)
     try:
         listens_on: int = runner.addresses[0][1]
-        port_file.parent.mkdir(parents=True, exist_ok=True)
-        port_file.write_text(json.dumps({"pid": os.getpid(), "port": listens_on}), encoding="utf-8")
+        # In a container whose files are read only, nobody looks for the file: the port is known.
+        with contextlib.suppress(OSError):
+            port_file.parent.mkdir(parents=True, exist_ok=True)
+            port_file.write_text(json.dumps({"pid": os.getpid(), "port": listens_on}), encoding="utf-8")
         yield listens_on
     finally:
         await runner.cleanup()
-        port_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            port_file.unlink(missing_ok=True)
 
 
 async def serve_not_started(host: str, port: int, reason: str) -> web.AppRunner:

@@ -41,7 +41,7 @@ async def wait_for_server(reach: Callable[[], object], stopping: asyncio.Event, 
                 await asyncio.get_running_loop().run_in_executor(None, reach)
                 return True
             except EnvironmentFault as away:
-                logger.warning("the worker waits: %s", away)
+                logger.warning("the worker waits: %s%s", away, f" ({away.remedy})" if away.remedy else "")
                 if page is None:
                     page = await serve_not_started(host, port, f"waits to start: {away}")
                 with contextlib.suppress(TimeoutError):
