@@ -64,9 +64,12 @@ def require_ready(settings: Settings) -> None:
 def _has_read_configuration(settings: Settings, timeout: float) -> bool:
     """Whether Connect knows its connectors. It serves requests before it has read them, and answers that it has none.
 
-    KIP-1017; Connect before 3.9 has no such page, and is believed.
+    KIP-1017; Connect before 3.9 has no such page, says so as JSON, and is believed. A 404 as HTML comes from its web
+    server, which listens some seconds before Connect is behind it.
     """
-    return _call(settings, "GET", "/health", timeout).status_code in (200, 404)
+    answer = _call(settings, "GET", "/health", timeout)
+    is_old = answer.status_code == 404 and "json" in answer.headers.get("content-type", "")
+    return answer.status_code == 200 or is_old
 
 
 _SECRET = re.compile(r"\$\{env:(\w+_(?:PASSWORD|SECRET|TOKEN|KEY))\}")
