@@ -33,6 +33,7 @@ from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import save_table
 from streams.hub.systems import add_table_snapshot
+from streams.kafka.clients import kafka_away
 from streams.kafka.offsets import topic_offsets
 from streams.named_sql import fetch_rows
 from streams.provision.source_session import source_fault, source_session
@@ -183,9 +184,7 @@ def topic_ends(settings: Settings, topics: list[str]) -> dict[str, int]:
         for (topic, _), (_, end) in topic_offsets(settings.kafka, topics).items():
             ends[topic] = ends.get(topic, 0) + end
     except KafkaException as error:
-        raise EnvironmentFault(
-            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}", remedy="`opshub up`"
-        ) from error
+        raise kafka_away(settings.kafka, error) from error
     return ends
 
 

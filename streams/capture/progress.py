@@ -11,9 +11,9 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from streams.capture.accounting import KINDS
-from streams.errors import EnvironmentFault
 from streams.hub.raw_accounts import PartitionAccount, load_raw_accounts
 from streams.hub.session import hub_session
+from streams.kafka.clients import kafka_away
 from streams.kafka.offsets import topic_offsets
 from streams.model.partition import Partition
 from streams.provision import connectors
@@ -125,7 +125,4 @@ def raw_offsets(settings: Settings, topics: list[str]) -> dict[Partition, tuple[
     try:
         return topic_offsets(settings.kafka, topics)
     except KafkaException as error:
-        raise EnvironmentFault(
-            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
-            remedy="`opshub up`, or check OPSHUB_BOOTSTRAP_SERVERS",
-        ) from error
+        raise kafka_away(settings.kafka, error) from error

@@ -31,7 +31,7 @@ def load_settings(**flags: object) -> Settings:
 
     from streams.paths import connectors_dir
     from streams.settings.variables import refuse_unknown_variables, secret_settings
-    from streams.stack.environment import placeholder_names, read_environment
+    from streams.stack.environment import ADDRESSES, placeholder_names, read_environment
 
     given = secret_settings(os.environ) | {name: value for name, value in flags.items() if value is not None}
     try:
@@ -45,8 +45,7 @@ def load_settings(**flags: object) -> Settings:
     _refuse_two_hub_passwords(settings)
     refuse_unknown_variables(os.environ, lambda: placeholder_names(connectors_dir(settings)))
     written_by_up = read_environment(settings)
-    names = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
-    missing = {name: written_by_up.get(f"OPSHUB_{name.upper()}", "") for name in names if not getattr(settings, name)}
+    missing = {n: written_by_up.get(f"OPSHUB_{n.upper()}", "") for n in ADDRESSES if not getattr(settings, n)}
     return settings.model_copy(update=missing)
 
 

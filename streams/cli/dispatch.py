@@ -13,7 +13,7 @@ import typer
 
 from streams.cli.deeds import DEEDS, with_audit
 from streams.cli.verbs import GROUPS, VERBS, Verb
-from streams.errors import OpshubError
+from streams.errors import OpshubError, ServerAway
 
 INTERRUPTED = 130
 
@@ -81,8 +81,21 @@ def report(error: OpshubError) -> None:
 
     console = Console(stderr=True, soft_wrap=True)
     console.print(Text.assemble(("error: ", "bold red"), str(error)))
-    if error.remedy:
-        console.print(Text.assemble(("remedy: ", "bold green"), error.remedy))
+    if remedy := _remedy(error):
+        console.print(Text.assemble(("remedy: ", "bold green"), remedy))
+
+
+def _remedy(error: OpshubError) -> str:
+    """The remedy where this command runs."""
+    if not isinstance(error, ServerAway):
+        return error.remedy
+    from streams.cli.context import load_settings
+    from streams.stack.environment import remedy_here
+
+    try:
+        return remedy_here(error, load_settings())
+    except OpshubError:
+        return error.remedy
 
 
 def _load(verb: Verb) -> Callable[..., object]:

@@ -78,10 +78,14 @@ def _show(state: Status) -> None:
 def _show_servers(console: Console, servers: list[ServerStatus]) -> None:
     from rich.table import Table
 
-    table = Table("server", "port", "pid", "state", title="Servers", title_justify="left")
+    # Servers that somebody else runs have an address, and neither port nor pid here.
+    columns = ("address",) if any(server.address for server in servers) else ("port", "pid")
+    table = Table("server", *columns, "state", title="Servers", title_justify="left")
     for server in servers:
-        state = "[green]healthy[/]" if server.healthy else "[red]not healthy[/]" if server.pid else "[dim]down[/]"
-        table.add_row(server.name, str(server.port), str(server.pid or ""), state)
+        is_known_to_run = server.pid or server.address
+        state = "[green]healthy[/]" if server.healthy else "[red]not healthy[/]" if is_known_to_run else "[dim]down[/]"
+        values = (server.address,) if server.address else (str(server.port), str(server.pid or ""))
+        table.add_row(server.name, *values[: len(columns)], state)
     console.print(table)
 
 

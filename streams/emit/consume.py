@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.emit.read import TopicReader
-from streams.errors import ConfigError, DecodeError, EnvironmentFault
+from streams.errors import ConfigError, DecodeError, EnvironmentFault, ServerAway
 from streams.model.record import Record
 
 Start = Literal["beginning", "latest"] | datetime
@@ -174,6 +174,7 @@ def _begin(consumer: Consumer, topic: str, partitions: list[int], start: Start) 
 
 
 def _away(bootstrap: str, error: KafkaException) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"Kafka does not answer at {bootstrap}: {error.args[0].str()}", remedy="`opshub up` starts the native stack"
+    return ServerAway(
+        f"Kafka does not answer at {bootstrap}: {error.args[0].str()}",
+        remedy="check that the brokers run, and OPSHUB_BOOTSTRAP_SERVERS",
     )

@@ -9,7 +9,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from streams.emit.compatibility import require_compatible
-from streams.errors import ConfigError, DecodeError, EnvironmentFault
+from streams.errors import ConfigError, DecodeError, EnvironmentFault, ServerAway
 from streams.model.entities import ENTITIES
 from streams.paths import schemas_dir
 
@@ -126,8 +126,9 @@ def _call(client: httpx.Client, method: str, path: str, body: object = None) -> 
             with attempt:
                 answer = client.request(method, path, json=body, headers=_HEADERS)
     except httpx.TransportError as error:
-        raise EnvironmentFault(
-            f"the schema registry does not answer at {client.base_url}: {error}", remedy="`opshub up` starts it"
+        raise ServerAway(
+            f"the schema registry does not answer at {client.base_url}: {error}",
+            remedy="check that it runs, and OPSHUB_REGISTRY_URL",
         ) from error
     if answer.status_code >= 500:
         raise EnvironmentFault(

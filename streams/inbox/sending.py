@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import psycopg
 
 from streams.emit.change_codec import encode_change
-from streams.errors import EnvironmentFault
+from streams.errors import EnvironmentFault, ServerAway
 from streams.identity.decisions import Message
 from streams.kafka.clients import idempotent_producer
 from streams.settings import Settings
@@ -24,8 +24,8 @@ def connect(settings: Settings) -> psycopg.Connection:
     try:
         return psycopg.connect(settings.hub, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts the native stack"
+        raise ServerAway(
+            f"the hub does not answer: {str(error).strip()}", remedy="check that the server runs, and OPSHUB_HUB_DSN"
         ) from error
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+
+from streams.errors import ServerAway
 
 PARTITIONER = "murmur2_random"
 """The choice of Java clients (murmur2), so that Kafka Connect and other tools use the same partition for a key."""
@@ -30,6 +32,14 @@ def admin_client(bootstrap: str) -> AdminClient:
     back into it.
     """
     return AdminClient({"bootstrap.servers": bootstrap, **QUIET})
+
+
+def kafka_away(bootstrap: str, error: KafkaException) -> ServerAway:
+    """The error for people while no broker answers."""
+    return ServerAway(
+        f"Kafka does not answer at {bootstrap}: {error.args[0].str()}",
+        remedy="check that the brokers run, and OPSHUB_BOOTSTRAP_SERVERS",
+    )
 
 
 def reading_consumer(bootstrap: str, group: str, **options: Any) -> Consumer:

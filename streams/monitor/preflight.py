@@ -6,6 +6,8 @@ Nothing is changed. What is checked in a source database is in `streams/monitor/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 import psycopg
 from confluent_kafka import KafkaException
@@ -21,9 +23,9 @@ from streams.monitor.hub_guard import check_hub_is_complete, check_workers_read
 from streams.monitor.source_preflight import check_source
 from streams.provision import connectors
 from streams.provision.systems import System, capture_dsn, load_systems
-from streams.provision.topics import missing_topics
+from streams.provision.topics import missing_topics, wanted_topics
 from streams.settings import Settings
-from streams.stack.environment import load_env
+from streams.stack.environment import load_env, remedy_here, servers_are_elsewhere
 
 TIMEOUT_S = 5
 
@@ -68,8 +70,8 @@ def exit_code(findings: list[Finding]) -> int:
 def _check_servers(settings: Settings, systems: list[System]) -> list[Finding]:
     return (
         _check_kafka(settings, systems)
-        + _check_http("registry-away", settings.registry, "/subjects")
-        + _check_http("connect-away", settings.connect, "/connectors")
+        + _check_http("registry-away", settings, settings.registry, "/subjects", "OPSHUB_REGISTRY_URL")
+        + _check_http("connect-away", settings, settings.connect, "/connectors", "OPSHUB_CONNECT_URL")
         + _check_hub(settings)
     )
 
@@ -78,21 +80,45 @@ def _check_kafka(settings: Settings, systems: list[System]) -> list[Finding]:
     try:
         # Held in a name: librdkafka crashes when an answer comes for a client that was freed.
         admin = admin_client(settings.kafka)
-        admin.list_topics(timeout=TIMEOUT_S)
+        cluster = admin.list_topics(timeout=TIMEOUT_S)
         topics = missing_topics(settings, systems)
     except (KafkaException, EnvironmentFault) as error:
-        what, remedy = f"no broker answers: {error}", "`opshub up`, or check OPSHUB_BOOTSTRAP_SERVERS"
+        what, remedy = f"no broker answers: {error}", _start(settings, "the brokers", "OPSHUB_BOOTSTRAP_SERVERS")
         return [Finding("kafka-away", settings.kafka, what, remedy)]
+    replicas = {
+        topic: min((len(partition.replicas) for partition in cluster.topics[topic].partitions.values()), default=0)
+        for topic in wanted_topics(systems)
+        if topic in cluster.topics
+    }
     return [
         Finding("topic-missing", topic, "the topic does not exist", "`opshub apply` creates it") for topic in topics
-    ]
+    ] + judge_replicas(len(cluster.brokers), replicas)
 
 
-def _check_http(code: str, url: str, path: str) -> list[Finding]:
+def judge_replicas(brokers: int, replicas: Mapping[str, int]) -> list[Finding]:
+    """A finding when there are several brokers, and topics that are lost with one of them. `replicas`: by topic."""
+    single = sorted(topic for topic, count in replicas.items() if count == 1)
+    if brokers < 2 or not single:
+        return []
+    what = f"{len(single)} topics have one replica, on a cluster of {brokers} brokers: one that fails takes them along"
+    remedy = (
+        "kafka-reassign-partitions.sh gives them more; OPSHUB_REPLICATION_FACTOR, or the brokers' "
+        "default.replication.factor, is for new topics"
+    )
+    return [Finding("replication-one", f"{single[0]}, …" if len(single) > 1 else single[0], what, remedy, severe=False)]
+
+
+def _start(settings: Settings, server: str, variable: str) -> str:
+    """The remedy for a server that is away."""
+    remedy = f"start {server}, or check {variable}"
+    return remedy if servers_are_elsewhere(settings) else f"`opshub up`; or {remedy}"
+
+
+def _check_http(code: str, settings: Settings, url: str, path: str, variable: str) -> list[Finding]:
     try:
         httpx.get(url + path, timeout=TIMEOUT_S).raise_for_status()
     except httpx.HTTPError as error:
-        return [Finding(code, url, f"does not answer: {error}", "`opshub up`, or check its address in the settings")]
+        return [Finding(code, url, f"does not answer: {error}", _start(settings, "it", variable))]
     return []
 
 
@@ -101,7 +127,7 @@ def _check_connector(settings: Settings, system: System) -> list[Finding]:
     try:
         action = connectors.differs(settings, system)
     except EnvironmentFault as error:
-        return [Finding("connect-away", system.connector_name, str(error), error.remedy)]
+        return [Finding("connect-away", system.connector_name, str(error), remedy_here(error, settings))]
     if action != "update":
         return []  # one that is not registered is a finding of `check_capture`
     what = "Kafka Connect runs it with other options than source.json has"
@@ -112,7 +138,7 @@ def _check_hub(settings: Settings) -> list[Finding]:
     try:
         migrations = pending(settings.hub)
     except OpshubError as error:
-        return [Finding("hub-away", "hub", str(error), error.remedy)]
+        return [Finding("hub-away", "hub", str(error), remedy_here(error, settings))]
     what = "the hub's tables are of an older version of opshub"
     return [Finding("hub-behind", name, what, "`opshub apply` migrates them") for name in migrations]
 

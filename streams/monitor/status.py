@@ -20,8 +20,10 @@ from streams.hub.session import hub_session
 from streams.hub.source_state import TableChangeRow
 from streams.hub.workers import SILENT_SECONDS, WorkerReport, load_workers
 from streams.monitor.mapping_notes import mapping_notes
+from streams.monitor.servers import server_status
 from streams.settings import Settings
-from streams.stack.native import NativeStack, ServerStatus
+from streams.stack.environment import remedy_here
+from streams.stack.native import ServerStatus
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import list_workers
 
@@ -78,10 +80,10 @@ def collect(settings: Settings) -> Status:
         try:
             return section(settings)
         except OpshubError as error:
-            return SectionError(str(error), error.remedy)
+            return SectionError(str(error), remedy_here(error, settings))
 
     return Status(
-        servers=NativeStack(settings).status(),
+        servers=server_status(settings),
         workers=workers(settings),
         systems=read(capture_progress),
         records=read(account_summary),

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from streams.errors import ServerAway
 from streams.hub.session import hub_session
-from streams.kafka.clients import admin_client
+from streams.kafka.clients import admin_client, kafka_away
 from streams.postgres_login import login_fault
 from streams.provision import connectors
 from streams.provision.systems import System, capture_dsn
@@ -54,10 +54,7 @@ def _reach_kafka(settings: Settings) -> None:
     try:
         admin.list_topics(timeout=TIMEOUT_S)
     except KafkaException as error:
-        raise ServerAway(
-            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
-            remedy="check that the brokers run, and OPSHUB_BOOTSTRAP_SERVERS",
-        ) from error
+        raise kafka_away(settings.kafka, error) from error
 
 
 def _reach_registry(settings: Settings) -> None:

@@ -53,6 +53,6 @@ def source_fault(error: psycopg.Error, what: str) -> OpshubError:
         )
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         cause = str(error).strip().replace("\n", " ")
-        remedy = "check address, role and password; `opshub up` starts the databases of the demo"
+        remedy = "check that the database runs, its address, role and password"
         return EnvironmentFault(f"{what}: the database cannot be reached: {cause}", remedy=remedy)
     return EnvironmentFault(f"{what}: {cause}", remedy="`opshub doctor` checks the database")

@@ -9,7 +9,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.cimpl import NewTopic
 
 from streams.errors import EnvironmentFault
-from streams.kafka.clients import admin_client
+from streams.kafka.clients import admin_client, kafka_away
 from streams.model import limits
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
@@ -58,10 +58,7 @@ def missing_topics(settings: Settings, systems: list[System]) -> dict[str, dict[
     try:
         existing = admin.list_topics(timeout=10).topics
     except KafkaException as error:
-        raise EnvironmentFault(
-            f"Kafka does not answer at {settings.kafka}: {error.args[0].str()}",
-            remedy="`opshub up` starts the native stack",
-        ) from error
+        raise kafka_away(settings.kafka, error) from error
     return {topic: config for topic, config in wanted_topics(systems).items() if topic not in existing}
 
 

@@ -11,7 +11,7 @@ import re
 import secrets
 from pathlib import Path
 
-from streams.errors import ConfigError, EnvironmentFault
+from streams.errors import ConfigError, EnvironmentFault, OpshubError, ServerAway
 from streams.paths import connectors_dir
 from streams.settings import Settings
 from streams.settings.secret_files import FOLDER_VARIABLE, secrets_from_files
@@ -53,6 +53,25 @@ def read_environment(settings: Settings) -> dict[str, str]:
             raise ConfigError(f"{file}, line {number}: not of the form KEY=VALUE", remedy="correct or delete the line")
         values[name.strip()] = value.strip()
     return values
+
+
+ADDRESSES = ("hub_dsn", "bootstrap_servers", "registry_url", "connect_url")
+"""Settings that say where the servers are."""
+
+
+def servers_are_elsewhere(settings: Settings) -> bool:
+    """Whether somebody else runs the servers: an address is set that `opshub up` did not write down here."""
+    ours = read_environment(settings)
+    return any(
+        getattr(settings, name) and getattr(settings, name) != ours.get(f"OPSHUB_{name.upper()}") for name in ADDRESSES
+    )
+
+
+def remedy_here(error: OpshubError, settings: Settings) -> str:
+    """The remedy of an error; `opshub up` is one only for servers that it started."""
+    if isinstance(error, ServerAway) and not servers_are_elsewhere(settings):
+        return f"{error.remedy}; `opshub up` starts the native stack"
+    return error.remedy
 
 
 def load_env(settings: Settings) -> dict[str, str]:

@@ -53,6 +53,8 @@ class ServerStatus:
     pid: int | None
     port: int
     healthy: bool
+    address: str = ""
+    """Where it is, for a server that somebody else runs; it has neither pid nor port here."""
 
 
 class NativeStack:

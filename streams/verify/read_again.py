@@ -12,7 +12,7 @@ import psycopg
 
 from streams.capture.incremental_snapshot import check_snapshot, request_snapshot
 from streams.emit.change_codec import encode_change
-from streams.errors import EnvironmentFault
+from streams.errors import EnvironmentFault, ServerAway
 from streams.hub.session import KEEPALIVE
 from streams.kafka.clients import idempotent_producer
 from streams.provision.column_types import with_types
@@ -50,7 +50,9 @@ def _delete_gone(settings: Settings, system: System, dsn: str, tables: list[str]
         with psycopg.connect(settings.hub, autocommit=True, **KEEPALIVE) as hub:
             gone = gone_records(hub, typed, dsn, tables)
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(f"the hub does not answer: {str(error).strip()}", remedy="`opshub up`") from error
+        raise ServerAway(
+            f"the hub does not answer: {str(error).strip()}", remedy="check that the server runs, and OPSHUB_HUB_DSN"
+        ) from error
     errors: list[str] = []
     producer = idempotent_producer(settings.kafka)
     for topic, key, change in deletes(gone, typed.name):

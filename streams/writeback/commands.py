@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import msgspec
 import psycopg
 
-from streams.errors import ConfigError, EnvironmentFault, OpshubError
+from streams.errors import ConfigError, EnvironmentFault, OpshubError, ServerAway
 from streams.hub import intent_review
 from streams.hub.documents import load_members
 from streams.hub.intent_review import Hub, IntentView, LogEntry
@@ -64,8 +64,8 @@ def connect_hub(dsn: str) -> Iterator[Hub]:
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise EnvironmentFault("the hub's tables are not of this version", remedy="run `opshub apply`") from error
     except psycopg.OperationalError as error:
-        raise EnvironmentFault(
-            f"the hub does not answer: {str(error).strip()}", remedy="`opshub up` starts the native stack"
+        raise ServerAway(
+            f"the hub does not answer: {str(error).strip()}", remedy="check that the server runs, and OPSHUB_HUB_DSN"
         ) from error
 
 

@@ -32,8 +32,9 @@ from streams.console.operations.systems import (
 from streams.console.render import page, text_of
 from streams.errors import EnvironmentFault, OpshubError
 from streams.monitor.new_system import NewSystem
+from streams.monitor.servers import server_status
 from streams.monitor.table_status import SystemStatus, TableStatus
-from streams.stack.native import NativeStack, ServerStatus
+from streams.stack.native import ServerStatus
 
 SERVERS_WITHIN_S = 0.5
 
@@ -54,9 +55,9 @@ def systems(request: Request) -> Response:
 
 
 def servers(request: Request) -> list[ServerStatus]:
-    """The servers of this installation's native stack, where it has one; none while they take too long to say."""
+    """The servers of this installation; none while they take too long to say."""
     place = request.app.state.place
-    known = place.server_answers.ask({"servers": lambda: NativeStack(place.settings).status()}, within=SERVERS_WITHIN_S)
+    known = place.server_answers.ask({"servers": lambda: server_status(place.settings)}, within=SERVERS_WITHIN_S)
     return list(known["servers"].value or [])
 
 
