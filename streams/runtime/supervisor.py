@@ -91,10 +91,14 @@ async def leave_in_time(worker: str, life: Awaitable[None]) -> None:
     """Await a worker's whole life, and end the process `LEAVES_WITHIN` seconds later if it still runs: `asyncio.run`
     cancels what is left, and waits for it without a bound.
     """
+    code = EnvironmentFault.exit_code
     try:
         await life
+        code = 0
     except Exception as error:
+        code = getattr(error, "exit_code", code)
         logger.error("worker %s leaves: %s", worker, error)
         raise
     finally:
-        asyncio.get_running_loop().call_later(LEAVES_WITHIN, os._exit, EnvironmentFault.exit_code)
+        # A worker that was asked to leave and did ends well, though a thread still hangs.
+        asyncio.get_running_loop().call_later(LEAVES_WITHIN, os._exit, code)

@@ -8,7 +8,7 @@ import pytest
 
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.runtime import supervisor
-from streams.runtime.supervisor import WorkerTask, run_until_stopped
+from streams.runtime.supervisor import WorkerTask, leave_in_time, run_until_stopped
 
 
 async def never(*_: object) -> None:
@@ -85,3 +85,26 @@ async def test_worker_waits_for_the_tasks_that_finish_first_before_it_stops_lane
 
     await run_until_stopped("w", [WorkerTask("deliver", deliver, finishes_first=True)], stopping, stop)
     assert events == ["delivery put back", "lanes stopped"]
+
+
+@pytest.mark.parametrize(("failure", "code"), [(None, 0), (ConfigError("wrong"), 2), (ValueError("ours"), 3)])
+def test_process_that_hangs_after_the_worker_left_ends_with_the_workers_own_code(
+    failure: Exception | None, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exit_codes: list[int] = []
+    monkeypatch.setattr(supervisor, "LEAVES_WITHIN", 0.01)
+    monkeypatch.setattr(supervisor.os, "_exit", exit_codes.append)
+
+    async def life() -> None:
+        if failure is not None:
+            raise failure
+
+    async def run() -> None:
+        try:
+            await leave_in_time("w", life())
+        except (ConfigError, ValueError):
+            pass
+        await asyncio.sleep(0.1)  # what still hangs
+
+    asyncio.run(run())
+    assert exit_codes == [code]
