@@ -1,4 +1,4 @@
-"""A console over a hub of its own, as a browser or a program sees it."""
+"""A console in this process, as a browser, a program or people at it see it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from streams.console import guard
 from streams.console.app import create_app
+from streams.console.people import Grant, Person
 from streams.settings import Settings
 
 BASE = "http://127.0.0.1"
@@ -26,6 +30,28 @@ def console_of(hub: str, state_dir: Path, **values: Any) -> Iterator[TestClient]
     wait = {"wait_for_hub": 0.05} if hub == NOBODY else {}
     with TestClient(create_app(settings, **wait), base_url=base, follow_redirects=False) as client:
         yield client
+
+
+@contextmanager
+def console_with_people(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """The console on this hub. The header `x-person: name/role` says who is at the page; without it the local user."""
+
+    async def recognise(_: object, request: Request, session: str) -> None:
+        name, __, role = request.headers.get("x-person", "local/admin").partition("/")
+        request.state.person = Person(name, (Grant(role),))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(guard.Guard, "_recognise", recognise)
+    with TestClient(create_app(settings), base_url=BASE, follow_redirects=False) as client:
+        yield client
+
+
+def submit(client: TestClient, page: str, address: str, *, who: str = "local/admin", **fields: Any) -> Any:
+    """Open a page, and send a form of it with its hidden fields; the answer."""
+    headers = {"x-person": who}
+    shown = client.get(page, headers=headers)
+    assert shown.status_code == 200, shown.text[-500:]
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf|seen)" value="([^"]*)"', shown.text))
+    return client.post(address, data=hidden | fields, headers=headers)
 
 
 def another_browser(client: TestClient) -> TestClient:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from streams.settings import Settings
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.conftest import stack_settings
+from tests.waiting import wait_for
 
 WORKING = "the company works"
 """Beginning of the line that the demo prints when the measured work starts."""
@@ -49,11 +49,12 @@ class Demo:
 
     def wait_for(self, state: Callable[[], object], seconds: float = 200) -> None:
         """Wait until `state()` is true; fails when the demo ends before."""
-        end = time.monotonic() + seconds
-        while not state():
+
+        def holds() -> object:
             assert self._process.poll() is None, f"the demo has ended:\n{self.errors}"
-            assert time.monotonic() < end, f"not reached within {seconds} s:\n{self.errors}"
-            time.sleep(0.1)
+            return state()
+
+        wait_for(holds, seconds, seen=lambda: self.errors)
 
     @property
     def is_working(self) -> bool:

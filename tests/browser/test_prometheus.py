@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from streams.stack.worker_stats import worker_ports
 from tests.browser.process import Console
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker/prometheus/rules.yml"
@@ -38,16 +38,16 @@ class Scraped:
         return result
 
 
-def wait_for(what: str, is_true: Callable[[], Any]) -> Any:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+def wait_until(what: str, is_true: Callable[[], Any]) -> Any:
+    """What `is_true()` returns once it is true; a server that does not answer yet is asked again."""
+
+    def holds() -> Any:
         try:
-            if value := is_true():
-                return value
+            return is_true()
         except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"{what} did not happen in {SECONDS} s")
+            return None
+
+    return wait_for(holds, SECONDS, seen=lambda: f"{what}: nothing")
 
 
 def free_port() -> int:
@@ -76,7 +76,7 @@ def scraped(company: Pipeline, console: Console, tmp_path_factory: pytest.TempPa
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)
     try:
-        wait_for("Prometheus", lambda: httpx.get(f"http://{address}/-/ready", timeout=5).status_code == 200)
+        wait_until("Prometheus", lambda: httpx.get(f"http://{address}/-/ready", timeout=5).status_code == 200)
         yield Scraped(f"http://{targets[0]}", f"http://{targets[1]}", f"http://{address}")
     finally:
         process.terminate()
@@ -84,7 +84,7 @@ def scraped(company: Pipeline, console: Console, tmp_path_factory: pytest.TempPa
 
 
 def test_both_are_scraped(scraped: Scraped) -> None:
-    wait_for("two targets that answer", lambda: len(scraped.ask('up{job="opshub"} == 1')) == 2)
+    wait_until("two targets that answer", lambda: len(scraped.ask('up{job="opshub"} == 1')) == 2)
 
 
 def test_the_tool_of_prometheus_finds_nothing_wrong(scraped: Scraped) -> None:
@@ -111,7 +111,7 @@ def test_dashboards_and_rules_ask_for_what_is_exported(scraped: Scraped) -> None
         for name in re.findall(r"\bopshub_[a-z0-9_]+", path.read_text())
     }  # fmt: skip
     assert DASHBOARDS
-    exported = wait_for(
+    exported = wait_until(
         "all names",
         lambda: (
             (names := set(httpx.get(f"{scraped.prometheus}/api/v1/label/__name__/values", timeout=5).json()["data"]))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -124,13 +123,3 @@ class Clerk:
 def uuid_of(rng: random.Random) -> str:
     text = f"{rng.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
-
-
-def wait_for(what: Any, seconds: float, pause: float = 0.2) -> bool:
-    """Whether `what()` came true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(pause)
-    return False

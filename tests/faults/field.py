@@ -21,12 +21,13 @@ from streams.provision.systems import System, capture_dsn, load_systems
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.stack.native import NativeStack
 from tests.faults.checker import Findings, check
-from tests.faults.clerk import Clerk, wait_for
+from tests.faults.clerk import Clerk
 from tests.faults.crm_user import CrmUser
 from tests.faults.erp_user import ErpUser
 from tests.faults.evidence import read_evidence
 from tests.faults.goods import stock_up
 from tests.faults.worker_processes import WorkerProcesses
+from tests.waiting import came_true
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -105,7 +106,7 @@ class Field(WorkerProcesses):
             except EnvironmentFault:
                 return False  # Connect is not itself yet
 
-        wait_for(runs, 60, 2.0)
+        came_true(runs, 60, 2.0)
 
     def rewind(self, prefix: str = "raw.demo-") -> bool:
         """Set ingest's offsets of these topics to the beginning; False while the group still has members."""
@@ -138,7 +139,7 @@ class Field(WorkerProcesses):
         slot = self.system(system).source["config"]["slot.name"]
         with self.admin(system) as source:
             idle = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
-            assert wait_for(lambda: source.execute(idle, [slot]).fetchone() == (1,), 30), f"{slot} is still read"
+            assert came_true(lambda: source.execute(idle, [slot]).fetchone() == (1,), 30), f"{slot} is still read"
             source.execute("SELECT pg_drop_replication_slot(%s)", [slot])
 
     def system(self, name: str) -> System:
@@ -172,7 +173,7 @@ class Field(WorkerProcesses):
             query = "SELECT min(swept) FROM sweep WHERE epoch = %s AND topic = ANY(%s)"
             return bool((self.hub_value(query, [epoch, list(one.topics)]) or 0) >= 2)
 
-        assert wait_for(is_swept, sweep_after + 90, 1.0), "the new epoch was not swept"
+        assert came_true(is_swept, sweep_after + 90, 1.0), "the new epoch was not swept"
 
     def settle(self, seconds: float = 120.0) -> Findings:
         """End the load, wait until nothing is in flight, and check everything."""
@@ -187,7 +188,7 @@ class Field(WorkerProcesses):
                 self._won.clear()
         self._clerks.clear()
         end = time.monotonic() + seconds
-        while not wait_for(self.working, 2):
+        while not came_true(self.working, 2):
             self.restart_ended()
             assert time.monotonic() < end, "the workers do not hold all partitions"
         self.drain(seconds)
@@ -216,7 +217,7 @@ class Field(WorkerProcesses):
                 self.restart_ended()
                 return hub.execute(left.encode(), [[one for (one,) in asked]]).fetchone() == (0,)
 
-            assert not asked or wait_for(is_looked_at, max(1.0, end - time.monotonic()), 0.5), "nobody looks again"
+            assert not asked or came_true(is_looked_at, max(1.0, end - time.monotonic()), 0.5), "nobody looks again"
 
     def _sweep(self, seconds: float) -> bool:
         """Have tables that were truncated swept once more, now that nothing is in flight: by itself that comes 20 s
@@ -235,7 +236,7 @@ class Field(WorkerProcesses):
                 self.restart_ended()
                 return hub.execute(left, [list(column) for column in zip(*due, strict=True)]).fetchone() == (0,)
 
-            assert not due or wait_for(is_swept, seconds, 0.5), "what was truncated is not swept again"
+            assert not due or came_true(is_swept, seconds, 0.5), "what was truncated is not swept again"
             return bool(due)
 
     def drain(self, seconds: float = 120.0) -> None:
@@ -245,7 +246,7 @@ class Field(WorkerProcesses):
         marks = {system.name: insert_lsn(self._dsn(system.name)) for system in self.systems}
         self._drain(seconds)
         if not self._confirmed(marks):
-            assert wait_for(lambda: self._confirmed(marks), seconds, 0.5), "what was committed is not captured"
+            assert came_true(lambda: self._confirmed(marks), seconds, 0.5), "what was committed is not captured"
             self._drain(seconds)
 
     def _drain(self, seconds: float) -> None:

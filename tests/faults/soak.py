@@ -26,10 +26,10 @@ from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.conftest import stack_settings
 from tests.faults.checker import Findings
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
 from tests.faults.rush import Rush
 from tests.faults.suite import FAULTS
+from tests.waiting import came_true
 
 MILD = (
     "SIGKILL worker", "SIGSTOP worker past its session", "SIGKILL at ingest.hub", "SIGKILL at assemble.hub", "SIGKILL at assemble.produced", "SIGKILL at deliver.target",
@@ -184,7 +184,7 @@ def soak(field: Field, minutes: float, rate: float, seed: int, out: Path) -> int
     rng = random.Random(seed)
     for name in ("w0", "w1"):
         field.work(name)
-    assert wait_for(field.working, 120), "the workers did not start"
+    assert came_true(field.working, 120), "the workers did not start"
     sampler = Sampler(field)
     sampler.start()
     faults: list[tuple[float, str]] = []

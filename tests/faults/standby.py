@@ -14,7 +14,7 @@ from streams.stack.launch import Launcher
 from streams.stack.native import NativeStack
 from streams.stack.packages import postgres_programs
 from streams.stack.postgres import Postgres
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 
 
 class _Second(Postgres):
@@ -65,7 +65,7 @@ class Standby:
         self._launcher.start_all([server])
         self.sql(self._settings.hub_port, "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
         waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-        assert wait_for(lambda: self.sql(self._settings.hub_port, waits) == 1, 30), "the standby does not follow"
+        assert came_true(lambda: self.sql(self._settings.hub_port, waits) == 1, 30), "the standby does not follow"
 
     def promote(self) -> None:
         assert self.sql(self.port, "SELECT pg_promote(true, 30)") is True

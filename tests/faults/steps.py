@@ -10,8 +10,8 @@ from collections.abc import Callable
 import psutil
 
 from streams.runtime.fault_points import POINTS
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
+from tests.waiting import came_true
 
 Fault = Callable[[Field, random.Random], float | None]
 """May tell how long it took until work went on, where that is before its end."""
@@ -38,7 +38,7 @@ def at_point(point: str, action: str) -> Fault:
                 log.seek(told[name])
                 return f"fault point {point}".encode() in log.read()
 
-        assert wait_for(lambda: any(came(name) for name in armed), 90), f"no worker came to {point}"
+        assert came_true(lambda: any(came(name) for name in armed), 90), f"no worker came to {point}"
         if action == "stop":
             time.sleep(field.settings.session_timeout_ms / 1000 + 4)
         began = time.monotonic()
@@ -61,7 +61,7 @@ def delivers_again(field: Field, began: float, seconds: float = 120.0) -> float:
         field.restart_ended()
         return field.delivered() > before
 
-    assert wait_for(goes_on, seconds), f"nothing was delivered for {seconds:.0f} s"
+    assert came_true(goes_on, seconds), f"nothing was delivered for {seconds:.0f} s"
     return time.monotonic() - began
 
 

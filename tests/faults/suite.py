@@ -36,11 +36,11 @@ from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
 from tests.conftest import stack_settings
 from tests.faults.checker import KINDS
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
 from tests.faults.link import Link
 from tests.faults.steps import AT_POINTS, Fault
 from tests.faults.world import World
+from tests.waiting import came_true
 
 SERVERS = ("kafka", "connect", "hub", "registry", "crm", "erp")
 BULK = 100_000
@@ -117,7 +117,7 @@ def _rewound(field: Field, prefix: str) -> None:
     names = sorted(field.workers)
     for name in names:
         field.kill(name)
-    assert wait_for(lambda: field.rewind(prefix), 60, 1.0), "the group kept its members"
+    assert came_true(lambda: field.rewind(prefix), 60, 1.0), "the group kept its members"
     for name in names:
         field.work(name)
 
@@ -138,7 +138,7 @@ def unknown_schema(field: Field, rng: random.Random) -> None:
         key = str(uuid.UUID(int=rng.getrandbits(128)))
         producer.produce("changes.order_flow", key=key, value=b"\0" + (999_999).to_bytes(4, "big") + b"junk")
     producer.flush(20)
-    assert wait_for(lambda: field.dead_letters("topic = 'changes.order_flow'") >= 5, 180), "they are no dead letters"
+    assert came_true(lambda: field.dead_letters("topic = 'changes.order_flow'") >= 5, 180), "they are no dead letters"
 
 
 def oversized(field: Field, rng: random.Random) -> None:
@@ -149,7 +149,7 @@ def oversized(field: Field, rng: random.Random) -> None:
             [str(rng.random())],
         ).fetchone()
         assert row is not None
-    assert wait_for(lambda: field.dead_letters(f"position('{row[0]}' in convert_from(key, 'UTF8')) > 0") == 1, 60), (
+    assert came_true(lambda: field.dead_letters(f"position('{row[0]}' in convert_from(key, 'UTF8')) > 0") == 1, 60), (
         "no letter"
     )
 
@@ -213,7 +213,7 @@ def bad_link(field: Field, rng: random.Random) -> None:
                 name,
                 settings={"hub_dsn": field.settings.hub.replace(f":{field.settings.hub_port}/", f":{link.port}/")},
             )
-        assert wait_for(field.working, 60), "no worker came up behind the link"
+        assert came_true(field.working, 60), "no worker came up behind the link"
         for _ in range(6):
             link.cut()
             time.sleep(rng.uniform(0.3, 2))
@@ -234,7 +234,7 @@ def lose_slot(field: Field, rng: random.Random) -> None:
     field.drop_slot("demo-crm")
     time.sleep(3)
     field.stack.start("connect")
-    assert wait_for(lambda: field.alarm("demo-crm") is not None, 90), "nobody noticed that the slot is another"
+    assert came_true(lambda: field.alarm("demo-crm") is not None, 90), "nobody noticed that the slot is another"
     field.resync("demo-crm", sweep_after=15.0)
     field.uncaptured(since, time.monotonic())
 
@@ -272,7 +272,7 @@ def run(field: Field, faults: dict[str, Fault], seed: int, minutes: float, names
     end = time.monotonic() + minutes * 60
     field.work("w0")
     field.work("w1")
-    assert wait_for(field.working, 120), "the workers did not start"
+    assert came_true(field.working, 120), "the workers did not start"
     schedule: list[str] = []
     broken = False
     try:

@@ -16,9 +16,9 @@ import pytest
 
 from streams.provision import connectors
 from streams.stack.native import NativeStack
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
 from tests.faults.rows import ROWS
+from tests.waiting import came_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -27,11 +27,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def field(own_stack: NativeStack) -> Iterator[Field]:
     with Field(own_stack) as found:
         found.work("w0")
-        assert wait_for(found.working, 90)
+        assert came_true(found.working, 90)
         found.load()
-        assert wait_for(lambda: found.commits() > 100, 30)
+        assert came_true(lambda: found.commits() > 100, 30)
         # The guard has seen each source once.
-        assert wait_for(
+        assert came_true(
             lambda: found.hub_value("SELECT count(*) FROM source_state WHERE slot_lsn IS NOT NULL") == 2, 60
         )
         yield found
@@ -41,16 +41,16 @@ def is_told_and_stopped(field: Field, what: str) -> None:
     """An alarm that says what happened; the connector stands still, the worker is not ready, the other system flows
     on.
     """
-    assert wait_for(lambda: field.alarm("demo-crm") is not None, 90), "no alarm"
+    assert came_true(lambda: field.alarm("demo-crm") is not None, 90), "no alarm"
     print(f"\nalarm: {field.alarm('demo-crm')}")
     assert what in str(field.alarm("demo-crm"))
-    assert wait_for(lambda: connectors.status(field.settings, "demo-crm")[0] == "STOPPED", 60)
+    assert came_true(lambda: connectors.status(field.settings, "demo-crm")[0] == "STOPPED", 60)
     assert field.alarm("demo-erp") is None and connectors.status(field.settings, "demo-erp")[0] == "RUNNING"
     ready = f"http://127.0.0.1:{field.settings.metrics_port}/readyz"
-    assert wait_for(lambda: httpx.get(ready).status_code == 503, 40)
+    assert came_true(lambda: httpx.get(ready).status_code == 503, 40)
     assert "demo-crm is stopped" in httpx.get(ready).text
     before = field.records_in()
-    assert wait_for(lambda: field.records_in() > before, 30), "the other system stands still too"
+    assert came_true(lambda: field.records_in() > before, 30), "the other system stands still too"
 
 
 def is_mended(field: Field, since: float) -> None:
@@ -62,7 +62,7 @@ def is_mended(field: Field, since: float) -> None:
     print(f"mended {time.monotonic() - began:.0f} s after `resync` began: {findings}")
     assert findings.hold, str(findings)
     ready = f"http://127.0.0.1:{field.settings.metrics_port}/readyz"
-    assert wait_for(lambda: httpx.get(ready).status_code == 200, 40)
+    assert came_true(lambda: httpx.get(ready).status_code == 200, 40)
 
 
 def test_the_slot_is_dropped_while_connect_is_away(field: Field) -> None:
@@ -85,7 +85,7 @@ def test_the_slot_is_made_again_between_two_looks(field: Field) -> None:
     field.stack.start("connect")
     slot = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'opshub_demo_crm'"
     with field.admin("demo-crm") as source:
-        wait_for(lambda: source.execute(slot).fetchone() == (1,), 20)
+        came_true(lambda: source.execute(slot).fetchone() == (1,), 20)
     field.work("w0")
     is_told_and_stopped(field, "slot")
     is_mended(field, since)
@@ -109,7 +109,7 @@ def test_wal_passes_the_cap(field: Field) -> None:
             source.execute("CHECKPOINT")
             return source.execute(lost).fetchone() == (True,)
 
-        assert wait_for(is_lost, 120), "the cap was not reached"
+        assert came_true(is_lost, 120), "the cap was not reached"
         source.execute("DROP TABLE noise")
         source.execute("ALTER SYSTEM RESET ALL")
         source.execute("SELECT pg_reload_conf()")
@@ -127,7 +127,7 @@ def test_an_old_backup_is_put_back(field: Field) -> None:
     field.stack.start("crm")
     field.revive_capture()
     commits = field.commits()
-    assert wait_for(lambda: field.commits() > commits + 200, 60)
+    assert came_true(lambda: field.commits() > commits + 200, 60)
     time.sleep(20)  # one look at least, behind what the backup has
     field.stack.kill("crm")
     shutil.rmtree(data)

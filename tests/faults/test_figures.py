@@ -15,9 +15,9 @@ from streams.dead_letters.retry import retry
 from streams.hub.dead_letters import Filter
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
-from tests.faults.clerk import wait_for
 from tests.faults.field import REPOSITORY, Field
 from tests.faults.rush import Rush
+from tests.waiting import came_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -58,11 +58,11 @@ def falls(field: Field, seconds: float) -> tuple[float, int, list[int]]:
 
 def warm(field: Field) -> None:
     """The first minute of a cold JVM says little."""
-    assert wait_for(field.working, 90)
+    assert came_true(field.working, 90)
     with rush(field, rate=1000) as load:
         time.sleep(20)
     field.note(load.journal)
-    assert wait_for(lambda: field.lag() < 100, 120)
+    assert came_true(lambda: field.lag() < 100, 120)
 
 
 def test_a_worker_is_killed_and_another_takes_over(field: Field) -> None:
@@ -94,7 +94,7 @@ def test_a_minute_without_hub(field: Field) -> None:
         field.stack.start("hub")
         back = time.monotonic()
         highest = field.lag()
-        caught = wait_for(lambda: field.lag() < RATE, 240, 0.5)
+        caught = came_true(lambda: field.lag() < RATE, 240, 0.5)
         took = time.monotonic() - back
         rows, behind = load.rows - began, load.behind
     print(f"\nhub away for 60 s at {RATE:,}/s ({rows:,} rows, load {behind:.1f} s late): lag {highest:,} when it was back; "
@@ -115,7 +115,7 @@ def test_one_in_a_hundred_is_poison(field: Field) -> None:
     _write(dictionary, lambda text: text.replace(MENDED, BROKEN))
     field.set(connectors_dir=folder)
     pair(field, 0)
-    assert wait_for(field.working, 90)
+    assert came_true(field.working, 90)
     with rush(field, bad=0.01) as load:
         time.sleep(40)
     field.note(load.journal)
@@ -131,11 +131,11 @@ def test_one_in_a_hundred_is_poison(field: Field) -> None:
     for name in field.workers:
         field.kill(name)
     pair(field, 0)
-    assert wait_for(field.working, 90)
+    assert came_true(field.working, 90)
     began = time.monotonic()
     retried = len(retry(field.settings, Filter(stage="mapping"), "test", limit=100_000))
     assert retried == dead
-    assert wait_for(lambda: field.dead_letters("state <> 'retried'") == 0, 120), "letters are left"
+    assert came_true(lambda: field.dead_letters("state <> 'retried'") == 0, 120), "letters are left"
     took = time.monotonic() - began
     findings = field.settle(120)
     print(f"{retried} tried again with {parked} behind them: done {took:.1f} s later\n{findings}")

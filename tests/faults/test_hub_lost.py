@@ -16,8 +16,8 @@ import pytest
 
 from streams.monitor.hub_guard import check_hub_is_complete
 from streams.stack.native import NativeStack
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
+from tests.waiting import came_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -26,9 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def field(own_stack: NativeStack) -> Iterator[Field]:
     with Field(own_stack) as found:
         found.work("w0")
-        assert wait_for(found.working, 90)
+        assert came_true(found.working, 90)
         found.load(deletes=False)
-        assert wait_for(lambda: found.commits() > 100, 30)
+        assert came_true(lambda: found.commits() > 100, 30)
         yield found
 
 
@@ -41,7 +41,7 @@ def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
     field.stack.start("hub")
     field.recovered()
     commits = field.commits()
-    assert wait_for(lambda: field.commits() > commits + 300, 60)
+    assert came_true(lambda: field.commits() > commits + 300, 60)
     time.sleep(5)
     assert check_hub_is_complete(field.settings) == []
     field.stack.kill("hub")
@@ -49,7 +49,7 @@ def test_an_old_backup_of_the_hub_is_put_back(field: Field) -> None:
     backup.rename(data)
     field.stack.start("hub")
     log = field.settings.state_dir / "logs" / "worker-w0.log"
-    assert wait_for(lambda: "hub-went-back" in log.read_text(), 60), "nobody told of it"
+    assert came_true(lambda: "hub-went-back" in log.read_text(), 60), "nobody told of it"
     print(f"\n{check_hub_is_complete(field.settings)[0].what}")
     began = time.monotonic()
     for system in field.systems:

@@ -15,9 +15,9 @@ from streams.demo.writeback_check import wait_delivered
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of
 from streams.stack.native import NativeStack
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
 from tests.faults.mutants import MUTATIONS
+from tests.waiting import came_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -36,10 +36,10 @@ def live(field: Field, mutation: str | None, company: Company, seconds: float) -
         else [sys.executable, "-m", "streams.cli", "run"]
     )
     field.work("w0", command=command)
-    assert wait_for(field.working, 90)
+    assert came_true(field.working, 90)
     field.load()
     company.run(rate=60, seconds=seconds)
-    wait_for(lambda: field.commits() > 300, 60)
+    came_true(lambda: field.commits() > 300, 60)
     field.settle(120)
     for _ in range(4):
         wait_delivered(field.settings.hub, seconds=20)

@@ -15,8 +15,8 @@ import pytest
 
 from streams.stack.native import NativeStack
 from tests.conftest import stack_settings
-from tests.faults.clerk import wait_for
 from tests.faults.field import Field
+from tests.waiting import came_true
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def field() -> Iterator[Field]:
         stack.up()
         with Field(stack) as found:
             found.work("w0")
-            assert wait_for(found.working, 90)
+            assert came_true(found.working, 90)
             yield found
     finally:
         stack.down()
@@ -39,11 +39,11 @@ def field() -> Iterator[Field]:
 
 def test_a_worker_killed_in_the_middle_of_the_stream(field: Field) -> None:
     field.load()
-    assert wait_for(lambda: field.commits() > 150, 30)
+    assert came_true(lambda: field.commits() > 150, 30)
     for point in ("assemble.hub:kill:3", "deliver.target:kill:2", "ingest.hub:kill:3", "assemble.produced:kill:3"):
         field.kill("w0")
         field.work("w0", fault=point)
-        assert wait_for(lambda: field.ended("w0") == -signal.SIGKILL, 120), point
+        assert came_true(lambda: field.ended("w0") == -signal.SIGKILL, 120), point
         field.work("w0")
         assert field.recovered() < 90
     findings = field.settle()
@@ -54,7 +54,7 @@ def test_a_worker_killed_in_the_middle_of_the_stream(field: Field) -> None:
 def test_two_workers_share_and_one_that_was_given_up_wakes_again(field: Field) -> None:
     field.work("w1")
     field.load()
-    assert wait_for(field.working, 90)
+    assert came_true(field.working, 90)
     # A zombie: it stands still for longer than its session while the other takes its partitions and goes on, then it
     # wakes.
     field.send("w0", signal.SIGSTOP)

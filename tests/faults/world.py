@@ -13,13 +13,13 @@ from streams.demo.drain import MARKERS
 from streams.provision import connectors
 from streams.provision.systems import System
 from streams.stack.server import port_is_free
-from tests.faults.clerk import wait_for
 from tests.faults.clock import Clock, compiler
 from tests.faults.disk import Disk, may_mount
 from tests.faults.field import Field
 from tests.faults.link import Link, side_door
 from tests.faults.standby import Standby
 from tests.faults.steps import Fault, delivers_again
+from tests.waiting import came_true
 
 
 class World:
@@ -137,7 +137,7 @@ class World:
             link.deaf = False
             field.revive_capture()
             before, began = field.raw_of(system), time.monotonic()
-            assert wait_for(lambda: field.raw_of(system) > before, 120), f"nothing of {system.name} is captured"
+            assert came_true(lambda: field.raw_of(system) > before, 120), f"nothing of {system.name} is captured"
             took = time.monotonic() - began
             assert link.carried > 0
         connectors.put(field.settings, system)
@@ -178,7 +178,7 @@ class World:
             disk.fill()
             time.sleep(rng.uniform(12, 20))
             disk.free()
-            up = wait_for(lambda: any(one.name == name and one.healthy for one in field.stack.status()), 10)
+            up = came_true(lambda: any(one.name == name and one.healthy for one in field.stack.status()), 10)
             if not up:  # it ended, as it should rather than go on half
                 field.stack.start(name)
             field.revive_capture()
@@ -258,7 +258,7 @@ def _jumps(field: Field, clock: Clock, rng: random.Random) -> float:
         pause = rng.uniform(3, 6)
         time.sleep(pause)
         for system in field.systems:
-            assert wait_for(partial(_more_of, field, system, field.raw_of(system)), 180), (
+            assert came_true(partial(_more_of, field, system, field.raw_of(system)), 180), (
                 f"nothing of {system.name} is captured {seconds:+.0f} s from the true time"
             )
         field.recovered(180)
@@ -287,4 +287,4 @@ def _restart(field: Field, *, wait: bool = True, env: dict[str, str] | None = No
         field.kill(name)
         field.work(name, settings=settings, env=env)
     if wait:
-        assert wait_for(field.working, 90), f"no worker came up with {settings}"
+        assert came_true(field.working, 90), f"no worker came up with {settings}"

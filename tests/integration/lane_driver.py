@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, Self
 
 from streams.runtime.batch import Batch
+from tests.waiting import until
 
 
 class LaneDriver:
@@ -31,8 +31,5 @@ class LaneDriver:
         await self.lane.stop()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, "it did not come"
-            await asyncio.sleep(0.02)
+    async def until(self, holds: Callable[[], object], seconds: float = 30) -> None:
+        await until(holds, seconds)

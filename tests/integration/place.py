@@ -32,6 +32,7 @@ from streams.writeback.rules import SqlTarget, WritebackConfig
 from streams.writeback.sql import SqlAdapter
 from tests.factories import changed
 from tests.settled import settle_changes
+from tests.waiting import until
 from tests.writers import hub_of_its_own
 
 ROOT = Path(__file__).parents[2]
@@ -168,8 +169,5 @@ class Place:
             await asyncio.gather(task, return_exceptions=True)
 
     async def until(self, holds: Callable[[], object], seconds: float = 40) -> None:
-        end = time.monotonic() + seconds
         # In a thread: the deliverer shares this loop, and a query must not block it.
-        while not await asyncio.to_thread(holds):
-            assert time.monotonic() < end, "the state was not reached in time"
-            await asyncio.sleep(0.05)
+        await until(holds, seconds, in_thread=True)

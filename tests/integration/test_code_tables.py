@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +18,7 @@ from streams.provision.systems import System
 from streams.runtime.code_tables import CodeTables
 from streams.stack.native import NativeStack
 from tests.factories import compiled
+from tests.waiting import wait_for
 
 DICTIONARY = """
 system: {name}
@@ -90,14 +90,14 @@ def test_codes_are_learned_before_the_first_row_and_followed(stack: NativeStack,
         (1, event({"id": 1, "code": "lost"}, op="u")),
         (3, event(None, {"id": 3}, "d")),
     )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def is_learned() -> bool:
         try:
-            if stage(777) == "qualified" and stage(1) == "lost":
-                break
+            return (stage(777), stage(1)) == ("qualified", "lost")
         except LookupMissing:
-            time.sleep(0.05)
-    assert (stage(777), stage(1)) == ("qualified", "lost")
+            return False
+
+    wait_for(is_learned)
     with pytest.raises(LookupMissing):
         stage(3)
 
@@ -110,9 +110,12 @@ def test_missing_topics_are_empty_until_they_are_created(stack: NativeStack) -> 
     codes.follow(at_once=True)
     make_topics(stack, [topic])
     produce(stack, topic, (1, b"x"))
-    deadline = time.monotonic() + 20
-    while not learned and time.monotonic() < deadline:
+
+    def follow() -> bool:
         codes.follow(at_once=True)
+        return bool(learned)
+
+    wait_for(follow, pause=0)
     assert learned == [b"x"]
     codes.close()
 

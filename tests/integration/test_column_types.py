@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from streams.resolve.ownership import load_ownership
 from streams.simulator.setup import dsn_of
 from streams.verify.compare import verify
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -60,13 +60,6 @@ tables:
       - entity: shipment
         fields: {{shipped_at: left_on}}
 """
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 120, instead: Callable[[], Any] = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"it did not come: {instead()}"
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -132,19 +125,19 @@ def test_every_type_is_what_it_was_in_the_source(pipeline: Pipeline, captured: s
         def letters() -> Any:
             return hub.execute("SELECT reason FROM dead_letter WHERE topic LIKE 'raw.typed%'").fetchall()
 
-        wait_for(lambda: record("customer", 1), instead=letters)
+        wait_for(lambda: record("customer", 1), seen=letters)
         _insert(database, 2)
-        wait_for(lambda: record("customer", 2) and record("shipment", 2), instead=letters)
+        wait_for(lambda: record("customer", 2) and record("shipment", 2), seen=letters)
         for key in (1, 2):
             assert record("customer", key)["attributes"] == expected, key
             assert record("shipment", key)["shipped_at"] == 1_796_079_600_000_000 - 86_400_000_000, key
             assert len(record("customer", key)["tags"]) == 2000
         # An update that leaves the wide list alone: Debezium sends a placeholder made of numbers.
         database.execute("UPDATE thing SET i = 43 WHERE id = 2")
-        wait_for(lambda: record("customer", 2)["attributes"]["i"] == "43", instead=letters)
+        wait_for(lambda: record("customer", 2)["attributes"]["i"] == "43", seen=letters)
         assert len(record("customer", 2)["tags"]) == 2000
         database.execute("UPDATE thing SET bal = 1000.01 WHERE id = 2")
-        wait_for(lambda: not record("customer", 2), instead=letters)
+        wait_for(lambda: not record("customer", 2), seen=letters)
     pipeline.drain()
     systems = load_systems(pipeline.settings)
     dsns = {system.name: capture_dsn(system, pipeline.env) for system in systems}

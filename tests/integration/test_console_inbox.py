@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from streams.hub import inbox, jobs
 from streams.stack.native import NativeStack
-from tests.integration.console_client import console_of, submit, until
+from tests.console_client import console_with_people, submit
 from tests.integration.place import Place
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -24,7 +25,7 @@ def client(stack: NativeStack, place: Place, monkeypatch: pytest.MonkeyPatch) ->
     env = stack.env()
     names = ("bootstrap_servers", "registry_url", "connect_url")
     update = {name: env[f"OPSHUB_{name.upper()}"] for name in names} | {"hub_dsn": place.hub}
-    with console_of(stack.settings.model_copy(update=update), monkeypatch) as made:
+    with console_with_people(stack.settings.model_copy(update=update), monkeypatch) as made:
         yield made
 
 
@@ -118,7 +119,7 @@ async def test_bulk_work_does_each_item_and_can_be_cancelled(client: TestClient,
         preview = client.post("/api/v1/jobs/preview", json=wanted).json()
         assert preview["count"] >= 2 and len(preview["examples"]) >= 2
         job = client.post("/api/v1/jobs", json=wanted).json()
-        until(lambda: client.get(f"/api/v1/jobs/{job['id']}").json()["job"]["state"] == "done")
+        wait_for(lambda: client.get(f"/api/v1/jobs/{job['id']}").json()["job"]["state"] == "done")
         shown = client.get(f"/api/v1/jobs/{job['id']}").json()
         assert shown["job"]["done"] == preview["count"] and {one["state"] for one in shown["items"]} == {"done"}
         assert client.post(f"/api/v1/jobs/{job['id']}/cancel", json={}).status_code == 409
@@ -136,9 +137,11 @@ def test_a_job_goes_on_where_a_console_died_and_stops_where_it_is_cancelled(clie
         hub.execute("UPDATE job SET state = 'running', leased_by = 'dead', lease_until = now() WHERE id = %s", [first])
         hub.execute("UPDATE job_item SET state = 'done' WHERE job_id = %s AND number <= 5", [first])
         hub.execute("UPDATE job SET done = 5 WHERE id = %s", [first])
-        until(lambda: (job := jobs.get_job(hub, first)) is not None and job.failed > 0)
+        wait_for(lambda: (job := jobs.get_job(hub, first)) is not None and job.failed > 0)
         assert client.post(f"/api/v1/jobs/{first}/cancel", json={}).status_code == 200
-        until(lambda: hub.execute("SELECT count(*) FROM job WHERE state IN ('queued', 'running')").fetchone() == (0,))
+        wait_for(
+            lambda: hub.execute("SELECT count(*) FROM job WHERE state IN ('queued', 'running')").fetchone() == (0,)
+        )
         job = jobs.get_job(hub, first)
         assert job is not None and (job.state, job.done, job.cancelled_by) == ("cancelled", 5, "local")
         states: dict[str, int] = dict(

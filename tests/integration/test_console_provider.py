@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +18,7 @@ from streams.hub import people as hub_people
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
 from tests.console_client import another_browser, console_of
+from tests.waiting import wait_for
 from tests.writers import hub_of_its_own
 
 Hub = psycopg.Connection[tuple[object, ...]]
@@ -31,14 +31,15 @@ def issuer() -> Iterator[str]:
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         url = f"http://localhost:{port}"
-        deadline = time.monotonic() + 120
-        while True:
+
+        def answers() -> bool:
+            assert process.poll() is None, "the provider has ended"
             try:
-                httpx.get(f"{url}/.well-known/openid-configuration").raise_for_status()
-                break
+                return httpx.get(f"{url}/.well-known/openid-configuration").is_success
             except httpx.HTTPError:
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.2)
+                return False
+
+        wait_for(answers)
         yield url
         process.terminate()
 

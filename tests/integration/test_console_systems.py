@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -13,15 +11,9 @@ from starlette.testclient import TestClient
 from streams.console.app import create_app
 from streams.maintenance.quality import measure
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(500)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.3)
 
 
 @pytest.fixture(scope="module")

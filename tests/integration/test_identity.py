@@ -22,6 +22,7 @@ from streams.model.names import PEOPLE
 from streams.stack.workers import worker_environment
 from streams.verify.read_topics import read_canonical
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,13 +37,6 @@ def live(pipeline: Pipeline) -> Iterator[Pipeline]:
 
 def hub(live: Pipeline) -> psycopg.Connection[Any]:
     return psycopg.connect(live.settings.hub, autocommit=True)
-
-
-def wait_for(what: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.2)
 
 
 def account(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from streams.model.ids import source_id
 from streams.resolve.rules import EntityRule, Ownership
 from streams.stack.native import NativeStack
 from tests.factories import changed
+from tests.waiting import until
 from tests.writers import Writers, customer, hub_of_its_own, live_customers
 
 OWNERSHIP = Ownership({"customer": EntityRule(("crm", "erp"), match=(("tax_id",), ("email_domain", "name")))})
@@ -46,10 +46,7 @@ async def meet(writers: Writers, hub: psycopg.Connection[Any]) -> None:
     with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
         holding.execute("LOCK TABLE match_key IN EXCLUSIVE MODE")
         both = [asyncio.create_task(writers.batch(worker)) for worker in (0, 1)]
-        end = time.monotonic() + 20
-        while hub.execute(WAITING).fetchone() != (2,):
-            assert time.monotonic() < end, "the two transactions are not under way at once"
-            await asyncio.sleep(0.01)
+        await until(lambda: hub.execute(WAITING).fetchone() == (2,), 20)
     await asyncio.gather(*both)
 
 
@@ -119,10 +116,8 @@ async def test_two_people_who_merge_two_records_into_each_other_at_once_get_one(
         with psycopg.connect(hub.info.dsn, password=hub.info.password) as holding:
             holding.execute("LOCK TABLE identity IN EXCLUSIVE MODE")
             both = [asyncio.create_task(writers.batch(worker)) for worker in (0, 1)]
-            end = time.monotonic() + 20
-            while hub.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted").fetchone() != (2,):
-                assert time.monotonic() < end, "the two transactions are not under way at once"
-                await asyncio.sleep(0.01)
+            waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+            await until(lambda: hub.execute(waiting).fetchone() == (2,), 20)
         await asyncio.gather(*both)
         await writers.run()
         assert sum(one.counts["circles"] for one in writers.assembles) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -18,15 +18,9 @@ from streams.monitor.table_status import systems_status
 from streams.provision import connectors
 from streams.provision.systems import capture_dsn
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(400)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.2)
 
 
 @pytest.fixture

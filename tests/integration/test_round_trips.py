@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from streams.model import Receivables, SalesOrder
 from streams.model.ids import source_id
 from streams.stack.worker_stats import worker_stats
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 RULE = "demo-crm/credit_block"
 
@@ -32,13 +33,6 @@ def live(pipeline: Pipeline) -> Iterator[Pipeline]:
 def hub(live: Pipeline) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(live.settings.hub, autocommit=True) as connection:
         yield connection
-
-
-def wait_for(what: Callable[[], object], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def both(live: Pipeline, count: int) -> list[str]:

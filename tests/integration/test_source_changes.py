@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,13 +29,6 @@ def opshub(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[s
     command = [sys.executable, "-m", "streams.cli", *arguments]
     environment = worker_environment(pipeline.settings)
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.2)
 
 
 def test_rows_are_read_again_when_a_rule_has_changed(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -29,6 +28,7 @@ from streams.simulator.setup import dsn_of
 from streams.verify.compare import verify
 from tests.conftest import Pipeline
 from tests.integration.test_source_changes import opshub
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -106,13 +106,6 @@ def dictionary() -> str:
     return "\n".join(lines)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 180, instead: Callable[[], Any] = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"it did not come: {instead()}"
-        time.sleep(0.2)
-
-
 class Refused(Exception):
     """`opshub resync` did not do it, and said why."""
 
@@ -148,7 +141,7 @@ class Kinds:
         return {f"{one.code} {one.where.removeprefix('kinds: ')}": one for one in found if one.severe}
 
     def wait_until_right(self) -> None:
-        wait_for(lambda: self.look() == {}, instead=self.look)
+        wait_for(lambda: self.look() == {}, seen=self.look)
 
     def resync(self, *tables: str) -> None:
         named = [word for table in tables for word in ("--table", f"public.{table}")]
@@ -207,7 +200,7 @@ def kinds(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_tables_of_every_kind_become_records(kinds: Kinds) -> None:
     for table in TABLES:
         keys = ("1|1", "2|2") if table == "parted" else ("1", "2")
-        wait_for(lambda t=table, k=keys: [kinds.name(t, key) for key in k] == ["one", "two"], instead=lambda t=table: t)
+        wait_for(lambda t=table, k=keys: [kinds.name(t, key) for key in k] == ["one", "two"], seen=lambda t=table: t)
     assert kinds.look() == {}
     # While it streams: an insert, an update, a delete of each.
     for table in TABLES:
@@ -221,7 +214,7 @@ def test_tables_of_every_kind_become_records(kinds: Kinds) -> None:
         keys = ("1|1", "2|2", "3|3") if table == "parted" else ("1", "2", "3")
         wait_for(
             lambda t=table, k=keys: [kinds.name(t, key) for key in k] == ["changed", None, "three"],
-            instead=lambda t=table: (t, kinds.look()),
+            seen=lambda t=table: (t, kinds.look()),
         )
     # Tables with namespaces of their own make records of one entity, and TRUNCATE deletes only those of its table.
     kinds.do('TRUNCATE "kunden-liste"', "INSERT INTO \"kunden-liste\" VALUES (5, 'five', NULL)")
@@ -322,12 +315,12 @@ def test_tables_are_read_again_one_by_one_where_debezium_can(kinds: Kinds) -> No
     kinds.resync(*again)
     for table in again:
         key = "11|3" if table == "parted" else "11"
-        wait_for(lambda t=table, k=key: kinds.name(t, k) == "missed", instead=lambda t=table: t)
+        wait_for(lambda t=table, k=key: kinds.name(t, k) == "missed", seen=lambda t=table: t)
 
 
 def test_hub_and_source_are_equal_in_the_end(kinds: Kinds) -> None:
     # What was read again has been swept by now, or is swept soon.
-    wait_for(lambda: kinds.differences() == [], 180, instead=kinds.differences)
+    wait_for(lambda: kinds.differences() == [], 180, seen=kinds.differences)
 
 
 def test_a_connector_that_was_left_stopped_is_reported(kinds: Kinds) -> None:
@@ -341,4 +334,4 @@ def test_a_connector_that_was_left_stopped_is_reported(kinds: Kinds) -> None:
     assert "connector-stopped kinds" in kinds.look()
     begin_epoch(settings, kinds.system, kinds.dsn, sweep_after=1)
     kinds.wait_until_right()
-    wait_for(lambda: kinds.differences() == [], 180, instead=kinds.differences)
+    wait_for(lambda: kinds.differences() == [], 180, seen=kinds.differences)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,10 @@ from streams.simulator.setup import dsn_of
 from streams.stack.environment import resolve_placeholders
 from streams.verify.compare import verify
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/connectors/suitecrm"
 pytestmark = pytest.mark.timeout(300)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60, instead: Callable[[], Any] = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"it did not come: {instead()}"
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -94,13 +87,13 @@ def test_a_third_system_from_its_folder_alone(pipeline: Pipeline, suitecrm: str)
             ).fetchone()
             return row[0] if row else {}
 
-        def instead() -> list[Any]:
+        def seen() -> list[Any]:
             letters = hub.execute(
                 "SELECT topic, state, reason FROM dead_letter WHERE topic LIKE 'raw.suitecrm%'"
             ).fetchall()
             return [record("account"), capture_progress(pipeline.settings)[-1], letters]
 
-        wait_for(lambda: record("account").get("tax_id") and record("account").get("email"), instead=instead)
+        wait_for(lambda: record("account").get("tax_id") and record("account").get("email"), seen=seen)
         assert record("account")["name"] == "Müller Metallbau GmbH"
         assert record("account")["email"] == "info@mueller.example"
         wait_for(lambda: record("contact").get("customer_id") == ids["account"])

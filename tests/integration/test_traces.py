@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from tests.collector import open_collector
 from tests.conftest import Pipeline
-
-SECONDS = 120
-
-
-def wait_for(is_true: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not is_true():
-        assert time.monotonic() < end, f"it did not happen in {SECONDS} s"
-        time.sleep(0.2)
+from tests.waiting import wait_for
 
 
 def test_one_trace_from_the_commit_to_the_hub(pipeline: Pipeline) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from streams.simulator.setup import dsn_of
 from streams.verify.compare import verify
 from tests.conftest import Pipeline
 from tests.integration.type_matrix import COLUMNS, SPECIAL, WIDE, Column
+from tests.waiting import wait_for
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/connectors/suitecrm"
 pytestmark = pytest.mark.timeout(300)
@@ -166,13 +166,6 @@ def matrix(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iter
         made.db.close()
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60, instead: Callable[[], Any] = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"it did not come: {instead()}"
-        time.sleep(0.2)
-
-
 @pytest.fixture
 def hub(pipeline: Pipeline) -> Iterator[Hub]:
     with psycopg.connect(pipeline.settings.hub, autocommit=True) as db:
@@ -210,7 +203,7 @@ def expected(matrix: Matrix) -> dict[str, str]:
 
 def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
     assert matrix.refused == {one.name for one in matrix.columns if one.text is None}
-    wait_for(lambda: hub.attributes(1) is not None, instead=hub.dead)
+    wait_for(lambda: hub.attributes(1) is not None, seen=hub.dead)
     assert hub.attributes(1) == expected(matrix), "first snapshot"
     assert hub.attributes(3) == {"number": "1"}, "null; an identity has a value of its own"
     order = hub.record("sales_order", "oftypes:1")
@@ -227,7 +220,7 @@ def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
     matrix.insert(2, {one.name: one.literal for one in (*matrix.columns, *WIDE)})
     for number, special in enumerate(SPECIAL):
         matrix.insert(100 + number, {special.name: special.literal})
-    wait_for(lambda: hub.attributes(2) is not None, instead=hub.dead)
+    wait_for(lambda: hub.attributes(2) is not None, seen=hub.dead)
     assert hub.attributes(2) == expected(matrix), "insert"
 
     # What is wide and did not change is not sent.
@@ -237,7 +230,7 @@ def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
 
     matrix.db.execute("UPDATE matrix.t SET d = NULL, i4 = NULL, a_text = NULL WHERE id = 1")
     left = {name: text for name, text in expected(matrix).items() if name not in ("d", "i4", "a_text")}
-    wait_for(lambda: hub.attributes(1) == left, instead=lambda: hub.attributes(1))
+    wait_for(lambda: hub.attributes(1) == left, seen=lambda: hub.attributes(1))
     assert (hub.record("product", "1") or {})["tags"] is None
 
     outcomes = {
@@ -248,7 +241,7 @@ def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
     rejected = {row_id for row_id, (_, text) in outcomes.items() if text is None}
     wait_for(
         lambda: rejected <= hub.dead().keys(),
-        instead=lambda: [(outcomes[row_id], hub.attributes(row_id)) for row_id in sorted(rejected - hub.dead().keys())],
+        seen=lambda: [(outcomes[row_id], hub.attributes(row_id)) for row_id in sorted(rejected - hub.dead().keys())],
     )
     dead = hub.dead()
     for row_id, (special, text) in outcomes.items():
@@ -270,22 +263,22 @@ def test_keys_that_move(matrix: Matrix, hub: Hub) -> None:
     def places() -> list[str | None]:
         return [(hub.record("product", f"place:{code}") or {}).get("name") for code in (1, 2, 3)]
 
-    wait_for(lambda: lines() == ["a", "b", None, None] and places() == ["one", "two", "three"], instead=lines)
+    wait_for(lambda: lines() == ["a", "b", None, None] and places() == ["one", "two", "three"], seen=lines)
     matrix.db.execute("UPDATE matrix.line SET pos = pos + 1 WHERE so_id = 9 AND pos >= 2")
-    wait_for(lambda: lines() == [None, "a", "b", None], instead=lines)
+    wait_for(lambda: lines() == [None, "a", "b", None], seen=lines)
     with matrix.db.transaction():
         matrix.db.execute("UPDATE matrix.line SET pos = pos + 1")
         matrix.db.execute("INSERT INTO matrix.line VALUES (3, 9, 3, 'c')")
         matrix.db.execute("DELETE FROM matrix.line WHERE id = 2")
         matrix.db.execute("INSERT INTO matrix.line VALUES (4, 9, 5, 'd')")
-    wait_for(lambda: lines() == [None, "c", "a", "d"], instead=lines)
+    wait_for(lambda: lines() == [None, "c", "a", "d"], seen=lines)
     matrix.db.execute("UPDATE matrix.place SET code = code % 3 + 1")
-    wait_for(lambda: places() == ["three", "one", "two"], instead=places)
+    wait_for(lambda: places() == ["three", "one", "two"], seen=places)
     with matrix.db.transaction():
         matrix.db.execute("SET CONSTRAINTS ALL DEFERRED")
         matrix.db.execute("UPDATE matrix.place SET code = 2 WHERE name = 'three'")
         matrix.db.execute("UPDATE matrix.place SET code = 1 WHERE name = 'one'")
-    wait_for(lambda: places() == ["one", "three", "two"], instead=places)
+    wait_for(lambda: places() == ["one", "three", "two"], seen=places)
 
 
 def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> None:
@@ -295,7 +288,7 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     matrix.db.execute("UPDATE matrix.t SET id = 20 WHERE id = 2")
     wait_for(
         lambda: hub.attributes(2) is None and hub.attributes(20) == before,
-        instead=lambda: (hub.attributes(20), hub.dead()),
+        seen=lambda: (hub.attributes(20), hub.dead()),
     )
     systems = load_systems(pipeline.settings)
     (system,) = (one for one in systems if one.name == "matrix")
@@ -304,7 +297,7 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     one = source_id("matrix", "product", "20")
     was = hub.db.execute(position, [one, one]).fetchone()
     request_snapshot(pipeline.settings, system, dsn, ["matrix.t", "matrix.line", "matrix.place"])
-    wait_for(lambda: hub.db.execute(position, [one, one]).fetchone() != was, instead=hub.dead)
+    wait_for(lambda: hub.db.execute(position, [one, one]).fetchone() != was, seen=hub.dead)
     assert hub.attributes(20) == before, "re-snapshot"
     matrix.db.execute("DELETE FROM matrix.t WHERE id = 3")
     wait_for(lambda: hub.attributes(3) is None)
