@@ -95,7 +95,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 
 VARIANTS: list[list[str]] = [
     ["console.enabled=false", "networkPolicy.enabled=false", "serviceAccount.create=false"],
-    ["apply.as=job", "workers.podDisruptionBudget.enabled=false"],
+    ["apply.as=job", "workers.podDisruptionBudget.enabled=false", "podSecurityContext.runAsUser=null"],
     ["apply.as=none", "connectors.pathInImage=/opt/connectors"],
     ["secrets.existingSecret=", "secrets.values.OPSHUB_HUB_DSN=x", "image.tag=1.2.3"],
     ["nameOverride=hub", "console.service.type=LoadBalancer", "console.service.port=443"],

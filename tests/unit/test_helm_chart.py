@@ -10,6 +10,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,13 @@ def changed(**values: Any) -> dict[str, Any]:
     return made
 
 
+@cache
+def values_validator() -> Any:
+    return jsonschema_rs.validator_for(values_schema())
+
+
 def refusals(values: dict[str, Any]) -> list[str]:
-    return [error.message for error in jsonschema_rs.validator_for(values_schema()).iter_errors(values)]
+    return [error.message for error in values_validator().iter_errors(values)]
 
 
 def pods(documents: list[Document]) -> Iterator[tuple[str, dict[str, Any]]]:
