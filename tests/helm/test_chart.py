@@ -63,8 +63,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"workers": {"all": {"autoscaling": {"by": "keda", "minReplicas": 3, "maxReplicas": 2}}}}, "minReplicas is more than maxReplicas"),
     ({"console": {"url": ""}}, "console.url is not set"),
     ({"console": {"url": "http://ops.example.com"}}, "console.url is not HTTPS"),
-    ({"console": {"tlsSecret": ""}}, "the console would serve without TLS"),
-    ({"console": {"tlsSecret": "", "proxy": "yes"}}, "name the controller in networkPolicy.console.from"),
+    ({"console": {"url": "https://ops.example.com"}}, "the console would serve without TLS"),
+    ({"console": {"url": "https://ops.example.com", "proxy": "yes"}}, "name the controller in networkPolicy.console.from"),
+    ({"console": {"ingress": {"enabled": True}}}, "console.ingress is enabled, and console.url is localhost"),
     ({"connectors": {"pathInImage": "/connectors", "files": {"ownership.yaml": ""}}}, "choose one of files"),
     ({"strimzi": {"enabled": True}}, "strimzi.enabled makes another Kafka"),
     ({"strimzi": {"enabled": True}, "kafka": {"bootstrapServers": ""}, "apply": {"as": "hook"}}, "set apply.as to auto or job"),
@@ -89,7 +90,7 @@ def test_values_that_cannot_work_are_refused(values: dict[str, Any], says: str, 
 def test_all_that_is_missing_is_named_at_once() -> None:
     done = helm("template", RELEASE, str(CHART))
     assert done.returncode != 0
-    for name in ("registry.url", "kafka.bootstrapServers", "connect.url", "secrets.existingSecret", "console.url"):
+    for name in ("registry.url", "kafka.bootstrapServers", "connect.url", "secrets.existingSecret"):
         assert name in done.stderr
 
 
@@ -160,7 +161,9 @@ def test_notes_say_what_to_do_next(tmp_path: Path) -> None:
         (pod,) = set(re.findall(r"exec (?:-it )?(\S+)-0 --", text))
         assert pod in names
         assert set(re.findall(r"job/(\S+)", text)) <= names
-        assert yaml.safe_load(values.read_text())["console"]["url"] in text
+        url = yaml.safe_load(values.read_text()).get("console", {}).get("url", "http://localhost:18080")
+        assert f"open {url}" in text
+        assert ("port-forward service/opshub-console 18080:80" in text) is ("localhost" in url)
 
 
 def test_package_holds_the_rules_and_the_dashboards(tmp_path: Path) -> None:

@@ -90,12 +90,16 @@
 {{- define "opshub.consoleChecks" -}}
 {{- $c := .Values.console -}}
 {{- $p := list -}}
+{{- $isLocal := include "opshub.consoleIsLocal" . -}}
 {{- if not $c.url -}}
 {{- $p = append $p "console.url is not set: the address as people type it, https://…; or set console.enabled to false" -}}
-{{- else if not (hasPrefix "https://" $c.url) -}}
+{{- else if not (or $isLocal (hasPrefix "https://" $c.url)) -}}
 {{- $p = append $p "console.url is not HTTPS: the console refuses to send passwords in the clear" -}}
 {{- end -}}
-{{- if not (or $c.tlsSecret $c.proxy) -}}
+{{- if and $isLocal $c.ingress.enabled -}}
+{{- $p = append $p "console.ingress is enabled, and console.url is localhost: write the address as people type it" -}}
+{{- end -}}
+{{- if not (or $isLocal $c.tlsSecret $c.proxy) -}}
 {{- $p = append $p "the console would serve without TLS: give console.tlsSecret, or console.proxy with the network of the ingress controller's pods" -}}
 {{- end -}}
 {{- if and (eq $c.proxy "yes") (not (and .Values.networkPolicy.enabled .Values.networkPolicy.console.from)) -}}

@@ -97,6 +97,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- (urlParse .Values.console.url).hostname -}}
 {{- end -}}
 
+{{/* Whether only `kubectl port-forward` leads to the console. */}}
+{{- define "opshub.consoleIsLocal" -}}
+{{- if has (include "opshub.consoleHost" .) (list "localhost" "127.0.0.1" "::1") -}}yes{{- end -}}
+{{- end -}}
+
 {{/* The replicas that a pool may come to; 0 where it is not made. In: root, pool. */}}
 {{- define "opshub.poolSize" -}}
 {{- $pool := index .root.Values.workers .pool -}}
