@@ -25,6 +25,7 @@ from tests.helm.render import (
     golden_text,
     helm,
     helm_path,
+    is_dashboard,
     render,
 )
 from tests.helm.schemas import VERSIONS, problems
@@ -164,6 +165,16 @@ def test_notes_say_what_to_do_next(tmp_path: Path) -> None:
         url = yaml.safe_load(values.read_text()).get("console", {}).get("url", "http://localhost:18080")
         assert f"open {url}" in text
         assert ("port-forward service/opshub-console 18080:80" in text) is ("localhost" in url)
+
+
+def test_every_dashboard_has_a_config_map_with_the_label_of_the_sidecar() -> None:
+    boards = [document for document in render(ROOT / "docker/helm/examples/production.yaml") if is_dashboard(document)]
+    assert {name: text for board in boards for name, text in board["data"].items()} == {
+        path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docker/grafana").glob("*.json")
+    }
+    for board in boards:
+        assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert problems(board, VERSIONS[-1]) == []
 
 
 def test_package_holds_the_rules_and_the_dashboards(tmp_path: Path) -> None:
