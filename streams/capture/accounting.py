@@ -49,7 +49,7 @@ class Totals(msgspec.Struct, frozen=True, rename={"incoming": "in"}):
     parked: int
     control: int
     unaccounted: int
-    """Offsets of which no record was counted, or too many."""
+    """Offsets at which no record was counted, or too many."""
 
 
 class AccountSummary(Totals, frozen=True, rename={"incoming": "in"}):

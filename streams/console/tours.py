@@ -1,4 +1,4 @@
-"""Guided tours: for each role a few steps, each of which opens a real page and points at a part of it.
+"""Guided tours: for each role a few steps; each opens a real page and points at a part of it.
 
 The tours are in tours.yaml. Where a person is in a tour stands in the cookie `tour` (role:number); every page shows the
 step's hint while it is set.

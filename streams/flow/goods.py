@@ -43,9 +43,9 @@ class Shipped(NamedTuple):
     came_back: dict[str, list[Record]]
     """Order line → the lines that name it, of shipments that were returned."""
     orders: set[str | None]
-    """Orders of which something is gone."""
+    """Orders with something gone."""
     unnamed: set[str | None]
-    """Of these, the ones of which something is gone that names no line."""
+    """Of these, the ones with something gone that names no line."""
     present: set[str | None]
     """Orders with a shipment, a cancelled one too: their system keeps shipments."""
     served: dict[str | None, set[str | None]]

@@ -43,7 +43,7 @@ class FigureNow(msgspec.Struct, frozen=True):
 
 
 class BlockedFlow(msgspec.Struct, frozen=True):
-    """An order that waits for goods, with the product of which most is missing. Quantities and amounts unscaled."""
+    """An order that waits for goods, with the product that it lacks most. Quantities and amounts unscaled."""
 
     id: str
     since_us: int | None
@@ -107,6 +107,16 @@ def measure_blocked_flows(hub: Hub) -> None:
 def measure_now(hub: Hub, limits: Mapping[str, float]) -> None:
     """Count the flows by stage, and those that are stuck: longer in a stage than `limits` (stage → seconds)."""
     hub.execute(SQL["measure_now"], {"limits": msgspec.json.encode(limits).decode()})
+
+
+class _Number(msgspec.Struct, frozen=True):
+    number: str
+
+
+def longest_stuck(hub: Hub, limits: Mapping[str, float], *, limit: int = 3) -> list[str]:
+    """Numbers of the orders, or deals, that are stuck for the longest time."""
+    parameters = {"limits": msgspec.json.encode(limits).decode(), "limit": limit}
+    return [row.number for row in fetch_structs(hub, _Number, "longest_stuck", parameters)]
 
 
 def keep_pace(hub: Hub) -> None:

@@ -24,7 +24,7 @@ ItemKind = Literal[
 ITEM_KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
 
 LOOKED_AT = 20_000
-"""Rows of which groups are made. A hub with more has one problem, which the newest show."""
+"""Rows from which groups are made. A hub with more has one problem, which the newest show."""
 MOST_COUNTED = 100
 """The badge says 99+ for more: nobody works by the exact number."""
 
@@ -279,7 +279,7 @@ def restore_conflict(hub: Hub, conflict: LoggedConflict) -> None:
 
 
 def care_of(hub: Hub, kind: ItemKind, ids: Collection[str]) -> dict[str, Care]:
-    """id → who takes care, of those items of which that was said."""
+    """id → who takes care, of those items that somebody takes care of."""
     rows = fetch_structs(hub, Care, "inbox_items", {"kind": kind, "ids": list(ids)}) if ids else []
     return {row.id: row for row in rows}
 

@@ -76,7 +76,7 @@ class _Id(msgspec.Struct, frozen=True):
 
 
 def create_job(hub: Hub, *, action: str, wanted: dict[str, Any], who: str, reason: str, items: Sequence[str]) -> int:
-    """Queue a job over these items, of which there must be one at least; its number."""
+    """Queue a job over these items, at least one; its number."""
     text = msgspec.json.encode(wanted).decode()
     parameters = {"action": action, "wanted": text, "who": who, "reason": reason, "items": list(items)}
     return fetch_structs(hub, _Id, "create_job", parameters)[0].id

@@ -55,7 +55,7 @@ def open_dead_letters_by_topic(hub: psycopg.Connection[Any], *, most: int = 1000
 
 
 def live_topics(hub: psycopg.Connection[Any]) -> list[TopicCount]:
-    """All raw topics of which anything came."""
+    """All raw topics from which anything came."""
     return fetch_structs(hub, TopicCount, "live_topics")
 
 

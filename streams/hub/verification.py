@@ -35,7 +35,7 @@ class MatchedEntity(NamedTuple):
 
 
 class UnsentDocument(msgspec.Struct, frozen=True):
-    """An invoice or shipment of which nothing was sent to the flow of an order that its lines name."""
+    """An invoice or shipment whose lines name an order, and the order's flow got nothing of it."""
 
     entity: str
     id: str

@@ -11,7 +11,7 @@ from streams.model.ids import source_id
 from streams.model.state import Contribution
 
 MASTERS = ("customer", "product")
-"""Entities that are roots of their aggregates, of which two can be one."""
+"""Entities that are roots of their aggregates: two records of one can be the same."""
 
 _MOST_MERGES = 8
 """Steps of a chain of merges that are followed; a longer chain is a circle."""

@@ -20,7 +20,7 @@ _LEAST_NAME = 70
 """Of 100: names that differ more are not compared any further."""
 
 _UNKNOWN_STREET = 60.0
-"""Score of two streets of which one is not known: it neither proves nor excludes."""
+"""Score of two streets when one is not known: it neither proves nor excludes."""
 
 
 class Proposal(msgspec.Struct):

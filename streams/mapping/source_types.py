@@ -62,7 +62,7 @@ _FORMS: dict[str, Form] = {
 """Every type that Debezium sends, with the modes that source.json must have (`streams/capture/connector_config.py`)."""
 
 _UNSENT_ARRAYS = {"money", "name", "interval", "bit", "bit varying", "xml", "isbn"}
-"""Types of which Debezium sends no arrays (PostgresValueConverter); nor does it send arrays of structures."""
+"""Types whose arrays Debezium does not send (PostgresValueConverter); nor does it send arrays of structures."""
 
 WIDE_LISTS = {
     "text", "character varying", "character", "json", "jsonb", "bytea", "integer", "date", "bigint", "uuid",

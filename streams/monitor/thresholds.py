@@ -5,7 +5,7 @@ In: the figures of one check. Out: a problem for each that is past its threshold
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -33,6 +33,10 @@ class Figures(msgspec.Struct, frozen=True):
     """Whether the account of raw records balances."""
     stuck_flows: int = 0
     counts: PipelineCounts = PipelineCounts()
+    stuck_numbers: Sequence[str] = ()
+    """Numbers of the orders that are stuck for the longest time. Names of customers do not go into alerts: they leave
+    the installation, by mail and webhooks.
+    """
 
 
 def stuck_limits(settings: Settings) -> dict[str, float]:
@@ -66,7 +70,8 @@ def exceeded(figures: Figures, settings: Settings) -> list[Problem]:
         (
             "stuck-flows",
             figures.stuck_flows >= settings.alert_stuck_flows,
-            f"{figures.stuck_flows:,} order flows are in their stage for longer than they should be",
+            f"{figures.stuck_flows:,} order flows are in their stage for longer than they should be"
+            + (f", the longest {', '.join(figures.stuck_numbers)}" if figures.stuck_numbers else ""),
             "`opshub flow check` lists them",
         ),
         (

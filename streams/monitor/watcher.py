@@ -27,7 +27,7 @@ from streams.capture.schema_drift import record_table_changes
 from streams.capture.slot import Slot
 from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.alerts import count_pipeline, try_watcher_lock
-from streams.hub.figures import figures_now
+from streams.hub.figures import figures_now, longest_stuck
 from streams.hub.intent_review import targets_away
 from streams.hub.session import KEEPALIVE, SERVER_SESSION_LIMITS
 from streams.hub.source_state import load_alarms
@@ -39,7 +39,7 @@ from streams.monitor.hub_guard import check_hub_is_complete
 from streams.monitor.lag import behind_since, late_lanes, read_lags
 from streams.monitor.sinks import configured_sinks
 from streams.monitor.targets import refusing
-from streams.monitor.thresholds import Figures, exceeded, was_checked
+from streams.monitor.thresholds import Figures, exceeded, stuck_limits, was_checked
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -207,7 +207,8 @@ class Watcher:
         )
         # What the overview shows: flows that have come to rest, counted by a worker twice a minute.
         stuck = figures_now(hub).get("stuck")
-        return Figures(account.parked_keys, account.balances, stuck.value if stuck else 0, counts)
+        numbers = longest_stuck(hub, stuck_limits(settings)) if stuck and stuck.value else []
+        return Figures(account.parked_keys, account.balances, stuck.value if stuck else 0, counts, numbers)
 
     def _hold_lock(self) -> bool:
         """Whether this worker is the watcher: it has the lock, or got it now."""

@@ -53,7 +53,7 @@ def merge(entity: EntityState, change: Change) -> Outcome:
 
 
 def first_contribution(change: Change, additional: bool) -> Contribution:
-    """The contribution of a record of which nothing was known."""
+    """The contribution of a record that nothing was known about."""
     position = (change.epoch, change.major, change.minor)
     fields, older = change.fields, None
     if fields.get(MAP) is not None:

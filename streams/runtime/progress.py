@@ -32,7 +32,7 @@ class Progress:
         self.watermarks: dict[Partition, tuple[int, int]] = {}
         """(first, next) offset of each partition, as the client's last fetch reported them."""
         self.reached: set[Partition] = set()
-        """Partitions of which a record, or the end, was seen since they were assigned."""
+        """Partitions whose records, or end, were seen since they were assigned."""
         self.began: Offsets = {}
         """Offset of the first record, or of the end, that was seen since the partition was assigned."""
         self._silent_since: float | None = None

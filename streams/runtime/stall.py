@@ -1,4 +1,4 @@
-"""Stall detection: partitions that have more records, of which the consumer gets none.
+"""Stall detection: partitions that have more records, and the consumer gets none of them.
 
 In: check after check, the next offset to read of each partition and where it ends. Out: the partitions that did not
 move for `STALLED_AFTER` seconds. Clients are known to stop in silence: the process is alive, heartbeats go on, nothing
@@ -104,5 +104,5 @@ class StallDetector:
             self._unread = unread_partitions(self._unread, read, ends, now)
 
     def stalled(self, now: float) -> dict[Partition, Unread]:
-        """Partitions that have more to read, and of which nothing has come for too long."""
+        """Partitions that have more to read, and from which nothing has come for too long."""
         return stalled_partitions(self._unread, now)

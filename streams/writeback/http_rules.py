@@ -30,7 +30,7 @@ class AnswerForm(Strict):
 
 
 Forms = Annotated[list[AnswerForm], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
-"""One form, or a list of which any may fit."""
+"""One form, or a list: any of them may fit."""
 
 
 class ResultPath(Strict):

@@ -1,4 +1,6 @@
-"""Sign-in at a real OpenID Connect server, which runs in a process of its own: oidc-provider-mock, made by Authlib's server."""
+"""Sign-in at a real OpenID Connect server, which runs in a process of its own: oidc-provider-mock, made by Authlib's server,
+with Authlib's check of PKCE.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ Hub = psycopg.Connection[tuple[object, ...]]
 def issuer() -> Iterator[str]:
     port = next(number for number in range(31_200, 31_400) if port_is_free("127.0.0.1", number))
     # The server warns of parts of Authlib that it should not use any more.
-    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.integration.pkce_provider", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         url = f"http://localhost:{port}"
 
@@ -100,6 +102,20 @@ def test_the_request_has_state_nonce_and_pkce(client: TestClient) -> None:
     assert query["code_challenge_method"] == ["S256"] and len(query["code_challenge"][0]) == 43
     assert query["state"] and query["nonce"] and query["response_type"] == ["code"]
     assert query["redirect_uri"] == ["http://127.0.0.1/sign-in/callback"]
+
+
+def test_the_server_gives_a_code_out_for_the_right_verifier_alone(client: TestClient, issuer: str) -> None:
+    known(issuer, "s9", preferred_username="cy", groups=["sales"])
+    address = to_server(client)
+    stolen = parse_qs(urlsplit(at_server(address, "s9")).query)["code"][0]
+    form = {
+        "grant_type": "authorization_code", "code": stolen, "client_id": "opshub", "client_secret": "very secret",
+        "redirect_uri": "http://127.0.0.1/sign-in/callback",
+    }  # fmt: skip
+    for verifier in ({}, {"code_verifier": "a" * 43}):
+        answer = httpx.post(f"{issuer}/oauth2/token", data=form | verifier)
+        assert answer.status_code == 400, "the thief of a code has no verifier"
+    assert client.get(at_server(to_server(client), "s9")).status_code == 303, "the console has"
 
 
 def test_groups_of_today_count(client: TestClient, issuer: str) -> None:

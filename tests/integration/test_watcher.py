@@ -171,6 +171,10 @@ INTENT = (
     "FROM (VALUES (%s, %s, %s::int, %s, %s, %s)) AS new (target, state, failures, not_before, made, done)"
 )
 FLOW = "INSERT INTO flow_figure (id, stage, since_us) VALUES (gen_random_uuid(), %s, (extract(epoch FROM now() - %s::interval) * 1e6)::bigint)"
+NUMBER = (
+    "INSERT INTO entity (id, entity, aggregate_id, version, revision, deleted, updated_us, record, contributions) "
+    "SELECT id, 'order_flow', id, 1, 1, false, 0, jsonb_build_object('order_number', 'SO-' || stage), '{}' FROM flow_figure"
+)
 BROKEN = (
     "INSERT INTO conflict (id, aggregate_id, entity, entity_id, field, kind, asserted, rule, outcome) "
     "VALUES (gen_random_uuid(), gen_random_uuid(), 'sales_order', gen_random_uuid(), 'x', 'invariant', '{}', 'a rule', 'open')"
@@ -203,6 +207,7 @@ def test_the_pipeline_is_compared_with_every_threshold(settings: Settings, worke
     assert watcher.check() == []
     say(settings, LETTER, 10)
     say(settings, FLOW, "shipped", "15 days")
+    say(settings, NUMBER)
     say(settings, BROKEN)
     say(settings, INTENT, "erp", "waiting", 0, "0", "25 hours", None)
     say(settings, INTENT, "erp", "approved", 0, "31 minutes", "31 minutes", None)
@@ -214,7 +219,11 @@ def test_the_pipeline_is_compared_with_every_threshold(settings: Settings, worke
         "parked-keys", "dead-letter-rate", "stuck-flows", "invariants", "intents-dead", "intents-waiting", "intents-undelivered",
     }  # fmt: skip
     assert told["dead-letter-rate"].startswith("10 records") and told["intents-undelivered"].startswith("2 intents")
-    assert told["stuck-flows"].startswith("1 order flows") and told["intents-dead"].startswith("1 intents")
+    assert (
+        told["stuck-flows"].startswith("1 order flows")
+        and told["stuck-flows"].endswith("the longest SO-shipped")
+        and told["intents-dead"].startswith("1 intents")
+    )
 
 
 def test_the_alert_of_a_late_lane_stays_open_while_kafka_is_away(

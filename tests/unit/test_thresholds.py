@@ -41,6 +41,11 @@ def test_figures_past_a_threshold_are_problems_with_a_remedy(
     assert all(problem.what and problem.remedy for problem in problems)
 
 
+def test_the_alert_names_the_orders_that_are_stuck_for_the_longest_time() -> None:
+    (problem,) = exceeded(Figures(stuck_flows=3, stuck_numbers=("SO-7", "SO-2")), SETTINGS)
+    assert problem.what.endswith("longer than they should be, the longest SO-7, SO-2")
+
+
 def test_a_lane_is_late_when_it_is_behind_for_long() -> None:
     since: dict[str, float] = {}
     told = []

@@ -27,7 +27,7 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong, as the watcher's alert has it. `code`: what; `where`: of which server or system."""
+    """One thing that is wrong, as the watcher's alert has it. `code`: what; `where`: the server or system."""
 
     code: str
     where: str

@@ -130,7 +130,7 @@ class _TableCheck:
         self.error(path, f"{self.live.name} has no column {column!r}", right)
 
     def _lists(self) -> None:
-        """Lists of which Debezium cannot say that they are unchanged: it would send null, or stop."""
+        """Lists that Debezium cannot mark as unchanged: it would send null, or stop."""
         wide = [c for c in self.live.columns.values() if c.array and c.is_wide and c.type not in WIDE_LISTS]
         if not wide or self.live.identity == "full":
             return

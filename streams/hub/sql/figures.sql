@@ -151,6 +151,16 @@ UNION ALL SELECT 'blocked', count(DISTINCT id), jsonb_build_object('products', c
 UNION ALL SELECT 'customers', coalesce((SELECT max(records) FROM quality WHERE entity = 'customer' AND at = (SELECT max(at) FROM quality WHERE entity = 'customer')), 0), '{}'
 ON CONFLICT (figure) DO UPDATE SET value = excluded.value, detail = excluded.detail, measured_at = clock_timestamp();
 
+-- name: longest_stuck
+-- Numbers of the orders, or deals, that are stuck for the longest time. `limits` as above.
+SELECT coalesce(r.record->>'order_number', r.record->>'opportunity_number') AS number
+FROM jsonb_each_text(%(limits)s::jsonb) l
+JOIN flow_figure f ON f.stage = l.key AND f.since_us < (extract(epoch FROM now()) - l.value::float8) * 1000000
+JOIN entity r ON r.aggregate_id = f.id AND r.entity = 'order_flow' AND NOT r.deleted AND r.merged_into IS NULL
+WHERE coalesce(r.record->>'order_number', r.record->>'opportunity_number') IS NOT NULL
+  AND NOT (f.stage = 'won' AND EXISTS (SELECT FROM intent i WHERE i.aggregate_id = f.id AND i.state = 'waiting'))
+ORDER BY f.since_us, f.id LIMIT %(limit)s;
+
 -- name: figure_weeks
 -- The figures by week since `since`, the oldest first.
 SELECT week, figure, currency, count, median_s, p90_s, good, amount::float8 AS amount, measured_at FROM figure_week

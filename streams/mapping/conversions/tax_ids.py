@@ -242,4 +242,4 @@ _OWN_CHECKS: dict[str, tuple[Check, ...]] = {
     "US": (*_stdnum("us.ein"),),
     "XI": (*_stdnum("gb.vat"),),
 }
-"""Countries of which python-stdnum names no module, or more than one kind of number."""
+"""Countries for which python-stdnum names no module, or more than one kind of number."""

@@ -154,7 +154,7 @@ def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, 
 
 
 def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: EntityState) -> None:
-    """Merge the record `other_id` into `entity`, of which it becomes another name."""
+    """Merge the record `other_id` into `entity`; it becomes another name of that."""
     state = aggregate.state
     other = state.members.get(other_id)
     if other is None or other.merged_into is not None:
