@@ -39,7 +39,7 @@ demo: $(READY) ## the main job: everything up, a simulated company, live figures
 
 .PHONY: test
 test: $(READY) ## every test but the slow ones and those in a browser, on real servers (ARGS="-k name", TESTERS=0 for one process)
-	@$(BIN)/python -m pytest -m "not slow and not browser" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not browser and not containers" --numprocesses $(TESTERS) --dist loadfile $(ARGS)
 
 .PHONY: browser-setup
 browser-setup: $(READY) ## install Chromium and a Chinese font with apt, where this user may
@@ -60,6 +60,10 @@ test-helm: $(READY) ## the chart docker/helm/opshub: linter, golden files, value
 .PHONY: helm-golden
 helm-golden: $(READY) ## render the examples of the chart again into tests/helm/golden
 	@$(BIN)/python -m tests.helm.write
+
+.PHONY: test-containers
+test-containers: $(READY) ## the stack of docker/compose.yaml under faults, on a Docker engine that it starts where it may (ARGS=--long)
+	@PYTHON=$(BIN)/python tests/containers/run.sh $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## photograph the console's pages into docs/images/
