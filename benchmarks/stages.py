@@ -11,7 +11,7 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import fastavro
@@ -22,6 +22,7 @@ from streams.agents.ingest import route_of
 from streams.emit.change_codec import decode_change, encode_change
 from streams.emit.encode import encoder
 from streams.emit.wire import output_maker
+from streams.mapping.source_types import ColumnTypes
 from streams.model.change import Change
 from streams.model.entities import ENTITIES, avro_schema
 from streams.model.names import aggregate_of_topic
@@ -29,8 +30,10 @@ from streams.model.state import AggregateState
 from streams.pipeline.ingest import Ingest
 from streams.pipeline.settle import SettleBatch, Settled, settle
 from streams.pipeline.settle.emitted import records_to_emit
-from streams.provision.systems import System
+from streams.provision.column_types import compile_with_types
+from streams.provision.systems import System, load_systems
 from streams.resolve.golden import Ownership
+from streams.settings import Settings
 
 T = TypeVar("T")
 
@@ -303,6 +306,16 @@ def as_json(stages: list[Stage]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(s) | {"ratio": round(s.ratio, 2) if s.ratio else None} for s in stages]
 
 
+def typed_systems(settings: Settings, types: Mapping[str, Mapping[str, ColumnTypes]]) -> list[System]:
+    """The systems as workers run them: compiled with the types of their columns, where the recording has these."""
+    return [
+        msgspec.structs.replace(system, dictionary=compile_with_types(system, types[system.name]).dictionary)
+        if system.name in types
+        else system
+        for system in load_systems(settings)
+    ]
+
+
 def main() -> None:
     """`python -m benchmarks.stages FILE [REPEATS]`: the pure stages over a recording, as JSON lines. Messages are decoded
     and mapped with the types of the columns that the recording holds, as workers do.
@@ -312,21 +325,12 @@ def main() -> None:
 
     from benchmarks.recording import load
     from streams.paths import connectors_dir
-    from streams.provision.column_types import compile_with_types
-    from streams.provision.systems import load_systems
     from streams.resolve.ownership import load_ownership
     from streams.runtime.startup import calm_collector
-    from streams.settings import Settings
 
     settings = Settings()
     raws, types = load(Path(sys.argv[1]))
-    systems = [
-        msgspec.structs.replace(system, dictionary=compile_with_types(system, types[system.name]).dictionary)
-        if system.name in types
-        else system
-        for system in load_systems(settings)
-    ]
-    corpus = Corpus(raws, systems, load_ownership(connectors_dir(settings) / "ownership.yaml"))
+    corpus = Corpus(raws, typed_systems(settings, types), load_ownership(connectors_dir(settings) / "ownership.yaml"))
     calm_collector()
     print(f"{len(corpus.raws)} raw records, {len(corpus.changes)} changes")
     for line in as_json(pure_stages(corpus, int(sys.argv[2]) if len(sys.argv) > 2 else 3)):

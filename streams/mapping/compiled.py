@@ -106,7 +106,7 @@ class CompiledTable:
         self.entities = code.entities
         self.own_entities = code.own_entities
         self.makes = code.makes
-        self._row_names = RowNames(code.key_columns, code.with_own_key) if code.before_full else None
+        self._row_names = RowNames(code.key_columns, code.with_own_key)
         self.nul = code.nul
         self.has_lists = code.has_lists
         self.python = code.python
@@ -121,7 +121,7 @@ class CompiledTable:
         """map(row, op, key) → the records that the row makes. For a delete, row is what the source sent of it, or None.
         Raises MappingError.
         """
-        self._map_with_before: Callable[[Any, MapOp, Any, Any], list[Mapped]] = names["map_row"]
+        self._map_with_before: Callable[..., list[Mapped]] = names["map_row"]
         self.lacks_required: Callable[[Any], bool] = names["lacks_required"]
         """lacks_required(row): True if the source did not send a column that the dictionary requires."""
 
@@ -134,14 +134,13 @@ class CompiledTable:
         op: MapOp = change.op
         if op == "r" and change.position.major:
             op = "again"
-        if self._row_names is None:
-            if change.after is None:
-                return self._map_with_before(change.before, op, change.key, None)
-            return self._map_with_before(change.after, op, change.key, None)
-        if change.after is None:
-            mapped = self._map_with_before(change.before, op, change.key, None)
+        row = change.after
+        if not self.before_full:
+            return self._map_with_before(change.before if row is None else row, op, change.key)
+        if row is None:
+            mapped = self._map_with_before(change.before, op, change.key)
         else:
-            mapped = self._map_with_before(change.after, op, change.key, change.before)
+            mapped = self._map_with_before(row, op, change.key, change.before)
         return self._row_names.added_to(mapped, change)
 
     def missing(self, row: object) -> tuple[str, ...]:

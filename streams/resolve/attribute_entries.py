@@ -71,6 +71,41 @@ def replaced_whole(
     return {**fields, MAP: {name: value for name, value in entries.items() if value is not None}}, places
 
 
+def laid_over(
+    before: dict[str, Any], older: dict[str, Where] | None, known: Where, fields: dict[str, Any], position: Where
+) -> tuple[dict[str, Any], dict[str, Where] | None]:
+    """(fields, older) after `fields` came at a greater position than `known`, that of `before`: what they leave out
+    stays, each field and each entry with its own position.
+    """
+    entries: dict[str, Any] = fields.get(MAP) or {}
+    if entries or fields.get(MAP) is not None:
+        whole = replaced_whole(before, older, fields, position)
+        if whole is not None:
+            return whole
+    stay: dict[str, Any] = before.get(MAP) or {}
+    places = dict(older or {})
+    at = places.pop(MAP, None)  # a contribution that was stored when the map had one position
+    if at is not None:
+        places |= {_PREFIX + name: at for name in stay}
+    for name in before.keys() - fields.keys():
+        if name != MAP:
+            places.setdefault(name, known)
+    for name in stay.keys() - entries.keys():
+        places.setdefault(_PREFIX + name, known)
+    if places:
+        for name in fields:
+            places.pop(name, None)
+        for name in entries:
+            places.pop(_PREFIX + name, None)
+    together = {**before, **fields}
+    if None in entries.values():
+        places |= {_PREFIX + name: position for name, value in entries.items() if value is None}
+        together[MAP] = {name: value for name, value in {**stay, **entries}.items() if value is not None}
+    else:
+        together[MAP] = {**stay, **entries}
+    return together, places or None
+
+
 def over(before: dict[str, Any], fields: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """`before` with `fields` over it, entry by entry; `given` names every entry that was given, also the null ones."""
     together = {**before, **fields}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
-from streams.resolve.attribute_entries import MAP, over, replaced_whole, spread, united
+from streams.resolve.attribute_entries import MAP, laid_over, over, replaced_whole, spread, united
 from streams.resolve.key_holders import changed_row, current_row, keeps_row, rows_with_key, with_holder
 
 Where = tuple[int, int, int]
@@ -46,37 +46,37 @@ def merge(entity: EntityState, change: Change) -> Outcome:
     if not additional and (change.row is not None or known.holder is not None):
         entity.contributions[change.id], outcome = _merge_by_row(entity.entity, known, change)
         return outcome
-    merged, outcome = _merge_row(entity.entity, known, change, additional)
-    if merged is not known:
-        entity.contributions[change.id] = merged
-    return outcome
+    position = (change.epoch, change.major, change.minor)
+    known_position = (known.epoch, known.major, known.minor)
+    if position > known_position:
+        entity.contributions[change.id] = _replaced(entity.entity, known, known_position, change, position, additional)
+        return "newer"
+    return _merge_no_newer(known, known_position, change, position, additional)
 
 
 def first_contribution(change: Change, additional: bool) -> Contribution:
     """The contribution of a record that nothing was known about."""
-    position = (change.epoch, change.major, change.minor)
     fields, older = change.fields, None
-    if fields.get(MAP) is not None:
+    if MAP in fields and fields[MAP] is not None:
+        position = (change.epoch, change.major, change.minor)
         fields, older = replaced_whole({}, None, fields, position) or (fields, None)
     return Contribution(
-        change.system, change.key, *position, change.source_us, additional or change.deleted, fields, older,
-        tx=change.tx, main_row=MAIN_ROW_MISSING if additional else None,
+        change.system, change.key, change.epoch, change.major, change.minor, change.source_us,
+        additional or change.deleted, fields, older, tx=change.tx, main_row=MAIN_ROW_MISSING if additional else None,
     )  # fmt: skip
 
 
-def _merge_row(entity: str, known: Contribution, change: Change, additional: bool) -> tuple[Contribution, Outcome]:
-    """(contribution, outcome) where known and change are of one row; `known` may be changed in place."""
-    position = (change.epoch, change.major, change.minor)
-    known_position = (known.epoch, known.major, known.minor)
+def _merge_no_newer(
+    known: Contribution, known_position: Where, change: Change, position: Where, additional: bool
+) -> Outcome:
+    """Merge a change at the known position or a smaller one into `known`, in place."""
     if position == known_position:
-        return known, _merge_at_same_position(known, change, additional)
-    if position > known_position:
-        return _replaced(entity, known, known_position, change, position, additional), "newer"
-    return known, _merge_overtaken(known, change, position, additional)
+        return _merge_at_same_position(known, change, additional)
+    return _merge_overtaken(known, change, position, additional)
 
 
 def _merge_by_row(entity: str, known: Contribution, change: Change) -> tuple[Contribution, Outcome]:
-    """As `_merge_row`, where other rows than the one that changed may have the key too."""
+    """Merge a change where other rows than the one that changed may have the key too."""
     rows = rows_with_key(known)
     row = changed_row(rows, known, change)
     before = rows.get(row)
@@ -89,7 +89,12 @@ def _merge_by_row(entity: str, known: Contribution, change: Change) -> tuple[Con
         outcome: Outcome = "newer"
         merged = _taken_over(entity, known, change, is_newest)
     else:
-        merged, outcome = _merge_row(entity, before, change, additional=False)
+        merged, known_position = before, (before.epoch, before.major, before.minor)
+        if position > known_position:
+            outcome = "newer"
+            merged = _replaced(entity, before, known_position, change, position, additional=False)
+        else:
+            outcome = _merge_no_newer(before, known_position, change, position, additional=False)
     rows[row] = with_holder(merged, before, row, change)
     current = current_row(rows)
     return current, outcome if keeps_row(current, row) else "older"
@@ -129,7 +134,9 @@ def _edits_after(
 ) -> dict[str, tuple[int, int, int, int, str | None]] | None:
     """The last edit of each field, after a change at a greater position that led to `fields`."""
     before, edits = known.fields or {}, known.changed
-    differing = [name for name in change.fields if name in before and before[name] != fields[name]]
+    differing = [name for name, value in change.fields.items() if name in before and before[name] != value]
+    if MAP in differing and before[MAP] == fields[MAP]:
+        differing.remove(MAP)  # the change names entries that are null, or not all that there are
     if not (change.origin or "").startswith("opshub"):
         if differing:
             return {**(edits or {}), **dict.fromkeys(differing, (*position, change.source_us, change.tx))}
@@ -234,18 +241,8 @@ def _overlaid(
     position.
     """
     before = known.fields or {}
-    if fields.get(MAP) is not None:
-        whole = replaced_whole(before, known.older, fields, position)
-        if whole is not None:
-            return whole
     if MAP in fields or MAP in before:
-        flat, places = spread(before, known.older, known_position)
-        given = spread(fields, None, position)[0]
-        for name in flat.keys() - given.keys():
-            places.setdefault(name, known_position)
-        for name in given:
-            places.pop(name, None)
-        return united({**flat, **given}, places, position)
+        return laid_over(before, known.older, known_position, fields, position)
     if before.keys() <= fields.keys():
         return fields, None
     older = dict(known.older or {})

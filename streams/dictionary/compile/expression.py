@@ -318,8 +318,12 @@ class _Translator:
         raise ExpressionError(f"{text} is not part of the language")
 
 
+_WRAPPERS = ("relation", "addition", "multiplication", "unary", "member", "primary")
+"""Nodes that the grammar puts around a name which no operator touches."""
+
+
 def _identifier(node: Node) -> str | None:
     """The name, if the node is nothing but an identifier."""
-    while isinstance(node, Tree) and node.data in ("member", "primary") and len(node.children) == 1:
+    while isinstance(node, Tree) and node.data in _WRAPPERS and len(node.children) == 1:
         node = node.children[0]
     return str(node.children[0]) if isinstance(node, Tree) and node.data == "ident" else None

@@ -53,6 +53,13 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
     region_of = country_code()
 
     @lru_cache(maxsize=_CACHED)
+    def read_once(text: str, region: str | None) -> str | BadValue:
+        """The number, or why there is none: a bad number costs most, and comes with each change of its row."""
+        try:
+            return read(text, region)
+        except BadValue as error:
+            return BadValue(error.reason, error.value)  # without what the raised one holds
+
     def read(text: str, region: str | None) -> str:
         whole, extension = _split_extension(text, region)
         number = _number(numbers, whole, region, text)
@@ -73,7 +80,10 @@ def phone(country: str | None = None, country_column: str | None = None) -> Conv
                 region = region_of(where) or country
             except BadValue:
                 region = country
-        return read(text, region)
+        outcome = read_once(text, region)
+        if not isinstance(outcome, BadValue):
+            return outcome
+        raise BadValue(outcome.reason, outcome.value)  # another one: one that is raised again and again grows
 
     return convert
 

@@ -40,14 +40,15 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     if target is not None and target != state.id:
         send_on(work, state.kind, target, change)
         return
-    if change.id in work.unmerged and change.id != state.id:
+    if work.unmerged and change.id in work.unmerged and change.id != state.id:
         send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=None))
         return
     if change.same_as is None:
-        link = work.known_links.get(change.id)
-        if link is not None and link.waits_for is not None and change.id != state.id:
-            send_on(work, state.kind, change.id, change)  # it was on its way when the record was made to wait
-            return
+        if work.known_links:
+            link = work.known_links.get(change.id)
+            if link is not None and link.waits_for is not None and change.id != state.id:
+                send_on(work, state.kind, change.id, change)  # it was on its way when the record was made to wait
+                return
         entity_id = entity_of(state, change)
     else:
         named = entity_named_by(work, aggregate, change)
@@ -64,21 +65,28 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
             return
         entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
     if entity_id != change.id:
-        state.sources[change.id] = entity_id
-        absorb(work, aggregate, change.id, entity)
-    is_new = change.id not in entity.contributions
+        _merge_into_other(work, aggregate, entity, change)
+        return
     merge_change(work, aggregate, entity, change)
-    if entity_id != change.id:
-        if _names_nobody(change, entity):
-            give_up(work, aggregate, entity, change.id)
-            return
-        if change.same_as is not None and change.op not in ADDITIONAL_ROWS:
-            remember_claim(entity.contributions[change.id], change, is_new=is_new)
-        if entity_id in work.sources_changed:
-            settle_claims(work, aggregate, entity, change.id)
-    elif state.waits_for is not None and change.op not in ADDITIONAL_ROWS and entity_id == state.id:
+    if state.waits_for is not None and change.op not in ADDITIONAL_ROWS and entity_id == state.id:
         if position_of(change) >= entity.contributions[entity_id].position:
             check_waiting(work, aggregate, change)
+
+
+def _merge_into_other(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
+    """Merge a change of a row that is part of a record of another id."""
+    source = change.id
+    aggregate.state.sources[source] = entity.id
+    absorb(work, aggregate, source, entity)
+    is_new = source not in entity.contributions
+    merge_change(work, aggregate, entity, change)
+    if _names_nobody(change, entity):
+        give_up(work, aggregate, entity, source)
+        return
+    if change.same_as is not None and change.op not in ADDITIONAL_ROWS:
+        remember_claim(entity.contributions[source], change, is_new=is_new)
+    if entity.id in work.sources_changed:
+        settle_claims(work, aggregate, entity, source)
 
 
 def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
@@ -99,8 +107,10 @@ def merge_change(work: Working, aggregate: AggregateWork, entity: EntityState, c
             work.sources_changed.add(entity_id)
             if before is not None and not was_deleted:
                 _release(work, state, entity, change.id)
-        if change.parent is not None or change.row is not None:
-            parent = _parent_after(entity, before, change)
+        # A parent that the entity has already is no news, whoever has the key.
+        if change.row is not None or (change.parent is not None and change.parent != entity.parent):
+            is_first = before is None and change.row is None
+            parent = change.parent if is_first else _parent_after(entity, before, change)
             if parent is not None and entity.parent != parent:
                 emit_without(work, aggregate, entity)
                 work.sources_changed.add(entity_id)  # the change may say nothing new except its parent

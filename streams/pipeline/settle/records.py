@@ -64,14 +64,18 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
     changed = deleted != member.deleted or record != member.record or member.version == 0
     if changed or member.id in work.contributions_before:
         plan_writeback(work, aggregate, member)
-    if changed and member.entity in SUMMED:
-        mark_sums(work, member, record)
-    elif changed and member.entity == "payment":
-        mark_payer(work, aggregate, member, record)
-    elif member.version == 0 and not deleted and member.entity == "sales_order_line":
-        work.out.new_order_lines.add(member.id)  # documents of other aggregates may have named it
-    elif member.version == 0 and member.entity in SUMMED_IN:
-        work.out.sums_due.add((member.entity, member.id))  # its invoices or stock levels may have come first
+    if changed:
+        entity = member.entity
+        if entity in SUMMED:
+            mark_sums(work, member, record)
+        elif entity == "payment":
+            mark_payer(work, aggregate, member, record)
+        elif member.version == 0:
+            if entity == "sales_order_line":
+                if not deleted:
+                    work.out.new_order_lines.add(member.id)  # documents of other aggregates may have named it
+            elif entity in SUMMED_IN:
+                work.out.sums_due.add((entity, member.id))  # its invoices or stock levels may have come first
     if changed or (member.id in work.sources_changed and not deleted):
         member.record = record
         member.deleted = deleted
