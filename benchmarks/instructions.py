@@ -54,7 +54,7 @@ def main() -> None:
         _export(options.file, here / "input")
         command = [
             "valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no",
-            f"--callgrind-out-file={here / 'out'}", sys.executable, __file__, str(here / "input"),
+            f"--callgrind-out-file={here / 'out'}", sys.executable, "-P", __file__, str(here / "input"),
             "--stages", options.stages, "--sample", str(options.sample), "--measure", str(here / "switch.so"),
         ]  # fmt: skip
         tree = options.tree.resolve()

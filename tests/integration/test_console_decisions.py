@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 
 from streams.model.ids import source_id
 from tests.conftest import Pipeline
-from tests.integration.console_client import console_of, submit, until
+from tests.console_client import console_with_people as console_of
+from tests.console_client import submit
+from tests.waiting import wait_for as until
 
 pytestmark = pytest.mark.timeout(600)
 
