@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from streams.stack.native import NativeStack
 from tests.conftest import Pipeline, stack_settings
 
-TWO_RECORDS = "open: in one of three runs a canonical invoice had two different records of one version"
+TWO_RECORDS = (
+    "in one of three runs a canonical invoice had two different records of one version; not seen since the cure"
+)
 
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=40
@@ -80,6 +82,7 @@ def running() -> Any:
 
 
 @pytest.mark.xfail(strict=False, reason=TWO_RECORDS)
+@pytest.mark.timeout(1800)
 @settings(
     max_examples=6,
     deadline=None,
@@ -93,19 +96,20 @@ def test_the_hub_says_what_the_databases_say(running: Any, work: list[list[tuple
             with crm.transaction(), erp.transaction():
                 for system, sql, values in transaction:
                     (crm if system == "CRM" else erp).execute(sql, values)
-    running.drain()
+    running.drain(600)
     verdict = running.verify()
     assert verdict.holds, verdict.examples
     assert verdict.source_rows > 0
 
 
 @pytest.mark.xfail(strict=False, reason=TWO_RECORDS)
+@pytest.mark.timeout(1800)
 def test_a_rejected_row_is_not_gone(running: Any) -> None:
     """A name of blanks is rejected; what the hub knew of the account before is neither lost nor wrong."""
     with running.connect("CRM") as crm:
         crm.execute("INSERT INTO account (name) VALUES ('Short Lived')")
-        running.drain()
+        running.drain(600)
         crm.execute("UPDATE account SET name = E'\\u0085' WHERE name = 'Short Lived'")
-    running.drain()
+    running.drain(600)
     verdict = running.verify()
     assert (verdict.holds, verdict.rejected) == (True, 1), verdict.examples
