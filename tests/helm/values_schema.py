@@ -85,6 +85,8 @@ ENDS: dict[str, dict[str, Any]] = {
     "maxReplicas": MORE,
     "minReplicas": MORE,
     "lagPerWorker": MORE,
+    "scaleUpAfter": {"type": "integer", "minimum": 0, "maximum": 3600},
+    "scaleDownAfter": {"type": "integer", "minimum": 0, "maximum": 3600},
     "maxUnavailable": MORE,
     "heap": {"type": "string", "pattern": "^[0-9]+[mg]$"},
     "storage.size": {"type": "string", "pattern": "^[0-9]+[GMT]i$"},
