@@ -7,9 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from streams.console.live_reading import Away, Counters, Servers, live_of
+from streams.console.live_reading import Away, Counters, Live, Servers, WorkersNow, live_of
+from streams.console.pages.overview import Section
 from streams.console.picture import lay_out
+from streams.console.render import environment
 from streams.console.trend import newest, trend
+from streams.errors import EnvironmentFault
 from streams.hub.alerts import OpenAlert
 from streams.hub.figures import WaitingCounts, WeekFigure
 from streams.hub.live import TargetCount, TopicCount
@@ -146,3 +149,19 @@ def test_days_sales_outstanding_of_a_week_that_is_over_and_of_the_running_one() 
     assert [entry.open for entry in found] == [900.0, 300.0]
     assert found[0].days == pytest.approx(91)
     assert found[1].days == pytest.approx(300 / 900 * 87), "four days of this week are still to come"
+
+
+def test_a_hub_that_is_not_ready_is_not_called_healthy() -> None:
+    shown = (
+        environment()
+        .get_template("overview/health.html")
+        .render(
+            _=lambda text, **names: text.format(**names),
+            health=Section(error=EnvironmentFault("the hub has no tables yet", remedy="`opshub apply` makes them")),
+            live=Live(0.0, True, [], WorkersNow(0, 0, 0, None, None, None, "off", None), [], [], ""),
+            away=[],
+            links={},
+        )
+    )
+    assert "The hub is not ready yet." in shown and "Nobody is needed" not in shown
+    assert "<code>opshub apply</code> makes them" in shown
