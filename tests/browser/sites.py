@@ -14,6 +14,8 @@ from streams.settings import Settings
 LINK = re.compile(r'<a[^>]* href="([^"#]+)')
 SKIPPED = ("/choose", "/sign-in", "/sign-out", "/tour/")
 """They answer with a redirection, or are of people who are not signed in."""
+STREAM = "/events"
+"""How the path of a stream ends: it may send nothing for a minute, and is no page."""
 
 
 def page_patterns() -> list[str]:
@@ -21,7 +23,7 @@ def page_patterns() -> list[str]:
     settings = Settings(_env_file=None, state_dir=Path("/nonexistent"))  # type: ignore[call-arg]
     routes = [route for route in create_app(settings).routes if isinstance(route, Route)]
     found = {route.path for route in routes if "GET" in (route.methods or ()) and not route.path.startswith("/api/")}
-    return sorted(path for path in found if not path.startswith(SKIPPED))
+    return sorted(path for path in found if not path.startswith(SKIPPED) and not path.endswith(STREAM))
 
 
 def is_page(client: httpx.Client, path: str) -> str | None:
