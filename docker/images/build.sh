@@ -28,7 +28,7 @@ make_root() {
   mkdir -p "$CACHE/images"
   log=$CACHE/images/mmdebstrap.log
   # Behind a proxy that signs TLS itself, only this machine's bundle knows its authority. What nobody reads in a container stays out.
-  if ! SOURCE_DATE_EPOCH=0 mmdebstrap --variant=minbase --include="$PACKAGES" \
+  if ! SOURCE_DATE_EPOCH=0 mmdebstrap --format=tar --variant=minbase --include="$PACKAGES" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --customize-hook='cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"' \
@@ -41,8 +41,10 @@ make_root() {
   mv "$ROOT_TAR.new" "$ROOT_TAR"
 }
 
-archives() {
-  [ -d "$CONTEXT/$2" ] || { rm -rf "$CONTEXT/$2.new"; "$PYTHON" -m streams.stack.artifacts "$1" "$CONTEXT/$2.new"; mv "$CONTEXT/$2.new" "$CONTEXT/$2"; }
+archives() {  # SET FOLDER: the archives of a set, from the cache of `opshub up`
+  folder=$("$PYTHON" -c 'import sys, pathlib; from streams.stack.artifacts import ArtifactStore
+print(ArtifactStore(pathlib.Path(sys.argv[1])).install(sys.argv[2]))' "$CACHE" "$1")
+  cp -r "$folder" "$CONTEXT/$2"
 }
 
 make_context() {
