@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 
 from streams.console import passwords
 from streams.console.operation import OPERATIONS
-from streams.console.passwords import hash_password
 from streams.console.people import ROLES, Grant, Permission, permissions_of, stored
 from streams.console.sign_in import SignIn
 from streams.hub import people as hub_people
@@ -49,7 +48,7 @@ def hub(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 @pytest.fixture(scope="module")
 def hashed(cheap_passwords: None) -> str:
-    return hash_password(PASSWORD)
+    return passwords.hash_password(PASSWORD)
 
 
 @pytest.fixture
@@ -394,9 +393,7 @@ class TestPeople:
         assert answer.status_code == 422 and password not in answer.text
 
 
-def test_while_the_hub_is_away_nobody_is_let_in_where_people_were_known(
-    people: None, dsn: str, state_dir: Path
-) -> None:
+def test_nobody_is_let_in_while_the_hub_is_away_if_people_are_known(people: None, dsn: str, state_dir: Path) -> None:
     with console_of(dsn, state_dir) as client:
         assert client.get("/api/v1/me").status_code == 401
     with console_of(NOBODY, state_dir) as client:
