@@ -61,7 +61,9 @@ class ContainerStack:
         built = "opshub/kafka" in docker("images", "--format", "{{.Repository}}", check=False)
         self._compose = DockerCompose(
             ROOT / "docker",
-            compose_file_name=["compose.yaml", str(ROOT / "tests/containers/compose.test.yaml")],
+            compose_file_name=[
+                str(ROOT / name) for name in ("docker/compose.yaml", "tests/containers/compose.test.yaml")
+            ],
             env_file=str(ROOT / "docker/images/built.env") if built else None,
             wait=True,
             keep_volumes=False,
