@@ -21,7 +21,9 @@ from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
 from streams.simulator.vocabulary import choose
 from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents, quantity_of
 
-OLDEST_OPEN = 120
+RECENT = 120
+"""Days: of the orders that would be younger, most are moved into the last two weeks, where open ones are."""
+OLDEST_OPEN = 3 + RECENT // 12
 """Days: an order of the history that is older is closed."""
 
 CHUNK = 2_000
@@ -174,7 +176,7 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
             customer = world.both_customers.pick(world.rng) if world.rng.random() < 0.25 else None
             deal = None
             age = 3 + int(world.rng.random() * 700)
-            if age <= OLDEST_OPEN:
+            if age <= RECENT and world.rng.random() < 0.7:
                 age = 3 + age // 12  # orders of today's work: none is stuck in its stage before the company begins
             if customer is not None:
                 deal = _deal(world, customer, 3, crm_rows, age + 20, won=age)
@@ -265,19 +267,21 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
             _time(world, max(0, age - 30)) if order.status >= 80 else None,
         ]
     )
+    # Most goods leave within a few days, some late: the figures of a company look like this, and its promises are broken.
+    shipped = max(0, age - 2 - int(rng.random() ** 3 * 16))
     if order.status in (50, 60, 80):
-        _ship(world, order, rows, age)
+        _ship(world, order, rows, shipped)
     if order.status in (60, 80):
-        _bill(world, order, rows, age, paid=order.status == 80)
+        _bill(world, order, rows, max(0, shipped - int(rng.random() * 3)), paid=order.status == 80)
     pool = world.drafts if order.status == 10 else (world.closed if order.status == 80 else world.orders)
     if order.status != 90 and len(pool) < 5_000:
         pool.add(order)
     return order
 
 
-def _ship(world: World, order: Order, rows: TableRows, age: int) -> None:
+def _ship(world: World, order: Order, rows: TableRows, left: int) -> None:
+    """The delivery of an order that left `left` days ago."""
     key, rng = world.ids.next("dlv_head"), world.rng
-    left = max(0, age - 2)
     rows["dlv_head"].append(
         [
             key,
@@ -287,7 +291,7 @@ def _ship(world: World, order: Order, rows: TableRows, age: int) -> None:
             f"TR{rng.getrandbits(40):012d}",
             order.warehouse,
             _time(world, left),
-            _time(world, max(0, left - 1)),
+            _time(world, max(0, left - 1 - int(rng.random() * 3))),
             _time(world, left),
         ]
     )
@@ -306,9 +310,9 @@ def _ship(world: World, order: Order, rows: TableRows, age: int) -> None:
         )
 
 
-def _bill(world: World, order: Order, rows: TableRows, age: int, *, paid: bool) -> None:
+def _bill(world: World, order: Order, rows: TableRows, left: int, *, paid: bool) -> None:
+    """The invoice of `left` days ago, and its payment."""
     invoice, lines, discount, freight = billed(world, order)
-    left = max(0, age - 3)
     _, head = invoice_row(world, order, invoice, "RE", discount=discount, freight=freight)
     row = list(head)
     row[5:7] = [world.day(-left), world.day(30 - left)]
@@ -322,7 +326,7 @@ def _bill(world: World, order: Order, rows: TableRows, age: int, *, paid: bool) 
     key = world.ids.next("pay")
     invoice.payments.append((key, invoice.gross))
     order.settled.append(invoice)
-    when = _time(world, max(0, left - 20))
+    when = _time(world, max(0, left - 8 - int(world.rng.random() ** 2 * 40)))
     rows["pay"].append(
         [
             key,
