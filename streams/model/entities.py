@@ -2,7 +2,7 @@
 
 In: the schema files, which are the single source: types, docs, and as properties of our own `aggregate`,
 `parent`, `parent_field`, `computed`, `ref`, `pii` and `values`. Out: `ENTITIES`, one light description for each stored
-kind, lines included, and for what the hub computes: order_flow, receivables, stock.
+kind, lines included, and for what the hub computes: order_flow, supply, receivables, stock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Kind = Literal["text", "int", "bool", "date", "timestamp", "decimal", "ref", "ta
 HEADER = ("id", "version", "updated_at", "sources")
 """Fields of every canonical record that no dictionary maps: the hub fills them."""
 
-_NESTED = ("lines", "timeline")
+_NESTED = ("lines", "timeline", "supplied_by")
 
 
 class FieldType(msgspec.Struct, frozen=True):
@@ -48,8 +48,8 @@ class FieldType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One kind of canonical record. `fields` are mapped or computed fields; HEADER, lines and timeline are not among
-    them.
+    """One kind of canonical record. `fields` are mapped or computed fields; HEADER and nested lists (lines, timeline,
+    supplied_by) are not among them.
     """
 
     name: str

@@ -25,6 +25,74 @@ class Source(Record, frozen=True, kw_only=True):
     """Key of the row there, as text; the parts of a composite key are joined by '|'."""
 
 
+class BillOfMaterialsLine(Record, frozen=True, kw_only=True):
+    """One component of a product, and how much of it."""
+
+    id: UUID
+    """Canonical id of the line."""
+    product_id: UUID | None = None
+    """The component."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    quantity: Decimal | None = None
+    """How much of it is needed, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    scrap_pct: Decimal | None = None
+    """How much more is needed because some fails, in percent."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class BillOfMaterials(Record, frozen=True, kw_only=True):
+    """What a product is made of. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the bill of materials; the Kafka key of its records. Deterministic: UUIDv5 of
+    system, entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    product_id: UUID | None = None
+    """The product that is made, or the kit that is sold."""
+    number: str | None = None
+    """Number or version of the bill of materials."""
+    kind: str | None = None
+    """A kit is sold as one line and shipped in parts."""
+    quantity: Decimal | None = None
+    """How much of the product the lines make, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    is_active: bool | None = None
+    """False where it is no longer used."""
+    valid_from: date | None = None
+    """First day on which it is used."""
+    valid_to: date | None = None
+    """Last day on which it is used."""
+    owner: str | None = None
+    """Member of our staff who looks after the bill of materials."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the bill of materials, in the order of the source."""
+    created_at: datetime | None = None
+    """When the bill of materials was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[BillOfMaterialsLine, ...] = ()
+    """The lines of the bill of materials, by line number and then by id."""
+
+
 class Contact(Record, frozen=True, kw_only=True):
     """A person at a customer with whom our staff speaks."""
 
@@ -62,6 +130,59 @@ class Contact(Record, frozen=True, kw_only=True):
     """Labels that people gave the contact, in the order of the source."""
     created_at: datetime | None = None
     """When the contact was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Contract(Record, frozen=True, kw_only=True):
+    """A warranty or service contract of a customer."""
+
+    id: UUID
+    """Canonical id of the contract; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the contract."""
+    customer_id: UUID | None = None
+    """The customer who has it."""
+    kind: str | None = None
+    """What it promises."""
+    status: str | None = None
+    """Whether it holds."""
+    product_id: UUID | None = None
+    """The product that it covers; empty where it covers all."""
+    installed_item_id: UUID | None = None
+    """The piece that it covers."""
+    coverage: str | None = None
+    """What it covers, in the words of its system."""
+    response_hours: int | None = None
+    """Hours within which a request is to be answered."""
+    valid_from: date | None = None
+    """First day on which it holds."""
+    valid_to: date | None = None
+    """Last day on which it holds; empty without an end."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """What it costs the customer a year, without tax, in `currency`."""
+    owner: str | None = None
+    """Member of our staff who looks after the contract."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the contract, in the order of the source."""
+    created_at: datetime | None = None
+    """When the contract was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -151,6 +272,137 @@ class Customer(Record, frozen=True, kw_only=True):
     """Labels that people gave the customer, in the order of the source."""
     created_at: datetime | None = None
     """When the customer was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class GoodsReceiptLine(Record, frozen=True, kw_only=True):
+    """What of one purchase order line came with a receipt."""
+
+    id: UUID
+    """Canonical id of the line."""
+    purchase_order_line_id: UUID | None = None
+    """The purchase order line that is received with it."""
+    product_id: UUID | None = None
+    """The product that came."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What came, as text."""
+    quantity: Decimal | None = None
+    """How much came, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    rejected_quantity: Decimal | None = None
+    """How much of it was refused, in `unit`."""
+    lot: str | None = None
+    """Lot or batch number of the goods."""
+    serial_number: str | None = None
+    """Serial number of the goods, for a single piece."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class GoodsReceipt(Record, frozen=True, kw_only=True):
+    """Goods that came from a supplier: one receipt. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the goods receipt; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the receipt."""
+    purchase_order_id: UUID | None = None
+    """The purchase order by which the goods were bought."""
+    supplier_id: UUID | None = None
+    """The supplier that delivered."""
+    status: str | None = None
+    """How far the receipt is."""
+    warehouse: str | None = None
+    """Code of the warehouse that took the goods in."""
+    delivery_note: str | None = None
+    """Number of the supplier's delivery note."""
+    received_at: datetime | None = None
+    """When the goods came in."""
+    owner: str | None = None
+    """Member of our staff who looks after the goods receipt."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the goods receipt, in the order of the source."""
+    created_at: datetime | None = None
+    """When the goods receipt was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[GoodsReceiptLine, ...] = ()
+    """The lines of the goods receipt, by line number and then by id."""
+
+
+class InstalledItem(Record, frozen=True, kw_only=True):
+    """A piece (by serial number) or a lot that a customer has from us."""
+
+    id: UUID
+    """Canonical id of the installed item; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the item, as its system gives it."""
+    customer_id: UUID | None = None
+    """The customer who has it."""
+    product_id: UUID | None = None
+    """The product that it is."""
+    sales_order_id: UUID | None = None
+    """The order by which it was sold; empty where nobody knows it."""
+    shipment_id: UUID | None = None
+    """The shipment with which it was delivered."""
+    serial_number: str | None = None
+    """Serial number, for a single piece."""
+    lot: str | None = None
+    """Lot or batch number."""
+    quantity: Decimal | None = None
+    """How many pieces of a lot there are."""
+    status: str | None = None
+    """Whether it is in use."""
+    warranty_until: date | None = None
+    """Last day of the warranty."""
+    installed_on: date | None = None
+    """Day on which it was put into use."""
+    location: str | None = None
+    """Where it stands, in the words of its system."""
+    owner: str | None = None
+    """Member of our staff who looks after the installed item."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the installed item, in the order of the source."""
+    created_at: datetime | None = None
+    """When the installed item was first entered, by the source's own record (not when it was captured)."""
     attributes: dict[str, str] | None = None
     """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
     hold anything.
@@ -566,6 +818,22 @@ class OrderFlow(Record, frozen=True, kw_only=True):
     """Start (UTC) of the day of the last invoice."""
     paid_at: datetime | None = None
     """When money last came in; refunds are not looked at."""
+    supply_status: str | None = None
+    """How the goods that are left to ship are supplied, by the line that stands in the way; empty where no
+    line has a purchase, production or reservation.
+    """
+    expected_date: date | None = None
+    """Day on which the last of the goods is there, by the newest word of suppliers and shop floor; empty
+    where nobody says.
+    """
+    late_days: int | None = None
+    """Days by which the line that comes last comes after the day that was promised for it; empty where
+    none does.
+    """
+    waits_for: str | None = None
+    """Number of the purchase or production order that comes last."""
+    supplier_id: UUID | None = None
+    """The supplier of that purchase order."""
     timeline: tuple[TimelineEvent, ...] = ()
     """What happened when and where, oldest first."""
 
@@ -680,6 +948,204 @@ class Product(Record, frozen=True, kw_only=True):
     """
 
 
+class ProductionOrderLine(Record, frozen=True, kw_only=True):
+    """For which order line how much of a production order is made."""
+
+    id: UUID
+    """Canonical id of the line."""
+    order_line_id: UUID | None = None
+    """The line of a sales order for which it is made; empty for our stock."""
+    product_id: UUID | None = None
+    """The product that is made."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    quantity: Decimal | None = None
+    """How much of it is for the order line, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class ProductionOrder(Record, frozen=True, kw_only=True):
+    """What our own shop floor makes, and how far it is. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the production order; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the production order, as the ERP gives it."""
+    product_id: UUID | None = None
+    """The product that is made."""
+    status: str | None = None
+    """How far it is."""
+    quantity: Decimal | None = None
+    """How much is to be made, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    finished_quantity: Decimal | None = None
+    """How much is made, in `unit`."""
+    scrapped_quantity: Decimal | None = None
+    """How much failed, in `unit`."""
+    planned_start_date: date | None = None
+    """Day on which work is to begin."""
+    promised_date: date | None = None
+    """Day on which it was first to be finished."""
+    expected_date: date | None = None
+    """Day on which the shop floor now expects to be finished."""
+    operation: str | None = None
+    """The operation that is under way or next, in the words of its system."""
+    operation_count: int | None = None
+    """Number of operations."""
+    operations_done: int | None = None
+    """How many of them are done."""
+    progress_pct: Decimal | None = None
+    """How far work is, in percent, as its system says."""
+    warehouse: str | None = None
+    """Code of the warehouse that takes what is made."""
+    started_at: datetime | None = None
+    """When work began."""
+    finished_at: datetime | None = None
+    """When all of it was made."""
+    owner: str | None = None
+    """Member of our staff who looks after the production order."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the production order, in the order of the source."""
+    created_at: datetime | None = None
+    """When the production order was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[ProductionOrderLine, ...] = ()
+    """The lines of the production order, by line number and then by id; empty where it is made for stock."""
+
+
+class PurchaseOrderLine(Record, frozen=True, kw_only=True):
+    """One product of a purchase order, and the order line for which it is bought."""
+
+    id: UUID
+    """Canonical id of the line."""
+    order_line_id: UUID | None = None
+    """The line of a sales order for which it is bought; empty for our stock."""
+    product_id: UUID | None = None
+    """The product that is bought."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What is bought, as text."""
+    quantity: Decimal | None = None
+    """How much is ordered, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    received_quantity: Decimal | None = None
+    """How much has come, in `unit`, as the ERP says. Empty: by the goods receipts."""
+    unit_price: Decimal | None = None
+    """Price of one unit without tax, in the order's currency."""
+    net_amount: Decimal | None = None
+    """Amount of the line without tax, in the order's currency."""
+    requested_date: date | None = None
+    """Day on which we want the goods."""
+    promised_date: date | None = None
+    """Day that the supplier promised first."""
+    expected_date: date | None = None
+    """Day on which the supplier now says that they come; empty where it is the order's."""
+    status: str | None = None
+    """How far the line is, where its system says so."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class PurchaseOrder(Record, frozen=True, kw_only=True):
+    """What we order from a supplier, with its lines. It may serve several sales orders and our stock.
+    Mastered by the ERP.
+    """
+
+    id: UUID
+    """Canonical id of the purchase order; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the purchase order, as the ERP gives it."""
+    supplier_id: UUID | None = None
+    """The supplier that is to deliver."""
+    status: str | None = None
+    """How far the purchase order is."""
+    kind: str | None = None
+    """Whether the goods come to us, or go from the supplier straight to the customer."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """Amount without tax, in `currency`."""
+    gross_amount: Decimal | None = None
+    """Amount with tax, in `currency`."""
+    order_date: date | None = None
+    """Day on which it was ordered."""
+    requested_date: date | None = None
+    """Day on which we want the goods."""
+    promised_date: date | None = None
+    """Day that the supplier promised first."""
+    expected_date: date | None = None
+    """Day on which the supplier now says that they come; lines may say another."""
+    supplier_reference: str | None = None
+    """The supplier's own number for it."""
+    warehouse: str | None = None
+    """Code of the warehouse that the goods come to."""
+    confirmed_at: datetime | None = None
+    """When the supplier confirmed it."""
+    cancelled_at: datetime | None = None
+    """When it was cancelled."""
+    owner: str | None = None
+    """Member of our staff who looks after the purchase order."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the purchase order, in the order of the source."""
+    created_at: datetime | None = None
+    """When the purchase order was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[PurchaseOrderLine, ...] = ()
+    """The lines of the purchase order, by line number and then by id."""
+
+
 class Receivables(Record, frozen=True, kw_only=True):
     """What a customer owes, and what it waits for, over all its order flows. Computed by the hub, never
     mapped.
@@ -721,6 +1187,206 @@ class Receivables(Record, frozen=True, kw_only=True):
     """
     open_request_count: int | None = None
     """Service requests that are neither resolved nor closed."""
+
+
+class Repair(Record, frozen=True, kw_only=True):
+    """Work on goods of a customer. Mastered by the ERP or by the service system."""
+
+    id: UUID
+    """Canonical id of the repair; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the repair."""
+    service_request_id: UUID | None = None
+    """The service request with which it began."""
+    customer_id: UUID | None = None
+    """The customer whose goods are repaired."""
+    product_id: UUID | None = None
+    """The product that is repaired."""
+    installed_item_id: UUID | None = None
+    """The piece that is repaired."""
+    return_order_id: UUID | None = None
+    """The return with which it came."""
+    serial_number: str | None = None
+    """Serial number of the piece, where it is no installed item."""
+    status: str | None = None
+    """How far the repair is."""
+    is_warranty: bool | None = None
+    """True where the customer does not pay."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """What the customer pays, without tax, in `currency`."""
+    expected_date: date | None = None
+    """Day on which it is expected to be done."""
+    started_at: datetime | None = None
+    """When work began."""
+    finished_at: datetime | None = None
+    """When it was done."""
+    owner: str | None = None
+    """Member of our staff who looks after the repair."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the repair, in the order of the source."""
+    created_at: datetime | None = None
+    """When the repair was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Reservation(Record, frozen=True, kw_only=True):
+    """Stock that is kept for one line of a sales order. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the reservation; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    order_line_id: UUID | None = None
+    """The order line for which it is kept."""
+    product_id: UUID | None = None
+    """The product that is kept."""
+    quantity: Decimal | None = None
+    """How much is kept, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity; empty where it is that of the order line."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    warehouse: str | None = None
+    """Code of the warehouse where it lies."""
+    lot: str | None = None
+    """Lot or batch number of the goods."""
+    status: str | None = None
+    """Whether it still holds."""
+    expected_date: date | None = None
+    """Day on which the goods can leave; empty where they lie ready."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the reservation, in the order of the source."""
+    created_at: datetime | None = None
+    """When the reservation was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class ReturnOrderLine(Record, frozen=True, kw_only=True):
+    """What of one order line comes back."""
+
+    id: UUID
+    """Canonical id of the line."""
+    order_line_id: UUID | None = None
+    """The order line by which it was sold."""
+    product_id: UUID | None = None
+    """The product that comes back."""
+    line_no: int | None = None
+    """Number of the line in its document, from 1 up; gaps are possible."""
+    description: str | None = None
+    """What comes back, as text."""
+    quantity: Decimal | None = None
+    """How much comes back, in `unit`."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    base_quantity: Decimal | None = None
+    """The same quantity in base_unit, as its system converts it."""
+    base_unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit in which the product is stocked."""
+    received_quantity: Decimal | None = None
+    """How much has come in, in `unit`."""
+    lot: str | None = None
+    """Lot or batch number of the goods."""
+    serial_number: str | None = None
+    """Serial number of the goods, for a single piece."""
+    condition: str | None = None
+    """What inspection says of the goods, in the words of its system."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class ReturnOrder(Record, frozen=True, kw_only=True):
+    """Goods that a customer sends back, and what becomes of it (RMA). Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the return; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the return, as its system gives it."""
+    customer_id: UUID | None = None
+    """The customer who sends the goods back."""
+    sales_order_id: UUID | None = None
+    """The order by which they were sold; empty where nobody knows it."""
+    service_request_id: UUID | None = None
+    """The service request with which it began."""
+    status: str | None = None
+    """How far the return is."""
+    reason: str | None = None
+    """Why the goods come back, in the words of its system."""
+    wanted: str | None = None
+    """What the customer is to get."""
+    credit_note_id: UUID | None = None
+    """The credit note that was made for it."""
+    replacement_order_id: UUID | None = None
+    """The order that replaces the goods."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """Value of the goods without tax, in `currency`."""
+    warehouse: str | None = None
+    """Code of the warehouse that takes the goods in."""
+    requested_at: datetime | None = None
+    """When the customer asked."""
+    approved_at: datetime | None = None
+    """When we agreed."""
+    received_at: datetime | None = None
+    """When the goods came in."""
+    closed_at: datetime | None = None
+    """When it was done with."""
+    owner: str | None = None
+    """Member of our staff who looks after the return."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the return, in the order of the source."""
+    created_at: datetime | None = None
+    """When the return was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+    lines: tuple[ReturnOrderLine, ...] = ()
+    """The lines of the return, by line number and then by id."""
 
 
 class SalesOrderLine(Record, frozen=True, kw_only=True):
@@ -940,6 +1606,20 @@ class ServiceRequest(Record, frozen=True, kw_only=True):
     """By when it is to be answered or done, as was agreed."""
     closed_at: datetime | None = None
     """When it was done with."""
+    kind: str | None = None
+    """What the customer wants."""
+    shipment_id: UUID | None = None
+    """The shipment that it is about."""
+    invoice_id: UUID | None = None
+    """The invoice that it is about."""
+    installed_item_id: UUID | None = None
+    """The piece at the customer's that it is about."""
+    serial_number: str | None = None
+    """Serial number that the customer names, for a single piece."""
+    quantity: Decimal | None = None
+    """How much of the product is wanted or comes back, in its unit."""
+    contact_count: int | None = None
+    """How often we had to do with it: 1 is a request that was solved at first contact."""
     tags: tuple[str, ...] | None = None
     """Labels that people gave the request, in the order of the source."""
     attributes: dict[str, str] | None = None
@@ -1087,27 +1767,297 @@ class Stock(Record, frozen=True, kw_only=True):
     """Warehouses that keep the product."""
 
 
+class StockMovement(Record, frozen=True, kw_only=True):
+    """Goods that went into, out of or between warehouses. Mastered by the ERP."""
+
+    id: UUID
+    """Canonical id of the stock movement; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the movement, as the ERP gives it."""
+    product_id: UUID | None = None
+    """The product that moved."""
+    kind: str | None = None
+    """Why it moved."""
+    status: str | None = None
+    """Whether it is done."""
+    quantity: Decimal | None = None
+    """How much moved, in `unit`; positive."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of quantity."""
+    from_warehouse: str | None = None
+    """Code of the warehouse that it left; empty for what came from outside."""
+    to_warehouse: str | None = None
+    """Code of the warehouse that it came to; empty for what left the house."""
+    lot: str | None = None
+    """Lot or batch number of the goods."""
+    serial_number: str | None = None
+    """Serial number of the goods, for a single piece."""
+    reference: str | None = None
+    """Number of the document that caused it."""
+    planned_date: date | None = None
+    """Day on which it is planned."""
+    moved_at: datetime | None = None
+    """When it was done."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the stock movement, in the order of the source."""
+    created_at: datetime | None = None
+    """When the stock movement was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class Supplier(Record, frozen=True, kw_only=True):
+    """A company or person from whom we buy. A partner that is also a customer has one record as each."""
+
+    id: UUID
+    """Canonical id of the supplier; the Kafka key of its records. Deterministic: UUIDv5 of system, entity
+    and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    name: str
+    """Name by which the supplier is known in daily business. Mastered by the ERP."""
+    number: str | None = None
+    """Number of the supplier, as the ERP gives it."""
+    legal_name: str | None = None
+    """Full name in the commercial register, with its legal form."""
+    customer_id: UUID | None = None
+    """The customer that the same partner is, where it also buys from us."""
+    tax_id: str | None = None
+    """Tax registration, without blanks: VAT number with country prefix, 统一社会信用代码, EIN."""
+    email: str | None = None
+    """Main e-mail address, lower case in its domain."""
+    phone: str | None = None
+    """Main phone number in E.164, such as +4930123456."""
+    website: str | None = None
+    """Address of the web site, with scheme."""
+    status: str | None = None
+    """State of the supplier, in the words of its system, such as active or blocked."""
+    currency: str | None = None
+    """ISO 4217 code of the currency in which we buy from it by default."""
+    payment_terms_days: int | None = None
+    """Days from invoice date to due date that are agreed with the supplier."""
+    lead_time_days: int | None = None
+    """Days from order to arrival that it usually needs."""
+    street: str | None = None
+    """Street, house number and further address lines; lines are separated by a line feed."""
+    city: str | None = None
+    """City or town."""
+    region: str | None = None
+    """State, province or region, as the source writes it."""
+    postal_code: str | None = None
+    """Postal code, as text: leading zeros count."""
+    country: str | None = None
+    """ISO 3166-1 alpha-2 code of the country, such as DE or CN."""
+    owner: str | None = None
+    """Member of our staff who looks after the supplier."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the supplier, in the order of the source."""
+    created_at: datetime | None = None
+    """When the supplier was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class SupplierInvoice(Record, frozen=True, kw_only=True):
+    """A bill from a supplier, as far as it is matched with what was ordered and received. Mastered by the
+    ERP.
+    """
+
+    id: UUID
+    """Canonical id of the supplier invoice; the Kafka key of its records. Deterministic: UUIDv5 of system,
+    entity and key of the record that it began with.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """The live rows in the captured systems that speak of it, sorted by system and key."""
+    number: str | None = None
+    """Number of the bill in our books."""
+    supplier_number: str | None = None
+    """The supplier's own number of the bill."""
+    kind: str | None = None
+    """An ordinary bill, or one that gives money back; the amounts of both are positive."""
+    purchase_order_id: UUID | None = None
+    """The purchase order that is billed."""
+    supplier_id: UUID | None = None
+    """The supplier that is to be paid."""
+    status: str | None = None
+    """How far the bill is."""
+    matching: str | None = None
+    """Whether it agrees with what was ordered and received, as the ERP says."""
+    currency: str | None = None
+    """ISO 4217 code of the currency of all amounts of this record, such as EUR or CNY."""
+    net_amount: Decimal | None = None
+    """Amount without tax, in `currency`."""
+    gross_amount: Decimal | None = None
+    """Amount with tax, in `currency`."""
+    open_amount: Decimal | None = None
+    """What is still to be paid, in `currency`."""
+    invoice_date: date | None = None
+    """Day of the bill."""
+    due_date: date | None = None
+    """Day by which it is to be paid."""
+    owner: str | None = None
+    """Member of our staff who looks after the supplier invoice."""
+    notes: str | None = None
+    """Free text written by staff; may name people."""
+    tags: tuple[str, ...] | None = None
+    """Labels that people gave the supplier invoice, in the order of the source."""
+    created_at: datetime | None = None
+    """When the supplier invoice was first entered, by the source's own record (not when it was captured)."""
+    attributes: dict[str, str] | None = None
+    """What this company keeps beyond the canonical fields, by name; the dictionary says what goes in. May
+    hold anything.
+    """
+
+
+class SupplySource(Record, frozen=True, kw_only=True):
+    """One thing that supplies the order line."""
+
+    kind: str | None = None
+    """What it is: stock that is kept for the line, a purchase, a purchase that goes straight to the
+    customer, or our own production.
+    """
+    document_id: UUID | None = None
+    """Canonical id of the reservation, purchase order or production order."""
+    number: str | None = None
+    """Number of that document; of stock, the code of the warehouse."""
+    supplier_id: UUID | None = None
+    """Canonical id of the supplier, for a purchase."""
+    status: str | None = None
+    """How far the document is, in its own words."""
+    quantity: Decimal | None = None
+    """How much of it is for the order line, in the unit of the line; empty where the two cannot be
+    compared.
+    """
+    arrived_quantity: Decimal | None = None
+    """How much of that came in, was made, or is kept."""
+    promised_date: date | None = None
+    """Day that was promised first."""
+    expected_date: date | None = None
+    """Day on which it is now expected."""
+
+
+class Supply(Record, frozen=True, kw_only=True):
+    """How one line of a sales order is supplied, and when it comes. Computed by the hub for lines that a
+    purchase, production or reservation names; never mapped.
+    """
+
+    id: UUID
+    """Canonical id of the supply; the Kafka key of its records. Deterministic: UUIDv5 of the hub, entity
+    and order line.
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When a source last committed a change to it: the newest of its contributions, by the sources' own
+    clocks.
+    """
+    sources: tuple[Source, ...]
+    """Always empty: no row of a source has it."""
+    sales_order_id: UUID | None = None
+    """The order."""
+    order_line_id: UUID | None = None
+    """The line of the order."""
+    order_number: str | None = None
+    """Number of the order."""
+    line_no: int | None = None
+    """Number of the line in the order."""
+    customer_id: UUID | None = None
+    """The customer who ordered."""
+    product_id: UUID | None = None
+    """The product that was ordered."""
+    status: str | None = None
+    """How far supply is; docs/guides/supply.md has the conditions."""
+    unit: str | None = None
+    """UN/ECE Recommendation 20 code of the unit of all quantities of this record."""
+    left_quantity: Decimal | None = None
+    """How much of the line is left to ship."""
+    ready_quantity: Decimal | None = None
+    """How much of that lies ready."""
+    promised_date: date | None = None
+    """Day on which we promised the line to the customer."""
+    expected_date: date | None = None
+    """Day on which the last of what is left is there; empty where it lies ready, and where nobody says."""
+    late_days: int | None = None
+    """Days from promised_date to expected_date, where that is later."""
+    waits_for: str | None = None
+    """Number of the document that comes last."""
+    waits_for_id: str | None = None
+    """Canonical id of that document."""
+    supplier_id: UUID | None = None
+    """The supplier of that document."""
+    supplied_by: tuple[SupplySource, ...] = ()
+    """What supplies the line, in the order in which it comes."""
+
+
 BY_TOPIC: dict[str, type[Record]] = {
+    "canonical.bill_of_materials": BillOfMaterials,
     "canonical.contact": Contact,
+    "canonical.contract": Contract,
     "canonical.customer": Customer,
+    "canonical.goods_receipt": GoodsReceipt,
+    "canonical.installed_item": InstalledItem,
     "canonical.inventory_level": InventoryLevel,
     "canonical.invoice": Invoice,
     "canonical.opportunity": Opportunity,
     "canonical.order_flow": OrderFlow,
     "canonical.payment": Payment,
     "canonical.product": Product,
+    "canonical.production_order": ProductionOrder,
+    "canonical.purchase_order": PurchaseOrder,
     "canonical.receivables": Receivables,
+    "canonical.repair": Repair,
+    "canonical.reservation": Reservation,
+    "canonical.return_order": ReturnOrder,
     "canonical.sales_order": SalesOrder,
     "canonical.service_request": ServiceRequest,
     "canonical.shipment": Shipment,
     "canonical.stock": Stock,
+    "canonical.stock_movement": StockMovement,
+    "canonical.supplier": Supplier,
+    "canonical.supplier_invoice": SupplierInvoice,
+    "canonical.supply": Supply,
 }
 """canonical topic → class of its records."""
 
 __all__ = [
     "BY_TOPIC",
+    "BillOfMaterials",
+    "BillOfMaterialsLine",
     "Contact",
+    "Contract",
     "Customer",
+    "GoodsReceipt",
+    "GoodsReceiptLine",
+    "InstalledItem",
     "InventoryLevel",
     "Invoice",
     "InvoiceLine",
@@ -1116,7 +2066,15 @@ __all__ = [
     "OrderFlow",
     "Payment",
     "Product",
+    "ProductionOrder",
+    "ProductionOrderLine",
+    "PurchaseOrder",
+    "PurchaseOrderLine",
     "Receivables",
+    "Repair",
+    "Reservation",
+    "ReturnOrder",
+    "ReturnOrderLine",
     "SalesOrder",
     "SalesOrderLine",
     "ServiceRequest",
@@ -1124,5 +2082,10 @@ __all__ = [
     "ShipmentLine",
     "Source",
     "Stock",
+    "StockMovement",
+    "Supplier",
+    "SupplierInvoice",
+    "Supply",
+    "SupplySource",
     "TimelineEvent",
 ]
