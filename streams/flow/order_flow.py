@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.flow.charges import charges
-from streams.flow.goods import GONE, NOTHING_SHIPPED, Goods, order_goods, shipped_lines, together
+from streams.flow.goods import GONE, NOTHING_SHIPPED, Goods, Shipped, order_goods, shipped_lines, together
 from streams.flow.money import (
     INVOICED,
     INVOICED_NET,
@@ -38,6 +38,7 @@ from streams.flow.money import (
 )
 from streams.flow.shares import SHARE, SHARES_SENT, documents_here
 from streams.flow.stages import payment_status, shipment_status, stage
+from streams.flow.supply import Supplies, in_flow, supply_of, supply_record
 from streams.flow.timeline import DAY_US, timeline
 from streams.model.state import EntityState
 
@@ -48,16 +49,33 @@ system.
 """
 
 
+class Joined(NamedTuple):
+    """What is computed of one order_flow aggregate."""
+
+    flow: dict[str, Any] | None
+    """The joined record; None while there is neither an opportunity nor an order."""
+    supplies: dict[str, dict[str, Any]]
+    """Order line → its record `supply`, of each line that anything supplies."""
+
+
+NOTHING_JOINED = Joined(None, {})
+
+
 def join(members: Collection[EntityState]) -> dict[str, Any] | None:
-    """The joined record of these members. Deleted and merged members are ignored, and the joined record itself if it is
-    among them.
+    """The joined record alone; see `join_all`."""
+    return join_all(members).flow
+
+
+def join_all(members: Collection[EntityState]) -> Joined:
+    """What these members give together. Deleted and merged members are ignored, and computed records if they are among
+    them.
     """
     of = _live_members(members)
     if SHARE in of or SHARES_SENT in of:
         of = _live_members(documents_here(members))
     deals, orders = _by_age(of["opportunity"]), _by_age(of["sales_order"])
     if not deals and not orders:
-        return None
+        return NOTHING_JOINED
     live = [order for order in orders if order.record.get("status") != "cancelled"]
     firm = [order for order in live if is_firm(order)]
     first = next(iter(firm or live or orders), None)
@@ -70,7 +88,12 @@ def join(members: Collection[EntityState]) -> dict[str, Any] | None:
     amounts: Amounts = {currency: totals}
 
     credited = bool(bills) and any([invoice.record.get("kind") == "credit_note" for invoice in bills])
-    lines, counted, goods = _goods(of, live, shipments, credited, currency, amounts)
+    lines, counted, goods, shipped = _goods(of, live, shipments, credited, currency, amounts)
+    supplies = Supplies(
+        of["reservation"], of["purchase_order"], of["purchase_order_line"], of["production_order"],
+        of["production_order_line"],
+    )  # fmt: skip
+    supplied = supply_of(firm, of["sales_order_line"], shipped, supplies) if supplies else []
     sent = [shipment for shipment in counted if shipment.record.get("status") in GONE]
     payments = payments_of(_by_age(of["payment"]), invoices, currency)
     settled = settle_bills(bills, payments, currency, amounts) if bills or payments else NOTHING_SETTLED
@@ -145,10 +168,12 @@ def join(members: Collection[EntityState]) -> dict[str, Any] | None:
         "delivered_at": _last(sent, "delivered_at") if goods_status == "delivered" else None,
         "invoiced_at": _day(_last(bills, "invoice_date")),
         "paid_at": _last(incoming, "paid_at"),
+        **in_flow(supplied),
         "timeline": timeline(deals, orders, shipments, invoices, payments, of["service_request"]),
     }
     record["stage_since"] = _since(record, deal, head, sent, bills, incoming)
-    return record
+    order_of = {order.id: order for order in firm}
+    return Joined(record, {s.line.id: supply_record(s, order_of[s.line.parent or ""]) for s in supplied})
 
 
 def _live_members(members: Iterable[EntityState]) -> defaultdict[str, list[EntityState]]:
@@ -173,8 +198,8 @@ def _goods(
     credited: bool,
     currency: str | None,
     amounts: Amounts,
-) -> tuple[int, list[EntityState], Goods]:
-    """(number of lines of these orders, the shipments that count, the goods of all orders together).
+) -> tuple[int, list[EntityState], Goods, Shipped]:
+    """(number of lines of these orders, the shipments that count, the goods of all orders, what the shipments say).
 
     Adds the ordered and shipped amounts to `amounts`.
     """
@@ -202,7 +227,7 @@ def _goods(
         goods = order_goods(order, order_lines, shipped, credited)
         add(sums, SHIPPED, goods.amount)
         all_goods.append(goods)
-    return count, counted, all_goods[0] if len(all_goods) == 1 else together(all_goods)
+    return count, counted, all_goods[0] if len(all_goods) == 1 else together(all_goods), shipped
 
 
 def _all_invoiced(

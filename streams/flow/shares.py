@@ -1,7 +1,8 @@
-"""Shares: what of an invoice or a delivery belongs to which order, by the order lines that its lines name. Pure.
+"""Shares: what of a document belongs to which order, by the order lines that its lines name. Pure.
 
-One document may serve several orders. It lives in one aggregate, that of the order in its header (or its own, where
-the header names none). What of it belongs to order lines of other aggregates is sent there as shares:
+One document (an invoice, a delivery, a purchase, a production order, a return) may serve several orders. It lives in
+one aggregate, that of the order in its header (or its own, where the header names none). What of it belongs to order
+lines of other aggregates is sent there as shares:
 
     shares_of       document, lines, payments → its portion for each order line that lives elsewhere
     documents_here  members of an aggregate → the same members, where each document, line and payment is only what of
@@ -33,20 +34,28 @@ SHARES_SENT = "shares_sent"
 CARRIERS = (SHARE, SHARES_SENT)
 """The entities that carry shares. They have no canonical topic, and no dictionary maps them."""
 
-DOCUMENT_OF_LINE = {"invoice_line": "invoice", "shipment_line": "shipment"}
+DOCUMENT_OF_LINE = {
+    "invoice_line": "invoice",
+    "shipment_line": "shipment",
+    "purchase_order_line": "purchase_order",
+    "production_order_line": "production_order",
+    "return_order_line": "return_order",
+}
 """Entity of lines that may name lines of several orders → the entity of their document."""
 
 _NOT_IN_SHARES = frozenset("""
     customer_id notes tags attributes owner description customer_reference carrier tracking_number package_count
-    weight_kg lot serial_number expiry_date
+    weight_kg lot serial_number expiry_date supplier_reference
 """.split())  # fmt: skip
 _NOT_IN_SHARES_BY_PREFIX = ("billing_", "shipping_")
+_PRICES_WE_PAY = frozenset(("net_amount", "gross_amount", "unit_price"))
+"""Of a purchase order: what a sales order needs to know of it is when it comes, not what it costs."""
 
 Record = dict[str, Any]
 Portion = dict[str, Any]
 """The fields of a share:
 
-    document_id, document    the document, and `invoice` or `shipment`
+    document_id, document    the document, and its entity, such as `invoice`
     number, system, key      for people: the number and the source row of the document
     changed_us               when a source last changed the document
     record                   the header, with the money of this portion
@@ -81,7 +90,8 @@ def shares_of(
     is_invoice = document.entity == "invoice"
     worth = [_first(each["gross_amount"], each["net_amount"]) for each in money]
     paid = {payment.id: _divided(payment, worth) for payment in payments} if is_invoice else {}
-    header = _shared(document.record)
+    hidden = _PRICES_WE_PAY if document.entity == "purchase_order" else frozenset[str]()
+    header = _shared(document.record, hidden)
     portions: dict[str, Portion] = {}
     for at, key in enumerate(order_lines):
         if key in elsewhere:
@@ -91,7 +101,7 @@ def shares_of(
                 "number": document.record.get("number"),
                 **_source_of(document),
                 "record": header | (money[at] if is_invoice else {}),
-                "lines": {line.id: _shared(line.record) for line in groups[key]},
+                "lines": {line.id: _shared(line.record, hidden) for line in groups[key]},
                 "payments": {payment: records[at] for payment, records in paid.items()},
             }
     return portions
@@ -212,12 +222,15 @@ def _position(share: EntityState) -> tuple[int, int, int]:
     return max(((c.epoch, c.major, c.minor) for c in share.contributions.values()), default=(0, 0, 0))
 
 
-def _shared(record: Record) -> Record:
+def _shared(record: Record, hidden: Collection[str] = ()) -> Record:
     """What of a header or line the flow of another order may need: no addresses, no texts."""
     return {
         name: value
         for name, value in record.items()
-        if value is not None and name not in _NOT_IN_SHARES and not name.startswith(_NOT_IN_SHARES_BY_PREFIX)
+        if value is not None
+        and name not in _NOT_IN_SHARES
+        and name not in hidden
+        and not name.startswith(_NOT_IN_SHARES_BY_PREFIX)
     }
 
 

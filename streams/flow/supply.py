@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from streams.flow.goods import GRAIN, Shipped, compared, is_goods
 from streams.model.state import EntityState
 
@@ -230,41 +232,62 @@ def _first(*days: int | None) -> int | None:
     return next((day for day in days if day is not None), None)
 
 
-def with_received(
-    lines: Iterable[EntityState], receipts: Iterable[EntityState], receipt_lines: Iterable[EntityState]
-) -> dict[str, int]:
-    """Purchase order line → what its goods receipts say came in, in the unit of the purchase order line, unscaled.
-
-    Only of lines whose own system does not say it (`received_quantity`). What was refused did not come.
+def with_arrived(
+    document: EntityState, lines: Sequence[EntityState], members: Iterable[EntityState]
+) -> Sequence[EntityState]:
+    """The lines of a purchase or production order with what arrived of each as `received_quantity`, in the line's unit;
+    the same lines of any other document. `members`: all of the document's aggregate.
     """
-    counted = {receipt.id for receipt in receipts if receipt.record.get("status") == "received"}
+    if document.entity == "purchase_order":
+        arrived = _received(document, lines, members)
+    elif document.entity == "production_order":
+        arrived = _finished(document.record, lines)
+    else:
+        return lines
+    return [
+        msgspec.structs.replace(line, record=line.record | {"received_quantity": arrived[line.id]})
+        if line.id in arrived
+        else line
+        for line in lines
+    ]
+
+
+def _received(purchase: EntityState, lines: Iterable[EntityState], members: Iterable[EntityState]) -> dict[str, int]:
+    """Purchase order line → what its goods receipts say came in. Only of lines whose own system does not say it."""
+    receipts: set[str] = set()
+    received_lines: list[EntityState] = []
+    for member in members:
+        if member.deleted or member.merged_into is not None or not member.version:
+            continue
+        if member.entity == "goods_receipt":
+            if member.parent == purchase.id and member.record.get("status") == "received":
+                receipts.add(member.id)
+        elif member.entity == "goods_receipt_line":
+            received_lines.append(member)
     of_line: dict[str, list[Record]] = {}
-    for line in receipt_lines:
-        if line.parent in counted and (named := line.record.get("purchase_order_line_id")):
+    for line in received_lines:
+        if line.parent in receipts and (named := line.record.get("purchase_order_line_id")):
             of_line.setdefault(named, []).append(line.record)
-    came: dict[str, int] = {}
-    for line in lines:
-        records = of_line.get(line.id)
-        if records and line.record.get("received_quantity") is None:
-            came[line.id] = sum(_accepted(line.record, record) for record in records)
-    return came
+    return {
+        line.id: sum(_accepted(line.record, record) for record in of_line[line.id])
+        for line in lines
+        if line.id in of_line and line.record.get("received_quantity") is None
+    }
 
 
-def _accepted(line: Record, record: Record) -> int:
-    """What of a received line counts, in the unit of the purchase order line; all of that where units differ and no
-    factor is known.
+def _accepted(line: Record, received: Record) -> int:
+    """What counts of a received line, in the unit of the purchase order line: what was refused did not come. Where the
+    two cannot be compared, all that was ordered.
     """
-    quantity, is_clear = compared(dict(line), [dict(record)])
+    quantity, is_clear = compared(dict(line), [dict(received)])
     if not is_clear:
         return int(line.get("quantity") or 0)
-    own, refused = record.get("quantity") or 0, record.get("rejected_quantity") or 0
+    own, refused = received.get("quantity") or 0, received.get("rejected_quantity") or 0
     return quantity if not own or not refused else int(quantity * max(0, own - refused)) // int(own)
 
 
-def with_finished(production: Record, lines: Sequence[EntityState]) -> dict[str, int]:
-    """Production order line → how much of it is made, in the unit of the production order: what is finished goes to the
-    lines by their numbers.
-    """
+def _finished(production: Record, lines: Iterable[EntityState]) -> dict[str, int]:
+    """Production order line → how much of it is made: what is finished goes to the lines by their numbers."""
     left = int(production.get("finished_quantity") or 0)
     made: dict[str, int] = {}
     for line in sorted(lines, key=lambda line: (line.record.get("line_no") or 0, line.id)):
@@ -281,3 +304,61 @@ def worst(supplies: Iterable[LineSupply]) -> LineSupply | None:
 def _severity(supply: LineSupply) -> tuple[int, bool, int, str]:
     date = supply.expected_date
     return (STATUSES.index(supply.status), date is not None, -(date or 0), supply.line.id)
+
+
+def in_flow(supplies: Sequence[LineSupply]) -> Record:
+    """The fields of the joined record of a flow that say how it is supplied."""
+    waiting = [supply for supply in supplies if supply.status not in ("available", "shipped")]
+    hindrance = worst(supplies)
+    if hindrance is None:
+        return NOT_KNOWN
+    dates = [supply.expected_date for supply in waiting]
+    known = [date for date in dates if date is not None]
+    source = hindrance.waits_for
+    return {
+        "supply_status": hindrance.status,
+        "expected_date": max(known) if known and len(known) == len(dates) else None,
+        "late_days": max((supply.late_days or 0 for supply in waiting), default=0) or None,
+        "waits_for": source.number if source is not None else None,
+        "supplier_id": source.supplier_id if source is not None else None,
+    }
+
+
+NOT_KNOWN: Record = dict.fromkeys(("supply_status", "expected_date", "late_days", "waits_for", "supplier_id"))
+
+
+def supply_record(supply: LineSupply, order: EntityState) -> dict[str, Any]:
+    """The canonical record `supply` of an order line, without its header."""
+    line, source = supply.line.record, supply.waits_for
+    return {
+        "sales_order_id": order.id,
+        "order_line_id": supply.line.id,
+        "order_number": order.record.get("number"),
+        "line_no": line.get("line_no"),
+        "customer_id": order.record.get("customer_id"),
+        "product_id": line.get("product_id"),
+        "status": supply.status,
+        "unit": line.get("unit"),
+        "left_quantity": supply.left,
+        "ready_quantity": supply.ready,
+        "promised_date": supply.promised_date,
+        "expected_date": supply.expected_date,
+        "late_days": supply.late_days,
+        "waits_for": source.number if source is not None else None,
+        "waits_for_id": source.document_id if source is not None else None,
+        "supplier_id": source.supplier_id if source is not None else None,
+        "supplied_by": [
+            {
+                "kind": source.kind,
+                "document_id": source.document_id,
+                "number": source.number,
+                "supplier_id": source.supplier_id,
+                "status": source.status,
+                "quantity": source.quantity,
+                "arrived_quantity": source.arrived,
+                "promised_date": source.promised_date,
+                "expected_date": source.expected_date,
+            }
+            for source in supply.sources
+        ],
+    }

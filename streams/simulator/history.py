@@ -267,7 +267,7 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
             _time(world, max(0, age - 30)) if order.status >= 80 else None,
         ]
     )
-    # Most goods leave within a few days, some late: the figures of a company look like this, and its promises are broken.
+    # Most goods leave within a few days, some late: as in a company whose promises are not always kept.
     shipped = max(0, age - 2 - int(rng.random() ** 3 * 16))
     if order.status in (50, 60, 80):
         _ship(world, order, rows, shipped)

@@ -6,15 +6,17 @@ In: all aggregates and the ownership rules. Out: differences, and the records th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from streams.emit.encode import encoder
 from streams.errors import EncodeError
-from streams.flow.order_flow import join
+from streams.flow.order_flow import NOTHING_JOINED, join_all
 from streams.flow.shares import SHARE, SHARES_SENT
 from streams.hub.verification import final_record
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, EntityState
-from streams.pipeline.canonical import REFERENCES, canonical, flow_record_id
+from streams.pipeline.canonical import REFERENCES, canonical
+from streams.pipeline.settle.joins import SUPPLY
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.verify.comparison import Comparison
 from streams.verify.share_check import wrong_shares
@@ -33,11 +35,14 @@ def expected_records(
     """What the canonical topics must hold. `same`: source id → the record that it is the same as."""
     expected: ExpectedRecords = {}
     for state in states.values():
-        flow_id = flow_record_id(state)
+        joined = join_all(state.members.values()) if state.kind == "order_flow" else NOTHING_JOINED
         for member in state.members.values():
             comparison.entities += 1
-            if member.id == flow_id:
-                _compare_flow(state, member, comparison)
+            if member.entity == "order_flow":
+                _compare_computed(member, joined.flow, comparison)
+            elif member.entity == SUPPLY:
+                record = joined.supplies.get(member.record.get("order_line_id", ""))
+                _compare_computed(member, record, comparison)
             elif member.entity == SHARES_SENT:
                 continue  # `compare_shares` does
             elif member.merged_into is None:
@@ -63,13 +68,13 @@ def _encoded(state: AggregateState, member: EntityState, comparison: Comparison)
         return NOT_ENCODABLE
 
 
-def _compare_flow(state: AggregateState, flow: EntityState, comparison: Comparison) -> None:
-    joined = join([member for member in state.members.values() if member.id != flow.id])
-    name = record_name("order_flow", flow.id, flow.record)
-    if (joined is None) != flow.deleted:
+def _compare_computed(stored: EntityState, joined: dict[str, Any] | None, comparison: Comparison) -> None:
+    """Compare a record that the hub computes with what its members give now; None: there should be none."""
+    name = record_name(stored.entity, stored.id, stored.record)
+    if (joined is None) != stored.deleted:
         comparison.add("differing", f"{name}: deleted should be {joined is None}")
     elif joined is not None:
-        _compare_fields("order_flow", name, joined, flow, "the join of its members", comparison)
+        _compare_fields(stored.entity, name, joined, stored, "the join of its members", comparison)
 
 
 def _compare_entity(member: EntityState, same: dict[str, str], ownership: Ownership, comparison: Comparison) -> None:

@@ -1,11 +1,13 @@
-"""The joined record of an order-to-cash flow, and the sums that a change makes due. Part of the second half of
+"""The joined records of an order-to-cash flow, and the sums that a change makes due. Part of the second half of
 settling.
 """
 
 from __future__ import annotations
 
 from streams.flow.money import NOT_BILLED
-from streams.flow.order_flow import join
+from streams.flow.order_flow import join_all
+from streams.model.ids import source_id
+from streams.model.names import HUB
 from streams.model.state import EntityState
 from streams.pipeline.canonical import flow_record_id
 from streams.pipeline.settle.batch import Fields
@@ -19,6 +21,9 @@ SUMMED = {
     "inventory_level": ("product", "product_id"),
 }
 """Entity → the kind of the record in which it is summed, and the field that names that record."""
+
+SUPPLY = "supply"
+"""Entity of the computed record of an order line that says how it is supplied."""
 
 SUMMED_IN = frozenset(kind for kind, _ in SUMMED.values())
 
@@ -43,25 +48,42 @@ def mark_payer(work: Working, aggregate: AggregateWork, payment: EntityState, re
 
 
 def join_flow(work: Working, aggregate: AggregateWork) -> None:
-    """Compute the joined record of an order_flow aggregate; write and emit it if it changed."""
+    """Compute the joined record of an order_flow aggregate and how its order lines are supplied; write and emit what
+    changed.
+    """
     state = aggregate.state
     flow_id = flow_record_id(state)
-    flow = state.members.get(flow_id)
-    joined = join(state.members.values())
-    if joined is None and flow is None:
-        return
-    if flow is None:
-        flow = state.members[flow_id] = EntityState(flow_id, "order_flow", contributions={}, record={})
+    joined = join_all(state.members.values())
+    if joined.flow is not None or flow_id in state.members:
+        _write_joined(work, aggregate, flow_id, "order_flow", None, joined.flow)
+    supplies = {source_id(HUB, SUPPLY, line): record for line, record in joined.supplies.items()}
+    for entity_id, record in supplies.items():
+        _write_joined(work, aggregate, entity_id, SUPPLY, record["sales_order_id"], record)
+    over = [member.id for member in state.members.values() if member.entity == SUPPLY and not member.deleted]
+    for entity_id in over:
+        if entity_id not in supplies:
+            _write_joined(work, aggregate, entity_id, SUPPLY, None, None)
+
+
+def _write_joined(
+    work: Working, aggregate: AggregateWork, entity_id: str, entity: str, parent: str | None, joined: Fields | None
+) -> None:
+    """Write and emit a computed record, if it changed. `joined` None: it is gone."""
+    state = aggregate.state
+    known = state.members.get(entity_id)
+    if known is None:
+        known = state.members[entity_id] = EntityState(entity_id, entity, parent, contributions={}, record={})
     deleted = joined is None
-    record = flow.record if joined is None else joined
-    if deleted == flow.deleted and record == flow.record and flow.version:
+    record = known.record if joined is None else joined
+    if deleted == known.deleted and record == known.record and known.version:
         return
-    plan_writeback(work, aggregate, flow)
-    flow.record, flow.deleted = record, deleted
-    flow.version += 1
-    flow.updated_us = max([member.updated_us for member in state.members.values()], default=flow.updated_us)
-    write(work, aggregate, flow, state.id)
-    emit(work, aggregate, flow)
+    plan_writeback(work, aggregate, known)
+    known.record, known.deleted = record, deleted
+    known.parent = parent or known.parent
+    known.version += 1
+    known.updated_us = max([member.updated_us for member in state.members.values()], default=known.updated_us)
+    write(work, aggregate, known, state.id)
+    emit(work, aggregate, known)
 
 
 def plan_writeback(work: Working, aggregate: AggregateWork, entity: EntityState) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
-from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, mark_payer, mark_sums, plan_writeback
+from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, SUPPLY, mark_payer, mark_sums, plan_writeback
 from streams.pipeline.settle.references import release
 from streams.pipeline.settle.working import DOCUMENT_OF, AggregateWork, Working, emit, resolve, write
 from streams.resolve.golden import golden, is_deleted
@@ -110,6 +110,9 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
     flow = state.members.get(flow_record_id(state))
     if flow is not None:
         emit(work, aggregate, flow)
+        for member in state.members.values():
+            if member.entity == SUPPLY and not member.handed_over:
+                emit(work, aggregate, member)
 
 
 def _emit_document(work: Working, aggregate: AggregateWork, member: EntityState) -> None:

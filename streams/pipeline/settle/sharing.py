@@ -1,6 +1,7 @@
 """Send each order's share of a document to the aggregate of the order. Part of the second half of settling.
 
-A line of an invoice or shipment names an order line. Where that is not in this aggregate, one of two things holds:
+A line of an invoice, shipment, purchase or production order names an order line. Where that is not in this aggregate,
+one of two things holds:
 
     it lives in another one   its portion of the document goes there, as a change of entity `share`
     nobody knows it yet       its portion stays here; the hub is asked once the batch is committed, by the writer of the
@@ -18,13 +19,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from streams.flow.shares import CARRIERS, DOCUMENT_OF_LINE, SHARE, SHARES_SENT, share_id, shares_of, shares_sent_id
+from streams.flow.supply import with_arrived
 from streams.model.change import Change, ChangeOp
 from streams.model.names import HUB, changes_topic
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle.batch import Message
 from streams.pipeline.settle.working import AggregateWork, Working, send_on, write
 
-_SHARES_DEPEND_ON = frozenset({*DOCUMENT_OF_LINE, *DOCUMENT_OF_LINE.values(), "payment", "sales_order_line", *CARRIERS})
+_SHARES_DEPEND_ON = frozenset({
+    *DOCUMENT_OF_LINE, *DOCUMENT_OF_LINE.values(), "payment", "sales_order_line", "goods_receipt", "goods_receipt_line",
+    *CARRIERS,
+})  # fmt: skip
 _LINES_AND_CARRIERS = frozenset({*DOCUMENT_OF_LINE, SHARES_SENT})
 
 Sent = dict[str, dict[str, Any]]
@@ -138,7 +143,7 @@ def portions_of(state: AggregateState, document: EntityState, targets: Collectio
     if not targets or not _is_live(document):
         return {}
     lines, payments = _parts_of(state, document)
-    return shares_of(document, lines, payments, targets)
+    return shares_of(document, with_arrived(document, lines, state.members.values()), payments, targets)
 
 
 def _parts_of(state: AggregateState, document: EntityState) -> tuple[list[EntityState], list[EntityState]]:
