@@ -38,7 +38,7 @@ from streams.flow.money import (
 )
 from streams.flow.shares import SHARE, SHARES_SENT, documents_here
 from streams.flow.stages import payment_status, shipment_status, stage
-from streams.flow.supply import Supplies, in_flow, supply_of, supply_record
+from streams.flow.supply import SUPPLIES, in_flow, supply_of, supply_record
 from streams.flow.timeline import DAY_US, timeline
 from streams.model.state import EntityState
 
@@ -89,11 +89,7 @@ def join_all(members: Collection[EntityState]) -> Joined:
 
     credited = bool(bills) and any([invoice.record.get("kind") == "credit_note" for invoice in bills])
     lines, counted, goods, shipped = _goods(of, live, shipments, credited, currency, amounts)
-    supplies = Supplies(
-        of["reservation"], of["purchase_order"], of["purchase_order_line"], of["production_order"],
-        of["production_order_line"],
-    )  # fmt: skip
-    supplied = supply_of(firm, of["sales_order_line"], shipped, supplies) if supplies else []
+    supplied = supply_of(firm, of, shipped) if not SUPPLIES.isdisjoint(of) else []
     sent = [shipment for shipment in counted if shipment.record.get("status") in GONE]
     payments = payments_of(_by_age(of["payment"]), invoices, currency)
     settled = settle_bills(bills, payments, currency, amounts) if bills or payments else NOTHING_SETTLED

@@ -92,24 +92,16 @@ class LineSupply(NamedTuple):
     sources: Sequence[Source]
 
 
-class Supplies(NamedTuple):
-    """The documents that may supply order lines, by entity: each a list of live members."""
-
-    reservations: Sequence[EntityState]
-    purchases: Sequence[EntityState]
-    purchase_lines: Sequence[EntityState]
-    productions: Sequence[EntityState]
-    production_lines: Sequence[EntityState]
-
-    def __bool__(self) -> bool:
-        return bool(self.reservations or self.purchase_lines or self.production_lines)
+SUPPLIES = frozenset(("reservation", "purchase_order_line", "production_order_line"))
+"""The entities that name the order line which they supply."""
 
 
 def supply_of(
-    orders: Iterable[EntityState], lines: Sequence[EntityState], shipped: Shipped, supplies: Supplies
+    orders: Iterable[EntityState], of: Mapping[str, Sequence[EntityState]], shipped: Shipped
 ) -> list[LineSupply]:
-    """The lines of these orders that anything supplies, by their ids."""
-    sources = _sources(lines, supplies)
+    """The lines of these orders that anything supplies, by their ids. `of`: entity → the live members of the flow."""
+    lines = of.get("sales_order_line", ())
+    sources = _sources(lines, of)
     promised = {order.id: order.record.get("promised_date") for order in orders}
     result = []
     for line in lines:
@@ -170,11 +162,11 @@ def _coming_first(source: Source) -> tuple[bool, int, str]:
     return (source.expected_date is None, source.expected_date or 0, source.line_id)
 
 
-def _sources(lines: Iterable[EntityState], supplies: Supplies) -> dict[str, list[Source]]:
+def _sources(lines: Iterable[EntityState], of: Mapping[str, Sequence[EntityState]]) -> dict[str, list[Source]]:
     """Order line → its sources."""
     by_id = {line.id: line.record for line in lines}
     found: dict[str, list[Source]] = {}
-    for reservation in supplies.reservations:
+    for reservation in of.get("reservation", ()):
         record = reservation.record
         order_line = by_id.get(record.get("order_line_id") or "")
         if order_line is not None and record.get("status") not in ("released", "cancelled"):
@@ -186,8 +178,10 @@ def _sources(lines: Iterable[EntityState], supplies: Supplies) -> dict[str, list
                     quantity if is_clear else None, kept, None, record.get("expected_date"),
                 )
             )  # fmt: skip
-    documents = {document.id: document for document in (*supplies.purchases, *supplies.productions)}
-    for supply_line in (*supplies.purchase_lines, *supplies.production_lines):
+    documents = {
+        document.id: document for entity in ("purchase_order", "production_order") for document in of.get(entity, ())
+    }
+    for supply_line in (*of.get("purchase_order_line", ()), *of.get("production_order_line", ())):
         document = documents.get(supply_line.parent or "")
         order_line = by_id.get(supply_line.record.get("order_line_id") or "")
         if document is None or order_line is None:
@@ -307,11 +301,11 @@ def _severity(supply: LineSupply) -> tuple[int, bool, int, str]:
 
 
 def in_flow(supplies: Sequence[LineSupply]) -> Record:
-    """The fields of the joined record of a flow that say how it is supplied."""
+    """The fields of the joined record of a flow that say how it is supplied; none where no line has a source."""
     waiting = [supply for supply in supplies if supply.status not in ("available", "shipped")]
     hindrance = worst(supplies)
     if hindrance is None:
-        return NOT_KNOWN
+        return {}
     dates = [supply.expected_date for supply in waiting]
     known = [date for date in dates if date is not None]
     source = hindrance.waits_for
@@ -322,9 +316,6 @@ def in_flow(supplies: Sequence[LineSupply]) -> Record:
         "waits_for": source.number if source is not None else None,
         "supplier_id": source.supplier_id if source is not None else None,
     }
-
-
-NOT_KNOWN: Record = dict.fromkeys(("supply_status", "expected_date", "late_days", "waits_for", "supplier_id"))
 
 
 def supply_record(supply: LineSupply, order: EntityState) -> dict[str, Any]:
