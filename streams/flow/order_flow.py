@@ -39,8 +39,10 @@ from streams.flow.money import (
 from streams.flow.shares import SHARE, SHARES_SENT, documents_here
 from streams.flow.stages import payment_status, shipment_status, stage
 from streams.flow.supply import SUPPLIES, in_flow, supply_of, supply_record
-from streams.flow.timeline import DAY_US, timeline
+from streams.flow.timeline import DAY_US, OTHERS, timeline
 from streams.model.state import EntityState
+
+_WITH_EVENTS = frozenset(OTHERS)
 
 MONEY_SCALE = 4
 CENT = 100
@@ -165,7 +167,15 @@ def join_all(members: Collection[EntityState]) -> Joined:
         "invoiced_at": _day(_last(bills, "invoice_date")),
         "paid_at": _last(incoming, "paid_at"),
         **in_flow(supplied),
-        "timeline": timeline(deals, orders, shipments, invoices, payments, of["service_request"]),
+        "timeline": timeline(
+            deals,
+            orders,
+            shipments,
+            invoices,
+            payments,
+            of["service_request"],
+            () if _WITH_EVENTS.isdisjoint(of) else [member for entity in OTHERS for member in of.get(entity, ())],
+        ),
     }
     record["stage_since"] = _since(record, deal, head, sent, bills, incoming)
     order_of = {order.id: order for order in firm}

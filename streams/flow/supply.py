@@ -246,17 +246,37 @@ def with_arrived(
     ]
 
 
+def with_last_receipt(document: EntityState, members: Iterable[EntityState]) -> EntityState:
+    """A purchase order with `received_at`: when goods last came in by its receipts. The same of any other document."""
+    if document.entity != "purchase_order":
+        return document
+    times = [
+        member.record["received_at"]
+        for member in members
+        if member.entity == "goods_receipt"
+        and member.parent == document.id
+        and _counts(member)
+        and member.record.get("received_at") is not None
+    ]
+    return (
+        msgspec.structs.replace(document, record=document.record | {"received_at": max(times)}) if times else document
+    )
+
+
+def _counts(receipt: EntityState) -> bool:
+    is_live = bool(receipt.version) and not receipt.deleted and receipt.merged_into is None
+    return is_live and receipt.record.get("status") == "received"
+
+
 def _received(purchase: EntityState, lines: Iterable[EntityState], members: Iterable[EntityState]) -> dict[str, int]:
     """Purchase order line → what its goods receipts say came in. Only of lines whose own system does not say it."""
     receipts: set[str] = set()
     received_lines: list[EntityState] = []
     for member in members:
-        if member.deleted or member.merged_into is not None or not member.version:
-            continue
         if member.entity == "goods_receipt":
-            if member.parent == purchase.id and member.record.get("status") == "received":
+            if member.parent == purchase.id and _counts(member):
                 receipts.add(member.id)
-        elif member.entity == "goods_receipt_line":
+        elif member.entity == "goods_receipt_line" and member.version and not member.deleted:
             received_lines.append(member)
     of_line: dict[str, list[Record]] = {}
     for line in received_lines:

@@ -26,12 +26,30 @@ _RANKS = {
     what: rank
     for rank, what in enumerate((
         "opportunity created", "opportunity won", "opportunity reopened", "opportunity lost", "order created",
-        "order confirmed", "order reopened", "shipped", "delivered", "returned", "shipment cancelled", "invoiced",
+        "order confirmed", "order reopened", "purchased", "purchase confirmed", "production started", "received",
+        "produced", "shipped", "delivered", "returned", "shipment cancelled", "invoiced",
         "credited", "invoice cancelled", "paid", "refunded", "payment reversed", "order closed", "order cancelled",
-        "service requested", "service closed",
+        "service requested", "return requested", "return approved", "goods came back", "repair started", "repaired",
+        "return closed", "service closed",
     ))
 }  # fmt: skip
 """What comes first where two events have one time."""
+
+
+_EVENTS = {
+    "purchase_order": (
+        ("order_date", "purchased"), ("confirmed_at", "purchase confirmed"), ("received_at", "received"),
+    ),
+    "production_order": (("started_at", "production started"), ("finished_at", "produced")),
+    "return_order": (
+        ("requested_at", "return requested"), ("approved_at", "return approved"), ("received_at", "goods came back"),
+        ("closed_at", "return closed"),
+    ),
+    "repair": (("started_at", "repair started"), ("finished_at", "repaired")),
+}  # fmt: skip
+"""Entity → the fields that say when something happened, and what."""
+
+OTHERS = tuple(_EVENTS)
 
 
 def timeline(
@@ -41,8 +59,11 @@ def timeline(
     invoices: Iterable[EntityState],
     payments: Iterable[Paid],
     requests: Iterable[EntityState],
+    others: Iterable[EntityState] = (),
 ) -> list[dict[str, Any]]:
-    """What happened, oldest first: `{at, precision, what, entity, id, system}`."""
+    """What happened, oldest first: `{at, precision, what, entity, id, system}`. `others`: documents whose events stand
+    for themselves, see `_EVENTS`.
+    """
     events: list[tuple[int, int, str, dict[str, Any]]] = []
 
     def add(
@@ -130,6 +151,16 @@ def timeline(
     for request in requests:
         opened = add(request.record.get("opened_at"), "service requested", request)
         add(request.record.get("closed_at"), "service closed", request, opened)
+    for other in others:
+        record = other.record
+        if record.get("status") == "cancelled":
+            continue
+        for field, what in _EVENTS[other.entity]:
+            at = record.get(field)
+            if field.endswith("_date"):
+                add(None if at is None else at * DAY_US, what, other, precision="date")
+            else:
+                add(at, what, other)
     # No two have the first three parts in common, so that two dicts are never compared.
     events.sort()
     return [event[3] for event in events]

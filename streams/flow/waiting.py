@@ -18,12 +18,16 @@ from streams.model.state import EntityState
 
 DAY_US = 86_400_000_000
 
+_TO_COME = ("short", "requested", "on_order", "partly_available")
+"""Statuses of supply with which some goods are not there yet."""
+
 WaitFor = Literal[
-    "deal", "refused", "approval", "order", "confirmation", "goods", "arrival", "invoice", "payment", "refund",
-    "nothing",
+    "deal", "refused", "approval", "order", "confirmation", "supply", "goods", "arrival", "invoice", "payment",
+    "refund", "nothing",
 ]  # fmt: skip
 """deal: sales work on it; refused: a target does not take what the hub writes; approval: people decide; order: a won
-deal has no order yet; confirmation: the order is a draft; goods: they are to be shipped; arrival: they are on their
+deal has no order yet; confirmation: the order is a draft; supply: goods must be bought or made first; goods: they are
+to be shipped; arrival: they are on their
 way; invoice: it is to be written; payment: the customer is to pay; refund: the customer has paid too much; nothing: the
 flow is at its end.
 """
@@ -72,6 +76,13 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     problem: str | None = None
     """Why a target refuses."""
+    supply: str | None = None
+    """For what "supply" means: the status of the line that stands in the way; see flow/supply.py."""
+    document: str | None = None
+    """Number of the purchase or production order that comes last."""
+    supplier_id: str | None = None
+    expected: int | None = None
+    """The day on which the last of the goods is there, days since 1970."""
 
 
 class LineProgress(msgspec.Struct, frozen=True):
@@ -124,6 +135,12 @@ def waits_for(
     if stage in ("ordered", "partially_shipped"):
         if record.get("shipment_status") == "nothing_to_ship":
             return wait("invoice", "sales_order")
+        if record.get("supply_status") in _TO_COME:
+            return msgspec.structs.replace(
+                wait("supply", "purchase_order", promised), supply=record["supply_status"],
+                document=record.get("waits_for"), supplier_id=record.get("supplier_id"),
+                expected=record.get("expected_date"),
+            )  # fmt: skip
         return wait("goods", "sales_order", promised)
     if stage in ("shipped", "shipped_in_part_or_whole"):
         return wait("arrival", "shipment", promised)

@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from streams.flow.shares import CARRIERS, DOCUMENT_OF_LINE, SHARE, SHARES_SENT, share_id, shares_of, shares_sent_id
-from streams.flow.supply import with_arrived
+from streams.flow.supply import with_arrived, with_last_receipt
 from streams.model.change import Change, ChangeOp
 from streams.model.names import HUB, changes_topic
 from streams.model.state import AggregateState, EntityState
@@ -143,7 +143,8 @@ def portions_of(state: AggregateState, document: EntityState, targets: Collectio
     if not targets or not _is_live(document):
         return {}
     lines, payments = _parts_of(state, document)
-    return shares_of(document, with_arrived(document, lines, state.members.values()), payments, targets)
+    members = state.members.values()
+    return shares_of(with_last_receipt(document, members), with_arrived(document, lines, members), payments, targets)
 
 
 def _parts_of(state: AggregateState, document: EntityState) -> tuple[list[EntityState], list[EntityState]]:
