@@ -1765,6 +1765,18 @@ class Stock(Record, frozen=True, kw_only=True):
     """What can still be promised, in the product's unit, by the ERP's figures of each warehouse."""
     warehouse_count: int | None = None
     """Warehouses that keep the product."""
+    incoming: Decimal | None = None
+    """What is bought or made and has not come yet, in the product's unit; empty where nothing is on its
+    way.
+    """
+    incoming_for_orders: Decimal | None = None
+    """Of incoming, what is bought or made for lines of sales orders: the rest can be promised."""
+    next_incoming_date: date | None = None
+    """Day on which the next of it is expected; in the past where it is late."""
+    incoming_by_day: dict[str, str] | None = None
+    """What can be promised of incoming, by the day on which it is expected: 2026-12-24 to quantity; an
+    empty day where nobody says.
+    """
 
 
 class StockMovement(Record, frozen=True, kw_only=True):

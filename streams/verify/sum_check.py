@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from streams.model.state import AggregateState, EntityState
@@ -27,6 +28,51 @@ class Owed(NamedTuple):
     open_requests: int
 
 
+class Incoming:
+    """Counts what is bought or made and has not come, by product."""
+
+    ENTITIES = ("purchase_order", "purchase_order_line", "goods_receipt", "goods_receipt_line", "production_order")
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[str, EntityState]] = {entity: {} for entity in self.ENTITIES}
+        self.units: dict[str, str | None] = {}
+
+    def add(self, member: EntityState) -> None:
+        self._of[member.entity][member.id] = member
+
+    def by_product(self) -> Counter[str]:
+        """Product → quantity in its unit, unscaled."""
+        received: Counter[str] = Counter()
+        for line in self._of["goods_receipt_line"].values():
+            receipt = self._of["goods_receipt"].get(line.parent or "")
+            if receipt is not None and receipt.record.get("status") == "received":
+                came = (line.record.get("quantity") or 0) - (line.record.get("rejected_quantity") or 0)
+                received[line.record.get("purchase_order_line_id") or ""] += came
+        result: Counter[str] = Counter()
+        for line in self._of["purchase_order_line"].values():
+            purchase = self._of["purchase_order"].get(line.parent or "")
+            if purchase is not None and not _is_over(purchase) and not _is_over(line):
+                came = line.record.get("received_quantity")
+                self._count(result, line.record, received[line.id] if came is None else came)
+        for production in self._of["production_order"].values():
+            if not _is_over(production):
+                self._count(result, production.record, production.record.get("finished_quantity") or 0)
+        return result
+
+    def _count(self, result: Counter[str], record: Record, came: int) -> None:
+        product, ordered = record.get("product_id") or "", record.get("quantity") or 0
+        left, unit = max(0, ordered - came), record.get("unit")
+        if unit is not None and unit != self.units.get(product):
+            if record.get("base_unit") is None or record["base_unit"] != self.units.get(product) or not ordered:
+                return  # it cannot be compared
+            left = round(Fraction(left * (record.get("base_quantity") or 0), ordered))
+        result[product] += left
+
+
+def _is_over(member: EntityState) -> bool:
+    return member.record.get("status") in ("received", "finished", "closed", "cancelled")
+
+
 class _Parts:
     """The records that sums are made of, by the customer or product that they belong to."""
 
@@ -35,6 +81,7 @@ class _Parts:
         self.payments: dict[str, list[Record]] = defaultdict(list)
         self.requests: Counter[str] = Counter()
         self.available: Counter[str] = Counter()
+        self.incoming = Incoming()
         self.sums: dict[tuple[str, str], Record] = {}
         self.roots: set[tuple[str, str]] = set()
         for member in _emitted(states):
@@ -45,6 +92,7 @@ class _Parts:
         if member.entity in ("customer", "product"):
             # Also a deleted customer: what it owes is still owed.
             self.roots.add((member.entity, member.id))
+            self.incoming.units[member.id] = record.get("unit")
         if member.deleted:
             return
         if member.entity == "invoice":
@@ -53,6 +101,8 @@ class _Parts:
             self.payments[member.parent or ""].append(record)
         elif member.entity == "service_request" and record.get("status") not in ("resolved", "closed"):
             self.requests[record.get("customer_id") or ""] += 1
+        elif member.entity in Incoming.ENTITIES:
+            self.incoming.add(member)
         elif member.entity == "inventory_level":
             self.available[record.get("product_id") or ""] += record.get("available") or 0
         elif member.entity in ("receivables", "stock"):
@@ -63,6 +113,7 @@ class _Parts:
 def wrong_sums(states: Iterable[AggregateState]) -> Iterator[str]:
     """Each sum that is wrong, in words."""
     parts = _Parts(states)
+    incoming = parts.incoming.by_product()
     for kind, key in parts.roots:
         if kind == "customer":
             name, record = "receivables", parts.sums.get(("receivables", key), {})
@@ -70,7 +121,8 @@ def wrong_sums(states: Iterable[AggregateState]) -> Iterator[str]:
             expected: object = _computed_owed(parts, key)
         else:
             name, record = "stock", parts.sums.get(("stock", key), {})
-            actual, expected = record.get("available") or 0, parts.available[key]
+            actual = (record.get("available") or 0, record.get("incoming") or 0)
+            expected = (parts.available[key], incoming.get(key, 0))
         if actual != expected:
             yield f"{name} of {kind} {key}: {actual}, should be {expected}"
     for name, key in parts.sums:

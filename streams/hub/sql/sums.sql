@@ -93,11 +93,52 @@ FROM wanted LEFT JOIN entity c ON c.id = wanted.id LEFT JOIN chosen ON chosen.cu
 LEFT JOIN other ON other.customer = wanted.id LEFT JOIN requests ON requests.customer = wanted.id;
 
 -- name: sum_product
--- The stock of each of these products over all warehouses, in the same form.
+-- The stock of each of these products over all warehouses, and what is on its way, in the same form. A purchase in a unit that cannot be
+-- compared with the product's is left out.
+WITH RECURSIVE wanted AS (
+    SELECT id FROM unnest(%s::uuid[]) AS wanted (id)
+), name AS (
+    SELECT id AS product, id AS ref FROM wanted
+    UNION SELECT name.product, i.source_id FROM name JOIN identity i ON i.target = name.ref AND i.same AND i.source_id <> i.target
+), supply AS (
+    SELECT name.product, e.entity, e.record, head.record AS head, p.record->>'unit' AS unit,
+           CASE WHEN e.entity = 'production_order' THEN (e.record->>'finished_quantity')::bigint
+                ELSE coalesce((e.record->>'received_quantity')::bigint, (
+                    SELECT sum((g.record->>'quantity')::bigint - coalesce((g.record->>'rejected_quantity')::bigint, 0))::bigint FROM entity g JOIN entity r ON r.id = g.parent_id
+                    WHERE g.aggregate_id = e.aggregate_id AND g.entity = 'goods_receipt_line' AND g.record->>'purchase_order_line_id' = e.id::text
+                    AND NOT g.deleted AND NOT r.deleted AND r.record->>'status' = 'received')) END AS arrived,
+           CASE WHEN e.entity = 'production_order' THEN (
+                    SELECT sum((l.record->>'quantity')::bigint)::bigint FROM entity l WHERE l.aggregate_id = e.aggregate_id AND l.entity = 'production_order_line'
+                    AND l.parent_id = e.id AND NOT l.deleted AND l.record->>'order_line_id' IS NOT NULL)
+                WHEN e.record->>'order_line_id' IS NOT NULL THEN (e.record->>'quantity')::bigint END AS of_orders
+    FROM name JOIN entity e ON e.product_ref = name.ref AND e.entity IN ('purchase_order_line', 'production_order')
+    LEFT JOIN entity head ON head.id = e.parent_id JOIN entity p ON p.id = name.product
+    WHERE NOT e.deleted AND e.merged_into IS NULL AND e.version > 0 AND e.record->>'product_id' = name.product::text
+    AND (head.id IS NULL OR NOT head.deleted AND head.version > 0)
+    AND coalesce(e.record->>'status', '') NOT IN ('received', 'finished', 'closed', 'cancelled')
+    AND coalesce(head.record->>'status', '') NOT IN ('received', 'closed', 'cancelled')
+), open AS (
+    SELECT product, greatest(0, (record->>'quantity')::bigint - coalesce(arrived, 0)) AS quantity, coalesce(of_orders, 0) AS of_orders,
+           CASE WHEN record->>'unit' IS NULL OR record->>'unit' = unit THEN 1
+                WHEN record->>'base_unit' = unit THEN (record->>'base_quantity')::numeric / nullif((record->>'quantity')::bigint, 0) END AS factor,
+           coalesce((record->>'expected_date')::int, (head->>'expected_date')::int, (record->>'promised_date')::int, (head->>'promised_date')::int) AS day
+    FROM supply
+), coming AS (
+    SELECT product, day, round(quantity * factor)::bigint AS quantity, round(least(quantity, of_orders) * factor)::bigint AS of_orders
+    FROM open WHERE quantity > 0 AND factor IS NOT NULL
+), by_day AS (
+    SELECT product, coalesce((date '1970-01-01' + day)::text, '') AS day, sum(quantity - of_orders) AS quantity FROM coming GROUP BY 1, 2
+), incoming AS (
+    SELECT product, sum(quantity)::bigint AS quantity, sum(of_orders)::bigint AS of_orders, min(day) AS next,
+           (SELECT jsonb_object_agg(d.day, trim_scale(round(d.quantity / 1000000, 6))::text) FROM by_day d WHERE d.product = coming.product AND d.quantity > 0) AS days
+    FROM coming GROUP BY product
+)
 SELECT wanted.id::text, (extract(epoch FROM now()) * 1e6)::bigint AS at_us,
        CASE WHEN p.id IS NOT NULL AND p.merged_into IS NULL THEN jsonb_build_object(
-           'on_hand', sums.on_hand, 'reserved', sums.reserved, 'available', sums.available, 'warehouse_count', sums.warehouses) END::text AS record
-FROM unnest(%s::uuid[]) AS wanted (id) LEFT JOIN entity p ON p.id = wanted.id
+           'on_hand', sums.on_hand, 'reserved', sums.reserved, 'available', sums.available, 'warehouse_count', sums.warehouses,
+           'incoming', incoming.quantity, 'incoming_for_orders', incoming.of_orders, 'next_incoming_date', incoming.next,
+           'incoming_by_day', incoming.days) END::text AS record
+FROM wanted LEFT JOIN entity p ON p.id = wanted.id LEFT JOIN incoming ON incoming.product = wanted.id
 LEFT JOIN LATERAL (
     SELECT sum((record->>'on_hand')::bigint)::bigint AS on_hand, sum((record->>'reserved')::bigint)::bigint AS reserved,
            sum((record->>'available')::bigint)::bigint AS available, count(DISTINCT record->>'warehouse') AS warehouses

@@ -19,6 +19,8 @@ SUMMED = {
     "invoice": ("customer", "customer_id"),
     "service_request": ("customer", "customer_id"),
     "inventory_level": ("product", "product_id"),
+    "purchase_order_line": ("product", "product_id"),
+    "production_order": ("product", "product_id"),
 }
 """Entity → the kind of the record in which it is summed, and the field that names that record."""
 
@@ -34,6 +36,17 @@ def mark_sums(work: Working, entity: EntityState, record: Fields) -> None:
     for reference in (entity.record.get(field), record.get(field)):
         if reference:
             work.out.sums_due.add((kind, reference))
+
+
+PURCHASES = frozenset(("purchase_order", "goods_receipt", "goods_receipt_line", "production_order_line"))
+"""Entities on which depends what is on its way of products that other entities name."""
+
+
+def mark_purchased(work: Working, aggregate: AggregateWork) -> None:
+    """Mark the sums of all products that the purchase or production order of this aggregate is about."""
+    for member in aggregate.state.members.values():
+        if member.entity in ("purchase_order_line", "production_order") and member.record.get("product_id"):
+            work.out.sums_due.add(("product", member.record["product_id"]))
 
 
 def mark_payer(work: Working, aggregate: AggregateWork, payment: EntityState, record: Fields) -> None:

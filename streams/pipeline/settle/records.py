@@ -7,7 +7,16 @@ from collections.abc import Callable, Collection
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
-from streams.pipeline.settle.joins import SUMMED, SUMMED_IN, SUPPLY, mark_payer, mark_sums, plan_writeback
+from streams.pipeline.settle.joins import (
+    PURCHASES,
+    SUMMED,
+    SUMMED_IN,
+    SUPPLY,
+    mark_payer,
+    mark_purchased,
+    mark_sums,
+    plan_writeback,
+)
 from streams.pipeline.settle.references import release
 from streams.pipeline.settle.working import DOCUMENT_OF, AggregateWork, Working, emit, resolve, write
 from streams.resolve.golden import golden, is_deleted
@@ -70,6 +79,8 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
             mark_sums(work, member, record)
         elif entity == "payment":
             mark_payer(work, aggregate, member, record)
+        elif entity in PURCHASES:
+            mark_purchased(work, aggregate)
         elif member.version == 0:
             if entity == "sales_order_line":
                 if not deleted:
@@ -104,6 +115,8 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
             mark_sums(work, member, member.record)
         elif member.entity == "payment":
             mark_payer(work, aggregate, member, member.record)
+        elif member.entity in PURCHASES:
+            mark_purchased(work, aggregate)
         if len(member.contributions) > 1 and member.merged_into is None:
             conflicts = standing_conflicts(state, member, work.ownership, work.planner)
             work.out.repeated_conflicts.extend(conflicts)
