@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -158,6 +158,8 @@ def _print(flow: OrderFlow) -> None:
     if others:
         typer.echo("  in other currencies: " + ", ".join(others))
     typer.echo(f"  goods {record.get('shipment_status') or '-'}, money {record.get('payment_status') or '-'}")
+    if record.get("supply_status"):
+        typer.echo(f"  supply {_supply(record)}")
     counts = (_count(record.get(f"{name}_count") or 0, name.replace("_", " ")) for name in COUNTS)
     typer.echo("  " + ", ".join(counts))
     typer.echo("timeline (UTC)")
@@ -168,6 +170,19 @@ def _print(flow: OrderFlow) -> None:
     for intent in flow.intents:
         if intent.state in UNFINISHED:
             typer.echo(f"  {intent.state}: {intent.rule}" + (f" ({intent.problem})" if intent.problem else ""))
+
+
+def _supply(record: Mapping[str, Any]) -> str:
+    """How the goods are supplied: on_order; expected 2026-12-24, 3 days late; waits for PO-1."""
+    from streams.cli.supply import day_of
+
+    parts = [record["supply_status"].replace("_", " ")]
+    if record.get("expected_date") is not None:
+        late = f", {record['late_days']} days late" if record.get("late_days") else ""
+        parts.append(f"expected {day_of(record['expected_date'])}{late}")
+    if record.get("waits_for"):
+        parts.append(f"waits for {record['waits_for']}")
+    return "; ".join(parts)
 
 
 def _print_amounts(tax: str, amounts: Mapping[str, int | None], currency: str) -> None:

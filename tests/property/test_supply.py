@@ -74,7 +74,7 @@ def rows_of(world: World) -> list[Change]:
         ]  # fmt: skip
         if world.kept[key]:
             line = ("sales_order_line", f"{key}1")
-            kept = {"order_line_id": of_line(f"{key}1"), "quantity": world.kept[key] * PIECE}
+            kept: dict[str, Any] = {"order_line_id": of_line(f"{key}1"), "quantity": world.kept[key] * PIECE}
             changes.append(row("reservation", f"R{key}", 3, line, status="reserved", warehouse="W", **kept))
     for purchase in world.purchases:
         changes += _rows_of_purchase(purchase)
@@ -96,7 +96,7 @@ def _rows_of_purchase(purchase: Purchase) -> list[Change]:
     elif not purchase.by_receipt:
         line["received_quantity"] = purchase.arrived * PIECE
     elif purchase.arrived:
-        of = {"purchase_order_line_id": source_id("erp", "purchase_order_line", f"{key}1")}
+        of: dict[str, Any] = {"purchase_order_line_id": source_id("erp", "purchase_order_line", f"{key}1")}
         changes += [
             row("goods_receipt", f"G{key}", at, ("purchase_order", key), number=f"G{key}", status="received"),
             row("goods_receipt_line", f"G{key}1", at, ("goods_receipt", f"G{key}"),
