@@ -23,6 +23,24 @@ TABLES: dict[str, str] = {
     "invoice_line": "invoice line|invoice item|bill line|inv line|account move line|facturedet|rechnungsposition"
     "|sales invoice item|billing item",
     "payment": "payment|pay|receipt|zahlung|paiement|payment entry|account payment",
+    "supplier": "supplier|vendor|vend|lieferant|kreditor|fournisseur",
+    "purchase_order": "purchase order|po head|bestellung|purchase|commande fournisseur|procurement order",
+    "purchase_order_line": "purchase order line|po line|purchase order item|bestellposition|purchase line"
+    "|commande fournisseurdet",
+    "goods_receipt": "goods receipt|purchase receipt|receipt head|rcpt head|wareneingang|incoming shipment",
+    "goods_receipt_line": "goods receipt line|purchase receipt item|rcpt line|incoming shipment line",
+    "production_order": "production order|manufacturing order|work order|fertigungsauftrag|mrp production|production",
+    "production_order_line": "production order line|manufacturing order line|mrp production line",
+    "supplier_invoice": "supplier invoice|vendor bill|purchase invoice|eingangsrechnung|facture fourn",
+    "stock_movement": "stock movement|stock ledger|stock ledger entry|lagerbewegung|inventory transaction",
+    "repair": "repair|repair order|reparatur|fichinter|intervention",
+    "bill_of_materials": "bill of materials|bom|stueckliste|mrp bom",
+    "bill_of_materials_line": "bill of materials line|bom line|bom item|mrp bom line",
+    "return_order": "return order|rma|return|retoure|rma head",
+    "return_order_line": "return order line|rma line|return line",
+    "reservation": "reservation|stock reservation|allocation|resv",
+    "contract": "contract|warranty|maintenance contract|service contract|vertrag",
+    "installed_item": "installed item|installed base|equipment|serial no|serial number|asset",
     "service_request": "case|ticket|service case|service request|issue|helpdesk ticket|complaint",
 }
 """Entity → names that tables of it have, in the singular, separated by '|'."""
