@@ -112,7 +112,7 @@ def _print(line: WaitingLine) -> None:
     source = f"waits for {line.waits_for or line.waits_for_id}" if line.waits_for_id else ""
     if source and line.supplier:
         source += f" of {line.supplier}"
-    typer.echo("    " + "; ".join(part for part in (what, ", ".join(dates), source) if part))
+    typer.echo("    " + "; ".join(words for words in (what, ", ".join(dates), source) if words))
 
 
 def day_of(day: int) -> str:

@@ -165,14 +165,14 @@ def _coming_first(source: Source) -> tuple[bool, int, str]:
 def _sources(lines: Iterable[EntityState], of: Mapping[str, Sequence[EntityState]]) -> dict[str, list[Source]]:
     """Order line → its sources."""
     by_id = {line.id: line.record for line in lines}
-    found: dict[str, list[Source]] = {}
+    sources: dict[str, list[Source]] = {}
     for reservation in of.get("reservation", ()):
         record = reservation.record
         order_line = by_id.get(record.get("order_line_id") or "")
         if order_line is not None and record.get("status") not in ("released", "cancelled"):
             quantity, is_clear = compared(order_line, [dict(record)])
             kept = quantity if is_clear else order_line.get("quantity") or 0
-            found.setdefault(record["order_line_id"], []).append(
+            sources.setdefault(record["order_line_id"], []).append(
                 Source(
                     "stock", reservation.id, reservation.id, record.get("warehouse"), None, record.get("status"),
                     quantity if is_clear else None, kept, None, record.get("expected_date"),
@@ -188,8 +188,8 @@ def _sources(lines: Iterable[EntityState], of: Mapping[str, Sequence[EntityState
             continue
         source = _source(order_line, supply_line, document.record, document.id)
         if source is not None:
-            found.setdefault(supply_line.record["order_line_id"], []).append(source)
-    return found
+            sources.setdefault(supply_line.record["order_line_id"], []).append(source)
+    return sources
 
 
 def _source(order_line: Record, supply_line: EntityState, document: Record, document_id: str) -> Source | None:

@@ -98,18 +98,18 @@ def supply_document(hub: Hub, number: str) -> SupplyDocument:
     """The purchase or production order with this number or id. Raises ConfigError where there is none, or more than
     one.
     """
-    found = fetch_structs(hub, SupplyDocument, "supply_documents", {"number": number})
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    documents = fetch_structs(hub, SupplyDocument, "supply_documents", {"number": number})
+    if len(documents) == 1:
+        return documents[0]
+    if not documents:
         raise ConfigError(f"no purchase or production order has the number {number}", remedy="look it up in the ERP")
-    ids = ", ".join(f"{document.entity.replace('_', ' ')} {document.id}" for document in found)
-    raise ConfigError(f"{len(found)} documents have the number {number}", remedy=f"give the id of one: {ids}")
+    ids = ", ".join(f"{document.entity.replace('_', ' ')} {document.id}" for document in documents)
+    raise ConfigError(f"{len(documents)} documents have the number {number}", remedy=f"give the id of one: {ids}")
 
 
 def product_promise(hub: Hub, product: str) -> Promise:
     """What of a product can be promised, by its article number or id. Raises ConfigError where nobody knows it."""
-    found = fetch_structs(hub, Promise, "product_promise", {"product": product})
-    if not found:
+    products = fetch_structs(hub, Promise, "product_promise", {"product": product})
+    if not products:
         raise ConfigError(f"the hub knows no product {product}", remedy="give an article number, as the ERP has it")
-    return found[0]
+    return products[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ from streams.errors import ConfigError
 from streams.hub.supply import Waiting, after_of, product_promise, supply_document, waiting_lines
 from streams.model.change import Change
 from streams.model.ids import source_id
+from streams.verify.sum_check import wrong_sums
 from tests.integration.place import Place
 from tests.integration.test_sums import PIECE, Worker, worker
 
@@ -110,3 +111,77 @@ def test_what_nobody_knows_is_said(place: Place) -> None:
             product_promise(hub, "M-0")
         with pytest.raises(ConfigError, match="no list ends at x"):
             waiting_lines(hub, Waiting(after="x"))
+
+
+class Purchases:
+    """A product and what is bought of it, as the ERP says it."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.key = place, uuid.uuid4().hex[:8]
+        self.id = source_id("demo-erp", "product", self.key)
+
+    def product(self) -> tuple[str, str, Change]:
+        return "product", self.id, self.place.change("demo-erp", "product", self.key, sku=self.key, unit="C62")
+
+    def say(self, entity: str, key: str, of: str, **fields: Any) -> tuple[str, str, Change]:
+        """A row of the purchase or production order `of`."""
+        root = "production_order" if entity.startswith("production") else "purchase_order"
+        above = source_id("demo-erp", root, f"{self.key}-{of}")
+        said = self.place.change("demo-erp", entity, f"{self.key}-{key}", None if entity == root else above, **fields)
+        return "order_flow", source_id("demo-erp", root, f"{self.key}-{of}"), said
+
+    def line(self, key: str, of: str, pieces: int, **more: Any) -> tuple[str, str, Change]:
+        fields = {"product_id": self.id, "quantity": pieces * PIECE, "unit": "C62", "order_line_id": None} | more
+        return self.say("purchase_order_line", key, of, **fields)
+
+
+async def test_what_is_on_its_way_is_summed_by_day(place: Place, worker: Worker) -> None:
+    bought = Purchases(place)
+    order_line = source_id("demo-erp", "sales_order_line", f"{bought.key}-L")
+    await worker.say(
+        bought.product(),
+        bought.say("purchase_order", "P", "P", number="P", status="confirmed", expected_date=TODAY + 5),
+        bought.line("P1", "P", 10, received_quantity=4 * PIECE),
+        bought.line("P2", "P", 3, order_line_id=order_line, expected_date=TODAY + 9),
+        bought.line("P3", "P", 2, unit="XBX", base_quantity=24 * PIECE, base_unit="C62", expected_date=TODAY + 9),
+        bought.line("P4", "P", 99, unit="XPX"),
+        bought.line("P5", "P", 99, status="cancelled"),
+        bought.say("purchase_order", "Q", "Q", number="Q", status="closed"),
+        bought.line("Q1", "Q", 99),
+        bought.say("production_order", "M", "M", number="M", status="in_progress", product_id=bought.id, unit="C62",
+                   quantity=8 * PIECE, finished_quantity=PIECE),
+        bought.say("production_order_line", "M1", "M", quantity=2 * PIECE, order_line_id=order_line),
+    )  # fmt: skip
+    await worker.sum()
+    stock = worker.record("stock", bought.id)
+    assert stock is not None
+    assert (stock["incoming"], stock["incoming_for_orders"]) == ((6 + 3 + 24 + 7) * PIECE, (3 + 2) * PIECE)
+    assert stock["next_incoming_date"] == TODAY + 5
+    days = {day: (date(1970, 1, 1) + timedelta(TODAY + day)).isoformat() for day in (5, 9)}
+    assert stock["incoming_by_day"] == {days[5]: "6", days[9]: "24", "": "5"}
+    roots = {bought.id: "product"}
+    roots |= {source_id("demo-erp", "purchase_order", f"{bought.key}-{key}"): "order_flow" for key in "PQ"}
+    roots[source_id("demo-erp", "production_order", f"{bought.key}-M")] = "order_flow"
+    assert list(wrong_sums((await worker.store.load(roots)).values())) == []
+    # Goods come with a receipt, of which some are refused; the supplier cancels the rest, and production ends.
+    receipt = source_id("demo-erp", "goods_receipt", f"{bought.key}-G")
+    came = place.change(
+        "demo-erp", "goods_receipt_line", f"{bought.key}-G1", receipt, quantity=3 * PIECE, rejected_quantity=PIECE,
+        purchase_order_line_id=source_id("demo-erp", "purchase_order_line", f"{bought.key}-P2"),
+    )  # fmt: skip
+    home = source_id("demo-erp", "purchase_order", f"{bought.key}-P")
+    await worker.say(
+        bought.say("goods_receipt", "G", "P", status="received"),
+        ("order_flow", home, came),
+        bought.say("production_order", "M", "M", number="M", status="finished"),
+    )
+    await worker.sum()
+    stock = worker.record("stock", bought.id)
+    assert stock is not None
+    assert (stock["incoming"], stock["incoming_for_orders"]) == ((6 + 1 + 24) * PIECE, PIECE)
+    assert list(wrong_sums((await worker.store.load(roots)).values())) == []
+    await worker.say(bought.say("purchase_order", "P", "P", number="P", status="cancelled"))
+    await worker.sum()
+    stock = worker.record("stock", bought.id)
+    assert stock is not None
+    assert (stock["incoming"], stock["incoming_by_day"], stock["next_incoming_date"]) == (None, None, None)
