@@ -12,6 +12,7 @@ import subprocess
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from tests.faults.rows import id_of
 from tests.waiting import came_true
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "opshub-test"
 SYSTEMS = {"demo-crm": ("DEMO_CRM", "crm"), "demo-erp": ("DEMO_ERP", "erp")}
 UP_SECONDS = 600
 RECOVERS_WITHIN = 240.0
@@ -46,24 +46,42 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 class ContainerStack:
-    """Use as a context manager; what it started, and its volumes, are gone at the end."""
+    """Use as a context manager; what it started, and its volumes, are gone at the end.
 
-    def __init__(self) -> None:
+    `files`: further Compose files. `variables`: for them, beside the free ports that each stack gets.
+    """
+
+    def __init__(
+        self,
+        project: str = "opshub-test",
+        files: tuple[str, ...] = (),
+        profiles: tuple[str, ...] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         free = [
             port for port in random.SystemRandom().sample(range(20_000, 29_000), 60) if port_is_free("127.0.0.1", port)
         ]
-        self.kafka_port, self.console_port = free[:2]
-        os.environ |= {
-            "COMPOSE_PROJECT_NAME": PROJECT,
-            "KAFKA_PORT": str(self.kafka_port),
-            "CONSOLE_PORT": str(self.console_port),
-        }
+        self.project = project
+        self.hub_service = "hub"
+        names = ("KAFKA_PORT", "CONSOLE_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT")
+        ports = dict(zip(names, free[: len(names)], strict=True))
+        self.kafka_ports = [
+            ports[name] for name in names if name.startswith("KAFKA") and (files or name == "KAFKA_PORT")
+        ]
+        # Compose reads these when it is called: of two stacks, the one that was made last is the one that it speaks of.
+        self._variables = (
+            {name: str(port) for name, port in ports.items()}
+            | {"COMPOSE_PROJECT_NAME": project}
+            | dict(variables or {})
+        )
+        self._own_environment()
         built = "opshub/kafka" in docker("images", "--format", "{{.Repository}}", check=False)
         self._compose = DockerCompose(
             ROOT / "docker",
             compose_file_name=[
-                str(ROOT / name) for name in ("docker/compose.yaml", "tests/containers/compose.test.yaml")
+                str(ROOT / name) for name in ("docker/compose.yaml", *files, "tests/containers/compose.test.yaml")
             ],
+            profiles=list(profiles),
             env_file=str(ROOT / "docker/images/built.env") if built else None,
             wait=True,
             keep_volumes=False,
@@ -75,13 +93,17 @@ class ContainerStack:
         self._loads = 0
         self.env: dict[str, str] = {}
 
+    def _own_environment(self) -> None:
+        os.environ |= self._variables
+
     def __enter__(self) -> ContainerStack:
+        self._own_environment()
         self._compose.stop(down=True)  # what a run that was killed left behind
         self._compose.start()
         for prefix, service in SYSTEMS.values():
             shown = json.loads(docker("inspect", self.container(service)))[0]["NetworkSettings"]["Networks"]
             self.env |= {
-                f"{prefix}_HOST": shown[f"{PROJECT}_systems"]["IPAddress"],
+                f"{prefix}_HOST": shown[f"{self.project}_systems"]["IPAddress"],
                 f"{prefix}_PORT": "5432",
                 f"{prefix}_DATABASE": service,
                 f"{prefix}_APP_USER": f"{service}_app",
@@ -95,19 +117,21 @@ class ContainerStack:
     def __exit__(self, *_: object) -> None:
         for clerk in self._clerks:
             clerk.stop()
+        self._own_environment()
         self._compose.stop(down=True)
 
     # -- containers
 
     def compose(self, *arguments: str) -> str:
         """`docker compose` of this stack."""
+        self._own_environment()
         return docker(*self._compose.compose_command_property[1:], *arguments)
 
     def container(self, service: str, number: int = 1) -> str:
-        return f"{PROJECT}-{service}-{number}"
+        return f"{self.project}-{service}-{number}"
 
     def workers(self) -> list[str]:
-        return docker("ps", "--filter", f"label=com.docker.compose.project={PROJECT}", "--filter",
+        return docker("ps", "--filter", f"label=com.docker.compose.project={self.project}", "--filter",
                       "label=com.docker.compose.service=worker", "--format", "{{.Names}}").split()  # fmt: skip
 
     def secret(self, name: str) -> str:
@@ -117,7 +141,7 @@ class ContainerStack:
             "--rm",
             "--network=none",
             "--entrypoint=cat",
-            f"--volume={PROJECT}_secrets:/all:ro",
+            f"--volume={self.project}_secrets:/all:ro",
             "opshub-worker:0.1.0",
             f"/all/{name}",
         )
@@ -125,16 +149,21 @@ class ContainerStack:
     @property
     def hub(self) -> str:
         """Connection string of the hub, by its present address."""
-        networks = json.loads(docker("inspect", self.container("hub")))[0]["NetworkSettings"]["Networks"]
+        networks = json.loads(docker("inspect", self.container(self.hub_service)))[0]["NetworkSettings"]["Networks"]
         password = self.env.setdefault("HUB_PASSWORD", self.secret("OPSHUB_HUB_PASSWORD"))
-        return f"postgresql://opshub:{password}@{networks[f'{PROJECT}_hub']['IPAddress']}:5432/opshub?connect_timeout=5"
+        return f"postgresql://opshub:{password}@{networks[f'{self.project}_hub']['IPAddress']}:5432/opshub?connect_timeout=5"
+
+    @property
+    def kafka(self) -> str:
+        """The brokers, as this machine reaches them."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.kafka_ports)
 
     def cut(self, container: str, network: str) -> None:
         """The container loses its link to a network: what is sent disappears, and connections stay open."""
-        docker("network", "disconnect", f"{PROJECT}_{network}", container)
+        docker("network", "disconnect", f"{self.project}_{network}", container)
 
     def mend(self, container: str, network: str, alias: str) -> None:
-        docker("network", "connect", "--alias", alias, f"{PROJECT}_{network}", container)
+        docker("network", "connect", "--alias", alias, f"{self.project}_{network}", container)
 
     # -- load
 
@@ -197,7 +226,7 @@ class ContainerStack:
             query = "SELECT id::text FROM opportunity WHERE id = ANY(%s::uuid[]) AND stage = 'Closed Won'"
             won = {row[0] for row in crm.execute(query, [list(self._won)]).fetchall()}
         ordered = won | self._surely
-        return check(read_evidence(f"127.0.0.1:{self.kafka_port}", self.hub, dsns, self._journal, ordered))
+        return check(read_evidence(self.kafka, self.hub, dsns, self._journal, ordered))
 
     def verify(self) -> dict[str, Any]:
         """The verdict of `opshub verify` in a container, once it finds no difference: sums follow by up to some minutes."""

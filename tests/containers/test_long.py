@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.containers.stack import PROJECT, RECOVERS_WITHIN, ContainerStack, docker
+from tests.containers.stack import RECOVERS_WITHIN, ContainerStack, docker
 from tests.containers.test_faults import PAST_TIME_OUTS
 from tests.waiting import came_true
 
@@ -32,14 +32,14 @@ def inside(container: str, *command: str) -> str:
     ).stdout
 
 
-def address(container: str, network: str) -> str:
+def address(stack: ContainerStack, container: str, network: str) -> str:
     shown = json.loads(docker("inspect", container))[0]["NetworkSettings"]["Networks"]
-    return str(shown[f"{PROJECT}_{network}"]["IPAddress"])
+    return str(shown[f"{stack.project}_{network}"]["IPAddress"])
 
 
-def device(container: str, network: str) -> str:
+def device(stack: ContainerStack, container: str, network: str) -> str:
     """The interface of the container in a network."""
-    mine = address(container, network)
+    mine = address(stack, container, network)
     for link in json.loads(inside(container, "ip", "-json", "addr")):
         if any(one.get("local") == mine for one in link["addr_info"]):
             return str(link["ifname"])
@@ -49,7 +49,7 @@ def device(container: str, network: str) -> str:
 def slow_and_lossy(service: str, network: str) -> Callable[[ContainerStack], None]:
     def inject(stack: ContainerStack) -> None:
         container = stack.container(service)
-        link = device(container, network)
+        link = device(stack, container, network)
         inside(container, "tc", "qdisc", "add", "dev", link, "root", "netem", "delay", "100ms", "30ms", "loss", "2%")
         time.sleep(30)
         inside(container, "tc", "qdisc", "del", "dev", link, "root")
@@ -62,7 +62,7 @@ def one_way(source: str, target: str, network: str) -> Callable[[ContainerStack]
 
     def inject(stack: ContainerStack) -> None:
         container = stack.container(source)
-        rule = ("OUTPUT", "--destination", address(stack.container(target), network), "--jump", "DROP")
+        rule = ("OUTPUT", "--destination", address(stack, stack.container(target), network), "--jump", "DROP")
         inside(container, "iptables", "--append", *rule)
         time.sleep(PAST_TIME_OUTS)
         inside(container, "iptables", "--delete", *rule)
