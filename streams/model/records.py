@@ -1261,6 +1261,8 @@ class Reservation(Record, frozen=True, kw_only=True):
     """
     sources: tuple[Source, ...]
     """The live rows in the captured systems that speak of it, sorted by system and key."""
+    sales_order_id: UUID | None = None
+    """The order of that line: a dictionary looks it up where the row names only the line."""
     order_line_id: UUID | None = None
     """The order line for which it is kept."""
     product_id: UUID | None = None

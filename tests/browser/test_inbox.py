@@ -16,7 +16,7 @@ from streams.console.passwords import hash_password
 from streams.hub.people import add_person, has_people, remove_person
 from streams.model.ids import source_id
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 
 PATIENCE_S = 90
 PATIENCE_MS = 1000 * PATIENCE_S
@@ -30,7 +30,7 @@ def first(company: Pipeline, query: str, values: list[Any]) -> Any:
 
 
 def awaited(company: Pipeline, query: str, values: list[Any]) -> Any:
-    assert wait_for(lambda: first(company, query, values) is not None, PATIENCE_S), f"nothing came: {query} {values}"
+    assert came_true(lambda: first(company, query, values) is not None, PATIENCE_S), f"nothing came: {query} {values}"
     return first(company, query, values)
 
 
@@ -82,7 +82,7 @@ def test_a_conflict_is_resolved_by_keys_and_the_hub_changes(
     assert first(company, now, [record]) == other
     page.reload()
     page.keyboard.press("u")
-    assert wait_for(lambda: first(company, now, [record]) == stands, PATIENCE_S), "undo changed nothing"
+    assert came_true(lambda: first(company, now, [record]) == stands, PATIENCE_S), "undo changed nothing"
 
 
 def test_every_tab_opens_and_an_item_is_taken_by_keyboard(page: Page, photo: Callable[..., Path]) -> None:
@@ -152,7 +152,7 @@ def test_an_approval_makes_the_order_and_nobody_decides_it_twice(
     second.get_by_label("Reason, for the log").fill("too much")
     second.get_by_role("button", name="Reject").click()
     expect(second.get_by_text("was faster, and approved").first).to_be_visible()
-    assert wait_for(lambda: orders_of(company, deal) == 1, PATIENCE_S), "no order came into the ERP"
+    assert came_true(lambda: orders_of(company, deal) == 1, PATIENCE_S), "no order came into the ERP"
     awaited(company, "SELECT 1 FROM intent WHERE id = %s AND state = 'delivered'", [intent])
     assert orders_of(company, deal) == 1
 
@@ -181,7 +181,7 @@ def test_a_viewer_decides_nothing(
         page.goto(f"/inbox/approvals/{intent}")  # for a second, the console trusts its last look for people
         return "/sign-in" in page.url
 
-    assert wait_for(must_sign_in, 20)
+    assert came_true(must_sign_in, 20)
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()

@@ -18,7 +18,7 @@ from streams.simulator.setup import dsn_of
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 
 DEMO = Path(__file__).parents[2] / "benchmarks/profiles/demo.yaml"
 WORKLOAD = """
@@ -46,7 +46,7 @@ def dsns(pipeline: Pipeline) -> Iterator[dict[str, str]]:
 def worker(pipeline: Pipeline) -> int:
     """The pid of one that answers."""
     pid = pipeline.start_worker("profile-w")
-    assert wait_for(lambda: worker_stats(pipeline.settings), 60), "the worker does not answer"
+    assert came_true(lambda: worker_stats(pipeline.settings), 60), "the worker does not answer"
     return pid
 
 

@@ -18,7 +18,7 @@ from streams.stack.workers import worker_environment
 from streams.verify.compare_accounts import compare_accounts
 from streams.verify.comparison import Comparison
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 
 TOPIC = "raw.demo-crm.public.contact"
 
@@ -59,7 +59,7 @@ def test_a_person_lists_edits_and_drops_dead_letters(live: Pipeline) -> None:
     key = '{"id":"7b2f5c1e-0000-4000-8000-000000000001"}'
     good = b'{"before":null,"after":null,"op":"r"}'
     poison(live, key, [b"not json", b'{"op":"c"}'])
-    assert wait_for(lambda: is_there(live, key, 2), 60), "no dead letters"
+    assert came_true(lambda: is_there(live, key, 2), 60), "no dead letters"
     found = opshub(live, "dlq", "list", "--key", key, "--json")
     dead, parked = found["dead_letters"]
     assert (dead["state"], parked["state"], found["notes"]) == ("dead", "parked", [])
@@ -87,7 +87,7 @@ def test_a_person_lists_edits_and_drops_dead_letters(live: Pipeline) -> None:
     opshub(live, "dlq", "edit", str(dead["id"]), "-", given=good.decode())
     opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made it")
     state = f"SELECT DISTINCT state FROM dead_letter WHERE convert_from(key, 'UTF8') = '{key}'"
-    assert wait_for(lambda: values(live, state) == [("dropped",)], 30)
+    assert came_true(lambda: values(live, state) == [("dropped",)], 30)
     assert opshub(live, "dlq", "list", "--key", key, "--json")["dead_letters"] == []
     verbs = [line["verb"] for line in opshub(live, "dlq", "show", str(dead["id"]), "--json")["audit"]]
     assert verbs == ["edit", "drop"]
@@ -103,8 +103,8 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
 
     key = '{"id":"7b2f5c1e-0000-4000-8000-000000000002"}'
     poison(live, key, [b"not json"])
-    assert wait_for(lambda: is_there(live, key, 1), 60)
-    assert wait_for(lambda: not codes(), 20), codes()
+    assert came_true(lambda: is_there(live, key, 1), 60)
+    assert came_true(lambda: not codes(), 20), codes()
     live.stop_workers()
     move = "UPDATE raw_account SET upto = upto + %s, passed = passed + %s WHERE topic = %s AND partition = 0"
     with psycopg.connect(live.settings.hub, autocommit=True) as hub:
@@ -123,7 +123,7 @@ def test_doctor_tells_of_a_hub_that_went_back_and_of_records_that_nobody_reads(l
     poison(live, key, [b"not json"] * 5)
     assert codes() == {"no-worker"}
     live.start_worker("dlq-w2")
-    assert wait_for(lambda: is_there(live, key, 6), 60)
+    assert came_true(lambda: is_there(live, key, 6), 60)
     opshub(live, "dlq", "drop", "--key", key, "--reason", "a test made them")
     assert opshub(live, "dlq", "list", "--key", key, "--json")["dead_letters"] == []
 
@@ -153,7 +153,7 @@ def tombstone(live: Pipeline, *, transaction: bool) -> int:
 def uncounted(live: Pipeline, last: int) -> int:
     """How many offsets of partition 1 nobody counted, once the record at `last` is counted."""
     upto = f"SELECT upto FROM raw_account WHERE topic = '{TOPIC}' AND partition = 1"
-    assert wait_for(lambda: values(live, upto) == [(last + 1,)], 60), (values(live, upto), last)
+    assert came_true(lambda: values(live, upto) == [(last + 1,)], 60), (values(live, upto), last)
     gap = "upto - since - (passed + filtered + tombstones + dead + parked + control)"
     return int(values(live, f"SELECT {gap} FROM raw_account WHERE topic = '{TOPIC}' AND partition = 1")[0][0])
 
@@ -171,7 +171,7 @@ def markers(live: Pipeline) -> Iterator[int]:
 
 def test_verify_sees_a_gap_and_no_gap_where_a_transaction_ended(live: Pipeline, markers: int) -> None:
     assert uncounted(live, markers) == 1, "a marker has an offset"
-    assert wait_for(lambda: balanced(live), 30)
+    assert came_true(lambda: balanced(live), 30)
     lose = "UPDATE raw_account SET tombstones = tombstones - %s WHERE topic = %s AND partition = 1"
     with psycopg.connect(live.settings.hub, autocommit=True) as hub:
         hub.execute(lose.encode(), [1, TOPIC])

@@ -20,7 +20,7 @@ from streams.model.ids import source_id
 from streams.provision.differences import ProvisionStep, apply, plan
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 
 
 def test_a_million_characters_arrive_whole(pipeline: Pipeline) -> None:
@@ -37,7 +37,7 @@ def test_a_million_characters_arrive_whole(pipeline: Pipeline) -> None:
                     "SELECT record->>'notes' FROM entity WHERE id = %s", [source_id("demo-crm", "customer", key)]
                 ).fetchone()
 
-        assert wait_for(lambda: held() is not None, 90), "it did not come"
+        assert came_true(lambda: held() is not None, 90), "it did not come"
         assert held() == (text,)
         pipeline.drain()
         done = subprocess.run(
@@ -68,10 +68,10 @@ def test_a_topic_that_takes_less_is_widened(
     for done in admin.incremental_alter_configs([asked]).values():
         done.result(20)
     step = ProvisionStep("topic", "changes.customer", "widen")
-    assert wait_for(lambda: step in plan(settings, pipeline.systems), 20)
+    assert came_true(lambda: step in plan(settings, pipeline.systems), 20)
     assert refused(settings.kafka, record)
     assert step in apply(settings, pipeline.systems)
-    assert wait_for(lambda: step not in plan(settings, pipeline.systems), 20)
+    assert came_true(lambda: step not in plan(settings, pipeline.systems), 20)
     assert refused(settings.kafka, record) is None
 
 

@@ -17,7 +17,7 @@ from streams.stack.native import NativeStack
 from streams.stack.worker_stats import worker_stats
 from streams.stack.workers import worker_environment
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
+from tests.waiting import came_true
 from tests.writers import hub_of_its_own
 
 
@@ -85,7 +85,7 @@ def test_a_tax_number_that_was_nulled_is_told_everywhere(pipeline: Pipeline) -> 
                 for one in found
             )
 
-        assert wait_for(told, 60), "the hub has no note of it"
+        assert came_true(told, 60), "the hub has no note of it"
         assert "Values that dictionaries changed or accepted as null" in opshub(pipeline, "status")
         assert any(
             one["field"] == "customer.tax_id"

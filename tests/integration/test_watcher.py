@@ -26,8 +26,8 @@ from streams.provision.topics import create_topics, missing_topics
 from streams.settings import Settings
 from streams.stack.native import NativeStack
 from tests.conftest import Pipeline
-from tests.faults.clerk import wait_for
 from tests.faults.link import Link
+from tests.waiting import came_true
 from tests.writers import hub_of_its_own
 
 OUTSIDE = 10**9
@@ -96,7 +96,7 @@ def taken_over(heir: Watcher) -> list[Problem]:
         found[:] = heir.check()
         return heir.is_watching is True
 
-    assert wait_for(is_watching, 20)
+    assert came_true(is_watching, 20)
     return found
 
 
@@ -150,7 +150,7 @@ def test_while_the_hub_is_away_no_alert_ends_and_one_worker_reports_it(
     link.refuses = False
     assert told == [("firing", "parked-keys"), ("firing", "checks-failed")]
     # Whoever asks first is the watcher now.
-    assert wait_for(lambda: other.check(), 20)
+    assert came_true(lambda: other.check(), 20)
     assert watcher.check() == []
     assert told[2:] == [("resolved", "checks-failed")]
     assert other.firing == {"parked-keys": "3 keys are parked behind a dead letter"}
@@ -161,7 +161,7 @@ def test_a_hub_that_was_away_between_two_checks_is_no_problem(link: Link, worker
     assert watcher.check() == []
     link.cut()
     assert watcher.check() == []
-    assert wait_for(lambda: watcher.check() == [] and watcher.is_watching, 20), "its old session's lock is gone soon"
+    assert came_true(lambda: watcher.check() == [] and watcher.is_watching, 20), "its old session's lock is gone soon"
 
 
 INTENT = (
@@ -264,15 +264,15 @@ def test_a_stalled_connector_and_a_source_that_is_away_are_reported(running: Pip
     def codes() -> set[str]:
         return {one.code for one in check_capture(settings, system, dsn)}
 
-    assert wait_for(lambda: not codes(), 60), codes()
+    assert came_true(lambda: not codes(), 60), codes()
     time.sleep(11)
     assert codes() == set(), "it writes a heartbeat every ten seconds"
     running.stack.kill("connect", signal.SIGSTOP)
     try:
-        assert wait_for(lambda: "heartbeat-old" in codes(), 40), codes()
+        assert came_true(lambda: "heartbeat-old" in codes(), 40), codes()
     finally:
         running.stack.kill("connect", signal.SIGCONT)
-    assert wait_for(lambda: not codes(), 60), codes()
+    assert came_true(lambda: not codes(), 60), codes()
     say(running.settings, "UPDATE source_state SET alarm = 'the slot is gone' WHERE system = %s", crm.name)
     try:
         away = check_capture(settings, system, dsn.replace(f"port={running.settings.demo_crm_port}", "port=9"))

@@ -73,9 +73,9 @@ def rows_of(world: World) -> list[Change]:
             ),
         ]  # fmt: skip
         if world.kept[key]:
-            line = ("sales_order_line", f"{key}1")
+            order = ("sales_order", key)
             kept: dict[str, Any] = {"order_line_id": of_line(f"{key}1"), "quantity": world.kept[key] * PIECE}
-            changes.append(row("reservation", f"R{key}", 3, line, status="reserved", warehouse="W", **kept))
+            changes.append(row("reservation", f"R{key}", 3, order, status="reserved", warehouse="W", **kept))
     for purchase in world.purchases:
         changes += _rows_of_purchase(purchase)
     return changes
