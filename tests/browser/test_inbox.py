@@ -52,6 +52,10 @@ def test_a_dead_letter_is_mended_on_its_page(company: Pipeline, page: Page, phot
     page.get_by_role("button", name="Save and retry").click()
     expect(page.locator("#state")).to_contain_text("It passed", timeout=PATIENCE_MS)
     awaited(company, "SELECT 1 FROM entity WHERE record->>'name' = %s AND record->>'currency' = 'EUR'", [name])
+    # Tests that compare everything must not find a row whose currency no rule takes.
+    with company.connect("CRM") as crm:
+        crm.execute("DELETE FROM account WHERE name = %s", [name])
+    awaited(company, "SELECT 1 FROM entity WHERE record->>'name' = %s AND deleted", [name])
 
 
 def test_a_conflict_is_resolved_by_keys_and_the_hub_changes(

@@ -17,10 +17,6 @@ from hypothesis import strategies as st
 from streams.stack.native import NativeStack
 from tests.conftest import Pipeline, stack_settings
 
-TWO_RECORDS = (
-    "in one of three runs a canonical invoice had two different records of one version; not seen since the cure"
-)
-
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1, max_size=40
 )
@@ -81,7 +77,6 @@ def running() -> Any:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.xfail(strict=False, reason=TWO_RECORDS)
 @pytest.mark.timeout(1800)
 @settings(
     max_examples=6,
@@ -102,7 +97,6 @@ def test_the_hub_says_what_the_databases_say(running: Any, work: list[list[tuple
     assert verdict.source_rows > 0
 
 
-@pytest.mark.xfail(strict=False, reason=TWO_RECORDS)
 @pytest.mark.timeout(1800)
 def test_a_rejected_row_is_not_gone(running: Any) -> None:
     """A name of blanks is rejected; what the hub knew of the account before is neither lost nor wrong."""
