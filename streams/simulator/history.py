@@ -40,11 +40,10 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
     for key, sku, group, uom, price, tax in erp.execute(
         "SELECT id, item_no, grp, uom, (price * 100000)::bigint, tax_cd FROM erp.item ORDER BY item_no"
     ).fetchall():
-        if sku in known:
+        number = sku.rpartition("-")[2]
+        if sku in known and group is not None and number.isdigit():  # not those that somebody else made
             unit = next((i for i, (_, code) in enumerate(vocabulary.UNITS) if code == uom), 0)
-            world.products.append(
-                Product(int(sku.rsplit("-", 1)[1]), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax)
-            )
+            world.products.append(Product(int(number), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax))
     if world.products:
         return
     rows: TableRows = {"product": [], "item": [], "stock": []}
