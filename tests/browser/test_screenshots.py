@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import BrowserContext
 
@@ -20,6 +21,7 @@ from streams.simulator.setup import dsn_of
 from tests.browser.conftest import ROOT
 from tests.browser.process import Console, start_console
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 LARGEST = 180_000
 CUSTOMERS, ORDERS, PRODUCTS, RATE = 300, 1_500, 60, 25.0
@@ -27,11 +29,11 @@ SETTLE_S = 45.0
 """Seconds of work before the first picture: the rates and latencies of the last minute are shown."""
 
 PICTURES = (
-    ("overview", "/", "light", "en"), ("overview-dark", "/", "dark", "en"), ("overview-zh", "/", "light", "zh"),
     ("flows", "/flows", "light", "en"), ("flow", "a flow", "light", "en"), ("flow-zh", "a flow", "light", "zh"),
     ("records", "/records", "light", "en"), ("inbox", "/inbox", "light", "en"), ("systems", "/systems", "light", "en"),
     ("dictionary", "/dictionary", "light", "en"), ("quality", "/quality", "light", "en"),
     ("timeline", "/timeline", "light", "en"), ("audit", "/audit", "light", "en"), ("tour", "/tour", "light", "en"),
+    ("overview", "/", "light", "en"), ("overview-dark", "/", "dark", "en"), ("overview-zh", "/", "light", "zh"),
 )  # fmt: skip
 
 
@@ -54,6 +56,11 @@ def console(pipeline: Pipeline) -> Iterator[Console]:
         assert filled.wait(300), "the history was not loaded"
         _leave_work_for_people(pipeline)
         started = start_console(pipeline.settings)
+        with psycopg.connect(pipeline.settings.hub, autocommit=True) as hub:
+            counted = (
+                "SELECT count(*) FROM entity WHERE entity = 'order_flow' AND record->>'sales_order_id' IS NOT NULL"
+            )
+            wait_for(lambda: (hub.execute(counted).fetchone() or (0,))[0] >= ORDERS, 300)
         stop.wait(SETTLE_S)
         yield started
         started.end()
@@ -72,7 +79,8 @@ def _leave_work_for_people(pipeline: Pipeline) -> None:
                 [name, currency],
             )
         row = crm.execute(
-            "SELECT id FROM account WHERE erp_customer_no IS NOT NULL AND currency_iso_code = 'EUR' ORDER BY name LIMIT 1"
+            "SELECT o.account_id FROM opportunity o JOIN account a ON a.id = o.account_id"
+            " WHERE o.stage = 'Closed Won' AND a.currency_iso_code = 'EUR' ORDER BY o.number LIMIT 1"
         ).fetchone()
         assert row is not None, "no customer is in both systems"
         crm.execute(
