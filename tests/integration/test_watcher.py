@@ -262,7 +262,8 @@ def test_a_stalled_connector_and_a_source_that_is_away_are_reported(running: Pip
     system = msgspec.structs.replace(crm, source=often)
 
     def codes() -> set[str]:
-        return {one.code for one in check_capture(settings, system, dsn)}
+        # Other tests on this stack take tables out of the publication and put them back.
+        return {one.code for one in check_capture(settings, system, dsn)} - {"table-incomplete"}
 
     assert came_true(lambda: not codes(), 60), codes()
     time.sleep(11)
