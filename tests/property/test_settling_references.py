@@ -5,6 +5,7 @@ Copied customers with their reference: woocommerce#50614, MemberJunction#3968.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,11 +182,21 @@ def test_a_row_leaves_what_it_named_before_whenever_workers_die(
 ) -> None:
     """A row names one record after another, and may come back to one: each gives it up but the last.
 
-    Three names: with four (A, B, A, B within moments) its newest values were lost once in some hundred runs. That is
-    open.
-
     `is_own_first`: it named nobody at first. Then the record of its own must be gone.
     """
+    _name_one_after_another(data, named, is_own_first)
+
+
+@pytest.mark.xfail(reason="open: of A, B, A, B within moments the newest values were lost once in some hundred runs")
+@settings(max_examples=100, deadline=None, phases=UNSHRUNK)
+@given(st.data(), st.lists(st.sampled_from([CRM_A, CRM_B, CRM_C]), min_size=4, max_size=4), st.booleans())
+def test_a_row_that_names_four_records_leaves_all_but_the_last(
+    data: st.DataObject, named: list[str], is_own_first: bool
+) -> None:
+    _name_one_after_another(data, named, is_own_first)
+
+
+def _name_one_after_another(data: st.DataObject, named: list[str], is_own_first: bool) -> None:
     row = [customer("erp", "7", 9, name="ADA")] if is_own_first else []
     row += [customer("erp", "7", 10 + at, name, name="ADA", credit_limit=at) for at, name in enumerate(named)]
     rows = [*ACCOUNTS, [customer("crm", "C", 3, name="Cee")], row]
