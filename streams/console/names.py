@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from streams.console.alert_texts import alert_texts
 from streams.console.people import ROLES, Permission
 from streams.console.tours import tour_texts
 from streams.hub.flow_lists import STAGES
@@ -30,6 +31,15 @@ OTHERS = (
 )  # fmt: skip
 """Names that no type of the code lists."""
 
+MESSAGES = (
+    # Why the hub gives nothing (place.py), and what to do about servers that are away (live_reading.py).
+    "the hub does not answer", "`opshub status` shows the servers", "the hub has no tables for this yet",
+    "the hub took too long for this", "ask for less, or try again", "load the page again: it is asked on",
+    "`opshub status` shows the servers; workers go on by themselves when it is back",
+    "`opshub status` shows the servers; nothing is lost, it reads on from its slots",
+)  # fmt: skip
+"""Messages of the code that pages show as they are."""
+
 
 def model_names() -> list[str]:
     """Every name of the model that a page may show, as words, in alphabetical order."""
@@ -40,4 +50,4 @@ def model_names() -> list[str]:
         for name, field in entity.fields.items():
             names |= {name, *field.values}
     tasks = {exercise.task for exercise in EXERCISES.values()}
-    return sorted({name.replace("_", " ") for name in names} | tasks | tour_texts())
+    return sorted({name.replace("_", " ") for name in names} | {*MESSAGES} | tasks | tour_texts() | alert_texts())

@@ -26,6 +26,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from streams.console.alert_texts import ALERTS
 from streams.console.languages import LANGUAGES, choose, locale_of, translate
 from streams.console.operation import OPERATIONS, Operation
 from streams.console.people import Person
@@ -58,7 +59,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(asset=asset, languages=LANGUAGES)
+    made.globals.update(asset=asset, languages=LANGUAGES, alerts=ALERTS)
     made.filters.update(
         ago=_ago, moment=_moment, day=_day, number=_number, amount=_amount, quantity=_quantity, from_us=from_us,
         words=_words, pretty=_pretty, duration=_duration, commands=_commands,
