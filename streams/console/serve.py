@@ -24,15 +24,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises ConfigError for an address that others reach without sign-in and TLS."""
     access = access_of(settings)
     _refuse_without_people(settings, access)
-    host, port = settings.console_host, settings.console_port
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"the console cannot listen on {host}:{port}: {error.strerror}",
-            remedy="another port: OPSHUB_CONSOLE_PORT, or --port; 0 takes a free one",
-        ) from error
+    listener = listen(settings.console_host, settings.console_port)
     set_up_logs(settings, "console")
     address = _address(settings, listener.getsockname()[1])
     file = settings.state_dir / "run" / "console.json"
@@ -46,6 +38,22 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=2, **_transport(settings, access),
     )  # fmt: skip
     uvicorn.Server(config).run([listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises EnvironmentFault where the address is taken or not ours."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the console cannot listen on {host}:{port}: {error.strerror}",
+            remedy="another port: OPSHUB_CONSOLE_PORT, or --port; 0 takes a free one",
+        ) from error
+    # asyncio sets this only on sockets that it opened itself. Without it an answer in two writes, as every page is,
+    # waits 40 ms for the browser's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _transport(settings: Settings, access: Access) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from streams.console.access import access_of
 from streams.console.limits import Bucket, SignInLimits
 from streams.console.people import Grant, Person, read_grant, stored
 from streams.console.problems import TooMany
-from streams.console.serve import _transport
+from streams.console.serve import _transport, listen
 from streams.errors import ConfigError
 from streams.settings import Settings
 from tests.console_client import NOBODY, console_of
@@ -170,3 +171,10 @@ def test_a_container_may_listen_everywhere_when_its_port_is_published_on_this_ma
     assert not access.is_local, "whoever reaches the container must sign in"
     assert not access.is_secure and access.proxies == ""
     assert access.hosts == {"localhost", "127.0.0.1", "::1"}
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
