@@ -28,6 +28,9 @@ EVERY_S = 2.0
 FIRST_S = 0.7
 """Between the first two readings: a rate needs two, and the picture should live at once."""
 
+GRACE_S = 10.0
+"""Readings go on for so long with nobody who listens: a page that was asked for connects when its browser is ready."""
+
 RATE_OVER_S = 10.0
 """Rates are over so many seconds, so that they do not jump between two batches."""
 
@@ -37,19 +40,23 @@ class LiveReader:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._servers = ServerLooks(place.settings)
+        self._servers = ServerLooks(place.settings, place.server_answers)
         self._systems: list[System] | None = None
+        self._reading = threading.Lock()
+        """Held while the hub is asked, which may take seconds; the other lock never waits for a server."""
         self._lock = threading.Lock()
         self._listeners: set[Callable[[bytes], None]] = set()
         self._thread: threading.Thread | None = None
         self._counters: list[Counters] = []
         self._closed = threading.Event()
+        self._until = 0.0
+        """Until when to read though nobody listens (time.monotonic)."""
         self._read_at = 0.0
         self.latest: Live | None = None
 
     def read(self, *, at_most_s: float = EVERY_S) -> Live:
         """A reading that is no older than so many seconds. Never raises: what does not answer is in `away`."""
-        with self._lock:
+        with self._reading:
             if self.latest is not None and time.monotonic() - self._read_at < at_most_s:
                 return self.latest
             self.latest = self._read()
@@ -74,9 +81,22 @@ class LiveReader:
         servers = self._servers.read(self._systems, error)
         return live_of(names, self._counters, servers, hub_answers=counters is not None)
 
+    def expect_listener(self) -> None:
+        """Begin to read: a page is on its way. Its first reading then has rates, which need two."""
+        with self._lock:
+            self._until = time.monotonic() + GRACE_S
+            self._start()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closed.is_set():
+            self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+            self._thread.start()
+
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Queue[bytes]]:
-        """A queue that gets each reading as JSON while the block runs. A page that is slow misses some."""
+        """A queue that gets each reading as JSON while the block runs, the first at once where there is one with rates.
+        A page that is slow misses some.
+        """
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
 
@@ -91,9 +111,10 @@ class LiveReader:
 
         with self._lock:
             self._listeners.add(hand_over)
-            if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-                self._thread.start()
+            self._start()
+            is_fresh = time.monotonic() - self._read_at < 2 * EVERY_S
+            if self.latest is not None and is_fresh and (len(self._counters) > 1 or not self.latest.hub):
+                put(msgspec.json.encode(self.latest))
         try:
             yield queue
         finally:
@@ -111,7 +132,7 @@ class LiveReader:
                 log.exception("a reading for the overview failed")
                 event = b""
             with self._lock:
-                if not self._listeners:
+                if not self._listeners and time.monotonic() >= self._until:
                     self._thread = None
                     return
                 listeners = list(self._listeners) if event else []

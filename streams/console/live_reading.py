@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from collections.abc import Sequence
+from typing import Literal
 
 import httpx
 import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.errors import OpshubError
+from streams.console.server_answers import ServerAnswers
+from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.alerts import OpenAlert, load_open_alerts
 from streams.hub.figures import Hub, WaitingCounts, waiting_counts
 from streams.hub.live import TargetCount, TopicCount, live_targets, live_topics, open_dead_letters_by_topic
@@ -28,8 +28,11 @@ CHECK_EVERY_S = 5.0
 """Between two looks at Kafka and Connect, which are asked beside the hub."""
 
 ANSWER_WITHIN_S = 2.0
+LOOK_WITHIN_S = 0.2
+"""A reading waits so long for a look that is due: the picture has rates at once, and a moment later what is away."""
 
-Answer = TypeVar("Answer")
+KAFKA_REMEDY = "`opshub status` shows the servers; workers go on by themselves when it is back"
+CONNECT_REMEDY = "`opshub status` shows the servers; nothing is lost, it reads on from its slots"
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,70 +132,52 @@ class Servers(msgspec.Struct, frozen=True):
 
 
 class ServerLooks:
-    """Looks at Kafka and Connect in threads of its own, every few seconds, and remembers since when which is away."""
+    """Looks at Kafka and Connect every few seconds, and remembers since when which is away. A reading does not wait for
+    them: one that does not answer at once is as the look before saw it.
+    """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, answers: ServerAnswers) -> None:
         self._settings = settings
+        self._answers = answers
         self._since: dict[str, float] = {}
-        self._seen = Servers([], {})
-        self._next = 0.0
         self._lock = threading.Lock()
         self._kafka: AdminClient | None = None
 
     def read(self, systems: Sequence[System], hub_error: OpshubError | None) -> Servers:
-        """The last look, or a new one where that is too old."""
+        """What the last looks saw. `hub_error`: why the hub does not answer, which was asked already."""
+        questions = {"kafka": self._ask_kafka, "connectors": lambda: self._ask_connect(systems)}
+        seen = self._answers.ask(questions, within=LOOK_WITHIN_S, fresh=CHECK_EVERY_S)
+        errors = {
+            "hub": hub_error,
+            "Kafka": seen["kafka"].problem if seen["kafka"].is_known else None,
+            "Connect": seen["connectors"].problem if seen["connectors"].is_known else None,
+        }
         with self._lock:
-            if time.monotonic() >= self._next:
-                self._seen = self._look(systems)
-                self._next = time.monotonic() + CHECK_EVERY_S
-            away = list(self._seen.away)
-            if hub_error is None:
-                self._since.pop("hub", None)
-            else:
-                away.insert(0, self._away("hub", str(hub_error), hub_error.remedy))
-            return Servers(away, self._seen.connectors)
-
-    def _look(self, systems: Sequence[System]) -> Servers:
-        with ThreadPoolExecutor(2) as pool:
-            kafka = pool.submit(_error_of, self._ask_kafka)
-            connect = pool.submit(_error_of, lambda: self._ask_connect(systems))
-            (_, kafka_error), (connectors, connect_error) = kafka.result(), connect.result()
-        away = []
-        for name, error, remedy in (
-            ("Kafka", kafka_error, "`opshub status` shows the servers; workers go on by themselves when it is back"),
-            (
-                "Connect",
-                connect_error,
-                "`opshub status` shows the servers; nothing is lost, it reads on from its slots",
-            ),
-        ):
-            if error is None:
-                self._since.pop(name, None)
-            else:
-                away.append(self._away(name, error, remedy))
-        return Servers(away, connectors or {})
-
-    def _away(self, name: str, what: str, remedy: str) -> Away:
-        return Away(name, what, remedy, self._since.setdefault(name, time.time()))
+            self._since = {name: at for name, at in self._since.items() if errors[name] is not None}
+            away = [
+                Away(name, str(error), error.remedy or "", self._since.setdefault(name, time.time()))
+                for name, error in errors.items()
+                if error is not None
+            ]
+        return Servers(away, seen["connectors"].value or {})
 
     def _ask_kafka(self) -> None:
         if self._kafka is None:
             self._kafka = AdminClient({"bootstrap.servers": self._settings.kafka, "log_level": 0})
-        self._kafka.list_topics(timeout=ANSWER_WITHIN_S)
+        try:
+            self._kafka.list_topics(timeout=ANSWER_WITHIN_S)
+        except KafkaException as error:
+            raise EnvironmentFault(str(error), remedy=KAFKA_REMEDY) from error
 
     def _ask_connect(self, systems: Sequence[System]) -> dict[str, tuple[str, str]]:
-        return {
-            system.name: connector_status(self._settings, system.connector_name, timeout=ANSWER_WITHIN_S)
-            for system in systems
-        }
-
-
-def _error_of(ask: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
-    """(the answer, None), or (None, why there is none)."""
-    try:
-        return ask(), None
-    except (KafkaException, OpshubError, httpx.HTTPError, TimeoutError, ValueError) as error:
-        return None, str(error) or type(error).__name__
+        """System → state and cause of its connector."""
+        try:
+            return {
+                system.name: connector_status(self._settings, system.connector_name, timeout=ANSWER_WITHIN_S)
+                for system in systems
+            }
+        except (OpshubError, httpx.HTTPError, TimeoutError, ValueError) as error:
+            raise EnvironmentFault(str(error) or type(error).__name__, remedy=CONNECT_REMEDY) from error
 
 
 def systems_of(settings: Settings) -> list[System]:

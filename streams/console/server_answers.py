@@ -31,6 +31,8 @@ class ServerAnswer(NamedTuple):
     is_late: bool
     """The server did not answer in time: this is the answer before, or none."""
     problem: OpshubError | None
+    is_known: bool = True
+    """False: the first answer is still awaited, which `problem` says."""
 
     def needed(self) -> Any:
         """The answer. Raises the problem where there is none."""
@@ -100,7 +102,7 @@ class ServerAnswers:
         answer = self._kept.get(name) if is_late else future.result()
         if answer is None:
             problem = EnvironmentFault(f"no answer within {within:g} s", remedy="load the page again: it is asked on")
-            return ServerAnswer(None, 0.0, True, problem)
+            return ServerAnswer(None, 0.0, True, problem, is_known=False)
         return ServerAnswer(answer.value, time.monotonic() - answer.at, is_late, answer.problem)
 
 

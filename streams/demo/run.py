@@ -136,7 +136,8 @@ class _Demo:
         self._plan = plan
         self._report = report
         self._show = show
-        self._progress = DemoProgress(console=console)
+        self._progress = DemoProgress()
+        self._console = console
         self._env = load_env(settings)
         self._rows_before = 0
         """Records in the raw topics that earlier runs left."""
@@ -182,7 +183,17 @@ class _Demo:
             start_pair(settings.model_copy(update={"metrics_port": settings.metrics_port + 2 * number}), f"w{number}")
         self.phase("catching up with history")
         self._drain(systems)
+        self._show_console()
         return systems
+
+    def _show_console(self) -> None:
+        """Say where the console is: from now on it has something to show, and the picture on its first page moves."""
+        if self._settings.console == "off":
+            return
+        log = self._settings.state_dir.absolute() / "logs" / "console.log"
+        self._report("console", f"at {self._console}" if self._console else f"does not answer yet: see {log}", 1.0)
+        self._progress.console = self._console
+        self._show(self._progress)
 
     def work(self, company: Company, systems: list[System]) -> _Work:
         """Let the company work at its rate, and wait until nothing is in flight."""
@@ -282,8 +293,8 @@ def run_demo(settings: Settings, plan: DemoPlan, report: Report, show: Callable[
     stack.up(progress=report)
     company: Company | None = None
     try:
-        # First: what is to come can be watched there.
-        console = stack.start_console(report)
+        # Now, so that it is warm; its address is shown when there is something to see.
+        console = stack.start_console()
         demo = _Demo(stack.settings, plan, report, show, console or "")
         company = demo.make_company()
         systems = demo.start_workers()

@@ -56,6 +56,7 @@ class Section(msgspec.Struct, frozen=True):
 def overview(request: Request) -> Response:
     """The whole page. Each section is read for itself: what is away leaves the others."""
     live = ask(request, live_now, Nothing())
+    reader_of(request.app.state.place).expect_listener()
     sections = _sections(request, live, SECTIONS)
     calls: list[Call] = [
         (health, Nothing()),
