@@ -44,7 +44,10 @@ def status(as_json: AsJson = False) -> None:
         paused = pauses(hub)
         away = targets_away(hub)
     if as_json:
-        rules = [{"rule": state.rule, "mode": state.mode, "intents": state.intents} for state in states]
+        rules = [
+            {"rule": state.rule, "mode": state.mode, "intents": state.intents, "estimated": state.estimated}
+            for state in states
+        ]
         typer.echo(
             json.dumps(
                 {
@@ -64,7 +67,9 @@ def status(as_json: AsJson = False) -> None:
         if state.paused is not None:
             why = f": {state.paused.reason}" if state.paused.reason else ""
             how += f", paused by {state.paused.who} since {state.paused.at:%Y-%m-%d %H:%M}{why}"
-        intents = ", ".join(f"{count} {name}" for name, count in sorted(state.intents.items()))
+        intents = ", ".join(
+            f"{'≈' if name in state.estimated else ''}{count} {name}" for name, count in sorted(state.intents.items())
+        )
         typer.echo(f"{state.rule} ({how}): {intents or 'no intents yet'}")
 
 

@@ -19,6 +19,9 @@ from streams.hub.statements import fetch_structs
 Row = TypeVar("Row")
 Hub = Connection[Any]
 
+COUNTED = 10_000
+"""Intents that are counted; of more, those that are done are estimated."""
+
 
 class IntentSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record of an intent by the names that people know. `amount` is unscaled."""
@@ -67,11 +70,12 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class RuleCount(msgspec.Struct, frozen=True):
-    """How many intents of a rule are in one state."""
+    """How many intents of a rule are in one state. `exact`: counted, and not estimated."""
 
     rule: str
     state: State
     count: int
+    exact: bool
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -149,9 +153,11 @@ def decide_intent(
     return bool(fetch_structs(hub, _Id, "decide_intent", parameters))
 
 
-def intent_counts(hub: Hub) -> list[RuleCount]:
-    """How many intents of each rule are in each state."""
-    return fetch_structs(hub, RuleCount, "intent_counts")
+def intent_counts(hub: Hub, *, most: int = COUNTED) -> list[RuleCount]:
+    """How many intents of each rule are in each state; where there are more than `most`, those that are done are
+    estimated.
+    """
+    return fetch_structs(hub, RuleCount, "intent_counts", {"most": most})
 
 
 def pauses(hub: Hub) -> list[Pause]:

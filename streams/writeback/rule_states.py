@@ -24,6 +24,8 @@ class RuleState(msgspec.Struct, frozen=True):
     target: str
     mode: str | None
     intents: dict[str, int]
+    estimated: list[str]
+    """States whose number is an estimate: counting all of them would take too long."""
     paused: Pause | None
 
     @property
@@ -37,11 +39,14 @@ def rule_states(hub: Hub, rules: Sequence[NamedRule]) -> list[RuleState]:
     modes = {named.name: mode_of(named.rule) for named in rules}
     paused = {pause.scope: pause for pause in pauses(hub)}
     states: dict[str, dict[str, int]] = {rule: {} for rule in modes}
+    estimated: dict[str, list[str]] = {}
     for row in intent_counts(hub):
         states.setdefault(row.rule, {})[row.state] = row.count
+        if not row.exact:
+            estimated.setdefault(row.rule, []).append(row.state)
     return [
         RuleState(
-            rule, rule.partition("/")[0], modes.get(rule), by_state,
+            rule, rule.partition("/")[0], modes.get(rule), by_state, estimated.get(rule, []),
             paused.get(rule) or paused.get(rule.partition("/")[0]),
         )
         for rule, by_state in states.items()

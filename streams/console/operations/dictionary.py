@@ -16,10 +16,9 @@ import msgspec
 
 from streams.cli.map_findings import check_system as check_files
 from streams.cli.map_systems import systems_known_to
-from streams.console.installed import installed_systems
+from streams.console.installed import installed_rules, installed_systems
 from streams.console.masking import mask, mask_row
 from streams.console.operation import Context, operation
-from streams.console.operations.systems import installed_rules
 from streams.console.people import Person
 from streams.console.problems import NotFound, WrongInput
 from streams.dictionary.check.all_problems import check_dictionary

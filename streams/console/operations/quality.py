@@ -65,14 +65,19 @@ class QualityList(msgspec.Struct, frozen=True):
 
 
 class FieldReport(msgspec.Struct, frozen=True):
-    """One field: its figures over time, records that show what they count, and what dictionaries did to its values."""
+    """One field: its figures over time, and what dictionaries did to its values."""
 
     entity: str
     field: str
     history: list[MeasuredQuality]
+    notes: list[MappingNoteCount]
+
+
+class FieldExamples(msgspec.Struct, frozen=True):
+    """Records that show what the figures of a field count."""
+
     badly_formed: list[RecordExample]
     empty: list[RecordExample]
-    notes: list[MappingNoteCount]
     note: str = ""
     """Why examples are missing."""
 
@@ -105,32 +110,47 @@ def list_quality(context: Context, wanted: WantedQuality) -> QualityList:
     command=lambda w: f"opshub quality --history --entity {w.entity} --field {w.field}",
 )  # fmt: skip
 def show_quality(context: Context, wanted: WantedField) -> FieldReport:
-    """Show one field over time, with records as examples, and the values that dictionaries changed or refused."""
-    kind = ENTITIES.get(wanted.entity)
-    if kind is None or wanted.field not in kind.fields:
-        raise NotFound(f"there is no field {wanted.entity}.{wanted.field}", remedy="`opshub quality` lists them")
+    """Show one field over time, and the values that dictionaries changed or refused."""
+    _check_field(wanted)
     with context.place.hub() as hub:
         history = quality_trend(hub, entity=wanted.entity, field=wanted.field, points=48)
         notes = load_mapping_notes(hub, f"{wanted.entity}.{wanted.field}")
+    if is_masked(wanted.entity, wanted.field, context.person):
+        notes = [msgspec.structs.replace(known, reason="•••") for known in notes]  # a reason may quote the value
+    return FieldReport(wanted.entity, wanted.field, history, notes)
+
+
+@operation("GET", "/quality/{entity}/{field}/examples", permission="see")
+def list_quality_examples(context: Context, wanted: WantedField) -> FieldExamples:
+    """Show a few records without a value of a field, and whose value has another form. Takes a second in a large hub
+    where such records are rare.
+    """
+    _check_field(wanted)
     badly_formed: list[RecordExample] = []
     empty: list[RecordExample] = []
     note = ""
     form = form_of(wanted.field)
     try:
+        with context.place.hub() as hub:
+            history = quality_trend(hub, entity=wanted.entity, field=wanted.field, points=1)
         with context.place.hub() as hub, hub.transaction():
             hub.execute(f"SET LOCAL statement_timeout = {EXAMPLES_MS}".encode())
             if history and history[-1].complete < history[-1].records:
                 empty = records_without(hub, wanted.entity, wanted.field, 5)
-            if form is not None:
+            if form is not None and not (history and history[-1].invalid == 0):
                 badly_formed = records_of_form(hub, wanted.entity, wanted.field, form, 5)
     except EnvironmentFault:
         note = "looking for more examples would take too long"
     shown = [
         RecordExample(e.id, mask_value(e.value, wanted.entity, wanted.field, context.person)) for e in badly_formed
     ]
-    if is_masked(wanted.entity, wanted.field, context.person):
-        notes = [msgspec.structs.replace(known, reason="•••") for known in notes]  # a reason may quote the value
-    return FieldReport(wanted.entity, wanted.field, history, shown, empty, notes, note)
+    return FieldExamples(shown, empty, note)
+
+
+def _check_field(wanted: WantedField) -> None:
+    kind = ENTITIES.get(wanted.entity)
+    if kind is None or wanted.field not in kind.fields:
+        raise NotFound(f"there is no field {wanted.entity}.{wanted.field}", remedy="`opshub quality` lists them")
 
 
 def faults_of(figures: MeasuredQuality) -> int:

@@ -12,7 +12,7 @@ from streams.capture.epoch import begin_epoch
 from streams.capture.finding import Finding
 from streams.capture.pauses import PauseQueue
 from streams.capture.snapshot_progress import SnapshotProgress
-from streams.console.installed import installed_systems
+from streams.console.installed import installed_rules, installed_systems
 from streams.console.operation import Context, Scope, operation
 from streams.console.place import Hub, Place
 from streams.console.problems import NotFound
@@ -23,13 +23,10 @@ from streams.monitor.new_system import NewSystem, check_new_system
 from streams.monitor.preflight import check_installation
 from streams.monitor.status import WorkerRow, workers
 from streams.monitor.table_status import WORST_FIRST, SystemStatus, systems_status
-from streams.paths import connectors_dir
 from streams.provision.systems import System, capture_dsn
 from streams.settings import Settings
 from streams.stack.environment import load_env
 from streams.verify.read_again import ReadAgain, read_again
-from streams.writeback.load import load_rules
-from streams.writeback.rule_book import NamedRule, rules_of
 from streams.writeback.rule_states import RuleState, pause_rule, rule_states
 
 ANSWERS_WITHIN_S = 1.5
@@ -293,11 +290,6 @@ def resume_writeback(context: Context, wanted: WantedScope) -> Resumed:
     """Start deliveries again, with the intents that were kept meanwhile."""
     with context.place.hub() as hub:
         return Resumed(resume_scope(hub, wanted.scope))
-
-
-def installed_rules(settings: Settings) -> list[NamedRule]:
-    """The rules of all writeback.yaml. Raises DictionaryError, a ConfigError, for one that is wrong."""
-    return rules_of(load_rules(connectors_dir(settings), settings.systems))
 
 
 def _answers(place: Place) -> dict[str, ServerAnswer]:

@@ -12,6 +12,7 @@ from streams.console.operations.quality import (
     WantedField,
     WantedQuality,
     list_quality,
+    list_quality_examples,
     score_of,
     show_quality,
 )
@@ -38,10 +39,17 @@ def field(request: Request) -> Response:
     wanted = wanted_of(request, WantedField)
     report = ask(request, show_quality, wanted)
     scores = [score_of(figures) for figures in report.history]
+    calls = [(show_quality, wanted), (list_quality_examples, wanted)]
     return page(
-        request, "quality_field.html", calls=[(show_quality, wanted)], report=report, wanted=wanted, spark=spark,
+        request, "quality_field.html", calls=calls, report=report, wanted=wanted, spark=spark,
         scores=scores, newest=report.history[-1] if report.history else None,
     )  # fmt: skip
+
+
+def examples(request: Request) -> Response:
+    """The part of a field's page that takes longest: it comes after the page."""
+    wanted = wanted_of(request, WantedField)
+    return page(request, "quality_examples.html", found=ask(request, list_quality_examples, wanted))
 
 
 def spark(values: list[float], width: float = WIDTH, height: float = HEIGHT) -> str:
@@ -71,4 +79,8 @@ def _by_entity(fields: list[FieldScore]) -> list[tuple[str, int, float]]:
     return sorted(rows, key=lambda row: (-row[1], row[2]))
 
 
-ROUTES = [Route("/quality", quality), Route("/quality/{entity}/{field}", field)]
+ROUTES = [
+    Route("/quality", quality),
+    Route("/quality/{entity}/{field}", field),
+    Route("/quality/{entity}/{field}/examples", examples),
+]

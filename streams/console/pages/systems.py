@@ -90,10 +90,13 @@ def system(request: Request) -> Response:
 
 
 def findings(request: Request) -> Response:
-    """What `opshub doctor` finds."""
-    wanted = WantedNothing()
-    listed = ask(request, list_findings, wanted)
-    return page(request, "findings.html", calls=[(list_findings, wanted)], findings=listed.findings)
+    """What `opshub doctor` finds: the page at once, the list when every server was asked."""
+    return page(request, "findings.html", calls=[(list_findings, WantedNothing())])
+
+
+def list_of_findings(request: Request) -> Response:
+    """The list of that page."""
+    return page(request, "findings_list.html", findings=ask(request, list_findings, WantedNothing()).findings)
 
 
 async def pause(request: Request) -> Response:
@@ -200,6 +203,7 @@ ROUTES = [
     Route("/systems/new", new),
     Route("/systems/new", check, methods=["POST"]),
     Route("/systems/findings", findings),
+    Route("/systems/findings/list", list_of_findings),
     Route("/systems/pause", pause, methods=["POST"]),
     Route("/systems/resume", resume, methods=["POST"]),
     Route("/systems/deliveries/pause", pause_deliveries, methods=["POST"]),

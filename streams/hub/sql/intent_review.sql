@@ -27,7 +27,29 @@ SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subje
 FROM intent WHERE aggregate_id = %s ORDER BY id;
 
 -- name: intent_counts
-SELECT rule, state, count(*) AS count FROM intent GROUP BY rule, state ORDER BY rule, state;
+-- How many intents of each rule are in each state: all counted where there are at most `most`. Else those that wait for their target or for people,
+-- or were given up, are counted by their indexes, up to `most`, and the rest is an estimate by the statistics of Postgres, which autovacuum keeps.
+WITH few AS MATERIALIZED (SELECT rule, state FROM intent LIMIT %(most)s::bigint + 1),
+size AS (SELECT count(*) <= %(most)s::bigint AS is_small FROM few),
+unfinished AS MATERIALIZED (
+    (SELECT 1 AS queue, rule, state FROM intent WHERE state IN ('planned', 'approved', 'failed', 'delivering') AND NOT (SELECT is_small FROM size) LIMIT %(most)s::bigint)
+    UNION ALL (SELECT 2, rule, state FROM intent WHERE state = 'waiting' AND NOT (SELECT is_small FROM size) LIMIT %(most)s::bigint)
+    UNION ALL (SELECT 3, rule, state FROM intent WHERE state IN ('dead', 'expired') AND NOT (SELECT is_small FROM size) LIMIT %(most)s::bigint)
+), counted AS (
+    SELECT rule, state, count(*) AS count, sum(count(*)) OVER (PARTITION BY queue) < %(most)s::bigint AS exact FROM unfinished GROUP BY queue, rule, state
+),
+estimated AS (
+    SELECT most_common_vals[i][1] AS rule, most_common_vals[i][2] AS state,
+           (most_common_freqs[i] * (SELECT reltuples FROM pg_class WHERE oid = 'intent'::regclass))::bigint AS count
+    FROM pg_stats_ext, generate_subscripts(most_common_freqs, 1) AS i
+    WHERE schemaname = current_schema AND statistics_name = 'intent_rule_state' AND NOT (SELECT is_small FROM size)
+)
+SELECT rule, state, count(*) AS count, true AS exact FROM few WHERE (SELECT is_small FROM size) GROUP BY rule, state
+UNION ALL
+SELECT rule, state, CASE WHEN c.exact THEN c.count ELSE greatest(c.count, e.count) END, coalesce(c.exact, false)
+FROM counted c FULL JOIN estimated e USING (rule, state)
+WHERE c.count IS NOT NULL OR e.state NOT IN ('planned', 'approved', 'failed', 'delivering', 'waiting', 'dead', 'expired')
+ORDER BY rule, state;
 
 -- name: intent_by_number
 SELECT id, key, rule, target, entity, entity_id::text, aggregate_id::text, subject_id::text, customer_id::text, version, cause_us, given, state, reasons,
