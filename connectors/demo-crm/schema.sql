@@ -148,6 +148,9 @@ COMMENT ON COLUMN opportunity.erp_order_no IS 'erp.so_head.so_no of the order ma
 COMMENT ON COLUMN opportunity.erp_order_status IS 'Canonical sales order status; written back';
 COMMENT ON COLUMN opportunity.shipment_status IS 'none, nothing_to_ship, partially_shipped, shipped_in_part_or_whole, shipped, delivered; written back';
 COMMENT ON COLUMN opportunity.payment_status IS 'none, invoiced, partially_paid, paid, credited, overpaid; written back';
+ALTER TABLE opportunity ADD COLUMN IF NOT EXISTS delivery_date date, ADD COLUMN IF NOT EXISTS supply_status text;
+COMMENT ON COLUMN opportunity.delivery_date IS 'Day on which the last of the goods is expected, by suppliers and shop floor; written back';
+COMMENT ON COLUMN opportunity.supply_status IS 'short, requested, on_order, partly_available, available, shipped; written back';
 COMMENT ON COLUMN opportunity.description IS 'Wide free text';
 CREATE INDEX IF NOT EXISTS opportunity_account_id ON opportunity (account_id);
 CREATE INDEX IF NOT EXISTS opportunity_stage ON opportunity (stage) WHERE NOT is_deleted;
@@ -194,7 +197,34 @@ COMMENT ON TABLE service_case IS 'A complaint or a question: canonical service_r
 COMMENT ON COLUMN service_case.erp_order_no IS 'erp.so_head.so_no as the agent typed it; often empty';
 COMMENT ON COLUMN service_case.status IS 'New, Working, Waiting on Customer, Resolved, Closed';
 COMMENT ON COLUMN service_case.priority IS 'Low, Medium, High, Urgent';
+ALTER TABLE service_case ADD COLUMN IF NOT EXISTS kind text NOT NULL DEFAULT 'Question', ADD COLUMN IF NOT EXISTS erp_order_id bigint,
+    ADD COLUMN IF NOT EXISTS quantity numeric(12,3), ADD COLUMN IF NOT EXISTS serial_number text, ADD COLUMN IF NOT EXISTS contacts integer NOT NULL DEFAULT 1,
+    ADD COLUMN IF NOT EXISTS erp_document_no text, ADD COLUMN IF NOT EXISTS erp_document_status text;
+COMMENT ON COLUMN service_case.kind IS 'Picklist: Question, Complaint, Return, Repair, Spare Part';
+COMMENT ON COLUMN service_case.erp_order_id IS 'erp.so_head.id of the order that the agent chose from the customer''s orders; empty for a case without one';
+COMMENT ON COLUMN service_case.quantity IS 'How much of the product comes back or is wanted';
+COMMENT ON COLUMN service_case.serial_number IS 'Of the piece, as the customer names it';
+COMMENT ON COLUMN service_case.contacts IS 'How often we had to do with it';
+COMMENT ON COLUMN service_case.erp_document_no IS 'Number of the return, or of the order for the spare part, in the ERP; written back';
+COMMENT ON COLUMN service_case.erp_document_status IS 'How far that return is: canonical return order status; written back';
 CREATE INDEX IF NOT EXISTS service_case_account_id ON service_case (account_id);
+
+CREATE TABLE IF NOT EXISTS task (
+    id             uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    opportunity_id uuid NOT NULL REFERENCES opportunity (id) ON DELETE CASCADE,
+    kind           text NOT NULL DEFAULT 'Follow up',
+    subject        text NOT NULL,
+    status         text NOT NULL DEFAULT 'Open',
+    due_date       date,
+    owner_name     text,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    updated_at     timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE task IS 'What somebody is to do about an opportunity; not captured';
+COMMENT ON COLUMN task.kind IS 'Follow up, Late delivery (by write-back: at most one that is open for each opportunity)';
+COMMENT ON COLUMN task.status IS 'Open, Done';
+CREATE INDEX IF NOT EXISTS task_opportunity_id ON task (opportunity_id);
+CREATE UNIQUE INDEX IF NOT EXISTS task_open_delivery ON task (opportunity_id) WHERE kind = 'Late delivery' AND status = 'Open';
 
 -- A table that the dictionary does not read, named as other people name tables.
 CREATE TABLE IF NOT EXISTS "Account-Tag" (
@@ -216,3 +246,4 @@ CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON product FOR EACH ROW EXECUTE FU
 CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON opportunity FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON opportunity_item FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON service_case FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON task FOR EACH ROW EXECUTE FUNCTION touch_updated_at();

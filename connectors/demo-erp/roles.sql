@@ -42,19 +42,25 @@ CREATE TABLE IF NOT EXISTS public.opshub_signal (
 
 -- The application.
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay, erp.pterm
+    ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay, erp.pterm,
+       erp.supp, erp.po_head, erp.po_line, erp.gr_head, erp.gr_line, erp.sinv, erp.pr_head, erp.pr_line, erp.bom_head, erp.bom_line, erp.rsv, erp.mov,
+       erp.ret_head, erp.ret_line, erp.rep, erp.inst, erp.ctr
     TO "${env:DEMO_ERP_APP_USER}";
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA erp TO "${env:DEMO_ERP_APP_USER}";
 
 -- Capture: exactly the tables that the publication names.
-GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay
+GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay,
+       erp.supp, erp.po_head, erp.po_line, erp.gr_head, erp.gr_line, erp.sinv, erp.pr_head, erp.pr_line, erp.bom_head, erp.bom_line, erp.rsv, erp.mov,
+       erp.ret_head, erp.ret_line, erp.rep, erp.inst, erp.ctr
     TO "${env:DEMO_ERP_CAPTURE_USER}";
 GRANT SELECT, INSERT, UPDATE ON public.opshub_heartbeat TO "${env:DEMO_ERP_CAPTURE_USER}";
 GRANT SELECT, INSERT, DELETE ON public.opshub_signal TO "${env:DEMO_ERP_CAPTURE_USER}";
 
 -- Write-back: it looks up and reads back, adds customers and orders, and enters the CRM's id. Numbers, totals and
 -- times are the triggers' business.
-GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay, erp.pterm
+GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, erp.inv_head, erp.inv_line, erp.pay, erp.pterm,
+       erp.supp, erp.po_head, erp.po_line, erp.gr_head, erp.gr_line, erp.sinv, erp.pr_head, erp.pr_line, erp.bom_head, erp.bom_line, erp.rsv, erp.mov,
+       erp.ret_head, erp.ret_line, erp.rep, erp.inst, erp.ctr
     TO "${env:DEMO_ERP_WRITEBACK_USER}";
 GRANT INSERT (short_name, name1, name2, vat_no, crm_ref, street, zip, city, region, ctry, phone, email, curr, lang, pay_terms, cred_lim, grp, slsman, memo),
       UPDATE (crm_ref)
@@ -68,7 +74,9 @@ DO $opshub$
 DECLARE
     allowed text;
     published CONSTANT text := 'erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv_head, erp.dlv_line, '
-                               'erp.inv_head, erp.inv_line, erp.pay, public.opshub_heartbeat, public.opshub_signal';
+                               'erp.inv_head, erp.inv_line, erp.pay, erp.supp, erp.po_head, erp.po_line, erp.gr_head, erp.gr_line, erp.sinv, '
+                               'erp.pr_head, erp.pr_line, erp.bom_head, erp.bom_line, erp.rsv, erp.mov, erp.ret_head, erp.ret_line, erp.rep, '
+                               'erp.inst, erp.ctr, public.opshub_heartbeat, public.opshub_signal';
 BEGIN
     -- What write-back writes carries this mark, by which its echo is known.
     IF NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = 'opshub') THEN

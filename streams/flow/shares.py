@@ -160,8 +160,9 @@ def _take_out(
         for member in (document, *of_document):
             result.pop(member.id, None)
         return
-    records = [portion["record"] for portion in portions]
-    result[document.id] = msgspec.structs.replace(document, record=_less(document.record, records, MONEY))
+    if document.entity == "invoice":  # the money of other documents is in no portion, or whole in each
+        records = [portion["record"] for portion in portions]
+        result[document.id] = msgspec.structs.replace(document, record=_less(document.record, records, MONEY))
     for member in of_document:
         if member.entity == "payment":
             paid = [
@@ -178,7 +179,9 @@ def _put_in(
     portions = [share.record for share in shares]
     newest = portions[-1]
     orders = sorted(order for share in shares if (order := by_id[share.parent or ""].parent) is not None)
-    header = _together([portion["record"] for portion in portions], MONEY)
+    header = newest["record"]
+    if newest["document"] == "invoice":
+        header = _together([portion["record"] for portion in portions], MONEY)
     result[document_id] = _member(document_id, newest["document"], orders[0] if orders else None, newest, header)
     payments: dict[str, list[Portion]] = {}
     for portion in portions:

@@ -662,6 +662,12 @@ class Opportunity(Record, frozen=True, kw_only=True):
     """How far delivery is, as order_flow.shipment_status. Mastered by the ERP and written back to the CRM."""
     payment_status: str | None = None
     """How far payment is, as order_flow.payment_status. Mastered by the ERP and written back to the CRM."""
+    delivery_date: date | None = None
+    """Day on which the last of the goods is expected, as order_flow.expected_date. Written back to the
+    CRM.
+    """
+    supply_status: str | None = None
+    """How the goods are supplied, as order_flow.supply_status. Written back to the CRM."""
     notes: str | None = None
     """Free text written by staff; may name people."""
     tags: tuple[str, ...] | None = None

@@ -6,8 +6,9 @@ Three fifths of all row changes come from these operations, as in real systems w
 from __future__ import annotations
 
 from streams.simulator import vocabulary
+from streams.simulator.documents import Product
 from streams.simulator.vocabulary import choose
-from streams.simulator.world import CRM, ERP, Product, Touched, Transaction, World, as_price
+from streams.simulator.world import CRM, ERP, Touched, Transaction, World, as_price
 
 
 def _customers(world: World, *, shared: bool) -> list[str]:

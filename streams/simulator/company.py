@@ -6,7 +6,6 @@ that became due meanwhile are sent as soon as it answers again, and `behind_ms` 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import threading
 import time
@@ -22,14 +21,15 @@ import psycopg
 
 from streams.errors import EnvironmentFault
 from streams.postgres_login import login_fault
-from streams.simulator import erp_operations, history
+from streams.simulator import erp_operations, history, history_supply
+from streams.simulator.adoption import EVERY, Adoption
 from streams.simulator.journal import Journal
 from streams.simulator.session import Session, pump
 from streams.simulator.session_pool import SessionPool
 from streams.simulator.slow_transactions import SlowUser
 from streams.simulator.statements import CRM_STATEMENTS, ERP_STATEMENTS
 from streams.simulator.stream import next_transactions
-from streams.simulator.world import CRM, ERP, USUAL, Habits, Ids, Order, OrderLine, Pool, Transaction, World
+from streams.simulator.world import CRM, ERP, USUAL, Habits, Ids, Transaction, World
 
 TICK = 0.002
 """Seconds between two checks of the clock: transactions that become due in between are sent together."""
@@ -37,8 +37,6 @@ SESSIONS = 4
 """Sessions of each application: Postgres then writes several commits to disk at once."""
 MOST_OUTSTANDING = 400
 """Transactions in flight in one system, past which the company waits for answers."""
-ADOPT_EVERY = 1.0
-"""Seconds between two searches for orders that came through an interface."""
 Probe = tuple[str, str, int, int]
 """(entity, key in the source, planned time of sending, time at which the commit was known): microseconds since 1970."""
 
@@ -96,7 +94,6 @@ class Company:
         self._errors: deque[str] = deque(maxlen=10)
         self._probes: list[Probe] = []
         self._behind = self._worst = self._cpu = 0.0
-        self._known_orders: set[int] = set()
         self._probe_every = probe_every
         with ExitStack() as opened:
             self._crm = opened.enter_context(closing(_connect(crm_dsn, "UTC", "CRM")))
@@ -116,9 +113,7 @@ class Company:
                 habits=habits,
             )
             self.world = world
-            self._adopted = dataclasses.replace(
-                world, rng=Random(f"{name}/adopted"), drafts=Pool(), orders=Pool(), closed=Pool()
-            )
+            self._adoption = Adoption(world, self._erp, Random(f"{name}/adopted"))
             self._probe_rng = Random(f"{name}/probes")
 
             def session_pool(dsn: str, statements: dict[str, str], timezone: str, application: str) -> SessionPool:
@@ -162,6 +157,7 @@ class Company:
         try:
             history.load_products(self.world, self._crm, self._erp, products)
             facts = history.load_customers(self.world, self._crm, self._erp, customers, progress)
+            history_supply.make_partners(self.world, self._erp)
             history.load_deals(self.world, self._crm, customers // 10)
             facts += history.load_orders(self.world, self._crm, self._erp, orders, progress)
         except psycopg.OperationalError as error:
@@ -197,8 +193,9 @@ class Company:
             while self._planned - first < due and not self._full():
                 self._operate()
             if now >= next_adoption:
-                self._adopt()
-                next_adoption = now + ADOPT_EVERY
+                for transaction in self._adoption.take_over():
+                    self._send(transaction)
+                next_adoption = now + EVERY
             if self._slow is not None:
                 self._slow.tick(now)
             # The clock is read again: sending may have waited for answers.
@@ -274,7 +271,7 @@ class Company:
     def _operate(self) -> None:
         for transaction in next_transactions(self.world):
             self._send(transaction)
-        adopted = self._adopted
+        adopted = self._adoption.world
         if (len(adopted.drafts) or len(adopted.orders)) and adopted.rng.random() < 0.2:
             for transaction in erp_operations.advance_order(adopted):
                 self._send(transaction)
@@ -337,33 +334,6 @@ class Company:
                     committed("customer", key),
                 )
             )
-
-    def _adopt(self) -> None:
-        """Take over orders that came through an interface: the company ships and bills them as its own."""
-        newest = max(self._known_orders, default=0)
-        orders = self._erp.execute(
-            "SELECT id, cust_id, curr, stat, so_no, coalesce(whs, 'BER') FROM erp.so_head"
-            " WHERE ext_ref IS NOT NULL AND id > %s AND stat IN (10, 20) ORDER BY id LIMIT 1000",
-            [newest - 10_000],
-        ).fetchall()
-        products = {product.erp_id: product for product in self.world.products}
-        for key, customer, currency, status, number, whs in orders:
-            if key in self._known_orders:
-                continue
-            rows = self._erp.execute(
-                "SELECT id, item_id, (qty * 1000)::bigint, (price * 100000)::bigint, coalesce(disc, 0)::int"
-                " FROM erp.so_line WHERE so_id = %s ORDER BY pos",
-                [key],
-            ).fetchall()
-            if not rows or any(item not in products for _, item, *_ in rows):
-                continue  # half written, or with new products: the next search takes it
-            self._known_orders.add(key)
-            lines = [
-                OrderLine(line, products[item], quantity, price, discount)
-                for line, item, quantity, price, discount in rows
-            ]
-            order = Order(key, customer, currency, lines, status, number, whs, for_deal=True)
-            (self._adopted.drafts if status == 10 else self._adopted.orders).add(order)
 
     def _reserve(self, table: str, count: int) -> list[int]:
         keys = self._erp.execute(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from streams.simulator import firms, vocabulary
+from streams.simulator.documents import Customer, Deal, DealLine, Order, Product
 from streams.simulator.session import Row, Statement
 from streams.simulator.vocabulary import choose
-from streams.simulator.world import CRM, Customer, Deal, DealLine, Touched, Transaction, World, cents
+from streams.simulator.world import CRM, Touched, Transaction, World, cents
 
 STAGES = (("Prospecting", 10), ("Qualification", 25), ("Proposal/Quote", 50), ("Negotiation/Review", 75))
 REMEMBERED_DEALS = 20_000
@@ -291,22 +292,28 @@ def change_item(world: World) -> list[Transaction]:
 
 
 def open_case(world: World) -> list[Transaction]:
-    """A customer opens a service case, perhaps about an order."""
+    """A customer opens a service case, perhaps about an order of theirs: a question, a complaint, a return, a repair, a
+    spare part.
+    """
     rng = world.rng
+    order: Order | None = None
     customer = world.crm_customers.pick(rng)
+    if rng.random() < 0.5:
+        chosen = world.closed.pick(rng) if rng.random() < 0.5 else world.orders.pick(rng)
+        if chosen is not None and chosen.customer is not None and chosen.customer.crm_id is not None:
+            order, customer = chosen, chosen.customer
     if customer is None:
         return firms.begin(world)
-    order = None
-    if rng.random() < 0.5:
-        order = world.closed.pick(rng) if rng.random() < 0.5 else world.orders.pick(rng)
     key = world.uuid()
     world.cases.add((key, 0))
-    product = choose(rng, world.products)
+    kind, product, quantity = _wanted(world, order)
+    if kind == "Repair" and customer.erp_id is not None and product is not None:
+        world.wishes.to_repair.append((key, customer, product))
     row = [
         key,
         customer.crm_id,
         customer.contacts[0] if customer.contacts else None,
-        product.crm_id if rng.random() < 0.6 else None,
+        product.crm_id if product is not None else None,
         order,
         choose(rng, vocabulary.SUBJECTS),
         vocabulary.filler(rng, 15),
@@ -314,6 +321,10 @@ def open_case(world: World) -> list[Transaction]:
         choose(rng, ("Low", "Medium", "Medium", "High", "Urgent")),
         choose(rng, vocabulary.OWNERS),
         "now",
+        kind,
+        order.id if order is not None else None,
+        quantity,
+        None,
     ]
     customer.busy = True
     return [
@@ -326,6 +337,24 @@ def open_case(world: World) -> list[Transaction]:
             after=_account(customer),
         )
     ]
+
+
+def _wanted(world: World, order: Order | None) -> tuple[str, Product | None, int | None]:
+    """What a customer wants: the kind of the case, the product, and how many pieces. Only goods that were shipped come
+    back, and none twice.
+    """
+    rng = world.rng
+    drawn = rng.random()
+    if order is not None:
+        line = choose(rng, order.lines)
+        if drawn < 0.2 and line.shipped >= 1_000 and line.product.way is not None and not line.returned:
+            line.returned = True
+            return "Return", line.product, 1
+        if drawn < 0.35 and line.product.way == "S":
+            return "Spare Part", line.product, 1 + int(rng.random() * 3)
+        return choose(rng, ("Question", "Complaint", "Repair")), line.product, None
+    kind = "Repair" if drawn < 0.1 else choose(rng, ("Question", "Question", "Complaint"))
+    return kind, choose(rng, world.products) if kind == "Repair" or rng.random() < 0.6 else None, None
 
 
 def advance_case(world: World) -> list[Transaction]:

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from streams.simulator import vocabulary
+from streams.simulator import supply, vocabulary
+from streams.simulator.deliveries import advance_delivery, after, plan_delivery, update
+from streams.simulator.documents import Invoice, Order, OrderLine
 from streams.simulator.session import Row, Statement
 from streams.simulator.statements import inserts
 from streams.simulator.vocabulary import choose
 from streams.simulator.world import (
     ERP,
-    Invoice,
-    Order,
-    OrderLine,
     Touched,
     Transaction,
     World,
@@ -28,28 +27,22 @@ from streams.simulator.world import (
 PAYMENT_METHODS = ("BT", "BT", "BT", "CC", "DD", "CH", "CA")
 
 
-def update(operation: str, table: str, key: str | int, statement: str, *values: object) -> list[Transaction]:
-    """One row changes, in a transaction of its own."""
-    return [Transaction(ERP, operation, [(statement, (key, *values))], [(f"erp.{table}", str(key), "u")])]
-
-
-def after(order: Order) -> tuple[tuple[str, str], ...]:
-    """Rows that must be committed before a document of this order: the order itself."""
-    return (("erp.so_head", str(order.id)),)
-
-
 def step(world: World, order: Order) -> list[Transaction]:
     """The next thing that can happen to a confirmed order; its status is 80 when nothing is left to do."""
     rng = world.rng
     drawn = rng.random()
-    if order.status == 20 and drawn < 0.3:
+    if order.status == 20 and drawn < 0.3 and any(line.product.way == "M" for line in order.lines):
         order.status = 30
         return update("order_in_production", "so_head", order.id, "so_stat", 30)
     if order.deliveries:
-        return _advance_delivery(world, order)
+        return advance_delivery(world, order)
     if drawn < 0.5 and order.open_invoices:
         return pay(world, order)
-    if any(line.shipped < line.quantity for line in order.lines) and (
+    # Some goods leave while others are awaited; the more often, the more is billed in several invoices.
+    waits = any(line.ready < line.quantity for line in order.lines)
+    if waits and drawn < 0.7:
+        return supply.push(world, order)
+    if any(line.sendable > 0 for line in order.lines) and (
         drawn < 0.8 or not any(line.invoiced < line.shipped for line in order.lines)
     ):
         return plan_delivery(world, order)
@@ -57,68 +50,10 @@ def step(world: World, order: Order) -> list[Transaction]:
         return bill(world, order)
     if order.open_invoices:
         return pay(world, order)
+    if waits:
+        return supply.push(world, order)
     order.status = 80
     return update("order_closed", "so_head", order.id, "so_stat", 80)
-
-
-def plan_delivery(world: World, order: Order) -> list[Transaction]:
-    """A delivery of everything that is not shipped yet, or of some of it."""
-    rng = world.rng
-    key = world.ids.next("dlv_head")
-    partial = rng.random() < 0.4
-    order.sent = []
-    rows: list[Row] = []
-    touched: list[Touched] = [("erp.dlv_head", str(key), "c")]
-    for line in order.lines:
-        left = line.quantity - line.shipped
-        if left <= 0 or (partial and rows and rng.random() < 0.5):
-            continue
-        amount = max(1000, left // 2 // 1000 * 1000) if partial and left > 1000 else left
-        line.shipped += amount
-        order.sent.append((line, amount))
-        number = world.ids.next("dlv_line")
-        serial = f"SN{rng.getrandbits(32):08X}" if amount == 1000 and line.product.family in (2, 3) else None
-        lot = f"L{int(rng.random() * 9999):04d}"
-        rows.append([number, key, line.id, line.product.erp_id, amount / 1000, lot, serial])
-        touched.append(("erp.dlv_line", str(number), "c"))
-    head: Statement = (
-        "insert_dlv_head_1",
-        [key, order.id, "P", choose(rng, vocabulary.CARRIERS), None, order.warehouse, None, None, "now"],
-    )
-    order.deliveries.append((key, "P"))
-    statements = [head, *inserts("dlv_line", rows)]
-    return [Transaction(ERP, "delivery_planned", statements, touched, after=after(order))]
-
-
-def _advance_delivery(world: World, order: Order) -> list[Transaction]:
-    key, status = order.deliveries.pop()
-    rng = world.rng
-    if status == "P" and rng.random() < 0.4:
-        order.deliveries.append((key, "K"))
-        return update("delivery_picked", "dlv_head", key, "dlv_stat", "K")
-    if status in ("P", "K"):
-        order.deliveries.append((key, "S"))
-        order.status = 50 if all(line.shipped >= line.quantity for line in order.lines) else 40
-        shipped: Statement = ("dlv_shipped", (key, f"TR{rng.getrandbits(40):012d}"))
-        header: Statement = ("so_stat", (order.id, order.status))
-        touched: list[Touched] = [("erp.dlv_head", str(key), "u"), ("erp.so_head", str(order.id), "u")]
-        if rng.random() < 0.8:
-            return [Transaction(ERP, "delivery_shipped", [shipped, header], touched)]
-        return [
-            Transaction(ERP, "delivery_shipped", [shipped], touched[:1]),
-            Transaction(ERP, "delivery_shipped", [header], touched[1:]),
-        ]
-    if rng.random() < 0.01 and not any(line.invoiced for line in order.lines):
-        # Before anything is billed, and it is shipped again: a return without a credit note breaks a business rule, and
-        # `opshub flow check` after a demo would list what nobody planted.
-        for line, amount in order.sent:
-            line.shipped -= amount
-        return update("delivery_returned", "dlv_head", key, "dlv_stat", "R")
-    return [
-        Transaction(
-            ERP, "delivery_arrived", [("dlv_arrived", (key,))], [("erp.dlv_head", str(key), "u")], after=after(order)
-        )
-    ]
 
 
 # -- invoices and payments

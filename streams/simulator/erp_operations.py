@@ -8,29 +8,14 @@ from __future__ import annotations
 
 from random import Random
 
-from streams.simulator import firms, vocabulary
-from streams.simulator.erp_documents import after, invoice_line, invoice_row, step, update
+from streams.simulator import firms, supply, vocabulary
+from streams.simulator.deliveries import added, update
+from streams.simulator.documents import Customer, Deal, Order, OrderLine, Product
+from streams.simulator.erp_documents import step
 from streams.simulator.session import Row, Statement
 from streams.simulator.statements import MOST_ROWS, inserts
 from streams.simulator.vocabulary import choose
-from streams.simulator.world import (
-    ERP,
-    TAX,
-    Customer,
-    Deal,
-    Invoice,
-    Order,
-    OrderLine,
-    Product,
-    Touched,
-    Transaction,
-    World,
-    as_price,
-    as_quantity,
-    cents,
-    line_net,
-    quantity_of,
-)
+from streams.simulator.world import ERP, Touched, Transaction, World, as_price, as_quantity, cents, quantity_of
 
 MOST_OPEN = 5_000
 """Most orders that are open at once; past it, the company finishes orders before it takes new ones."""
@@ -123,6 +108,7 @@ def new_order(world: World) -> list[Transaction]:
         customer.firm.country.currency,
         [],
         warehouse=choose(rng, vocabulary.WAREHOUSES),
+        customer=customer,
         discount=choose(rng, (0, 0, 0, 0, 2, 3)),
         freight=choose(rng, (0, 0, 1_490, 3_900)),
     )
@@ -148,6 +134,7 @@ def order_for(world: World, deal: Deal) -> list[Transaction]:
         customer.firm.country.currency,
         [],
         warehouse=choose(world.rng, vocabulary.WAREHOUSES),
+        customer=customer,
         for_deal=True,
     )
     rows = [
@@ -304,6 +291,7 @@ def cancel_order(world: World) -> list[Transaction]:
     if order is None or order.status > 30 or order.deliveries or order.for_deal:
         return advance_order(world)
     world.orders.remove(order)
+    order.status = 90
     return update("order_cancelled", "so_head", order.id, "so_stat", 90)
 
 
@@ -328,16 +316,21 @@ def advance_order(world: World) -> list[Transaction]:
 
 
 def confirm(world: World, order: Order) -> list[Transaction]:
-    """Confirmed with a promised day; one time in three the goods are reserved in the same transaction."""
+    """Confirmed with a promised day, and goods kept in stock; one time in three their stock shows it in the same
+    transaction.
+    """
     order.status = 20
-    statements: list[Statement] = [("so_confirm", (order.id, world.day(5 + int(world.rng.random() * 20))))]
-    touched: list[Touched] = [("erp.so_head", str(order.id), "u")]
+    order.promised = 5 + int(world.rng.random() * 20)
+    kept, facts = supply.secure(world, order)
+    reserved, touched_rows = added("rsv", kept)
+    statements: list[Statement] = [("so_confirm", (order.id, world.day(order.promised))), *reserved]
+    touched: list[Touched] = [("erp.so_head", str(order.id), "u"), *touched_rows]
     if world.rng.random() < 0.33:
         # Always in the same order of products, so that two sessions never deadlock.
-        for line in sorted(order.lines, key=lambda line: line.product.erp_id):
-            statements.append(("stock_reserve", (line.product.erp_id, order.warehouse, as_quantity(line.quantity))))
-            touched.append(("erp.stock", f"{line.product.erp_id}|{order.warehouse}", "u"))
-    return [Transaction(ERP, "order_confirmed", statements, touched)]
+        for row in sorted(kept, key=lambda row: int(str(row[3]))):
+            statements.append(("stock_reserve", (row[3], order.warehouse, row[5])))
+            touched.append(("erp.stock", f"{row[3]}|{order.warehouse}", "u"))
+    return [Transaction(ERP, "order_confirmed", statements, touched, facts=facts)]
 
 
 def reverse_payment(world: World) -> list[Transaction]:
@@ -371,29 +364,3 @@ def correct_invoice(world: World) -> list[Transaction]:
         cents(invoice.tax),
         cents(invoice.gross),
     )
-
-
-def credit(world: World) -> list[Transaction]:
-    """A credit note for a tenth of what one line was billed."""
-    rng = world.rng
-    order = world.closed.pick(rng)
-    if order is None:
-        return advance_order(world)
-    line = choose(rng, order.lines)
-    net = line_net(line.invoiced, line.price, line.discount) // 10
-    if net <= 0:
-        return advance_order(world)
-    note = Invoice(world.ids.next("inv_head"), net, net * TAX[line.product.tax] // 100, net)
-    corrects = order.settled[0].id if order.settled else None
-    # A credit of an amount, not of goods: one piece whose price is the amount that is returned.
-    row = invoice_line(world, note.id, 0, line, 1_000, net * 1_000, net)
-    row[-3] = None
-    return [
-        Transaction(
-            ERP,
-            "credit_note_created",
-            [invoice_row(world, order, note, "GS", corrects=corrects), ("insert_inv_line_1", row)],
-            [("erp.inv_head", str(note.id), "c"), ("erp.inv_line", str(row[0]), "c")],
-            after=after(order),
-        )
-    ]

@@ -5,9 +5,10 @@ disagree.
 from __future__ import annotations
 
 from streams.simulator import vocabulary
+from streams.simulator.documents import Customer
 from streams.simulator.session import Row, Statement
 from streams.simulator.vocabulary import Firm, choose
-from streams.simulator.world import CRM, ERP, Customer, Fact, Touched, Transaction, World
+from streams.simulator.world import CRM, ERP, Fact, Touched, Transaction, World
 
 REMEMBERED = 50_000
 """Most customers of each system that the company works on; when there are more, it forgets some."""

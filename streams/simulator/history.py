@@ -13,13 +13,16 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from streams.simulator import firms, vocabulary
+from streams.simulator import firms, history_supply, vocabulary
 from streams.simulator.crm_operations import amount_of, make_deal
+from streams.simulator.deliveries import delivery_rows, installed_rows
+from streams.simulator.documents import Customer, Deal, Order, Product, Supplier
 from streams.simulator.erp_documents import billed, invoice_row
 from streams.simulator.erp_operations import add_line, terms_row
 from streams.simulator.statements import CRM_INSERTS, ERP_INSERTS
+from streams.simulator.suppliers import is_late, place_of
 from streams.simulator.vocabulary import choose
-from streams.simulator.world import Customer, Deal, Fact, Order, Product, World, cents, quantity_of
+from streams.simulator.world import Fact, World, cents, quantity_of
 
 RECENT = 120
 """Days: of the orders that would be younger, most are moved into the last two weeks, where open ones are."""
@@ -35,7 +38,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def load_products(world: World, crm: Connection, erp: Connection, count: int) -> None:
-    """Products and their stock, the same in both systems. Products that are already there are used."""
+    """Products, the same in both systems, their stock, suppliers and bills of materials. Those that are already there
+    are used.
+    """
     known = {sku: key for sku, key in crm.execute("SELECT sku, id::text FROM product ORDER BY sku").fetchall()}
     for key, sku, group, uom, price, tax in erp.execute(
         "SELECT id, item_no, grp, uom, (price * 100000)::bigint, tax_cd FROM erp.item ORDER BY item_no"
@@ -44,10 +49,13 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
         if sku in known and group is not None and number.isdigit():  # not those that somebody else made
             unit = next((i for i, (_, code) in enumerate(vocabulary.UNITS) if code == uom), 0)
             world.products.append(Product(int(number), sku, known[sku], key, int(group) // 10 - 1, unit, price, tax))
+    suppliers = erp.execute("SELECT id FROM erp.supp ORDER BY id").fetchall()
+    world.suppliers += [Supplier(key, is_late(place)) for place, (key,) in enumerate(suppliers)]
     if world.products:
         return
     rows: TableRows = {"product": [], "item": [], "stock": []}
     rng = world.rng
+    made: list[Product] = []
     for number in range(count):
         family = number % len(vocabulary.FAMILIES)
         unit = 3 if family == 5 else (0 if rng.random() < 0.8 else 1 + int(rng.random() * 2))
@@ -62,7 +70,7 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
             50_000 + int(rng.random() ** 4 * 90_000_000),
             tax,
         )
-        world.products.append(product)
+        made.append(product)
         name, gtin, text = (
             f"{vocabulary.GOODS[family]} {choose(rng, vocabulary.STEMS)} {100 + int(rng.random() * 900)}",
             vocabulary.ean13(number),
@@ -98,6 +106,8 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
                 tax,
                 round(rng.random() * 30, 3),
                 world.day(-900),
+                product.way,
+                None,
             )
         )
         for whs in vocabulary.WAREHOUSES:
@@ -111,8 +121,14 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
                     world.day(-int(rng.random() * 300)),
                 )
             )
+    world.products += made
+    masters = history_supply.master_rows(world, made) if not suppliers else {}
+    rows["item"] = [
+        (*row[:-1], world.suppliers[place_of(product)].id if product.way in ("S", "B", "D") else None)
+        for row, product in zip(rows["item"], made, strict=True)
+    ]
     _copy(crm, "public", CRM_INSERTS, {"product": rows["product"]})
-    _copy(erp, "erp", ERP_INSERTS, {"item": rows["item"], "stock": rows["stock"]})
+    _copy(erp, "erp", ERP_INSERTS, {"item": rows["item"], "stock": rows["stock"], **masters})
 
 
 def load_customers(world: World, crm: Connection, erp: Connection, count: int, progress: Progress) -> list[Fact]:
@@ -168,7 +184,17 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
     for start in range(0, count, CHUNK):
         crm_rows: TableRows = {"opportunity": [], "opportunity_item": []}
         rows: TableRows = {
-            name: [] for name in ("so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "inv_line", "pay")
+            name: []
+            for name in (
+                "so_head",
+                "so_line",
+                "dlv_head",
+                "dlv_line",
+                "inv_head",
+                "inv_line",
+                "pay",
+                *history_supply.TABLES,
+            )
         }
         open_orders: dict[int, Order] = {}
         for _ in range(start, min(count, start + CHUNK)):
@@ -182,7 +208,8 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
             customer = customer or world.erp_customers.pick(world.rng)
             if customer is None or customer.erp_id is None:
                 break
-            order = _order(world, customer, deal, rows, age)
+            order, planted = _order(world, customer, deal, rows, age)
+            facts += planted
             if deal is not None:
                 facts.append({"fact": "order_for", "opportunity": deal.id, "order": order.id})
             open_orders[order.id] = order
@@ -193,6 +220,7 @@ def load_orders(world: World, crm: Connection, erp: Connection, count: int, prog
         ).fetchall():
             open_orders[key].number = number
         progress("orders", min(count, start + CHUNK), count)
+    _copy(erp, "erp", ERP_INSERTS, history_supply.returned_rows(world, count // 100))
     return facts
 
 
@@ -209,8 +237,8 @@ def _deal(world: World, customer: Customer, stage: int, rows: TableRows, age: in
     return deal
 
 
-def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows, age: int) -> Order:
-    """One order and its documents. Its status depends on its age: old orders are mostly closed."""
+def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows, age: int) -> tuple[Order, list[Fact]]:
+    """One order and its documents, and what was planted. Its status depends on its age: old ones are mostly closed."""
     rng = world.rng
     customer.busy = True
     assert customer.erp_id is not None
@@ -220,6 +248,8 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
         customer.firm.country.currency,
         [],
         warehouse=choose(rng, vocabulary.WAREHOUSES),
+        customer=customer,
+        promised=12 - age,
         for_deal=deal is not None,
     )
     if deal is not None:
@@ -268,45 +298,32 @@ def _order(world: World, customer: Customer, deal: Deal | None, rows: TableRows,
     )
     # Most goods leave within a few days, some late: as in a company whose promises are not always kept.
     shipped = max(0, age - 2 - int(rng.random() ** 3 * 16))
+    facts = history_supply.open_rows(world, order, rows) if order.status == 20 else []
     if order.status in (50, 60, 80):
         _ship(world, order, rows, shipped)
+        if age <= RECENT:
+            history_supply.past_rows(world, order, rows, shipped)
     if order.status in (60, 80):
         _bill(world, order, rows, max(0, shipped - int(rng.random() * 3)), paid=order.status == 80)
     pool = world.drafts if order.status == 10 else (world.closed if order.status == 80 else world.orders)
     if order.status != 90 and len(pool) < 5_000:
         pool.add(order)
-    return order
+    return order, facts
 
 
 def _ship(world: World, order: Order, rows: TableRows, left: int) -> None:
     """The delivery of an order that left `left` days ago."""
-    key, rng = world.ids.next("dlv_head"), world.rng
-    rows["dlv_head"].append(
-        [
-            key,
-            order.id,
-            "D",
-            choose(rng, vocabulary.CARRIERS),
-            f"TR{rng.getrandbits(40):012d}",
-            order.warehouse,
-            _time(world, left),
-            _time(world, max(0, left - 1 - int(rng.random() * 3))),
-            _time(world, left),
-        ]
-    )
     for line in order.lines:
-        line.shipped = line.quantity
-        rows["dlv_line"].append(
-            [
-                world.ids.next("dlv_line"),
-                key,
-                line.id,
-                line.product.erp_id,
-                line.quantity / 1000,
-                f"L{int(rng.random() * 9999):04d}",
-                None,
-            ]
-        )
+        line.ready = line.quantity
+    head, lines, delivery = delivery_rows(world, order, [(line, line.quantity) for line in order.lines], "D")
+    arrived = max(0, left - 1 - int(world.rng.random() * 3))
+    head[4] = f"TR{world.rng.getrandbits(40):012d}"
+    head[6:9] = [_time(world, left), _time(world, arrived), _time(world, left)]
+    rows["dlv_head"].append(head)
+    rows["dlv_line"] += lines
+    pieces, contracts = installed_rows(world, order, delivery, arrived)
+    rows["inst"] += pieces
+    rows["ctr"] += contracts
 
 
 def _bill(world: World, order: Order, rows: TableRows, left: int, *, paid: bool) -> None:

@@ -17,7 +17,8 @@ class Journal:
     A commit is `{"at": microseconds, "system": …, "operation": …, "rows": [[table, key, op], …]}`. A fact has `fact`:
     `shared` (crm, erp, by: reference | tax_id, conflicts: {field: [the CRM's, the ERP's]}), `lookalike` (crm, erp: not
     the same company), `changed_in_one` (system, crm, erp, field, value), `won` (opportunity, account, amount, lines),
-    `order_for` (opportunity, order), `order_deleted` (order).
+    `order_for` (opportunity, order), `order_deleted` (order), `late_supplier` (supplier, purchase: it comes after the
+    promised day), `shortage` (order, line: too little is in stock).
     """
 
     def __init__(self, path: Path | None = None, *, commits: bool = True) -> None:

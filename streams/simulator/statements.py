@@ -7,6 +7,7 @@ columns with COPY. "now" as a value is read by Postgres as the start of the tran
 from __future__ import annotations
 
 from streams.simulator.session import Row, Statement
+from streams.simulator.supply_statements import SUPPLY_INSERTS, SUPPLY_MANY, SUPPLY_UPDATES
 
 CRM_INSERTS: dict[str, tuple[str, ...]] = {
     "account": (
@@ -100,6 +101,10 @@ CRM_INSERTS: dict[str, tuple[str, ...]] = {
         "priority",
         "owner_name",
         "opened_at",
+        "kind",
+        "erp_order_id",
+        "quantity",
+        "serial_number",
     ),
 }
 
@@ -139,6 +144,8 @@ ERP_INSERTS: dict[str, tuple[str, ...]] = {
         "tax_cd",
         "wgt",
         "crt_date",
+        "way",
+        "supp_id",
     ),
     "stock": ("item_id", "whs", "qty", "rsv", "min_qty", "cnt_date"),
     "so_head": (
@@ -201,15 +208,12 @@ ERP_INSERTS: dict[str, tuple[str, ...]] = {
         "net",
     ),
     "pay": ("id", "inv_id", "cust_id", "meth", "stat", "amt", "curr", "paid_ts", "ref", "crt_ts"),
-}
-
-IDENTITIES = ("cust", "item", "so_head", "so_line", "dlv_head", "dlv_line", "inv_head", "inv_line", "pay")
-"""ERP tables whose application takes its ids in blocks from the sequence (hi/lo), as object mappers do."""
+} | SUPPLY_INSERTS
 
 MOST_ROWS = 8
 """The most rows of one multi-row insert."""
 
-_MANY = ("contact", "opportunity_item", "so_line", "dlv_line", "inv_line")
+_MANY = ("contact", "opportunity_item", "so_line", "dlv_line", "inv_line", *SUPPLY_MANY)
 _RETURNING = {"so_head": "so_no", "cust": "cust_no"}
 
 _CRM = {
@@ -238,7 +242,7 @@ _CRM = {
     "opportunity_deleted": "UPDATE opportunity SET is_deleted = true WHERE id = $1",
     "item_change": "UPDATE opportunity_item SET quantity = $2, net_amount = $3 WHERE id = $1",
     "item_remove": "DELETE FROM opportunity_item WHERE id = $1",
-    "case_status": "UPDATE service_case SET status = $2 WHERE id = $1",
+    "case_status": "UPDATE service_case SET status = $2, contacts = contacts + 1 WHERE id = $1",
     "case_closed": "UPDATE service_case SET status = 'Closed', closed_at = now() WHERE id = $1",
     "product_text": "UPDATE product SET description = $2 WHERE id = $1",
 }
@@ -260,6 +264,7 @@ _ERP = {
     "stock_all": "UPDATE erp.stock SET qty = qty + $2, cnt_date = $3 WHERE item_id = $1",
     "stock_reserve": "UPDATE erp.stock SET rsv = coalesce(rsv, 0) + $3 WHERE item_id = $1 AND whs = $2",
     "so_confirm": "UPDATE erp.so_head SET stat = 20, prom_date = $2, conf_ts = localtimestamp WHERE id = $1",
+    "so_promise": "UPDATE erp.so_head SET prom_date = $2 WHERE id = $1",
     "so_stat": "UPDATE erp.so_head SET stat = $2::smallint,"
     " end_ts = CASE WHEN $2::smallint >= 80 THEN localtimestamp END WHERE id = $1",
     "so_probe": "UPDATE erp.so_head SET po_no = $2 WHERE id = $1",
@@ -274,7 +279,7 @@ _ERP = {
     " disc_amt = coalesce(disc_amt, 0) + net - $2 WHERE id = $1",
     "inv_stat": "UPDATE erp.inv_head SET stat = $2 WHERE id = $1",
     "pay_reverse": "UPDATE erp.pay SET stat = 'R' WHERE id = $1",
-}
+} | SUPPLY_UPDATES
 
 
 def _inserts(schema: str, tables: dict[str, tuple[str, ...]]) -> dict[str, str]:

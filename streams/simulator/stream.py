@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import accumulate
 
-from streams.simulator import batches, firms
+from streams.simulator import batches, firms, service, supply
 from streams.simulator import crm_operations as crm
 from streams.simulator import erp_operations as erp
 from streams.simulator.world import Transaction, World
@@ -44,12 +44,17 @@ WEIGHTS: tuple[tuple[Operation, float], ...] = (
     (erp.change_line, 4),
     (erp.drop_draft, 0.4),
     (erp.cancel_order, 0.4),
-    (erp.advance_order, 45),
+    (erp.advance_order, 58),
+    (supply.advance_supply, 12),
+    (service.start_return, 0.4),
+    (service.advance_return, 1.2),
+    (service.advance_repair, 0.5),
     (erp.reverse_payment, 0.4),
     (erp.correct_invoice, 0.8),
-    (erp.credit, 0.6),
+    (service.credit, 0.6),
 )
-"""Operation and its weight. An order takes about nine steps, a deal about four."""
+"""Operation and its weight. An order takes about nine steps, a purchase or production order five, a deal
+four."""
 
 _OPERATIONS = [operation for operation, _ in WEIGHTS]
 OPERATIONS = frozenset(operation.__name__ for operation in _OPERATIONS)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Generic, TypeVar
 
+from streams.simulator.documents import Customer, Deal, Order, Product, Repair, Return, Supplier, Supply, Wishes
 from streams.simulator.session import Statement
-from streams.simulator.vocabulary import Firm
 
 CRM, ERP = "demo-crm", "demo-erp"
 
@@ -121,116 +121,6 @@ class Pool(Generic[T]):
         items.pop()
 
 
-@dataclass(slots=True)
-class Product:
-    number: int
-    sku: str
-    crm_id: str
-    erp_id: int
-    family: int
-    unit: int
-    price: int
-    """In 1/100,000 of a unit of currency."""
-    tax: str
-
-
-@dataclass(slots=True)
-class Customer:
-    firm: Firm
-    crm_id: str | None = None
-    erp_id: int | None = None
-    blocked: bool = False
-    contacts: list[str] = field(default_factory=list)
-    busy: bool = False
-    """Has an order or a deal: it is not deleted."""
-
-    @property
-    def shared(self) -> bool:
-        return self.crm_id is not None and self.erp_id is not None
-
-
-@dataclass(slots=True)
-class DealLine:
-    id: str
-    product: Product
-    quantity: int
-    price: int
-    """Cents."""
-    discount: int
-    """Percent."""
-
-    @property
-    def net(self) -> int:
-        """Cents."""
-        return (self.quantity * self.price * (100 - self.discount) + 50) // 100
-
-
-@dataclass(slots=True)
-class Deal:
-    id: str
-    customer: Customer
-    stage: int
-    lines: list[DealLine]
-
-
-@dataclass(slots=True)
-class OrderLine:
-    id: int
-    product: Product
-    quantity: int
-    """Thousandths."""
-    price: int
-    discount: int
-    shipped: int = 0
-    invoiced: int = 0
-
-
-@dataclass(slots=True)
-class Order:
-    id: int
-    customer_id: int
-    currency: str
-    lines: list[OrderLine]
-    status: int = 10
-    number: str | None = None
-    """Given by the ERP; known once the transaction was answered."""
-    warehouse: str = "BER"
-    discount: int = 0
-    """Percent of all lines, beside their own."""
-    freight: int = 0
-    """Cents that were not billed yet."""
-    billed: int = 0
-    """Cents of lines that were billed, before `discount`."""
-    deliveries: list[tuple[int, str]] = field(default_factory=list)
-    """(id, status) of those that are not there yet."""
-    sent: list[tuple[OrderLine, int]] = field(default_factory=list)
-    """(line, thousandths) of the newest delivery."""
-    open_invoices: list[Invoice] = field(default_factory=list)
-    settled: list[Invoice] = field(default_factory=list)
-    for_deal: bool = False
-    """It is the order of an opportunity that was won. The company neither deletes nor cancels it: a won deal without an
-    order breaks a business rule, and `opshub flow check` after a demo would list what nobody planted."""
-
-    def __str__(self) -> str:
-        """Its number, by which other documents refer to it."""
-        return self.number or ""
-
-
-@dataclass(slots=True)
-class Invoice:
-    id: int
-    net: int
-    tax: int
-    open: int
-    """Cents, as are the others."""
-    payments: list[tuple[int, int]] = field(default_factory=list)
-    """(id, cents) of those that were not reversed."""
-
-    @property
-    def gross(self) -> int:
-        return self.net + self.tax
-
-
 class Ids:
     """Keys for new ERP rows, in blocks: `reserve(table, n)` gives n keys that nobody else gets."""
 
@@ -271,6 +161,12 @@ class World:
     closed: Pool[Order] = field(default_factory=Pool)
     cases: Pool[tuple[str, int]] = field(default_factory=Pool)
     """(id, how far it has got)"""
+    suppliers: list[Supplier] = field(default_factory=list)
+    supplies: Pool[Supply] = field(default_factory=Pool)
+    """Purchase and production orders that are not done."""
+    wishes: Wishes = field(default_factory=Wishes)
+    returns: Pool[Return] = field(default_factory=Pool)
+    repairs: Pool[Repair] = field(default_factory=Pool)
     deleted_contacts: Pool[str] = field(default_factory=Pool)
     deleted_accounts: Pool[Customer] = field(default_factory=Pool)
 

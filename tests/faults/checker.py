@@ -14,7 +14,10 @@ from tests.faults.evidence import TOPICS, Evidence
 from tests.faults.rows import MASTERS, ROWS, id_of
 from tests.faults.written import what_is_wrong
 
-LINES = {"opportunity_line", "sales_order_line", "shipment_line", "invoice_line"}
+LINES = {
+    "opportunity_line", "sales_order_line", "shipment_line", "invoice_line", "purchase_order_line", "goods_receipt_line", "production_order_line",
+    "bill_of_materials_line", "return_order_line",
+}  # fmt: skip
 KINDS = ("lost", "doubled", "differing", "gone_back", "ghost", "unbalanced", "echoed")
 
 

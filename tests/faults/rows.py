@@ -11,6 +11,19 @@ import uuid
 
 NAMESPACE = uuid.UUID("6f70b7c0-7368-5562-8e21-636170747572")
 
+_QTY = "(qty::numeric * 1000000)::bigint"
+
+
+def _words(column: str, codes: str) -> str:
+    """SQL that gives the word of a code."""
+    words = codes.split()
+    return (
+        f"CASE {column} "
+        + " ".join(f"WHEN '{code}' THEN '{word}'" for code, word in zip(words[::2], words[1::2], strict=True))
+        + " END"
+    )
+
+
 ROWS: list[tuple[str, str, str, str]] = [
     (
         "demo-crm", "public.account", "customer",
@@ -93,6 +106,32 @@ ROWS: list[tuple[str, str, str, str]] = [
         "demo-erp", "erp.pay", "payment",
         "SELECT id::text, jsonb_build_object('number', pay_no, 'invoice_id', '@demo-erp/invoice/' || inv_id, 'amount', (amt * 10000)::bigint, "
         "'status', ('{\"P\": \"pending\", \"C\": \"cleared\", \"R\": \"reversed\"}'::jsonb)->>stat, 'reference', ref), true FROM erp.pay",
+    ),
+    *(
+        ("demo-erp", f"erp.{table}", entity, f"SELECT id::text, jsonb_build_object({values}), {live} FROM erp.{table}")
+        for table, entity, values, live in (
+            ("supp", "supplier", "'number', supp_no, 'notes', memo, 'lead_time_days', lead_days", "del_flag IS DISTINCT FROM 'X'"),
+            ("po_head", "purchase_order", "'number', po_no, 'supplier_id', '@demo-erp/supplier/' || supp_id, 'net_amount', (net * 10000)::bigint, 'status', "
+             + _words("stat", "5 requested 10 draft 20 ordered 30 confirmed 40 partially_received 50 received 80 closed 90 cancelled"), "true"),
+            ("po_line", "purchase_order_line", "'line_no', pos, 'order_line_id', '@demo-erp/sales_order_line/' || so_line_id, 'quantity', " + _QTY, "true"),
+            ("gr_head", "goods_receipt", "'number', gr_no, 'purchase_order_id', '@demo-erp/purchase_order/' || po_id", "true"),
+            ("gr_line", "goods_receipt_line", "'line_no', pos, 'product_id', '@demo-erp/product/' || item_id, 'quantity', " + _QTY, "true"),
+            ("sinv", "supplier_invoice", "'number', sinv_no, 'purchase_order_id', '@demo-erp/purchase_order/' || po_id, 'net_amount', (net * 10000)::bigint", "true"),
+            ("pr_head", "production_order", "'number', pr_no, 'product_id', '@demo-erp/product/' || item_id, 'operations_done', op_no, 'status', "
+             + _words("stat", "5 requested 10 planned 20 released 30 in_progress 50 finished 80 closed 90 cancelled"), "true"),
+            ("pr_line", "production_order_line", "'line_no', pos, 'order_line_id', '@demo-erp/sales_order_line/' || so_line_id, 'quantity', " + _QTY, "true"),
+            ("bom_head", "bill_of_materials", "'product_id', '@demo-erp/product/' || item_id, 'number', vers", "true"),
+            ("bom_line", "bill_of_materials_line", "'product_id', '@demo-erp/product/' || item_id, 'quantity', " + _QTY, "true"),
+            ("rsv", "reservation", "'sales_order_id', '@demo-erp/sales_order/' || so_id, 'quantity', " + _QTY + ", 'status', "
+             + _words("stat", "R reserved K picked X released"), "true"),
+            ("mov", "stock_movement", "'product_id', '@demo-erp/product/' || item_id, 'reference', ref_no, 'quantity', " + _QTY, "true"),
+            ("ret_head", "return_order", "'number', ret_no, 'sales_order_id', '@demo-erp/sales_order/' || so_id, "
+             "'service_request_id', '@demo-crm/service_request/' || crm_case, 'net_amount', (net * 10000)::bigint", "true"),
+            ("ret_line", "return_order_line", "'line_no', pos, 'product_id', '@demo-erp/product/' || item_id, 'condition', cond, 'quantity', " + _QTY, "true"),
+            ("rep", "repair", "'number', rep_no, 'service_request_id', '@demo-crm/service_request/' || crm_case", "true"),
+            ("inst", "installed_item", "'sales_order_id', '@demo-erp/sales_order/' || so_id, 'serial_number', serno", "true"),
+            ("ctr", "contract", "'number', ctr_no, 'customer_id', '@demo-erp/customer/' || cust_id, 'net_amount', (net * 10000)::bigint", "true"),
+        )
     ),
 ]  # fmt: skip
 

@@ -49,7 +49,7 @@ def a_company(env: dict[str, str], seed: int, **options: Any) -> Company:
 
 def test_set_up_may_be_done_again(env: dict[str, str]) -> None:
     setup_demo(env, CONNECTORS)
-    for prefix, publication, tables in (("DEMO_CRM", "opshub_demo_crm", 8), ("DEMO_ERP", "opshub_demo_erp", 12)):
+    for prefix, publication, tables in (("DEMO_CRM", "opshub_demo_crm", 8), ("DEMO_ERP", "opshub_demo_erp", 29)):
         with role(env, prefix, "ADMIN") as connection:
             found = connection.execute("SELECT count(*) FROM pg_publication_tables WHERE pubname = %s", [publication])
             assert found.fetchone() == (tables,)

@@ -132,6 +132,23 @@ def test_a_delivery_of_two_orders_is_in_each_flow_with_its_lines() -> None:
     assert there["H"].record == {"status": "shipped", "shipped_at": 9}
 
 
+@pytest.mark.parametrize(("entity", "left"), [("purchase_order", None), ("return_order", 300_0000)])
+def test_only_the_money_of_an_invoice_is_divided(entity: str, left: int | None) -> None:
+    """A purchase order sends no prices; the value of a return is not split."""
+    document = member(entity, "D", None, status="ordered", net_amount=300_0000)
+    lines = [
+        member(f"{entity}_line", f"D{order}", "D", order_line_id=order, quantity=1) for order in ("LA", "LB", "LC")
+    ]
+    parts = shares_of(document, lines, [], {"LA", "LB"})
+    sent, shares = carriers(document, parts)
+    here = {one.id: one for one in documents_here([document, *lines, sent])}
+    of_both = [member("sales_order_line", order, "B") for order in ("LA", "LB")]
+    there = {one.id: one for one in documents_here([*of_both, *shares])}
+    assert (here["D"].record["net_amount"], here.keys()) == (300_0000, {"D", "DLC"})
+    assert (there["D"].record.get("net_amount"), there["D"].record["status"]) == (left, "ordered")
+    assert there.keys() == {"LA", "LB", "D", "DLA", "DLB"}
+
+
 def test_members_without_shares_are_the_same_members() -> None:
     members = [member("sales_order", "A"), INVOICE, *LINES]
     assert documents_here(members) is members

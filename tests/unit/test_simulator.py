@@ -15,23 +15,10 @@ from stdnum.cn import uscc
 from stdnum.eu import vat
 
 from streams.simulator import crm_operations, erp_documents, erp_operations, firms, vocabulary
+from streams.simulator.documents import Customer, Order, Product
 from streams.simulator.statements import ERP_INSERTS
 from streams.simulator.stream import WEIGHTS, next_transactions
-from streams.simulator.world import (
-    CRM,
-    ERP,
-    Customer,
-    Habits,
-    Ids,
-    Order,
-    Product,
-    Transaction,
-    World,
-    discount_of,
-    line_net,
-    tax_of,
-    zipf,
-)
+from streams.simulator.world import CRM, ERP, Habits, Ids, Transaction, World, discount_of, line_net, tax_of, zipf
 
 DAY = dt.date(2026, 3, 2)
 
@@ -126,6 +113,10 @@ def test_every_kind_of_operation_comes_about() -> None:
         "order_line_changed", "order_line_deleted", "draft_deleted", "order_cancelled", "delivery_planned", "delivery_picked",
         "delivery_shipped", "delivery_arrived", "delivery_returned", "invoice_created", "invoice_corrected", "credit_note_created",
         "payment_received", "territory_moved", "campaign_run", "prices_imported", "warehouse_counted", "dunning_run", "payment_reversed", "order_closed",
+        "suppliers_created", "purchase_created", "purchase_ordered", "purchase_confirmed", "purchase_date_moved", "goods_received", "drop_shipped",
+        "supplier_billed", "production_planned", "production_released", "production_started", "production_date_moved", "production_progress",
+        "production_finished", "return_requested", "return_approved", "return_refused", "return_received", "return_credited", "return_ended",
+        "repair_opened", "repair_advanced",
     }  # fmt: skip
     assert set(seen) == wanted
 
