@@ -18,6 +18,6 @@ else
 fi
 echo "installing Chromium, a Chinese font and Prometheus for the browser tests" >&2
 $as_root apt-get -qq update
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
   chromium fonts-noto-cjk fontconfig prometheus >/dev/null || echo "browser tests: apt could not install all of them" >&2
 exit 0

@@ -41,13 +41,14 @@ install_programs() {
   missing=""
   command -v dockerd >/dev/null 2>&1 || missing="docker.io"
   command -v docker >/dev/null 2>&1 || missing="$missing docker-cli"
-  for pair in mmdebstrap:mmdebstrap iptables:iptables tc:iproute2; do
+  for pair in mmdebstrap:mmdebstrap iptables:iptables; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
   done
+  missing=${missing# }
   [ -n "$missing" ] || return 0
   command -v apt-get >/dev/null 2>&1 || cannot "no Docker engine here, and no apt to install one" \
     "install Docker Engine (https://docs.docker.com/engine/install/) and start it"
-  say "installing$missing ($(date -u +%H:%M:%S))"
+  say "installing $missing ($(date -u +%H:%M:%S))"
   apt-get -qq update >/dev/null || true
   # Debian 12 and Ubuntu have the client inside docker.io; from Debian 13 on it is a package of its own.
   apt-cache show docker-cli >/dev/null 2>&1 || missing=$(echo "$missing" | sed 's/docker-cli/docker.io/')
@@ -56,10 +57,11 @@ install_programs() {
   made=""
   if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' > $policy; chmod 755 $policy; made=1; fi
   status=0
+  # Somebody else may be installing, as on a machine that has just started: apt waits for them.
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >"$HOME_DIR/apt.log" 2>&1 || status=$?
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing >"$HOME_DIR/apt.log" 2>&1 || status=$?
   [ -z "$made" ] || rm -f $policy
-  [ $status = 0 ] || cannot "apt could not install$missing" "see $HOME_DIR/apt.log, correct what it names and run this again"
+  [ $status = 0 ] || cannot "apt could not install $missing" "see $HOME_DIR/apt.log, correct what it names and run this again"
 }
 
 install_compose() {
