@@ -12,7 +12,7 @@ import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +122,31 @@ class ContainerStack:
 
     # -- containers
 
+    def use(self, **variables: str) -> None:
+        """From now on, these variables of the Compose files have these values."""
+        self._variables |= variables
+
     def compose(self, *arguments: str) -> str:
         """`docker compose` of this stack."""
         self._own_environment()
         return docker(*self._compose.compose_command_property[1:], *arguments)
 
-    def container(self, service: str, number: int = 1) -> str:
-        return f"{self.project}-{service}-{number}"
+    def containers(self, service: str) -> list[str]:
+        """Names of its containers, those that do not run among them; by name."""
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return sorted(docker("ps", "--all", *filters, "--format={{.Names}}").split())
 
-    def workers(self) -> list[str]:
-        return docker("ps", "--filter", f"label=com.docker.compose.project={self.project}", "--filter",
-                      "label=com.docker.compose.service=worker", "--format", "{{.Names}}").split()  # fmt: skip
+    def container(self, service: str) -> str:
+        """The first of its containers."""
+        return self.containers(service)[0]
+
+    def scale_workers(self, number: int, *options: str) -> None:
+        """So many workers run, and the clerks' work goes on."""
+        self.compose("up", "--detach", "--no-deps", *options, "--scale", f"worker={number}", "worker")
+        assert came_true(lambda: len(self.containers("worker")) == number, 120), f"there are not {number} workers"
+        before = self.commits()
+        assert came_true(lambda: self.commits() > before + 20, 120), "the clerks do not work"
 
     def secret(self, name: str) -> str:
         """A password, from the volume that holds all of them."""
@@ -168,7 +182,8 @@ class ContainerStack:
     # -- load
 
     def load(self) -> None:
-        """A clerk at each system begins to work."""
+        """A clerk at each system begins to work; those of a fault that failed end, since a journal takes one clerk at a time."""
+        self._end_load()
         self._loads += 1
         for system, (prefix, _) in SYSTEMS.items():
             user = (CrmUser if system == "demo-crm" else ErpUser)(random.Random(f"{self._loads}/{system}"))
@@ -205,14 +220,17 @@ class ContainerStack:
         )
         return time.monotonic() - began
 
-    def settle(self) -> Findings:
-        """End the load, and check everything until nothing is wrong any more: what is lost, doubled or gone back stays so."""
+    def _end_load(self) -> None:
         for clerk in self._clerks:
             clerk.finish()
             self._journal |= clerk.journal
             self._won |= set(clerk.user.won)
             self._surely |= clerk.user.surely
         self._clerks.clear()
+
+    def settle(self) -> Findings:
+        """End the load, and check everything until nothing is wrong any more: what is lost, doubled or gone back stays so."""
+        self._end_load()
         end = time.monotonic() + RECOVERS_WITHIN
         findings = self._check()
         while not findings.hold and time.monotonic() < end:
@@ -240,10 +258,22 @@ class ContainerStack:
         came_true(is_equal, RECOVERS_WITHIN, 3)
         return found
 
-    def record(self, fault: str, recovery_s: float) -> Findings:
-        """Settle, and add a line to the table."""
+    def endure(self, fault: str, inject: Fault, acts: int = 30) -> Findings:
+        """Under load, after so many acts of the clerks, a fault; then what is new must come through, and everything is checked.
+
+        Adds a line to the table. Raises AssertionError when nothing comes through any more.
+        """
+        self.load()
+        before = self.commits()
+        assert came_true(lambda: self.commits() > before + acts, RECOVERS_WITHIN), "the clerks do not work"
+        inject(self)
+        recovery_s = self.recovered()
         findings = self.settle()
         counts: Counter[str] = Counter(findings.counts)
         shown = counts["lost"], counts["doubled"], counts["gone_back"]
         ROWS.append(Row(fault, *shown, sum(counts.values()) - sum(shown), recovery_s))
         return findings
+
+
+Fault = Callable[[ContainerStack], None]
+"""What it breaks, it mends, except where the fault is that it stays broken."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.containers.stack import RECOVERS_WITHIN, ContainerStack, docker
-from tests.waiting import came_true
+from tests.containers.stack import ContainerStack, Fault, docker
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
@@ -16,7 +14,7 @@ PAST_TIME_OUTS = 20.0
 """Seconds: longer than a session (6), a transaction (8) and a statement's time-out (15)."""
 
 
-def kill(service: str) -> Callable[[ContainerStack], None]:
+def kill(service: str) -> Fault:
     def inject(stack: ContainerStack) -> None:
         docker("kill", stack.container(service))
         time.sleep(3)
@@ -26,29 +24,28 @@ def kill(service: str) -> Callable[[ContainerStack], None]:
 
 
 def pause_worker(stack: ContainerStack) -> None:
-    docker("pause", stack.container("worker"))
+    worker = stack.container("worker")
+    docker("pause", worker)
     time.sleep(PAST_TIME_OUTS)
-    docker("unpause", stack.container("worker"))
+    docker("unpause", worker)
 
 
-def cut_worker(network: str) -> Callable[[ContainerStack], None]:
+def cut_worker(network: str) -> Fault:
     def inject(stack: ContainerStack) -> None:
-        stack.cut(stack.container("worker"), network)
+        worker = stack.container("worker")
+        stack.cut(worker, network)
         time.sleep(PAST_TIME_OUTS)
-        stack.mend(stack.container("worker"), network, "worker")
+        stack.mend(worker, network, "worker")
 
     return inject
 
 
 def scale(stack: ContainerStack) -> None:
-    for number in (3, 2):
-        stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--scale", f"worker={number}", "worker")
-        assert came_true(lambda number=number: len(stack.workers()) == number, 120), f"there are not {number} workers"  # type: ignore[misc]
-        before = stack.commits()
-        assert came_true(lambda before=before: stack.commits() > before + 20, 120)  # type: ignore[misc]
+    for number in (4, 2):
+        stack.scale_workers(number, "--no-recreate")
 
 
-FAULTS: dict[str, Callable[[ContainerStack], None]] = {
+FAULTS: dict[str, Fault] = {
     "worker killed": kill("worker"),
     "worker paused past its session": pause_worker,
     "network worker-hub cut": cut_worker("hub"),
@@ -58,14 +55,12 @@ FAULTS: dict[str, Callable[[ContainerStack], None]] = {
     "one of two Connect workers killed": kill("connect"),
     "CRM killed": kill("crm"),
     "registry killed": kill("registry"),
-    "workers 1, 3, 2 under load": scale,
+    "workers 1, 4, 2 under load": scale,
 }
 
 
 def test_a_deal_becomes_an_order_and_its_payment_comes_back(containers: ContainerStack) -> None:
-    containers.load()
-    assert came_true(lambda: containers.commits() > 150, RECOVERS_WITHIN), "the clerks do not work"
-    findings = containers.record("none (order to cash, both ways)", containers.recovered())
+    findings = containers.endure("none (order to cash, both ways)", lambda _: None, acts=150)
     assert findings.hold, str(findings)
     assert findings.checked["won"] > 0, "no deal was won"
     verdict = containers.verify()
@@ -74,11 +69,7 @@ def test_a_deal_becomes_an_order_and_its_payment_comes_back(containers: Containe
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_is_lost_doubled_or_gone_back(containers: ContainerStack, fault: str) -> None:
-    containers.load()
-    before = containers.commits()
-    assert came_true(lambda: containers.commits() > before + 30, RECOVERS_WITHIN), "the clerks do not work"
-    FAULTS[fault](containers)
-    findings = containers.record(fault, containers.recovered())
+    findings = containers.endure(fault, FAULTS[fault])
     assert findings.hold, str(findings)
 
 
