@@ -116,7 +116,7 @@ def cut_one_broker_off(stack: BrokerStack) -> None:
     links_of_one(stack, incoming, outgoing)
 
 
-def make_one_broker_deaf(stack: BrokerStack) -> None:
+def stop_one_broker_hearing(stack: BrokerStack) -> None:
     links_of_one(stack, incoming)
 
 
@@ -170,7 +170,7 @@ FAULTS: dict[str, Callable[[BrokerStack], None]] = {
     "three brokers: restarted one by one": restart_one_by_one,
     "three brokers: two down and back": two_down,
     "three brokers: one cut off from the others": cut_one_broker_off,
-    "three brokers: one does not hear the others": make_one_broker_deaf,
+    "three brokers: one does not hear the others": stop_one_broker_hearing,
     "three brokers: the disk of one full": fill_disk("kafka"),
     "three brokers: the clock of one jumps": jump("kafka-2"),
     "the clock of the worker jumps": jump("worker"),
