@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 from typing import Any
 
 import psycopg
@@ -12,7 +13,11 @@ import uvicorn
 
 from streams.console.access import Access, access_of, is_loopback
 from streams.console.app import create_app
-from streams.errors import ConfigError, EnvironmentFault
+from streams.console.installed import installed_rules, installed_systems
+from streams.console.languages import LANGUAGES, texts_of
+from streams.console.place import Place
+from streams.console.render import environment
+from streams.errors import ConfigError, EnvironmentFault, OpshubError
 from streams.hub.people import has_people
 from streams.runtime.logs import set_up_logs
 from streams.settings import Settings
@@ -33,11 +38,27 @@ def serve(settings: Settings) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"address": address}), encoding="utf-8")
     print(f"The console is at {address}", flush=True)
+    app = create_app(settings)
+    # A daemon: whoever stops a console that has just started need not wait for it.
+    threading.Thread(target=warm_up, args=(app.state.place,), name="warm-up", daemon=True).start()
     config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, lifespan="on", server_header=False,
+        app, log_level="warning", access_log=False, lifespan="on", server_header=False,
         timeout_graceful_shutdown=2, **_transport(settings, access),
     )  # fmt: skip
     uvicorn.Server(config).run([listener])
+
+
+def warm_up(place: Place) -> None:
+    """Compile what the first pages need, which would otherwise wait for it: dictionaries, templates, texts. A file that
+    is wrong is left to the page that shows it.
+    """
+    for template in environment().list_templates():
+        environment().get_template(template)
+    for language in LANGUAGES:
+        texts_of(language)
+    with contextlib.suppress(OpshubError):
+        installed_systems(place.settings)
+        installed_rules(place.settings)
 
 
 def listen(host: str, port: int) -> socket.socket:
