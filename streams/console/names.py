@@ -10,6 +10,7 @@ from typing import get_args
 from streams.console.alert_texts import alert_texts
 from streams.console.people import ROLES, Permission
 from streams.console.tours import tour_texts
+from streams.flow.timeline import EVENTS
 from streams.hub.flow_lists import STAGES
 from streams.hub.intents import State as IntentState
 from streams.model.dead_letter import OPEN, SettledState
@@ -25,9 +26,12 @@ OTHERS = (
     # Outcomes and kinds of conflicts and matches
     "open", "settled", "resolved", "differs", "match", "unmerged", "merged", "flip flop",
     # Systems of the demo
-    "demo-crm", "demo-erp",
+    "demo-crm", "demo-erp", "prospect",
+    # Modes of write-back rules
+    "live", "off", "shadow",
     # Parts of an installation
-    "capture", "hub", "kafka", "connect", "registry", "worker", "workers", "write-back", "source", "topic", "table",
+    "written back", "capture", "hub", "kafka", "connect", "registry", "worker", "workers", "write-back", "source",
+    "topic", "table",
 )  # fmt: skip
 """Names that no type of the code lists."""
 
@@ -44,7 +48,7 @@ MESSAGES = (
 def model_names() -> list[str]:
     """Every name of the model that a page may show, as words, in alphabetical order."""
     names = {*STAGES, *ROLES, *get_args(Permission), *get_args(IntentState), *OPEN, *get_args(SettledState), *OTHERS}
-    names |= {*get_args(FieldPolicy), *HEADER, "lines", "timeline", "at", "what"}
+    names |= {*EVENTS, *get_args(FieldPolicy), *HEADER, "lines", "timeline", "at", "what"}
     for entity in ENTITIES.values():
         names.add(entity.name)
         for name, field in entity.fields.items():

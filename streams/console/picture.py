@@ -17,6 +17,7 @@ GAP = 22
 MIDDLE_HEIGHT = 92
 MARGIN = 12
 LABEL_ABOVE = 8
+LABEL_BELOW = 18
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -80,11 +81,14 @@ def _column(kind: str, names: Sequence[str], x: float, height: float) -> list[Bo
 
 
 def _arrow(key: str, start: Box, end: Box, *, at_end: bool = False) -> Arrow:
-    """`at_end`: the figure stands near the end, where the curves of one start have parted."""
+    """`at_end`: the figure stands near the end, where the curves of one start have parted; on the side that the curve
+    leaves free.
+    """
     x, y, to_x, to_y = start.x + start.width, start.middle, end.x, end.middle
     bend = (to_x - x) / 2
     path = f"M{x:g} {y:g} C{x + bend:g} {y:g} {to_x - bend:g} {to_y:g} {to_x:g} {to_y:g}"
-    near = to_y if at_end else y
+    near, far = (to_y, y) if at_end else (y, to_y)
     if y == to_y:
         return Arrow(key, path, (x + to_x) / 2, y - LABEL_ABOVE)
-    return Arrow(key, path, to_x - bend / 2 if at_end else x + bend / 2, near - LABEL_ABOVE)
+    label_y = near + LABEL_BELOW if near > far else near - LABEL_ABOVE
+    return Arrow(key, path, to_x - bend / 2 if at_end else x + bend / 2, label_y)

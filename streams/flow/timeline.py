@@ -35,6 +35,9 @@ _RANKS = {
 }  # fmt: skip
 """What comes first where two events have one time."""
 
+EVENTS = tuple(_RANKS)
+"""Everything that may happen, as a timeline has it."""
+
 
 _EVENTS = {
     "purchase_order": (

@@ -36,6 +36,10 @@ from streams.model.entities import ENTITIES
 HOURS = (0, 1, 24, 168)
 
 
+ASKED_FOR_MOST = ("customer", "sales_order")
+"""What people mean as a rule, by a name or by the digits of a number: these stand first."""
+
+
 def find_page(request: Request) -> Response:
     """What a text may mean; one hit goes straight to its page."""
     text = request.query_params.get("text", "").strip()
@@ -47,7 +51,7 @@ def find_page(request: Request) -> Response:
     if len(hits.records) == 1 and not others:
         return RedirectResponse(address(hits.records[0]), status_code=303)
     groups: dict[str, list[FoundRecord]] = {}
-    for record in hits.records:
+    for record in sorted(hits.records, key=lambda record: record.entity not in ASKED_FOR_MOST):
         groups.setdefault(record.entity, []).append(record)
     flow_of = {record.aggregate_id for record in hits.records if _is_of_flow(record.entity)}
     # A number that an order, its shipments and its flow share is one hit to people.
