@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.pages import print_page
 
 if TYPE_CHECKING:
     from streams.hub.flow_lists import FlowLine
@@ -62,16 +63,7 @@ def list_flows(
     )  # fmt: skip
     with connect_hub(settings.hub) as hub:
         flows = listed(hub, wanted)
-    following = after_of(flows, limit)
-    if as_json:
-        typer.echo(json.dumps({"flows": msgspec.to_builtins(flows), "after": following}))
-        return
-    for flow in flows:
-        _print(flow)
-    if not flows:
-        typer.echo("no order flow is like that")
-    if following:
-        typer.echo(f"more: the same with --after {following}")
+    print_page("flows", flows, after_of(flows, limit), _print, "no order flow is like that", as_json=as_json)
 
 
 def _print(flow: FlowLine) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.context import load_settings
+from streams.cli.pages import print_page
 
 if TYPE_CHECKING:
     from streams.hub.supply import WaitingLine
@@ -39,8 +40,6 @@ def list_lines(
 
     Example: opshub supply list --document PO-4711
     """
-    import msgspec
-
     from streams.hub.supply import Waiting, after_of, supply_document, waiting_lines
     from streams.writeback.commands import connect_hub
 
@@ -48,16 +47,9 @@ def list_lines(
         of = supply_document(hub, document).id if document else None
         wanted = Waiting(document=of, supplier=supplier, product=product, late=late, after=after, limit=limit)
         lines = waiting_lines(hub, wanted)
-    following = after_of(lines, limit)
-    if as_json:
-        typer.echo(json.dumps({"lines": msgspec.to_builtins(lines), "after": following}))
-        return
-    for line in lines:
-        _print(line)
-    if not lines:
-        typer.echo("no order line waits for goods like that")
-    if following:
-        typer.echo(f"more: the same with --after {following}")
+    print_page(
+        "lines", lines, after_of(lines, limit), _print, "no order line waits for goods like that", as_json=as_json
+    )
 
 
 def product(

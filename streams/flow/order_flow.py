@@ -13,7 +13,7 @@ empty.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -58,6 +58,8 @@ class Joined(NamedTuple):
     """The joined record; None while there is neither an opportunity nor an order."""
     supplies: dict[str, dict[str, Any]]
     """Order line → its record `supply`, of each line that anything supplies."""
+    cases: Sequence[EntityState] = ()
+    """The service cases that live here: they tell of this flow."""
 
 
 NOTHING_JOINED = Joined(None, {})
@@ -97,6 +99,9 @@ def join_all(members: Collection[EntityState]) -> Joined:
     settled = settle_bills(bills, payments, currency, amounts) if bills or payments else NOTHING_SETTLED
     cleared = [paid for paid in payments if paid.is_cleared]
     incoming = [paid.payment for paid in cleared if not paid.is_refund]
+    cases = of.get("service_case", ())
+    requests = of["service_request"]
+    from_elsewhere = stories_of(cases, of) if cases else ()
     closed = bool(firm) and all([order.record.get("status") == "closed" for order in firm])
     invoiced, paid_amount, still_open = totals[INVOICED], totals[PAID], totals[OPEN]
 
@@ -154,7 +159,8 @@ def join_all(members: Collection[EntityState]) -> Joined:
         "shipment_count": len(counted),
         "invoice_count": len(bills),
         "payment_count": len(cleared),
-        "service_request_count": len(of["service_request"]),
+        "service_request_count": len(requests)
+        + len({e["id"] for e in from_elsewhere if e["what"] == "service requested"}),
         "opportunity_number": deal.get("number"),
         "opportunity_stage": deal.get("stage"),
         "order_number": head.get("number"),
@@ -173,13 +179,27 @@ def join_all(members: Collection[EntityState]) -> Joined:
             shipments,
             invoices,
             payments,
-            of["service_request"],
+            requests,
             () if _WITH_EVENTS.isdisjoint(of) else [member for entity in OTHERS for member in of.get(entity, ())],
+            from_elsewhere,
         ),
     }
     record["stage_since"] = _since(record, deal, head, sent, bills, incoming)
     order_of = {order.id: order for order in firm}
-    return Joined(record, {s.line.id: supply_record(s, order_of[s.line.parent or ""]) for s in supplied})
+    supplies = {s.line.id: supply_record(s, order_of[s.line.parent or ""]) for s in supplied}
+    return Joined(record, supplies, cases)
+
+
+def stories_of(cases: Iterable[EntityState], of: Mapping[str, Sequence[EntityState]]) -> list[dict[str, Any]]:
+    """What service cases tell of requests, returns and documents that are no members of the flow."""
+    here = {member.id for members in of.values() for member in members}
+    events = {
+        (event["what"], event["id"]): event
+        for case in cases
+        for event in case.record.get("story") or ()
+        if event["id"] not in here
+    }
+    return list(events.values())
 
 
 def _live_members(members: Iterable[EntityState]) -> defaultdict[str, list[EntityState]]:

@@ -13,6 +13,7 @@ before its shipments and invoices, an invoice before its payments) comes after t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from streams.flow.money import Paid
@@ -22,7 +23,7 @@ DAY_US = 86_400_000_000
 _MIDNIGHTS_US = 900_000_000
 """Midnight in any time zone is a multiple of a quarter of an hour; a time that is none of these is a real one."""
 
-_RANKS = {
+RANKS = {
     what: rank
     for rank, what in enumerate((
         "opportunity created", "opportunity won", "opportunity reopened", "opportunity lost", "order created",
@@ -30,16 +31,17 @@ _RANKS = {
         "produced", "shipped", "delivered", "returned", "shipment cancelled", "invoiced",
         "credited", "invoice cancelled", "paid", "refunded", "payment reversed", "order closed", "order cancelled",
         "service requested", "return requested", "return approved", "goods came back", "repair started", "repaired",
+        "credit note written", "replacement ordered",
         "return closed", "service closed",
     ))
 }  # fmt: skip
 """What comes first where two events have one time."""
 
-EVENTS = tuple(_RANKS)
+EVENTS = tuple(RANKS)
 """Everything that may happen, as a timeline has it."""
 
 
-_EVENTS = {
+EVENT_FIELDS = {
     "purchase_order": (
         ("order_date", "purchased"), ("confirmed_at", "purchase confirmed"), ("received_at", "received"),
     ),
@@ -52,7 +54,10 @@ _EVENTS = {
 }  # fmt: skip
 """Entity → the fields that say when something happened, and what."""
 
-OTHERS = tuple(_EVENTS)
+OTHERS = tuple(EVENT_FIELDS)
+
+_EVENT = ("at", "precision", "what", "entity", "id", "system")
+_place = itemgetter(0, 1, 2)
 
 
 def timeline(
@@ -63,9 +68,10 @@ def timeline(
     payments: Iterable[Paid],
     requests: Iterable[EntityState],
     others: Iterable[EntityState] = (),
+    stories: Iterable[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """What happened, oldest first: `{at, precision, what, entity, id, system}`. `others`: documents whose events stand
-    for themselves, see `_EVENTS`.
+    for themselves, see `EVENT_FIELDS`. `stories`: events of service cases about records of other flows.
     """
     events: list[tuple[int, int, str, dict[str, Any]]] = []
 
@@ -92,7 +98,7 @@ def timeline(
             "id": member.id,
             "system": system,
         }
-        events.append((position, _RANKS[what], member.id, event))
+        events.append((position, RANKS[what], member.id, event))
         return position
 
     for deal in opportunities:
@@ -158,14 +164,16 @@ def timeline(
         record = other.record
         if record.get("status") == "cancelled":
             continue
-        for field, what in _EVENTS[other.entity]:
+        for field, what in EVENT_FIELDS[other.entity]:
             at = record.get(field)
             if field.endswith("_date"):
                 add(None if at is None else at * DAY_US, what, other, precision="date")
             else:
                 add(at, what, other)
-    # No two have the first three parts in common, so that two dicts are never compared.
-    events.sort()
+    for event in stories:
+        events.append((event["at"], RANKS[event["what"]], event["id"], {name: event[name] for name in _EVENT}))
+    # Without the event itself: dicts cannot be compared.
+    events.sort(key=_place)
     return [event[3] for event in events]
 
 

@@ -2,7 +2,7 @@
 
 In: the schema files, which are the single source: types, docs, and as properties of our own `aggregate`,
 `parent`, `parent_field`, `computed`, `ref`, `pii` and `values`. Out: `ENTITIES`, one light description for each stored
-kind, lines included, and for what the hub computes: order_flow, supply, receivables, stock.
+kind, lines included, and for what the hub computes: order_flow, supply, service_case, receivables, stock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Kind = Literal["text", "int", "bool", "date", "timestamp", "decimal", "ref", "ta
 HEADER = ("id", "version", "updated_at", "sources")
 """Fields of every canonical record that no dictionary maps: the hub fills them."""
 
-_NESTED = ("lines", "timeline", "supplied_by")
+_NESTED = ("lines", "timeline", "supplied_by", "story")
 
 
 class FieldType(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ class FieldType(msgspec.Struct, frozen=True):
 
 class Entity(msgspec.Struct, frozen=True):
     """One kind of canonical record. `fields` are mapped or computed fields; HEADER and nested lists (lines, timeline,
-    supplied_by) are not among them.
+    supplied_by, story) are not among them.
     """
 
     name: str

@@ -1573,6 +1573,142 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     """The lines of the order, by line number and then by id."""
 
 
+class StoryEvent(Record, frozen=True, kw_only=True):
+    """Something that happened in the case."""
+
+    at: datetime | None = None
+    """When it happened, by its source."""
+    precision: str | None = None
+    """Whether `at` is a moment, or only a day: then it is the start of that day in UTC."""
+    what: str | None = None
+    """What happened, in plain words, such as goods came back."""
+    entity: str | None = None
+    """Kind of the record to which it happened, such as return_order."""
+    id: UUID | None = None
+    """Canonical id of that record."""
+    number: str | None = None
+    """Number of that record."""
+    system: str | None = None
+    """The system that reported it."""
+
+
+class ServiceCase(Record, frozen=True, kw_only=True):
+    """A service request, or a return that no request asked for, with all that it concerns: order,
+    shipment, invoice, item, warranty, stock, and what came of it. Computed by the hub, never mapped.
+    """
+
+    id: UUID
+    """Canonical id of the case; the Kafka key of its records. Deterministic: UUIDv5 of the hub, entity and
+    request (or return).
+    """
+    version: int
+    """Grows with each change of this record and is never used twice; the greater one is the newer."""
+    updated_at: datetime | None = None
+    """When the hub last joined it to another result."""
+    sources: tuple[Source, ...]
+    """Always empty: no row of a source has it."""
+    sales_order_id: UUID | None = None
+    """The order that it concerns: the one that it names by id or number, else that of its shipment,
+    invoice, item or return. With the problem order_unknown it is not in the hub yet.
+    """
+    service_request_id: UUID | None = None
+    """The request; empty for a return that no request asked for."""
+    number: str | None = None
+    """Number of the request, else of the return."""
+    customer_id: UUID | None = None
+    """The customer who asks."""
+    kind: str | None = None
+    """What the customer wants."""
+    status: str | None = None
+    """How far the request is, else the return, in its own words."""
+    is_open: bool | None = None
+    """Whether something is left to do."""
+    opened_at: datetime | None = None
+    """When the customer asked."""
+    due_at: datetime | None = None
+    """By when it is to be answered or done, as was agreed."""
+    closed_at: datetime | None = None
+    """When it was done with."""
+    order_number: str | None = None
+    """Number of the order; where the hub knows no order, the number that the request names."""
+    order_stage: str | None = None
+    """How far the flow of the order is; docs/guides/order-to-cash.md has the stages."""
+    shipment_id: UUID | None = None
+    """The shipment with which the goods went: the one that it names, else that of its item, else the last
+    one of the order with the product.
+    """
+    shipment_number: str | None = None
+    """Number of that shipment."""
+    shipped_at: datetime | None = None
+    """When that shipment left."""
+    delivered_at: datetime | None = None
+    """When that shipment arrived."""
+    invoice_id: UUID | None = None
+    """The invoice: the one that it names, else the last one of the order with the product."""
+    invoice_number: str | None = None
+    """Number of that invoice."""
+    product_id: UUID | None = None
+    """The product that it is about: the one that it names, else that of its item, else the only one of its
+    return.
+    """
+    quantity: Decimal | None = None
+    """How much of the product is wanted or comes back, in its unit."""
+    installed_item_id: UUID | None = None
+    """The piece at the customer's: the one that it names, else the one with its serial number."""
+    serial_number: str | None = None
+    """Serial number of the piece."""
+    warranty: str | None = None
+    """Whether the piece or the product was under warranty on the day of the request; unknown where no
+    item, contract or day says so.
+    """
+    warranty_until: date | None = None
+    """Last day of that warranty; where it is over, the day on which it ended. Empty without an end."""
+    warranty_by: str | None = None
+    """What promises it: the item itself, or a contract."""
+    contract_id: UUID | None = None
+    """The contract that promises it, or promised it."""
+    contract_number: str | None = None
+    """Number of that contract."""
+    part_available: str | None = None
+    """Whether enough of the product is free in stock, for a case that is open; unknown where no system
+    keeps stock of it.
+    """
+    available_quantity: Decimal | None = None
+    """How much of the product is free in all warehouses, for a case that is open."""
+    available_by_warehouse: dict[str, str] | None = None
+    """Code of the warehouse → how much is free there, as decimal text; warehouses with nothing are left
+    out.
+    """
+    return_order_id: UUID | None = None
+    """The return, of several the newest."""
+    return_number: str | None = None
+    """Number of that return."""
+    return_status: str | None = None
+    """How far that return is."""
+    returned_at: datetime | None = None
+    """When its goods came in."""
+    credit_note_id: UUID | None = None
+    """The credit note that was made for it."""
+    credit_note_number: str | None = None
+    """Number of that credit note."""
+    replacement_order_id: UUID | None = None
+    """The order that replaces the goods."""
+    replacement_number: str | None = None
+    """Number of that order."""
+    repair_number: str | None = None
+    """Number of the repair, of several the newest."""
+    repair_status: str | None = None
+    """How far that repair is."""
+    solved_by: str | None = None
+    """What the customer got; empty while it has got nothing."""
+    problems: tuple[str, ...] | None = None
+    """What does not fit, in the words of docs/guides/service.md; empty where all is well."""
+    story: tuple[StoryEvent, ...] = ()
+    """What happened when and where, oldest first: from the request over return and receipt to credit note,
+    replacement or repair.
+    """
+
+
 class ServiceRequest(Record, frozen=True, kw_only=True):
     """Something that a customer wants from service: a question, a complaint, a repair."""
 
@@ -1596,6 +1732,8 @@ class ServiceRequest(Record, frozen=True, kw_only=True):
     """The person at the customer who asks."""
     sales_order_id: UUID | None = None
     """The order that it is about; empty for a request without one."""
+    order_number: str | None = None
+    """Number of the order, where its system knows only that: the hub finds the order by it."""
     product_id: UUID | None = None
     """The product that it is about."""
     subject: str | None = None
@@ -2058,6 +2196,7 @@ BY_TOPIC: dict[str, type[Record]] = {
     "canonical.reservation": Reservation,
     "canonical.return_order": ReturnOrder,
     "canonical.sales_order": SalesOrder,
+    "canonical.service_case": ServiceCase,
     "canonical.service_request": ServiceRequest,
     "canonical.shipment": Shipment,
     "canonical.stock": Stock,
@@ -2097,12 +2236,14 @@ __all__ = [
     "ReturnOrderLine",
     "SalesOrder",
     "SalesOrderLine",
+    "ServiceCase",
     "ServiceRequest",
     "Shipment",
     "ShipmentLine",
     "Source",
     "Stock",
     "StockMovement",
+    "StoryEvent",
     "Supplier",
     "SupplierInvoice",
     "Supply",

@@ -12,12 +12,12 @@ from itertools import takewhile
 
 from streams.hub.save import DueTime
 
-DUE_SECONDS = {"flow": 90.0, "customer": 3.0, "product": 3.0}
+DUE_SECONDS = {"flow": 90.0, "customer": 3.0, "product": 3.0, "service_case": 3.0}
 """Seconds after a change: a flow that its own worker has not checked by then is checked by another one; a customer or
-product is summed.
+product is summed, a service case is made.
 """
 
-REPEAT_SECONDS = {"flow": 30.0, "customer": 2.0, "product": 2.0}
+REPEAT_SECONDS = {"flow": 30.0, "customer": 2.0, "product": 2.0, "service_case": 2.0}
 """Seconds for which a row covers batches that begin later: `DUE_SECONDS`, less the time that most batches take to
 commit.
 """

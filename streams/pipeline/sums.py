@@ -23,6 +23,7 @@ from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.model.names import HUB, changes_topic
 from streams.pipeline.emitting import Encode, emit_changes
+from streams.pipeline.service_cases import ServiceCases
 from streams.runtime.background import repeat
 
 EVERY_SECONDS = 1.0
@@ -56,6 +57,7 @@ class Sums:
         self._producer = producer
         self._encode = encode
         self._next_overdue = 0.0
+        self.cases = ServiceCases(store, producer, encode)
 
     async def run(self) -> None:
         """See BackgroundJob."""
@@ -71,6 +73,7 @@ class Sums:
         for kind in SUMS:
             while await self.sum_due(kind) == MOST:
                 await asyncio.sleep(0)  # lets the lanes work between two rounds
+        await self.cases.round()
 
     async def mark_overdue(self) -> int:
         """Mark the customers with an invoice that became overdue by itself; how many."""
@@ -101,6 +104,8 @@ class Sums:
             for change in changes(kind, id, position_us, record, last_by_id.get(id, {})):
                 messages.append((changes_topic(kind), id, change))
         await emit_changes(self._producer, self._encode, messages, "sums")
+        if kind == "product":
+            await self.cases.stock_changed(ids)
         await finish_sums(self._store, kind, taken, next_after_s=max(SUM_EVERY_SECONDS, took * REST_FACTOR))
         return len(ids)
 

@@ -76,6 +76,8 @@ class Worker:
         for kind in ("customer", "product"):
             while await self.summing.sum_due(kind):
                 pass
+        while await self.summing.cases.make_due():
+            pass
         told, self.topic.sent = self.topic.sent, []
         await self.say(*((topic.removeprefix("changes."), key, change) for topic, key, change in told))
         return [change for _, _, change in told]

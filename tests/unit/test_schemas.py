@@ -81,7 +81,9 @@ def test_fields_are_those_agreed() -> None:
         fields = ENTITIES[name].fields
         text, _, lines = text.partition("; lines: ")
         assert (lines or None) == ENTITIES[name].lines
-        words = [part.split() for part in re.sub(r"\([^)]*\)|, (?:timeline|supplied_by)!.*", "", text).split(", ")]
+        words = [
+            part.split() for part in re.sub(r"\([^)]*\)|, (?:timeline|supplied_by|story)!.*", "", text).split(", ")
+        ]
         assert [word[0].rstrip("!") for word in words] == list(fields), name
         for word, (field, kind) in zip(words, fields.items(), strict=True):
             where = f"{name}.{field}"

@@ -1,11 +1,14 @@
-"""The joined records of an order-to-cash flow, and the sums that a change makes due. Part of the second half of
-settling.
+"""The joined records of an order-to-cash flow, and the sums and service cases that a change makes due. Part of the
+second half of settling.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from streams.flow.money import NOT_BILLED
 from streams.flow.order_flow import join_all
+from streams.hub.service import SERVICE_CASE
 from streams.model.ids import source_id
 from streams.model.names import HUB
 from streams.model.state import EntityState
@@ -30,34 +33,89 @@ SUPPLY = "supply"
 SUMMED_IN = frozenset(kind for kind, _ in SUMMED.values())
 
 
-def mark_sums(work: Working, entity: EntityState, record: Fields) -> None:
+def _mark_sums(work: Working, aggregate: AggregateWork, entity: EntityState, record: Fields) -> None:
     """Mark the sums that an entity was part of and those that it is part of with its new `record`."""
     kind, field = SUMMED[entity.entity]
-    for reference in (entity.record.get(field), record.get(field)):
-        if reference:
-            work.out.sums_due.add((kind, reference))
+    _mark(work, kind, entity.record.get(field), record.get(field))
 
 
-PURCHASES = frozenset(("purchase_order", "goods_receipt", "goods_receipt_line", "production_order_line"))
-"""Entities on which depends what is on its way of products that other entities name."""
-
-
-def mark_purchased(work: Working, aggregate: AggregateWork) -> None:
+def _mark_purchased(work: Working, aggregate: AggregateWork, entity: EntityState, record: Fields) -> None:
     """Mark the sums of all products that the purchase or production order of this aggregate is about."""
     for member in aggregate.state.members.values():
-        if member.entity in ("purchase_order_line", "production_order") and member.record.get("product_id"):
-            work.out.sums_due.add(("product", member.record["product_id"]))
+        if member.entity in ("purchase_order_line", "production_order"):
+            _mark(work, "product", member.record.get("product_id"))
 
 
-def mark_payer(work: Working, aggregate: AggregateWork, payment: EntityState, record: Fields) -> None:
+def _mark_payer(work: Working, aggregate: AggregateWork, payment: EntityState, record: Fields) -> None:
     """Mark the sum of the customer of an invoice of which only its payments say what is open."""
     members = aggregate.state.members
     for reference in {payment.parent, payment.record.get("invoice_id"), record.get("invoice_id")}:
         invoice = members.get(reference or "")
         if invoice is not None:
             owed = invoice.record
-            if owed.get("customer_id") and (owed.get("open_amount") is None or owed.get("status") in NOT_BILLED):
-                work.out.sums_due.add(("customer", owed["customer_id"]))
+            if owed.get("open_amount") is None or owed.get("status") in NOT_BILLED:
+                _mark(work, "customer", owed.get("customer_id"))
+
+
+def _mark_request(work: Working, aggregate: AggregateWork, request: EntityState, record: Fields) -> None:
+    _mark_sums(work, aggregate, request, record)
+    _mark(work, SERVICE_CASE, request.id)
+
+
+def _mark_of_request(work: Working, aggregate: AggregateWork, entity: EntityState, record: Fields) -> None:
+    """Mark the cases of a return or repair: its own, and those of the request that it names and named."""
+    _mark(work, SERVICE_CASE, entity.id, entity.record.get("service_request_id"), record.get("service_request_id"))
+
+
+def _mark_returned(work: Working, aggregate: AggregateWork, line: EntityState, record: Fields) -> None:
+    _mark(work, SERVICE_CASE, line.parent)
+
+
+def _mark_item(work: Working, aggregate: AggregateWork, item: EntityState, record: Fields) -> None:
+    _mark(work, SERVICE_CASE, item.id)
+
+
+def _mark_of_customer(work: Working, aggregate: AggregateWork, contract: EntityState, record: Fields) -> None:
+    _mark(work, SERVICE_CASE, contract.record.get("customer_id"), record.get("customer_id"))
+
+
+def _mark_case(work: Working, aggregate: AggregateWork, case: EntityState, record: Fields) -> None:
+    """Mark a case that changed: what it concerns may have changed while it was on its way."""
+    _mark(work, SERVICE_CASE, _root_of(record))
+
+
+def _root_of(case: Fields) -> str | None:
+    """The request or return whose case this is."""
+    return case.get("service_request_id") or case.get("return_order_id")
+
+
+def _mark(work: Working, kind: str, *ids: str | None) -> None:
+    for id in ids:
+        if id:
+            work.out.sums_due.add((kind, id))
+
+
+Mark = Callable[[Working, AggregateWork, EntityState, Fields], None]
+
+DUE_OF: dict[str, Mark] = {
+    "invoice": _mark_sums,
+    "service_request": _mark_request,
+    "inventory_level": _mark_sums,
+    "purchase_order_line": _mark_sums,
+    "production_order": _mark_sums,
+    "payment": _mark_payer,
+    "purchase_order": _mark_purchased,
+    "goods_receipt": _mark_purchased,
+    "goods_receipt_line": _mark_purchased,
+    "production_order_line": _mark_purchased,
+    "return_order": _mark_of_request,
+    "return_order_line": _mark_returned,
+    "repair": _mark_of_request,
+    "installed_item": _mark_item,
+    "contract": _mark_of_customer,
+    SERVICE_CASE: _mark_case,
+}
+"""Entity → the function that marks the sums and cases that depend on it; it is given the new record."""
 
 
 def join_flow(work: Working, aggregate: AggregateWork) -> None:
@@ -69,6 +127,8 @@ def join_flow(work: Working, aggregate: AggregateWork) -> None:
     joined = join_all(state.members.values())
     if joined.flow is not None or flow_id in state.members:
         _write_joined(work, aggregate, flow_id, "order_flow", None, joined.flow)
+    if joined.cases:
+        _mark_cases(work, aggregate, joined.cases)
     supplies = {source_id(HUB, SUPPLY, line): record for line, record in joined.supplies.items()}
     for entity_id, record in supplies.items():
         _write_joined(work, aggregate, entity_id, SUPPLY, record["sales_order_id"], record)
@@ -76,6 +136,16 @@ def join_flow(work: Working, aggregate: AggregateWork) -> None:
     for entity_id in over:
         if entity_id not in supplies:
             _write_joined(work, aggregate, entity_id, SUPPLY, None, None)
+
+
+def _mark_cases(work: Working, aggregate: AggregateWork, cases: Sequence[EntityState]) -> None:
+    """Mark the service cases of this order, unless nothing but cases changed."""
+    members = aggregate.state.members
+    if aggregate.members_moved or any(
+        [members[id].entity != SERVICE_CASE for id in aggregate.changed if id in members]
+    ):
+        for case in cases:
+            _mark(work, SERVICE_CASE, _root_of(case.record))
 
 
 def _write_joined(

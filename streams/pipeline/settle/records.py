@@ -7,16 +7,7 @@ from collections.abc import Callable, Collection
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE, REFERENCES, flow_record_id
 from streams.pipeline.conflicts import standing_conflicts
-from streams.pipeline.settle.joins import (
-    PURCHASES,
-    SUMMED,
-    SUMMED_IN,
-    SUPPLY,
-    mark_payer,
-    mark_purchased,
-    mark_sums,
-    plan_writeback,
-)
+from streams.pipeline.settle.joins import DUE_OF, SUMMED_IN, SUPPLY, plan_writeback
 from streams.pipeline.settle.references import release
 from streams.pipeline.settle.working import DOCUMENT_OF, AggregateWork, Working, emit, resolve, write
 from streams.resolve.golden import golden, is_deleted
@@ -75,12 +66,9 @@ def settle_entity(work: Working, aggregate: AggregateWork, member: EntityState, 
         plan_writeback(work, aggregate, member)
     if changed:
         entity = member.entity
-        if entity in SUMMED:
-            mark_sums(work, member, record)
-        elif entity == "payment":
-            mark_payer(work, aggregate, member, record)
-        elif entity in PURCHASES:
-            mark_purchased(work, aggregate)
+        mark = DUE_OF.get(entity)
+        if mark is not None:
+            mark(work, aggregate, member, record)
         elif member.version == 0:
             if entity == "sales_order_line":
                 if not deleted:
@@ -111,12 +99,9 @@ def repeat_known(work: Working, aggregate: AggregateWork) -> None:
         if state.id in work.batch.in_doubt and member.entity in MERGEABLE:
             release(work, state, member)  # those that were made to wait may not have been refreshed
         _repeat_documents(work, aggregate, member, unsettled)
-        if member.entity in SUMMED:
-            mark_sums(work, member, member.record)
-        elif member.entity == "payment":
-            mark_payer(work, aggregate, member, member.record)
-        elif member.entity in PURCHASES:
-            mark_purchased(work, aggregate)
+        mark = DUE_OF.get(member.entity)
+        if mark is not None:
+            mark(work, aggregate, member, member.record)
         if len(member.contributions) > 1 and member.merged_into is None:
             conflicts = standing_conflicts(state, member, work.ownership, work.planner)
             work.out.repeated_conflicts.extend(conflicts)
