@@ -222,7 +222,7 @@ def _value(violation: BrokenRule, value: int | str | None) -> str:
     """One side of a broken rule: an amount, a quantity of a line, a number of orders, or a status."""
     if value is None or isinstance(value, str) or violation.entity == "opportunity":
         return "unknown" if value is None else str(value)
-    return money(value) if violation.entity != "sales_order_line" else f"{Decimal(value).scaleb(-6).normalize():f}"
+    return money(value) if not violation.entity.endswith("_line") else f"{Decimal(value).scaleb(-6).normalize():f}"
 
 
 def _count(count: int, what: str) -> str:

@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from streams.flow.goods import GRAIN, Goods, compared, order_goods, shipped_lines
+from streams.flow.goods import GRAIN, Goods, Shipped, compared, order_goods, shipped_lines
 from streams.flow.invoiced import compare_invoiced
 from streams.flow.money import is_billed
 from streams.flow.order_flow import CENT, expected_net, is_firm, join
+from streams.flow.returns import NOT_COMING, coming_back, is_other_serial, returned_too_much, serials_of
 from streams.flow.shares import documents_here
 from streams.model.names import HUB, PEOPLE
 from streams.model.state import EntityState
@@ -30,6 +31,9 @@ LOST = "a lost opportunity has a live order"
 PAID = "a payment without an invoice"
 OVERPAID = "the customer has paid more than is invoiced"
 SETTLED = "an invoice's status contradicts its open amount"
+RETURNED = "more comes back than was shipped"
+SERIAL = "a piece comes back that was not shipped"
+RETURN = "a return names no order"
 
 RULES = {
     "header": HEADER,
@@ -40,6 +44,9 @@ RULES = {
     "paid": PAID,
     "overpaid": OVERPAID,
     "settled": SETTLED,
+    "returned": RETURNED,
+    "serial": SERIAL,
+    "return_order": RETURN,
 }
 """Short name, as in settings → the rule."""
 
@@ -104,6 +111,8 @@ def broken(members: Iterable[EntityState], limits: InvariantLimits, now_us: int)
         *_headers(of, lines, limits), *_shipped(of, shipped.sent), *_invoiced(of, lines, goods, limits), *_paid(of),
         *_settled(of),
     ]  # fmt: skip
+    if of["return_order"]:
+        rules += _returned(of, shipped)
     check_again: list[int] = []
     for by_time in (_orders(of, limits, now_us), _overpaid(of, limits, now_us)):
         rules += by_time[0]
@@ -202,6 +211,24 @@ def _settled(of: Of) -> Iterable[Broken]:
             status in ("open", "overdue") and not still_open and record.get("gross_amount")
         ):
             yield Broken(SETTLED, "invoice", invoice.id, "open_amount", {"open": still_open, "status": status})
+
+
+def _returned(of: Of, shipped: Shipped) -> Iterable[Broken]:
+    returns = of["return_order"].values()
+    lines = coming_back(returns, of["return_order_line"].values())
+    for too_much in returned_too_much(of["sales_order_line"].values(), shipped, lines):
+        values = {"returned": too_much.returned, "shipped": too_much.shipped}
+        yield Broken(RETURNED, "return_order_line", too_much.return_line, "quantity", values)
+    serials = serials_of(of["shipment_line"].values(), of["installed_item"].values())
+    for line in lines:
+        if is_other_serial(line.record, serials):
+            yield Broken(SERIAL, line.entity, line.id, "serial_number", {"serial_number": line.record["serial_number"]})
+    for back in returns:
+        # Of one that a request asked for, the order may be that of the request: its service case says so.
+        if not (back.parent or back.record.get("sales_order_id") or back.record.get("service_request_id")) and (
+            back.record.get("status") not in NOT_COMING
+        ):
+            yield Broken(RETURN, back.entity, back.id, "sales_order_id", {"order": None})
 
 
 def _overpaid(of: Of, limits: InvariantLimits, now_us: int) -> Result:

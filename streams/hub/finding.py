@@ -20,7 +20,8 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 
 NAMED = ("customer", "contact", "product", "opportunity")
-NUMBERED = tuple(name for name in DOCUMENTS if name != "share")
+NUMBERED = (*(name for name in DOCUMENTS if name != "share"), "installed_item")
+"""Entities with a number; of a piece, its serial number."""
 EACH = 8
 """Records of one kind that a search shows."""
 

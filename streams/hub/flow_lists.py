@@ -23,7 +23,10 @@ from streams.model.ids import source_id
 STAGES = ENTITIES["order_flow"].fields["stage"].values
 """The stages of a flow, in the order of business."""
 
-DOCUMENTS = ("opportunity", "sales_order", "shipment", "invoice", "payment", "service_request", "share")
+DOCUMENTS = (
+    "opportunity", "sales_order", "shipment", "invoice", "payment", "service_request", "share", "purchase_order",
+    "production_order", "return_order",
+)  # fmt: skip
 """Entities whose number finds a flow."""
 
 MOST_NAMED = 300

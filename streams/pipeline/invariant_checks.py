@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 from mode.utils.logging import get_logger
 
 from streams.errors import OpshubError
-from streams.flow.invariants import LOST, ORDERED, PAID, Broken, InvariantLimits, broken
+from streams.flow.invariants import LOST, ORDERED, PAID, RETURN, Broken, InvariantLimits, broken
 from streams.hub.figures import save_flow_figures
 from streams.hub.flow_checks import (
     flows_checked,
@@ -223,9 +223,9 @@ def _sides(rule: Broken) -> tuple[int | str | None, int | str | None]:
     """(the value that a record has, the value that it should have)."""
     if rule.rule in (ORDERED, LOST):
         return rule.values["orders"], 1 if rule.rule == ORDERED else 0
-    if rule.rule == PAID:
+    if rule.rule in (PAID, RETURN):
         return None, None
-    actual, expected, *_ = rule.values.values()
+    actual, expected, *_ = *rule.values.values(), None
     return actual, expected
 
 

@@ -41,7 +41,19 @@ class StageDays(BaseModel):
     overpaid: Days = 30
 
 
-RuleName = Literal["header", "shipped", "one_order", "invoiced", "lost", "paid", "overpaid", "settled"]
+RuleName = Literal[
+    "header",
+    "shipped",
+    "one_order",
+    "invoiced",
+    "lost",
+    "paid",
+    "overpaid",
+    "settled",
+    "returned",
+    "serial",
+    "return_order",
+]
 InvoicePolicy = Literal["at_most_shipped", "equal", "off"]
 
 
@@ -191,7 +203,8 @@ class Settings(ConsoleSettings):
     rules_off: list[RuleName] = Field(
         default=[],
         description="Business rules that are not checked, as a JSON list: `header`, `shipped`, `one_order`, "
-        "`invoiced`, `lost`, `paid`, `overpaid`, `settled` (docs/guides/order-to-cash.md).",
+        "`invoiced`, `lost`, `paid`, `overpaid`, `settled`, `returned`, `serial`, `return_order` "
+        "(docs/guides/order-to-cash.md).",
     )
     rules_of_systems: dict[str, SystemRules] = Field(
         default={},

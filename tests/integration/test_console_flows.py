@@ -12,11 +12,14 @@ from starlette.testclient import TestClient
 
 from streams.console.app import create_app
 from streams.hub.flow_lists import FlowFilter, list_flows, stage_counts
+from streams.hub.store import HubStore
 from streams.model.ids import source_id
+from streams.pipeline.service_cases import ServiceCases
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.settings import Settings
 from streams.stack.native import NativeStack
 from tests.factories import changed
+from tests.integration.test_sums import Topic
 from tests.writers import Writers, hub_of_its_own
 
 XSS = "<script>alert(1)</script> & Söhne"
@@ -50,7 +53,32 @@ async def make_company(dsn: str) -> None:
     days = {"invoice_date": 19_500, "due_date": 19_530}
     writers.say(changed("erp", "invoice", "I1", 20, parent=ORDER, **bill, **money, **days))
     await writers.run()
+    await add_service(dsn, writers)
     await writers.close()
+
+
+async def add_service(dsn: str, writers: Writers) -> None:
+    """The line of the first order is bought; its customer sends a piece back."""
+    bought = {"number": "PO-004711", "status": "confirmed", "expected_date": 19_007}
+    writers.say(changed("erp", "purchase_order", "P1", 30, **bought))
+    of_line = {"order_line_id": source_id("erp", "sales_order_line", "A1L"), "quantity": 10_000_000, "unit": "C62"}
+    writers.say(
+        changed("erp", "purchase_order_line", "P1L", 31, parent=source_id("erp", "purchase_order", "P1"), **of_line)
+    )
+    asked = {"number": "CASE-42", "status": "open", "kind": "return", "customer_id": CUSTOMER, "opened_at": 6_000_000}
+    writers.say(changed("crm", "service_request", "R1", 32, order_number="so-001042", **asked))
+    back = {"number": "RMA-8", "status": "requested", "service_request_id": source_id("crm", "service_request", "R1")}
+    writers.say(changed("erp", "return_order", "B1", 33, requested_at=7_000_000, **back))
+    await writers.run()
+    topic = Topic()
+    with psycopg.connect(dsn, autocommit=True) as hub:
+        hub.execute("UPDATE due SET at = now() - interval '1 s' WHERE kind = 'service_case'")
+    store = HubStore(dsn, "cases")
+    await ServiceCases(store, topic, lambda change: change).make_due()  # type: ignore[arg-type, return-value]
+    await store.close()
+    for message in topic.sent:
+        writers.send(*message)
+    await writers.run()
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +110,9 @@ def client(dsn: str, company: None, tmp_path_factory: pytest.TempPathFactory) ->
         (CUSTOMER, f"/records/customer/{CUSTOMER}"),
         ("crm:K1", f"/records/customer/{CUSTOMER}"),
         ("erp:sales_order:A1", f"/flows/{ORDER}"),
+        ("po-004711", f"/records/purchase_order/{source_id('erp', 'purchase_order', 'P1')}"),
+        ("RMA-8", f"/records/return_order/{source_id('erp', 'return_order', 'B1')}"),
+        ("CASE-42", f"/records/service_request/{source_id('crm', 'service_request', 'R1')}"),
     ],
 )
 def test_each_kind_of_text_goes_straight_to_its_page(client: TestClient, text: str, address: str) -> None:
@@ -105,6 +136,30 @@ def test_what_nobody_has_is_said_to_be_unknown(client: TestClient) -> None:
 def test_odd_texts_find_nothing_and_break_nothing(client: TestClient, text: str) -> None:
     assert client.get("/find", params={"text": text}).status_code == 200
     assert client.get("/flows", params={"text": text, "customer": text}).status_code in (200, 422)
+
+
+def test_a_flow_shows_what_supplies_its_lines_and_its_service_cases(client: TestClient) -> None:
+    page = client.get(f"/flows/{ORDER}").text
+    purchase = source_id("erp", "purchase_order", "P1")
+    assert "on order" in page and f'href="/records/purchase_order/{purchase}">purchase order PO-004711</a>' in page
+    assert "7 days late" in page
+    assert "CASE-42" in page and "RMA-8" in page and "return requested" in page
+    picture = client.get(f"/api/v1/flows/{ORDER}/explanation").json()
+    assert [(line["waits_for"], line["late_days"]) for line in picture["supplies"]] == [("PO-004711", 7)]
+    assert [case["record"]["order_number"] for case in picture["cases"]] == ["SO-001042"]
+    assert client.get(f"/flows/{ORDER}", headers={"Accept-Language": "zh"}).text.count("个案") >= 1
+
+
+def test_cases_and_waiting_lines_are_listed_by_the_api(client: TestClient) -> None:
+    (case,) = client.get("/api/v1/service-cases", params={"open": "true"}).json()["cases"]
+    assert case["record"]["return_number"] == "RMA-8"
+    assert client.get("/api/v1/service-cases/rma-8").json()["cases"] == [case]
+    assert client.get("/api/v1/service-cases", params={"problem": "item_unknown"}).json()["cases"] == []
+    assert client.get("/api/v1/service-cases", params={"problem": "bad"}).status_code == 422
+    assert client.get("/api/v1/service-cases/nobody").status_code == 404
+    (line,) = client.get("/api/v1/waiting-lines", params={"document": "PO-004711"}).json()["lines"]
+    assert (line["order_number"], line["late_days"]) == ("SO-001042", 7)
+    assert client.get("/api/v1/promises/nobody").status_code == 404
 
 
 def test_a_flow_says_why_it_waits_and_whom_to_ask(client: TestClient) -> None:

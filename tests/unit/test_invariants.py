@@ -103,3 +103,49 @@ def test_what_is_invoiced_is_judged_by_policy() -> None:
 
 def test_a_header_without_lines_is_not_judged() -> None:
     assert rules({"S": member("sales_order", "S", status="draft", net_amount=5)}) == {}
+
+
+def returned(pieces: int, **more: Any) -> list[EntityState]:
+    """The right flow's order line L1 comes back: three of it were shipped, one of these came back already."""
+    return [
+        member("return_order", "B", "S", status="requested", sales_order_id="S"),
+        member("return_order_line", "BL", "B", order_line_id="L1", quantity=pieces * PIECE, **more),
+    ]
+
+
+def with_returns(*members: EntityState) -> dict[str, EntityState]:
+    return right() | {each.id: each for each in members}
+
+
+def test_no_more_comes_back_than_was_shipped() -> None:
+    assert rules(with_returns(*returned(3))) == {}
+    assert rules(with_returns(*returned(4))) == {
+        invariants.RETURNED: {"id": "BL", "returned": 4 * PIECE, "shipped": 3 * PIECE}
+    }
+    second = [
+        member("return_order", "E", "S", status="approved"),
+        member("return_order_line", "EL", "E", order_line_id="L1", quantity=1 * PIECE),
+    ]
+    assert set(rules(with_returns(*returned(3), *second))) == {invariants.RETURNED}, "all returns together"
+    second[0].record["status"] = "refused"
+    assert rules(with_returns(*returned(3), *second)) == {}
+
+
+def test_a_piece_that_comes_back_was_shipped() -> None:
+    flow = with_returns(*returned(1, serial_number="SN-1"))
+    assert rules(flow) == {}, "no serial number of what was shipped is known"
+    flow["DL"].record["serial_number"] = " sn-1"
+    assert rules(flow) == {}
+    flow["DL"].record["serial_number"] = "SN-2"
+    assert rules(flow) == {invariants.SERIAL: {"id": "BL", "serial_number": "SN-1"}}
+
+
+def test_a_return_names_its_order_or_the_request_that_asked_for_it() -> None:
+    back = member("return_order", "B", status="requested")
+    found, _ = broken([back], InvariantLimits(), NOW)
+    assert [(one.rule, one.id) for one in found] == [(invariants.RETURN, "B")]
+    for field in ("sales_order_id", "service_request_id"):
+        back.record = {"status": "requested", field: "X"}
+        assert broken([back], InvariantLimits(), NOW) == ([], None)
+    back.record = {"status": "cancelled"}
+    assert broken([back], InvariantLimits(), NOW) == ([], None)

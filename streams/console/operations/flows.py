@@ -115,6 +115,26 @@ class DocumentSources(msgspec.Struct, frozen=True):
     sources: list[SourceOfDocument]
 
 
+class LineSupply(msgspec.Struct, frozen=True):
+    """How an order line is supplied. Days are days since 1970."""
+
+    order_line_id: str
+    status: str
+    expected_date: int | None
+    late_days: int | None
+    waits_for: str | None
+    """Number of the document that comes last."""
+    waits_for_id: str | None
+    waits_for_entity: str | None
+
+
+class FlowCase(msgspec.Struct, frozen=True):
+    """A service case about this flow: the record `service_case`."""
+
+    id: str
+    record: dict[str, Any]
+
+
 class FlowExplanation(msgspec.Struct, frozen=True):
     """Where a flow is, what it waits for, and who knows more."""
 
@@ -125,6 +145,10 @@ class FlowExplanation(msgspec.Struct, frozen=True):
     stuck: bool
     """Whether it is longer in its stage than the settings allow."""
     lines: list[LineProgress]
+    supplies: list[LineSupply]
+    """Of the lines that a purchase, production or reservation names."""
+    cases: list[FlowCase]
+    """The newest first."""
     documents: list[DocumentSources]
     conflicts: list[StandingConflict]
     """Business rules that do not hold."""
@@ -199,16 +223,44 @@ def explain_flow(context: Context, wanted: WantedFlow) -> FlowExplanation:
     stuck = wait.what not in ("approval", "nothing") and bool(limit and since and now - since / 1e6 > limit)
     called = names.get(customer or "")
     sources = {member.id: member for member in members}
+    live = [member for member in members if member.version and not member.deleted and member.merged_into is None]
     return FlowExplanation(
         flow,
         mask_value(called.name, "customer", "name", context.person) if called else None,
         customer, wait, stuck, progress_of_lines(members)[: MOST * 10],
+        [_supply(member.record) for member in live if member.entity == "supply"],
+        sorted(
+            (
+                FlowCase(member.id, mask(member.record, member.entity, context.person))
+                for member in live
+                if member.entity == "service_case"
+            ),
+            key=lambda case: (case.record.get("opened_at") or 0, case.id),
+            reverse=True,
+        ),
         [
             _sources(member, sources[member.id].contributions, names, context.person)
             for member in flow.members
             if member.id in sources
         ],
         conflicts, dead,
+    )  # fmt: skip
+
+
+_DOCUMENT_OF_KIND = {
+    "stock": "reservation",
+    "purchase": "purchase_order",
+    "drop_ship": "purchase_order",
+    "production": "production_order",
+}
+
+
+def _supply(record: Mapping[str, Any]) -> LineSupply:
+    last = record.get("waits_for_id")
+    kind = next((source["kind"] for source in record["supplied_by"] if source["document_id"] == last), None)
+    return LineSupply(
+        record["order_line_id"], record["status"], record.get("expected_date"), record.get("late_days"),
+        record.get("waits_for"), last, _DOCUMENT_OF_KIND.get(kind or ""),
     )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def flow(request: Request) -> Response:
         record=record, documents=documents, events=events, drawing=draw_timeline(events),
         systems=sorted({s.system for d in picture.documents for s in d.sources if s.system != "opshub"}),
         gross=bars_of(gross), net=bars_of({name: record.get(field) for name, field in NET.items()}),
+        supplies={supply.order_line_id: supply for supply in picture.supplies}, cases=with_blanks(picture.cases),
         requests=[member for member in with_blanks(picture.flow.members) if member.entity == "service_request"],
     )  # fmt: skip
 

@@ -47,7 +47,7 @@ SELECT id::text, 0 AS rank FROM entity WHERE find_tax_id = upper(%(text)s) ORDER
 -- What is shown of these records. An aggregate's id stands for itself: most are the id of a record, too.
 SELECT e.id::text AS id, e.entity, e.aggregate_id::text AS aggregate_id, e.deleted, e.version,
        CASE WHEN e.entity IN ('customer', 'contact', 'product', 'opportunity') THEN coalesce(e.record->>'name', nullif(concat_ws(' ', e.record->>'first_name', e.record->>'last_name'), '')) END AS name,
-       coalesce(e.record->>'number', e.record->>'sku', e.record->>'order_number', e.record->>'opportunity_number') AS number,
+       coalesce(e.record->>'number', e.record->>'serial_number', e.record->>'sku', e.record->>'order_number', e.record->>'opportunity_number') AS number,
        c.id::text AS customer_id, c.record->>'name' AS customer, coalesce(e.record->>'stage', e.record->>'status') AS state, e.record->>'currency' AS currency,
        coalesce(e.record->'gross_amount', e.record->'amount', e.record->'ordered_gross_amount')::bigint AS amount, e.updated_us, e.record->>'billing_city' AS city
 FROM entity e LEFT JOIN entity n ON n.id = (e.record->>'customer_id')::uuid AND n.id <> e.id LEFT JOIN entity c ON c.id = coalesce(n.merged_into, n.id)

@@ -5,7 +5,7 @@
 SELECT aggregate_id::text AS id, min(id::text) AS document FROM entity
 WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
    OR (%(id)s::uuid IS NULL AND NOT deleted AND merged_into IS NULL
-       AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'share') AND (
+       AND entity IN ('opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'share', 'service_request', 'return_order', 'service_case') AND (
        %(system)s::text IS NULL AND record->>'number' = %(number)s
        OR EXISTS (SELECT FROM jsonb_each(contributions) k WHERE k.value->>0 = %(system)s AND %(number)s IN (record->>'number', k.value->>1))))
 GROUP BY aggregate_id;
@@ -14,7 +14,7 @@ GROUP BY aggregate_id;
 -- The live documents of an order flow and its joined record, without lines; of a document of another flow that serves this one too, the number.
 SELECT id::text, entity, version, record FROM entity
 WHERE aggregate_id = %(id)s AND NOT deleted AND merged_into IS NULL AND version > 0
-AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request')
+AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request', 'return_order', 'purchase_order', 'production_order', 'repair')
 UNION ALL
 SELECT record->>'document_id', record->>'document', max(version), jsonb_build_object('number', record->>'number') FROM entity
 WHERE aggregate_id = %(id)s AND entity = 'share' AND NOT deleted AND version > 0 GROUP BY record->>'document_id', record->>'document', record->>'number'
