@@ -41,6 +41,10 @@ MESSAGES = (
     "the hub took too long for this", "ask for less, or try again", "load the page again: it is asked on",
     "`opshub status` shows the servers; workers go on by themselves when it is back",
     "`opshub status` shows the servers; nothing is lost, it reads on from its slots",
+    # What is wrong with a table or a source (table_status.py, capture/progress.py), where it has no figure in it.
+    "it has no raw topic: nothing of it can come", "it is paused: its records wait in order",
+    "Kafka does not answer: what waits is not known", "it is not captured: `opshub apply` registers its connector",
+    "no record of its tables has come: they are empty, or `opshub doctor` says why",
 )  # fmt: skip
 """Messages of the code that pages show as they are."""
 

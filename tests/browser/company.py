@@ -14,7 +14,7 @@ def make_company(pipeline: Pipeline) -> None:
     """Fill both systems, start a worker, and wait until the hub has everything. A company that is there is taken."""
     crm, erp = (dsn_of(pipeline.env, f"DEMO_{system}", "APP") for system in ("CRM", "ERP"))
     with pipeline.connect("CRM") as session:
-        if session.execute("SELECT FROM account LIMIT 1").fetchone():
+        if session.execute("SELECT 1 FROM account LIMIT 1").fetchone():
             return
     pipeline.start_worker("browser", supervised=True)
     with Company(7, crm, erp, shared=0.3, conflicting=0.3, slow_every=None) as company:

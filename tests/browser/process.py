@@ -10,6 +10,7 @@ from pathlib import Path
 
 from streams.settings import Settings
 from streams.stack.workers import worker_environment
+from tests.waiting import came_true
 
 STARTS_WITHIN_S = 60
 
@@ -41,11 +42,13 @@ def start_console(settings: Settings, **changes: object) -> Console:
     command = [sys.executable, "-m", "streams.cli", "console", "--port", "0"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=worker_environment(own), stdout=output, stderr=subprocess.STDOUT)
-    end = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < end and process.poll() is None:
-        if where.exists() and (text := where.read_text(encoding="utf-8")):
-            return Console(process, json.loads(text)["address"].rstrip("/"), log, own)
-        time.sleep(0.05)
+    came_true(lambda: process.poll() is not None or _text(where), STARTS_WITHIN_S, pause=0.05)
+    if process.poll() is None and (text := _text(where)):
+        return Console(process, json.loads(text)["address"].rstrip("/"), log, own)
     process.kill()
     process.wait()
     raise RuntimeError(f"the console did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import psycopg
 import pytest
@@ -11,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.process import Console
 from tests.conftest import Pipeline
+from tests.waiting import wait_for
 
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -20,14 +19,9 @@ def customer(company: Pipeline) -> str:
     """The hub's id of a customer whose name in the CRM is markup."""
     with company.connect("CRM") as crm:
         crm.execute("INSERT INTO account (name, status) VALUES (%s, 'Active')", [MARKUP])
-    end = time.monotonic() + 120
+    query = "SELECT id::text FROM entity WHERE entity = 'customer' AND record->>'name' = %s"
     with psycopg.connect(company.settings.hub, autocommit=True) as hub:
-        while time.monotonic() < end:
-            query = "SELECT id::text FROM entity WHERE entity = 'customer' AND record->>'name' = %s"
-            if row := hub.execute(query, [MARKUP]).fetchone():
-                return str(row[0])
-            time.sleep(0.3)
-    raise AssertionError("the customer did not come into the hub")
+        return str(wait_for(lambda: hub.execute(query, [MARKUP]).fetchone())[0])
 
 
 def test_markup_in_a_name_is_text(customer: str, page: Page) -> None:

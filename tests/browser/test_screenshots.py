@@ -30,6 +30,7 @@ SETTLE_S = 45.0
 
 PICTURES = (
     ("flows", "/flows", "light", "en"), ("flow", "a flow", "light", "en"), ("flow-zh", "a flow", "light", "zh"),
+    ("late-order", "a late order", "light", "en"),
     ("records", "/records", "light", "en"), ("inbox", "/inbox", "light", "en"), ("systems", "/systems", "light", "en"),
     ("dictionary", "/dictionary", "light", "en"), ("quality", "/quality", "light", "en"),
     ("timeline", "/timeline", "light", "en"), ("audit", "/audit", "light", "en"), ("tour", "/tour", "light", "en"),
@@ -71,7 +72,12 @@ def console(pipeline: Pipeline) -> Iterator[Console]:
 
 
 def _leave_work_for_people(pipeline: Pipeline) -> None:
-    """Currencies that nobody knows, and a deal that is too large to become an order without approval."""
+    """Currencies that nobody knows, a deal that is too large to become an order without approval, a late order."""
+    with pipeline.connect("ERP") as erp:
+        erp.execute(
+            "UPDATE erp.so_head SET prom_date = to_char(now() - interval '7 days', 'YYYYMMDD')::int WHERE id ="
+            " (SELECT id FROM erp.so_head WHERE stat IN (30, 40) AND prom_date > 0 ORDER BY stat DESC, id LIMIT 1)"
+        )
     with pipeline.connect("CRM") as crm:
         for name, currency in (("Alpenwerk Logistik", "QXF"), ("Sternfeld Pumpen", "QXF"), ("Nordkap Energie", "EURO")):
             crm.execute(
@@ -92,6 +98,17 @@ def _leave_work_for_people(pipeline: Pipeline) -> None:
         )
 
 
+def late_order(address: str) -> str | None:
+    """The flow of an order whose goods were promised for a day that is over."""
+    with httpx.Client(base_url=f"{address}/api/v1", timeout=30) as api:
+        for stage in ("partially_shipped", "ordered"):
+            for flow in api.get("/flows", params={"stage": stage, "limit": 100}).json()["flows"]:
+                wait = api.get(f"/flows/{flow['id']}/explanation").json()["wait"]
+                if wait["what"] == "goods" and wait["late_days"]:
+                    return str(flow["id"])
+    return None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name, path, theme, language", PICTURES, ids=[picture[0] for picture in PICTURES])
 def test_picture(
@@ -102,6 +119,8 @@ def test_picture(
         flows = httpx.get(f"{console.address}/api/v1/flows", params=wanted, timeout=30).json()["flows"]
         of_deals = [flow for flow in flows if flow["opportunity_number"]] or flows
         path = f"/flows/{of_deals[0]['id']}"
+    if path == "a late order":
+        path = f"/flows/{wait_for(lambda: late_order(console.address))}"
     context = new_context(color_scheme=theme, locale={"en": "en-GB", "zh": "zh-CN"}[language])
     page = context.new_page()
     page.goto(path)

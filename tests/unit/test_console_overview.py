@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from streams.console.live_reading import Away, Counters, Live, Servers, WorkersNow, live_of
+from streams.console.live_reading import (
+    ANSWER_WITHIN_S,
+    Away,
+    Counters,
+    Live,
+    ServerLooks,
+    Servers,
+    WorkersNow,
+    live_of,
+)
 from streams.console.pages.overview import Section
 from streams.console.picture import lay_out
 from streams.console.render import environment
+from streams.console.server_answers import ServerAnswers
 from streams.console.trend import newest, trend
 from streams.errors import EnvironmentFault
 from streams.hub.alerts import OpenAlert
@@ -20,6 +33,9 @@ from streams.hub.needs import ConflictNeed, DeadLetterNeed, IntentNeed
 from streams.hub.workers import LaneReport, RecentLatency, WorkerReport
 from streams.monitor.business_figures import monday, receivables
 from streams.monitor.needs import conflict_needs, dead_letter_needs, intent_needs
+from streams.provision.systems import load_systems
+from streams.settings import Settings
+from tests.waiting import wait_for
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -165,3 +181,23 @@ def test_a_hub_that_is_not_ready_is_not_called_healthy() -> None:
     )
     assert "The hub is not ready yet." in shown and "Nobody is needed" not in shown
     assert "<code>opshub apply</code> makes them" in shown
+
+
+def test_a_reading_does_not_wait_for_servers_that_hang(tmp_path: Path) -> None:
+    # It accepts connections and never answers, as a server under a stopped process does.
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        host, port = hanging.getsockname()
+        settings = Settings(  # type: ignore[call-arg]
+            _env_file=None, state_dir=tmp_path, connect_url=f"http://{host}:{port}", bootstrap_servers=f"{host}:{port}"
+        )
+        answers = ServerAnswers()
+        looks = ServerLooks(settings, answers)
+        systems = load_systems(settings)
+        began = time.monotonic()
+        assert looks.read(systems, None).away == [], "nothing is said of a server before it had its time"
+        assert time.monotonic() - began < ANSWER_WITHIN_S
+        away = wait_for(lambda: [server.name for server in looks.read(systems, None).away] == ["Kafka", "Connect"])
+        assert away
+        since = {server.name: server.since for server in looks.read(systems, None).away}
+        assert {server.name: server.since for server in looks.read(systems, None).away} == since
+        answers.close()
