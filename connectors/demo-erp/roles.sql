@@ -69,6 +69,15 @@ GRANT INSERT (cust_id, crm_opp, ext_ref, stat, ord_date, req_date, prom_date, cu
     ON erp.so_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
 GRANT INSERT (so_id, pos, item_id, descr, qty, uom, price, disc, tax_cd, req_date)
     ON erp.so_line TO "${env:DEMO_ERP_WRITEBACK_USER}";
+-- It requests purchases and production, and enters returns; the ERP's own procedure writes credit notes.
+GRANT INSERT (supp_id, kind, stat, ext_ref, req_date, net, whs) ON erp.po_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
+GRANT INSERT (po_id, pos, so_line_id, item_id, qty, uom, price, net) ON erp.po_line TO "${env:DEMO_ERP_WRITEBACK_USER}";
+GRANT INSERT (item_id, stat, ext_ref, qty, uom, op_cnt, whs) ON erp.pr_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
+GRANT INSERT (pr_id, pos, so_line_id, item_id, qty, uom) ON erp.pr_line TO "${env:DEMO_ERP_WRITEBACK_USER}";
+GRANT INSERT (so_id, cust_id, crm_case, ext_ref, stat, wish, reason, curr, net, whs, req_ts) ON erp.ret_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
+GRANT INSERT (ret_id, pos, so_line_id, item_id, qty, uom, serno) ON erp.ret_line TO "${env:DEMO_ERP_WRITEBACK_USER}";
+REVOKE EXECUTE ON FUNCTION erp.credit_return(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erp.credit_return(bigint) TO "${env:DEMO_ERP_WRITEBACK_USER}";
 
 DO $opshub$
 DECLARE

@@ -121,6 +121,7 @@ def _print_result(result: DemoResult) -> None:
     )
     typer.echo(f"{'measured':14} {measured}")
     typer.echo(f"{'commit to hub':14} p50 {latency['p50']:,} ms, p99 {latency['p99']:,} ms, max {latency['max']:,} ms")
+    typer.echo(f"{'supply':14} {result.supply['sentence']}")
     for example in result.examples:
         typer.echo(f"  {example}")
     for line in result.story:

@@ -18,6 +18,7 @@ from streams.demo.drain import drain, raw_records
 from streams.demo.identity_check import check_identity
 from streams.demo.statements import count
 from streams.demo.story import deal_story
+from streams.demo.supply_check import check_supply
 from streams.demo.systems import is_empty
 from streams.demo.watch import WorkerTotals, worker_totals
 from streams.demo.writeback_check import check_writeback, wait_delivered
@@ -108,6 +109,8 @@ class DemoResult(msgspec.Struct, frozen=True):
     lag: Lag
     identity: dict[str, object]
     writeback: dict[str, object]
+    supply: dict[str, object]
+    """What order lines wait for: `sentence` for people."""
     story: list[str] = []
     """One deal on its way from won to paid, in lines."""
     console: str | None = None
@@ -231,6 +234,7 @@ class _Demo:
         crm, erp = dsn_of(env, "DEMO_CRM", "APP"), dsn_of(env, "DEMO_ERP", "APP")
         identity = check_identity(settings.hub, erp, facts)
         written = check_writeback(settings.hub, crm, erp, facts, worker_stats(settings))
+        supplied = check_supply(settings.hub, erp, facts)
         with psycopg.connect(settings.hub) as hub:
             dead = count(hub, "dead_letters")
         return _result(
@@ -241,6 +245,7 @@ class _Demo:
             self._plan.warm_up,
             identity=msgspec.to_builtins(identity) | {"holds": identity.holds},
             writeback=msgspec.to_builtins(written) | {"holds": written.holds},
+            supply=msgspec.to_builtins(supplied) | {"holds": supplied.holds, "sentence": supplied.sentence},
         )
 
     def _drain(self, systems: list[System]) -> None:
@@ -318,8 +323,11 @@ def _result(
     *,
     identity: dict[str, object],
     writeback: dict[str, object],
+    supply: dict[str, object],
 ) -> DemoResult:
     half = len(work.lags) // 2
+    differences = supply["examples"]
+    assert isinstance(differences, list)
     return DemoResult(
         rows_in=work.rows,
         records_out=verdict.records,
@@ -335,8 +343,8 @@ def _result(
         entities=verdict.entities,
         behind_ms=behind_ms,
         seconds=round(work.seconds, 1),
-        examples=verdict.examples,
-        verdict="equal" if verdict.holds and dead == 0 else "different",
+        examples=[*verdict.examples, *differences],
+        verdict="equal" if verdict.holds and dead == 0 and supply["holds"] else "different",
         lag=Lag(
             max=max(work.lags),
             first_half=round(median(work.lags[:half] or work.lags)),
@@ -347,4 +355,5 @@ def _result(
         else Lag(),
         identity=identity,
         writeback=writeback,
+        supply=supply,
     )

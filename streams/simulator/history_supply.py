@@ -51,7 +51,7 @@ def open_rows(world: World, order: Order, rows: TableRows) -> list[Fact]:
     kept, facts = supply.secure(world, order)
     rows["rsv"] += kept
     for line in order.lines:
-        if line.needed <= 0 or world.rng.random() < 0.1:
+        if line.needed <= 0 or world.rng.random() < (0.7 if line.product.way == "S" else 0.1):
             continue
         if line.product.way == "M":
             for planned in production.take_wishes(world, line):

@@ -9,7 +9,7 @@ from streams.simulator.session import Row
 from streams.simulator.world import ERP, Transaction, World
 
 COUNT = 24
-LATE = 4
+LATE = 3
 """One in so many is late."""
 FIRST_FIRM = 8_000_000
 """Numbers of firms that no customer has: tax numbers of customers come from numbers below."""
@@ -46,7 +46,7 @@ def supplier_rows(world: World) -> list[Row]:
 
 
 def is_late(place: int) -> bool:
-    return place % LATE == 3
+    return place % LATE == 2
 
 
 def place_of(product: Product) -> int:

@@ -1,7 +1,7 @@
 """What buyers and planners do in the ERP: keep stock for orders, buy and make what is not in stock, take goods in.
 
-A purchase order may serve several sales orders and our stock. Suppliers whose place ends in three are late: after they
-confirmed a date they move it past the promised day of the order (fact `late_supplier`).
+A purchase order may serve several sales orders and our stock. One supplier in three is late: it confirms a date, and
+then moves it past the promised day of the order (fact `late_supplier`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from streams.simulator.world import Fact, Transaction, World, as_quantity
 
 SHORTAGE = 0.04
 """Share of order lines from stock of which only half is there."""
+PATIENCE = 0.93
+"""Share of the times at which nothing happens to what a late supplier owes, nor to what is short and not ordered yet:
+so that there is always some to be seen."""
 
 
 def secure(world: World, order: Order, lines: Sequence[OrderLine] | None = None) -> tuple[list[Row], list[Fact]]:
@@ -54,9 +57,9 @@ def want(world: World, order: Order, line: OrderLine, quantity: int) -> None:
 def push(world: World, order: Order) -> list[Transaction]:
     """What brings an order that waits for goods nearer to them."""
     for line in order.lines:
-        if line.needed > 0:
+        if line.needed > 0 and not (line.product.way == "S" and world.rng.random() < PATIENCE):
             return begin(world, order, line)
-    if order.waits and not (order.waits[0].is_late and world.rng.random() < 0.7):
+    if order.waits and not (order.waits[0].is_late and world.rng.random() < PATIENCE):
         return advance(world, order.waits[0])
     return advance_supply(world)
 
@@ -71,7 +74,7 @@ def begin(world: World, order: Order, line: OrderLine) -> list[Transaction]:
 def advance_supply(world: World) -> list[Transaction]:
     """The next thing happens to a purchase or production order."""
     supply = world.supplies.pick(world.rng)
-    if supply is None or (supply.is_late and supply.status < 50 and world.rng.random() < 0.8):
+    if supply is None or (supply.is_late and supply.status < 50 and world.rng.random() < PATIENCE):
         return replenish(world)
     return advance(world, supply)
 

@@ -12,8 +12,8 @@ An intent arises when
   ownership.yaml).
 
 No intent arises from a snapshot, from an echo (`is_echo`), or from what people changed in the target itself: the
-target knows its own values. Facts that an echo brings (the number of the new order) go on by `after` rules, which
-get what the delivery returned.
+target knows its own values (a rule with `also_by_target` answers it there). Facts that an echo brings (the number of
+the new order) go on by `after` rules, which get what the delivery returned.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ class IntentPlanner:
             entity = change.entity
             for named in self._rules.get(entity.entity, ()):
                 target, rule = named.target, named.rule
-                cause = max((at for system, at in causes.items() if system != target), default=None)
+                others = (at for system, at in causes.items() if system != target or rule.also_by_target)
+                cause = max(others, default=None)
                 restores = bool(rule.values) and self._restores(change, target, rule, causes)
                 if restores and cause is None:
                     cause = causes[target]

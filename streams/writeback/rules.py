@@ -134,6 +134,10 @@ class WritebackRule(Strict):
     entity: str
     becomes: dict[str, Any] = {}
     """Values that the record has now and did not have before: one intent for each record."""
+    also_by_target: bool = False
+    """Whether `becomes` also counts what people of the target itself change. Else the target is taken to do itself what
+    follows from its own changes.
+    """
     unless: list[str] = []
     """Entities of the aggregate: no intent arises while one of them is live."""
     values: dict[str, ValueSpec] = {}
@@ -208,6 +212,10 @@ class WritebackRule(Strict):
             raise ValueError(f"there is no entity {self.entity!r}; one of {', '.join(sorted(ENTITIES))}")
         if sum((bool(self.becomes), bool(self.values) and self.after is None, self.after is not None)) != 1:
             raise ValueError("needs one of `becomes`, `values` or `after`: what causes an intent")
+        if self.also_by_target and not self.becomes:
+            raise ValueError(
+                "`also_by_target` is for rules with `becomes`: a rule with `values` would answer its own target"
+            )
         for field in (*self.becomes, *([self.subject] if self.subject else [])):
             if field not in ENTITIES[self.entity].fields:
                 raise ValueError(f"{self.entity} has no field {field!r}")

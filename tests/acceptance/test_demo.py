@@ -129,9 +129,11 @@ def test_demo_ends_equal(state_dir: Path) -> None:
     assert result["rows_in"] > 20 * 300 * 0.5
     assert result["records_out"] > 1000
     assert result["latency_ms"]["p50"] > 0
-    for block in ("identity", "writeback"):
+    for block in ("identity", "writeback", "supply"):
         assert result[block]["holds"], result[block]
     assert result["identity"]["linked"] == result["identity"]["shared"] > 0
+    assert result["supply"]["late_shown"] == result["supply"]["late_lines"] > 0
+    assert result["supply"]["lines"] > 100
     assert result["identity"]["conflicts_logged"] == result["identity"]["conflicts_planted"] > 0
 
 

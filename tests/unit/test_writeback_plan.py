@@ -293,3 +293,22 @@ def test_customer_unknown_to_the_crm_causes_an_intent_only_once_it_is_known() ->
     known = change_of("demo-crm", "customer", "A", 3, name="Ada", credit_blocked=False, attributes={})
     (blocked,) = settle(state, msgspec.structs.replace(known, same_as=customer))
     assert (blocked.rule, blocked.subject_id) == ("demo-crm/credit_block", customer)
+
+
+def test_a_rule_may_answer_what_people_of_its_target_changed() -> None:
+    """Goods that a customer sends back come into the ERP, and the ERP is to write the credit note."""
+    hub = Hub()
+
+    def back(major: int, status: str, origin: str | None = None, op: str = "u") -> Change:
+        of = {"number": "RT-1", "wanted": "credit", "net_amount": 50_0000}
+        return change_of("demo-erp", "return_order", "R", major, OPPORTUNITY, op=op, origin=origin, status=status, **of)
+
+    assert hub.settle(opportunity(1, "won"), order(2, "closed")) is not None
+    credit = "demo-erp/credit_note_from_return"
+    assert [one for one in hub.settle(back(3, "approved")) if one.rule == credit] == []
+    (intent,) = [one for one in hub.settle(back(4, "received")) if one.rule == credit]
+    assert (intent.target, intent.cause_us) == ("demo-erp", 4)
+    for status, origin, op in (("received", "opshub", "u"), ("received", None, "r")):
+        other = Hub()
+        other.settle(order(2, "closed"))
+        assert [one for one in other.settle(back(4, status, origin, op)) if one.rule == credit] == []

@@ -56,6 +56,7 @@ def test_valid_rule_has_no_errors(tmp_path: Path) -> None:
         ({"becomes": {"stage": "Won"}}, "becomes.stage: it is never 'Won'; did you mean 'won'?"),
         ({"unless": ["salesorder"]}, "unless: aggregate order_flow has no entity 'salesorder'; did you mean 'sales_order'?"),
         ({"unless": ["customer"]}, "unless: aggregate order_flow has no entity 'customer'"),
+        ({"becomes": {}, "also_by_target": True, "values": {"order_status": "record.order_status"}}, "`also_by_target` is for rules with `becomes`"),
         ({"approval": [{"reason": "x", "when": {"customer.record.blocked": True}}]}, "approval.0.when: customer.record.blocked: customer has no field"),
         ({"approval": [{"reason": "x", "when": {"target.blocked": True}}]}, "the rule has no `now`"),
         ({"approval": [{"reason": "x", "over": 5, "amount": "ammount"}]}, "approval.0.amount: opportunity has no amount 'ammount'; did you mean 'amount'?"),

@@ -58,3 +58,66 @@ SELECT f.aggregate_id::text, c.record->>'name' FROM entity f LEFT JOIN entity c 
 WHERE f.entity = 'order_flow' AND NOT f.deleted AND f.merged_into IS NULL AND f.record->>'won_at' IS NOT NULL AND f.record->>'opportunity_number' IS NOT NULL
 ORDER BY array_position(ARRAY['paid', 'partially_paid', 'invoiced', 'delivered', 'shipped', 'ordered', 'won'], f.record->>'stage') NULLS LAST,
          (f.record->>'won_at')::bigint DESC LIMIT 1;
+
+-- name: supply_in_erp
+-- Order line, order, promised day, status, late days, last expected day, numbers of the documents that may be the one that comes last. By the ERP's tables
+-- alone: days since 1970; a thousandth of a piece counts for nothing.
+WITH line AS (
+    SELECT l.id, l.so_id, CASE WHEN h.prom_date > 0 THEN to_date(h.prom_date::text, 'YYYYMMDD') - DATE '1970-01-01' END AS promised,
+           round(l.qty::numeric, 6) AS ordered,
+           coalesce((SELECT sum(round(d.qty::numeric, 6)) FROM erp.dlv_line d JOIN erp.dlv_head v ON v.id = d.dlv_id
+                      WHERE d.so_line_id = l.id AND v.stat IN ('S', 'D')), 0) AS sent
+      FROM erp.so_line l JOIN erp.so_head h ON h.id = l.so_id WHERE h.stat NOT IN (10, 90) AND l.uom <> 'HUR'
+), bought AS (
+    SELECT p.so_line_id, h.po_no AS number, round(p.qty::numeric, 6) AS quantity, h.stat,
+           coalesce((SELECT sum(round(g.qty::numeric, 6) - coalesce(round(g.rej_qty::numeric, 6), 0)) FROM erp.gr_line g JOIN erp.gr_head r ON r.id = g.gr_id
+                      WHERE g.po_line_id = p.id AND r.stat = 'R'), 0) AS arrived,
+           coalesce(nullif(p.exp_date, 0), nullif(h.exp_date, 0), nullif(h.prom_date, 0)) AS day
+      FROM erp.po_line p JOIN erp.po_head h ON h.id = p.po_id WHERE h.stat <> 90 AND p.so_line_id IS NOT NULL
+), made AS (
+    SELECT p.so_line_id, h.pr_no, round(p.qty::numeric, 6) AS quantity, h.stat,
+           round(coalesce(h.fin_qty, 0)::numeric, 6) - coalesce(sum(round(p.qty::numeric, 6)) OVER (PARTITION BY p.pr_id ORDER BY p.pos
+               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS left_for_it,
+           coalesce(nullif(h.exp_date, 0), nullif(h.due_date, 0)) AS day
+      FROM erp.pr_line p JOIN erp.pr_head h ON h.id = p.pr_id WHERE h.stat <> 90
+), source AS (
+    SELECT so_line_id, NULL AS number, round(qty::numeric, 6) AS kept, 0 AS arrived, 0 AS incoming, NULL::int AS day, false AS unordered
+      FROM erp.rsv WHERE stat <> 'X'
+    UNION ALL SELECT so_line_id, number, 0, arrived, CASE WHEN stat IN (50, 80) THEN 0 ELSE greatest(0, quantity - arrived) END, day, stat IN (5, 10) FROM bought
+    UNION ALL SELECT so_line_id, pr_no, 0, least(quantity, greatest(0, left_for_it)),
+                     CASE WHEN stat IN (50, 80) THEN 0 ELSE quantity - least(quantity, greatest(0, left_for_it)) END, day, stat IN (5, 10) FROM made
+), had AS (
+    SELECT l.*, greatest(0, l.ordered - l.sent) AS open, sum(s.kept) AS kept, greatest(0, sum(s.arrived) - l.sent) AS arrived
+      FROM line l JOIN source s ON s.so_line_id = l.id GROUP BY l.id, l.so_id, l.promised, l.ordered, l.sent
+), coming AS (
+    SELECT h.id, s.number, s.incoming, s.unordered, s.day, h.open - least(h.open, h.kept + h.arrived)
+           - coalesce(sum(s.incoming) OVER (PARTITION BY h.id ORDER BY s.day NULLS LAST, s.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS missing
+      FROM had h JOIN source s ON s.so_line_id = h.id WHERE s.incoming > 0
+), last AS (
+    SELECT DISTINCT ON (id) id, day, missing - incoming AS uncovered, (SELECT array_agg(o.number) FROM coming o
+           WHERE o.id = c.id AND o.day IS NOT DISTINCT FROM c.day) AS numbers, bool_or(unordered) OVER (PARTITION BY id) AS unordered
+      FROM coming c WHERE missing > 0.0001 ORDER BY id, day DESC NULLS FIRST, number DESC
+), judged AS (
+    SELECT h.*, l.day, l.numbers, CASE
+        WHEN open <= 0.0001 THEN 'shipped'
+        WHEN open - least(open, greatest(kept, arrived)) <= 0.0001 THEN 'available'
+        WHEN coalesce(l.uncovered, open - least(open, kept + arrived)) > 0.0001 THEN 'short'
+        WHEN l.unordered THEN 'requested'
+        WHEN greatest(kept, arrived) > 0.0001 THEN 'partly_available' ELSE 'on_order' END AS status
+      FROM had h LEFT JOIN last l USING (id)
+)
+SELECT id::text, so_id::text, status, CASE WHEN expected > promised THEN expected - promised END, expected, coalesce(numbers, '{}')
+  FROM (SELECT *, CASE WHEN status <> 'short' AND day > 0 THEN to_date(day::text, 'YYYYMMDD') - DATE '1970-01-01' END AS expected FROM judged) j;
+
+-- name: purchases_by_id
+SELECT id, po_no, supp_id FROM erp.po_head WHERE id = ANY(%s)
+
+-- name: supplies_in_hub
+SELECT record->>'order_line_id', record->>'status', (record->>'late_days')::int, (record->>'expected_date')::int, record->>'waits_for'
+  FROM entity WHERE entity = 'supply' AND NOT deleted
+
+-- name: flows_in_hub
+-- Order of the ERP, its flow, and how that is supplied.
+SELECT contribution.value->>1, f.id::text, f.record->>'supply_status', (f.record->>'late_days')::int, f.record->>'waits_for'
+  FROM entity o CROSS JOIN jsonb_each(o.contributions) contribution JOIN entity f ON f.aggregate_id = o.aggregate_id AND f.entity = 'order_flow'
+ WHERE o.entity = 'sales_order' AND contribution.value->>0 = 'demo-erp' AND NOT f.deleted
