@@ -56,7 +56,7 @@ GRANT SELECT (id, erp_document_no, erp_document_status), UPDATE (erp_document_no
     ON service_case TO "${env:DEMO_CRM_WRITEBACK_USER}";
 GRANT INSERT (opportunity_id, kind, subject, due_date, owner_name), UPDATE (subject, due_date, status) ON task TO "${env:DEMO_CRM_WRITEBACK_USER}";
 GRANT UPDATE (erp_customer_no, credit_blocked, open_amount, overdue_amount) ON account TO "${env:DEMO_CRM_WRITEBACK_USER}";
-GRANT UPDATE (erp_order_no, erp_order_status, shipment_status, payment_status, delivery_date, supply_status) ON opportunity TO "${env:DEMO_CRM_WRITEBACK_USER}";
+GRANT UPDATE (erp_order_no, erp_order_status, shipment_status, payment_status, delivery_date, late_days, supply_status) ON opportunity TO "${env:DEMO_CRM_WRITEBACK_USER}";
 GRANT INSERT (id, sku, name, description, family, unit, gtin, list_price, currency_iso_code, is_active),
       UPDATE (name, description, family, unit, gtin, list_price, currency_iso_code, is_active, stock_available)
     ON product TO "${env:DEMO_CRM_WRITEBACK_USER}";

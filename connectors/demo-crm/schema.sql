@@ -148,8 +148,9 @@ COMMENT ON COLUMN opportunity.erp_order_no IS 'erp.so_head.so_no of the order ma
 COMMENT ON COLUMN opportunity.erp_order_status IS 'Canonical sales order status; written back';
 COMMENT ON COLUMN opportunity.shipment_status IS 'none, nothing_to_ship, partially_shipped, shipped_in_part_or_whole, shipped, delivered; written back';
 COMMENT ON COLUMN opportunity.payment_status IS 'none, invoiced, partially_paid, paid, credited, overpaid; written back';
-ALTER TABLE opportunity ADD COLUMN IF NOT EXISTS delivery_date date, ADD COLUMN IF NOT EXISTS supply_status text;
+ALTER TABLE opportunity ADD COLUMN IF NOT EXISTS delivery_date date, ADD COLUMN IF NOT EXISTS late_days integer, ADD COLUMN IF NOT EXISTS supply_status text;
 COMMENT ON COLUMN opportunity.delivery_date IS 'Day on which the last of the goods is expected, by suppliers and shop floor; written back';
+COMMENT ON COLUMN opportunity.late_days IS 'Days by which some of the goods come after the promised day; empty where none do; written back';
 COMMENT ON COLUMN opportunity.supply_status IS 'short, requested, on_order, partly_available, available, shipped; written back';
 COMMENT ON COLUMN opportunity.description IS 'Wide free text';
 CREATE INDEX IF NOT EXISTS opportunity_account_id ON opportunity (account_id);

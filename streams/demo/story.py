@@ -11,7 +11,8 @@ from streams.demo.statements import SQL
 from streams.hub.order_flows import OrderFlow, find_flows
 
 STEPS = (
-    "opportunity won", "order confirmed", "shipped", "delivered", "invoiced", "paid",
+    "opportunity won", "order confirmed", "purchased", "received", "produced", "shipped", "delivered", "invoiced",
+    "paid",
 )  # fmt: skip
 """Events of a flow's timeline that the story has, each once: the first of its kind."""
 
@@ -48,6 +49,9 @@ def story_lines(flow: OrderFlow, customer: str | None, console: str | None) -> l
         lines.append(f"  {moment}  {what:16} {number:14} in {event['system']}{'' if day_only else later}{by}")
         if not day_only:
             before = at
+    if record.get("waits_for"):
+        late = f", {record['late_days']} days late" if record.get("late_days") else ""
+        lines.append(f"  it waits for {record['waits_for']}{late}")
     if console:
         lines.append(f"  see it: {console}flows/{flow.aggregate_id}")
     return lines

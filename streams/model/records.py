@@ -666,6 +666,8 @@ class Opportunity(Record, frozen=True, kw_only=True):
     """Day on which the last of the goods is expected, as order_flow.expected_date. Written back to the
     CRM.
     """
+    late_days: int | None = None
+    """Days by which goods come after the promised day, as order_flow.late_days. Written back to the CRM."""
     supply_status: str | None = None
     """How the goods are supplied, as order_flow.supply_status. Written back to the CRM."""
     notes: str | None = None

@@ -11,7 +11,7 @@ WAYS = ("S", "B", "M", "D")
 
 
 def way_of(number: int, family: int) -> str | None:
-    """How product `number` is supplied; None for work. Of a hundred goods about 65 come from stock, 15 are bought and
+    """How product `number` is supplied; None for work. Of a hundred goods about 60 come from stock, 20 are bought and
     15 made to order, 5 go from the supplier to the customer.
     """
     turn = number // 6
@@ -22,7 +22,7 @@ def way_of(number: int, family: int) -> str | None:
     if family == 3:
         return "B" if turn % 2 else "S"
     if family == 1:
-        return "B" if turn % 4 == 3 else "S"
+        return "B" if turn % 2 else "S"
     return "D" if family == 4 and turn % 4 == 1 else "S"
 
 

@@ -15,7 +15,7 @@ from streams.simulator.world import Fact, Transaction, World, as_quantity
 
 SHORTAGE = 0.04
 """Share of order lines from stock of which only half is there."""
-PATIENCE = 0.93
+PATIENCE = 0.97
 """Share of the times at which nothing happens to what a late supplier owes, nor to what is short and not ordered yet:
 so that there is always some to be seen."""
 
@@ -72,11 +72,14 @@ def begin(world: World, order: Order, line: OrderLine) -> list[Transaction]:
 
 
 def advance_supply(world: World) -> list[Transaction]:
-    """The next thing happens to a purchase or production order."""
-    supply = world.supplies.pick(world.rng)
-    if supply is None or (supply.is_late and supply.status < 50 and world.rng.random() < PATIENCE):
-        return replenish(world)
-    return advance(world, supply)
+    """The next thing happens to a purchase or production order; now and then something is bought for our stock."""
+    for _ in range(4):
+        supply = world.supplies.pick(world.rng)
+        if supply is None:
+            break
+        if not (supply.is_late and supply.status < 50 and world.rng.random() < PATIENCE):
+            return advance(world, supply)
+    return replenish(world)
 
 
 def advance(world: World, supply: Supply) -> list[Transaction]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from streams.demo.story import story_lines
 from streams.hub.order_flows import FlowMember, OrderFlow
 
@@ -57,3 +59,16 @@ def test_story_of_a_deal_that_is_not_paid_says_how_far_it_is() -> None:
     (title, won) = story_lines(flow("partially_shipped", [event("opportunity won", WON_US, "deal", "crm")]), None, None)
     assert title == "One deal, from won to partially shipped: OPP-7, a customer, amount not known"
     assert "opportunity won" in won
+
+
+def test_purchases_and_what_an_order_waits_for_are_in_the_story() -> None:
+    told = flow(
+        "partially_shipped",
+        [event("order confirmed", WON_US, "order", "erp"), event("purchased", WON_US + SECOND, "buy", "erp", "date"),
+         event("received", WON_US + 2 * SECOND, "buy", "erp")],
+        waits_for="BE-2", late_days=3,
+    )  # fmt: skip
+    share = FlowMember("buy", "purchase_order", 1, {"number": "BE-1"})
+    lines = story_lines(msgspec.structs.replace(told, members=[*told.members, share]), None, None)
+    assert any("received" in line and "BE-1" in line for line in lines)
+    assert lines[-1] == "  it waits for BE-2, 3 days late"

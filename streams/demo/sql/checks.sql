@@ -53,11 +53,11 @@ SELECT h.crm_opp::text, count(*), bool_or(went.any), bool_and(went.whole), bool_
  WHERE h.crm_opp = ANY(%s::uuid[]) GROUP BY 1
 
 -- name: newest_deal
--- The flow that began with a deal, came furthest and was won last, with the name of its customer.
+-- The flow that began with a deal, came furthest, was supplied by a purchase or production if there is such a one, and was won last; with the name of its customer.
 SELECT f.aggregate_id::text, c.record->>'name' FROM entity f LEFT JOIN entity c ON c.id = (f.record->>'customer_id')::uuid
 WHERE f.entity = 'order_flow' AND NOT f.deleted AND f.merged_into IS NULL AND f.record->>'won_at' IS NOT NULL AND f.record->>'opportunity_number' IS NOT NULL
 ORDER BY array_position(ARRAY['paid', 'partially_paid', 'invoiced', 'delivered', 'shipped', 'ordered', 'won'], f.record->>'stage') NULLS LAST,
-         (f.record->>'won_at')::bigint DESC LIMIT 1;
+         jsonb_path_exists(f.record, '$.timeline[*] ? (@.what == "received" || @.what == "produced")') DESC, (f.record->>'won_at')::bigint DESC LIMIT 1;
 
 -- name: supply_in_erp
 -- Order line, order, promised day, status, late days, last expected day, numbers of the documents that may be the one that comes last. By the ERP's tables
