@@ -15,9 +15,11 @@ from streams.simulator.world import Fact, Transaction, World, as_quantity
 
 SHORTAGE = 0.04
 """Share of order lines from stock of which only half is there."""
-PATIENCE = 0.97
+PATIENCE = 0.995
 """Share of the times at which nothing happens to what a late supplier owes, nor to what is short and not ordered yet:
 so that there is always some to be seen."""
+CROWDED = 300
+"""Open orders past which such orders are not kept waiting: in a long run they would be all there is."""
 
 
 def secure(world: World, order: Order, lines: Sequence[OrderLine] | None = None) -> tuple[list[Row], list[Fact]]:
@@ -57,11 +59,15 @@ def want(world: World, order: Order, line: OrderLine, quantity: int) -> None:
 def push(world: World, order: Order) -> list[Transaction]:
     """What brings an order that waits for goods nearer to them."""
     for line in order.lines:
-        if line.needed > 0 and not (line.product.way == "S" and world.rng.random() < PATIENCE):
+        if line.needed > 0 and not (line.product.way == "S" and _is_put_off(world)):
             return begin(world, order, line)
-    if order.waits and not (order.waits[0].is_late and world.rng.random() < PATIENCE):
+    if order.waits and not (order.waits[0].is_late and _is_put_off(world)):
         return advance(world, order.waits[0])
     return advance_supply(world)
+
+
+def _is_put_off(world: World) -> bool:
+    return world.rng.random() < (PATIENCE if len(world.orders) < CROWDED else 0.5)
 
 
 def begin(world: World, order: Order, line: OrderLine) -> list[Transaction]:
@@ -77,7 +83,7 @@ def advance_supply(world: World) -> list[Transaction]:
         supply = world.supplies.pick(world.rng)
         if supply is None:
             break
-        if not (supply.is_late and supply.status < 50 and world.rng.random() < PATIENCE):
+        if not (supply.is_late and supply.status < 50 and _is_put_off(world)):
             return advance(world, supply)
     return replenish(world)
 
