@@ -72,11 +72,13 @@ def console(pipeline: Pipeline) -> Iterator[Console]:
 
 
 def _leave_work_for_people(pipeline: Pipeline) -> None:
-    """Currencies that nobody knows, a deal that is too large to become an order without approval, a late order."""
+    """Currencies that nobody knows, a deal that is too large to become an order without approval, and
+    late orders: several, for the company goes on to ship them.
+    """
     with pipeline.connect("ERP") as erp:
         erp.execute(
-            "UPDATE erp.so_head SET prom_date = to_char(now() - interval '7 days', 'YYYYMMDD')::int WHERE id ="
-            " (SELECT id FROM erp.so_head WHERE stat IN (30, 40) AND prom_date > 0 ORDER BY stat DESC, id LIMIT 1)"
+            "UPDATE erp.so_head SET prom_date = to_char(now() - interval '7 days', 'YYYYMMDD')::int WHERE id IN"
+            " (SELECT id FROM erp.so_head WHERE stat IN (30, 40) AND prom_date > 0 ORDER BY stat DESC, id LIMIT 20)"
         )
     with pipeline.connect("CRM") as crm:
         for name, currency in (("Alpenwerk Logistik", "QXF"), ("Sternfeld Pumpen", "QXF"), ("Nordkap Energie", "EURO")):
@@ -104,7 +106,7 @@ def late_order(address: str) -> str | None:
         for stage in ("partially_shipped", "ordered"):
             for flow in api.get("/flows", params={"stage": stage, "limit": 100}).json()["flows"]:
                 wait = api.get(f"/flows/{flow['id']}/explanation").json()["wait"]
-                if wait["what"] == "goods" and wait["late_days"]:
+                if wait["late_days"]:
                     return str(flow["id"])
     return None
 
