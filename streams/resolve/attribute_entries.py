@@ -50,6 +50,14 @@ def united(
     return fields, places or None
 
 
+def gathered(flat: dict[str, Any]) -> dict[str, Any]:
+    """Fields as a change names them: entries, also null ones, are in one map."""
+    entries = {name.removeprefix(_PREFIX): value for name, value in flat.items() if name.startswith(_PREFIX)}
+    if not entries:
+        return flat
+    return {**{name: value for name, value in flat.items() if not name.startswith(_PREFIX)}, MAP: entries}
+
+
 def replaced_whole(
     before: dict[str, Any], older: dict[str, Where] | None, fields: dict[str, Any], position: Where
 ) -> tuple[dict[str, Any], dict[str, Where] | None] | None:

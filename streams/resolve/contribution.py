@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
-from streams.resolve.attribute_entries import MAP, laid_over, over, replaced_whole, spread, united
+from streams.resolve.attribute_entries import MAP, gathered, laid_over, over, replaced_whole, spread, united
 from streams.resolve.key_holders import changed_row, current_row, keeps_row, rows_with_key, with_holder
 
 Where = tuple[int, int, int]
@@ -213,20 +213,57 @@ def _merge_at_same_position(known: Contribution, change: Change, additional: boo
     return "newer"
 
 
-def unite(known: Contribution, other: Contribution) -> bool:
-    """Merge `other`, of the same source, into `known`: it adds the fields that nothing else named. Whether it did.
+def add_contribution(entity: EntityState, source: str, contribution: Contribution) -> bool:
+    """Make what a source says part of `entity`, or unite it with what that has of it. Whether `entity` changed."""
+    known = entity.contributions.get(source)
+    if known is None:
+        entity.contributions[source] = contribution
+        return True
+    return known is not contribution and _unite(known, contribution)
 
-    A change that overtakes the rows of its own record makes such a second contribution.
+
+def _unite(known: Contribution, other: Contribution) -> bool:
+    """Merge `other`, of the same source, into `known`, in place. Whether that changed a field or whether it is deleted.
+
+    A row that moves while its changes are on their way makes such a second contribution. The greatest position counts,
+    of each field and of the main row.
     """
-    if other.position > known.position or not other.fields:
-        return False
-    missing = other.fields.keys() - (known.fields or {}).keys()
-    if missing:
-        known.fields = {**(known.fields or {}), **{name: other.fields[name] for name in missing}}
-        known.older = {**(known.older or {}), **dict.fromkeys(missing, (other.epoch, other.major, other.minor))}
+    fields, places = spread(known.fields or {}, known.older, known.position)
+    more, other_places = spread(other.fields or {}, other.older, other.position)
+    newest, main = max(known.position, other.position), max(known.main_position, other.main_position)
+    at = {**dict.fromkeys(fields, known.position), **places}
+    deleted = other.deleted if other.main_position > known.main_position else known.deleted
+    changed = deleted != known.deleted
+    for name, value in more.items():
+        said_at = other_places.get(name, other.position)
+        if name not in fields or said_at > at[name]:
+            fields[name], at[name], changed = value, said_at, True
+    known.deleted, known.main_row = deleted, main if main < newest else None
+    known.epoch, known.major, known.minor = newest
+    _keep(known, fields, {name: said_at for name, said_at in at.items() if said_at != newest})
     if other.claimed is not None and (known.claimed is None or other.claimed < known.claimed):
         known.claimed = other.claimed
-    return bool(missing)
+    return changed
+
+
+def changes_of(entity: EntityState, source: str) -> list[Change]:
+    """What a row that is part of `entity` contributes, as changes that name `entity`: one for each position, since a
+    field counts from when it was said.
+    """
+    contribution = entity.contributions[source]
+    newest, main = tuple(contribution.position), tuple(contribution.main_position)
+    flat, places = spread(contribution.fields or {}, contribution.older, newest)
+    said: dict[Where, dict[str, Any]] = {} if contribution.main_row_missing else {main: {}}
+    for name, value in flat.items():
+        said.setdefault(places.get(name, newest), {})[name] = value
+    return [
+        Change(
+            "change", entity.entity, source, contribution.system, contribution.key, "u" if at == main else "part", *at,
+            contribution.source_us, contribution.tx, same_as=entity.id, deleted=contribution.deleted and at == main,
+            fields=gathered(fields),
+        )
+        for at, fields in sorted(said.items())
+    ]  # fmt: skip
 
 
 def _weight(value: object) -> tuple[bool, str]:

@@ -25,7 +25,7 @@ from streams.pipeline.settle.working import (
     position_of,
     send_on,
 )
-from streams.resolve.contribution import ADDITIONAL_ROWS, merge, unite
+from streams.resolve.contribution import ADDITIONAL_ROWS, add_contribution, merge
 from streams.writeback.planner import is_echo
 from streams.writeback.rule_inputs import contributed_fields
 
@@ -78,7 +78,8 @@ def _merge_into_other(work: Working, aggregate: AggregateWork, entity: EntitySta
     source = change.id
     aggregate.state.sources[source] = entity.id
     absorb(work, aggregate, source, entity)
-    is_new = source not in entity.contributions
+    known = entity.contributions.get(source)
+    is_new = known is None or known.main_row_missing
     merge_change(work, aggregate, entity, change)
     if _names_nobody(change, entity):
         give_up(work, aggregate, entity, source)
@@ -181,13 +182,11 @@ def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: Entit
 def take_contributions(work: Working, state: AggregateState, other: EntityState, entity: EntityState) -> None:
     """Give `entity` the contributions of `other` that it does not have."""
     for source, contribution in other.contributions.items():
-        known = entity.contributions.get(source)
-        if known is not None:
-            if known is not contribution and unite(known, contribution):
-                work.sources_changed.add(entity.id)
-        else:
-            entity.contributions[source] = contribution
+        is_new = source not in entity.contributions
+        if not add_contribution(entity, source, contribution):
+            continue
+        work.sources_changed.add(entity.id)
+        if is_new:
             state.sources[source] = entity.id
-            work.sources_changed.add(entity.id)
             if contribution.live:
                 work.unchecked.add(entity.id)  # people's changes join the record, even if only an echo brings them

@@ -62,7 +62,7 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
             # Records that refer to this one may not have been refreshed either. The same link again changes nothing and
             # finds them.
             link_id(work, state.id, target, same=True, at=state.forward_at, left=state.left)
-            leave_again(work, state, change, state.left, target)
+            leave_again(work, state, change, state.left, target, state.forward_at)
         return
     opposite = work.out.links.get(target)
     if same and (state.id in work.batch.refused_links or (opposite is not None and opposite.same)):
@@ -80,15 +80,15 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if waits and change.system not in (PEOPLE, REFERENCE) and not is_free:
         # The record that it names let another row in; that record's writer says when this one may come.
         if state.waits_for is not None and at < state.waits_since:
-            leave(work, state.kind, change, target, state.waits_for)
+            leave(work, state.kind, change, target, state.waits_for, state.waits_since)
         return
     if change.system == REFERENCE and not _still_waits(state, change):
         return
     from_source = same and change.system not in (PEOPLE, MATCHER, REFERENCE)
     state.left = _left_before(work, state)
-    leave_again(work, state, change, state.left, target)
+    leave_again(work, state, change, state.left, target, max(at, state.forward_at))
     if from_source and state.forward is not None:
-        leave(work, state.kind, change, state.forward, change.same_as)
+        leave(work, state.kind, change, state.forward, change.same_as, at)
         state.left = (*(known for known in state.left if known != state.forward), state.forward)
     if waits:
         end_claim(work, state.id)

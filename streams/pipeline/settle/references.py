@@ -33,6 +33,7 @@ from streams.pipeline.settle.working import (
     send_refresh,
     write,
 )
+from streams.resolve.contribution import add_contribution, changes_of
 
 Order = tuple[tuple[int, int, int], int, str, str]
 """Who comes first: the earlier claim. Rows of one snapshot have one position; of numbered rows, then the older one."""
@@ -65,7 +66,7 @@ def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> 
         return change.id  # its parent says where it lives
     left = link.left if link is not None else ()
     if link is not None and link.same and link.target not in (state.id, change.id):
-        leave(work, state.kind, change, link.target, change.same_as)
+        leave(work, state.kind, change, link.target, change.same_as, claim)
         left = (*(known for known in left if known != link.target), link.target)
     _make_wait(work, state, change.id, entity_id, claim, left)
     send_on(work, state.kind, change.id, change)
@@ -110,7 +111,11 @@ def give_up(work: Working, aggregate: AggregateWork, entity: EntityState, source
 
 
 def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
-    """A row names `change.same_as` now: take it out of the record that it was part of, if that is another one."""
+    """A row names `change.same_as` now: take it out of the record that it was part of, if that is another one.
+
+    `change` has the position at which it did. What the row has told this record since then came because it names this
+    record again: then the message was overtaken.
+    """
     state, source = aggregate.state, change.id
     entity = live_of(state, state.sources.get(source, source))
     if entity is None or entity.id == source or source not in entity.contributions:
@@ -118,11 +123,16 @@ def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
         return
     if change.same_as is not None and live_id(state, change.same_as) == entity.id:
         return  # the record that it named before was merged into the one that it names now
-    link = work.known_links.get(source)
-    if link is not None and link.same and link.target == state.id:
-        return  # overtaken: its row names this record again
+    contribution = entity.contributions[source]
+    if contribution.main_position > position_of(change):
+        return
+    contribution.claimed = position_of(change)
     release(work, state, entity)
-    _remove(work, aggregate, entity, source)
+    # What the row names now gets its newest change; these add what that one left out.
+    said = [msgspec.structs.replace(known, op="part", same_as=None) for known in changes_of(entity, source)]
+    if not _remove(work, aggregate, entity, source):
+        for known in said:
+            send_on(work, state.kind, source, known)
 
 
 def _let_out(
@@ -130,13 +140,14 @@ def _let_out(
 ) -> None:
     """Take a row out of `entity`, for its own aggregate."""
     _make_wait(work, aggregate.state, source, waits_for, claim)
-    contribution = _remove(work, aggregate, entity, source)
-    if contribution is not None:
-        send_on(work, aggregate.state.kind, source, _as_change(entity, source, contribution))
+    said = changes_of(entity, source)
+    if not _remove(work, aggregate, entity, source):
+        for change in said:
+            send_on(work, aggregate.state.kind, source, change)
 
 
-def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> Contribution | None:
-    """Take a row out of `entity`; its children follow it. The contribution, if no record here went with it."""
+def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> bool:
+    """Take a row out of `entity`; its children follow it. Whether a record went with it, which has what it says."""
     state = aggregate.state
     work.out.contested.add(entity.id)
     work.out.split_records.add(entity.id)
@@ -150,17 +161,17 @@ def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source
         for member in (split.remaining, *split.between):
             aggregate.changed[member.id] = None
         move(work, aggregate, split.leaving, source, same=False)
-        return None
+        return True
     contribution = entity.contributions.pop(source)
     state.sources.pop(source, None)
     own = state.members.get(source)
     if own is not None:  # nothing else is in the record that it leaves, which may be named before it is there
-        own.contributions[source] = contribution
+        add_contribution(own, source, contribution)
         if own.merged_into is not None:
             own.merged_into, own.deleted = None, True  # as emitted: a merge emits its tombstone
     _delete_if_empty(work, aggregate, entity)
     move(work, aggregate, with_descendants(state, source), source, same=False)
-    return contribution if own is None else None
+    return own is not None
 
 
 def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityState) -> None:
@@ -172,13 +183,17 @@ def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityStat
         write(work, aggregate, entity, aggregate.state.id)
 
 
-def leave(work: Working, kind: str, change: Change, target: str, named: str | None) -> None:
-    """Have the record `target` give up a row, unless it is by now the record `named`, which the row names."""
-    split = Change("link", change.entity, change.id, change.system, change.key, same_as=named, target=change.id)
+def leave(work: Working, kind: str, change: Change, target: str, named: str | None, at: Position) -> None:
+    """Have the record `target` give up a row, unless it is by now the record `named`, which the row named at `at`."""
+    split = Change(
+        "link", change.entity, change.id, change.system, change.key, "u", *at, same_as=named, target=change.id
+    )
     work.out.sent_on.append(Message(changes_topic(kind), target, split))
 
 
-def leave_again(work: Working, state: AggregateState, change: Change, left: tuple[str, ...], named: str | None) -> None:
+def leave_again(
+    work: Working, state: AggregateState, change: Change, left: tuple[str, ...], named: str | None, at: Position
+) -> None:
     """Send `leave` again to all that a row left but `named`, which it names: a worker may have died before it sent it.
 
     A refresh goes before it: rows that moved there within the repeated batch must be taken in before they can leave.
@@ -186,7 +201,7 @@ def leave_again(work: Working, state: AggregateState, change: Change, left: tupl
     for target in left:
         if target != named:
             send_refresh(work, state, target)
-            leave(work, state.kind, change, target, named)
+            leave(work, state.kind, change, target, named, at)
 
 
 def release(work: Working, state: AggregateState, entity: EntityState) -> None:
@@ -266,7 +281,7 @@ def _pass_to_waiting(
     if state.id in work.batch.in_doubt or link.linked_at == position_of(change):
         # This change may be the one that made its record wait, repeated.
         send_refresh(work, state, change.id)
-        leave_again(work, state, change, link.left, entity_id)
+        leave_again(work, state, change, link.left, entity_id, max(link.linked_at, position_of(change)))
     send_on(work, state.kind, change.id, change)
 
 
@@ -326,12 +341,3 @@ def _log(work: Working, entity: str, source: str, system: str, key: str, named: 
     work.out.conflicts[conflict.id] = conflict
     work.out.standing.add(conflict.id)
     work.out.unclaimed.add(source)  # what it named before is over
-
-
-def _as_change(entity: EntityState, source: str, contribution: Contribution) -> Change:
-    """What a row contributes, as a change."""
-    return Change(
-        "change", entity.entity, source, contribution.system, contribution.key, "u", *contribution.position,
-        contribution.source_us, contribution.tx, None, None, entity.id, deleted=contribution.deleted,
-        fields=contribution.fields or {},
-    )  # fmt: skip

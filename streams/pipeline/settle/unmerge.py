@@ -10,6 +10,7 @@ from streams.flow.place import live_of, with_descendants
 from streams.model.ids import source_id
 from streams.model.names import PEOPLE
 from streams.model.state import AggregateState, EntityState
+from streams.resolve.contribution import add_contribution
 
 
 class Unmerged(NamedTuple):
@@ -48,7 +49,7 @@ def unmerge(state: AggregateState, loser_id: str) -> Unmerged | None:
     for source in sources:
         contribution = remaining.contributions.pop(source, None)
         if contribution is not None:
-            loser.contributions[source] = contribution
+            add_contribution(loser, source, contribution)
         for other in between:
             other.contributions.pop(source, None)
         state.sources.pop(source, None)
