@@ -97,7 +97,7 @@ class MemoryHub:
             self.entities[write.entity.id] = EntityInHub(copy.deepcopy(write.entity), *write[1:])
         for link in request.links:
             known = self.links.get(link.source_id)
-            if known is not None and known.waits_for and link.waits_for and known.linked_at > link.linked_at:
+            if known is not None and link.waits_for and known.linked_at > link.linked_at:
                 continue
             self.links[link.source_id] = link
             self._generations.pop(link.source_id, None)
@@ -205,9 +205,11 @@ class MemoryHub:
         return answers
 
     def _comes_too_late(self, link: IdentityLink) -> bool:
-        """Whether a source's link is of a record that was taken out of another meanwhile, or waits."""
+        """Whether a source's link is of a record that a person took out of another meanwhile, or that waits since."""
         known = self.links.get(link.source_id)
-        return known is not None and known.target == known.source_id and link.from_source
+        if known is None or known.target != known.source_id or not link.from_source:
+            return False
+        return known.waits_for is None or known.linked_at >= link.linked_at
 
     def _may_end(self, conflict_id: str) -> bool:
         """Whether a conflict ends when its entity is settled without it."""
@@ -289,8 +291,8 @@ class MemoryPipeline:
         self.queues.setdefault(aggregate, []).append((aggregate_of_topic(topic), change))
 
     def send_change(self, change: Change) -> None:
-        """Send a change as ingest does with an empty cache: to what it is the same as, to its parent, or to itself."""
-        home = change.same_as or change.parent or change.id
+        """Send a change as ingest does with an empty cache: to its parent, or to itself."""
+        home = (change.same_as or change.parent) if change.parent else change.id
         topic = changes_topic(ENTITIES[change.entity].aggregate)
         self.send(topic, home, change)
         if home != change.id:

@@ -1,8 +1,10 @@
 """Where each change of ingest goes: the aggregate of its record, and the links that let children follow it. Pure.
 
-A record that is the root of its aggregate goes to its own id. A child goes to the aggregate in which its parent lives,
-or to the parent's own id where that is not known. A record that may have children emits a link once: it says where the
-record lives, so that children that went to its own id can follow.
+A record that is the root of its aggregate goes to its own id, also where its row names another record with `same_as`:
+the writer of its own aggregate reads what the row names in the order in which the row said it, and sends the change on.
+A child goes to the aggregate in which its parent lives, or to the parent's own id where that is not known. A child that
+may have children emits a link once: it says where the record lives, so that children that went to its own id can
+follow.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
+from streams.pipeline.canonical import MERGEABLE
 from streams.pipeline.outcomes import EmittedChange
 from streams.runtime.batch import Output
 
@@ -24,8 +27,8 @@ def _depth(entity: str) -> int:
 CHANGE_TOPIC = {name: changes_topic(entity.aggregate) for name, entity in ENTITIES.items()}
 _MAY_HAVE_CHILDREN = {entity.parent for entity in ENTITIES.values() if entity.parent}
 _DEPTH = {name: _depth(name) for name in ENTITIES}
-_MAY_LIVE_ELSEWHERE = {name for name, depth in _DEPTH.items() if depth or name in ("customer", "product")}
-"""Entities that may live in another aggregate than their own id, though this row names no parent and no `same_as`."""
+_ROOTS = {name for name, depth in _DEPTH.items() if not depth}
+"""Entities that are the root of an aggregate, or another name of one."""
 
 _new = tuple.__new__
 """Makes a named tuple in half the time that its class takes; one is made for each record."""
@@ -52,14 +55,14 @@ def unknown_ids(levels: Levels, known: Mapping[str, str]) -> set[str]:
     parents: set[str] = set()
     for level in levels:
         for change in level:
-            entity, own, parent, same_as, deleted = change[:5]
+            entity, own, parent, same_as = change[:4]
             target = same_as
             if target is None:
                 if parent is not None:
                     if parent not in known:
                         parents.add(parent)
                     continue
-                if not (deleted or entity in _MAY_LIVE_ELSEWHERE):
+                if entity in _ROOTS:
                     continue
                 target = own
             if target not in known:
@@ -90,12 +93,16 @@ def route_changes(
             entity, own, parent, same_as, deleted, value = change[:6]
             target = same_as or parent or own
             aggregate = aggregate_of(target, target)
-            emit(_new(Output, (CHANGE_TOPIC[entity], aggregate.encode(), value, None)))
+            goes_to_itself = parent is None and (
+                entity in _ROOTS or same_as is not None or (entity in MERGEABLE and not deleted)
+            )
+            home = own if goes_to_itself else aggregate
+            emit(_new(Output, (CHANGE_TOPIC[entity], home.encode(), value, None)))
             may_have_children = entity in _MAY_HAVE_CHILDREN
             # Children too: a delete gives its key and not its parent. It goes where the row went before.
             if (may_have_children or parent is not None) and not deleted and aggregate_of(own) != aggregate:
                 learn(own, aggregate)
-            if aggregate == own or not (same_as is not None or (parent is not None and may_have_children)):
+            if aggregate == own or parent is None or not (same_as is not None or may_have_children):
                 continue
             if links.get(own, linked.get(own)) != aggregate:
                 links[own] = aggregate

@@ -50,7 +50,7 @@ def united(
     return fields, places or None
 
 
-def gathered(flat: dict[str, Any]) -> dict[str, Any]:
+def with_map(flat: dict[str, Any]) -> dict[str, Any]:
     """Fields as a change names them: entries, also null ones, are in one map."""
     entries = {name.removeprefix(_PREFIX): value for name, value in flat.items() if name.startswith(_PREFIX)}
     if not entries:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from streams.model.change import Change
 from streams.model.state import MAIN_ROW_MISSING, Contribution, EntityState
-from streams.resolve.attribute_entries import MAP, gathered, laid_over, over, replaced_whole, spread, united
+from streams.resolve.attribute_entries import MAP, laid_over, over, replaced_whole, spread, united, with_map
 from streams.resolve.key_holders import changed_row, current_row, keeps_row, rows_with_key, with_holder
 
 Where = tuple[int, int, int]
@@ -223,7 +223,7 @@ def add_contribution(entity: EntityState, source: str, contribution: Contributio
 
 
 def _unite(known: Contribution, other: Contribution) -> bool:
-    """Merge `other`, of the same source, into `known`, in place. Whether that changed a field or whether it is deleted.
+    """Merge `other`, of the same source, into `known`, in place. Whether that changed anything but the position.
 
     A row that moves while its changes are on their way makes such a second contribution. The greatest position counts,
     of each field and of the main row.
@@ -235,14 +235,14 @@ def _unite(known: Contribution, other: Contribution) -> bool:
     deleted = other.deleted if other.main_position > known.main_position else known.deleted
     changed = deleted != known.deleted
     for name, value in more.items():
-        said_at = other_places.get(name, other.position)
-        if name not in fields or said_at > at[name]:
-            fields[name], at[name], changed = value, said_at, True
+        since = other_places.get(name, other.position)
+        if name not in fields or since > at[name]:
+            fields[name], at[name], changed = value, since, True
     known.deleted, known.main_row = deleted, main if main < newest else None
     known.epoch, known.major, known.minor = newest
-    _keep(known, fields, {name: said_at for name, said_at in at.items() if said_at != newest})
+    _keep(known, fields, {name: since for name, since in at.items() if since != newest})
     if other.claimed is not None and (known.claimed is None or other.claimed < known.claimed):
-        known.claimed = other.claimed
+        known.claimed, changed = other.claimed, True
     return changed
 
 
@@ -251,18 +251,18 @@ def changes_of(entity: EntityState, source: str) -> list[Change]:
     field counts from when it was said.
     """
     contribution = entity.contributions[source]
-    newest, main = tuple(contribution.position), tuple(contribution.main_position)
+    newest, main = contribution.position, contribution.main_position
     flat, places = spread(contribution.fields or {}, contribution.older, newest)
-    said: dict[Where, dict[str, Any]] = {} if contribution.main_row_missing else {main: {}}
+    by_position: dict[Where, dict[str, Any]] = {} if contribution.main_row_missing else {main: {}}
     for name, value in flat.items():
-        said.setdefault(places.get(name, newest), {})[name] = value
+        by_position.setdefault(places.get(name, newest), {})[name] = value
     return [
         Change(
             "change", entity.entity, source, contribution.system, contribution.key, "u" if at == main else "part", *at,
             contribution.source_us, contribution.tx, same_as=entity.id, deleted=contribution.deleted and at == main,
-            fields=gathered(fields),
+            fields=with_map(fields),
         )
-        for at, fields in sorted(said.items())
+        for at, fields in sorted(by_position.items())
     ]  # fmt: skip
 
 

@@ -105,9 +105,9 @@ def test_the_next_one_enters_when_the_first_goes(data: st.DataObject, is_deleted
 @given(st.data())
 def test_a_snapshot_has_one_position_and_the_smaller_number_comes_first(data: st.DataObject) -> None:
     rows = [
-        [changed("crm", "customer", "A", 0, op="r", name="Ada Ltd")],
-        [changed("erp", "customer", "10", 0, op="r", same_as=CRM_A, name="ADA copy")],
-        [changed("erp", "customer", "9", 0, op="r", same_as=CRM_A, name="ADA")],
+        [changed("crm", "customer", "A", 1, op="r", name="Ada Ltd")],
+        [changed("erp", "customer", "10", 1, op="r", same_as=CRM_A, name="ADA copy")],
+        [changed("erp", "customer", "9", 1, op="r", same_as=CRM_A, name="ADA")],
     ]
     assert made_of(arrive(data, rows)) == {CRM_A: {"crm:A", "erp:9"}, erp("10"): {"erp:10"}}
 
@@ -177,28 +177,51 @@ def test_a_row_stays_in_a_record_that_was_merged_into_another() -> None:
 @settings(max_examples=150, deadline=None, phases=UNSHRUNK)
 @given(
     st.data(),
-    st.lists(st.tuples(st.sampled_from([CRM_A, CRM_B, CRM_C]), st.booleans()), min_size=2, max_size=4),
-    st.booleans(),
+    st.lists(st.tuples(st.sampled_from([None, CRM_A, CRM_B, CRM_C]), st.booleans()), min_size=2, max_size=5),
 )
-def test_a_row_leaves_what_it_named_before_whenever_workers_die(
-    data: st.DataObject, said: list[tuple[str, bool]], is_own_first: bool
+def test_a_row_is_what_it_named_last_whenever_workers_die(
+    data: st.DataObject, said: list[tuple[str | None, bool]]
 ) -> None:
-    """A row names one record after another, and may come back to one: each gives it up but the last, which has its
-    newest values, also of a field that only some changes send.
+    """A row names one record after another, comes back to one, or names nobody: only the last counts. That record has
+    its newest values, also of a field that only some changes send.
 
-    `said`: (record, whether the phone is sent). `is_own_first`: it named nobody at first. Then the record of its own
-    must be gone.
+    `said`: (record, whether the phone is sent).
     """
-    row = [customer("erp", "7", 9, name="ADA")] if is_own_first else []
+    row = []
     for at, (named, is_sent) in enumerate(said):
         phone = {"phone": str(at)} if is_sent else {}
         row.append(customer("erp", "7", 10 + at, named, name="ADA", credit_limit=at, **phone))
     rows = [*ACCOUNTS, [customer("crm", "C", 3, name="Cee")], row]
     pipeline = arrive(data, rows, crashes=data.draw(st.sampled_from([0, 1, 4])))
-    last = said[-1][0]
+    last = said[-1][0] or erp("7")
     expected = {CRM_A: {"crm:A"}, CRM_B: {"crm:B"}, CRM_C: {"crm:C"}}
-    expected[last].add("erp:7")
+    expected.setdefault(last, set()).add("erp:7")
     assert made_of(pipeline) == expected
     record = folded(pipeline)["customer", last]
     assert record["credit_limit"] == len(said) - 1
     assert record.get("phone") == max((str(at) for at, (_, is_sent) in enumerate(said) if is_sent), default=None)
+    assert waiting_for(pipeline) == set()
+
+
+@settings(max_examples=100, deadline=None, phases=UNSHRUNK)
+@given(
+    st.data(),
+    st.lists(st.sampled_from([None, CRM_A, CRM_B]), min_size=2, max_size=4),
+    st.integers(5, 14),
+    st.sampled_from([CRM_A, CRM_B]),
+)
+def test_rows_that_meet_while_one_moves_end_as_if_nothing_had_overlapped(
+    data: st.DataObject, named: list[str | None], since: int, also: str
+) -> None:
+    """Another row of the system names one of the records too: who is it and who waits does not depend on what was on
+    its way at the same time.
+    """
+    moving = [customer("erp", "7", 10 + at, name, name="ADA", credit_limit=at) for at, name in enumerate(named)]
+    rows = [*ACCOUNTS, moving, [customer("erp", "8", since, also, name="ADA copy")]]
+    expected = MemoryPipeline()
+    for change in sorted((change for row in rows for change in row), key=lambda change: (change.major, change.key)):
+        expected.send_change(change)
+        expected.run()
+    pipeline = arrive(data, rows)
+    assert made_of(pipeline) == made_of(expected)
+    assert waiting_for(pipeline) == waiting_for(expected)

@@ -82,9 +82,12 @@ RETURNING e.id::text;
 
 -- name: circles
 -- Which of these links would close a circle: their target is the source already, by other links. And which come from a source, though their
--- record was taken out of another one meanwhile, or waits.
-SELECT new.source_id::text FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, from_source boolean)
-WHERE new.target <> new.source_id AND (new.from_source AND EXISTS (SELECT FROM identity i WHERE i.source_id = new.source_id AND i.target = i.source_id)
+-- record was taken out of another one by a person meanwhile, or waits since a later position.
+SELECT new.source_id::text
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, from_source boolean, linked_at bigint[])
+WHERE new.target <> new.source_id AND (new.from_source AND EXISTS (
+    SELECT FROM identity i
+    WHERE i.source_id = new.source_id AND i.target = i.source_id AND (i.waits_for IS NULL OR i.linked_at >= new.linked_at))
  OR EXISTS (
     WITH RECURSIVE chain (id, steps) AS (
         SELECT new.target, 0
@@ -93,7 +96,7 @@ WHERE new.target <> new.source_id AND (new.from_source AND EXISTS (SELECT FROM i
     SELECT FROM chain WHERE id = new.source_id));
 
 -- name: upsert_identity
--- Of a record that waits, the newest of what its row named counts.
+-- A record that must wait for what its row named does not, if its row said something else since.
 INSERT INTO identity AS i (source_id, target, same, generation, linked_at, waits_for, left_targets)
 SELECT source_id, target, same, nextval('identity_generation'), linked_at, waits_for, "left"
 FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS new (source_id uuid, target uuid, same boolean, linked_at bigint[], waits_for uuid, "left" uuid[])
@@ -101,7 +104,7 @@ ON CONFLICT (source_id) DO UPDATE SET
     target = excluded.target, same = excluded.same, generation = excluded.generation, linked_at = excluded.linked_at, waits_for = excluded.waits_for,
     left_targets = excluded.left_targets
 WHERE (i.target, i.same, i.waits_for) IS DISTINCT FROM (excluded.target, excluded.same, excluded.waits_for)
-  AND NOT (i.waits_for IS NOT NULL AND excluded.waits_for IS NOT NULL AND i.linked_at > excluded.linked_at);
+  AND NOT (excluded.waits_for IS NOT NULL AND i.linked_at > excluded.linked_at);
 
 -- name: aggregates_that_refer
 -- Aggregates with an entity that refers to one of these customers or products, or to one that was linked to them before, each with what it

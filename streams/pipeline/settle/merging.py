@@ -6,13 +6,14 @@ import msgspec
 
 from streams.flow.place import elsewhere, entity_of, seeks_parent
 from streams.flow.shares import SHARE
-from streams.model.change import Change
+from streams.model.change import Change, Position
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
 from streams.pipeline.settle.references import (
     check_waiting,
+    claim_of,
     entity_named_by,
-    give_up,
+    is_overtaken,
     release,
     remember_claim,
     settle_claims,
@@ -43,12 +44,16 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     if work.unmerged and change.id in work.unmerged and change.id != state.id:
         send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=None))
         return
+    link = work.known_links.get(change.id) if work.known_links and change.id != state.id else None
+    if link is not None and is_overtaken(state, link, change):
+        # Its row is part of another record since: there it counts for what the newer changes left out.
+        late = msgspec.structs.replace(change, op="part", same_as=None, deleted=False)
+        send_on(work, state.kind, change.id, late)
+        return
     if change.same_as is None:
-        if work.known_links:
-            link = work.known_links.get(change.id)
-            if link is not None and link.waits_for is not None and change.id != state.id:
-                send_on(work, state.kind, change.id, change)  # it was on its way when the record was made to wait
-                return
+        if link is not None and link.waits_for is not None:
+            send_on(work, state.kind, change.id, change)  # it was on its way when the record was made to wait
+            return
         entity_id = entity_of(state, change)
     else:
         named = entity_named_by(work, aggregate, change)
@@ -65,7 +70,7 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
             return
         entity = state.members[entity_id] = EntityState(entity_id, change.entity, contributions={}, record={})
     if entity_id != change.id:
-        _merge_into_other(work, aggregate, entity, change)
+        _merge_into_other(work, aggregate, entity, change, claim_of(change, link))
         return
     merge_change(work, aggregate, entity, change)
     if state.waits_for is not None and change.op not in ADDITIONAL_ROWS and entity_id == state.id:
@@ -73,20 +78,23 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
             check_waiting(work, aggregate, change)
 
 
-def _merge_into_other(work: Working, aggregate: AggregateWork, entity: EntityState, change: Change) -> None:
-    """Merge a change of a row that is part of a record of another id."""
+def _merge_into_other(
+    work: Working, aggregate: AggregateWork, entity: EntityState, change: Change, claim: Position | None
+) -> None:
+    """Merge a change of a row that is part of a record of another id. `claim`: since when, if it names that record."""
     source = change.id
+    before = entity.contributions.get(source)
+    was_here = before is not None and not before.deleted and not before.main_row_missing
+    claimed_before = before.claimed if before is not None else None
     aggregate.state.sources[source] = entity.id
     absorb(work, aggregate, source, entity)
     known = entity.contributions.get(source)
     is_new = known is None or known.main_row_missing
     merge_change(work, aggregate, entity, change)
-    if _names_nobody(change, entity):
-        give_up(work, aggregate, entity, source)
-        return
-    if change.same_as is not None and change.op not in ADDITIONAL_ROWS:
-        remember_claim(entity.contributions[source], change, is_new=is_new)
-    if entity.id in work.sources_changed:
+    contribution = entity.contributions[source]
+    if claim is not None and change.op not in ADDITIONAL_ROWS:
+        remember_claim(contribution, claim, is_new=is_new)
+    if not was_here or contribution.claimed != claimed_before:
         settle_claims(work, aggregate, entity, source)
 
 
@@ -132,14 +140,6 @@ def _parent_after(entity: EntityState, before: Contribution | None, change: Chan
     return None
 
 
-def _names_nobody(change: Change, entity: EntityState) -> bool:
-    """Whether the row that is part of `entity` by what it named names nobody since this change."""
-    if change.same_as is not None or change.deleted or change.op in ADDITIONAL_ROWS:
-        return False
-    contribution = entity.contributions[change.id]
-    return contribution.claimed is not None and position_of(change) >= contribution.position
-
-
 def _release(work: Working, state: AggregateState, entity: EntityState, source: str) -> None:
     """A source was deleted: another row of its system may wait for its place."""
     if len(entity.contributions) > 1 or entity.contributions[source].claimed is not None:
@@ -164,29 +164,32 @@ def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, 
         causes[change.system] = max(change.source_us, causes.get(change.system, 0))
 
 
-def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: EntityState) -> None:
-    """Merge the record `other_id` into `entity`; it becomes another name of that."""
+def absorb(work: Working, aggregate: AggregateWork, other_id: str, entity: EntityState) -> bool:
+    """Merge the record `other_id` into `entity`; it becomes another name of that. Whether `entity` changed."""
     state = aggregate.state
     other = state.members.get(other_id)
     if other is None or other.merged_into is not None:
-        return
+        return False
     other.merged_into = entity.id
     work.out.contested.add(other_id)  # a conflict of it is from now on one of `entity`, if it still exists
     check_conflicts_first(work, state, other)
     check_conflicts_first(work, state, entity)
-    take_contributions(work, state, other, entity)
     aggregate.changed[other_id] = None
     aggregate.changed[entity.id] = None
+    return take_contributions(work, state, other, entity)
 
 
-def take_contributions(work: Working, state: AggregateState, other: EntityState, entity: EntityState) -> None:
-    """Give `entity` the contributions of `other` that it does not have."""
+def take_contributions(work: Working, state: AggregateState, other: EntityState, entity: EntityState) -> bool:
+    """Give `entity` what the contributions of `other` have and its own do not. Whether it changed."""
+    changed = False
     for source, contribution in other.contributions.items():
         is_new = source not in entity.contributions
         if not add_contribution(entity, source, contribution):
             continue
+        changed = True
         work.sources_changed.add(entity.id)
         if is_new:
             state.sources[source] = entity.id
             if contribution.live:
                 work.unchecked.add(entity.id)  # people's changes join the record, even if only an echo brings them
+    return changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.flow.place import entity_of, live_id, with_descendants, without_parent
-from streams.model.change import Change
+from streams.model.change import Change, Position
 from streams.model.names import MATCHER, PEOPLE, REFERENCE
 from streams.model.state import NOWHERE, AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE
@@ -34,9 +34,45 @@ from streams.pipeline.settle.working import (
     send_on,
     write,
 )
+from streams.resolve.contribution import ADDITIONAL_ROWS
 from streams.resolve.key_holders import takes_key
 
 _DOCUMENTS = frozenset(DOCUMENT_OF.values())
+
+
+def follow_named(work: Working, aggregate: AggregateWork, change: Change) -> None:
+    """Link the record of this aggregate to what its row names since `change`, or take it back where it names nobody any
+    more.
+
+    All changes of a row come here first, in the order of its source: only here is it known what it names now.
+    """
+    state, named, at = aggregate.state, change.same_as, position_of(change)
+    if change.parent is not None or change.deleted or change.op in ADDITIONAL_ROWS:
+        return
+    if named is None:
+        if state.forward is not None and at > state.forward_at > NOWHERE:
+            _link_to_itself(work, state, change)
+        elif state.waits_for == state.id and at == state.waits_since and state.id in work.batch.in_doubt:
+            leave_again(work, state, change, state.left, None, at)
+        return
+    if state.waits_for is not None and (named == state.waits_for or at <= state.waits_since):
+        return
+    if named != state.forward or state.id in work.batch.in_doubt:
+        link = Change(
+            "link", change.entity, change.id, change.system, change.key, "u", *at, change.source_us,
+            same_as=named, target=named,
+        )  # fmt: skip
+        apply_link(work, aggregate, link)
+
+
+def _link_to_itself(work: Working, state: AggregateState, change: Change) -> None:
+    """The row of a record that is part of another names nobody any more: it is a record of its own again."""
+    assert state.forward is not None
+    at = position_of(change)
+    state.left = (*(left for left in _left_before(work, state) if left != state.forward), state.forward)
+    leave_again(work, state, change, state.left, None, at)
+    state.forward, state.forward_at, state.waits_for, state.waits_since = None, NOWHERE, state.id, at
+    link_id(work, state.id, state.id, same=True, at=at, waits_for=state.id, left=state.left)
 
 
 def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -52,8 +88,7 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
             end_claim(work, state.id)
         return
     same = change.same_as is not None
-    # A row that waited is let in whatever its source says later.
-    at = NOWHERE if change.system == REFERENCE else position_of(change)
+    at = position_of(change)
     if NOWHERE < at < state.forward_at:
         return  # a stalled worker of ingest emitted this link after another worker had emitted a later one
     if state.forward == target:
@@ -74,13 +109,9 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if change.system != PEOPLE and (state.unmerged or (change.system == MATCHER and state.forward is not None)):
         return  # people's decisions go before sources and match keys; a match key does not undo a link
     own = work.known_links.get(state.id)
-    waits = state.waits_for is not None or (own is not None and own.waits_for is not None)
+    waits_for = state.waits_for or (own.waits_for if own is not None else None)
     # A record whose row names nobody any more may be found by a match key, as any other.
-    is_free = change.system == MATCHER and state.id in (state.waits_for, own.waits_for if own is not None else None)
-    if waits and change.system not in (PEOPLE, REFERENCE) and not is_free:
-        # The record that it names let another row in; that record's writer says when this one may come.
-        if state.waits_for is not None and at < state.waits_since:
-            leave(work, state.kind, change, target, state.waits_for, state.waits_since)
+    if waits_for not in (None, state.id) and change.system == MATCHER:
         return
     if change.system == REFERENCE and not _still_waits(state, change):
         return
@@ -90,7 +121,7 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if from_source and state.forward is not None:
         leave(work, state.kind, change, state.forward, change.same_as, at)
         state.left = (*(known for known in state.left if known != state.forward), state.forward)
-    if waits:
+    if waits_for is not None:
         end_claim(work, state.id)
     _keep_claim(state, change)
     # Of two links in the batch before, the first moved what the second did not find.
@@ -117,14 +148,19 @@ def _still_waits(state: AggregateState, change: Change) -> bool:
 
 def _keep_claim(state: AggregateState, change: Change) -> None:
     """Before the record moves: whether it becomes part of another by what its row says, and since when."""
+    if change.same_as is not None:
+        _set_claim(state, None if change.system in (PEOPLE, MATCHER) else position_of(change))
+
+
+def _set_claim(state: AggregateState, claimed: Position | None) -> None:
     member = state.members.get(state.id)
-    if member is None or change.same_as is None:
+    if member is None:
         return
-    if change.system in (PEOPLE, MATCHER):
+    if claimed is None:
         for contribution in member.contributions.values():
             contribution.claimed = None
     elif (own := member.contributions.get(state.id)) is not None:
-        own.claimed = (change.epoch, change.major, change.minor)
+        own.claimed = claimed
 
 
 def _split(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -186,13 +222,15 @@ def apply_refresh(work: Working, aggregate: AggregateWork) -> None:
     state = aggregate.state
     aggregate.refreshed = True
     if state.forward is not None and state.members:
+        _set_claim(state, state.forward_at if state.forward_at > NOWHERE else None)
         move(work, aggregate, list(state.members.values()), state.forward, same=False)
         return
     if state.forward is not None:
         resend_if_in_doubt(work, state, state.forward)
     send_claim(work, aggregate)
     for member in list(state.members.values()):
-        _merge_where_it_belongs(work, aggregate, member)
+        if member.id in state.members:  # else a row that came first has put it out
+            _merge_where_it_belongs(work, aggregate, member)
     for member in without_parent(state):
         # Its parent left before this member came, so it was not taken along.
         home = work.batch.homes.get(member.parent or "")
@@ -239,8 +277,6 @@ def _merge_where_it_belongs(work: Working, aggregate: AggregateWork, member: Ent
     root = state.members.get(into)
     if root is None:
         root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
-    if member.merged_into is None:
-        absorb(work, aggregate, member.id, root)
-    take_contributions(work, state, member, root)
-    if root.id in work.sources_changed:
+    was_absorbed = member.merged_into is None and absorb(work, aggregate, member.id, root)
+    if take_contributions(work, state, member, root) or was_absorbed:
         settle_claims(work, aggregate, root, member.id)

@@ -4,8 +4,10 @@ of settling.
 The row that named it first, by position, is part of the record. Every other row stays a record of its own and waits: a
 person decides. It enters by itself when the row that is in the record goes. So the order of arrival decides nothing.
 
-The writer of the named record decides. It keeps the position of each claim (`Contribution.claimed`). A row that must
-wait gets a link to itself with `waits_for`, and its changes are sent on to its own aggregate. When a source leaves the
+What a row names is read by the writer of the row's own aggregate, in the order of its source (`follow_named`), which
+sends its changes on. Which row is the record is decided by the writer of the named record. It keeps the position of
+each claim (`Contribution.claimed`). A row that must wait gets a link to itself with `waits_for`, and its changes are
+sent back to its own aggregate. When a source leaves the
 named record, all that wait for it are refreshed; each sends a `claim`, and a link lets the first of them in.
 """
 
@@ -50,11 +52,8 @@ def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> 
     if link is not None and link.waits_for is not None:
         _pass_to_waiting(work, aggregate, change, link, entity_id)
         return None
-    if link is not None and link.same and link.target != state.id and link.linked_at > position_of(change):
-        send_on(work, state.kind, change.id, msgspec.structs.replace(change, same_as=link.target))
-        return None  # overtaken: its row names another record meanwhile
     rivals = _rivals(entity, change)
-    if not rivals or change.deleted:
+    if not rivals or change.deleted or (link is not None and not is_claim(link)):
         return entity_id
     assert entity is not None
     claim = position_of(change)
@@ -64,20 +63,40 @@ def entity_named_by(work: Working, aggregate: AggregateWork, change: Change) -> 
     if change.parent is not None:
         _log(work, change.entity, change.id, change.system, change.key, entity_id)
         return change.id  # its parent says where it lives
-    left = link.left if link is not None else ()
-    if link is not None and link.same and link.target not in (state.id, change.id):
-        leave(work, state.kind, change, link.target, change.same_as, claim)
-        left = (*(known for known in left if known != link.target), link.target)
-    _make_wait(work, state, change.id, entity_id, claim, left)
+    assert change.same_as is not None
+    _make_wait(work, state, change.id, change.same_as, claim)
     send_on(work, state.kind, change.id, change)
     return None
 
 
-def remember_claim(contribution: Contribution, change: Change, *, is_new: bool) -> None:
+def is_claim(link: IdentityLink) -> bool:
+    """Whether a row is where it is because of what it names: what people and match keys join has no position."""
+    return link.linked_at > NOWHERE
+
+
+def is_overtaken(state: AggregateState, link: IdentityLink, change: Change) -> bool:
+    """Whether the row of `change` said later that it is part of a record that is not here, and is no part here."""
+    return (
+        link.target != link.source_id
+        and link.linked_at > position_of(change)
+        and change.parent is None
+        and link.target != state.id
+        and link.target not in state.members
+        and change.id not in state.sources
+    )
+
+
+def claim_of(change: Change, link: IdentityLink | None) -> Position | None:
+    """Since when the row of `change` names the record that it is part of; None if that is not why it is part of it."""
+    if link is not None:
+        return link.linked_at if is_claim(link) else None
+    return position_of(change) if change.same_as is not None else None
+
+
+def remember_claim(contribution: Contribution, claim: Position, *, is_new: bool) -> None:
     """Keep the position at which a row first named the record that it is part of by that."""
-    position = (change.epoch, change.major, change.minor)
-    if is_new or (contribution.claimed is not None and position < contribution.claimed):
-        contribution.claimed = position
+    if is_new or (contribution.claimed is not None and claim < contribution.claimed):
+        contribution.claimed = claim
 
 
 def settle_claims(work: Working, aggregate: AggregateWork, entity: EntityState, newcomer: str) -> None:
@@ -101,20 +120,18 @@ def settle_claims(work: Working, aggregate: AggregateWork, entity: EntityState, 
 def put_out(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> None:
     """Make a row that is part of `entity` a record of its own again, which waits."""
     contribution = entity.contributions[source]
-    _let_out(work, aggregate, entity, source, entity.id, Position(*(contribution.claimed or contribution.position)))
-
-
-def give_up(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> None:
-    """The row that made `source` a part of `entity` names nobody any more: it is a record of its own again."""
-    release(work, aggregate.state, entity)
-    _let_out(work, aggregate, entity, source, source, entity.contributions[source].position)
+    _make_wait(work, aggregate.state, source, entity.id, Position(*(contribution.claimed or contribution.position)))
+    changes = changes_of(entity, source)
+    if not _remove(work, aggregate, entity, source):
+        for change in changes:
+            send_on(work, aggregate.state.kind, source, change)
 
 
 def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
     """A row names `change.same_as` now: take it out of the record that it was part of, if that is another one.
 
-    `change` has the position at which it did. What the row has told this record since then came because it names this
-    record again: then the message was overtaken.
+    `change` has the position at which it did. A later change of the row is here because it names this record again:
+    then it stays, as one that names the record since then.
     """
     state, source = aggregate.state, change.id
     entity = live_of(state, state.sources.get(source, source))
@@ -124,26 +141,26 @@ def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
     if change.same_as is not None and live_id(state, change.same_as) == entity.id:
         return  # the record that it named before was merged into the one that it names now
     contribution = entity.contributions[source]
-    if contribution.main_position > position_of(change):
-        return
-    contribution.claimed = position_of(change)
     release(work, state, entity)
+    if contribution.main_position > position_of(change):
+        _claim_again(work, aggregate, entity, source, position_of(change))
+        return
     # What the row names now gets its newest change; these add what that one left out.
-    said = [msgspec.structs.replace(known, op="part", same_as=None) for known in changes_of(entity, source)]
+    changes = [msgspec.structs.replace(known, op="part", same_as=None) for known in changes_of(entity, source)]
     if not _remove(work, aggregate, entity, source):
-        for known in said:
+        for known in changes:
             send_on(work, state.kind, source, known)
 
 
-def _let_out(
-    work: Working, aggregate: AggregateWork, entity: EntityState, source: str, waits_for: str, claim: Position
-) -> None:
-    """Take a row out of `entity`, for its own aggregate."""
-    _make_wait(work, aggregate.state, source, waits_for, claim)
-    said = changes_of(entity, source)
-    if not _remove(work, aggregate, entity, source):
-        for change in said:
-            send_on(work, aggregate.state.kind, source, change)
+def _claim_again(work: Working, aggregate: AggregateWork, entity: EntityState, source: str, left: Position) -> None:
+    """A row left `entity` at `left`, and is back: who came first is decided by when it named the record again."""
+    contribution, link = entity.contributions[source], work.known_links.get(source)
+    if contribution.claimed is None or link is None or not contribution.claimed <= left < link.linked_at:
+        return
+    contribution.claimed = link.linked_at
+    work.sources_changed.add(entity.id)
+    aggregate.changed[entity.id] = None
+    settle_claims(work, aggregate, entity, source)
 
 
 def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> bool:
@@ -247,6 +264,8 @@ def apply_claim(work: Working, aggregate: AggregateWork, change: Change) -> None
 def check_waiting(work: Working, aggregate: AggregateWork, change: Change) -> None:
     """After a change of a record that waits: log the conflict, unless its row is gone, or names nobody any more."""
     state = aggregate.state
+    if position_of(change) < state.waits_since:
+        return
     end_claim(work, state.id)
     if change.deleted or state.waits_for is None or state.waits_for == state.id:
         return
@@ -268,16 +287,13 @@ def end_claim(work: Working, source: str) -> None:
 def _pass_to_waiting(
     work: Working, aggregate: AggregateWork, change: Change, link: IdentityLink, entity_id: str
 ) -> None:
-    """A change of a row that waits goes to its own aggregate; it may name another record now, or a free one."""
+    """A change of a row that waits goes to its own aggregate; the record that it names may be free by now."""
     state = aggregate.state
-    entity = state.members.get(entity_id)
-    same_claim = link.waits_for is not None and live_id(state, link.waits_for) == entity_id
-    claim = link.linked_at if same_claim else position_of(change)
-    if not change.deleted and (same_claim or claim > link.linked_at):
-        if _comes_first(entity, change, claim, _rivals(entity, change)):
-            _let_in(work, state, change, link.waits_for if same_claim else entity_id, claim)
-        elif not same_claim:
-            _make_wait(work, state, change.id, entity_id, claim)
+    awaited = link.waits_for if link.waits_for != link.source_id else None
+    if awaited is not None and live_id(state, awaited) == entity_id and not change.deleted:
+        entity = state.members.get(entity_id)
+        if _comes_first(entity, change, link.linked_at, _rivals(entity, change)):
+            _let_in(work, state, change, awaited, link.linked_at)
     if state.id in work.batch.in_doubt or link.linked_at == position_of(change):
         # This change may be the one that made its record wait, repeated.
         send_refresh(work, state, change.id)
@@ -314,16 +330,11 @@ def _order(source: str, key: str, claim: tuple[int, int, int] | None) -> Order:
     return tuple(claim or NOWHERE), len(key), key, source  # type: ignore[return-value]
 
 
-def _make_wait(
-    work: Working,
-    state: AggregateState,
-    source: str,
-    entity_id: str,
-    claim: Position,
-    left: tuple[str, ...] = (),
-) -> None:
-    link_id(work, source, source, same=True, at=claim, waits_for=entity_id, left=left)
-    work.known_links[source] = work.out.links[source]
+def _make_wait(work: Working, state: AggregateState, source: str, entity_id: str, claim: Position) -> None:
+    known = work.out.links.get(source)
+    if known is None or known.linked_at <= claim:  # else its row said something else since, in this batch
+        link_id(work, source, source, same=True, at=claim, waits_for=entity_id)
+        work.known_links[source] = work.out.links[source]
     send_refresh(work, state, source)
 
 

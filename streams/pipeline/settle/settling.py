@@ -22,7 +22,7 @@ from streams.pipeline.matching import Claimant
 from streams.pipeline.settle.batch import CircularChange, Entangled, Group, SettleBatch, Settled
 from streams.pipeline.settle.joins import join_flow
 from streams.pipeline.settle.merging import apply_change
-from streams.pipeline.settle.moves import apply_give, apply_link, apply_refresh
+from streams.pipeline.settle.moves import apply_give, apply_link, apply_refresh, follow_named
 from streams.pipeline.settle.records import SameAs, repeat_known, resolve_changed, settle_entity
 from streams.pipeline.settle.references import apply_claim
 from streams.pipeline.settle.sharing import apply_elsewhere, repeat_shares, share_documents
@@ -88,8 +88,10 @@ def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
         if change.kind == "change":
             if change.hops > MAX_HOPS:
                 work.out.circular.append(CircularChange(change, source))
-            else:
-                apply_change(work, aggregate, change)
+                continue
+            if change.id == state.id:
+                follow_named(work, aggregate, change)
+            apply_change(work, aggregate, change)
             continue
         sees_moves = sees_moves or change.kind != "claim"  # a claim moves nothing, and may be asked again
         if change.hops > MAX_HOPS:
