@@ -104,7 +104,7 @@ class Writers:
         self.queues[self.worker_of(aggregate)].append(Sent(topic, aggregate, change))
 
     def say(self, change: Change) -> None:
-        """As ingest does when it knows no homes: to what it is the same as, to its parent, or to itself."""
+        """As ingest does when it knows no homes: to its parent, or to itself."""
         home = (change.same_as or change.parent) if change.parent else change.id
         topic = changes_topic(ENTITIES[change.entity].aggregate)
         self.send(topic, home, change)

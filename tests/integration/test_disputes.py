@@ -22,6 +22,7 @@ from streams.identity.proposals import propose
 from streams.inbox import identity_decisions
 from streams.maintenance import quality
 from streams.model.change import Change
+from streams.model.names import changes_topic
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
 from streams.stack.native import NativeStack
 from streams.verify.reresolve import differences, refreshes
@@ -117,7 +118,7 @@ async def test_what_came_and_went_within_a_batch_is_logged_and_over(writers: Wri
     with connected(writers) as hub:
         crm = await both_know(writers)
         for change in (says("crm", crm, 100, "A"), says("erp", crm, 101, "B"), says("crm", crm, 102, "B")):
-            writers.say(change)
+            writers.send(changes_topic("customer"), crm.id, change)  # as the row's own aggregate sends it on
         await writers.run()
         logged = hub.execute("SELECT kind, outcome FROM conflict WHERE entity_id = %s", [crm.id]).fetchall()
         assert logged == [("concurrent_edit", "over")]
