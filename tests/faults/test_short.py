@@ -18,6 +18,9 @@ from tests.conftest import stack_settings
 from tests.faults.field import Field
 from tests.waiting import came_true
 
+# Six restarts of a worker, each with states that are waited for: minutes on a machine that others use too.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Field]:
