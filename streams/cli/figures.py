@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from streams.monitor.business_figures import BusinessFigures
 
 TITLES = {
+    "asked_to_approved": "waits for approval",
     "won_to_ordered": "won → order",
+    "ordered_to_ready": "waits for supply",
+    "ready_to_shipped": "picking",
     "ordered_to_shipped": "order → shipped",
+    "shipped_to_delivered": "transport",
     "shipped_to_invoiced": "shipped → invoiced",
     "invoiced_to_paid": "invoiced → paid",
     "won_to_paid": "won → paid",
@@ -56,6 +60,8 @@ def _show(by_week: BusinessFigures) -> None:
         weeks = by_week.durations[step]
         _line(title, [_both(week.median_s, week.p90_s) for week in weeks])
     _line("on the promised day", [_percent(week.share) for week in by_week.on_time])
+    _line("came back", [_percent(week.share, 1) for week in by_week.returned])
+    _line("first contact", [_percent(week.share) for week in by_week.first_contact])
     _line("errors", [_percent(None if week.share is None else 1 - week.share, 3) for week in by_week.errors])
     for currency, owed in by_week.receivables.items():
         _line(f"days outstanding {currency}", ["-" if week.days is None else f"{week.days:.0f} d" for week in owed])
@@ -64,6 +70,10 @@ def _show(by_week: BusinessFigures) -> None:
     typer.echo(
         f"now: {by_week.flows:,} order flows, {by_week.stuck:,} stuck, {by_week.blocked:,} wait for goods; "
         f"{waiting.approvals:,} approvals, {waiting.conflicts:,} open conflicts, {waiting.dead_letters:,} dead letters"
+    )
+    typer.echo(
+        f"supply: {by_week.late_purchases:,} purchases late; {by_week.waiting_lines:,} order lines wait for goods, "
+        f"{by_week.short_lines:,} of them short, {by_week.late_lines:,} late"
     )
     typer.echo(f"computed at {by_week.measured_at:%Y-%m-%d %H:%M:%S} UTC; times are median (90 % took no longer)")
 

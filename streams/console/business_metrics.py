@@ -41,6 +41,12 @@ def families(figures: BusinessFigures) -> Iterator[Metric]:
     )  # fmt: skip
     yield from _plain("opshub_on_promised_day_ratio", "Share delivered on the promised day", figures.on_time[-1].share)
     yield from _plain(
+        "opshub_orders_returned_ratio", "Share of shipped orders that come back", figures.returned[-1].share
+    )
+    yield from _plain(
+        "opshub_first_contact_ratio", "Share of service cases solved at first contact", figures.first_contact[-1].share
+    )
+    yield from _plain(
         "opshub_synchronisation_error_ratio", "Share of records and write-backs with an error",
         figures.errors[-1].error_share,
     )  # fmt: skip
@@ -56,6 +62,9 @@ def families(figures: BusinessFigures) -> Iterator[Metric]:
     yield _labelled("opshub_order_flows", "Order flows by stage", "stage", figures.stages.items())
     yield from _plain("opshub_order_flows_stuck", "Order flows that are too long in their stage", figures.stuck)
     yield from _plain("opshub_orders_short_of_goods", "Orders that wait for goods", figures.blocked)
+    yield from _plain("opshub_purchases_late", "Open purchase orders that should have come", figures.late_purchases)
+    yield from _plain("opshub_order_lines_short", "Order lines that nobody supplies", figures.short_lines)
+    yield from _plain("opshub_order_lines_late", "Order lines that come after the promised day", figures.late_lines)
     yield from _plain(
         "opshub_approvals_waiting", "Intents that wait for a person, counted up to a limit", figures.waiting.approvals
     )

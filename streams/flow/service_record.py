@@ -51,9 +51,10 @@ def service_record(case: Case, members: Iterable[EntityState]) -> Record:
         "kind": named.get("kind") if case.request is not None else "return",
         "status": named.get("status"),
         "is_open": is_open,
-        "opened_at": _opened_at(case),
+        "opened_at": opened_at(case),
         "due_at": named.get("due_at"),
         "closed_at": named.get("closed_at"),
+        "contact_count": named.get("contact_count"),
         "order_number": order.get("number") if case.order is not None else named.get("order_number"),
         "order_stage": flow.stage if flow is not None else None,
         "shipment_id": shipment.id if shipment is not None else None,
@@ -67,7 +68,7 @@ def service_record(case: Case, members: Iterable[EntityState]) -> Record:
         "installed_item_id": item.id if item is not None else None,
         "serial_number": (item.record.get("serial_number") if item is not None else None) or named.get("serial_number"),
         **warranty_of(
-            _day(_opened_at(case)), item.id if item is not None else None, item.record if item is not None else None,
+            _day(opened_at(case)), item.id if item is not None else None, item.record if item is not None else None,
             case.product_id, [(contract.id, contract.record) for contract in case.contracts],
         ),
         **(_part(case) if is_open else _NO_PART),
@@ -200,7 +201,8 @@ def _is_open(case: Case) -> bool:
     return any(back.record.get("status") not in _RETURN_OVER for back in case.returns)
 
 
-def _opened_at(case: Case) -> int | None:
+def opened_at(case: Case) -> int | None:
+    """When a case began, µs since 1970."""
     at = case.named.get("opened_at" if case.request is not None else "requested_at")
     return at if at is not None else case.named.get("created_at")
 

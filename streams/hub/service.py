@@ -138,3 +138,9 @@ async def mark_cases_of_products(store: HubStore, products: Sequence[str]) -> No
 async def mark_cases_that_find_more(store: HubStore) -> int:
     """Mark the cases that name what came to the hub since; how many."""
     return int((await store.rows("mark_cases_that_find_more"))[0][0])
+
+
+async def mark_weeks_of_cases(store: HubStore, opened: Sequence[int]) -> None:
+    """The business figures of the weeks in which cases were opened (µs since 1970) are to be computed again."""
+    if opened:
+        await store.rows("mark_weeks_of_cases", list(opened))

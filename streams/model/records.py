@@ -1631,6 +1631,8 @@ class ServiceCase(Record, frozen=True, kw_only=True):
     """By when it is to be answered or done, as was agreed."""
     closed_at: datetime | None = None
     """When it was done with."""
+    contact_count: int | None = None
+    """How often we had to do with the request: 1 is one that was solved at first contact."""
     order_number: str | None = None
     """Number of the order; where the hub knows no order, the number that the request names."""
     order_stage: str | None = None

@@ -21,8 +21,11 @@ from streams.hub.figures import (
     waiting_counts,
 )
 
-STEPS = ("won_to_ordered", "ordered_to_shipped", "shipped_to_invoiced", "invoiced_to_paid", "won_to_paid")
-"""The steps of order to cash whose time is measured."""
+STEPS = (
+    "asked_to_approved", "won_to_ordered", "ordered_to_ready", "ready_to_shipped", "ordered_to_shipped",
+    "shipped_to_delivered", "shipped_to_invoiced", "invoiced_to_paid", "won_to_paid",
+)  # fmt: skip
+"""The steps of order to cash whose time is measured: approval, supply, picking and transport among them."""
 
 DSO_WEEKS = 13
 """Days sales outstanding compare what is open with what was invoiced in so many weeks."""
@@ -74,6 +77,10 @@ class BusinessFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Step → by week."""
     on_time: list[WeekShare]
     """Of the orders promised for a day of the week that is past: delivered by that day."""
+    returned: list[WeekShare]
+    """Of the orders whose goods left in the week: `good` is how many of them something was to come back of since."""
+    first_contact: list[WeekShare]
+    """Of the service cases that were opened in the week and are over: solved at first contact."""
     errors: list[WeekShare]
     """Of the records and write-backs of the week: without error."""
     receivables: dict[str, list[WeekReceivables]]
@@ -87,6 +94,14 @@ class BusinessFigures(msgspec.Struct, frozen=True, kw_only=True):
     blocked: int
     """Orders that cannot be shipped since goods are missing, as far as the hub knows."""
     blocked_products: int
+    late_purchases: int
+    """Open purchase orders that should have come before today."""
+    waiting_lines: int
+    """Order lines that wait for goods, as the documents of supply have it."""
+    short_lines: int
+    """Of these, those that nobody supplies."""
+    late_lines: int
+    """Of these, those that come after the promised day."""
     waiting: WaitingCounts
 
 
@@ -113,6 +128,8 @@ def business_figures(hub: Hub, *, weeks: int = 13, today: date | None = None) ->
         measured_at=now["flows"].measured_at if "flows" in now else None,
         durations={step: _durations(rows, step, shown) for step in STEPS},
         on_time=_shares(rows, ("on_time",), shown),
+        returned=_shares(rows, ("returned",), shown),
+        first_contact=_shares(rows, ("first_contact",), shown),
         errors=_shares(rows, ("records", "written"), shown),
         receivables=receivables(rows, open_before(hub, earliest), earliest, shown, today),
         stages=dict(now["flows"].detail) if "flows" in now else {},
@@ -121,6 +138,10 @@ def business_figures(hub: Hub, *, weeks: int = 13, today: date | None = None) ->
         stuck=value("stuck"),
         blocked=value("blocked"),
         blocked_products=now["blocked"].detail.get("products", 0) if "blocked" in now else 0,
+        late_purchases=value("late_purchases"),
+        waiting_lines=value("waiting_lines"),
+        short_lines=now["waiting_lines"].detail.get("short", 0) if "waiting_lines" in now else 0,
+        late_lines=now["waiting_lines"].detail.get("late", 0) if "waiting_lines" in now else 0,
         waiting=waiting_counts(hub),
     )
 

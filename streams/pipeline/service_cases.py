@@ -19,7 +19,7 @@ import time
 from confluent_kafka import Producer
 
 from streams.flow.service import Case, case_of
-from streams.flow.service_record import service_record
+from streams.flow.service_record import opened_at, service_record
 from streams.hub.maintenance import hub_time
 from streams.hub.service import (
     SERVICE_CASE,
@@ -30,6 +30,7 @@ from streams.hub.service import (
     last_cases,
     mark_cases_of_products,
     mark_cases_that_find_more,
+    mark_weeks_of_cases,
 )
 from streams.hub.store import HubStore
 from streams.hub.sums import finish_sums, take_sums
@@ -98,6 +99,10 @@ class ServiceCases:
         homes = {case.order.aggregate_id for case in cases.values() if case is not None and case.order is not None}
         states = await self._store.load(dict.fromkeys(homes, "order_flow")) if homes else {}
         last = await last_cases(self._store, [case_id(root) for root in roots])
+        # Each time that a case is made, also when it is as it was: only then is what changed last time committed.
+        await mark_weeks_of_cases(
+            self._store, [at for case in cases.values() if case is not None and (at := opened_at(case))]
+        )
         messages: list[Message] = []
         for root, case in cases.items():
             message = case_change(root, case, states, last.get(case_id(root)), at_us)

@@ -17,8 +17,10 @@ from streams.maintenance.figures import compute_figures
 from streams.model.change import Change
 from streams.model.ids import source_id
 from streams.monitor.business_figures import BusinessFigures, business_figures, monday
+from streams.pipeline.service_cases import ServiceCases
 from streams.resolve.rules import Ownership
 from streams.stack.native import NativeStack
+from tests.integration.test_sums import Topic
 from tests.property.stories import row
 from tests.writers import Writers, hub_of_its_own
 
@@ -158,6 +160,64 @@ def assert_receivables(found: BusinessFigures) -> None:
     assert weeks[-2].days == pytest.approx(500 / 1500 * 91)
     assert (weeks[-3].open, weeks[-3].days) == (0, None)
     assert weeks[-1].days == pytest.approx(500 / 1500 * (91 - (6 - TODAY.weekday())))
+
+
+def bought(name: str, received_us: int, promised: date) -> list[Change]:
+    """A purchase for the line of an order, which came."""
+    line = source_id("erp", "sales_order_line", name)
+    return [
+        row("purchase_order", name, 8, number=f"PO-{name}", status="received", promised_date=days(promised)),
+        row("purchase_order_line", name, 8, parent=("purchase_order", name), line_no=1, quantity=10 * PIECE, order_line_id=line),
+        row("goods_receipt", name, 8, parent=("purchase_order", name), number=f"GR-{name}", status="received", received_at=received_us),
+        row("goods_receipt_line", name, 8, parent=("goods_receipt", name), quantity=10 * PIECE,
+            purchase_order_line_id=source_id("erp", "purchase_order_line", name)),
+    ]  # fmt: skip
+
+
+async def test_the_cycle_time_is_split_and_service_is_counted(stack: NativeStack) -> None:
+    dsn = hub_of_its_own(stack, "figure_parts")
+    company, tuesday = Company(dsn), LAST_MONDAY + timedelta(days=1)
+    order = {"status": "confirmed", "net_amount": 900 * EURO, "confirmed_at": us(LAST_MONDAY, 10)}
+    late = {"number": "PO-9", "status": "confirmed", "promised_date": days(TODAY - timedelta(days=1))}
+    await company.say(
+        # A: ordered on Monday at 10, bought goods came on Tuesday at 9, left at 12, arrived at 18. It comes back.
+        *company.deal("A", us(LAST_MONDAY, 8), **order), *bought("A", us(tuesday, 9), tuesday), *shipped("A", us(tuesday, 12), delivered_us=us(tuesday, 18)),
+        row("return_order", "A", 9, parent=("sales_order", "A"), number="RMA-A", status="requested", requested_at=us(TODAY),
+            sales_order_id=source_id("erp", "sales_order", "A")),
+        # B: from stock, left after 4 h.
+        *company.deal("B", us(LAST_MONDAY, 8), **order), *shipped("B", us(LAST_MONDAY, 14)),
+        # One purchase is late, one is not, one came late.
+        row("purchase_order", "9", 9, **late), row("purchase_order", "8", 9, **late | {"promised_date": days(TODAY)}),
+        row("purchase_order", "7", 9, **late | {"status": "received"}),
+        # Two requests of last week are over, one of them at first contact.
+        *(row("service_request", f"R{n}", 9, number=f"R-{n}", status="open" if n == 3 else "closed", opened_at=us(tuesday, n), contact_count=n) for n in (1, 2, 3)),
+    )  # fmt: skip
+    topic, store = Topic(), company.writers.stores[0]
+    await company.keep_figures()
+    with psycopg.connect(dsn, autocommit=True) as hub:
+        asked, decided = (datetime.fromtimestamp(us(LAST_MONDAY, hour) / 1e6, UTC) for hour in (8, 9))
+        hub.execute(
+            "INSERT INTO intent (key, rule, target, entity, entity_id, aggregate_id, subject_id, version, cause_us, state, created_at, decisions)"
+            " SELECT 'k', 'r', 't', 'sales_order', %(id)s, %(id)s, %(id)s, 1, 0, 'delivered', %(asked)s, jsonb_build_array(jsonb_build_object('what', 'approve', 'at', %(at)s::text))",
+            {"id": company.deals["B"], "asked": asked, "at": decided.isoformat()},
+        )
+        hub.execute("UPDATE due SET at = now() - interval '1 s' WHERE kind = 'service_case'")
+        await ServiceCases(store, topic, lambda change: change).make_due()  # type: ignore[arg-type, return-value]
+        for message in topic.sent:
+            company.writers.send(*message)
+        await company.writers.run()
+        await company.keep_figures()
+        compute_figures(hub, {})
+        found = business_figures(hub, weeks=2)
+    await company.writers.close()
+    week = {step: (weeks[-2].count, weeks[-2].median_s) for step, weeks in found.durations.items()}
+    assert week["asked_to_approved"] == (1, 3600)
+    assert week["ordered_to_ready"] == (1, 23 * 3600)
+    assert week["ready_to_shipped"] == (2, (3 + 4) / 2 * 3600)
+    assert week["shipped_to_delivered"] == (1, 6 * 3600)
+    assert (found.returned[-2].count, found.returned[-2].good) == (2, 1)
+    assert (found.first_contact[-2].count, found.first_contact[-2].good) == (2, 1)
+    assert found.late_purchases == 1
 
 
 async def test_flow_that_changes_marks_the_weeks_of_before_and_after(stack: NativeStack) -> None:

@@ -19,8 +19,15 @@ WITH wanted AS (
            CASE WHEN e.record->>'payment_status' IN ('paid', 'overpaid', 'credited')
                 THEN coalesce((e.record->>'paid_at')::bigint, (e.record->>'invoiced_at')::bigint) END AS settled_us,
            (e.record->>'promised_date')::int AS promised, e.record->>'currency' AS currency,
-           (e.record->>'invoiced_amount')::bigint AS invoiced, (e.record->>'open_amount')::bigint AS open
+           (e.record->>'invoiced_amount')::bigint AS invoiced, (e.record->>'open_amount')::bigint AS open,
+           approval.asked_us, approval.approved_us, event.ready_us, coalesce(event.returned, false) AS returned
     FROM wanted w JOIN entity e ON e.id = w.record_id
+    LEFT JOIN LATERAL (
+        SELECT max((v->>'at')::bigint) FILTER (WHERE v->>'what' IN ('received', 'produced')) AS ready_us, bool_or(v->>'what' = 'return requested') AS returned
+        FROM jsonb_array_elements(e.record->'timeline') v) event ON true
+    LEFT JOIN LATERAL (
+        SELECT (extract(epoch FROM min(i.created_at)) * 1e6)::bigint AS asked_us, (extract(epoch FROM max((d->>'at')::timestamptz)) * 1e6)::bigint AS approved_us
+        FROM intent i CROSS JOIN LATERAL jsonb_array_elements(i.decisions) d WHERE i.aggregate_id = w.id AND d->>'what' = 'approve') approval ON true
     WHERE NOT e.deleted AND e.merged_into IS NULL AND e.record->>'stage' IS NOT NULL
 ), old AS (
     SELECT f.* FROM flow_figure f JOIN wanted USING (id)
@@ -28,18 +35,19 @@ WITH wanted AS (
     DELETE FROM flow_figure f USING wanted w WHERE f.id = w.id AND NOT EXISTS (SELECT FROM new WHERE new.id = w.id)
 ), saved AS (
     INSERT INTO flow_figure AS f (id, stage, since_us, won_us, ordered_us, shipped_us, delivered_us, invoiced_us, paid_us, settled_us, promised,
-                                  currency, invoiced, open)
+                                  currency, invoiced, open, asked_us, approved_us, ready_us, returned)
     SELECT new.* FROM new LEFT JOIN old USING (id) WHERE old IS DISTINCT FROM new ORDER BY new.id
     ON CONFLICT (id) DO UPDATE SET (stage, since_us, won_us, ordered_us, shipped_us, delivered_us, invoiced_us, paid_us, settled_us, promised,
-                                    currency, invoiced, open)
+                                    currency, invoiced, open, asked_us, approved_us, ready_us, returned)
         = (excluded.stage, excluded.since_us, excluded.won_us, excluded.ordered_us, excluded.shipped_us, excluded.delivered_us,
-           excluded.invoiced_us, excluded.paid_us, excluded.settled_us, excluded.promised, excluded.currency, excluded.invoiced, excluded.open)
+           excluded.invoiced_us, excluded.paid_us, excluded.settled_us, excluded.promised, excluded.currency, excluded.invoiced, excluded.open,
+           excluded.asked_us, excluded.approved_us, excluded.ready_us, excluded.returned)
 ), changed AS (
     (TABLE new EXCEPT TABLE old) UNION ALL (TABLE old EXCEPT TABLE new)
 )
 INSERT INTO figure_due (week)
 SELECT DISTINCT date_trunc('week', to_timestamp(us / 1e6) AT TIME ZONE 'UTC')::date FROM changed
-CROSS JOIN LATERAL unnest(ARRAY[ordered_us, shipped_us, invoiced_us, paid_us, settled_us, promised * 86400000000]) AS us
+CROSS JOIN LATERAL unnest(ARRAY[approved_us, ordered_us, shipped_us, delivered_us, invoiced_us, paid_us, settled_us, promised * 86400000000]) AS us
 WHERE us IS NOT NULL ORDER BY 1
 ON CONFLICT (week) DO NOTHING;
 
@@ -64,6 +72,11 @@ WITH wanted AS (
     SELECT v.figure, v.currency, v.at_us, v.seconds, v.good, v.amount
     FROM flow_figure f CROSS JOIN bound CROSS JOIN LATERAL (VALUES
         ('won_to_ordered', '', f.ordered_us, (f.ordered_us - f.won_us) / 1e6, NULL::bigint, NULL::bigint),
+        ('asked_to_approved', '', f.approved_us, (f.approved_us - f.asked_us) / 1e6, NULL, NULL),
+        ('ordered_to_ready', '', f.shipped_us, (f.ready_us - f.ordered_us) / 1e6, NULL, NULL),
+        ('ready_to_shipped', '', f.shipped_us, (f.shipped_us - greatest(f.ready_us, f.ordered_us)) / 1e6, NULL, NULL),
+        ('shipped_to_delivered', '', CASE WHEN f.delivered_us > f.shipped_us THEN f.delivered_us END, (f.delivered_us - f.shipped_us) / 1e6, NULL, NULL),
+        ('returned', '', f.shipped_us, 0, coalesce(f.returned, false)::int::bigint, NULL),
         ('ordered_to_shipped', '', f.shipped_us, (f.shipped_us - f.ordered_us) / 1e6, NULL, NULL),
         ('shipped_to_invoiced', '', f.invoiced_us, (f.invoiced_us - f.shipped_us) / 1e6, NULL, NULL),
         ('invoiced_to_paid', '', f.paid_us, (f.paid_us - f.invoiced_us) / 1e6, NULL, NULL),
@@ -83,6 +96,10 @@ WITH wanted AS (
            percentile_cont(0.9) WITHIN GROUP (ORDER BY greatest(s.seconds, 0)) FILTER (WHERE s.figure LIKE '%%\_to\_%%') AS p90_s,
            sum(s.good)::bigint AS good, sum(s.amount) AS amount
     FROM step s JOIN wanted w ON s.at_us >= w.first_us AND s.at_us < w.end_us GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT w.week, 'first_contact', '', count(*), NULL, NULL, count(*) FILTER (WHERE c.record->>'contact_count' = '1'), NULL
+    FROM wanted w JOIN entity c ON c.case_since >= w.first_us AND c.case_since < w.end_us
+    WHERE NOT c.case_open AND c.record->>'contact_count' IS NOT NULL GROUP BY 1
 ), gone AS (
     DELETE FROM figure_week f USING wanted w WHERE f.week = w.week AND f.figure <> ALL(ARRAY['records', 'written'])
     AND NOT EXISTS (SELECT FROM computed c WHERE (c.week, c.figure, c.currency) = (f.week, f.figure, f.currency))
@@ -143,11 +160,17 @@ WITH stuck AS (
     WHERE NOT (f.stage = 'won' AND EXISTS (SELECT FROM intent i WHERE i.aggregate_id = f.id AND i.state = 'waiting'))
 ), stage AS (
     SELECT stage, count(*) AS flows FROM flow_figure GROUP BY stage
+), waiting AS (
+    SELECT count(*) AS value, jsonb_build_object('short', count(*) FILTER (WHERE record->>'status' = 'short'),
+                                                 'late', count(*) FILTER (WHERE record->>'late_days' IS NOT NULL)) AS detail
+    FROM entity WHERE supply_waits IS NOT NULL
 )
 INSERT INTO figure_now AS f (figure, value, detail)
 SELECT 'stuck', value, '{}'::jsonb FROM stuck
 UNION ALL SELECT 'flows', coalesce(sum(flows), 0), coalesce(jsonb_object_agg(stage, flows), '{}') FROM stage
 UNION ALL SELECT 'blocked', count(DISTINCT id), jsonb_build_object('products', count(DISTINCT product_id)) FROM blocked_flow
+UNION ALL SELECT 'waiting_lines', value, detail FROM waiting
+UNION ALL SELECT 'late_purchases', count(*), '{}' FROM entity WHERE purchase_due < (now() AT TIME ZONE 'UTC')::date - date '1970-01-01'
 UNION ALL SELECT 'customers', coalesce((SELECT max(records) FROM quality WHERE entity = 'customer' AND at = (SELECT max(at) FROM quality WHERE entity = 'customer')), 0), '{}'
 ON CONFLICT (figure) DO UPDATE SET value = excluded.value, detail = excluded.detail, measured_at = clock_timestamp();
 

@@ -100,6 +100,11 @@ WITH seeking AS (
 )
 SELECT count(*) FROM marked;
 
+-- name: mark_weeks_of_cases
+-- Business figures of the weeks in which these cases were opened (µs since 1970) are to be computed again.
+INSERT INTO figure_due (week) SELECT DISTINCT date_trunc('week', to_timestamp(us / 1e6) AT TIME ZONE 'UTC')::date FROM unnest(%s::bigint[]) AS us ORDER BY 1
+ON CONFLICT (week) DO NOTHING;
+
 -- name: list_cases
 -- Service cases, those that were opened last first; `after`: the last one of the page before.
 WITH few AS (

@@ -36,11 +36,10 @@ AND (record->>'next_due_date')::int < (now() AT TIME ZONE 'UTC')::date - date '1
 -- name: sum_customer
 -- What each of these customers owes, by all ids that invoices and requests know it by. `record` holds the sums as JSON; null for an id that
 -- is no customer any more.
-WITH RECURSIVE wanted AS (
-    SELECT id FROM unnest(%s::uuid[]) AS wanted (id)
-), name AS (
-    SELECT id AS customer, id AS ref FROM wanted
-    UNION SELECT name.customer, i.source_id FROM name JOIN identity i ON i.target = name.ref AND i.same AND i.source_id <> i.target
+WITH name AS (
+    SELECT id AS customer, ref FROM opshub_names(%s::uuid[])
+), wanted AS (
+    SELECT DISTINCT customer AS id FROM name
 ), owed AS (
     SELECT name.customer, e.id, e.aggregate_id, e.entity, e.record FROM name JOIN entity e ON e.customer_ref = name.ref
     WHERE e.entity IN ('invoice', 'service_request') AND NOT e.deleted AND e.merged_into IS NULL AND e.version > 0
@@ -95,11 +94,10 @@ LEFT JOIN other ON other.customer = wanted.id LEFT JOIN requests ON requests.cus
 -- name: sum_product
 -- The stock of each of these products over all warehouses, and what is on its way, in the same form. A purchase in a unit that cannot be
 -- compared with the product's is left out.
-WITH RECURSIVE wanted AS (
-    SELECT id FROM unnest(%s::uuid[]) AS wanted (id)
-), name AS (
-    SELECT id AS product, id AS ref FROM wanted
-    UNION SELECT name.product, i.source_id FROM name JOIN identity i ON i.target = name.ref AND i.same AND i.source_id <> i.target
+WITH name AS (
+    SELECT id AS product, ref FROM opshub_names(%s::uuid[])
+), wanted AS (
+    SELECT DISTINCT product AS id FROM name
 ), supply AS (
     SELECT name.product, e.entity, e.record, head.record AS head, p.record->>'unit' AS unit,
            CASE WHEN e.entity = 'production_order' THEN (e.record->>'finished_quantity')::bigint
