@@ -159,8 +159,7 @@ def join_all(members: Collection[EntityState]) -> Joined:
         "shipment_count": len(counted),
         "invoice_count": len(bills),
         "payment_count": len(cleared),
-        "service_request_count": len(requests)
-        + len({e["id"] for e in from_elsewhere if e["what"] == "service requested"}),
+        "service_request_count": len(requests) + (_requests_in(from_elsewhere) if cases else 0),
         "opportunity_number": deal.get("number"),
         "opportunity_stage": deal.get("stage"),
         "order_number": head.get("number"),
@@ -200,6 +199,10 @@ def stories_of(cases: Iterable[EntityState], of: Mapping[str, Sequence[EntitySta
         if event["id"] not in here
     }
     return list(events.values())
+
+
+def _requests_in(stories: Iterable[Mapping[str, Any]]) -> int:
+    return len({event["id"] for event in stories if event["what"] == "service requested"})
 
 
 def _live_members(members: Iterable[EntityState]) -> defaultdict[str, list[EntityState]]:

@@ -12,7 +12,7 @@ before its shipments and invoices, an invoice before its payments) comes after t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -68,7 +68,7 @@ def timeline(
     payments: Iterable[Paid],
     requests: Iterable[EntityState],
     others: Iterable[EntityState] = (),
-    stories: Iterable[dict[str, Any]] = (),
+    stories: Sequence[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """What happened, oldest first: `{at, precision, what, entity, id, system}`. `others`: documents whose events stand
     for themselves, see `EVENT_FIELDS`. `stories`: events of service cases about records of other flows.
@@ -170,10 +170,12 @@ def timeline(
                 add(None if at is None else at * DAY_US, what, other, precision="date")
             else:
                 add(at, what, other)
-    for event in stories:
-        events.append((event["at"], RANKS[event["what"]], event["id"], {name: event[name] for name in _EVENT}))
-    # Without the event itself: dicts cannot be compared.
-    events.sort(key=_place)
+    if stories:
+        for event in stories:
+            events.append((event["at"], RANKS[event["what"]], event["id"], {name: event[name] for name in _EVENT}))
+        events.sort(key=_place)  # an event of a story may have a place in common with another, and dicts do not compare
+    else:
+        events.sort()  # no two have the first three parts in common
     return [event[3] for event in events]
 
 
