@@ -106,8 +106,8 @@ def other_pages(app: Any) -> dict[str, Address]:
     """The pages and lists that need no name of anything, so that none is forgotten."""
     from starlette.routing import Route
 
-    # The list of findings asks every server of the installation, after its page is shown.
-    skipped = ("/choose", "/sign", "/metrics", "/tour", "/systems/findings/list")
+    # The list of findings asks every server of the installation; its page is shown before.
+    skipped = ("/choose", "/sign", "/metrics", "/tour", "/systems/findings/list", "/api/v1/systems/findings")
     return {
         f"{route.path}": lambda c, path=route.path: path  # type: ignore[misc]
         for route in app.routes
