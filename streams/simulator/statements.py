@@ -297,7 +297,8 @@ def _inserts(schema: str, tables: dict[str, tuple[str, ...]]) -> dict[str, str]:
 
 def inserts(table: str, rows: list[Row]) -> list[Statement]:
     """The statements that add these rows, so many at once as there are statements for."""
-    chunks = (rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS))
+    most = MOST_ROWS if table in _MANY else 1
+    chunks = (rows[start : start + most] for start in range(0, len(rows), most))
     return [(f"insert_{table}_{len(chunk)}", [value for row in chunk for value in row]) for chunk in chunks]
 
 
