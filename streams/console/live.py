@@ -128,6 +128,8 @@ class LiveReader:
             try:
                 event = msgspec.json.encode(self.read(at_most_s=FIRST_S / 2))
             except Exception:
+                if self._closed.is_set():
+                    return  # what it reads with is closed, too
                 # Without this, no page would get another reading, and nobody would know why.
                 log.exception("a reading for the overview failed")
                 event = b""
