@@ -13,6 +13,8 @@ from streams.errors import EnvironmentFault
 from streams.postgres_login import login_fault
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+LOCK_KEY = 7365710005
+"""Key of the advisory lock of the one process that migrates. It ends with that process's session."""
 
 
 def migrate(dsn: str) -> list[str]:
@@ -35,16 +37,18 @@ def _migrations(dsn: str, *, apply: bool) -> list[str]:
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
         _refuse_unknown(dsn)
-        backend = get_backend(_migration_url(dsn))
-        try:
-            with backend.lock():
+        with psycopg.connect(dsn, autocommit=True) as alone:
+            alone.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            backend = get_backend(_migration_url(dsn))
+            try:
+                backend.break_lock()  # yoyo's lock is a row: a process that was killed left it
                 todo = backend.to_apply(read_migrations(str(MIGRATIONS)))
-                names = [migration.id for migration in todo]
                 if apply:
-                    backend.apply_migrations(todo)
-            return names
-        finally:
-            backend.connection.close()
+                    with backend.lock():
+                        backend.apply_migrations(todo)
+                return [migration.id for migration in todo]
+            finally:
+                backend.connection.close()
     except psycopg.OperationalError as error:
         raise login_fault(dsn, error, "the hub", variables="OPSHUB_HUB_DSN") from error
     except psycopg.Error as error:

@@ -60,6 +60,14 @@ def test_a_session_that_broke_in_the_middle_of_a_pipeline_is_given_up(stack: Nat
     asyncio.run(tried())
 
 
+def test_a_process_that_was_killed_while_it_migrated_stops_no_other(stack: NativeStack) -> None:
+    dsn = stack.settings.hub
+    migrate(dsn)
+    with psycopg.connect(dsn, autocommit=True) as hub:
+        hub.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+    assert migrate(dsn) == []
+
+
 def test_hub_of_another_version_is_refused(stack: NativeStack) -> None:
     dsn = stack.settings.hub
     migrate(dsn)
