@@ -124,7 +124,10 @@ def load_products(world: World, crm: Connection, erp: Connection, count: int) ->
     world.products += made
     masters = history_supply.master_rows(world, made) if not suppliers else {}
     rows["item"] = [
-        (*row[:-1], world.suppliers[place_of(product)].id if product.way in ("S", "B", "D") else None)
+        (
+            *row[:-1],
+            world.suppliers[place_of(product) % len(world.suppliers)].id if product.way in ("S", "B", "D") else None,
+        )
         for row, product in zip(rows["item"], made, strict=True)
     ]
     _copy(crm, "public", CRM_INSERTS, {"product": rows["product"]})

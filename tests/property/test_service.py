@@ -277,8 +277,10 @@ class Cases:
                     roots.add(stored.entity.id)
                 if stored.entity.id in due:
                     roots.add(record["service_request_id"])
-            if entity == "service_case" and not due.isdisjoint(
-                {record["installed_item_id"], record["customer_id"], record["product_id"]}
+            if (
+                entity == "service_case"
+                and record
+                and not due.isdisjoint({record["installed_item_id"], record["customer_id"], record["product_id"]})
             ):
                 roots.add(record["service_request_id"] or record["return_order_id"])
         return roots
