@@ -2,22 +2,18 @@
 
 For each number of workers the same load: with no worker running, the simulated company works at a rate and Debezium captures
 it; then the workers start and work the backlog off. Writes benchmarks/results/containers.json: by number of workers, row changes
-a second from the first one in the hub to the last, and the CPU of each service meanwhile, in cores. `others`: what the machine
-did beside this stack.
+a second from the first one in the hub to the last, and the seconds until the first one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
-from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from testcontainers.core.docker_client import DockerClient
 
 from benchmarks.run import machine
 from streams.monitor.lag import read_lags
@@ -29,21 +25,6 @@ from tests.waiting import wait_for
 RESULT = ROOT / "benchmarks/results/containers.json"
 WORKERS = (1, 2, 4)
 WITHIN = 900.0
-
-
-def cpu_seconds(stack: ContainerStack) -> dict[str, float]:
-    """CPU seconds of each service since its containers started, and of the whole machine."""
-    client = DockerClient().client.api
-    used: dict[str, float] = defaultdict(float)
-    for container in client.containers(filters={"label": f"com.docker.compose.project={stack.project}"}):
-        figures = client.stats(container["Id"], stream=False, one_shot=True)
-        used[container["Labels"]["com.docker.compose.service"]] += (
-            figures["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
-        )
-    with open("/proc/stat", encoding="ascii") as file:
-        user, nice, system, _idle, _wait, irq, soft, *_ = map(int, file.readline().split()[1:])
-    used["machine"] = (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
-    return dict(used)
 
 
 def counted(stack: ContainerStack) -> int:
@@ -67,19 +48,15 @@ def measure(
     before, asked = counted(stack), time.monotonic()
     stack.compose("up", "--detach", "--no-deps", "--scale", f"worker={workers}", "worker")
     wait_for(lambda: counted(stack) > before, WITHIN)
-    began, cpu = time.monotonic(), cpu_seconds(stack)
+    began = time.monotonic()
     wait_for(lambda: not sum(read_lags(settings, systems).values()), WITHIN, pause=0.5)
-    seconds, after = time.monotonic() - began, cpu_seconds(stack)
-    cores = {name: round((used - cpu.get(name, 0.0)) / seconds, 2) for name, used in after.items()}
-    all_cores = cores.pop("machine")
+    seconds = time.monotonic() - began
     return {
         "row_changes": made,
         "raw_records": seen[-1],
         "first_after_s": round(began - asked, 1),
         "seconds": round(seconds, 1),
         "row_changes_per_s": round(made / seconds),
-        "cores": cores,
-        "others": round(all_cores - sum(cores.values()), 2),
     }
 
 
