@@ -15,7 +15,6 @@ from streams.pipeline.settle.references import (
     entity_named_by,
     is_overtaken,
     release,
-    remember_claim,
     settle_claims,
 )
 from streams.pipeline.settle.working import (
@@ -92,8 +91,8 @@ def _merge_into_other(
     is_new = known is None or known.main_row_missing
     merge_change(work, aggregate, entity, change)
     contribution = entity.contributions[source]
-    if claim is not None and change.op not in ADDITIONAL_ROWS:
-        remember_claim(contribution, claim, is_new=is_new)
+    if is_new and claim is not None and change.op not in ADDITIONAL_ROWS:
+        contribution.claimed = claim  # later ones may have been overtaken
     if not was_here or contribution.claimed != claimed_before:
         settle_claims(work, aggregate, entity, source)
 

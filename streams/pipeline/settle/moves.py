@@ -40,29 +40,32 @@ from streams.resolve.key_holders import takes_key
 _DOCUMENTS = frozenset(DOCUMENT_OF.values())
 
 
-def follow_named(work: Working, aggregate: AggregateWork, change: Change) -> None:
+def follow_named(work: Working, aggregate: AggregateWork, change: Change) -> Change:
     """Link the record of this aggregate to what its row names since `change`, or take it back where it names nobody any
-    more.
+    more. The change to apply: of one that was overtaken only the fields count, where the row is now.
 
     All changes of a row come here first, in the order of its source: only here is it known what it names now.
     """
     state, named, at = aggregate.state, change.same_as, position_of(change)
     if change.parent is not None or change.deleted or change.op in ADDITIONAL_ROWS:
-        return
+        return change
     if named is None:
         if state.forward is not None and at > state.forward_at > NOWHERE:
             _link_to_itself(work, state, change)
         elif state.waits_for == state.id and at == state.waits_since and state.id in work.batch.in_doubt:
             leave_again(work, state, change, state.left, None, at)
-        return
+        return change
     if state.waits_for is not None and (named == state.waits_for or at <= state.waits_since):
-        return
+        return change
     if named != state.forward or state.id in work.batch.in_doubt:
         link = Change(
             "link", change.entity, change.id, change.system, change.key, "u", *at, change.source_us,
             same_as=named, target=named,
         )  # fmt: skip
         apply_link(work, aggregate, link)
+    if state.forward is not None and named != state.forward and at < state.forward_at:
+        return msgspec.structs.replace(change, op="part", same_as=None)
+    return change
 
 
 def _link_to_itself(work: Working, state: AggregateState, change: Change) -> None:

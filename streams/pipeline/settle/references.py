@@ -93,12 +93,6 @@ def claim_of(change: Change, link: IdentityLink | None) -> Position | None:
     return position_of(change) if change.same_as is not None else None
 
 
-def remember_claim(contribution: Contribution, claim: Position, *, is_new: bool) -> None:
-    """Keep the position at which a row first named the record that it is part of by that."""
-    if is_new or (contribution.claimed is not None and claim < contribution.claimed):
-        contribution.claimed = claim
-
-
 def settle_claims(work: Working, aggregate: AggregateWork, entity: EntityState, newcomer: str) -> None:
     """Take out of a record all rows but the first that are part of it by naming it.
 

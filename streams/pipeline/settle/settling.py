@@ -89,9 +89,8 @@ def _merge_group(work: Working, aggregate: AggregateWork, group: Group) -> None:
             if change.hops > MAX_HOPS:
                 work.out.circular.append(CircularChange(change, source))
                 continue
-            if change.id == state.id:
-                follow_named(work, aggregate, change)
-            apply_change(work, aggregate, change)
+            known = follow_named(work, aggregate, change) if change.id == state.id else change
+            apply_change(work, aggregate, known)
             continue
         sees_moves = sees_moves or change.kind != "claim"  # a claim moves nothing, and may be asked again
         if change.hops > MAX_HOPS:
