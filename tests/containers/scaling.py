@@ -1,8 +1,10 @@
-"""What 1, 2 and 4 workers of docker/compose.yaml take: `python -m tests.containers.scaling [--rate 1000] [--seconds 60]`.
+"""What 1, 2 and 4 workers of docker/compose.yaml take.
 
-For each number of workers the same load: with no worker running, the simulated company works at a rate and Debezium captures
-it; then the workers start and work the backlog off. Writes benchmarks/results/containers.json: by number of workers, row changes
-a second from the first one in the hub to the last, and the seconds until the first one.
+    python -m tests.containers.scaling [--rate 1000] [--seconds 60]
+
+For each number of workers the same load: with no worker running, the simulated company works at a rate and Debezium
+captures it; then the workers start and work the backlog off. Writes benchmarks/results/containers.json: by number of
+workers, row changes a second from the first one in the hub to the last, and the seconds until the first one.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from streams.pipeline.settle.references import (
     check_waiting,
     claim_of,
     entity_named_by,
+    fields_only,
     is_overtaken,
     release,
     settle_claims,
@@ -46,8 +47,7 @@ def apply_change(work: Working, aggregate: AggregateWork, change: Change) -> Non
     link = work.known_links.get(change.id) if work.known_links and change.id != state.id else None
     if link is not None and is_overtaken(state, link, change):
         # Its row is part of another record since: there it counts for what the newer changes left out.
-        late = msgspec.structs.replace(change, op="part", same_as=None, deleted=False)
-        send_on(work, state.kind, change.id, late)
+        send_on(work, state.kind, change.id, fields_only(change))
         return
     if change.same_as is None:
         if link is not None and link.waits_for is not None:

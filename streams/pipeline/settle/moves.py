@@ -14,6 +14,7 @@ from streams.pipeline.settle.joins import SUMMED_IN
 from streams.pipeline.settle.merging import absorb, merge_change, take_contributions
 from streams.pipeline.settle.references import (
     end_claim,
+    fields_only,
     leave,
     leave_again,
     release,
@@ -64,7 +65,7 @@ def follow_named(work: Working, aggregate: AggregateWork, change: Change) -> Cha
         )  # fmt: skip
         apply_link(work, aggregate, link)
     if state.forward is not None and named != state.forward and at < state.forward_at:
-        return msgspec.structs.replace(change, op="part", same_as=None)
+        return fields_only(change)
     return change
 
 
@@ -115,7 +116,7 @@ def apply_link(work: Working, aggregate: AggregateWork, change: Change) -> None:
     waits_for = state.waits_for or (own.waits_for if own is not None else None)
     # A record whose row names nobody any more may be found by a match key, as any other.
     if waits_for not in (None, state.id) and change.system == MATCHER:
-        return
+        return  # it waits to be another record, whose writer says when it may come
     if change.system == REFERENCE and not _still_waits(state, change):
         return
     from_source = same and change.system not in (PEOPLE, MATCHER, REFERENCE)

@@ -7,8 +7,8 @@ person decides. It enters by itself when the row that is in the record goes. So 
 What a row names is read by the writer of the row's own aggregate, in the order of its source (`follow_named`), which
 sends its changes on. Which row is the record is decided by the writer of the named record. It keeps the position of
 each claim (`Contribution.claimed`). A row that must wait gets a link to itself with `waits_for`, and its changes are
-sent back to its own aggregate. When a source leaves the
-named record, all that wait for it are refreshed; each sends a `claim`, and a link lets the first of them in.
+sent back to its own aggregate. When a source leaves the named record, all that wait for it are refreshed; each sends a
+`claim`, and a link lets the first of them in.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ def is_claim(link: IdentityLink) -> bool:
     return link.linked_at > NOWHERE
 
 
+def fields_only(change: Change) -> Change:
+    """What an overtaken change still says: fields that newer ones left out, not what its row names or whether it is."""
+    return msgspec.structs.replace(change, op="part", same_as=None, deleted=False)
+
+
 def is_overtaken(state: AggregateState, link: IdentityLink, change: Change) -> bool:
     """Whether the row of `change` said later that it is part of a record that is not here, and is no part here."""
     return (
@@ -115,10 +120,7 @@ def put_out(work: Working, aggregate: AggregateWork, entity: EntityState, source
     """Make a row that is part of `entity` a record of its own again, which waits."""
     contribution = entity.contributions[source]
     _make_wait(work, aggregate.state, source, entity.id, Position(*(contribution.claimed or contribution.position)))
-    changes = changes_of(entity, source)
-    if not _remove(work, aggregate, entity, source):
-        for change in changes:
-            send_on(work, aggregate.state.kind, source, change)
+    _remove(work, aggregate, entity, source, changes_of(entity, source))
 
 
 def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
@@ -140,10 +142,8 @@ def take_out(work: Working, aggregate: AggregateWork, change: Change) -> None:
         _claim_again(work, aggregate, entity, source, position_of(change))
         return
     # What the row names now gets its newest change; these add what that one left out.
-    changes = [msgspec.structs.replace(known, op="part", same_as=None) for known in changes_of(entity, source)]
-    if not _remove(work, aggregate, entity, source):
-        for known in changes:
-            send_on(work, state.kind, source, known)
+    changes = [fields_only(known) for known in changes_of(entity, source)]
+    _remove(work, aggregate, entity, source, changes)
 
 
 def _claim_again(work: Working, aggregate: AggregateWork, entity: EntityState, source: str, left: Position) -> None:
@@ -157,8 +157,10 @@ def _claim_again(work: Working, aggregate: AggregateWork, entity: EntityState, s
     settle_claims(work, aggregate, entity, source)
 
 
-def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str) -> bool:
-    """Take a row out of `entity`; its children follow it. Whether a record went with it, which has what it says."""
+def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source: str, changes: list[Change]) -> None:
+    """Take a row out of `entity`; its children follow it. `changes`, what it says, are sent if no record goes that has
+    it.
+    """
     state = aggregate.state
     work.out.contested.add(entity.id)
     work.out.split_records.add(entity.id)
@@ -172,7 +174,7 @@ def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source
         for member in (split.remaining, *split.between):
             aggregate.changed[member.id] = None
         move(work, aggregate, split.leaving, source, same=False)
-        return True
+        return
     contribution = entity.contributions.pop(source)
     state.sources.pop(source, None)
     own = state.members.get(source)
@@ -182,7 +184,9 @@ def _remove(work: Working, aggregate: AggregateWork, entity: EntityState, source
             own.merged_into, own.deleted = None, True  # as emitted: a merge emits its tombstone
     _delete_if_empty(work, aggregate, entity)
     move(work, aggregate, with_descendants(state, source), source, same=False)
-    return own is not None
+    if own is None:
+        for change in changes:
+            send_on(work, state.kind, source, change)
 
 
 def _delete_if_empty(work: Working, aggregate: AggregateWork, entity: EntityState) -> None:
