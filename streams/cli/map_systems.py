@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
     from streams.dictionary.language.dictionary import Dictionary
     from streams.mapping.compiled import CompiledDictionary
-    from streams.provision.systems import ConnectorFile, System
+    from streams.provision.connector_defaults import ConnectorFile
+    from streams.provision.systems import System
     from streams.settings import Settings
 
 
@@ -75,15 +75,15 @@ def compile_live(settings: Settings, folder: Path, dictionary: Dictionary, dsn: 
 
 def system_of(folder: Path, compiled: CompiledDictionary) -> System:
     """The system of a folder, perhaps one that has no source.json yet: its configuration is empty then."""
+    from streams.provision.connector_defaults import complete_source, parse_source
     from streams.provision.systems import System
 
-    try:
-        source = json.loads((folder / "source.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        source = {}
-    config = source.get("config") if isinstance(source, dict) else None
-    named: ConnectorFile = {"name": compiled.system, "config": config if isinstance(config, dict) else {}}
-    return System(compiled.system, folder, named, compiled)
+    source: ConnectorFile = {"name": compiled.system, "config": {}}
+    file = folder / "source.json"
+    if file.is_file():
+        written = parse_source(file.read_text("utf-8"), str(file))
+        source = complete_source(written, compiled.system, compiled.kind, compiled.tables)
+    return System(compiled.system, folder, source, compiled)
 
 
 def hidden_rows(dsn: str, folder: Path, compiled: CompiledDictionary, tables: list[str]) -> list[str]:

@@ -21,21 +21,38 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
-def plan(as_json: JsonOption = False) -> None:
+def plan(
+    as_json: JsonOption = False,
+    sql: Annotated[
+        bool, typer.Option(help="Print the SQL that an administrator of each database runs: role, grants, publication.")
+    ] = False,
+    connectors: Annotated[
+        bool, typer.Option(help="Print each connector's whole configuration: source.json and our defaults.")
+    ] = False,
+    system: Annotated[list[str] | None, typer.Option(help="Only these systems.", show_default="all")] = None,
+) -> None:
     """List what `opshub apply` would change, and change nothing. Exit code 1 when there is something.
 
     Exit code 2 when ownership.yaml or a writeback.yaml is wrong, or a dictionary does not fit its database, 3 when a
-    database cannot be captured as it is. JSON: {"to_do": [{kind, name, action}]}.
+    database cannot be captured as it is. JSON: {"to_do": [{kind, name, action}]}. With --sql or --connectors no server
+    is asked.
 
     Examples:
 
     opshub plan
+
+    opshub plan --sql --system my-erp | psql "postgresql://postgres@db:5432/erp"
 
     opshub plan --json | jq '.to_do[].name'
     """
     from streams.provision.differences import plan as list_steps
 
     settings = load_settings()
+    if system is not None:
+        settings = settings.model_copy(update={"systems": system})
+    if sql or connectors:
+        _print_files(settings, sql=sql, connectors=connectors)
+        return
     steps = list_steps(settings, _capturable_systems(settings))
     _show(steps, as_json, "to do")
     if steps:
@@ -68,6 +85,19 @@ def apply(
     with Console(stderr=True).status("comparing") as status:
         steps = carry_out(settings, systems, progress=lambda step: status.update(step))
     _show(steps, as_json, "done")
+
+
+def _print_files(settings: Settings, *, sql: bool, connectors: bool) -> None:
+    from streams.capture.setup_sql import rights_of, setup_sql
+    from streams.provision.systems import load_systems
+    from streams.stack.environment import load_env
+
+    systems, env = load_systems(settings), load_env(settings)
+    for system in systems if sql else []:
+        typer.echo(f"-- {system.name}\n{setup_sql(rights_of(system, env))}\n")
+    if connectors:
+        # As source.json has them: Connect, not this command, puts values in place of ${env:…}.
+        typer.echo(json.dumps({system.connector_name: system.config for system in systems}, indent=2))
 
 
 def _capturable_systems(settings: Settings, wait_s: float = 0.0) -> list[System]:

@@ -6,15 +6,13 @@ its part is empty then, and `opshub map check` says what is wrong.
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from streams.decode.envelope import raw_topic
 from streams.dictionary.language.read import load_dictionary
 from streams.errors import OpshubError
 from streams.hub.record_views import RecordView
@@ -22,6 +20,7 @@ from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.names import changes_topic
 from streams.paths import connectors_dir
+from streams.provision.systems import WrittenSystem, read_source
 from streams.resolve.ownership import read_ownership
 from streams.resolve.rules import Ownership
 from streams.settings import Settings
@@ -117,19 +116,15 @@ def _read(folder: Path, names: list[str]) -> Sources:
     tables: list[RawTable] = []
     for name in names:
         try:
-            config: Mapping[str, Any] = json.loads((folder / name / "source.json").read_text(encoding="utf-8"))[
-                "config"
-            ]
             dictionary = load_dictionary(folder / name)
+            system = WrittenSystem(name, dictionary, read_source(folder / name / "source.json", dictionary))
         except (OpshubError, OSError, ValueError, LookupError):
             continue
-        prefix = str(config.get("topic.prefix", f"raw.{name}"))
-        escapes = str(config.get("topic.naming.strategy", "")).endswith(".SchemaUnicodeTopicNamingStrategy")
         for table_name, table in dictionary.tables.items():
             own = [target for target in table.to if not target.part_of]
             tables.append(
                 RawTable(
-                    name, raw_topic(prefix, table_name, escapes=escapes), tuple(table.key),
+                    name, system.topic(table_name), tuple(table.key),
                     frozenset(target.entity for target in table.to),
                     tuple((target.entity, target.namespace or "") for target in own if target.key is None),
                 )

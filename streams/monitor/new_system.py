@@ -16,11 +16,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from streams.capture.captured_tables import TableFacts, quoted
+from streams.capture.setup_sql import CaptureRights, setup_sql
 from streams.capture.source_sql import SOURCE_SQL
 from streams.errors import ConfigError, EnvironmentFault
 from streams.monitor.source_preflight import SQL, DatabaseFacts
 from streams.named_sql import fetch_rows
-from streams.paths import shipped_connectors_dir
 from streams.provision.source_session import BUSY, source_session
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -138,8 +138,8 @@ def _check(
             )
             for t in fit
         ],
-        setup_sql=setup_sql(publication, facts.role, [table.name for table in fit]),
-        source_json=source_json(name, [table.name for table in fit]),
+        setup_sql=setup_sql(CaptureRights(facts.role, publication, [table.name for table in fit]), with_role=False),
+        source_json=source_json(name),
         environment=environment_of(name),
         steps=steps_of(name),
     )  # fmt: skip
@@ -213,39 +213,11 @@ def judge_new_table(table: TableFacts, role: str) -> list[NewFinding]:
     return findings
 
 
-def setup_sql(publication: str, role: str, tables: list[str]) -> str:
-    """What an administrator of the database runs once, for the publication, heartbeats and signals."""
-    grantee = '"' + role.replace('"', '""') + '"'
-    listed = ",\n    ".join([*map(quoted, tables), "public.opshub_heartbeat", "public.opshub_signal"])
-    return (
-        "-- A row that is written now and then, so that the slot moves on while the database is idle.\n"
-        "CREATE TABLE IF NOT EXISTS public.opshub_heartbeat (id integer PRIMARY KEY, beat_at timestamptz NOT NULL);\n"
-        "-- Where a snapshot of a table is asked for while the stream goes on.\n"
-        "CREATE TABLE IF NOT EXISTS public.opshub_signal (id varchar(64) PRIMARY KEY, type varchar(32) NOT NULL, "
-        "data varchar(4096));\n"
-        f"GRANT SELECT, INSERT, UPDATE ON public.opshub_heartbeat TO {grantee};\n"
-        f"GRANT SELECT, INSERT, DELETE ON public.opshub_signal TO {grantee};\n"
-        f"CREATE PUBLICATION {publication} FOR TABLE\n    {listed};"
-    )
-
-
-def source_json(name: str, tables: list[str]) -> str:
-    """A source.json for the system, with the options that opshub asks for, and no secret."""
-    template = json.loads((shipped_connectors_dir() / "demo-crm" / "source.json").read_text("utf-8"))
-    prefix, slug = name.replace("-", "_").upper(), name.replace("-", "_")
-    config = template["config"] | {
-        "topic.prefix": f"raw.{name}",
-        "database.hostname": f"${{env:{prefix}_HOST}}",
-        "database.port": f"${{env:{prefix}_PORT}}",
-        "database.dbname": f"${{env:{prefix}_DATABASE}}",
-        "database.user": f"${{env:{prefix}_CAPTURE_USER}}",
-        "database.password": f"${{env:{prefix}_CAPTURE_PASSWORD}}",
-        "slot.name": f"opshub_{slug}",
-        "publication.name": f"opshub_{slug}",
-        "table.include.list": ",".join(re.escape(table) if re.search(r"[^\w.]", table) else table for table in tables),
-        "signal.data.collection": "public.opshub_signal",
-    }
-    return json.dumps({"name": name, "config": config}, indent=2)
+def source_json(name: str) -> str:
+    """A source.json for the system: the variables that hold its address. opshub adds every other option."""
+    keys = ("database.hostname", "database.port", "database.dbname", "database.user", "database.password")
+    config = {key: f"${{env:{variable}}}" for key, variable in zip(keys, environment_of(name), strict=True)}
+    return json.dumps({"config": config}, indent=2)
 
 
 def environment_of(name: str) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import msgspec
 from psycopg.conninfo import make_conninfo
@@ -16,6 +16,7 @@ from streams.dictionary.language.read import load_dictionary
 from streams.errors import ConfigError
 from streams.mapping.compiled import CompiledDictionary
 from streams.paths import connectors_dir
+from streams.provision.connector_defaults import ConnectorFile, complete_source, parse_source
 from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders
 
@@ -23,11 +24,8 @@ UNICODE_NAMES = ".SchemaUnicodeTopicNamingStrategy"
 """End of the name of Debezium's class that writes characters into topics as their numbers."""
 
 
-class ConnectorFile(TypedDict):
-    """source.json: a Debezium connector as Kafka Connect takes it."""
-
-    name: str
-    config: dict[str, Any]
+def _escapes_topics(config: Mapping[str, Any]) -> bool:
+    return str(config.get("topic.naming.strategy", "")).endswith(UNICODE_NAMES)
 
 
 class System(msgspec.Struct, frozen=True):
@@ -48,7 +46,7 @@ class System(msgspec.Struct, frozen=True):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration of the connector, as source.json has it."""
+        """The whole configuration of the connector: what source.json says, and our defaults."""
         return self.source["config"]
 
     @property
@@ -68,7 +66,7 @@ class System(msgspec.Struct, frozen=True):
     @property
     def escapes_topics(self) -> bool:
         """Whether topics have the numbers of characters that Kafka does not allow, in place of underscores."""
-        return str(self.config.get("topic.naming.strategy", "")).endswith(UNICODE_NAMES)
+        return _escapes_topics(self.config)
 
 
 class WrittenSystem(msgspec.Struct, frozen=True):
@@ -81,19 +79,23 @@ class WrittenSystem(msgspec.Struct, frozen=True):
     @property
     def topics(self) -> dict[str, str]:
         """raw topic → table, for every table that the dictionary reads."""
+        return {self.topic(table): table for table in self.written.tables}
+
+    def topic(self, table: str) -> str:
+        """The raw topic of a table (schema.table)."""
         config = self.source["config"]
-        escapes = str(config.get("topic.naming.strategy", "")).endswith(UNICODE_NAMES)
-        return {raw_topic(config["topic.prefix"], table, escapes=escapes): table for table in self.written.tables}
+        return raw_topic(config["topic.prefix"], table, escapes=_escapes_topics(config))
 
 
 def read_systems(settings: Settings) -> list[WrittenSystem]:
     """As `load_systems`, in a tenth of the time: for those who only name tables and fields."""
     folders = {name: connectors_dir(settings) / name for name in settings.systems}
-    return [
-        WrittenSystem(name, load_dictionary(folder / "dictionary.yaml"), _source(folder / "source.json"))
-        for name, folder in folders.items()
-        if folder.is_dir()
-    ]
+    systems = []
+    for name, folder in folders.items():
+        if folder.is_dir():
+            written = load_dictionary(folder / "dictionary.yaml")
+            systems.append(WrittenSystem(name, written, read_source(folder / "source.json", written)))
+    return systems
 
 
 def load_systems(settings: Settings) -> list[System]:
@@ -113,7 +115,7 @@ def load_systems(settings: Settings) -> list[System]:
                 f"{folder / 'dictionary.yaml'}: says system: {dictionary.system}, and its folder is {name}",
                 remedy=f"write `system: {name}`, or rename the folder",
             )
-        systems.append(System(name, folder, _source(folder / "source.json"), dictionary, written))
+        systems.append(System(name, folder, read_source(folder / "source.json", written), dictionary, written))
     _require_own_names(systems)
     return systems
 
@@ -138,26 +140,15 @@ def _require_own_names(systems: list[System]) -> None:
                 )
 
 
-def _source(path: Path) -> ConnectorFile:
+def read_source(path: Path, dictionary: Dictionary) -> ConnectorFile:
+    """The connector of the system that `dictionary` describes: what its source.json says, and our defaults."""
     try:
-        source = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path} is missing", remedy="each system needs a source.json with its Debezium connector"
+            f"{path} is missing", remedy="each system needs a source.json with the address of its database"
         ) from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}", remedy="correct the JSON") from error
-    if (
-        not isinstance(source, dict)
-        or not isinstance(source.get("config"), dict)
-        or "topic.prefix" not in source["config"]
-        or "name" not in source
-    ):
-        raise ConfigError(
-            f'{path}: needs {{"name": …, "config": {{"topic.prefix": …}}}}',
-            remedy="see connectors/demo-crm/source.json",
-        )
-    return cast(ConnectorFile, source)
+    return complete_source(parse_source(text, str(path)), dictionary.system, dictionary.kind, dictionary.tables)
 
 
 def capture_dsn(system: System, env: dict[str, str]) -> str:

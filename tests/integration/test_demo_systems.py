@@ -19,6 +19,7 @@ from psycopg import errors
 
 from streams.cli.plan import plan
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
+from streams.provision.systems import load_systems
 from streams.simulator.company import Company
 from streams.simulator.setup import dsn_of, setup_demo
 from streams.simulator.world import USUAL, Habits
@@ -55,9 +56,9 @@ def test_set_up_may_be_done_again(env: dict[str, str]) -> None:
             assert found.fetchone() == (tables,)
 
 
-def test_a_connector_reads_only_what_is_published(env: dict[str, str]) -> None:
-    for system, prefix in (("demo-crm", "DEMO_CRM"), ("demo-erp", "DEMO_ERP")):
-        config = json.loads((CONNECTORS / system / "source.json").read_text())["config"]
+def test_a_connector_reads_only_what_is_published(stack: NativeStack, env: dict[str, str]) -> None:
+    for system, prefix in zip(load_systems(stack.settings), ("DEMO_CRM", "DEMO_ERP"), strict=True):
+        config = system.config
         included = set(config["table.include.list"].split(","))
         with role(env, prefix, "CAPTURE") as connection:
             rows = connection.execute(

@@ -13,6 +13,7 @@ import pytest
 
 from streams.capture.connector_config import check_source_file
 from streams.errors import ConfigError
+from streams.provision.connector_defaults import table_list
 from streams.provision.systems import load_systems
 from streams.settings import Settings
 
@@ -34,10 +35,7 @@ def rewrite(folder: Path, system: str, **values: str | None) -> None:
     source: dict[str, Any] = json.loads(path.read_text())
     for name, value in values.items():
         key = name.replace("_", ".")
-        if value is None:
-            del source["config"][key]
-        else:
-            source["config"][key] = value
+        source["config"][key] = value
     path.write_text(json.dumps(source))
 
 
@@ -120,9 +118,7 @@ def test_an_option_that_hides_trouble_or_changes_values_is_a_finding(
 ) -> None:
     path = folder / "demo-erp" / "source.json"
     source: dict[str, Any] = json.loads(path.read_text())
-    source["config"].pop(option, None)
-    if value is not None:
-        source["config"][option] = value
+    source["config"][option] = value  # null takes out our default
     path.write_text(json.dumps(source))
     (only,) = check_source_file(load_systems(settings(folder, "demo-erp"))[0])
     assert (only.code, only.side, only.severe) == ("source-setting", "input", True)
@@ -211,19 +207,15 @@ def test_tables_that_the_connector_excludes_are_findings(folder: Path) -> None:
 @pytest.mark.parametrize("kept", ["name", "topic.prefix", "slot.name"])
 def test_a_copied_source_with_names_of_the_other_system_is_refused(folder: Path, kept: str) -> None:
     shutil.copytree(folder / "demo-erp", folder / "my-erp")
-    for path, old, new in (
-        (folder / "my-erp/dictionary.yaml", "system: demo-erp", "system: my-erp"),
-        (folder / "my-erp/source.json", "demo-erp", "my-erp"),
-        (folder / "my-erp/source.json", "opshub_demo_erp", "opshub_my_erp"),
-    ):
-        path.write_text(path.read_text().replace(old, new))
-    assert len(load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))) == 3
+    path = folder / "my-erp/dictionary.yaml"
+    path.write_text(path.read_text().replace("system: demo-erp", "system: my-erp"))
+    _, theirs, _ = load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))
     path = folder / "my-erp/source.json"
-    mine, theirs = (json.loads((folder / name / "source.json").read_text()) for name in ("my-erp", "demo-erp"))
+    mine = json.loads(path.read_text())
     if kept == "name":
-        mine["name"] = theirs["name"]
+        mine["name"] = theirs.connector_name
     else:
-        mine["config"][kept] = theirs["config"][kept]
+        mine["config"][kept] = theirs.config[kept]
     path.write_text(json.dumps(mine))
     with pytest.raises(ConfigError, match=f"my-erp/source.json: {kept} is .*, as in that of demo-erp"):
         load_systems(settings(folder, "demo-crm", "demo-erp", "my-erp"))
@@ -233,3 +225,33 @@ def test_a_dictionary_of_another_system_is_refused(folder: Path) -> None:
     shutil.copytree(folder / "demo-erp", folder / "my-erp")
     with pytest.raises(ConfigError, match="says system: demo-erp, and its folder is my-erp"):
         load_systems(settings(folder, "my-erp"))
+
+
+def test_source_json_that_says_an_address_only_gets_every_option(folder: Path) -> None:
+    path = folder / "demo-erp" / "source.json"
+    assert len(json.loads(path.read_text())["config"]) == 5
+    (system,) = load_systems(settings(folder, "demo-erp"))
+    assert system.connector_name == "demo-erp" and system.slot_name == "opshub_demo_erp"
+    assert system.config["topic.prefix"] == "raw.demo-erp"
+    assert system.config["table.include.list"].split(",") == list(system.dictionary.tables)
+
+
+def test_value_in_source_json_wins_and_null_takes_a_default_out(folder: Path) -> None:
+    rewrite(folder, "demo-erp", slot_name="other", heartbeat_interval_ms="5000", snapshot_fetch_size=None)
+    (system,) = load_systems(settings(folder, "demo-erp"))
+    assert (system.slot_name, system.config["heartbeat.interval.ms"]) == ("other", "5000")
+    assert "snapshot.fetch.size" not in system.config
+
+
+def test_names_of_tables_that_are_no_words_are_escaped_in_the_list() -> None:
+    assert table_list(["a.b", "a.x-y", "a.s t", "a.u,v"]) == r"a.b,a\.x\-y,a\.s\ t,a\.u\,v"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [("{", "line 1"), ("[]", "no object"), ('{"config": 1}', "no object"), ('{"conf": {}}', "no word 'conf'"), ('{"name": 1}', "no text")],
+)  # fmt: skip
+def test_wrong_source_json_is_named(folder: Path, text: str, wrong: str) -> None:
+    (folder / "demo-erp" / "source.json").write_text(text)
+    with pytest.raises(ConfigError, match=wrong):
+        load_systems(settings(folder, "demo-erp"))

@@ -1,0 +1,119 @@
+"""The options of a Debezium connector that source.json need not write: ours, the same for every system of one engine.
+
+In: what source.json says, the system's name, its engine and the tables that its dictionary reads. Out: the whole
+configuration, as Kafka Connect gets it. What source.json says wins; a value null in it takes a default out. The reasons
+for the options that opshub depends on are in `streams/capture/connector_options.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from streams.errors import ConfigError
+
+JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
+
+_EVERY_ENGINE: dict[str, str] = {
+    "tasks.max": "1",
+    "snapshot.mode": "initial",
+    "snapshot.fetch.size": "10000",
+    "incremental.snapshot.chunk.size": "4096",
+    "signal.enabled.channels": "source",
+    "heartbeat.interval.ms": "10000",
+    "topic.heartbeat.prefix": "opshub.heartbeat",
+    "provide.transaction.metadata": "false",
+    "skipped.operations": "none",
+    "tombstones.on.delete": "true",
+    # The form of values that `streams/decode` and `streams/mapping` read.
+    "decimal.handling.mode": "string",
+    "time.precision.mode": "microseconds",
+    "binary.handling.mode": "base64",
+    "key.converter": JSON_CONVERTER,
+    "key.converter.schemas.enable": "false",
+    "value.converter": JSON_CONVERTER,
+    "value.converter.schemas.enable": "false",
+    "value.converter.replace.null.with.default": "false",
+    # 20 ms in place of Debezium's 500: half a second is most of what a change would take.
+    "poll.interval.ms": "20",
+    "max.batch.size": "4096",
+    "max.queue.size": "16384",
+    "max.queue.size.in.bytes": "67108864",
+    "errors.tolerance": "none",
+    "errors.max.retries": "-1",
+    "event.processing.failure.handling.mode": "fail",
+    "event.converting.failure.handling.mode": "fail",
+    "retriable.restart.connector.wait.ms": "2000",
+    "producer.override.linger.ms": "2",
+    "producer.override.batch.size": "262144",
+    "producer.override.compression.type": "lz4",
+    "topic.creation.default.partitions": "4",
+    "topic.creation.default.replication.factor": "-1",
+    "topic.creation.default.compression.type": "lz4",
+}
+
+_ENGINES: dict[str, dict[str, str]] = {
+    "postgres": {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "plugin.name": "pgoutput",
+        "database.tcpKeepAlive": "true",
+        "slot.name": "opshub_{slug}",
+        "slot.drop.on.stop": "false",
+        "offset.mismatch.strategy": "trust_offset",
+        "publication.name": "opshub_{slug}",
+        "publication.autocreate.mode": "disabled",
+        "signal.data.collection": "public.opshub_signal",
+        "heartbeat.action.query": "INSERT INTO public.opshub_heartbeat (id, beat_at) VALUES (1, now()) "
+        "ON CONFLICT (id) DO UPDATE SET beat_at = EXCLUDED.beat_at",
+        "interval.handling.mode": "string",
+        "hstore.handling.mode": "json",
+    },
+}
+"""Engine (`kind` of a dictionary) → its options. `{slug}` is the system's name with underscores, `{variable}` with
+capitals.
+"""
+
+
+class ConnectorFile(TypedDict):
+    """A Debezium connector as Kafka Connect takes it."""
+
+    name: str
+    config: dict[str, Any]
+
+
+def complete_source(source: Mapping[str, Any], system: str, kind: str, tables: Iterable[str]) -> ConnectorFile:
+    """The whole connector of a system: what its source.json says, and our defaults for everything else."""
+    slug = system.replace("-", "_")
+    options = {
+        "topic.prefix": f"raw.{system}",
+        **_EVERY_ENGINE,
+        **{name: value.replace("{slug}", slug) for name, value in _ENGINES.get(kind, {}).items()},
+        "table.include.list": table_list(tables),
+    }
+    written = source.get("config", {})
+    merged = {name: value for name, value in {**options, **written}.items() if value is not None}
+    return {"name": str(source.get("name", system)), "config": merged}
+
+
+def table_list(tables: Iterable[str]) -> str:
+    """Tables as Debezium's lists have them: regular expressions, separated by commas."""
+    return ",".join(re.escape(table).replace(",", r"\,") if re.search(r"[^\w.]", table) else table for table in tables)
+
+
+def parse_source(text: str, file: str) -> dict[str, Any]:
+    """What a source.json says. Raises ConfigError with `file` and line."""
+    try:
+        source = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{file}, line {error.lineno}: {error.msg}", remedy="correct the JSON") from error
+    example = 'write {"config": {"database.hostname": …}}, as in connectors/demo-crm/source.json'
+    if not isinstance(source, dict) or not isinstance(source.get("config", {}), dict):
+        raise ConfigError(f"{file}: it is no object with an object `config`", remedy=example)
+    unknown = sorted(source.keys() - {"name", "config"})
+    if unknown:
+        raise ConfigError(f"{file}: it has no word {unknown[0]!r}", remedy=example)
+    if not isinstance(source.get("name", ""), str):
+        raise ConfigError(f"{file}: `name` is no text", remedy="leave it out: the folder's name is taken")
+    return source
