@@ -72,6 +72,8 @@ class Contribution(msgspec.Struct, array_like=True, gc=False):
     claimed: tuple[int, int, int] | None = None
     """Position at which its row first named this record with `same_as`, if that is why it is here. None of the record's
     own row, and where a match key or a person joined it."""
+    echo: bool = False
+    """Whether write-back made its newest change."""
 
     @property
     def position(self) -> Position:

@@ -13,7 +13,9 @@ An intent arises when
 
 No intent arises from a snapshot, from an echo (`is_echo`), or from what people changed in the target itself: the
 target knows its own values (a rule with `also_by_target` answers it there). Facts that an echo brings (the number of
-the new order) go on by `after` rules, which get what the delivery returned.
+the new order) go on by `after` rules, which get what the delivery returned. What write-back enters in a document that
+serves the flow (a purchase that it requests) reaches the flow as a share: what that changes in the joined record is
+news to the targets, and its cause is what people did before.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import msgspec
 
 from streams.errors import ConfigError
 from streams.model.intent import NewIntent
-from streams.model.names import PEOPLE
+from streams.model.names import HUB, PEOPLE
 from streams.model.state import AggregateState, EntityState
 from streams.writeback.rule_book import NamedRule, rules_of
 from streams.writeback.rule_inputs import (
@@ -135,6 +137,8 @@ class IntentPlanner:
                     # The target knows the record only now, or an echo completed a join: older changes of others are
                     # news there.
                     cause = _newest_change(state.members.values() if is_joined_record else [entity], target)
+                if cause is None and is_joined_record and _has_written_share(state):
+                    cause = _newest_change(state.members.values())
                 if cause is None or entity.deleted or entity.merged_into is not None:
                     continue
                 intent = _intent_of_rule(named, state, change, cause, joined or is_new_in_target, restores)
@@ -226,8 +230,10 @@ def _should_write(
     if restores:
         return True
     if before == wanted:
-        return joined and _target_differs(wanted, state.members.get(subject), target)
-    return change.before is not None or _target_differs(wanted, state.members.get(subject), target)
+        return joined and _target_differs(wanted, written, target)
+    if entity.contributions and written is None:
+        return True  # The subject lives in another aggregate: what the target has of it is seen at delivery.
+    return change.before is not None or _target_differs(wanted, written, target)
 
 
 def _ended_results(rule: WritebackRule, state: AggregateState) -> int | None:
@@ -241,7 +247,18 @@ def _ended_results(rule: WritebackRule, state: AggregateState) -> int | None:
     return ended
 
 
-def _newest_change(entities: Iterable[EntityState], target: str) -> int | None:
+def _has_written_share(state: AggregateState) -> bool:
+    """Whether write-back entered another document of which this flow has a share, such as the purchase that its order
+    needs: no rule comes `after` that for this flow, so it is news to every target.
+    """
+    return any(
+        contribution.echo and contribution.system == HUB
+        for entity in state.members.values()
+        for contribution in entity.contributions.values()
+    )
+
+
+def _newest_change(entities: Iterable[EntityState], target: str | None = None) -> int | None:
     """Newest commit time (µs) of what people changed of these entities in systems other than the target."""
     times = (
         contribution.source_us

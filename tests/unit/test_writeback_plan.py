@@ -16,6 +16,7 @@ from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle import merge_batch
 from streams.resolve.ownership import load_ownership
 from streams.resolve.rules import EntityRule, FieldRule, Ownership
+from streams.testing import MemoryPipeline
 from streams.writeback.load import load_rules
 from streams.writeback.planner import IntentPlanner
 from tests.settled import batch_of, settle_changes
@@ -144,6 +145,43 @@ def test_join_completed_by_an_echo_causes_an_intent_with_the_time_of_peoples_cha
     hub.settle(change_of("demo-erp", "shipment", "D", 3, order_id, number="D-1", status="shipped"))
     (late,) = hub.settle(order(4, "closed", origin="opshub"))
     assert (late.rule, late.cause_us) == ("demo-crm/order_state", 3)
+
+
+def purchase(major: int, expected: int, op: str = "u", origin: str | None = None) -> list[Change]:
+    """A purchase order of the ERP, with a line for the line of the order."""
+    purchase_id, line = source_id("demo-erp", "purchase_order", "P"), source_id("demo-erp", "sales_order_line", "S1")
+    header: dict[str, Any] = {"number": "PO-1", "status": "requested", "expected_date": expected}
+    bought: dict[str, Any] = {"order_line_id": line, "quantity": 1_000_000, "line_no": 1}
+    return [
+        change_of("demo-erp", "purchase_order", "P", major, None, op, origin, **header),
+        change_of("demo-erp", "purchase_order_line", "P1", major + 1, purchase_id, op, origin, **bought),
+    ]
+
+
+@pytest.mark.parametrize(("op", "origin", "is_shown"), [("u", "opshub", True), ("u", None, True), ("r", None, False)])
+def test_what_write_back_requests_for_an_order_is_news_to_the_crm(op: str, origin: str | None, is_shown: bool) -> None:
+    pipeline = MemoryPipeline(planner=PLANNER)
+    line = change_of("demo-erp", "sales_order_line", "S1", 3, source_id("demo-erp", "sales_order", "S"), "u", "opshub", line_no=1, quantity=1_000_000)  # fmt: skip
+    for change in (opportunity(1, "won"), order(2, "confirmed", origin="opshub"), line):
+        pipeline.send_change(change)
+    pipeline.run()
+    assert [intent.rule for intent in pipeline.hub.intents] == ["demo-erp/order_from_opportunity"]
+    for change in purchase(4, 20_000, op, origin):
+        pipeline.send_change(change)
+    pipeline.run()
+    shown = [intent for intent in pipeline.hub.intents if intent.rule == "demo-crm/delivery_date"]
+    assert bool(shown) == is_shown
+    assert all(intent.subject_id == OPPORTUNITY for intent in shown)
+    assert {intent.cause_us for intent in shown} <= ({1} if origin else {4, 5}), "people caused it"
+
+
+def test_a_record_that_names_one_of_another_aggregate_shows_there_from_the_first_change_on() -> None:
+    request = source_id("demo-crm", "service_request", "R")
+    state = AggregateState(source_id("demo-erp", "sales_order", "S"), "order_flow", members={}, sources={})
+    (shown,) = settle_changes(
+        state, change_of("demo-erp", "sales_order", "S", 1, number="SO-1", status="confirmed", service_request_id=request), planner=PLANNER
+    ).intents  # fmt: skip
+    assert (shown.rule, shown.subject_id) == ("demo-crm/spare_part_state", request)
 
 
 def test_edit_of_a_person_in_the_target_is_kept_even_with_the_same_value() -> None:

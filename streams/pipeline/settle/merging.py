@@ -158,6 +158,8 @@ def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, 
     contribution = entity.contributions[change.id]
     if contribution.live != live:
         contribution.live = live
+    if contribution.echo != echo:
+        contribution.echo = echo
     if live:
         causes = aggregate.causes
         causes[change.system] = max(change.source_us, causes.get(change.system, 0))

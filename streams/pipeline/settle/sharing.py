@@ -25,6 +25,7 @@ from streams.model.names import HUB, changes_topic
 from streams.model.state import AggregateState, EntityState
 from streams.pipeline.settle.batch import Message
 from streams.pipeline.settle.working import AggregateWork, Working, send_on, write
+from streams.writeback.planner import ORIGIN
 
 _SHARES_DEPEND_ON = frozenset({
     *DOCUMENT_OF_LINE, *DOCUMENT_OF_LINE.values(), "payment", "sales_order_line", "goods_receipt", "goods_receipt_line",
@@ -168,15 +169,17 @@ def _send(work: Working, state: AggregateState, carrier: EntityState, shares: Ma
     lines, payments = _parts_of(state, document)
     members = (document, *lines, *payments)
     # What people did causes intents in the flow that gets the share, what a snapshot read does not: see Contribution.
-    live = any(contribution.live for member in members for contribution in member.contributions.values())
-    op: ChangeOp = "u" if live else "r"
+    contributions = [contribution for member in members for contribution in member.contributions.values()]
+    live = any([contribution.live for contribution in contributions])
+    echo = not live and any([contribution.echo for contribution in contributions])
+    op: ChangeOp = "u" if live or echo else "r"
     source_us = max(member.updated_us for member in members)
     for order_line, sent in sorted(shares.items()):
         portion = sent["portion"]
         key = f"{document.id}/{order_line}"
         change = Change(
             "change", SHARE, share_id(document.id, order_line), HUB, key, op, 0, carrier.version, 0, source_us,
-            parent=order_line, deleted=portion is None, fields=portion or {},
+            origin=ORIGIN if echo else None, parent=order_line, deleted=portion is None, fields=portion or {},
         )  # fmt: skip
         work.out.counts["shares"] += 1
         work.out.sent_on.append(Message(changes_topic(state.kind), sent["target"], change))
