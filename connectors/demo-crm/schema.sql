@@ -207,7 +207,7 @@ COMMENT ON COLUMN service_case.quantity IS 'How much of the product comes back o
 COMMENT ON COLUMN service_case.serial_number IS 'Of the piece, as the customer names it';
 COMMENT ON COLUMN service_case.contacts IS 'How often we had to do with it';
 COMMENT ON COLUMN service_case.erp_document_no IS 'Number of the return, or of the order for the spare part, in the ERP; written back';
-COMMENT ON COLUMN service_case.erp_document_status IS 'How far that return is: canonical return order status; written back';
+COMMENT ON COLUMN service_case.erp_document_status IS 'How far that return or order is: canonical status; written back';
 CREATE INDEX IF NOT EXISTS service_case_account_id ON service_case (account_id);
 
 CREATE TABLE IF NOT EXISTS task (

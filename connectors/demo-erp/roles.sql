@@ -65,7 +65,7 @@ GRANT SELECT ON erp.cust, erp.item, erp.stock, erp.so_head, erp.so_line, erp.dlv
 GRANT INSERT (short_name, name1, name2, vat_no, crm_ref, street, zip, city, region, ctry, phone, email, curr, lang, pay_terms, cred_lim, grp, slsman, memo),
       UPDATE (crm_ref)
     ON erp.cust TO "${env:DEMO_ERP_WRITEBACK_USER}";
-GRANT INSERT (cust_id, crm_opp, ext_ref, stat, ord_date, req_date, prom_date, curr, pay_terms, whs, slsman, po_no, memo, conf_ts, inco, shp_name, shp_street, shp_zip, shp_city, shp_ctry)
+GRANT INSERT (cust_id, crm_opp, crm_case, ext_ref, stat, ord_date, req_date, prom_date, curr, pay_terms, whs, slsman, po_no, memo, conf_ts, inco, shp_name, shp_street, shp_zip, shp_city, shp_ctry)
     ON erp.so_head TO "${env:DEMO_ERP_WRITEBACK_USER}";
 GRANT INSERT (so_id, pos, item_id, descr, qty, uom, price, disc, tax_cd, req_date)
     ON erp.so_line TO "${env:DEMO_ERP_WRITEBACK_USER}";

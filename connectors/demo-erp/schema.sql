@@ -162,7 +162,8 @@ COMMENT ON COLUMN erp.so_head.crt_ts IS 'When it was created, Europe/Berlin wall
 ALTER TABLE erp.so_head ADD COLUMN IF NOT EXISTS shp_name text, ADD COLUMN IF NOT EXISTS shp_street text, ADD COLUMN IF NOT EXISTS shp_zip text,
     ADD COLUMN IF NOT EXISTS shp_city text, ADD COLUMN IF NOT EXISTS shp_ctry char(2), ADD COLUMN IF NOT EXISTS inco char(3),
     ADD COLUMN IF NOT EXISTS disc numeric(5,2), ADD COLUMN IF NOT EXISTS disc_amt numeric(15,2), ADD COLUMN IF NOT EXISTS freight numeric(15,2),
-    ADD COLUMN IF NOT EXISTS end_ts timestamp without time zone;
+    ADD COLUMN IF NOT EXISTS end_ts timestamp without time zone, ADD COLUMN IF NOT EXISTS crm_case uuid;
+COMMENT ON COLUMN erp.so_head.crm_case IS 'service_case.id in the CRM that this order answers, such as one for a spare part; null for other orders';
 COMMENT ON COLUMN erp.so_head.shp_name IS 'Whom the goods go to; with shp_street … shp_ctry null where that is the customer''s address';
 COMMENT ON COLUMN erp.so_head.inco IS 'Incoterm: EXW, FCA, DAP';
 COMMENT ON COLUMN erp.so_head.disc IS 'Discount on all lines, in percent, beside their own; null = none; entered before the lines';

@@ -85,6 +85,9 @@ def case_of(root_id: str, rows: Iterable[LiveRow]) -> Case | None:
         next((id for back in returns if (id := back.record.get(field))), None)
         for field in ("credit_note_id", "replacement_order_id")
     )
+    if replacement is None and request is not None:
+        answers = [answer for answer in of.get("sales_order", ()) if _is_of(answer, request)]
+        replacement = next((answer.id for answer in _newest_first(answers, "created_at") if _is_live(answer)), None)
     return Case(
         root, request, returns, lines,
         _newest_first([repair for repair in of.get("repair", ()) if request and _is_of(repair, request)], "created_at"),
@@ -95,8 +98,12 @@ def case_of(root_id: str, rows: Iterable[LiveRow]) -> Case | None:
     )  # fmt: skip
 
 
-def _is_of(repair: LiveRow, request: LiveRow) -> bool:
-    return repair.record.get("service_request_id") in {request.id, *request.names}
+def _is_of(row: LiveRow, request: LiveRow) -> bool:
+    return row.record.get("service_request_id") in {request.id, *request.names}
+
+
+def _is_live(order: LiveRow) -> bool:
+    return order.record.get("status") != "cancelled"
 
 
 def _newest_first(rows: Iterable[LiveRow], field: str) -> list[LiveRow]:

@@ -1473,6 +1473,8 @@ class SalesOrder(Record, frozen=True, kw_only=True):
     """The customer who ordered."""
     opportunity_id: UUID | None = None
     """The opportunity from which the order came; empty for an order without one."""
+    service_request_id: UUID | None = None
+    """The service request that the order answers, such as one for a spare part; empty for other orders."""
     status: str | None = None
     """How far the order is."""
     kind: str | None = None
@@ -1696,7 +1698,7 @@ class ServiceCase(Record, frozen=True, kw_only=True):
     credit_note_number: str | None = None
     """Number of that credit note."""
     replacement_order_id: UUID | None = None
-    """The order that replaces the goods."""
+    """The order that replaces the goods, or brings the spare part."""
     replacement_number: str | None = None
     """Number of that order."""
     repair_number: str | None = None

@@ -71,6 +71,7 @@ def drawn(seed: int) -> World:
         pick([None, ("all", ASKED - 9, None), ("product", ASKED - 9, ASKED - 1), ("item", ASKED - 9, ASKED + 9), ("other", 0, None)]),
         pick([None, 0, 2]), pick([None, 1, 3]), pick(["open", "closed"]), pick([None, 1, 4]), pick([True, False]),
         pick([None, "S-1", "S-9"]), pick(["requested", "received", "credited", "cancelled"]), pick([None, "credit", "replacement"]),
+        pick([None, "confirmed", "cancelled"]),
     )  # fmt: skip
 
 

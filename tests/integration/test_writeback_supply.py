@@ -211,6 +211,7 @@ async def test_a_case_becomes_a_return_whose_state_comes_back(place: Place) -> N
         made = one(place.erp, back, key)
         assert made[2:] == (sold.order, sold.cust, 50, sold.line, 1)
         shown = "SELECT erp_document_no, erp_document_status FROM service_case WHERE id = %s"
+        await place.until(lambda: one(place.crm, shown, key) == (made[1], "requested"))
         for status in ("requested", "approved"):
             fields: dict[str, Any] = {"number": made[1], "status": status, "service_request_id": case}
             await place.settle(
@@ -240,8 +241,15 @@ async def test_a_spare_part_is_ordered_if_stock_has_it(place: Place, in_stock: i
         number = one(place.erp, ordered, sold.cust, sold.item)
         assert (number is None) == (in_stock < 3)
         if number is not None:
-            shown = "SELECT erp_document_no FROM service_case WHERE id = %s"
-            await place.until(lambda: one(place.crm, shown, key) == number)
+            shown = "SELECT erp_document_no, erp_document_status FROM service_case WHERE id = %s"
+            await place.until(lambda: one(place.crm, shown, key) == (number, "confirmed"))
+            made = one(place.erp, "SELECT id, crm_case::text FROM erp.so_head WHERE so_no = %s", number)
+            assert made[1] == key
+            for status in ("confirmed", "partially_shipped", "shipped"):
+                fields: dict[str, Any] = {"number": number, "status": status, "service_request_id": case}
+                order = source_id("demo-erp", "sales_order", str(made[0]))
+                await place.settle("order_flow", order, place.change("demo-erp", "sales_order", str(made[0]), **fields))
+                await place.until(partial(lambda wanted: one(place.crm, shown, key) == wanted, (number, status)))
 
 
 async def test_returned_goods_are_credited_once_somebody_approved_it(place: Place) -> None:

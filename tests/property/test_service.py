@@ -49,6 +49,8 @@ class World(NamedTuple):
     return_serial: str | None
     return_status: str
     leads_to: str | None
+    answered_by: str | None
+    """Status of an order that answers the request, such as one for a spare part; None: there is none."""
 
 
 WORLDS = st.builds(
@@ -72,6 +74,7 @@ WORLDS = st.builds(
     st.sampled_from([None, "S-1", "S-9"]),
     st.sampled_from(["requested", "received", "credited", "cancelled"]),
     st.sampled_from([None, "credit", "replacement"]),
+    st.sampled_from([None, "confirmed", "cancelled"]),
 )  # fmt: skip
 
 
@@ -118,6 +121,9 @@ def rows_of(world: World) -> list[Change]:
                 product_id=erp("product", "X"),
             )
         )
+    if world.answered_by is not None:
+        request = {"service_request_id": source_id("crm", "service_request", "R")}
+        changes.append(row("sales_order", "Q", 1, number="SO-3", status=world.answered_by, **request, **customer))
     if world.returned is not None:
         changes += _return(world, customer)
     return changes
@@ -186,9 +192,15 @@ def model(world: World) -> dict[str, Any]:
         "part_available": stock,
         "return_number": "T-1" if has_return else None,
         "credit_note_number": "N-1" if has_return and world.leads_to == "credit" else None,
-        "replacement_number": "SO-2" if has_return and world.leads_to == "replacement" else None,
+        "replacement_number": _replacement(world),
         "problems": sorted(problems) or None,
     }
+
+
+def _replacement(world: World) -> str | None:
+    if world.returned is not None and world.leads_to == "replacement":
+        return "SO-2"
+    return "SO-3" if world.answered_by == "confirmed" else None
 
 
 def _warranty(world: World, has_item: bool, product: str | None) -> dict[str, Any]:

@@ -67,6 +67,11 @@ def _mark_of_request(work: Working, aggregate: AggregateWork, entity: EntityStat
     _mark(work, SERVICE_CASE, entity.id, entity.record.get("service_request_id"), record.get("service_request_id"))
 
 
+def _mark_answered(work: Working, aggregate: AggregateWork, order: EntityState, record: Fields) -> None:
+    """Mark the cases of the requests that an order answers and answered."""
+    _mark(work, SERVICE_CASE, order.record.get("service_request_id"), record.get("service_request_id"))
+
+
 def _mark_returned(work: Working, aggregate: AggregateWork, line: EntityState, record: Fields) -> None:
     _mark(work, SERVICE_CASE, line.parent)
 
@@ -108,6 +113,7 @@ DUE_OF: dict[str, Mark] = {
     "goods_receipt": _mark_purchased,
     "goods_receipt_line": _mark_purchased,
     "production_order_line": _mark_purchased,
+    "sales_order": _mark_answered,
     "return_order": _mark_of_request,
     "return_order_line": _mark_returned,
     "repair": _mark_of_request,
