@@ -46,7 +46,7 @@ def drain(
     """Wait until everything that was committed so far is in the hub and in the topics.
 
     Steps: (1) a marker in each source passes through capture; (2) the lanes have nothing left to read; (3) balances
-    that are due later are summed now. `on_totals` is called with the workers' figures at each check. Raises
+    and service cases that are due later are made now. `on_totals` is called with the workers' figures at each check. Raises
     EnvironmentFault when that takes longer than `seconds`.
     """
     partitions = count_partitions(settings, systems)
@@ -75,10 +75,12 @@ HURRY_SECONDS = 10.0
 
 
 def _sum_now(dsn: str, end: float) -> bool:
-    """Wait until no balance is left to be summed, at most until `end`. Returns whether there was any."""
+    """Wait until no balance or service case is left to be made, at most until `end`. Returns whether there was any."""
     hurried = 0.0
     any_left = False
     with psycopg.connect(dsn, autocommit=True) as hub:
+        # By itself that comes every quarter of a minute.
+        hub.execute(SQL["mark_cases_that_find_more"])
         while time.monotonic() < end:
             row = hub.execute(SQL["sums_left"]).fetchone()
             if row is None or not row[0]:

@@ -12,6 +12,7 @@ from streams.emit.encode import encoder
 from streams.errors import EncodeError
 from streams.flow.order_flow import NOTHING_JOINED, join_all
 from streams.flow.shares import SHARE, SHARES_SENT
+from streams.hub.service import SERVICE_CASE
 from streams.hub.verification import final_record
 from streams.model.entities import ENTITIES
 from streams.model.state import AggregateState, EntityState
@@ -19,6 +20,7 @@ from streams.pipeline.canonical import REFERENCES, canonical
 from streams.pipeline.settle.joins import SUPPLY
 from streams.resolve.golden import Ownership, golden, is_deleted
 from streams.verify.comparison import Comparison
+from streams.verify.service_cases import ExpectedCase, expected_cases
 from streams.verify.share_check import wrong_shares
 from streams.verify.words import canonical_differences, in_words, record_name
 
@@ -34,6 +36,7 @@ def expected_records(
 ) -> ExpectedRecords:
     """What the canonical topics must hold. `same`: source id → the record that it is the same as."""
     expected: ExpectedRecords = {}
+    cases = expected_cases(states, same)
     for state in states.values():
         joined = join_all(state.members.values()) if state.kind == "order_flow" else NOTHING_JOINED
         for member in state.members.values():
@@ -43,6 +46,8 @@ def expected_records(
             elif member.entity == SUPPLY:
                 record = joined.supplies.get(member.record.get("order_line_id", ""))
                 _compare_computed(member, record, comparison)
+            elif member.entity == SERVICE_CASE:
+                _compare_case(state, member, cases.pop(member.id, None), comparison)
             elif member.entity == SHARES_SENT:
                 continue  # `compare_shares` does
             elif member.merged_into is None:
@@ -55,6 +60,8 @@ def expected_records(
                 is_live = not member.deleted and member.merged_into is None
                 body = _encoded(state, member, comparison) if is_live else None
                 expected[topic, member.id] = (member.version, body)
+    for id, case in cases.items():
+        comparison.add("lost", f"{record_name(SERVICE_CASE, id, case.record)} was never made")
     for wrong in wrong_shares(states):
         comparison.add("differing", wrong)
     return expected
@@ -75,6 +82,15 @@ def _compare_computed(stored: EntityState, joined: dict[str, Any] | None, compar
         comparison.add("differing", f"{name}: deleted should be {joined is None}")
     elif joined is not None:
         _compare_fields(stored.entity, name, joined, stored, "the join of its members", comparison)
+
+
+def _compare_case(
+    state: AggregateState, stored: EntityState, case: ExpectedCase | None, comparison: Comparison
+) -> None:
+    _compare_computed(stored, case.record if case is not None else None, comparison)
+    if case is not None and state.id != case.aggregate_id:
+        name = record_name(SERVICE_CASE, stored.id, stored.record)
+        comparison.add("differing", f"{name} lives in {state.id}, and should live in {case.aggregate_id}")
 
 
 def _compare_entity(member: EntityState, same: dict[str, str], ownership: Ownership, comparison: Comparison) -> None:

@@ -12,6 +12,10 @@ from streams.errors import ConfigError
 from streams.hub.service import WantedCases, after_of, find_cases, list_cases
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
+from streams.resolve.rules import Ownership
+from streams.verify.compare import _load_hub
+from streams.verify.compare_hub import expected_records
+from streams.verify.comparison import Comparison
 from streams.writeback.commands import connect_hub
 from tests.integration.place import Place
 from tests.integration.test_sums import Worker, worker
@@ -87,6 +91,14 @@ async def test_the_hub_finds_what_the_model_has(worker: Worker, seed: int) -> No
     await settle_cases(worker)
     (case,) = cases(worker.place)
     assert shown(case) == model(world)
+    assert _wrong_by_verify(worker.place) == []
+
+
+def _wrong_by_verify(place: Place) -> list[str]:
+    states, same = _load_hub(place.hub)
+    comparison = Comparison()
+    expected_records(states, same, Ownership(), comparison)
+    return [example for example in comparison.examples if "service_case" in example]
 
 
 async def test_a_case_follows_its_order_and_its_stock(worker: Worker) -> None:

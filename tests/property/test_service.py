@@ -13,10 +13,14 @@ from streams.flow.service import case_of
 from streams.hub.save import DueTime
 from streams.hub.service import LastCase, case_id
 from streams.model.change import Change
+from streams.model.entities import ENTITIES
 from streams.model.ids import source_id
 from streams.model.live_row import LiveRow
 from streams.pipeline.service_cases import case_change
+from streams.resolve.rules import Ownership
 from streams.testing import MemoryPipeline, run_now
+from streams.verify.compare_hub import expected_records
+from streams.verify.comparison import Comparison
 from tests.factories import changed
 from tests.property.stories import UNSHRUNK, folded, of_line, row
 
@@ -331,6 +335,14 @@ def play(changes: list[Change], data: st.DataObject, crashes: int) -> MemoryPipe
     return pipeline
 
 
+def wrong_by_verify(pipeline: MemoryPipeline) -> list[str]:
+    """What `opshub verify` finds wrong with the cases; nothing is in flight."""
+    kinds = {stored.aggregate_id: ENTITIES[stored.entity.entity].aggregate for stored in pipeline.hub.entities.values()}
+    comparison = Comparison()
+    expected_records(run_now(pipeline.hub.load(kinds)), {}, Ownership(), comparison)
+    return [example for example in comparison.examples if "service_case" in example]
+
+
 def shown(record: dict[str, Any]) -> dict[str, Any]:
     """Of a record, what the model says."""
     delivered = record["delivered_at"]
@@ -350,6 +362,7 @@ def test_a_case_is_as_the_model_has_it_in_any_order_of_arrival(world: World, dat
     (record,) = [record for (entity, _), record in folded(pipeline).items() if entity == "service_case"]
     assert shown(record) == model(world)
     assert pipeline.reversions == []
+    assert wrong_by_verify(pipeline) == []
 
 
 @settings(max_examples=60, deadline=None, phases=UNSHRUNK)
@@ -386,3 +399,22 @@ def test_a_return_without_request_is_a_case_until_its_request_comes(asked: bool,
     pipeline = play(data.draw(st.permutations(changes)), data, crashes=1)
     cases = [record for (entity, _), record in folded(pipeline).items() if entity == "service_case"]
     assert sorted(record["number"] for record in cases) == (["R-1"] if asked else ["R-1", "T-1"])
+
+
+def test_verify_names_a_case_that_is_wrong_missing_or_too_many() -> None:
+    request = changed("crm", "service_request", "R", 1, number="R-1", status="open", opened_at=DAY_US)
+    pipeline = MemoryPipeline()
+    pipeline.send_change(request)
+    Cases(pipeline).come_to_rest()
+    stored = pipeline.hub.entities[case_id(request.id)]
+    assert wrong_by_verify(pipeline) == []
+    right = stored.entity.record
+    stored.entity.record = {**right, "is_open": False}
+    assert any("is_open is" in wrong for wrong in wrong_by_verify(pipeline))
+    stored.entity.record, stored.entity.deleted = right, True
+    assert any("deleted should be False" in wrong for wrong in wrong_by_verify(pipeline))
+    del pipeline.hub.entities[case_id(request.id)]
+    assert [wrong.split("(")[0] for wrong in wrong_by_verify(pipeline)] == ['lost: service_case "R-1" ']
+    stored.entity.deleted = False
+    pipeline.hub.entities = {stored.entity.id: stored}
+    assert any("deleted should be True" in wrong for wrong in wrong_by_verify(pipeline))
