@@ -23,6 +23,7 @@ from streams.console.access import access_of
 from streams.console.faults import AnswerFaults
 from streams.console.guard import Guard
 from streams.console.health import HealthPages
+from streams.console.live import reader_of
 from streams.console.metrics import ConsoleMetrics, MeasureRequests
 from streams.console.operation import API
 from streams.console.place import WAIT_FOR_HUB_S, Place
@@ -54,6 +55,7 @@ def create_app(settings: Settings, *, wait_for_hub: float = WAIT_FOR_HUB_S) -> S
         try:
             yield
         finally:
+            reader_of(place).close()
             await run_in_threadpool(place.jobs.stop)
             place.close()
 

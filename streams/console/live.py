@@ -143,7 +143,11 @@ class LiveReader:
                     listener(event)
                 except RuntimeError:  # its event loop ended meanwhile
                     continue
-            pause = EVERY_S
+            pause = FIRST_S if self._needs_another() else EVERY_S
+
+    def _needs_another(self) -> bool:
+        """Whether there is one reading of the hub, and so no rates yet."""
+        return self.latest is not None and self.latest.hub and len(self._counters) < 2
 
     def close(self) -> None:
         self._closed.set()

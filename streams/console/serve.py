@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import threading
 from typing import Any
 
 import psycopg
@@ -15,6 +14,7 @@ from streams.console.access import Access, access_of, is_loopback
 from streams.console.app import create_app
 from streams.console.installed import installed_rules, installed_systems
 from streams.console.languages import LANGUAGES, texts_of
+from streams.console.live import reader_of
 from streams.console.place import Place
 from streams.console.render import environment
 from streams.errors import ConfigError, EnvironmentFault, OpshubError
@@ -31,6 +31,12 @@ def serve(settings: Settings) -> None:
     _refuse_without_people(settings, access)
     listener = listen(settings.console_host, settings.console_port)
     set_up_logs(settings, "console")
+    app = create_app(settings)
+    # Before anybody is told the address: the first visit would wait for all this, and the picture with it.
+    place: Place = app.state.place
+    warm_up(place)
+    place.open()
+    reader_of(place).expect_listener()
     address = _address(settings, listener.getsockname()[1])
     file = settings.state_dir / "run" / "console.json"
     # In a container whose files are read only, nobody looks for the file: the address is known.
@@ -38,9 +44,6 @@ def serve(settings: Settings) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"address": address}), encoding="utf-8")
     print(f"The console is at {address}", flush=True)
-    app = create_app(settings)
-    # A daemon: whoever stops a console that has just started need not wait for it.
-    threading.Thread(target=warm_up, args=(app.state.place,), name="warm-up", daemon=True).start()
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", server_header=False,
         timeout_graceful_shutdown=2, **_transport(settings, access),
