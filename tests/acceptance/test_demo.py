@@ -134,7 +134,7 @@ def test_demo_ends_equal(state_dir: Path) -> None:
     assert result["records_out"] > 1000
     assert result["latency_ms"]["p50"] > 0
     for block in ("identity", "writeback", "supply"):
-        assert result[block]["holds"], result[block]
+        assert result[block]["holds"], json.dumps(result[block], indent=1)
     assert result["identity"]["linked"] == result["identity"]["shared"] > 0
     assert result["supply"]["late_shown"] == result["supply"]["late_lines"] > 0
     assert result["supply"]["lines"] > 100

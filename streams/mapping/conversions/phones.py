@@ -34,7 +34,9 @@ _BETWEEN_NUMBERS = re.compile(r"[/|;,、；，\n]|\s(?:or|oder|ou|o|und|and|y|et
 _VANITY_COUNTRIES = frozenset((1, 44, 61, 64, 27))
 """Country codes of North America, United Kingdom, Australia, New Zealand and South Africa: 1-800-FLOWERS."""
 _FEWEST_DIGITS = 5
-"""Digits of the shortest number that people write out; fewer are an area code, or the other end of a range."""
+"""Digits of the shortest number that people write out; fewer are an area code (without its 0), or the other end of a range."""
+_MOST_CODE_DIGITS = 6
+"""Digits of all that may stand before the last slash: the prefix and an area code, not a number of its own."""
 
 
 def phone(country: str | None = None, country_column: str | None = None) -> Convert:
@@ -106,10 +108,14 @@ def _number(numbers: Any, text: str, region: str | None, value: str) -> Any:
     if text[max(start - 1, 0) : start].isalpha():
         raise BadValue("a letter beside the digits of a phone number", value)  # O30 for 030
     body = text[start:]  # without a label such as "Tel."
-    *codes, last = (sum(c.isdigit() for c in piece) for piece in _BETWEEN_NUMBERS.split(body))
+    pieces = ["".join(c for c in piece if c.isdigit()) for piece in _BETWEEN_NUMBERS.split(body)]
+    if body.startswith(("+", "00")):
+        pieces[0] = _without_country(numbers, pieces[0])
+    codes = [len(digits.removeprefix("0")) for digits in pieces[:-1]]
     # 030/901820 has its area code before the slash; in 030 901820/21 the digits after it are another ending.
-    longest = 8 if body.startswith(("+", "00")) else 6
-    if codes and (sum(codes) > longest or max(codes) > _FEWEST_DIGITS or last < _FEWEST_DIGITS - 1):
+    if codes and (
+        sum(codes) > _MOST_CODE_DIGITS or max(codes) > _FEWEST_DIGITS or len(pieces[-1]) < _FEWEST_DIGITS - 1
+    ):
         raise BadValue("more than one phone number, or an ending that stands for another one", value)
     body = re.sub(r"^\+[\s+]*(?:00)?", "+", body)  # +0049 and ++49 are slips for +49
     if body.startswith("+"):
@@ -122,6 +128,13 @@ def _number(numbers: Any, text: str, region: str | None, value: str) -> Any:
     if any(c.isalpha() for c in body) and number.country_code not in _VANITY_COUNTRIES:
         raise BadValue("a phone number with letters in it", value)
     return number
+
+
+def _without_country(numbers: Any, digits: str) -> str:
+    """Digits after + or 00, without the country code. No country code is the beginning of another."""
+    digits = digits.removeprefix("00")
+    known = numbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((digits[n:] for n in (1, 2, 3) if digits[:n] and int(digits[:n]) in known), digits)
 
 
 def _national(numbers: Any, body: str, region: str | None, value: str) -> Any:
