@@ -46,8 +46,8 @@ def drain(
     """Wait until everything that was committed so far is in the hub and in the topics.
 
     Steps: (1) a marker in each source passes through capture; (2) the lanes have nothing left to read; (3) balances
-    and service cases that are due later are made now. `on_totals` is called with the workers' figures at each check. Raises
-    EnvironmentFault when that takes longer than `seconds`.
+    and service cases that are due later are made now. `on_totals` is called with the workers' figures at each check.
+    Raises EnvironmentFault when that takes longer than `seconds`.
     """
     partitions = count_partitions(settings, systems)
     wait_idle(settings, partitions, seconds=seconds, on_totals=on_totals)

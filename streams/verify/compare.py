@@ -3,8 +3,8 @@
 In: the databases and topics as they are, with nothing in flight. Out: a `Comparison`. It reads everything and keeps the
 hub in memory, so it is for systems of up to some million rows. It does not trust what the pipeline stored: it maps
 source rows to contributions (`compare_sources.py`), resolves contributions to golden records and order flows
-(`compare_hub.py`, service cases `service_cases.py`), encodes those to the bytes that the topics must hold (`compare_topics.py`), and balances the account
-of raw records (`compare_accounts.py`).
+(`compare_hub.py`), joins service cases (`service_cases.py`), encodes all of them to the bytes that the topics must hold
+(`compare_topics.py`), and balances the account of raw records (`compare_accounts.py`).
 """
 
 from __future__ import annotations

@@ -87,15 +87,15 @@ class _Rows:
 
     def of_case(self, root: LiveRow) -> list[LiveRow]:
         """All that may concern the case of a request or return: more than that does no harm."""
-        found = {root.id: root}
+        rows = {root.id: root}
         waiting = [root]
         while waiting:
             for row in self._next_to(waiting.pop()):
-                if row.id not in found:
-                    found[row.id] = row
+                if row.id not in rows:
+                    rows[row.id] = row
                     if row.entity not in ("sales_order", "service_request"):  # what these name is another story
                         waiting.append(row)
-        return list(found.values())
+        return list(rows.values())
 
     def _next_to(self, row: LiveRow) -> Iterator[LiveRow]:
         record = row.record

@@ -19,8 +19,8 @@ from streams.verify.comparison import Comparison
 from streams.writeback.commands import connect_hub
 from tests.integration.place import Place
 from tests.integration.test_sums import Worker, worker
-from tests.property.test_service import ASKED, DAY_US, World, erp, model, rows_of, shown
-from tests.property.test_service import row as changed_row
+from tests.property.service_world import ASKED, DAY_US, World, erp, model, rows_of, shown
+from tests.property.stories import row as changed_row
 
 __all__ = ["worker"]
 
