@@ -18,7 +18,7 @@ StateDir = Annotated[
 def up(
     state_dir: StateDir = None,
     mariadb: Annotated[
-        bool, typer.Option("--mariadb", help="Install Debezium's MariaDB and MySQL connectors too.")
+        bool, typer.Option("--mariadb", help="Start a MariaDB server too, and load Debezium's connector for it.")
     ] = False,
     no_console: Annotated[
         bool, typer.Option("--no-console", help="Do not start the console (also: OPSHUB_CONSOLE=off).")
@@ -31,13 +31,12 @@ def up(
 
     Example: opshub up
     """
-    from streams.stack.native import EXTRA_PLUGINS, NativeStack
+    from streams.stack.native import NativeStack
 
     began = time.monotonic()
-    stack = NativeStack(load_settings(state_dir=state_dir, console="off" if no_console else None))
+    settings = load_settings(state_dir=state_dir, console="off" if no_console else None)
+    stack = NativeStack(settings, mariadb=mariadb)
     with terminate_as_interrupt(), progress(quiet) as report:
-        if mariadb:
-            stack.install(EXTRA_PLUGINS, report)
         servers = stack.up(report)
         address = stack.start_console(report)
     if not quiet:

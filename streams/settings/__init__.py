@@ -95,6 +95,7 @@ class Settings(ConsoleSettings):
     host: str = Field(default="127.0.0.1", description="Address on which the native servers and the workers listen.")
     demo_crm_port: int = Field(default=15432, description="Port of the demo CRM's Postgres.")
     demo_erp_port: int = Field(default=15433, description="Port of the demo ERP's Postgres.")
+    demo_mariadb_port: int = Field(default=15435, description="Port of the MariaDB server, where a system asks for it.")
     hub_port: int = Field(default=15434, description="Port of the hub's Postgres.")
     kafka_port: int = Field(default=19092, description="Port of the Kafka broker.")
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")

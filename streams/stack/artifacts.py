@@ -3,7 +3,7 @@
 `artifacts.lock` has a line for each archive: set, `group:artifact:version[:classifier]:type`, size in bytes, sha256.
 A set is installed into `<cache>/servers/<set>-<digest of its lines>`, completely or not at all. So checkouts with other
 locks, and two starts at the same time, do not disturb each other.
-Jars of a set are put into its folder as they are; a tar.gz is unpacked into it.
+Jars of a set are put into its folder as they are; a tar.gz is unpacked into it, and so is a jar of `UNPACKED`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from streams.errors import ConfigError, EnvironmentFault
 from streams.stack.packages import require_local_packages
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")
+
+UNPACKED = frozenset({"mariadb"})
+"""Sets whose jars hold the programs of a server, and no classes."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are downloaded and the bytes in total."""
@@ -127,6 +131,8 @@ class ArtifactStore:
                     if archive.type == "tar.gz":
                         with tarfile.open(file) as tar:
                             tar.extractall(content, filter="data")
+                    elif archive.set in UNPACKED:
+                        _unpack_programs(file, content)
                     else:
                         shutil.move(file, content / archive.file_name)
                     done += archive.size
@@ -135,6 +141,14 @@ class ArtifactStore:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _unpack_programs(jar: Path, folder: Path) -> None:
+    """Unpack a jar; a jar keeps no rights, so what is in a folder `bin` may be run."""
+    with zipfile.ZipFile(jar) as zipped:
+        zipped.extractall(folder)
+    for program in folder.rglob("bin/*"):
+        program.chmod(0o755)
 
 
 @contextlib.contextmanager

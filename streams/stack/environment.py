@@ -22,6 +22,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _DEMO_ROLES = {
     "DEMO_CRM": {"ADMIN": "postgres", "CAPTURE": "opshub_capture", "WRITEBACK": "opshub_writeback", "APP": "crm_app"},
     "DEMO_ERP": {"ADMIN": "postgres", "CAPTURE": "opshub_capture", "WRITEBACK": "opshub_writeback", "APP": "erp_app"},
+    "DEMO_MARIADB": {
+        "ADMIN": "opshub_admin",
+        "CAPTURE": "opshub_capture",
+        "WRITEBACK": "opshub_writeback",
+        "APP": "erp_app",
+    },
 }
 
 
@@ -137,6 +143,7 @@ def write_environment(settings: Settings) -> dict[str, str]:
     for prefix, port, database in (
         ("DEMO_CRM", settings.demo_crm_port, "crm"),
         ("DEMO_ERP", settings.demo_erp_port, "erp"),
+        ("DEMO_MARIADB", settings.demo_mariadb_port, "erp"),
     ):
         values |= {f"{prefix}_HOST": host, f"{prefix}_PORT": str(port), f"{prefix}_DATABASE": database}
         for role, user in _DEMO_ROLES[prefix].items():

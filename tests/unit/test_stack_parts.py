@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from streams.stack.environment import (
     resolve_placeholders,
     write_environment,
 )
+from streams.stack.mariadb import asked_for
 from streams.stack.native import NativeStack
 from streams.stack.supervise import FIRST_PAUSE, LONGEST_PAUSE, next_pause
 from streams.stack.workers import list_workers, start_worker, stop_worker
@@ -45,7 +47,7 @@ def test_passwords_are_made_once_and_kept_when_ports_change(tmp_path: Path) -> N
     assert stat.S_IMODE(environment_file(moved).stat().st_mode) == 0o600
     assert read_environment(moved) == second
     passwords = [value for name, value in second.items() if name.endswith("PASSWORD")]
-    assert len(passwords) == len(set(passwords)) == 11
+    assert len(passwords) == len(set(passwords)) == 15
     assert all(password.isalnum() and len(password) >= 24 for password in passwords)
 
 
@@ -210,3 +212,30 @@ def test_missing_package_of_the_native_stack_names_the_extra(monkeypatch: pytest
     with pytest.raises(EnvironmentFault, match="not installed: no-such-server") as fault:
         NativeStack(settings_in(tmp_path)).up()
     assert "opshub[local]" in fault.value.remedy
+
+
+def test_mariadb_is_part_of_a_stack_only_where_a_system_asks_for_it(tmp_path: Path) -> None:
+    def asked(kind: str, host: str) -> tuple[bool, tuple[str, ...]]:
+        folder = tmp_path / "connectors/shop"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "dictionary.yaml").write_text(f"system: shop\nkind: {kind}\n")
+        (folder / "source.json").write_text(f'{{"config": {{"database.hostname": "{host}"}}}}')
+        update = {"connectors_dir": tmp_path / "connectors", "systems": ["shop", "not-there"]}
+        return asked_for(settings_in(tmp_path).model_copy(update=update))
+
+    assert asked("postgres", "${env:DEMO_CRM_HOST}") == (False, ())
+    assert asked("mariadb", "${env:SHOP_HOST}") == (False, ("debezium-mariadb",))
+    assert asked("mysql", "db.example") == (False, ("debezium-mysql",))
+    assert asked("mariadb", "${env:DEMO_MARIADB_HOST}") == (True, ("debezium-mariadb",))
+    usual = NativeStack(settings_in(tmp_path))
+    assert "mariadb" not in [server.name for server in usual.status()]
+    assert "mariadb" in [server.name for server in NativeStack(settings_in(tmp_path), mariadb=True).status()]
+
+
+def test_programs_of_a_jar_may_be_run(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "programs.jar", "w") as jar:
+        jar.writestr("linux/bin/server", "#!/bin/sh\necho served\n")
+        jar.writestr("linux/share/words", "text")
+    artifacts._unpack_programs(tmp_path / "programs.jar", tmp_path)
+    assert subprocess.check_output([tmp_path / "linux/bin/server"]) == b"served\n"
+    assert not (tmp_path / "linux/share/words").stat().st_mode & stat.S_IXUSR
