@@ -32,7 +32,7 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.console_host, settings.console_port)
     set_up_logs(settings, "console")
     app = create_app(settings)
-    # Before anybody is told the address: the first visit would wait for all this, and the picture with it.
+    # Before the address is known: the first visit would wait for all this, and the picture with it.
     place: Place = app.state.place
     warm_up(place)
     place.open()

@@ -34,7 +34,7 @@ _BETWEEN_NUMBERS = re.compile(r"[/|;,、；，\n]|\s(?:or|oder|ou|o|und|and|y|et
 _VANITY_COUNTRIES = frozenset((1, 44, 61, 64, 27))
 """Country codes of North America, United Kingdom, Australia, New Zealand and South Africa: 1-800-FLOWERS."""
 _FEWEST_DIGITS = 5
-"""Digits of the shortest number that people write out; fewer are an area code (without its 0), or the other end of a range."""
+"""Digits of the shortest number that people write out; fewer are an area code without its 0, or another ending."""
 _MOST_CODE_DIGITS = 6
 """Digits of all that may stand before the last slash: the prefix and an area code, not a number of its own."""
 
