@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +12,12 @@ import typer
 
 from streams.cli.context import load_settings
 from streams.cli.flow_list import time_since
+from streams.cli.service import case_lines, case_title
 from streams.hub.record_names import RecordName, money, record_names
 
 if TYPE_CHECKING:
     from streams.hub.order_flows import OrderFlow
+    from streams.hub.service import CaseView
     from streams.pipeline.invariant_checks import BrokenRule
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -54,25 +56,29 @@ def show(
 
     from streams.errors import ConfigError
     from streams.hub.order_flows import find_flow_ids, find_flows
+    from streams.hub.service import cases_of_flow
     from streams.writeback.commands import connect_hub
 
     with connect_hub(load_settings().hub) as hub:
         flows = find_flows(hub, which)
         several = find_flow_ids(hub, which) if len(flows) > 1 else []
         names = record_names(hub, [choice.document for choice in several])
+        cases = {flow.aggregate_id: cases_of_flow(hub, flow.aggregate_id) for flow in flows}
     if not flows:
         raise ConfigError(
             f"no order flow has the id or number {which}",
-            remedy="`opshub status` shows whether the workers have caught up",
+            remedy="`opshub service show` has requests without an order; "
+            "`opshub status` shows whether the workers have caught up",
         )
     if as_json:
-        typer.echo(json.dumps({"flows": msgspec.to_builtins(flows)}))
+        shown = [msgspec.to_builtins(flow) | {"cases": msgspec.to_builtins(cases[flow.aggregate_id])} for flow in flows]
+        typer.echo(json.dumps({"flows": shown}))
         return
     if several:
         of = {flow.aggregate_id: flow.record for flow in flows}
         choices = [_choice(names, choice.document, of.get(choice.id, {}), choice.id) for choice in several]
         raise ConfigError(f"{len(flows)} order flows have a document {which}", remedy="which one?" + "".join(choices))
-    _print(flows[0])
+    _print(flows[0], cases[flows[0].aggregate_id])
 
 
 def check(
@@ -137,7 +143,7 @@ def _named(names: Mapping[str, RecordName], record_id: str, entity: str) -> str:
     return names[record_id].text if record_id in names else f"{entity.replace('_', ' ')} {record_id}"
 
 
-def _print(flow: OrderFlow) -> None:
+def _print(flow: OrderFlow, cases: Sequence[CaseView]) -> None:
     record = flow.record
     typer.echo(f"flow {flow.aggregate_id}: {record['stage']}")
     typer.echo(
@@ -162,6 +168,10 @@ def _print(flow: OrderFlow) -> None:
         typer.echo(f"  supply {_supply(record)}")
     counts = (_count(record.get(f"{name}_count") or 0, name.replace("_", " ")) for name in COUNTS)
     typer.echo("  " + ", ".join(counts))
+    for case in cases:
+        typer.echo(f"  service case {case_title(case)}")
+        for line in case_lines(case):
+            typer.echo(f"      {line}")
     typer.echo("timeline (UTC)")
     for at_us, precision, what, system in _events(flow):
         at = datetime.fromtimestamp(at_us / 1e6, UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +48,7 @@ def list_cases(
     )  # fmt: skip
     with connect_hub(load_settings().hub) as hub:
         cases = listed(hub, wanted)
-    print_page("cases", cases, after_of(cases, limit), _print, "no service case is like that", as_json=as_json)
+    print_page("cases", cases, after_of(cases, limit), print_case, "no service case is like that", as_json=as_json)
 
 
 def show(
@@ -75,7 +76,7 @@ def show(
         typer.echo(json.dumps({"cases": msgspec.to_builtins(cases)}))
         return
     for case in cases:
-        _print(case)
+        print_case(case)
         typer.echo("    story (UTC)")
         for event in case.record.get("story") or ():
             at = datetime.fromtimestamp(event["at"] / 1e6, UTC)
@@ -83,15 +84,32 @@ def show(
             typer.echo(f"      {shown}  {event['what']}  {event['number'] or ''}  [{event['system']}]")
 
 
-def _print(case: CaseView) -> None:
+def print_case(case: CaseView) -> None:
+    """A case in a list of cases."""
+    typer.echo(f"{case_title(case)}  {case.customer or 'customer unknown'}")
+    for line in ("; ".join(_about(case)), *case_lines(case)):
+        typer.echo(f"    {line}")
+
+
+def case_title(case: CaseView) -> str:
+    """Number, kind and status of a case."""
     record = case.record
-    status = f"{record.get('kind') or 'request'}, {record.get('status') or 'status unknown'}"
-    typer.echo(f"{record.get('number') or case.id}  {status}  {case.customer or 'customer unknown'}")
-    for parts in (_about(case), _promises(record), _outcome(record)):
+    kind = (record.get("kind") or "request").replace("_", " ")
+    return f"{record.get('number') or case.id}  {kind}, {(record.get('status') or 'status unknown').replace('_', ' ')}"
+
+
+def case_lines(case: CaseView) -> Iterator[str]:
+    """What a case waits for, what was promised, what came of it, what does not fit."""
+    from streams.flow.case_waiting import case_waits_for
+
+    record = case.record
+    if record.get("is_open"):
+        yield f"waits for: {case_waits_for(record)}"
+    for parts in (_promises(record), _outcome(record)):
         if parts:
-            typer.echo("    " + "; ".join(parts))
+            yield "; ".join(parts)
     if record.get("problems"):
-        typer.echo("    does not fit: " + ", ".join(problem.replace("_", " ") for problem in record["problems"]))
+        yield "does not fit: " + ", ".join(problem.replace("_", " ") for problem in record["problems"])
 
 
 def _about(case: CaseView) -> list[str]:
@@ -100,7 +118,7 @@ def _about(case: CaseView) -> list[str]:
     order = f"order {record['order_number']}" if record.get("order_number") else "no order"
     parts = [order + (f" ({record['order_stage']})" if record.get("order_stage") else "")]
     if record.get("delivered_at") is not None:
-        parts.append(f"delivered {datetime.fromtimestamp(record['delivered_at'] / 1e6, UTC):%Y-%m-%d}")
+        parts.append(f"delivered {_day(record['delivered_at'])}")
     if record.get("invoice_number"):
         parts.append(f"invoice {record['invoice_number']}")
     if case.sku or case.product:
@@ -129,13 +147,23 @@ def _outcome(record: dict[str, Any]) -> list[str]:
     """Return, credit note, replacement, repair."""
     parts = []
     if record.get("return_order_id"):
-        parts.append(f"return {record.get('return_number') or ''} {record.get('return_status') or ''}".rstrip())
+        came = f", came back {_day(record['returned_at'])}" if record.get("returned_at") is not None else ""
+        parts.append(f"return {record.get('return_number') or ''} {record.get('return_status') or ''}".rstrip() + came)
     for words, id, number in (
         ("credit note", "credit_note_id", "credit_note_number"),
-        ("replacement", "replacement_order_id", "replacement_number"),
+        (
+            "order" if record.get("kind") == "spare_part" else "replacement",
+            "replacement_order_id",
+            "replacement_number",
+        ),
     ):
         if record.get(id):
             parts.append(f"{words} {record.get(number) or 'not known yet'}")
     if record.get("repair_status"):
-        parts.append(f"repair {record.get('repair_number') or ''} {record['repair_status']}")
+        status = record["repair_status"].replace("_", " ")
+        parts.append(f"repair {record.get('repair_number') or ''} {status}")
     return parts
+
+
+def _day(at_us: int) -> str:
+    return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d}"

@@ -107,6 +107,11 @@ def cases_by_id(hub: Hub, ids: Sequence[str]) -> list[CaseView]:
     return fetch_structs(hub, CaseView, "cases_by_id", {"ids": list(ids)})
 
 
+def cases_of_flow(hub: Hub, flow_id: str) -> list[CaseView]:
+    """The cases that belong to a flow, those that were opened last first."""
+    return fetch_structs(hub, CaseView, "cases_of_flow", {"flow": flow_id})
+
+
 class _Named(msgspec.Struct, frozen=True):
     id: str
     request_ref: str | None

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from streams.cli.service import _print as print_case
+from streams.cli.flow import _print as print_flow
+from streams.cli.service import print_case
 from streams.errors import ConfigError
-from streams.hub.service import WantedCases, after_of, find_cases, list_cases
+from streams.hub.order_flows import find_flows
+from streams.hub.service import WantedCases, after_of, cases_of_flow, find_cases, list_cases
 from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.resolve.rules import Ownership
@@ -153,8 +155,14 @@ async def test_people_list_and_find_cases(worker: Worker, capsys: pytest.Capture
         with pytest.raises(ConfigError, match="no problem"):
             list_cases(hub, WantedCases(problem="bad"))
         assert find_cases(hub, "r-1") == find_cases(hub, "T-1") == everything
+        (flow,) = find_flows(hub, "SO-1")
+        print_flow(flow, cases_of_flow(hub, flow.aggregate_id))
+    printed = capsys.readouterr().out
+    for words in ("service case R-1  return, open", "      waits for: credit note or replacement", "goods came back"):
+        assert words in printed
     print_case(everything[0])
     printed = capsys.readouterr().out
+    assert "waits for: credit note or replacement" in printed
     for words in ("R-1  return, open  Ada Pumps", "order SO-1", "no warranty any more until 1970-04-10, contract W-1",
-                  "return T-1 received; credit note N-1", "does not fit: item unknown"):  # fmt: skip
+                  "return T-1 received, came back 1970-04-13; credit note N-1", "does not fit: item unknown"):  # fmt: skip
         assert words in printed

@@ -129,6 +129,13 @@ SELECT c.id::text, c.aggregate_id::text AS flow_id, coalesce(c.case_since, 0) AS
 FROM entity c LEFT JOIN entity m ON m.id = (c.record->>'customer_id')::uuid LEFT JOIN entity p ON p.id = (c.record->>'product_id')::uuid
 WHERE c.id = ANY(%(ids)s::uuid[]) AND c.entity = 'service_case' AND NOT c.deleted AND c.version > 0 ORDER BY c.case_since DESC, c.id DESC;
 
+-- name: cases_of_flow
+-- The service cases that belong to a flow, those that were opened last first.
+SELECT c.id::text, c.aggregate_id::text AS flow_id, coalesce(c.case_since, 0) AS since_us, c.record, m.record->>'name' AS customer, p.record->>'sku' AS sku,
+       p.record->>'name' AS product
+FROM entity c LEFT JOIN entity m ON m.id = (c.record->>'customer_id')::uuid LEFT JOIN entity p ON p.id = (c.record->>'product_id')::uuid
+WHERE c.aggregate_id = %(flow)s::uuid AND c.entity = 'service_case' AND NOT c.deleted AND c.version > 0 ORDER BY c.case_since DESC, c.id DESC;
+
 -- name: requests_named
 -- Requests and returns with this number or id, and the request that a return names.
 SELECT id::text, request_ref::text FROM entity WHERE entity IN ('service_request', 'return_order') AND find_number = left(lower(btrim(%(number)s)), 100)
