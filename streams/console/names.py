@@ -10,6 +10,7 @@ from typing import get_args
 from streams.console.alert_texts import alert_texts
 from streams.console.people import ROLES, Permission
 from streams.console.tours import tour_texts
+from streams.flow.case_waiting import CaseWait
 from streams.flow.timeline import EVENTS
 from streams.hub.flow_lists import STAGES
 from streams.hub.intents import State as IntentState
@@ -52,7 +53,7 @@ MESSAGES = (
 def model_names() -> list[str]:
     """Every name of the model that a page may show, as words, in alphabetical order."""
     names = {*STAGES, *ROLES, *get_args(Permission), *get_args(IntentState), *OPEN, *get_args(SettledState), *OTHERS}
-    names |= {*EVENTS, *get_args(FieldPolicy), *HEADER, "lines", "timeline", "at", "what"}
+    names |= {*get_args(CaseWait), *EVENTS, *get_args(FieldPolicy), *HEADER, "lines", "timeline", "at", "what"}
     for entity in ENTITIES.values():
         names.add(entity.name)
         for name, field in entity.fields.items():

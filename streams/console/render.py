@@ -32,6 +32,7 @@ from streams.console.operation import OPERATIONS, Operation
 from streams.console.people import Person
 from streams.console.place import Place
 from streams.console.tours import step_of
+from streams.flow.case_waiting import case_waits_for
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -62,7 +63,7 @@ def environment() -> Environment:
     made.globals.update(asset=asset, languages=LANGUAGES, alerts=ALERTS)
     made.filters.update(
         ago=_ago, moment=_moment, day=_day, number=_number, amount=_amount, quantity=_quantity, from_us=from_us,
-        words=_words, pretty=_pretty, duration=_duration, commands=_commands,
+        words=_words, case_wait=case_waits_for, pretty=_pretty, duration=_duration, commands=_commands,
     )  # fmt: skip
     return made
 

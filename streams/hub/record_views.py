@@ -152,6 +152,11 @@ def requests_of_customer(hub: Hub, ids: Sequence[str]) -> list[Member]:
     return fetch_structs(hub, Member, "requests_of_customer", {"ids": list(ids), "limit": MOST})
 
 
+def suppliers_of_customer(hub: Hub, ids: Sequence[str]) -> list[Member]:
+    """The suppliers that a customer is, too; `ids`: all of its ids."""
+    return fetch_structs(hub, Member, "suppliers_of_customer", {"ids": list(ids), "limit": MOST})
+
+
 def flows_with_product(hub: Hub, ids: Sequence[str]) -> list[FlowLine]:
     """Some of the flows in which a product was ordered."""
     limit = {"ids": list(ids), "limit": 20}

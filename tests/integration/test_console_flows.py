@@ -59,6 +59,7 @@ async def make_company(dsn: str) -> None:
 
 async def add_service(dsn: str, writers: Writers) -> None:
     """The line of the first order is bought; its customer sends a piece back."""
+    writers.say(changed("erp", "supplier", "V1", 29, name=XSS, customer_id=CUSTOMER))
     bought = {"number": "PO-004711", "status": "confirmed", "expected_date": 19_007}
     writers.say(changed("erp", "purchase_order", "P1", 30, **bought))
     of_line = {"order_line_id": source_id("erp", "sales_order_line", "A1L"), "quantity": 10_000_000, "unit": "C62"}
@@ -119,6 +120,26 @@ def test_each_kind_of_text_goes_straight_to_its_page(client: TestClient, text: s
     answer = client.get(f"/find?text={quote(text)}")
     assert (answer.status_code, answer.headers.get("location")) == (303, address)
     assert client.get(address).status_code == 200
+
+
+def test_a_partner_with_two_roles_shows_both_on_each_page(client: TestClient) -> None:
+    supplier = source_id("erp", "supplier", "V1")
+    text = client.get(f"/records/customer/{CUSTOMER}").text
+    assert "This partner also sells to us:" in text and f"/records/supplier/{supplier}" in text
+    text = client.get(f"/records/supplier/{supplier}").text
+    assert "This partner also buys from us:" in text and f"/records/customer/{CUSTOMER}" in text
+    assert "This partner also" not in client.get(f"/records/customer/{CHINESE}").text
+
+
+def test_lists_of_supply_and_service_lead_to_their_flows(client: TestClient) -> None:
+    text = client.get("/supply", params={"late": "true"}).text
+    assert "SO-001042" in text and "PO-004711" in text and f"/flows/{ORDER}" in text and "7 days late" in text
+    assert "SO-001042" not in client.get("/supply", params={"product": "nothing"}).text
+    assert client.get("/supply", params={"document": "PO-0"}).status_code == 422
+    text = client.get("/service", params={"open": "true", "kind": "return"}).text
+    assert "CASE-42" in text and "approval of the return" in text and f"/flows/{ORDER}" in text
+    assert "CASE-42" not in client.get("/service", params={"kind": "repair"}).text
+    assert "退货审批" in client.get("/service", headers={"accept-language": "zh-CN"}).text
 
 
 def test_the_last_digits_of_a_number_suffice(client: TestClient) -> None:

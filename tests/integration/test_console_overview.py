@@ -53,8 +53,29 @@ def test_overview_shows_figures_problems_and_tables(client: TestClient, hub: psy
         " VALUES ('raw.demo-crm.public.account', 0, 0, 1234, 1234, 0, 0, 0, 0, 0)"
     )
     add_open_alerts(hub, [OpenAlert("log", "wal-kept/demo-crm", "5 GB of WAL are kept", "start its connector", 1.8e9)])
+    week = "date_trunc('week', now() AT TIME ZONE 'UTC')::date"
     compute_figures(hub, {})
+    hub.execute(
+        "INSERT INTO figure_week (week, figure, currency, count, median_s, p90_s, good) SELECT "
+        + week
+        + ", v.* FROM (VALUES"  # type: ignore[arg-type]
+        " ('ordered_to_ready', '', 5, 172800.0, 259200.0, NULL), ('returned', '', 40, NULL, NULL, 3), ('first_contact', '', 8, NULL, NULL, 6))"
+        " v (figure, currency, count, median_s, p90_s, good) ON CONFLICT (figure, week, currency) DO UPDATE SET count = excluded.count,"
+        " median_s = excluded.median_s, good = excluded.good"
+    )
+    hub.execute("UPDATE figure_now SET value = 3 WHERE figure = 'late_purchases'")
     text = client.get("/").text
+    for part in (
+        "2 d",
+        "7.5 %",
+        "75 %",
+        "of 40 shipped",
+        "of 8 cases",
+        'href="/supply?late=true"',
+        'href="/service?kind=return"',
+    ):
+        assert part in text, part
+    assert '<b class="warn">3</b>' in text
     for part in (
         "1 h",
         "One thing needs you",

@@ -44,6 +44,7 @@ from streams.hub.record_views import (
     record_conflicts,
     record_view,
     requests_of_customer,
+    suppliers_of_customer,
 )
 from streams.model.entities import ENTITIES
 from streams.resolve.explain import FieldOrigin, explain_fields
@@ -144,6 +145,8 @@ class RecordPicture(msgspec.Struct, frozen=True):
     """Kind → what belongs to it: contacts and receivables of a customer, stock of a product."""
     requests: list[Member]
     flows: list[FlowLine]
+    roles: list[Reference]
+    """Of a partner that both buys from us and sells to us: its record in the other role."""
 
 
 @operation("GET", "/find", permission="see", command=lambda wanted: f"opshub identity show '{wanted.text}'")
@@ -210,6 +213,7 @@ def show_record(context: Context, wanted: WantedRecord) -> RecordPicture:
         elif view.entity == "product":
             flows = flows_with_product(hub, view.all_ids)
         person = context.person
+        references = _references(hub, view, person)
         picture = RecordPicture(
             view.id, view.given, view.entity, view.aggregate_id, view.version, view.revision, view.deleted,
             view.updated_us, title_of(view, person),
@@ -217,7 +221,7 @@ def show_record(context: Context, wanted: WantedRecord) -> RecordPicture:
             [origin.field for origin in origins if is_masked(view.entity, origin.field, person)],
             [Reference(source, c.system, c.key) for source, c in view.contributions.items()],
             view.other_ids, match_keys_of(hub, view.id) if not any(_hides(view.entity, person)) else [],
-            decisions_about(hub, view.given, view.id), _references(hub, view, person),
+            decisions_about(hub, view.given, view.id), references,
             record_conflicts(hub, view.all_ids), intents_of_subject(hub, view.id),
             dead_letters_of_keys(hub, topics, keys),
             {
@@ -225,6 +229,7 @@ def show_record(context: Context, wanted: WantedRecord) -> RecordPicture:
                 for kind, members in parts.items()
             },
             [Member(member.id, mask(member.record, "service_request", person)) for member in requests], flows,
+            _roles(hub, view, references, person),
         )  # fmt: skip
     return picture
 
@@ -281,6 +286,19 @@ def _references(hub: Any, view: RecordView, person: Person) -> dict[str, Referen
         for id in ids
         if id in named
     }
+
+
+def _roles(hub: Any, view: RecordView, references: dict[str, Reference], person: Person) -> list[Reference]:
+    """The supplier that a customer is, too; the customer that a supplier is, too."""
+    if view.entity == "supplier":
+        customer = references.get(str(view.record.get("customer_id")))
+        return [customer] if customer is not None else []
+    if view.entity != "customer":
+        return []
+    suppliers = suppliers_of_customer(hub, view.all_ids)
+    return [
+        Reference(s.id, "supplier", mask_value(s.record.get("name"), "supplier", "name", person)) for s in suppliers
+    ]
 
 
 def _at(context: Context, topic: str, partition: int, offset: int) -> tuple[list[FoundRecord], str | None]:

@@ -30,6 +30,11 @@ SELECT id::text AS id, record FROM entity WHERE aggregate_id = %(id)s AND entity
 -- Service requests that refer to a customer by any of its ids, some if there are very many.
 SELECT id::text AS id, record FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[]) AND entity = 'service_request' AND NOT deleted AND version > 0 LIMIT %(limit)s;
 
+-- name: suppliers_of_customer
+-- Suppliers that are a customer, too, by any of its ids.
+SELECT id::text AS id, record FROM entity WHERE customer_ref = ANY(%(ids)s::uuid[]) AND entity = 'supplier' AND NOT deleted AND merged_into IS NULL AND version > 0
+ORDER BY id LIMIT %(limit)s;
+
 -- name: flows_with_product
 -- Some of the flows with an order line of a product.
 SELECT DISTINCT aggregate_id::text AS id FROM (
