@@ -16,6 +16,7 @@ from streams.agents.deliver import build_deliverer
 from streams.agents.ingest import add_ingest, build_ingest, follow_column_types, follow_pauses
 from streams.agents.own_name import require_own_name
 from streams.agents.report import reachable_host, report_periodically
+from streams.capture.followed_rows import run_followed_rows
 from streams.capture.pauses import paused_topics
 from streams.emit.schema_registry import register_all
 from streams.errors import ConfigError, EnvironmentFault
@@ -26,7 +27,7 @@ from streams.maintenance.periodic import run_maintenance
 from streams.monitor.thresholds import stuck_limits
 from streams.monitor.watcher import Watcher
 from streams.provision.column_types import types_version, with_types
-from streams.provision.systems import capture_dsn, load_systems
+from streams.provision.systems import System, capture_dsn, load_systems
 from streams.provision.topics import change_topics
 from streams.runtime.faust_adapter import LaneApp
 from streams.runtime.health import Health
@@ -84,6 +85,7 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         tasks += [
             WorkerTask("maintenance", partial(run_maintenance, settings, stuck_limits(settings))),
             WorkerTask("watcher", watcher.run),
+            WorkerTask("followed rows", partial(run_followed_rows, settings, systems, _addresses(settings, systems))),
             WorkerTask("pauses", partial(follow_pauses, settings, systems, app.lanes["ingest"])),
             WorkerTask("column types", partial(follow_column_types, settings, systems, types, ingest)),
         ]
@@ -128,8 +130,13 @@ def slots_of(watcher: Watcher) -> dict[str, SlotFigures]:
 
 def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watcher:
     """The watcher of the sources whose addresses are known to this worker."""
-    env = load_env(settings)
     systems = load_systems(settings)
+    return Watcher(settings, systems, _addresses(settings, systems), stopped_systems)
+
+
+def _addresses(settings: Settings, systems: list[System]) -> dict[str, str]:
+    """System → the address of its database, for those whose addresses this worker knows."""
+    env = load_env(settings)
     dsns: dict[str, str] = {}
     for system in systems:
         if system.dictionary.kind == "postgres":
@@ -137,7 +144,7 @@ def build_watcher(settings: Settings, stopped_systems: dict[str, str]) -> Watche
                 dsns[system.name] = capture_dsn(system, env)
             except ConfigError as unknown:
                 logger.warning("%s is not watched from here: %s", system.name, unknown)
-    return Watcher(settings, systems, dsns, stopped_systems)
+    return dsns
 
 
 def run_worker(settings: Settings, *, roles: tuple[str, ...] = ROLES) -> None:

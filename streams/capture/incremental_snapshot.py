@@ -73,7 +73,7 @@ def request_snapshot(
                 counts[table] = _count(source, table, where)
             for table in tables:
                 insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
-                signal = json.dumps(_signal(system, facts[table], where))
+                signal = json.dumps(signal_of(system, facts[table], where))
                 source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
         with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             for table in tables:
@@ -102,7 +102,8 @@ def check_snapshot(system: System, dsn: str, tables: list[str]) -> str:
     return signals
 
 
-def _signal(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
+def signal_of(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
+    """What the signal table gets: read the rows of a table that meet `where`."""
     # Quoted, so that blanks and capitals count: as a regular expression, which is tried first, it matches no table.
     name = quoted(facts.name)
     signal: dict[str, object] = {"data-collections": [name], "type": "incremental"}

@@ -17,7 +17,7 @@ from streams.hub.accounts import Account, MappingNoteTally, NoteKey
 from streams.hub.dead_letters import RetryFailure, dead_letter_columns
 from streams.hub.statements import SQL, columns
 from streams.hub.store import HubStore
-from streams.model.change import Position
+from streams.model.change import Position, Resnapshot
 from streams.model.dead_letter import DeadLetter
 from streams.model.kafka_record import RecordId
 from streams.model.partition import Partition
@@ -48,6 +48,8 @@ class CheckpointData(msgspec.Struct):
     sweeps: list[Sweep] = []
     accounts: list[Account] = []
     notes: list[MappingNoteTally] = []
+    resnapshots: list[Resnapshot] = []
+    """Rows that looked up a row which changed."""
 
 
 class PendingCheckpoint:
@@ -64,6 +66,7 @@ class PendingCheckpoint:
         self.sweeps: list[Sweep] = []
         self.accounts: dict[Partition, Account] = {}
         self.notes: dict[NoteKey, MappingNoteTally] = {}
+        self.resnapshots: set[Resnapshot] = set()
 
     @property
     def is_urgent(self) -> bool:
@@ -75,6 +78,7 @@ class PendingCheckpoint:
         self.dead_letters += outcome.dead_letters
         self.retry_failures += outcome.retry_failures
         self.retried += outcome.retried
+        self.resnapshots.update(outcome.resnapshots)
         self.sweeps += [sweep for sweep in outcome.sweeps if sweep.repeat]
         for account in outcome.accounts:
             known = self.accounts.setdefault((account.topic, account.partition), account)
@@ -109,6 +113,8 @@ async def write_checkpoint(store: HubStore, pending: PendingCheckpoint) -> None:
                 # A partition that another worker counted further is not written, and so does not come back.
                 if len(await counted.fetchall()) != len(accounts):
                     raise CountedElsewhere
+            if pending.resnapshots:
+                await connection.execute(SQL["add_resnapshots"], columns(sorted(pending.resnapshots)))
             if pending.notes:
                 notes = msgspec.json.encode(list(pending.notes.values()))
                 await connection.execute(SQL["count_mapping_notes"], [notes])

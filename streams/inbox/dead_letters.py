@@ -180,7 +180,7 @@ class Dictionaries:
         system, rule = known
         target = rule.to[0]
         row = row_of(dead_letter.value)
-        key_columns = target.key or rule.key
+        key_columns = target.key_columns or rule.key
         columns = (key_columns,) if isinstance(key_columns, str) else tuple(key_columns)
         key_row = _object(dead_letter.key) or row
         key = "|".join(str(row.get(column, key_row.get(column, "?"))) for column in columns)

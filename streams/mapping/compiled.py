@@ -16,14 +16,16 @@ from streams.errors import MappingError
 from streams.mapping.exchange_rates import RateTable
 from streams.mapping.expression_runtime import RUNTIME
 from streams.mapping.field_functions import refuse_null
+from streams.mapping.followers import Followers
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import MappingNotes
 from streams.mapping.row_errors import BadValue, ColumnMissing, FieldError, LookupMissing, LookupPending, WideUnsent
+from streams.mapping.row_groups import RowGroups
 from streams.mapping.row_names import RowNames
 from streams.mapping.values.text import key_part, key_text
 from streams.model.change import Mapped, Op, RowChange
 
-SideTable = LookupTable | RateTable
+SideTable = LookupTable | RowGroups | RateTable
 """A captured table whose rows are held in memory, because rules of other tables look into it."""
 
 MapRow = Callable[[Any, Op, Any], list[Mapped]]
@@ -239,12 +241,15 @@ class CompiledDictionary:
         tables: dict[str, CompiledTable],
         side_tables: list[SideTable],
         notes: MappingNotes,
+        followers: Followers | None = None,
     ) -> None:
         self.system = system
         self.kind = kind
         """postgres, mariadb or mysql."""
         self.tables = tables
         self.notes = notes
+        self.followers = followers or Followers([])
+        """Rows that follow the rows that they look up."""
         self._side_tables = side_tables
 
     @property

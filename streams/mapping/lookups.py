@@ -35,6 +35,13 @@ def key_of(*values: object) -> str:
     return key_text(values[0]) if len(values) == 1 else "|".join(map(key_part, values))
 
 
+def key_value(value: object, read: Read | None) -> object:
+    """One column that rows are looked up by, in the form in which it is compared."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return value if read is None else read(value)
+
+
 class LookupTable:
     """Rows of one table, by the values of the columns `by`."""
 
@@ -93,7 +100,7 @@ class LookupTable:
             known = self._versions.get(identity, (None, None))[1]
             return self.put(identity, change.position, known, tuple(getattr(row, attribute(c)) for c in self.columns))
         complete = None not in by
-        key = key_of(*(v if r is None else r(v) for v, r in zip(by, self._reads, strict=True))) if complete else None
+        key = key_of(*(key_value(v, r) for v, r in zip(by, self._reads, strict=True))) if complete else None
         return self.put(identity, change.position, key, tuple(getattr(row, attribute(c)) for c in self.columns))
 
     def getter(self, column: str, unknown: str) -> Callable[..., object]:

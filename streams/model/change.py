@@ -127,3 +127,12 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     row: str | None = None
     """What identifies the source row, where rows of its table can hand their keys to each other. A text that begins
     with `#` is made of the row's values, and identifies it within a transaction only."""
+
+
+class Resnapshot(NamedTuple):
+    """Rows of a table that their source is to send again: those that meet `condition` (SQL) with `value`."""
+
+    system: str
+    table: str
+    condition: str
+    value: str

@@ -146,6 +146,8 @@ class Ingest:
         if self._batch_has_notes:
             batch.notes = merge_notes(records, outcomes, self.counted_to, batch.notes)
             self._batch_has_notes = False
+        for route in self._systems:
+            batch.resnapshots += route.take_resnapshots()
         batch.accounts = count_outcomes(records, outcomes, self.counted_to)
         outputs = await self._outputs(batch, lookup)
         self._count(len(records), len(outputs), batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from streams.hub.accounts import MappingNoteTally
-from streams.model.change import Mapped, RowChange
+from streams.model.change import Mapped, Resnapshot, RowChange
 
 
 class Notes(Protocol):
@@ -34,6 +34,10 @@ class Route(Protocol):
 
     def mapping_notes(self, change: RowChange) -> list[MappingNoteTally]:
         """`notes` for people, with the row's key; empties `notes`."""
+        ...
+
+    def take_resnapshots(self) -> list[Resnapshot]:
+        """Rows of other tables that looked up the rows which were mapped since the last call."""
         ...
 
     def at_epoch(self, epoch: int) -> None:

@@ -17,7 +17,7 @@ from streams.errors import BadRecord
 from streams.hub.accounts import MappingNoteTally
 from streams.mapping.compiled import CompiledDictionary
 from streams.mapping.row_errors import LookupMissing
-from streams.model.change import Mapped, Position, RowChange
+from streams.model.change import Mapped, Position, Resnapshot, RowChange
 from streams.runtime.code_tables import CodeTables
 
 logger = get_logger(__name__)
@@ -44,6 +44,8 @@ class RowRoute:
         self._tables = dictionary.tables
         self._topics = topics
         lookup_topics = [topic for topic, name in topics.items() if name in dictionary.lookup_tables]
+        self._followers = dictionary.followers
+        self._resnapshots: list[Resnapshot] = []
         self._code_tables = CodeTables(bootstrap, lookup_topics, self._learn) if lookup_topics else None
         self._caught_up = False
         self._batch_begins = True
@@ -87,6 +89,11 @@ class RowRoute:
             for table, field, kind, reason, _ in self.notes.take()
         ]
 
+    def take_resnapshots(self) -> list[Resnapshot]:
+        """Rows of other tables that looked up the rows which were mapped since the last call."""
+        taken, self._resnapshots = self._resnapshots, []
+        return taken
+
     def at_epoch(self, epoch: int) -> None:
         """The records that come next are of this epoch of the source."""
         self.decoder.epoch = epoch
@@ -98,6 +105,8 @@ class RowRoute:
     def map(self, change: RowChange) -> list[Mapped]:
         """What the row says. Raises MappingError, or RetryLater while the tables that it looks into can not be read."""
         table = self._tables[change.table]
+        if change.table in self._followers.tables:
+            self._resnapshots += self._followers.resnapshots(change, table.attribute, table.key_columns)
         if self._code_tables is None or not table.uses_lookups:
             return table.map_change(change)
         if not self._caught_up:

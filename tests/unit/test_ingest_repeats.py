@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from streams.model.change import Change, Mapped, Position, RowChange
+from streams.model.change import Change, Mapped, Position, Resnapshot, RowChange
 from streams.model.ids import source_id
 from streams.pipeline.ingest import Ingest
 
@@ -22,6 +22,9 @@ class Shipments:
     def at_epoch(self, epoch: int) -> None: ...
 
     def begin(self) -> None: ...
+
+    def take_resnapshots(self) -> list[Resnapshot]:
+        return []
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> RowChange:
         return RowChange("demo-erp", "erp.dlv_head", "c", key, None, {}, Position(0, 1, 1), 1, None, None)

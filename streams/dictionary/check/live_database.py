@@ -175,7 +175,7 @@ class _TableCheck:
                     "texts equal: a reference that is spelled otherwise does not find it",
                     "make the references by the same spelling, e.g. with ON UPDATE CASCADE or a step in both",
                 )
-        keys = [set(key), *(set(target.key) for target in self.table.to if target.key)]
+        keys = [set(key), *(set(target.key_columns) for target in self.table.to if target.key_columns)]
         late = next((", ".join(columns) for columns in live.late_keys if set(columns) in keys), None)
         if late is not None and self.table.before != "full":
             self.error(

@@ -6,21 +6,21 @@ reads the dictionary again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from streams.dictionary.compile.dictionary_planner import DictionaryPlanner
+from streams.dictionary.compile.follower_planner import followers_of
+from streams.dictionary.compile.lookup_planner import lookup_tables
 from streams.dictionary.compile.plans import Names, Refused, TablePlan, Together
 from streams.dictionary.compile.python_source import write_table
-from streams.dictionary.compile.source_planner import lookup_name
-from streams.dictionary.compile.table_planner import DictionaryPlanner
-from streams.dictionary.language.dictionary import Dictionary, Table, Target
-from streams.dictionary.language.mapping_rule import Lookup
+from streams.dictionary.language.dictionary import Dictionary, Table
 from streams.dictionary.problems import DictionaryError, Problem
 from streams.mapping.compiled import CompiledDictionary, CompiledTable, SideTable, TableCode
 from streams.mapping.exchange_rates import RateColumns, RateTable
-from streams.mapping.lookups import LookupTable
+from streams.mapping.followers import Followers
 from streams.mapping.notes import MappingNotes
-from streams.mapping.source_types import ColumnTypes, for_lookup, source_type
+from streams.mapping.source_types import ColumnTypes
 
 
 class Compiled(NamedTuple):
@@ -54,7 +54,7 @@ def compile_with_warnings(
 ) -> Compiled:
     """As `compile_dictionary`, with the warnings for `opshub map check`."""
     notes = MappingNotes()
-    lookups = _lookup_tables(dictionary, types)
+    lookups = lookup_tables(dictionary, types)
     rates = _rate_table(dictionary)
     planner = DictionaryPlanner(dictionary, lookups, rates, notes, systems, types)
     if rates is not None and rates.table not in dictionary.tables:
@@ -65,6 +65,7 @@ def compile_with_warnings(
         names = Names()
         planned.append((planner.plan_table(name, table, names), names))
     planner.check_across_tables()
+    followers = Followers(followers_of(dictionary, planner.wrong))
     if planner.problems:
         raise DictionaryError(planner.problems)
     tables = {
@@ -72,7 +73,7 @@ def compile_with_warnings(
     }
     notes.clear()  # planning converts defaults and constants, which may have added notes of no row
     side_tables: list[SideTable] = [*lookups.values(), *([rates] if rates is not None else [])]
-    compiled = CompiledDictionary(dictionary.system, dictionary.kind, tables, side_tables, notes)
+    compiled = CompiledDictionary(dictionary.system, dictionary.kind, tables, side_tables, notes, followers)
     return Compiled(compiled, planner.warnings, planner.refusals, planner.together)
 
 
@@ -107,29 +108,3 @@ def _rate_table(dictionary: Dictionary) -> RateTable | None:
     if rates is None:
         return None
     return RateTable(rates.table, RateColumns(rates.source, rates.to, rates.rate, rates.date))
-
-
-def _lookup_tables(dictionary: Dictionary, types: Mapping[str, ColumnTypes] | None) -> dict[str, LookupTable]:
-    """Every table that some rule looks into, with the columns that the rules want of it."""
-    lookup_tables: dict[str, LookupTable] = {}
-    for table in dictionary.tables.values():
-        for target in table.to:
-            for lookup in _lookups(target):
-                looked_into = dictionary.tables.get(lookup.table)
-                if looked_into is not None:
-                    by = (*lookup.keyed_by(looked_into.key), *lookup.where)
-                    name = lookup_name(lookup, by)
-                    known = (types or {}).get(lookup.table, {})
-                    reads = tuple(for_lookup(source_type(known.get(column, "unknown"))) for column in by)
-                    lookup_tables.setdefault(name, LookupTable(lookup.table, by, reads)).column_index(lookup.column)
-    return lookup_tables
-
-
-def _lookups(target: Target) -> Iterator[Lookup]:
-    """Every lookup of a record's rules, also those that follow another (`then`)."""
-    rules = [*target.fields.values(), *target.attributes.values(), target.parent, target.same_as]
-    for rule in rules:
-        lookup = rule.lookup if rule is not None else None
-        while lookup is not None:
-            yield lookup
-            lookup = lookup.then

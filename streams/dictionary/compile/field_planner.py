@@ -13,8 +13,9 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from streams.dictionary.canonical_fields import FieldType
-from streams.dictionary.compile.source_planner import Pointer, SourcePlanner, Then
-from streams.dictionary.language.mapping_rule import MappingRule
+from streams.dictionary.compile.lookup_planner import LookupPlanner
+from streams.dictionary.compile.source_planner import NamedValue, Pointer, Then
+from streams.dictionary.language.mapping_rule import MappingRule, Value
 from streams.dictionary.standards import standard_of
 from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.conversion_cache import ConversionCache
@@ -22,7 +23,14 @@ from streams.mapping.conversions.registry import conversions, make_step
 from streams.mapping.field_functions import chooser, forgiving, json_path, piece
 from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue
-from streams.mapping.source_types import SourceType, for_lookup, for_value_map, reading, refusal_before_steps
+from streams.mapping.source_types import (
+    SourceType,
+    for_lookup,
+    for_value_map,
+    in_expression,
+    reading,
+    refusal_before_steps,
+)
 from streams.mapping.values.numbers import INT_MAX, truth, unscaled, whole_number
 from streams.mapping.values.text import key_text, tags_of, text_of
 from streams.mapping.values.times import FIRST_DAY, LAST_DAY, day, instant
@@ -43,11 +51,14 @@ class FieldPython(NamedTuple):
     """The columns that both read."""
 
 
+ANY = FieldType("value", "text")
+"""The field of a value that stands in expressions only: it stays as its source has it."""
+
 _OWN_RANGE = {"int": (-INT_MAX - 1, INT_MAX), "date": (FIRST_DAY, LAST_DAY)}
 """Kinds whose canonical form is an int in this range: such a value passes as it is."""
 
 
-class FieldPlanner(SourcePlanner):
+class FieldPlanner(LookupPlanner):
     """Plans the fields of one table."""
 
     def plan_field(self, rule: MappingRule, field: FieldType, path: YamlPath) -> FieldPython | None:
@@ -55,6 +66,41 @@ class FieldPlanner(SourcePlanner):
         before = len(self.shared.problems)
         if "const" in rule.model_fields_set:
             return self._const(rule, field, path)
+        statements, origin, value, read = self._taken(rule, field, path)
+        to_type = self._to_type(rule, field, path)
+        if to_type is None or len(self.shared.problems) > before:
+            return None
+        python = self._typed_value(rule, field, value, to_type, path)
+        if rule.bad != "reject":
+            python = self._forgiving(rule, field, origin, statements, python, path)
+        python = self._never_null(rule, field, python, to_type, path)
+        if rule.required or field.required:
+            self.required.update(dict.fromkeys(read))
+        return FieldPython(statements, python, read)
+
+    def plan_value(self, value: Value, path: YamlPath, entity: str | None = None) -> NamedValue:
+        """A value for expressions, or the key of a record of `entity`, as a call of a function of its columns."""
+        field = FieldType("value", "ref", ref=entity) if entity is not None else ANY
+        statements, _, local, columns = self._taken(value.as_rule(), field, path)
+        if value.default is not None:
+            statements.append(f"if {local} is None: return {value.default!r}")
+        return NamedValue(self.as_call(statements, local, columns), columns)
+
+    def as_call(self, statements: list[str], python: str, columns: tuple[str, ...]) -> str:
+        """Several steps as the call of a function of their columns: where it is used, only an expression fits."""
+        name = f"ref_{len(self.functions)}"
+        given = ", ".join(self.names.local(column) for column in columns)
+        self.functions.append(
+            "\n".join([f"def {name}({given}):", *(f"    {s}" for s in statements), f"    return {python}"])
+        )
+        return f"{name}({given})"
+
+    def _taken(
+        self, rule: MappingRule, field: FieldType, path: YamlPath
+    ) -> tuple[list[str], str, str, tuple[str, ...]]:
+        """What a rule takes, before it becomes a value of its field: statements, the expression for its source, the
+        one for the value, the columns that all of it reads.
+        """
         statements: list[str] = []
         origin, given = self._origin(rule, field, path)
         value, columns = origin, list(given)
@@ -73,10 +119,9 @@ class FieldPlanner(SourcePlanner):
         if rule.path is not None:
             try:
                 reader = self._constant("path", json_path(rule.path))
+                then(lambda v: f"{reader}({v})")
             except ValueError as error:
                 self.shared.wrong((*path, "path"), str(error), "write it as address.lines[0]")
-                return None
-            then(lambda v: f"{reader}({v})")
         if rule.split is not None:
             cut = self._constant("piece", piece(rule.split, rule.part))
             then(lambda v: f"{cut}({v})")
@@ -88,18 +133,9 @@ class FieldPlanner(SourcePlanner):
             columns += self._lookup(rule, rule.lookup, field, (*path, "lookup"), then)
         if rule.convert is not None:
             columns += self._exchange(rule, rule.convert, field, (*path, "convert"), then)
-        to_type = self._to_type(rule, field, path)
-        if to_type is None or len(self.shared.problems) > before:
-            return None
         read = tuple(dict.fromkeys(columns))
         self._read(read)
-        python = self._typed_value(rule, field, value, to_type, path)
-        if rule.bad != "reject":
-            python = self._forgiving(rule, field, origin, statements, python, path)
-        python = self._never_null(rule, field, python, to_type, path)
-        if rule.required or field.required:
-            self.required.update(dict.fromkeys(read))
-        return FieldPython(statements, python, read)
+        return statements, origin, value, read
 
     # ---- types of columns ----
 
@@ -117,6 +153,9 @@ class FieldPlanner(SourcePlanner):
         self, rule: MappingRule, field: FieldType, column: str, source: SourceType | None, path: YamlPath, then: Then
     ) -> None:
         if source is None:
+            return
+        if field is ANY:
+            self._as_read(in_expression(source), path, then)
             return
         if rule.values is not None:
             self._as_read(refusal_before_steps(column, source) or for_value_map(source), path, then)

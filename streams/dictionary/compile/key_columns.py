@@ -18,7 +18,7 @@ def key_types(
                 if types is None:
                     return []
                 known = types.get(name, {})
-                return [source_type(known.get(column, "unknown")) for column in target.key or table.key]
+                return [source_type(known.get(column, "unknown")) for column in target.key_columns or table.key]
     return []
 
 

@@ -52,6 +52,8 @@ class KeyPlan:
     """True if the columns are all in the message's key, so that a delete has them."""
     has_forms: bool = False
     """Whether two values of a column may give one text, as of a citext: a row whose columns change may keep its key."""
+    may_be_null: bool = False
+    """Whether a row may have none: it makes no record then."""
 
 
 @dataclass(slots=True)

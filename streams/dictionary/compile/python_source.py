@@ -103,7 +103,10 @@ def _when(
     # Fields that an additional row gave stay then: another row may have given them since.
     was = f" and was_{number}(before)" if plan.before_full else ""
     or_again = "" if target.part_of else " or op == 'again'"
-    out.add(indent, f"elif op == 'u'{was}{or_again}:", f"{target.entity}.when")
+    left = f"op == 'u'{was}{or_again}"
+    if target.key.may_be_null:  # then `moved` deletes the record under the old key
+        left = f"({left}) and {target.key.python} is not None"
+    out.add(indent, f"elif {left}:", f"{target.entity}.when")
     out.add(indent + 1, f"k = {target.key.python}", f"{target.entity}.key")
     gone = _gone(target, "k", target.parent)
     out.add(indent + 1, f"out.append({gone})", f"{target.entity}.parent")

@@ -7,16 +7,15 @@ need, and adds every mistake to the problems of the dictionary.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from streams.dictionary.canonical_fields import FieldType
 from streams.dictionary.compile.expression import ColumnRead, Expression, ExpressionError, compile_expression
 from streams.dictionary.compile.key_columns import key_types
 from streams.dictionary.compile.plans import Names, PlannedField, Together
 from streams.dictionary.language.dictionary import Dictionary, Table
-from streams.dictionary.language.mapping_rule import Exchange, Lookup, MappingRule, StepRule
+from streams.dictionary.language.mapping_rule import Lookup, MappingRule, StepRule
 from streams.dictionary.problems import Problem
 from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.conversion_cache import ConversionCache, of_pair
@@ -25,6 +24,7 @@ from streams.mapping.exchange_rates import RateTable
 from streams.mapping.field_functions import joined, typed_key
 from streams.mapping.lookups import LookupTable
 from streams.mapping.notes import AddFieldNote
+from streams.mapping.row_groups import RowGroups
 from streams.mapping.source_types import (
     UNKNOWN,
     ColumnTypes,
@@ -32,7 +32,6 @@ from streams.mapping.source_types import (
     Refusal,
     SourceType,
     before_steps,
-    for_lookup,
     in_expression,
     refusal_before_steps,
     refuse,
@@ -40,6 +39,9 @@ from streams.mapping.source_types import (
 )
 from streams.mapping.values.key_forms import key_form, why_not_equal
 from streams.mapping.values.source_forms import number
+
+LookupSide = LookupTable | RowGroups
+"""The rows of a table that rules look into, in memory."""
 
 Then = Callable[[Callable[[str], str]], None]
 """then(python): value = python(value), unless it is null."""
@@ -59,11 +61,19 @@ class Pointer:
         return self.entity + (f" in the namespace {self.namespace}" if self.namespace else "")
 
 
+class NamedValue(NamedTuple):
+    """A value that expressions use by its name."""
+
+    python: str
+    """The expression that makes it, a call."""
+    columns: tuple[str, ...]
+
+
 class Shared(Protocol):
     """What the tables of one dictionary share while they are planned."""
 
     dictionary: Dictionary
-    lookups: dict[str, LookupTable]
+    lookups: dict[str, LookupSide]
     rates: RateTable | None
     add_note: AddFieldNote
     problems: list[Problem]
@@ -108,6 +118,8 @@ class SourcePlanner:
         self.uses_lookups = False
         """Whether it looks into other tables."""
         self.temporaries = 0
+        self.named_values: dict[str, NamedValue] = {}
+        """The values `with` names of the record that is being planned."""
         self.conversion_attributes: list[PlannedField] = []
         """Attributes that keep the rate, its day and the original of a converted amount."""
 
@@ -174,6 +186,9 @@ class SourcePlanner:
 
     def _expression(self, text: str, path: YamlPath) -> Expression | None:
         def read(column: str) -> ColumnRead:
+            if column in self.named_values:
+                value = self.named_values[column].python
+                return ColumnRead(value, value, None)
             source = self._type_of(column)
             return ColumnRead(self._read_column(column, in_expression), self.names.local(column), source)
 
@@ -187,6 +202,10 @@ class SourcePlanner:
         if expression.refusal:
             remedy = "write both as one kind: decimal(x) makes a number of a text, string(x) a text of a number"
             self.shared.refused(path, Refusal(f"{text!r} {expression.refusal}", remedy))
+        of_values = {name: value.columns for name, value in self.named_values.items() if name in expression.columns}
+        if of_values:
+            columns = [column for name in expression.columns for column in of_values.get(name, (name,))]
+            expression = replace(expression, columns=tuple(dict.fromkeys(columns)))
         self._read(expression.columns)
         return expression
 
@@ -250,7 +269,7 @@ class SourcePlanner:
         """
         wanted = lookup.table if lookup is not None else rule.entity or field.ref
         others = [target for target in types.values() if target != wanted]
-        if field.ref is None or others:
+        if (field.ref is None and lookup is None) or others:
             self.shared.wrong(
                 (*path, "typed"),
                 f"points to {', '.join(others) or 'nothing: this field is not a reference'}",
@@ -284,100 +303,3 @@ class SourcePlanner:
         else:
             then(lambda v: plain.format(call, v))
         return conversion.columns
-
-    def _lookup(
-        self, rule: MappingRule, lookup: Lookup, field: FieldType, path: YamlPath, then: Then
-    ) -> tuple[str, ...]:
-        current: Lookup | None = lookup
-        extra: tuple[str, ...] = ()
-        while current is not None:
-            table = self.shared.dictionary.tables.get(current.table)
-            if table is None:
-                near = get_close_matches(current.table, self.shared.dictionary.tables, n=1)
-                self.shared.wrong(
-                    (*path, "table"),
-                    f"{current.table!r} is not captured",
-                    f"did you mean {near[0]}?" if near else "list it under `tables` with its key and `to: []`",
-                )
-                return extra
-            by = current.keyed_by(table.key)
-            if len(by) != 1:
-                has = (
-                    f"{current.table} is looked up by {', '.join(by)}"
-                    if by
-                    else f"`where` leaves no column of {current.table}"
-                )
-                self.shared.wrong(
-                    path,
-                    has,
-                    "a value is looked up by exactly one column: name it in `by:`, and the other columns in `where:`",
-                )
-                return extra
-            self.uses_lookups = True
-            lookup_table = self.shared.lookups[lookup_name(current, (*by, *current.where))]
-            getter = self._constant("lookup", lookup_table.getter(current.column, current.unknown))
-            more = [
-                repr(e.const) if e.column is None else self._read_column(e.column, for_lookup)
-                for e in current.where.values()
-            ]
-            then(lambda v, g=getter, rest="".join(f", {m}" for m in more): f"{g}({v}{rest})")  # type: ignore[misc]
-            extra += tuple(e.column for e in current.where.values() if e.column is not None)
-            looked_up = self._type_of(current.column, current.table)
-            if current.typed is not None or current.steps:
-                self._through_steps(current.column, looked_up, path, then)
-            elif current.then is not None and looked_up is not None:
-                self._as_read(for_lookup(looked_up), path, then)
-            elif current.then is None:
-                self._result(rule, field, current.column, looked_up, path, then)
-            if current.typed is not None:
-                self._typed(current.typed, field, current.then, rule, path, then)
-            for i, step in enumerate(current.steps):
-                extra += self._step(rule, step, field, (*path, "steps", i), then)
-            path, current = (*path, "then"), current.then
-        return extra
-
-    def _result(
-        self, rule: MappingRule, field: FieldType, column: str, source: SourceType | None, path: YamlPath, then: Then
-    ) -> None:
-        """What a column's value becomes if nothing but a value map and the field's type come after it."""
-        raise NotImplementedError
-
-    def _exchange(
-        self, rule: MappingRule, exchange: Exchange, field: FieldType, path: YamlPath, then: Then
-    ) -> tuple[str, ...]:
-        """Convert an amount, and keep the rate, its day and the original in the record's attributes."""
-        rates = self.shared.rates
-        if rates is None or rates.table not in self.shared.dictionary.tables:
-            self.shared.wrong(
-                path, "there is no table of rates", "add `rates:` next to `tables:`, and list its table under `tables:`"
-            )
-            return ()
-        if field.kind != "decimal" or rule.round is None:
-            self.shared.wrong(
-                path,
-                "the converted amount may have more decimal places than the field",
-                "add `round:`; only decimals can be converted",
-            )
-            return ()
-        if rule.column is None:
-            self.shared.wrong(
-                path,
-                "only the amount of a `column` can be converted",
-                "name its column; an expression cannot be converted",
-            )
-            return ()
-        self.uses_lookups = True
-        extra = (exchange.currency, exchange.on)
-        given = ", ".join(self.names.local(c) for c in extra)
-        call = self._constant("convert", rates.converter(exchange.to))
-        then(lambda v: f"{call}({v}, {given})")
-        for what in ("rate", "rate_date", "original"):
-            keep = self._constant("keep", rates.keeper(exchange.to, what))
-            python = f"{keep}({self.names.local(rule.column)}, {given})"
-            self.conversion_attributes.append(PlannedField(f"{field.name}_{what}", [], python, (rule.column, *extra)))
-        return extra
-
-
-def lookup_name(lookup: Lookup, by: tuple[str, ...]) -> str:
-    """The name of a table that is looked into, with the columns that its rows are looked up by."""
-    return f"{lookup.table} by {', '.join(by)}"

@@ -6,7 +6,7 @@ planner's problems, with its line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from functools import partial
 
@@ -15,23 +15,16 @@ from streams.dictionary.compile.field_planner import FieldPlanner, FieldPython
 from streams.dictionary.compile.key_columns import key_python, key_types
 from streams.dictionary.compile.plans import (
     KeyPlan,
-    Names,
     PlannedField,
-    Refused,
     TablePlan,
     TargetPlan,
     Together,
     unreadable,
 )
-from streams.dictionary.compile.source_planner import Pointer
-from streams.dictionary.language.dictionary import Dictionary, Table, Target
-from streams.dictionary.language.mapping_rule import MappingRule, Reference
-from streams.dictionary.problems import Problem
+from streams.dictionary.compile.source_planner import NamedValue
+from streams.dictionary.language.dictionary import Target
+from streams.dictionary.language.mapping_rule import MappingRule, Reference, Value
 from streams.dictionary.yaml_lines import YamlPath
-from streams.mapping.exchange_rates import RateTable
-from streams.mapping.lookups import LookupTable
-from streams.mapping.notes import AddFieldNote
-from streams.mapping.source_types import ColumnTypes, Refusal
 from streams.model.ids import ids
 
 
@@ -48,109 +41,10 @@ def _one_of(systems: Collection[str] | None, own: str) -> str:
     return f": {' or '.join(others)}" if others else ""
 
 
-Made = tuple[str, str | None]
-"""A kind of record that a table makes: its entity and namespace."""
-
-
-class DictionaryPlanner:
-    """Plans the tables of one dictionary and collects every mistake in them."""
-
-    def __init__(
-        self,
-        dictionary: Dictionary,
-        lookups: dict[str, LookupTable],
-        rates: RateTable | None,
-        add_note: AddFieldNote,
-        systems: Collection[str] | None,
-        types: Mapping[str, ColumnTypes] | None = None,
-    ) -> None:
-        self.dictionary = dictionary
-        self.types = types
-        self.refusals: list[Refused] = []
-        self.together: list[Together] = []
-        self.lookups = lookups
-        self.rates = rates
-        self.add_note = add_note
-        self.systems = systems
-        self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
-        self.pointers: list[Pointer] = []
-
-    def wrong(self, path: YamlPath, what: str, right: str = "") -> None:
-        problem = self.dictionary.file.problem(path, what, right)
-        if problem not in self.problems:  # a field that is a parent too is planned twice
-            self.problems.append(problem)
-
-    def refused(self, path: YamlPath, refusal: Refusal) -> None:
-        refused = Refused(self.dictionary.file.problem(path, refusal.what, refusal.remedy), refusal.by_value)
-        if refused not in self.refusals:  # a field that is a parent too is planned twice
-            self.refusals.append(refused)
-
-    def plan_table(self, name: str, table: Table, names: Names) -> TablePlan:
-        return TablePlanner(self, name, table, names).plan()
-
-    def check_across_tables(self) -> None:
-        """What only all tables together show: keys that would be taken for one another, references to nothing."""
-        makers, additions = self._makers()
-        self._warn_of_unmapped(makers)
-        if self.problems:  # a mistake in one record may be the reason why another does not fit it
-            return
-        for addition in additions:
-            if (addition.entity, addition.namespace) not in makers:
-                self.wrong(
-                    (*addition.path, "part_of"),
-                    f"adds to a {addition.record}, which no table of this dictionary makes: its rows would have no"
-                    " effect",
-                    "map the table that makes it, or remove `part_of`",
-                )
-        for pointer in (*self.pointers, *additions):
-            table_name, key = makers.get((pointer.entity, pointer.namespace), ("", ()))
-            if key and pointer.columns is not None and pointer.columns != len(key):
-                adds = pointer in additions
-                self.wrong(
-                    (*pointer.path, "key") if adds else pointer.path,
-                    f"{_columns(pointer.columns)}, and the key of a {pointer.record} ({table_name}) has {len(key)}:"
-                    f" {', '.join(key)}",
-                    f"name all of them, in that order: {'key' if adds else 'columns'}: [{', '.join(key)}]",
-                )
-
-    def _makers(self) -> tuple[dict[Made, tuple[str, tuple[str, ...]]], list[Pointer]]:
-        """(what is made → its table and key, the places where a row adds to a record that another table makes)."""
-        makers: dict[Made, tuple[str, tuple[str, ...]]] = {}
-        additions: list[Pointer] = []
-        for name, table in self.dictionary.tables.items():
-            for i, target in enumerate(table.to):
-                path: YamlPath = ("tables", name, "to", i)
-                made = (target.entity, target.namespace)
-                key = target.key or table.key
-                if target.part_of:
-                    if target.fields or target.attributes:
-                        additions.append(Pointer(*made, path, len(key)))
-                    continue
-                if made in makers:
-                    self.wrong(
-                        path,
-                        f"{makers[made][0]} makes a {target.entity} too: rows with equal keys would become one record",
-                        "give one of them a `namespace`, or add `part_of: true` if its rows only add to the other's "
-                        "records",
-                    )
-                makers.setdefault(made, (name, key))
-        return makers, additions
-
-    def _warn_of_unmapped(self, makers: Collection[Made]) -> None:
-        """One warning for each kind of record that references name and no table makes."""
-        warned: set[Made] = set()
-        for pointer in self.pointers:
-            made = (pointer.entity, pointer.namespace)
-            if made not in makers and made not in warned:
-                what = f"points to a {pointer.record}, which no table of this dictionary makes"
-                right = "map its table, or name the `system` whose key it is"
-                self.warnings.append(self.dictionary.file.problem(pointer.path, what, right))
-                warned.add(made)
-
-
-def _columns(number: int) -> str:
-    return "has one column" if number == 1 else f"has {number} columns"
+_KEY_NOT_IN_DELETES = (
+    "a delete does not contain these columns",
+    "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and add `before: full`, or use the table's key",
+)
 
 
 class TablePlanner(FieldPlanner):
@@ -227,8 +121,14 @@ class TablePlanner(FieldPlanner):
                 f"did you mean {near[0]}?" if near else f"there are {', '.join(entity_types())}",
             )
             return None
-        key = self._key(target, path)
+        self._name_values(target, path)
         when = self._condition(target.when, (*path, "when"))
+        if isinstance(target.key, Value):
+            key = self._key_of_value(target, target.key, path)
+            has_key = f"{key.python} is not None"
+            when = has_key if when is None else f"{has_key} and {when}"
+        else:
+            key = self._key(target, path)
         deleted = self._condition(target.deleted, (*path, "deleted")) or "False"
         parent, parent_columns = self._parent(target, entity, path)
         same_as, _ = (
@@ -268,22 +168,46 @@ class TablePlanner(FieldPlanner):
             part_of=target.part_of,
         )
 
+    def _name_values(self, target: Target, path: YamlPath) -> None:
+        """Plan the values `with` names; an expression reads them like columns."""
+        self.named_values = {}
+        planned: dict[str, NamedValue] = {}
+        types = (self.shared.types or {}).get(self.name, {})
+        for name, value in target.with_.items():
+            if name in types:
+                self.shared.wrong((*path, "with", name), "a column has this name", "choose another name")
+            planned[name] = self.plan_value(value, (*path, "with", name))
+        self.named_values = planned
+
+    def _key_of_value(self, target: Target, value: Value, path: YamlPath) -> KeyPlan:
+        """A key that is made from a column: rows for which it is null make no record."""
+        if not target.part_of:
+            self.shared.wrong((*path, "key"), "only a record with `part_of` takes its key from a value", "name columns")
+        if value.lookup is not None:
+            what = "a key may not be looked up: nobody would see that the row it was looked up in changes"
+            self.shared.wrong((*path, "key", "lookup"), what, "look it up in a field, or give the row's own column")
+            value = value.model_copy(update={"lookup": None})
+        made = self.plan_value(value, (*path, "key"), target.entity)
+        self._needs(made.columns, (*path, "key"))
+        if self.table.before != "full" and not set(made.columns) <= set(self.table.key):
+            self.shared.wrong((*path, "key"), *_KEY_NOT_IN_DELETES)
+        python = made.python
+        if target.namespace is not None:
+            python = f"(None if {python} is None else {target.namespace + ':'!r} + str({python}))"
+        return KeyPlan(made.columns, python, from_key=False, has_forms=True, may_be_null=True)
+
     def _near(self, name: str, entity: EntityType) -> str:
         """The remedy for a field that the entity does not have."""
         near = get_close_matches(name, entity.fields, n=1)
         return f"did you mean `{near[0]}`?" if near else f"{entity.name} has {', '.join(entity.fields)}"
 
     def _key(self, target: Target, path: YamlPath) -> KeyPlan:
-        columns = target.key or self.table.key
+        columns = target.key_columns or self.table.key
         self._read(columns)
         self._needs(columns, (*path, "key"))
         from_key = set(columns) <= set(self.table.key)
         if not from_key and self.table.before != "full":
-            self.shared.wrong(
-                (*path, "key"),
-                "a delete does not contain these columns",
-                "set the table to REPLICA IDENTITY FULL (ALTER TABLE …) and add `before: full`, or use the table's key",
-            )
+            self.shared.wrong((*path, "key"), *_KEY_NOT_IN_DELETES)
         # A row that adds to a record names it by the key of the row that makes it.
         types = (
             key_types(self.shared.dictionary, self.shared.types, target.entity, target.namespace)
@@ -364,17 +288,7 @@ class TablePlanner(FieldPlanner):
             return "None", ()
         statements, python, columns = made
         self._needs(columns, path)
-        if statements:
-            function = self._inline(statements, python, columns)
-            return f"{function}({', '.join(self.names.local(c) for c in columns)})", columns
-        return python, columns
-
-    def _inline(self, statements: list[str], python: str, columns: tuple[str, ...]) -> str:
-        """A reference of several steps as a function of its columns: where it is used, only an expression fits."""
-        name = f"ref_{len(self.functions)}"
-        head = f"def {name}({', '.join(self.names.local(c) for c in columns)}):"
-        self.functions.append("\n".join([head, *(f"    {s}" for s in statements), f"    return {python}"]))
-        return name
+        return (self.as_call(statements, python, columns) if statements else python), columns
 
     # ---- fields ----
 

@@ -20,20 +20,28 @@ from streams.dictionary.language.mapping_rule import (
     Namespace,
     Rates,
     Reference,
+    Value,
     Zone,
     column_rule,
 )
 from streams.dictionary.yaml_lines import Lines, YamlFile
+
+ValueName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
 class Target(LanguagePart):
     """One canonical record that each row of a table makes."""
 
     entity: str = Field(description="a canonical entity: customer, sales_order_line, …")
-    key: KeyColumns | None = Field(
-        default=None, description="columns that identify the record in its system; default: the table's key"
+    key: KeyColumns | Value | None = Field(
+        default=None,
+        description="columns that identify the record in its system; default: the table's key. With `part_of` also a"
+        " value, such as {column: origin, typed: {sale.line: sales_order_line}}: rows without one add to nothing",
     )
     namespace: Namespace = None
+    with_: dict[ValueName, Annotated[Value, BeforeValidator(column_rule)]] = Field(
+        default={}, alias="with", description="values with names, for the expressions of this record"
+    )
     when: str | None = Field(default=None, description="CEL condition: only rows for which it is true make this record")
     deleted: str | None = Field(
         default=None, description="CEL condition: a row for which it is true is a deleted record (soft delete)"
@@ -52,6 +60,11 @@ class Target(LanguagePart):
     attributes: dict[str, MappingRuleOrColumn] = Field(
         default={}, description="company-specific extra fields, kept as text in the `attributes` map"
     )
+
+    @property
+    def key_columns(self) -> tuple[str, ...] | None:
+        """The columns that its key is made of; None: those of the table's key."""
+        return (self.key.column,) if isinstance(self.key, Value) else self.key
 
 
 class Table(LanguagePart):

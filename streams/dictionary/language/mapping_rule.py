@@ -76,7 +76,7 @@ class Equal(LanguagePart):
     """What a column of a looked-up row must be: the value of a column of this row, or a constant."""
 
     column: Column | None = None
-    const: str | int | None = None
+    const: bool | str | int | None = None
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Equal:
@@ -102,6 +102,19 @@ class Lookup(LanguagePart):
         description="further columns of that table (client, language), each with what it must be: a column of this row,"
         " or {const: …}",
     )
+    take: Literal["one", "first", "last", "sum", "count", "min", "max"] = Field(
+        default="one",
+        description="what is taken where several rows are found: the first or last of `order`; the sum, the count, the"
+        " least or greatest of `column`. Without rows the sum and the count are 0, the others null",
+    )
+    order: KeyColumns = Field(
+        default=(),
+        description="with `first` and `last`: the columns that order the rows; null comes last, then the key",
+    )
+    follow: bool = Field(
+        default=False,
+        description="when a row of that table changes, read the rows of this table again that look it up",
+    )
     unknown: Literal["wait", "reject", "pass", "null"] = Field(
         default="wait",
         description="if there is no such row: wait until it comes (the record is parked), reject the row, keep the code"
@@ -116,6 +129,16 @@ class Lookup(LanguagePart):
         description="if the looked-up value is a reference with a type in its text ('sale.line,1'): as in a rule",
     )
     then: Lookup | None = Field(default=None, description="look the result up in another table (chained references)")
+
+    @model_validator(mode="after")
+    def _fits_take(self) -> Lookup:
+        if bool(self.order) != (self.take in ("first", "last")):
+            raise ValueError("`take: first` and `take: last` need `order`, and nothing else has it")
+        if self.take != "one" and "unknown" in self.model_fields_set:
+            raise ValueError("with `take` no row is missing: the sum and the count are 0, the others null")
+        if self.take != "one" and not self.by:
+            raise ValueError("`take` needs `by`: the column of that table that names the row which looks")
+        return self
 
     def keyed_by(self, key: tuple[str, ...]) -> tuple[str, ...]:
         """The column that the value is looked up by, in a tuple; `key` is the key of the looked-up table."""
@@ -240,3 +263,21 @@ class Reference(LanguagePart):
         if len(given) != 1:
             raise ValueError(f"needs exactly one of column, columns, expr; it has {' and '.join(given) or 'none'}")
         return self
+
+
+class Value(LanguagePart):
+    """A value that other places of a record use: in its expressions, or as its key."""
+
+    column: Column
+    path: str | None = Field(default=None, description="as in a field's rule")
+    split: str | None = Field(default=None, description="as in a field's rule")
+    part: int = Field(default=0, description="as in a field's rule")
+    typed: dict[str, str] | None = Field(default=None, description="as in a field's rule")
+    steps: tuple[StepRule, ...] = ()
+    lookup: Lookup | None = None
+    default: Scalar = Field(default=None, description="the value that replaces null")
+
+    def as_rule(self) -> MappingRule:
+        """The same as a field's rule, without what a field does with the value."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"default"}}
+        return MappingRule.model_validate(given)
