@@ -29,6 +29,7 @@ from tests.faults.erp_user import ErpUser
 from tests.faults.evidence import read_evidence
 from tests.faults.goods import stock_up
 from tests.faults.rows import id_of
+from tests.faults.supply_user import SupplyUser
 from tests.waiting import came_true
 
 ROOT = Path(__file__).parents[2]
@@ -182,12 +183,13 @@ class ContainerStack:
     # -- load
 
     def load(self) -> None:
-        """A clerk at each system begins to work; those of a fault that failed end, since a journal takes one clerk at a time."""
+        """Clerks at both systems begin to work; those of a fault that failed end: a journal takes one load at a time."""
         self._end_load()
         self._loads += 1
-        for system, (prefix, _) in SYSTEMS.items():
-            user = (CrmUser if system == "demo-crm" else ErpUser)(random.Random(f"{self._loads}/{system}"))
-            clerk = Clerk(user, dsn_of(self.env, prefix, "APP"), system, 0.05)
+        for kind in (CrmUser, ErpUser, SupplyUser):
+            prefix, _ = SYSTEMS["demo-crm" if kind is CrmUser else "demo-erp"]
+            user = kind(random.Random(f"{self._loads}/{kind.__name__}"))
+            clerk = Clerk(user, dsn_of(self.env, prefix, "APP"), kind.__name__, 0.05)
             self._clerks.append(clerk)
             clerk.start()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from tests.faults.evidence import TOPICS, Evidence
@@ -66,6 +67,8 @@ def check(evidence: Evidence) -> Findings:
     _accounts(evidence, found)
     _echoes(evidence, found)
     _flows(evidence, folded, speaks, found)
+    _supplies(evidence, folded, found)
+    _cases(evidence, folded, found)
     for kind, text in what_is_wrong(evidence.written):
         found.note(kind, text)
     found.checked["won"] = len(evidence.written.won)
@@ -224,6 +227,56 @@ def _flows(
             wrong = {name: (value, _plain(told.get(name), value)) for name, value in wanted.items() if _plain(told.get(name), value) != value}  # fmt: skip
             if wrong:
                 found.note("differing", f"flow of order {key}: (in the ERP, in the {place}) {wrong}")
+
+
+def _supplies(
+    evidence: Evidence, folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]], found: Findings
+) -> None:
+    """Only where no row of the ERP waits: one that waits may be the purchase of any line."""
+    if any(table.startswith("erp.") for table, _ in evidence.waiting):
+        return
+    shown = {str(record["order_line_id"]): record for (entity, _), (_, record) in folded.items() if entity == "supply" and record}  # fmt: skip
+    for line, wanted in evidence.supplies.items():
+        found.checked["supplies"] += 1
+        record = shown.get(line)
+        if record is None:
+            found.note("lost", f"supply of order line {line}: {wanted} in the ERP")
+            continue
+        told = {name: _day(record.get(name)) for name in wanted}
+        if any(told[name] != wanted[name] for name in ("late_days", "expected_date")) or any(
+            told[name] not in wanted[name] for name in ("status", "waits_for")
+        ):
+            found.note("differing", f"supply of order line {line}: {wanted} in the ERP, {told} in the topic")
+    for line in shown.keys() - evidence.supplies.keys():
+        found.note("ghost", f"supply of order line {line}: nothing supplies it in the ERP")
+
+
+def _cases(
+    evidence: Evidence, folded: dict[tuple[str, str], tuple[int, dict[str, Any] | None]], found: Findings
+) -> None:
+    if any(table in ("public.service_case", "erp.ret_head") for table, _ in evidence.waiting):
+        return
+    shown: dict[str, dict[str, Any]] = {}
+    for (entity, one), (_, record) in folded.items():
+        if entity == "service_case" and record:
+            root = str(record["service_request_id"] or record["return_order_id"])
+            if root in shown:
+                found.note("doubled", f"service case {one}: there is another of {root}")
+            shown[root] = record
+    for root, (number, is_open) in evidence.cases.items():
+        found.checked["cases"] += 1
+        record = shown.get(root)
+        if record is None:
+            found.note("lost", f"service case of {number}")
+        elif record["number"] != number or (is_open is not None and record["is_open"] is not is_open):
+            found.note("differing", f"service case of {number}: (number, open) is {(number, is_open)} in the systems, {(record['number'], record['is_open'])} in the topic")  # fmt: skip
+    for root in shown.keys() - evidence.cases.keys():
+        found.note("ghost", f"service case {shown[root]['number']}: nobody asked for it")
+
+
+def _day(value: Any) -> Any:
+    """A day of the topic as days since 1970."""
+    return (value - date(1970, 1, 1)).days if isinstance(value, date) else value
 
 
 def _plain(value: Any, like: Any) -> Any:

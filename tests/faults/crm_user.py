@@ -190,9 +190,14 @@ class CrmUser:
             key = self._rng.choice(self._cases)
             act.connection.execute("UPDATE service_case SET status = 'Closed', closed_at = now() WHERE id = %s", [key])
         else:
+            # Of the kinds for which no rule enters anything in the ERP: what the rules do is checked elsewhere.
+            order = act.one("SELECT account_id::text, erp_order_no FROM opportunity WHERE erp_order_no IS NOT NULL ORDER BY md5(id::text || %s) LIMIT 1", str(act.number))  # fmt: skip
+            account, number = order or (self._rng.choice(self._accounts), None)
             (key,) = act.one(
-                "INSERT INTO service_case (account_id, product_id, subject) VALUES (%s, %s, %s) RETURNING id::text",
-                self._rng.choice(self._accounts), self._rng.choice(self._goods)[0], f"Case {act.number}",
+                "INSERT INTO service_case (account_id, product_id, subject, kind, erp_order_no, serial_number, contacts) "
+                "VALUES (%s, %s, %s, %s, %s, %s, 1) RETURNING id::text",
+                account, self._rng.choice(self._goods)[0], f"Case {act.number}", self._rng.choice(["Question", "Complaint", "Repair"]),
+                number if self._rng.random() < 0.8 else f"SO-{act.number}", self._rng.choice([None, None, f"S-{act.number // 2}"]),
             )  # fmt: skip
             act.after.append(lambda: self._cases.append(key))
         act.touch("public.service_case", key)

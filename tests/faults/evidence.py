@@ -21,6 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from tests.faults.rows import ROWS
 from tests.faults.sums import FLOWS
+from tests.faults.supplied import CASES, read_cases, read_supplies
 from tests.faults.written import Written, gather_written
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -66,6 +67,10 @@ class Evidence:
     hub_flows: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Id of an order_flow → what the hub has of it."""
     written: Written = field(default_factory=Written)
+    supplies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Order line → what its record `supply` is to say; `status`, `waits_for`: any of these."""
+    cases: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
+    """Request, or return without one → number and whether it is open of the service case that there is to be."""
 
 
 def read_evidence(
@@ -86,6 +91,10 @@ def read_evidence(
                     evidence.marked.add((table, key))
     with psycopg.connect(dsns["demo-erp"]) as connection:
         evidence.flows = dict(connection.execute(FLOWS.encode()).fetchall())
+        evidence.supplies = read_supplies(connection)
+    for system in CASES:
+        with psycopg.connect(dsns[system]) as connection:
+            evidence.cases |= read_cases(system, connection)
     evidence.written = gather_written(hub, dsns, won)
     with psycopg.connect(hub) as connection:
         for one, entity, version, deleted, merged in connection.execute(

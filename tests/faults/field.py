@@ -26,6 +26,7 @@ from tests.faults.crm_user import CrmUser
 from tests.faults.erp_user import ErpUser
 from tests.faults.evidence import read_evidence
 from tests.faults.goods import stock_up
+from tests.faults.supply_user import SupplyUser
 from tests.faults.worker_processes import WorkerProcesses
 from tests.waiting import came_true
 
@@ -75,12 +76,13 @@ class Field(WorkerProcesses):
     # -- load
 
     def load(self, *, deletes: bool = True) -> None:
-        """Two clerks begin to work; without `deletes` they leave every row where it is."""
+        """Three clerks begin to work; without `deletes` they leave every row where it is."""
         self._loads += 1
-        for system, (prefix, _) in MARKERS.items():
-            rng = random.Random(f"{self._seed}/{self._loads}/{system}")
-            user = (CrmUser if system == "demo-crm" else ErpUser)(rng, deletes=deletes)
-            clerk = Clerk(user, dsn_of(self.env, prefix, "APP"), system, self._pause)
+        for kind in (CrmUser, ErpUser, SupplyUser):
+            system = "demo-crm" if kind is CrmUser else "demo-erp"
+            rng = random.Random(f"{self._seed}/{self._loads}/{kind.__name__}")
+            user = kind(rng, deletes=deletes)
+            clerk = Clerk(user, dsn_of(self.env, MARKERS[system][0], "APP"), kind.__name__, self._pause)
             self._clerks.append(clerk)
             clerk.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ ACCOUNT, CONTACT = "raw.demo-crm.public.account", "raw.demo-crm.public.contact"
 
 
 OPPORTUNITY = "0c8c4d3e-0000-4000-8000-000000000001"
+SUPPLY, CASE, REQUEST = "S", "K", id_of("demo-crm", "service_request", "3")
 ORDER, LINE, FLOW = id_of("demo-erp", "sales_order", "5"), id_of("demo-erp", "sales_order_line", "50"), "F"
 
 
@@ -39,6 +41,19 @@ def customer(version: int, notes: str) -> dict[str, Any]:
 def contact(version: int, title: str) -> dict[str, Any]:
     return {
         "version": version, "job_title": title, "is_primary": False, "notes": None, "sources": [{"system": "demo-crm", "key": "7"}],
+    }  # fmt: skip
+
+
+def supply(version: int, status: str) -> dict[str, Any]:
+    return {
+        "version": version, "order_line_id": LINE, "status": status, "late_days": 3, "waits_for": "PO-1",
+        "expected_date": date(1970, 1, 1) + timedelta(20_000), "sources": [],
+    }  # fmt: skip
+
+
+def case(version: int, is_open: bool) -> dict[str, Any]:
+    return {
+        "version": version, "service_request_id": REQUEST, "return_order_id": None, "number": "R-1", "is_open": is_open, "sources": [],
     }  # fmt: skip
 
 
@@ -75,6 +90,11 @@ def right() -> Evidence:
         shown={OPPORTUNITY: ("SO5", "partially_shipped", "partially_shipped")},
         orders={OPPORTUNITY: [("SO5", 40, True)]},
     )
+    # In the middle: the mutations count from both ends.
+    evidence.records[7:7] = [("supply", SUPPLY, 1, supply(1, "on_order")), ("service_case", CASE, 1, case(1, True))]
+    evidence.hub |= {SUPPLY: ("supply", 1, True), CASE: ("service_case", 1, True)}
+    evidence.supplies = {LINE: {"status": ["on_order"], "late_days": 3, "expected_date": 20_000, "waits_for": ["PO-1"]}}
+    evidence.cases = {REQUEST: ("R-1", True)}
     evidence.accounts = {(ACCOUNT, 0): (3, 3, 0), (CONTACT, 0): (4, 4, 0)}
     return evidence
 
@@ -165,6 +185,32 @@ def join_no_flow(evidence: Evidence) -> None:
     evidence.hub.pop(FLOW)
 
 
+def call_a_late_line_available(evidence: Evidence) -> None:
+    evidence.records[7] = ("supply", SUPPLY, 1, supply(1, "available"))
+
+
+def supply_nothing(evidence: Evidence) -> None:
+    evidence.supplies.clear()
+
+
+def miss_a_supply(evidence: Evidence) -> None:
+    evidence.records.pop(7)
+    evidence.hub.pop(SUPPLY)
+
+
+def close_an_open_case(evidence: Evidence) -> None:
+    evidence.records[8] = ("service_case", CASE, 1, case(1, False))
+
+
+def make_no_case(evidence: Evidence) -> None:
+    evidence.records.pop(8)
+    evidence.hub.pop(CASE)
+
+
+def make_a_case_of_nothing(evidence: Evidence) -> None:
+    evidence.cases.clear()
+
+
 def order_nothing(evidence: Evidence) -> None:
     evidence.written.orders.clear()
 
@@ -204,6 +250,12 @@ MUTATIONS: list[tuple[Callable[[Evidence], None], str]] = [
     (add_up_wrongly, "differing"),
     (add_up_wrongly_in_the_hub, "differing"),
     (join_no_flow, "lost"),
+    (call_a_late_line_available, "differing"),
+    (supply_nothing, "ghost"),
+    (miss_a_supply, "lost"),
+    (close_an_open_case, "differing"),
+    (make_no_case, "lost"),
+    (make_a_case_of_nothing, "ghost"),
     (order_nothing, "lost"),
     (order_twice, "doubled"),
     (show_no_shipment, "differing"),
