@@ -13,6 +13,7 @@ import typer
 from streams.cli.context import load_settings
 from streams.cli.flow_list import time_since
 from streams.cli.service import case_lines, case_title
+from streams.flow.timeline import SUPPLIES
 from streams.hub.record_names import RecordName, money, record_names
 
 if TYPE_CHECKING:
@@ -145,10 +146,11 @@ def _named(names: Mapping[str, RecordName], record_id: str, entity: str) -> str:
 
 def _print(flow: OrderFlow, cases: Sequence[CaseView]) -> None:
     record = flow.record
-    typer.echo(f"flow {flow.aggregate_id}: {record['stage']}")
+    typer.echo(f"flow {flow.aggregate_id}: {record['stage'].replace('_', ' ')}")
+    status = (record.get("order_status") or "-").replace("_", " ")
     typer.echo(
         f"  opportunity {record.get('opportunity_number') or '-'} ({record.get('opportunity_stage') or '-'}),"
-        f" order {record.get('order_number') or '-'} ({record.get('order_status') or '-'})"
+        f" order {record.get('order_number') or '-'} ({status})"
     )
     currency = record.get("currency") or ""
     _print_amounts("net", {name: record.get(field) for name, field in NET_AMOUNTS.items()}, currency)
@@ -163,7 +165,8 @@ def _print(flow: OrderFlow, cases: Sequence[CaseView]) -> None:
     ]
     if others:
         typer.echo("  in other currencies: " + ", ".join(others))
-    typer.echo(f"  goods {record.get('shipment_status') or '-'}, money {record.get('payment_status') or '-'}")
+    goods, paid = (str(record.get(f"{name}_status") or "-").replace("_", " ") for name in ("shipment", "payment"))
+    typer.echo(f"  goods {goods}, money {paid}")
     if record.get("supply_status"):
         typer.echo(f"  supply {_supply(record)}")
     counts = (_count(record.get(f"{name}_count") or 0, name.replace("_", " ")) for name in COUNTS)
@@ -177,6 +180,9 @@ def _print(flow: OrderFlow, cases: Sequence[CaseView]) -> None:
         at = datetime.fromtimestamp(at_us / 1e6, UTC)
         shown = f"{at:%Y-%m-%d}{'':9}" if precision == "date" else f"{at:%Y-%m-%d %H:%M:%S}"
         typer.echo(f"  {shown}  {what}  [{system}]")
+    for rule, times in _written_back(flow).items():
+        often = f"{len(times)} times, last " if len(times) > 1 else ""
+        typer.echo(f"  written back: {rule}, {often}{times[-1]:%Y-%m-%d %H:%M:%S}")
     for intent in flow.intents:
         if intent.state in UNFINISHED:
             typer.echo(f"  {intent.state}: {intent.rule}" + (f" ({intent.problem})" if intent.problem else ""))
@@ -202,24 +208,39 @@ def _print_amounts(tax: str, amounts: Mapping[str, int | None], currency: str) -
 
 
 def _events(flow: OrderFlow) -> list[tuple[int, str, str, str]]:
-    """(microseconds since 1970, time or date, what happened, system), in the order of the timeline."""
-    numbers = {member.id: member.record.get("number") for member in flow.members}
-    events = [
-        (
-            event["at"],
-            event.get("precision") or "time",
-            f"{event['what']}  {event['entity']} {numbers.get(event['id']) or ''}".rstrip(),
-            event["system"],
-        )
-        for event in flow.record["timeline"]
-    ]
-    for intent in flow.intents:
-        if intent.state == "delivered" and intent.done_at:
-            at = int(intent.done_at.timestamp() * 1e6)
-            # The order of the events stands, also where one has a day and no time.
-            place = next((n for n, event in enumerate(events) if event[1] == "time" and event[0] > at), len(events))
-            events.insert(place, (at, "time", f"written back  {intent.rule}", intent.target))
+    """(microseconds since 1970, time or date, what happened, system), in the order of the timeline. The first event of
+    a purchase or production order says how late that is.
+    """
+    members = {member.id: member.record for member in flow.members}
+    begun: set[str] = set()
+    events = []
+    for event in flow.record["timeline"]:
+        record = members.get(event["id"], {})
+        text = f"{event['what']}  {event['entity'].replace('_', ' ')} {record.get('number') or ''}".rstrip()
+        if event["entity"] in SUPPLIES and event["id"] not in begun:
+            begun.add(event["id"])
+            text += _delay(record)
+        events.append((event["at"], event.get("precision") or "time", text, event["system"]))
     return events
+
+
+def _delay(document: Mapping[str, Any]) -> str:
+    """How much later than it was promised a purchase or production order is expected."""
+    from streams.cli.supply import day_of
+
+    promised, expected = document.get("promised_date"), document.get("expected_date")
+    if promised is None or expected is None or expected <= promised:
+        return ""
+    return f", promised for {day_of(promised)} and now {expected - promised} days later, on {day_of(expected)}"
+
+
+def _written_back(flow: OrderFlow) -> dict[str, list[datetime]]:
+    """Rule → when it wrote something of this flow, in the order in which the rules first did."""
+    written: dict[str, list[datetime]] = {}
+    for intent in sorted(flow.intents, key=lambda intent: intent.done_at or intent.created_at):
+        if intent.state == "delivered" and intent.done_at:
+            written.setdefault(intent.rule, []).append(intent.done_at.astimezone(UTC))
+    return written
 
 
 def _values(violation: BrokenRule) -> str:

@@ -7,7 +7,7 @@ live again cannot be known: its record no longer shows it. An opportunity that w
 
 Events stand in the order of their times. An invoice has a day and no time, and many systems keep only the day of a
 shipment or a payment, as its midnight. What would so come less than a day before the event that it needs (an order
-before its shipments and invoices, an invoice before its payments) comes after that event.
+before its shipments, invoices and purchases, an invoice before its payments) comes after that event.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ EVENT_FIELDS = {
 """Entity → the fields that say when something happened, and what."""
 
 OTHERS = tuple(EVENT_FIELDS)
+
+SUPPLIES = ("purchase_order", "production_order")
+"""What is bought or made for an order, so after it."""
 
 _EVENT = ("at", "precision", "what", "entity", "id", "system")
 _place = itemgetter(0, 1, 2)
@@ -160,16 +163,17 @@ def timeline(
     for request in requests:
         opened = add(request.record.get("opened_at"), "service requested", request)
         add(request.record.get("closed_at"), "service closed", request, opened)
+    first_order = min((at for at in ordered.values() if at is not None), default=None)
     for other in others:
         record = other.record
         if record.get("status") == "cancelled":
             continue
+        before = first_order if other.entity in SUPPLIES else None
         for field, what in EVENT_FIELDS[other.entity]:
-            at = record.get(field)
+            at, precision = record.get(field), "time"
             if field.endswith("_date"):
-                add(None if at is None else at * DAY_US, what, other, precision="date")
-            else:
-                add(at, what, other)
+                at, precision = None if at is None else at * DAY_US, "date"
+            before = add(at, what, other, before, precision)
     if stories:
         for event in stories:
             events.append((event["at"], RANKS[event["what"]], event["id"], {name: event[name] for name in _EVENT}))

@@ -311,13 +311,15 @@ def test_events_without_a_time_come_after_what_they_need() -> None:
         order(100, created_at=noon, confirmed_at=noon + 60), line("L", 100), bill("I", 100, 119), pay("I", 119, paid_at=midnight_in_berlin),
         member("shipment", "A", "S", status="shipped", shipped_at=midnight_in_berlin),
         bill("C", 1, 1.19, "credit_note", corrects_invoice_id="I"),
+        member("purchase_order", "P", "S", status="confirmed", order_date=100, confirmed_at=midnight_in_berlin),
     ]  # fmt: skip
     flow = join(members)
     assert flow is not None
     assert [(event["what"], event["precision"]) for event in flow["timeline"]] == [
-        ("order created", "time"), ("order confirmed", "time"), ("shipped", "time"), ("invoiced", "date"), ("credited", "date"), ("paid", "time"),
+        ("order created", "time"), ("order confirmed", "time"), ("purchased", "date"), ("purchase confirmed", "time"), ("shipped", "time"),
+        ("invoiced", "date"), ("credited", "date"), ("paid", "time"),
     ]  # fmt: skip
-    assert flow["timeline"][3]["at"] == 100 * DAY_US
+    assert flow["timeline"][5]["at"] == 100 * DAY_US
     early = join([order(100, created_at=noon), pay("I", 5, paid_at=noon - 60), bill("I", 100, 119, invoice_date=101)])
     assert early is not None
     assert [event["what"] for event in early["timeline"]] == ["paid", "order created", "invoiced"], "a real time stays"

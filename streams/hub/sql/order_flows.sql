@@ -11,12 +11,13 @@ WHERE id = %(id)s::uuid OR aggregate_id = %(id)s::uuid
 GROUP BY aggregate_id;
 
 -- name: flow_members
--- The live documents of an order flow and its joined record, without lines; of a document of another flow that serves this one too, the number.
+-- The live documents of an order flow and its joined record, without lines; of a document of another flow that serves this one too, number and days.
 SELECT id::text, entity, version, record FROM entity
 WHERE aggregate_id = %(id)s AND NOT deleted AND merged_into IS NULL AND version > 0
 AND entity IN ('order_flow', 'opportunity', 'sales_order', 'shipment', 'invoice', 'payment', 'service_request', 'return_order', 'purchase_order', 'production_order', 'repair')
 UNION ALL
-SELECT record->>'document_id', record->>'document', max(version), jsonb_build_object('number', record->>'number') FROM entity
+SELECT record->>'document_id', record->>'document', max(version), jsonb_build_object('number', record->>'number',
+       'promised_date', max((record->'record'->>'promised_date')::int), 'expected_date', max((record->'record'->>'expected_date')::int)) FROM entity
 WHERE aggregate_id = %(id)s AND entity = 'share' AND NOT deleted AND version > 0 GROUP BY record->>'document_id', record->>'document', record->>'number'
 ORDER BY entity, id;
 
