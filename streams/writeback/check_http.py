@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
-from streams.writeback.http_rules import Call, HttpAction
+from streams.writeback.http_rules import Call, HttpAction, HttpStep
 from streams.writeback.rules import WritebackRule
 from streams.writeback.templates import NAME
 
@@ -16,23 +17,47 @@ def check_http(
     rule: WritebackRule, action: HttpAction, params: Collection[str], unknown: Unknown
 ) -> Iterator[tuple[str, str]]:
     """(field of the rule, what is wrong and what would be right)."""
-    calls: dict[str, Call | None] = {
-        "now": action.now,
-        "look_up": action.look_up,
-        "read": action.read,
-        "send": action.send,
-        "read_back": action.read_back,
-    }
-    for name, call in calls.items():
+    known = set(params)
+    calls: list[tuple[str, Call | None, set[str]]] = [
+        (n, getattr(action, n), known) for n in ("now", "look_up", "read")
+    ]
+    for step in action.steps:
+        yield from _check_step(step, known, unknown)
+        calls += [(f"steps.{step.name}.find", step.find, known), (f"steps.{step.name}", step, known)]
+        known = {*known, *step.result}
+    calls += [("send", action.send, known), ("read_back", action.read_back, {*known, *action.result})]
+    for name, call, names in calls:
         if call is not None:
-            known = {*params, *action.result} if name == "read_back" else params
             for place, template in (("path", call.path), ("query", call.query), ("headers", call.headers)):
-                for wrong in _templates(template, known, (), unknown):
+                for wrong in _templates(template, names, (), unknown):
                     yield f"http.{name}.{place}", wrong
-            for wrong in _templates(call.json_body, known, set(rule.lines or {}), unknown):
-                yield f"http.{name}.json", wrong
+            for place, body in (
+                ("json", call.json_body),
+                ("form", call.form),
+                ("multipart", call.multipart),
+                ("xml", call.xml),
+            ):
+                for wrong in _templates(body, names, set(rule.lines or {}), unknown):
+                    yield f"http.{name}.{place}", wrong
+    for name, count in Counter(step.name for step in action.steps).items():
+        if count > 1:
+            yield "http.steps", f"{count} steps have the name {name!r}"
     yield from _check_proof(action, params, unknown)
     yield from _check_compare(rule, action, params, unknown)
+
+
+def _check_step(step: HttpStep, params: Collection[str], unknown: Unknown) -> Iterator[tuple[str, str]]:
+    place = f"http.steps.{step.name}"
+    for name in step.result:
+        if name in params:
+            yield f"{place}.result", f"{name!r} is a parameter already: choose another name"
+    if step.find is not None:
+        if step.find.result:
+            for name in sorted(set(step.result) - set(step.find.result)):
+                yield f"{place}.find.result", f"has no {name!r}, which the step's result has"
+        for name in step.find.match.values():
+            if name not in params:
+                yield f"{place}.find.match", unknown("there is no parameter", name, params)
 
 
 def _check_proof(action: HttpAction, params: Collection[str], unknown: Unknown) -> Iterator[tuple[str, str]]:

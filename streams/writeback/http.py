@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -28,9 +27,11 @@ from streams.writeback.http_answers import (
     plain_json,
     reach_answer,
     unproven,
+    words_of,
 )
-from streams.writeback.http_client import HttpClient, HttpRequest
-from streams.writeback.http_rules import Call, HttpAction, HttpTarget, LookUp, ReadCall
+from streams.writeback.http_client import HttpClient
+from streams.writeback.http_requests import HttpRequest, build_request
+from streams.writeback.http_rules import Call, HttpAction, HttpStep, HttpTarget, LookUp, ReadCall, Results, SendCall
 from streams.writeback.jobs import (
     AlreadyDone,
     Answer,
@@ -43,7 +44,6 @@ from streams.writeback.jobs import (
     target_changed,
 )
 from streams.writeback.read_back import Compared, check_read_back
-from streams.writeback.templates import fill, fill_path
 from streams.writeback.values import Fields, inward, kind_of, outward, reach, shown
 
 MOST_KEPT = 20
@@ -104,7 +104,6 @@ class HttpAdapter:
     async def _deliver(self, job: Job, still_leased: StillLeased) -> Answer | None:
         """The answer; None where another deliverer has the intent by now."""
         await self.open()
-        assert self._client is not None
         action = job.rule.http
         assert action is not None
         params = self._params(job)
@@ -127,21 +126,49 @@ class HttpAdapter:
                 return Unchanged(current)
             if current not in job.expected and not job.overwrite:
                 raise target_changed(f"{action.read.path} of {job.subject_key}", job, current)
-        # (3) The hub records that the intent is in doubt from now on; then it is sent.
+        # (3) What comes before; what it returned is handed on.
+        given: Fields = {}
+        for step in action.steps:
+            returned = await self._step(job, step, params, still_leased)
+            if returned is None:
+                return None
+            params = params | {name: reach(returned, name) for name in step.result}
+            given = _united(given, returned)
+        # (4) The hub records that the intent is in doubt from now on; then it is sent.
+        headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
+        sent = await self._send(job, action.send, action.result, params, headers, still_leased)
+        if sent is None:
+            return None
+        # (5) What is there now must be what was sent.
+        result = _united(given, sent)
+        read = await self._read_back(job, action, params, result)
+        return Written(result, self._values(job, action, read))
+
+    async def _step(self, job: Job, step: HttpStep, params: Parameters, still_leased: StillLeased) -> Fields | None:
+        """What a step returns, or what it did before; None where another deliverer has the intent by now."""
+        if step.find is not None:
+            answer, record = await self._find(step.find, params, job.lines)
+            if record is not None:
+                return pick_result(step.find.result or step.result, answer, record)
+            _check_lag(job, step.find)
+        return await self._send(job, step, step.result, params, {}, still_leased)
+
+    async def _send(
+        self, job: Job, call: SendCall, result: Results, params: Parameters, headers: dict[str, str],
+        still_leased: StillLeased,
+    ) -> Fields | None:  # fmt: skip
+        """What the answer to one request says. Raises what an answer that proves nothing means."""
+        assert self._client is not None
         await self._client.prepare()
         if not await still_leased([job]):
             return None
-        headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
-        answer = await self._call(action.send, params, job.lines, headers)
+        answer = await self._call(call, params, job.lines, headers)
         self._fault("deliver.target")
-        # (4) The answer must prove it, and what is there now must be what was sent.
         try:
-            check_sent(answer, action.send, self._target.closed)
-            result = pick_result(action.result, answer, _content(action.send, answer, in_doubt=True))
+            check_sent(answer, call, self._target.closed)
+            return pick_result(result, answer, _content(call, answer, in_doubt=True))
         except Refused as refused:
             raise _paused(refused, answer) from refused
-        read = await self._read_back(job, action, params, result)
-        return Written(result, self._values(job, action, read))
 
     async def _read_fields(self, job: Job, action: HttpAction, params: Parameters) -> Fields:
         """What the target has now of the fields that the rule writes, in canonical form. Raises Refused where there
@@ -160,7 +187,8 @@ class HttpAdapter:
         """The record as it is now. Raises Refused or AmountDiffers where it is not what was sent."""
         if action.read_back is None:
             return None
-        known = params | {path: reach(result, path) for path in action.result}
+        returned = [*action.result, *(name for step in action.steps for name in step.result)]
+        known = params | {name: value for name in returned if (value := reach(result, name)) is not None}
         try:
             _, read = await self._find(action.read_back, known, job.lines)
         except TargetDown as down:
@@ -189,7 +217,26 @@ class HttpAdapter:
     def describe(self, job: Job) -> Request:
         action = job.rule.http
         assert action is not None
-        return [dict(self._request(action.send, self._params(job, shows_secrets=False), job.lines))]
+        requests = self.requests(job)
+        return [dict(requests[name]) for name in (*(step.name for step in action.steps), "send")]
+
+    def requests(self, job: Job) -> dict[str, HttpRequest]:
+        """Every request that a delivery may send, in its order, by its name in the rule. What only an answer can say
+        stands as `<its name>`; secrets are `***`.
+        """
+        action = job.rule.http
+        assert action is not None
+        params = self._params(job, shows_secrets=False)
+        calls: list[tuple[str, Call | None]] = [
+            ("now", action.now), ("look_up", action.look_up), ("read", action.read)
+        ]  # fmt: skip
+        for step in action.steps:
+            calls += [(f"{step.name}.find", step.find), (step.name, step)]
+        calls += [("send", action.send), ("read_back", action.read_back)]
+        answers = [name for step in action.steps for name in step.result] + list(action.result)
+        known = dict.fromkeys(answers, "") | params
+        known |= {name: f"<{name}>" for name in answers if name not in params}
+        return {name: build_request(call, known, job.lines) for name, call in calls if call is not None}
 
     # -- one request
 
@@ -202,27 +249,14 @@ class HttpAdapter:
         secrets = {f"secret.{name}": text if shows_secrets else "***" for name, text in self._target.secrets.items()}
         return job.params | wanted | {"key": job.key, "subject": job.subject_key} | secrets
 
-    def _request(self, call: Call, params: Parameters, lines: list[Parameters]) -> HttpRequest:
-        body = fill(call.json_body, params, lines)
-        if call.rpc is not None:
-            body = {"jsonrpc": "2.0", "method": call.rpc, "params": body}
-        return {
-            "method": call.method,
-            # `/orders/` instead of `/orders/7` would be another request, perhaps an accepted one.
-            "path": fill_path(call.path, params),
-            "query": fill(call.query, params, lines),
-            "headers": fill(call.headers, params, lines),
-            "json": body,
-        }
-
     async def _call(
         self, call: Call, params: Parameters, lines: list[Parameters], headers: dict[str, str], page: str | None = None
     ) -> HttpAnswer:
         """The answer to a call, whatever its status. `page`: the address of a further page."""
         assert self._client is not None
-        request = self._request(call, params, lines)
+        request = build_request(call, params, lines)
         request["headers"] |= headers
-        # Outside `_request`, so that `describe` shows the same request each time.
+        # Not in `build_request`, so that `describe` shows the same request each time.
         if call.rpc is not None:
             request["json"]["id"] = next(self._ids)
         has_body = call.json_body is not None or call.rpc is not None
@@ -278,7 +312,7 @@ class HttpAdapter:
 def _check_may_repeat(job: Job, action: HttpAction) -> None:
     """Raise unless a job in doubt may be sent once more, since it was not found or does no harm twice."""
     if action.look_up is None:
-        if action.idempotency_header is None and not job.wanted:
+        if action.idempotency_header is None and not job.wanted and not action.send.repeatable:
             raise InDoubt(
                 f"{job.key} may have been done, and the rule has no way to find out",
                 question=f"it may have been done in the target{_sent_at(job)}, and the rule has no look_up: "
@@ -292,9 +326,15 @@ def _check_may_repeat(job: Job, action: HttpAction) -> None:
             f"{job.key}: the target took it{_sent_at(job)}, and has not done it",
             question=f"the target took it{_sent_at(job)}, and it is not there: send it again?",
         )
-    lag: timedelta = action.look_up.lag
-    if action.idempotency_header is None and job.sent_s is not None and job.sent_s < lag.total_seconds():
-        left_s = lag.total_seconds() - job.sent_s
+    if action.idempotency_header is None:
+        _check_lag(job, action.look_up)
+
+
+def _check_lag(job: Job, look_up: LookUp) -> None:
+    """Raise TooEarly while what was sent may still come, though it was not found."""
+    lag_s = look_up.lag.total_seconds()
+    if job.sent_s is not None and job.sent_s < lag_s:
+        left_s = lag_s - job.sent_s
         raise TooEarly(f"{job.key}: it is not there, and may still come for {left_s:.0f} s", retry_s=left_s)
 
 
@@ -321,7 +361,18 @@ def _content(call: Call, answer: HttpAnswer, *, in_doubt: bool) -> object:
     if isinstance(json, dict) and json.get("error") is None and "result" in json:
         return json["result"]
     error = json.get("error") if isinstance(json, dict) else None
-    raise Refused(f"{call.rpc}: {answer}", in_doubt=in_doubt and error is None)
+    if error is None:
+        raise Refused(f"{call.rpc.method}: {answer}", in_doubt=in_doubt)
+    raise Refused(f"{call.rpc.method}: the target refuses: {words_of(error)}")
+
+
+def _united(known: Fields, more: Fields) -> Fields:
+    """Two results as one: `order.id` of one and `order.number` of the other are both of `order`."""
+    united = dict(known)
+    for name, value in more.items():
+        before = united.get(name)
+        united[name] = _united(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return united
 
 
 def _canonical_fields(job: Job, action: HttpAction, record: object) -> Fields:

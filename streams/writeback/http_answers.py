@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from streams.writeback.failures import Queued, Refused, TargetDown
-from streams.writeback.http_rules import AnswerForm, LookUp, ReadCall, Results, SendCall
+from streams.writeback.http_rules import AnswerForm, Call, LookUp, ReadCall, Results, SendCall
 from streams.writeback.templates import json_value
 from streams.writeback.values import Fields, shown
 
@@ -67,11 +67,19 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reach_answer(answer: object, path: str | None) -> Any:
-    """What a dotted path through objects and lists leads to, or MISSING; `.` is the answer itself."""
+    """What a dotted path through objects and lists leads to, or MISSING; `.` is the answer itself. `*` is each item of
+    a list: `lines.*.id` leads to the list of their ids, and nowhere if one has none.
+    """
     if path in (None, "", "."):
         return answer
     value: Any = answer
-    for step in str(path).split("."):
+    steps = str(path).split(".")
+    for place, step in enumerate(steps):
+        if step == "*":
+            if not isinstance(value, list):
+                return MISSING
+            items = [reach_answer(item, ".".join(steps[place + 1 :])) for item in value]
+            return MISSING if any(item is MISSING for item in items) else items
         if isinstance(value, list) and step.isdecimal():
             value = value[int(step)] if int(step) < len(value) else MISSING
         else:
@@ -134,6 +142,8 @@ def check_sent(answer: HttpAnswer, call: SendCall, closed: Iterable[AnswerForm])
     """Raise unless the answer can be a delivery. What it must contain to be one, `result` or `read_back` says."""
     if has_form(answer, call.refused):
         raise Refused(str(answer))
+    if (words := error_of(answer, call, closed)) is not None:
+        raise Refused(f"{answer.name}: the target refuses: {words}")
     if has_form(answer, call.queued):
         raise _queued(answer)
     if has_form(answer, call.done):
@@ -150,6 +160,43 @@ def check_sent(answer: HttpAnswer, call: SendCall, closed: Iterable[AnswerForm])
         raise TargetDown(f"{answer}: a page, no answer of the interface", blame="unclear", refuses=True)
     if (no := _says_no(answer.json)) is not None:
         raise Refused(f"{answer}: it says {no}", remedy=_DECLARE_SENT, in_doubt=True)
+
+
+def error_of(answer: HttpAnswer, call: Call, closed: Iterable[AnswerForm]) -> str | None:
+    """What the target says at the path `error` of a call, in its own words; None where it says nothing there. JSON-RPC
+    has its errors at `error`.
+
+    Answers that mean everybody, and failures of the server, are judged by their status.
+    """
+    path = call.error or ("error" if call.rpc is not None else None)
+    if path is None or answer.is_page or answer.status in EVERYBODY or answer.status >= 500:
+        return None
+    value = reach_answer(answer.json, path)
+    if value is MISSING or value in (None, False, 0, "", [], {}) or has_form(answer, closed):
+        return None
+    return words_of(value)
+
+
+MOST_WORDS = 1_000
+"""Characters of a refusal that people read."""
+
+
+def words_of(error: object) -> str:
+    """What an error says, for people: its texts, or the error itself where it has none."""
+    return ("; ".join(_texts(error)) or str(error))[:MOST_WORDS]
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in an error, in their order: errors are texts, lists of texts, or objects of fields and texts."""
+    if isinstance(value, dict):
+        return [
+            f"{name}: {text}" if isinstance(item, list) else text
+            for name, item in value.items()
+            for text in _texts(item)
+        ]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) and value.strip() else []
 
 
 _DECLARE_SENT = "if it means something else, declare it in the rule's http.send: `done`, `refused` or `queued`"
@@ -215,6 +262,8 @@ def find_record(call: ReadCall, answer: HttpAnswer, closed: Iterable[AnswerForm]
     """
     if has_form(answer, call.absent):
         return None
+    if (words := error_of(answer, call, closed)) is not None:
+        raise unproven(answer, f"the target says: {words}")
     check_status(answer, closed, writes=False)
     if answer.is_page:
         raise TargetDown(f"{answer}: a page, no answer of the interface", blame="unclear", refuses=True, in_doubt=False)

@@ -1,4 +1,4 @@
-"""Read the body of an answer within bounds, and its JSON without tricks. Pure, but for the reading.
+"""Read the body of an answer within bounds, and its JSON or XML without tricks. Pure, but for the reading.
 
 A body is as large as the server wants: what is read, and what it is unpacked to, has a limit. JSON has one meaning
 here: a key that comes twice, NaN and numbers without end are no JSON, and a text that the hub cannot keep (with NUL, or
@@ -13,6 +13,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any
+from xml.parsers import expat
 
 from streams.writeback.http_answers import MISSING
 
@@ -48,6 +49,61 @@ async def read_bounded(chunks: AsyncIterator[bytes], encoding: str, most_bytes: 
     if unpack is not None and body and (not unpack.eof or unpack.unused_data):
         raise ValueError(f"the body is not one whole {encoding}")
     return bytes(body)
+
+
+def parse_body(body: bytes, content_type: str) -> Any:
+    """What a body says: its JSON, or its XML as JSON; MISSING where it is neither."""
+    content = parse_json(body)
+    looks_like_xml = "xml" in content_type or body.lstrip()[:5] == b"<?xml"
+    return parse_xml(body) if content is MISSING and looks_like_xml and "html" not in content_type else content
+
+
+def parse_xml(body: bytes) -> Any:
+    """An XML document as JSON; MISSING where it is none.
+
+    `<a n="1"><b>x</b><b>y</b></a>` becomes {"a": {"@n": "1", "b": ["x", "y"]}}: an element is its text, or an object of
+    its attributes and elements; what comes several times is a list, what is empty is null. Names lose their prefixes. A
+    document type is refused, so that no entity can grow or read a file.
+    """
+    root: dict[str, Any] = {}
+    open_elements: list[tuple[str, dict[str, Any], list[str]]] = [("", root, [])]
+    parser = expat.ParserCreate()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if len(open_elements) > _DEEPEST:
+            raise ValueError("too deep")
+        content: dict[str, Any] = {
+            f"@{_local(key)}": _kept(value) for key, value in attributes.items() if not key.startswith("xmlns")
+        }
+        open_elements.append((_local(name), content, []))
+
+    def end(_: str) -> None:
+        name, content, texts = open_elements.pop()
+        text = _kept("".join(texts).strip())
+        value: Any = content | ({"#text": text} if text else {}) if content else text or None
+        parent = open_elements[-1][1]
+        if name not in parent:
+            parent[name] = value
+        elif isinstance(parent[name], list):
+            parent[name].append(value)
+        else:
+            parent[name] = [parent[name], value]
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = lambda text: open_elements[-1][2].append(text)
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(body, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        return MISSING
+    return root
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def parse_json(body: bytes) -> Any:

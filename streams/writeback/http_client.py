@@ -13,30 +13,20 @@ import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, TypedDict
+from typing import Any
 
 import httpx
 
 from streams.writeback.failures import TargetDown
 from streams.writeback.http_answers import MISSING, HttpAnswer
-from streams.writeback.http_body import TooLarge, excerpt, parse_json, read_bounded, without_secrets
+from streams.writeback.http_body import TooLarge, excerpt, parse_body, read_bounded, without_secrets
 from streams.writeback.http_login import Session, is_same_origin, redirect_target
+from streams.writeback.http_requests import HttpRequest, body_of
 from streams.writeback.http_rules import HttpTarget
-from streams.writeback.jobs import Parameters
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Errors after which the target certainly has not seen the request."""
 MOST_REDIRECTS = 5
-
-
-class HttpRequest(TypedDict):
-    """One request as JSON; `json` is its body."""
-
-    method: str
-    path: str
-    query: Parameters
-    headers: dict[str, str]
-    json: Any
 
 
 class HttpClient:
@@ -90,7 +80,9 @@ class HttpClient:
         query = request["query"] if page is None and request["query"] else None
         # Bodies and queries are built here, so that a value that httpx cannot send is the rule's fault, not ours.
         headers = request["headers"] | await self._session.headers()
-        body = {"json": request["json"]} if has_body else {}
+        body = body_of(request, has_json=has_body)
+        if "xml" in request:
+            headers = {"Content-Type": "application/xml; charset=utf-8"} | headers
         for _ in range(MOST_REDIRECTS):
             answer = await self._exchange(name, request["method"], address, params=query, headers=headers, **body)
             if request["method"] != "GET" or not 300 <= answer.status < 400 or not answer.location:
@@ -149,11 +141,12 @@ class HttpClient:
             raise TargetDown(f"{self._target.base_url} does not answer: {error or type(error).__name__}") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise TargetDown(f"{name}: no answer: {error or type(error).__name__}", blame="unclear") from error
-        json = parse_json(body) if body else MISSING
+        content_type = response.headers.get("Content-Type", "").lower()
+        json = parse_body(body, content_type) if body else MISSING
         return HttpAnswer(
             name=name,
             status=response.status_code,
-            content_type=response.headers.get("Content-Type", "").lower(),
+            content_type=content_type,
             location=without_secrets(response.headers.get("Location", ""), secrets)[:400],
             retry_after_s=retry_after(response.headers.get("Retry-After")),
             json=json,

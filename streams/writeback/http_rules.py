@@ -50,19 +50,49 @@ Results = dict[str, ResultPath]
 """Dotted name → where it is in the answer."""
 
 
+class Rpc(Strict):
+    """A JSON-RPC call. `version`: `2.0` sends `jsonrpc`; `1.0` sends exactly method, params and id."""
+
+    method: str
+    version: Literal["1.0", "2.0"] = "2.0"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, content: object) -> object:
+        """A text alone is the method."""
+        return {"method": content} if isinstance(content, str) else content
+
+
 class Call(Strict):
-    """One HTTP request. `$name` in path, query, headers and json stands for a parameter; {"each": "lines", "do": …}
+    """One HTTP request. `$name` in path, query, headers and body stands for a parameter; {"each": "lines", "do": …}
     for a list over the lines.
 
-    `rpc` makes it a JSON-RPC 2.0 call of that method, with `json` as its params.
+    The body is one of `json`, `form` (fields of a form), `multipart` (fields, or files as {file: name, content: text,
+    type: …}) and `xml` (a text; values are escaped). `rpc` makes it a JSON-RPC call of that method, with `json` as its
+    params. `error`: the path at which an answer says why it refuses; anything there but null, false, 0 and what is
+    empty is a refusal, and people read its texts.
     """
 
-    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     path: str
     query: dict[str, Any] = {}
     headers: dict[str, str] = {}
     json_body: Any = Field(default=None, alias="json")
-    rpc: str | None = None
+    form: dict[str, Any] | None = None
+    multipart: dict[str, Any] | None = None
+    xml: str | None = None
+    rpc: Rpc | None = None
+    error: str | None = None
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Call:
+        bodies = [name for name in ("form", "multipart", "xml") if getattr(self, name) is not None]
+        bodies += ["json"] if self.json_body is not None or self.rpc is not None else []
+        if len(bodies) > 1:
+            raise ValueError(f"has {' and '.join(bodies)}: a request has one body")
+        if bodies and self.method in ("GET", "DELETE"):
+            raise ValueError(f"{self.method} has no body")
+        return self
 
 
 class ReadCall(Call):
@@ -96,28 +126,50 @@ class LookUp(ReadCall):
 class SendCall(Call):
     """The request that writes. `done`: only these answers can be a delivery (default: 200, 201, 203, 204 and 205 that
     do not say no). `refused`: these say that nothing was done. `queued`: these (and 202) say that it will be done;
-    after `queued_for` without it a person is asked.
+    after `queued_for` without it a person is asked. `repeatable`: to send it twice does no harm.
     """
 
     done: Forms = []
     refused: Forms = []
     queued: Forms = []
     queued_for: Duration = timedelta(hours=1)
+    repeatable: bool = False
+
+
+class HttpStep(SendCall):
+    """A request that comes before `send`. What it returns (`result`) is a parameter of all requests after it.
+
+    `find`: reads the record first; if it is there, the step is not sent, and `result` is taken from it (by the `result`
+    of `find`, where it has another form). Without `find` the step must be `repeatable`: a worker may die after it.
+    """
+
+    name: str
+    find: LookUp | None = None
+    result: Results = {}
+
+    @model_validator(mode="after")
+    def _is_safe_to_repeat(self) -> HttpStep:
+        if self.find is None and not self.repeatable:
+            raise ValueError("needs `find`, which finds what it did before, or `repeatable: true`")
+        if self.find is not None and not (self.find.result or self.result or self.find.match):
+            raise ValueError("any answer to `find` would count as found: add `result`, or `match` in `find`")
+        return self
 
 
 class HttpAction(Strict):
     """How an HTTP target is written, in this order.
 
     `now`: reads what the target has at delivery, for approvals. `look_up`: comes before a request that may have
-    been done already. `read`: whether the record still is what the rule saw. `send`: the request. `result`: name →
-    path in its answer, which must lead to a value. `read_back`: the record afterwards. `compare`: path in what was
-    read → parameter, or field of `values`. `idempotency_header`: only for a target that promises to do a request with
-    the same key once.
+    been done already. `read`: whether the record still is what the rule saw. `steps`: requests that come before it.
+    `send`: the request. `result`: name → path in its answer, which must lead to a value. `read_back`: the record
+    afterwards. `compare`: path in what was read → parameter, or field of `values`. `idempotency_header`: only for a
+    target that promises to do a request with the same key once.
     """
 
     now: ReadCall | None = None
     look_up: LookUp | None = None
     read: ReadCall | None = None
+    steps: list[HttpStep] = []
     send: SendCall
     result: Results = {}
     read_back: ReadCall | None = None
@@ -127,7 +179,7 @@ class HttpAction(Strict):
     @property
     def can_find_out(self) -> bool:
         """Whether a request in doubt can be looked up, or does no harm when it is sent once more."""
-        return self.look_up is not None or self.idempotency_header is not None
+        return self.look_up is not None or self.idempotency_header is not None or self.send.repeatable
 
 
 class OAuth2(Strict):

@@ -33,7 +33,7 @@ def fill(template: Any, params: Mapping[str, object], lines: Sequence[Mapping[st
         return json_value(param(params, whole.group(2)))
     if whole is not None and param(params, whole.group(2)) is None:
         return None
-    return NAME.sub(lambda match: _text(param(params, match.group(2))), template)
+    return NAME.sub(lambda match: text_value(param(params, match.group(2))), template)
 
 
 def fill_path(template: str, params: Mapping[str, object]) -> str:
@@ -42,7 +42,7 @@ def fill_path(template: str, params: Mapping[str, object]) -> str:
     """
 
     def step(match: re.Match[str]) -> str:
-        text = _text(param(params, match.group(2)))
+        text = text_value(param(params, match.group(2)))
         if text in ("", ".", ".."):
             raise NotSent(
                 f"{template}: ${match.group(2)} is {text!r}" if text else f"{template}: ${match.group(2)} is empty"
@@ -66,7 +66,8 @@ def json_value(value: object) -> object:
     return plain(value)
 
 
-def _text(value: object) -> str:
+def text_value(value: object) -> str:
+    """A value as a text: a number with its digits, null as an empty text."""
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     return "" if value is None else str(json_value(value))

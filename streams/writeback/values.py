@@ -38,6 +38,7 @@ As = Literal[
     "qty",
     "rate",
     "float",
+    "int",
     "date",
     "yyyymmdd",
     "timestamp",
@@ -120,6 +121,9 @@ def _in_form(spec: ValueSpec, value: Any) -> object:
         return int(Decimal(value).scaleb(-2).quantize(Decimal(1), ROUND_HALF_UP)) * 100
     if form == "float":
         return float(Decimal(value).scaleb(-6))
+    if form == "int":
+        # Keys are texts here; many interfaces take them as numbers only.
+        return _whole(value)
     if form == "text":
         return str(value)
     if form == "date":
@@ -134,6 +138,13 @@ def _in_form(spec: ValueSpec, value: Any) -> object:
     if form == "initials":
         return "".join(word[0] for word in str(value).split()).upper()
     return value
+
+
+def _whole(value: object) -> int:
+    number = Decimal(str(value))
+    if number != number.to_integral_value():
+        raise ValueError(f"{value!r} is no whole number")
+    return int(number)
 
 
 def kind_of(entity: str, field: str) -> FieldType | None:
