@@ -92,6 +92,7 @@ VERBS: list[Verb] = [
         "retry",
         "Send intents again that were given up; look them up first.",
     ),
+    Verb("writeback try", "streams.cli.writeback", "try_rule", "Show what a rule would send for a record."),
     Verb("writeback shadow", "streams.cli.writeback", "shadow", "Compare shadow mode with what people did by hand."),
     Verb(
         "systems list", "streams.cli.systems", "list_tables", "Show each table: how fresh, what waits, what is wrong."

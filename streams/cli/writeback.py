@@ -146,6 +146,57 @@ def retry(
     return {"ids": chosen}
 
 
+def try_rule(
+    rule: Annotated[str, typer.Argument(help="<system>/<rule>.")],
+    key: Annotated[str, typer.Argument(help="The record: its id, or system:key, as in demo-crm:1042.")],
+    given: Annotated[str, typer.Option(help="What the rule that it comes `after` returned, as JSON.")] = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Show the exact requests or statements that a rule would send for a record. Nothing is sent.
+
+    Exit code 1 when something is missing, so that nothing would be sent.
+
+    Example: opshub writeback try demo-erp/order_from_opportunity demo-crm:1042
+    """
+    import msgspec
+
+    from streams.errors import ConfigError
+    from streams.identity.masters import find_master
+    from streams.paths import connectors_dir
+    from streams.writeback.commands import connect_hub
+    from streams.writeback.http import HttpAdapter
+    from streams.writeback.load import load_rules
+    from streams.writeback.rule_book import rules_of
+    from streams.writeback.rules import SqlTarget
+    from streams.writeback.sql import SqlAdapter
+    from streams.writeback.trial import try_rule as run
+
+    settings = load_settings()
+    loaded = load_rules(connectors_dir(settings), settings.systems)
+    rules = {named.name: named.rule for named in rules_of(loaded)}
+    if rule not in rules:
+        raise ConfigError(f"there is no rule {rule!r}", remedy=f"one of {', '.join(rules)}")
+    try:
+        returned = json.loads(given)
+    except ValueError as error:
+        raise ConfigError(f"--given is no JSON: {error}", remedy='write --given \'{"order": {"id": 7}}\'') from None
+    with connect_hub(settings.hub) as hub:
+        record = find_master(hub, key)
+    target = loaded[rule.partition("/")[0]].target
+    adapter = SqlAdapter(target, "try") if isinstance(target, SqlTarget) else HttpAdapter(target)
+    trial = run(settings.hub, rule, rules[rule], adapter, record.entity, record.canonical, returned)
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(trial), ensure_ascii=False, default=str))
+    else:
+        for note in trial.notes:
+            typer.echo(f"note: {note}")
+        for name, request in trial.requests.items():
+            typer.echo(f"{name}\n{json.dumps(request, indent=2, ensure_ascii=False, default=str)}")
+        typer.echo(f"nothing would be sent: {trial.missing}" if trial.missing else "nothing was sent")
+    if trial.missing:
+        raise typer.Exit(1)
+
+
 def shadow(
     rule: Annotated[str | None, typer.Argument(help="Only this rule: <system>/<rule>.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 500,

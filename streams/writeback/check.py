@@ -157,7 +157,7 @@ class _RuleCheck:
         elif kind is not None:
             if spec.form in _FORMS:
                 yield from _check_form(where, spec, kind)
-            elif kind.kind in ("decimal", "date", "timestamp") and spec.form in ("as it is", "text"):
+            elif kind.kind in ("decimal", "date", "timestamp") and spec.form in ("as it is", "text", "int"):
                 forms = [
                     form for form, fitting in _FORMS.items() if fitting in ((kind.kind, kind.scale), (kind.kind, None))
                 ]

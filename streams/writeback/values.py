@@ -140,9 +140,13 @@ def _in_form(spec: ValueSpec, value: Any) -> object:
     return value
 
 
+_LONGEST_INT = 40
+"""Digits, less one. 1e999999 is a short text and a long number."""
+
+
 def _whole(value: object) -> int:
     number = Decimal(str(value))
-    if number != number.to_integral_value():
+    if number.adjusted() > _LONGEST_INT or number != number.to_integral_value():
         raise ValueError(f"{value!r} is no whole number")
     return int(number)
 

@@ -19,8 +19,11 @@ from streams.model.ids import source_id
 from streams.pipeline.assemble import Assemble
 from streams.resolve.golden import Ownership
 from streams.writeback.commands import connect_hub, decide_intent
+from streams.writeback.http import HttpAdapter
 from streams.writeback.planner import IntentPlanner
 from streams.writeback.rules import WritebackConfig
+from streams.writeback.trial import try_rule
+from streams.writeback.values import ValueSpec
 from tests.integration.place import Place
 from tests.integration.shop import Shop, open_shop
 from tests.writers import Sent
@@ -338,3 +341,22 @@ async def test_echo_of_a_created_record_is_recognised_by_its_fields(place: Place
     assert await echo("2", "c", net_amount=100_0000, currency="EUR", number="R001")
     assert not await echo("3", "c", net_amount=100_0000, currency="EUR"), "another order of the same amount"
     await store.close()
+
+
+async def test_try_shows_the_requests_for_a_real_record_and_sends_nothing(place: Place, shop: Shop) -> None:
+    ours = rules(place, shop, order=ORDER)
+    customer, product = await place.customer(), await place.product()
+    deal = source_id("demo-crm", "opportunity", await place.win(customer, product))
+    intents = place.db.execute("SELECT count(*) FROM intent").fetchone()
+    rule, target = ours["shop"].rules["order"], HttpAdapter(ours["shop"].target)  # type: ignore[arg-type]
+    trial = await asyncio.to_thread(try_rule, place.hub, "shop/order", rule, target, "opportunity", deal, {})
+    assert list(trial.requests) == ["look_up", "send", "read_back"] and (trial.missing, trial.notes) == ("", [])
+    body = trial.requests["send"]["json"]
+    assert (body["ref"], body["amount"], len(body["lines"])) == (f"shop/order:{deal}", 100, 2)
+    assert trial.requests["read_back"]["path"] == "/orders/%3Corder.id%3E"
+    wrong = await asyncio.to_thread(try_rule, place.hub, "shop/order", rule, target, "customer", deal, {})
+    assert wrong.missing == "it is a customer, and the rule is about a opportunity"
+    nowhere = rule.model_copy(update={"params": {**rule.params, "x": ValueSpec.model_validate("keys.nowhere")}})
+    missing = await asyncio.to_thread(try_rule, place.hub, "shop/order", nowhere, target, "opportunity", deal, {})
+    assert missing.missing == "x: keys.nowhere is not known" and missing.requests == {}
+    assert shop.seen == [] and place.db.execute("SELECT count(*) FROM intent").fetchone() == intents

@@ -119,3 +119,37 @@ def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
 def test_request_is_not_repeatable_without_an_idempotency_header() -> None:
     action = HttpAction.model_validate(SEND)
     assert action.idempotency_header is None and not action.can_find_out
+
+
+STEP = {"name": "quote", "path": "/q/$order.id", "repeatable": True}
+
+
+@pytest.mark.parametrize(
+    ("http", "message"),
+    [
+        ({"steps": [{"name": "a", "path": "/a"}]}, "needs `find`, which finds what it did before, or `repeatable: true`"),
+        ({"steps": [{"name": "a", "path": "/a", "find": {"path": "/f"}}]}, "any answer to `find` would count as found"),
+        ({"steps": [STEP]}, "http.steps.quote.path: there is no parameter 'order.id'"),
+        ({"steps": [{**STEP, "path": "/q", "result": {"net": "x"}}]}, "http.steps.quote.result: 'net' is a parameter already"),
+        ({"steps": [{**STEP, "path": "/q"}] * 2}, "http.steps: 2 steps have the name 'quote'"),
+        ({"send": {**SEND["send"], "form": {"a": "$net"}}}, "a request has one body"),
+        ({"send": {"path": "/o", "method": "DELETE", "json": {"a": 1}}}, "DELETE has no body"),
+        ({"send": {"path": "/o", "form": {"a": "$nett"}}}, "http.send.form: there is no parameter 'nett'; did you mean 'net'?"),
+        ({"send": {"path": "/o", "xml": "<a>$nett</a>"}}, "http.send.xml: there is no parameter 'nett'"),
+        ({"send": {"path": "/o", "multipart": {"f": {"file": "a", "content": "$nett"}}}}, "http.send.multipart: there is no parameter 'nett'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_steps_and_bodies_are_named(tmp_path: Path, http: dict[str, Any], message: str) -> None:
+    (first, *_) = errors_of(tmp_path, HTTP, **WON, params=NET, http={**SEND, **http})
+    assert message in first
+
+
+def test_result_of_a_step_is_a_parameter_of_what_comes_after_it(tmp_path: Path) -> None:
+    made = {"name": "make", "path": "/o", "repeatable": True, "json": {"net": "$net"}, "result": {"order.id": "id"}}
+    http = {
+        "steps": [made, STEP],
+        "send": {"path": "/c/$order.id"},
+        "read_back": {"path": "/o/$order.id"},
+        "compare": {"net": "net"},
+    }
+    assert errors_of(tmp_path, HTTP, **WON, params=NET, http=http) == []

@@ -34,6 +34,17 @@ def test_values_take_the_form_that_the_target_wants() -> None:
     assert form("missing", default="x") == "x"
 
 
+@pytest.mark.parametrize(("key", "number"), [("42", 42), ("0042", 42), (7, 7), ("42.0", 42)])
+def test_key_becomes_a_whole_number(key: object, number: int) -> None:
+    assert value_of(ValueSpec(**{"from": "keys.erp", "as": "int"}), {"keys": {"erp": key}}) == number  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["4.5", "A-1", "nan", "1e400000000"])
+def test_key_that_is_no_whole_number_is_an_error(key: str) -> None:
+    with pytest.raises((ValueError, ArithmeticError)):
+        value_of(ValueSpec(**{"from": "keys.erp", "as": "int"}), {"keys": {"erp": key}})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("entity", "field", "canonical", "shown", "also"),
     [
