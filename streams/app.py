@@ -139,7 +139,7 @@ def _addresses(settings: Settings, systems: list[System]) -> dict[str, str]:
     env = load_env(settings)
     dsns: dict[str, str] = {}
     for system in systems:
-        if system.dictionary.kind == "postgres":
+        if system.has_database:
             try:
                 dsns[system.name] = capture_dsn(system, env)
             except ConfigError as unknown:

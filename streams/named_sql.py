@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import Composed
+
+from streams.mariadb_session import MariadbSession
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
@@ -29,7 +31,7 @@ def load_statements(folder: Path) -> dict[str, bytes]:
 
 
 def fetch_rows(
-    connection: Connection[object],
+    connection: Connection[object] | MariadbSession,
     row: type[Row],
     statement: bytes | Composed,
     parameters: Sequence[object] | Mapping[str, object] = (),
@@ -38,5 +40,7 @@ def fetch_rows(
 
     Raises psycopg.Error as the connection does, TypeError for a column without a field or a field without a column.
     """
+    if isinstance(connection, MariadbSession):
+        return connection.fetch(row, cast(bytes, statement), parameters)
     with connection.cursor(row_factory=class_row(row)) as cursor:
         return cursor.execute(statement, parameters).fetchall()

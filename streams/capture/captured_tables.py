@@ -8,14 +8,15 @@ is changed.
 from __future__ import annotations
 
 import msgspec
-import psycopg
 from psycopg.rows import dict_row
 
+from streams.capture.binlog import UNREADABLE, table_rows
 from streams.capture.connector_config import is_column_excluded
 from streams.capture.finding import Finding
 from streams.capture.sent_types import is_sent
 from streams.capture.source_sql import SOURCE_SQL
 from streams.mapping.compiled import CompiledTable
+from streams.mariadb_session import MariadbSession, Source, backticked
 from streams.provision.systems import System
 
 _MOST_NAMES = 3
@@ -92,23 +93,30 @@ def publication_name(system: System) -> str:
     return str(system.config.get("publication.name", "dbz_publication"))  # Debezium's own default
 
 
-def read_publication(source: psycopg.Connection[tuple[object, ...]], system: System) -> Publication | None:
-    """The publication of a system; None if there is none. Raises psycopg.Error."""
+def read_publication(source: Source, system: System) -> Publication | None:
+    """The publication of a system; None if there is none. Raises psycopg.Error. A binlog has all tables."""
+    if isinstance(source, MariadbSession):
+        return Publication()
     with source.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(SOURCE_SQL["publication"], {"publication": publication_name(system)}).fetchone()
     return None if row is None else msgspec.convert(row, Publication)
 
 
-def read_tables(source: psycopg.Connection[tuple[object, ...]], system: System) -> dict[str, TableFacts]:
+def read_tables(source: Source, system: System) -> dict[str, TableFacts]:
     """Table (schema.table) → its facts, for each table of the dictionary that exists. Raises psycopg.Error."""
+    if isinstance(source, MariadbSession):
+        listed = msgspec.convert(table_rows(source, list(system.dictionary.tables)), list[TableFacts])
+        return {facts.name: facts for facts in listed}
     parameters = {"publication": publication_name(system), "tables": list(system.dictionary.tables)}
     with source.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(SOURCE_SQL["captured_tables"], parameters).fetchall()
     return {facts.name: facts for facts in msgspec.convert(rows, list[TableFacts])}
 
 
-def quoted(table: str) -> str:
-    """schema.table as SQL has it."""
+def quoted(table: str, kind: str = "postgres") -> str:
+    """schema.table as the SQL of an engine has it."""
+    if kind != "postgres":
+        return backticked(table)
     return ".".join('"' + name.replace('"', '""') + '"' for name in table.split(".", 1))
 
 
@@ -141,8 +149,10 @@ def judge_table(
     if facts.kind not in ("r", "p"):
         kind = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}[facts.kind]
         remedy = "map the tables that it is made of" if facts.kind != "f" else "capture the database that holds it"
-        return [Finding("table-kind", where, f"it is {kind}: Postgres sends no changes of it", remedy, "input")]
-    findings = judge_rights(table, facts, where)
+        return [Finding("table-kind", where, f"it is {kind}: no changes of it are sent", remedy, "input")]
+    findings = judge_rights(table, facts, where, system.dictionary.kind)
+    if system.dictionary.kind != "postgres":
+        return findings + _unreadable(facts, where) + _columns(system, table, facts, publication, where)
     # Without the publication nothing is published, which is a finding of its own.
     if publication is not None:
         findings += _published(system, table, facts, publication, where)
@@ -161,14 +171,25 @@ def judge_table(
     return findings + _columns(system, table, facts, publication, where)
 
 
-def judge_rights(table: CompiledTable, facts: TableFacts, where: str) -> list[Finding]:
+def _unreadable(facts: TableFacts, where: str) -> list[Finding]:
+    """Columns that keep Debezium from reading a table at all, whether the dictionary reads them or not."""
+    columns = [f"{column.name} {column.type}" for column in facts.columns if column.type in UNREADABLE]
+    if not columns:
+        return []
+    what = f"Debezium cannot read its definition: {_names(columns)}. The connector of the whole system would fail"
+    return [Finding("table-kind", where, what, "make it a varchar, or leave the table out of the dictionary", "input")]
+
+
+def judge_rights(table: CompiledTable, facts: TableFacts, where: str, kind: str = "postgres") -> list[Finding]:
     """What the role of this session cannot see of a table."""
     findings = []
     if not facts.may_read:
         unreadable = [column.name for column in facts.columns if not column.may_read]
         some = len(unreadable) < len(facts.columns)
         what = f"may not read {', '.join(unreadable)}" if some and unreadable else "may not read it"
-        remedy = f"GRANT SELECT ON {quoted(table.name)} TO the role (and USAGE on its schema)"
+        remedy = f"GRANT SELECT ON {quoted(table.name, kind)} TO the role"
+        if kind == "postgres":
+            remedy += " (and USAGE on its schema)"
         findings.append(Finding("table-right", where, f"the capturing role {what}", remedy))
     if facts.has_row_security and not facts.bypasses_row_security:
         what = "row-level security may hide rows from the capturing role: a snapshot would lack them without an error"

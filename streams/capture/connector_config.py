@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from difflib import get_close_matches
 
+from streams.capture.binlog_options import required_for
 from streams.capture.connector_options import FREE, LISTS, REFUSED, REQUIRED, REQUIRED_FOR_POSTGRES
 from streams.capture.finding import Finding
 from streams.provision.systems import System
@@ -35,7 +36,7 @@ def _check_options(system: System) -> list[Finding]:
     options, where = _options(system), f"{system.name}/source.json"
     is_postgres = system.dictionary.kind == "postgres"
     findings = []
-    required = REQUIRED + (REQUIRED_FOR_POSTGRES if is_postgres else ())
+    required = REQUIRED + (REQUIRED_FOR_POSTGRES if is_postgres else required_for(system.dictionary.kind))
     for option in required:
         value = options.get(option.name, option.default)
         if value is None or not option.accepts(value):

@@ -50,52 +50,52 @@ class RefusedOptions(msgspec.Struct, frozen=True):
         return re.fullmatch(self.names, name) is not None
 
 
-def _one_of(name: str, default: str | None, values: str, why: str) -> RequiredOption:
+def one_of(name: str, default: str | None, values: str, why: str) -> RequiredOption:
     """`values`: the accepted ones, separated by `|`; the first is what the remedy names."""
     return RequiredOption(name, default, "|".join(map(re.escape, values.split("|"))), values.split("|")[0], why)
 
 
 REQUIRED = (
     # What cannot be converted, read or written must stop the connector: `opshub status` shows a failed task.
-    _one_of(
+    one_of(
         "event.converting.failure.handling.mode",
         "warn",
         "fail",
         "a value that Debezium cannot convert would become null",
     ),
-    _one_of("event.processing.failure.handling.mode", "fail", "fail", "an event that Debezium cannot read is skipped"),
-    _one_of("errors.tolerance", "none", "none", "Connect would skip records that it cannot convert"),
+    one_of("event.processing.failure.handling.mode", "fail", "fail", "an event that Debezium cannot read is skipped"),
+    one_of("errors.tolerance", "none", "none", "Connect would skip records that it cannot convert"),
     # The form of records.
-    _one_of("key.converter", None, JSON_CONVERTER, FORM),
-    _one_of("value.converter", None, JSON_CONVERTER, FORM),
-    _one_of("key.converter.schemas.enable", "true", "false", FORM),
-    _one_of("value.converter.schemas.enable", "true", "false", FORM),
-    _one_of(
+    one_of("key.converter", None, JSON_CONVERTER, FORM),
+    one_of("value.converter", None, JSON_CONVERTER, FORM),
+    one_of("key.converter.schemas.enable", "true", "false", FORM),
+    one_of("value.converter.schemas.enable", "true", "false", FORM),
+    one_of(
         "value.converter.replace.null.with.default",
         "true",
         "false",
         "a null in a column that has a DEFAULT would arrive as that default (KIP-581)",
     ),
-    _one_of(
+    one_of(
         "topic.naming.strategy",
         "io.debezium.schema.SchemaTopicNamingStrategy",
         "io.debezium.schema.SchemaTopicNamingStrategy|io.debezium.schema.SchemaUnicodeTopicNamingStrategy",
         "workers would not know the topics",
     ),
-    _one_of("topic.delimiter", ".", ".", "workers would not know the topics"),
-    _one_of("field.name.adjustment.mode", "none", "none", "columns with other characters would be renamed"),
+    one_of("topic.delimiter", ".", ".", "workers would not know the topics"),
+    one_of("field.name.adjustment.mode", "none", "none", "columns with other characters would be renamed"),
     # The form of values.
-    _one_of("decimal.handling.mode", "precise", "string", FORM),
-    _one_of("binary.handling.mode", "bytes", "base64", FORM),
+    one_of("decimal.handling.mode", "precise", "string", FORM),
+    one_of("binary.handling.mode", "bytes", "base64", FORM),
     # What must come.
-    _one_of("skipped.operations", "t", "none", "what a TRUNCATE deletes would stay in the hub"),
-    _one_of("skip.messages.without.change", "false", "false", LOST),
-    _one_of("producer.override.acks", "all", "all|-1", "a broker that fails would lose records"),
-    _one_of(
+    one_of("skipped.operations", "t", "none", "what a TRUNCATE deletes would stay in the hub"),
+    one_of("skip.messages.without.change", "false", "false", LOST),
+    one_of("producer.override.acks", "all", "all|-1", "a broker that fails would lose records"),
+    one_of(
         "producer.override.enable.idempotence", "true", "true", "changes of one row could be written in another order"
     ),
-    _one_of("producer.override.max.in.flight.requests.per.connection", "1", "1|2|3|4|5", "changes could change places"),
-    _one_of(
+    one_of("producer.override.max.in.flight.requests.per.connection", "1", "1|2|3|4|5", "changes could change places"),
+    one_of(
         "exactly.once.support",
         "requested",
         "requested",
@@ -109,55 +109,53 @@ REQUIRED = (
 """For every kind of database."""
 
 REQUIRED_FOR_POSTGRES = (
-    _one_of("connector.class", None, "io.debezium.connector.postgresql.PostgresConnector", "it is not for Postgres"),
-    _one_of("plugin.name", "decoderbufs", "pgoutput", "a publication decides what is captured, for pgoutput only"),
-    _one_of("tasks.max", "1", "1", "a slot has one reader"),
-    _one_of("time.precision.mode", "adaptive", "microseconds", FORM),
-    _one_of("interval.handling.mode", "numeric", "string", "an interval would become a number that is not exact"),
-    _one_of("hstore.handling.mode", "json", "json", FORM),
-    _one_of(
+    one_of("connector.class", None, "io.debezium.connector.postgresql.PostgresConnector", "it is not for Postgres"),
+    one_of("plugin.name", "decoderbufs", "pgoutput", "a publication decides what is captured, for pgoutput only"),
+    one_of("tasks.max", "1", "1", "a slot has one reader"),
+    one_of("time.precision.mode", "adaptive", "microseconds", FORM),
+    one_of("interval.handling.mode", "numeric", "string", "an interval would become a number that is not exact"),
+    one_of("hstore.handling.mode", "json", "json", FORM),
+    one_of(
         "include.unknown.datatypes",
         "false",
         "false",
         "columns of types that Debezium does not know would come as encoded bytes, which look like a text",
     ),
-    _one_of(
+    one_of(
         "unavailable.value.placeholder",
         "__debezium_unavailable_value",
         "__debezium_unavailable_value",
         "a wide value that did not change would be taken for a new value",
     ),
-    _one_of("schema.refresh.mode", "columns_diff", "columns_diff", "a changed table could be read by its old columns"),
+    one_of("schema.refresh.mode", "columns_diff", "columns_diff", "a changed table could be read by its old columns"),
     RequiredOption("slot.name", "debezium", "[a-z0-9_]{1,63}", "opshub_<system>", "Postgres allows no other name"),
-    _one_of("slot.drop.on.stop", "false", "false", "what changes while the connector is stopped would be lost"),
-    _one_of(
+    one_of("slot.drop.on.stop", "false", "false", "what changes while the connector is stopped would be lost"),
+    one_of(
         "offset.mismatch.strategy",
         "no_validation",
         "trust_offset",
         "changes that are lost because the slot was made again would not be detected",
     ),
-    _one_of(
+    one_of(
         "publication.autocreate.mode",
         "all_tables",
         "disabled",
         "Debezium would publish tables by itself: updates of a table without a key would fail in the application",
     ),
-    _one_of(
-        "lsn.flush.mode", "connector", "connector|connector_and_driver", "the slot would hold back WAL without end"
-    ),
-    _one_of("flush.lsn.source", "true", "true", "the slot would hold back WAL without end"),
-    _one_of("lsn.flush.timeout.action", "fail", "fail|warn", "the slot could hold back WAL without a word"),
-    _one_of("snapshot.mode", "initial", "initial", "rows that exist already would be missing, or come too often"),
-    _one_of(
+    one_of("lsn.flush.mode", "connector", "connector|connector_and_driver", "the slot would hold back WAL without end"),
+    one_of("flush.lsn.source", "true", "true", "the slot would hold back WAL without end"),
+    one_of("lsn.flush.timeout.action", "fail", "fail|warn", "the slot could hold back WAL without a word"),
+    one_of("snapshot.mode", "initial", "initial", "rows that exist already would be missing, or come too often"),
+    one_of(
         "snapshot.isolation.mode",
         "serializable",
         "serializable|repeatable_read",
         "a snapshot would mix rows of different moments",
     ),
-    _one_of("snapshot.query.mode", "select_all", "select_all", "a snapshot could leave rows out"),
-    _one_of("snapshot.locking.mode", "none", "none|shared", "another class would decide what is locked"),
-    _one_of("incremental.snapshot.allow.schema.changes", "false", "false", "a changed key would mix up rows"),
-    _one_of("read.only", "false", "false", "`opshub resync --table` asks by the signal table, which is not read then"),
+    one_of("snapshot.query.mode", "select_all", "select_all", "a snapshot could leave rows out"),
+    one_of("snapshot.locking.mode", "none", "none|shared", "another class would decide what is locked"),
+    one_of("incremental.snapshot.allow.schema.changes", "false", "false", "a changed key would mix up rows"),
+    one_of("read.only", "false", "false", "`opshub resync --table` asks by the signal table, which is not read then"),
     RequiredOption(
         "signal.enabled.channels",
         "source",

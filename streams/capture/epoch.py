@@ -54,7 +54,7 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     name = system.connector_name
     # First: a source that does not answer must not leave its connector stopped.
     with source_session(dsn) as source:
-        tables = read_tables(source, system) if system.dictionary.kind == "postgres" else {}
+        tables = read_tables(source, system)
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         refuse_paused(hub, system.name)
         begin_resync(hub, system.name)
@@ -71,8 +71,9 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
             remedy=f"start Kafka, then `opshub resync {system.name}` once more",
         )
     connectors.delete_offsets(settings, name)
-    with source_session(dsn, may_write=True) as source:
-        source.execute(SOURCE_SQL["drop_idle_slot"], {"slot": system.slot_name})
+    if system.dictionary.kind == "postgres":
+        with source_session(dsn, may_write=True) as source:
+            source.execute(SOURCE_SQL["drop_idle_slot"], {"slot": system.slot_name})
     connectors.resume(settings, name)
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         end_resync(hub, system.name)

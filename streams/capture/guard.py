@@ -15,15 +15,18 @@ from contextlib import ExitStack
 import psycopg
 from psycopg import sql
 
+from streams.capture.binlog import judge_age, read_settings
 from streams.capture.captured_tables import Publication, TableFacts, read_publication, read_tables
 from streams.capture.connector_health import connector_findings
 from streams.capture.finding import Finding, source_away
-from streams.capture.lost_changes import SourceState, lost_changes, lost_position, read_source_state
+from streams.capture.lost_changes import SourceState, history_name, lost_changes, lost_position, read_source_state
 from streams.capture.slot import Slot, is_slot_unused, judge_slot, read_slot
 from streams.capture.table_gaps import check_tables
 from streams.hub.session import KEEPALIVE
 from streams.hub.source_state import SourceRecord, load_source, save_source
 from streams.hub.systems import capture_pauses
+from streams.mariadb_session import MariadbSession, Source, backticked
+from streams.provision import connectors
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -53,8 +56,9 @@ def check_capture(
                 on_slot(system.name, slot)
                 findings += judge_slot(settings, system, slot)
             is_unused = is_slot_unused(source, system.slot_name)
-            if system.dictionary.kind == "postgres":
-                tables = read_tables(source, system), read_publication(source, system)
+            tables = read_tables(source, system), read_publication(source, system)
+            if isinstance(source, MariadbSession):
+                findings += _judge_binlog(settings, system, source)
         except psycopg.Error as error:
             findings = [source_away(system.name, error)]
         if tables is not None:
@@ -94,12 +98,31 @@ def _pause_of(hub_dsn: str, system: System) -> Finding | None:
     if pause is None:
         return None
     why = f": {pause.reason}" if pause.reason else ""
-    what = f"{pause.who} paused it at {pause.at:%Y-%m-%d %H:%M}{why}; its slot holds back WAL meanwhile"
+    what = f"{pause.who} paused it at {pause.at:%Y-%m-%d %H:%M}{why}; {_cost(system)} meanwhile"
     return Finding("capture-paused", system.name, what, f"`opshub systems resume {system.name}`", severe=False)
 
 
-def _has_rows(source: psycopg.Connection[tuple[object, ...]], table: str) -> bool:
+def _cost(system: System) -> str:
+    """What a pause costs the source."""
+    if system.dictionary.kind == "postgres":
+        return "its slot holds back WAL"
+    return "its changes wait in the binlog, for as long as the server keeps it,"
+
+
+def _judge_binlog(settings: Settings, system: System, source: MariadbSession) -> list[Finding]:
+    """How long the binlog will still have what the connector has not read."""
+    read_until = connectors.offsets(settings, system.connector_name).get("ts_sec")
+    known = float(read_until) if read_until else None
+    return judge_age(system.name, read_settings(source), known)
+
+
+def _has_rows(source: Source, table: str) -> bool:
     """Whether a table holds rows; also where it may not be read."""
+    if isinstance(source, MariadbSession):
+        try:
+            return bool(source.rows(f"SELECT 1 FROM {backticked(table)} LIMIT 1"))
+        except psycopg.Error:
+            return True
     query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(*table.split(".", 1)))
     try:
         return source.execute(query).fetchone() == (True,)
@@ -121,6 +144,6 @@ def _remember(
         if state is None:
             # Nothing to compare. What was remembered stays, and the next check compares with it.
             return None, resync_age_s
-        alarm = lost_changes(before, state, system.slot_name) or connector_reason
+        alarm = lost_changes(before, state, history_name(system.slot_name, system.dictionary.kind)) or connector_reason
         save_source(hub, system.name, SourceRecord(state.system_identifier, state.timeline, state.slot_lsn, alarm))
         return alarm, resync_age_s

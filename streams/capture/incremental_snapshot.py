@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 
 import msgspec
@@ -35,13 +36,18 @@ from streams.hub.source_state import save_table
 from streams.hub.systems import add_table_snapshot
 from streams.kafka.clients import kafka_away
 from streams.kafka.offsets import topic_offsets
+from streams.mariadb_session import MariadbSession, Source, backticked
 from streams.named_sql import fetch_rows
+from streams.provision import connectors
 from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System
 from streams.settings import Settings
 
 COUNT_S = 600.0
 """What counting the rows of a table may take."""
+
+RESTART_S = 60.0
+"""What the restart of a connector's task may take."""
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -71,10 +77,10 @@ def request_snapshot(
             facts = read_tables(source, system)
             for table in tables:
                 counts[table] = _count(source, table, where)
+            if isinstance(source, MariadbSession):
+                _renew_sessions(settings, system)
             for table in tables:
-                insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)")
-                signal = json.dumps(signal_of(system, facts[table], where))
-                source.execute(insert.format(_identifier(signals)), [str(uuid.uuid4()), signal])
+                _send_signal(source, signals, "execute-snapshot", signal_of(system, facts[table], where))
         with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             for table in tables:
                 end = ends.get(system.topic(table), 0)
@@ -105,20 +111,54 @@ def check_snapshot(system: System, dsn: str, tables: list[str]) -> str:
 def signal_of(system: System, facts: TableFacts, where: str | None) -> dict[str, object]:
     """What the signal table gets: read the rows of a table that meet `where`."""
     # Quoted, so that blanks and capitals count: as a regular expression, which is tried first, it matches no table.
-    name = quoted(facts.name)
+    # The connector of MariaDB knows regular expressions only.
+    is_postgres = system.dictionary.kind == "postgres"
+    name = quoted(facts.name) if is_postgres else re.escape(facts.name)
     signal: dict[str, object] = {"data-collections": [name], "type": "incremental"}
     if where is not None:
-        signal["additional-conditions"] = [{"data-collection": re.escape(name), "filter": where}]
+        signal["additional-conditions"] = [
+            {"data-collection": re.escape(name) if is_postgres else name, "filter": where}
+        ]
     if not facts.primary_key:
         signal["surrogate-key"] = system.dictionary.tables[facts.name].key_columns[0]
     return signal
 
 
-def _count(source: psycopg.Connection[tuple[object, ...]], table: str, where: str | None) -> int:
+def _send_signal(source: Source, signals: str, kind: str, signal: dict[str, object]) -> None:
+    """Add a row to the signal table. Raises psycopg.Error."""
+    values = [str(uuid.uuid4()), kind, json.dumps(signal)]
+    if isinstance(source, MariadbSession):
+        source.execute(f"INSERT INTO {backticked(signals)} (id, type, data) VALUES (%s, %s, %s)", values)
+    else:
+        source.execute(
+            sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, %s, %s)").format(_identifier(signals)), values
+        )
+
+
+def _renew_sessions(settings: Settings, system: System) -> None:
+    """Restart the connector's task. Debezium 3.5 reads the rows of a snapshot over a session that it opened at its
+    start; when the server has closed that (wait_timeout), the signal is lost without a word (dbz#2275).
+    """
+    connectors.restart_tasks(settings, system.connector_name)
+    deadline = time.monotonic() + RESTART_S
+    while connectors.status(settings, system.connector_name)[0] != "RUNNING":
+        if time.monotonic() > deadline:
+            raise EnvironmentFault(
+                f"the connector {system.connector_name} does not run again after its restart",
+                remedy="see the log of Kafka Connect",
+            )
+        time.sleep(0.2)
+
+
+def _count(source: Source, table: str, where: str | None) -> int:
     # `where` is an operator's own SQL, as Debezium's filter is; the count also shows whether it is valid.
-    condition = sql.SQL(where) if where is not None else sql.SQL("true")
-    query = sql.SQL("SELECT count(*) AS rows FROM {} WHERE {}").format(_identifier(table), condition)
     try:
+        if isinstance(source, MariadbSession):
+            # `rows` is a word of MariaDB.
+            counted = source.rows(f"SELECT count(*) AS counted FROM {backticked(table)} WHERE {where or 'true'}")
+            return int(counted[0]["counted"])
+        condition = sql.SQL(where) if where is not None else sql.SQL("true")
+        query = sql.SQL("SELECT count(*) AS rows FROM {} WHERE {}").format(_identifier(table), condition)
         (count,) = fetch_rows(source, _Count, query)
     except (psycopg.errors.SyntaxError, psycopg.errors.UndefinedColumn, psycopg.errors.DataError) as error:
         raise ConfigError(
@@ -127,7 +167,7 @@ def _count(source: psycopg.Connection[tuple[object, ...]], table: str, where: st
     return count.rows
 
 
-def _check_tables(source: psycopg.Connection[tuple[object, ...]], system: System, tables: list[str]) -> None:
+def _check_tables(source: Source, system: System, tables: list[str]) -> None:
     """Refuse tables of which rows that are read now would not stay right, or that Debezium does not read."""
     publication, facts = read_publication(source, system), read_tables(source, system)
     for name in tables:
@@ -167,13 +207,11 @@ def _refuse_unreadable(system: System, facts: TableFacts, publication: Publicati
 def cancel_snapshot(system: System, dsn: str, table: str) -> None:
     """Ask Debezium to end the snapshot of a table: chunks that it has read stay. Raises as `request_snapshot`."""
     signals = _check_names(system, [table])
-    insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'stop-snapshot', %s)").format(_identifier(signals))
     # Here a name is a regular expression, unlike in the request.
     name = f"{re.escape(table)}|{re.escape(quoted(table))}"
-    signal = json.dumps({"data-collections": [name], "type": "incremental"})
     try:
         with source_session(dsn, may_write=True) as source:
-            source.execute(insert, [str(uuid.uuid4()), signal])
+            _send_signal(source, signals, "stop-snapshot", {"data-collections": [name], "type": "incremental"})
     except psycopg.Error as error:
         raise source_fault(error, f"the snapshot of {table} cannot be cancelled") from error
 
@@ -192,7 +230,7 @@ def topic_ends(settings: Settings, topics: list[str]) -> dict[str, int]:
 def _check_names(system: System, tables: list[str]) -> str:
     """The signal table of a system that may be asked for these tables."""
     signals = system.config.get("signal.data.collection")
-    if system.dictionary.kind != "postgres" or not signals:
+    if not system.has_database or not signals:
         raise ConfigError(
             f"{system.name} has no signal table, through which its connector could be asked for a snapshot",
             remedy='set "signal.data.collection" in source.json, or `opshub resync` the whole system',

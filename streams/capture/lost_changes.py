@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 
 import msgspec
-import psycopg
 
+from streams.capture.binlog import NAME, binlog_end, read_settings
 from streams.capture.source_sql import SOURCE_SQL
 from streams.hub.source_state import SourceRecord
+from streams.mariadb_session import MariadbSession, Source
 from streams.named_sql import fetch_rows
 
 # Debezium's own words; it has no error codes. It compares its offset with the slot whenever the connector starts
@@ -29,24 +30,32 @@ class SourceState(msgspec.Struct, frozen=True):
     system_identifier: str
     timeline: int
     slot_lsn: int | None
-    """How far the slot was read (bytes of WAL); None without a slot."""
+    """How far the slot was read (bytes of WAL), or how far the binlog goes; None without a slot or a binlog."""
     is_invalid: bool = False
     """Whether the source has removed WAL that the slot still needed."""
 
 
-def read_source_state(source: psycopg.Connection[object], slot: str) -> SourceState:
+def read_source_state(source: Source, slot: str) -> SourceState:
     """The source as it is now. Raises psycopg.Error."""
+    if isinstance(source, MariadbSession):
+        return SourceState(read_settings(source).identifier, 0, binlog_end(source))
     (state,) = fetch_rows(source, SourceState, SOURCE_SQL["source_state"], {"slot": slot})
     return state
 
 
-def lost_changes(before: SourceRecord | None, now: SourceState, slot: str) -> str | None:
-    """Why changes may be missing between the last check and this one; None if they are not.
+def history_name(slot: str, kind: str) -> str:
+    """What keeps the changes of a source of this kind, in messages."""
+    return f"the replication slot {slot}" if kind == "postgres" else NAME
+
+
+def lost_changes(before: SourceRecord | None, now: SourceState, history: str) -> str | None:
+    """Why changes may be missing between the last check and this one; None if they are not. `history`: what keeps them
+    (`history_name`).
 
     At the first check, and at the first after a new epoch, only an invalid slot counts.
     """
     if now.is_invalid:
-        return f"the replication slot {slot} is lost: the source has removed WAL that the slot still needed"
+        return f"{history} is lost: the source has removed WAL that the slot still needed"
     if before is None or before.system_identifier is None:
         return None
     if before.system_identifier != now.system_identifier:
@@ -56,9 +65,9 @@ def lost_changes(before: SourceRecord | None, now: SourceState, slot: str) -> st
     if before.timeline != now.timeline:
         return f"the database was restored or failed over: its timeline was {before.timeline} and is {now.timeline}"
     if before.slot_lsn is not None and now.slot_lsn is None:
-        return f"the replication slot {slot} is gone"
+        return f"{history} is gone"
     if before.slot_lsn is not None and now.slot_lsn is not None and now.slot_lsn < before.slot_lsn:
-        return f"the replication slot {slot} went back"
+        return f"{history} went back"
     return None
 
 

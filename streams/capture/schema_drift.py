@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 import psycopg
 
+from streams.capture.binlog import shapes_of
 from streams.capture.source_sql import SOURCE_SQL
 from streams.hub.session import hub_session
 from streams.hub.source_state import (
@@ -22,6 +23,7 @@ from streams.hub.source_state import (
     save_shape,
 )
 from streams.mapping.compiled import CompiledTable
+from streams.mariadb_session import MariadbSession, Source
 from streams.named_sql import fetch_rows
 from streams.provision.column_types import remember
 from streams.provision.systems import System
@@ -45,8 +47,10 @@ class _Column(msgspec.Struct, frozen=True):
     type: str
 
 
-def read_shapes(source: psycopg.Connection[object], tables: list[str]) -> dict[str, Shape]:
+def read_shapes(source: Source, tables: list[str]) -> dict[str, Shape]:
     """Table → its columns now. Raises psycopg.Error."""
+    if isinstance(source, MariadbSession):
+        return shapes_of(source, tables)
     shapes: dict[str, Shape] = {}
     for column in fetch_rows(source, _Column, SOURCE_SQL["table_columns"], {"tables": tables}):
         shapes.setdefault(column.table, {})[column.number] = (column.name, column.type)
@@ -82,7 +86,8 @@ def compare_shapes(table: CompiledTable, before: Shape, now: Shape) -> list[Tabl
 
 
 def _by_number(shape: Shape) -> list[tuple[str, tuple[str, str]]]:
-    return sorted(shape.items(), key=lambda column: int(column[0]))
+    # Postgres has numbers, as text; MariaDB has none, and columns stand under their names.
+    return sorted(shape.items(), key=lambda column: (len(column[0]), column[0]))
 
 
 def _effect_of_loss(table: CompiledTable, column: str) -> str:
@@ -94,9 +99,7 @@ def _effect_of_loss(table: CompiledTable, column: str) -> str:
     return "its field keeps the last value; correct the dictionary"
 
 
-def record_table_changes(
-    hub: psycopg.Connection[object], source: psycopg.Connection[object], system: System
-) -> list[TableChange]:
+def record_table_changes(hub: psycopg.Connection[object], source: Source, system: System) -> list[TableChange]:
     """Compare the tables of a source with the last check; remember columns, types and changes in the hub."""
     remember(hub, source, system)
     known = load_shapes(hub, system.name)

@@ -13,8 +13,11 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from streams.capture import binlog
 from streams.capture.finding import Finding
+from streams.capture.lost_changes import history_name
 from streams.capture.source_sql import SOURCE_SQL
+from streams.mariadb_session import MariadbSession, Source
 from streams.named_sql import fetch_rows
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -63,16 +66,36 @@ class _Use(msgspec.Struct, frozen=True):
     is_unused: bool
 
 
-def read_slot(source: psycopg.Connection[Any], system: System) -> Slot | None:
-    """The slot of a system as it is now; None if there is none. Raises psycopg.Error."""
+def read_slot(source: Source, system: System) -> Slot | None:
+    """The slot of a system as it is now; None if there is none. Raises psycopg.Error.
+
+    MariaDB has no slots: there it says who reads the binlog, which is there whether it is read or not.
+    """
+    if isinstance(source, MariadbSession):
+        return _binlog_reader(source, system)
     rows = fetch_rows(source, SlotRow, SOURCE_SQL["slot"], {"slot": system.slot_name})
     if not rows:
         return None
     return Slot(**msgspec.structs.asdict(rows[0]), heartbeat_age_s=_heartbeat_age(source, system))
 
 
-def is_slot_unused(source: psycopg.Connection[Any], name: str) -> bool:
+def _binlog_reader(source: MariadbSession, system: System) -> Slot:
+    reading_s, table = binlog.reading_s(source), heartbeat_table(system)
+    return Slot(
+        active=reading_s is not None,
+        wal_status=None,
+        kept_bytes=None,
+        left_bytes=None,
+        limit_bytes=-1,
+        streaming_s=reading_s,
+        heartbeat_age_s=None if table is None else binlog.heartbeat_age(source, table),
+    )
+
+
+def is_slot_unused(source: Source, name: str) -> bool:
     """Whether a slot exists, and nobody reads it or takes a snapshot for it. Raises psycopg.Error."""
+    if isinstance(source, MariadbSession):
+        return binlog.is_unread(source)
     rows = fetch_rows(source, _Use, SOURCE_SQL["slot_use"], {"slot": name})
     return bool(rows) and rows[0].is_unused
 
@@ -102,7 +125,7 @@ def judge_slot(settings: Settings, system: System, slot: Slot) -> list[Finding]:
     findings = _judge_wal(settings, system, slot)
     if slot.active:
         return findings + _judge_heartbeat(settings, system, slot)
-    idle = f"no session reads the slot {system.slot_name}"
+    idle = f"no session reads {history_name(system.slot_name, system.dictionary.kind)}"
     return [*findings, Finding("slot-idle", system.name, idle, "`opshub apply` starts the connector", severe=False)]
 
 
@@ -148,11 +171,12 @@ def _judge_heartbeat(settings: Settings, system: System, slot: Slot) -> list[Fin
         if math.isinf(slot.heartbeat_age_s)
         else f"wrote its last heartbeat {slot.heartbeat_age_s:.0f} s ago"
     )
+    history = history_name(system.slot_name, system.dictionary.kind)
     return [
         Finding(
             "heartbeat-old",
             system.name,
-            f"its connector reads the slot, and {last}: it may be stalled",
+            f"its connector reads {history}, and {last}: it may be stalled",
             "check in the log of Kafka Connect whether Kafka accepts records; "
             f"`POST <connect>/connectors/{system.connector_name}/restart?includeTasks=true` restarts it",
         )

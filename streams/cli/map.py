@@ -188,7 +188,9 @@ def try_rows(
     hidden: list[str] = []
     if file is None:
         fill_lookups(settings, folder, compiled, dsn)
-        if compiled.kind == "postgres":
+        from streams.provision.systems import DATABASES
+
+        if compiled.kind in DATABASES:
             hidden = hidden_rows(dsn_of(settings, folder, compiled, dsn), folder, compiled, names)
     mapped: list[MappedRow] = []
     for name in names:
@@ -212,7 +214,7 @@ def try_rows(
 
 
 def draft(
-    dsn: Annotated[str, typer.Argument(help="The database, as postgresql://user@host:port/name.")],
+    dsn: Annotated[str, typer.Argument(help="The database, as postgresql://… or mariadb://user@host:port/name.")],
     system: Annotated[str, typer.Option(help="Name of the new system.")] = "new-system",
     schema: Annotated[list[str] | None, typer.Option(help="Only these schemas.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file; it must not exist.")] = None,

@@ -119,14 +119,15 @@ def _compare_with_database(
     from streams.capture.captured_tables import judge_table, read_publication, read_tables
     from streams.dictionary.check.live_database import LiveFinding, check_live_database
     from streams.dictionary.source_catalog import read_catalog
+    from streams.provision.systems import DATABASES
 
     dictionary, compiled = checked.dictionary, checked.compiled
     if dictionary is None or compiled is None:
         return []
-    if dictionary.kind != "postgres":
+    if dictionary.kind not in DATABASES:
         raise ConfigError(
-            f"{dictionary.system} is a {dictionary.kind} database",
-            remedy="--live reads the catalogue of Postgres only",
+            f"{dictionary.system} is no database: its kind is {dictionary.kind}",
+            remedy="--live reads the catalogues of databases only",
         )
     address = dsn_of(settings, folder, compiled, dsn)
     with reading_source(address, f"the catalogue of {dictionary.system} cannot be read") as connection:

@@ -15,13 +15,12 @@ from streams.dictionary.try_rows import MappedRow, RecordView, map_row
 from streams.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
-    import psycopg
-
     from streams.dictionary.draft.matching import Samples
     from streams.dictionary.explain import Origin
     from streams.dictionary.language.dictionary import Dictionary
-    from streams.dictionary.source_catalog import LiveTable
+    from streams.dictionary.live_tables import LiveTable
     from streams.mapping.compiled import CompiledDictionary
+    from streams.mariadb_session import Source
     from streams.settings import Settings
 
 RowAndKey = tuple[object, object]
@@ -118,18 +117,31 @@ def _records_of(row: MappedRow, entity: str) -> list[RecordView]:
     return [record for record in row.get("records", ()) if record["entity"] == entity]
 
 
-def samples_of(connection: psycopg.Connection[tuple[object, ...]], table: LiveTable) -> tuple[Samples, str]:
+def samples_of(connection: Source, table: LiveTable) -> tuple[Samples, str]:
     """Up to 20 values of each column, as text or whole numbers; or none, and why the table cannot be read now: a
     missing right, a lock of the application, a statement that takes too long.
     """
     import psycopg
     from psycopg import sql
 
+    from streams.mariadb_session import MariadbSession, backticked
     from streams.provision.source_session import BUSY
 
     columns = [c for c in table.columns.values() if not c.array and c.type not in ("bytea", "json", "jsonb")]
     if not columns:
         return {}, ""
+    if isinstance(connection, MariadbSession):
+        chosen = ", ".join(
+            backticked(c.name)
+            if c.source.form == "whole"
+            else f"left({backticked(c.name)}, 200) AS {backticked(c.name)}"
+            for c in columns
+        )
+        try:
+            read = connection.rows(f"SELECT {chosen} FROM {backticked(table.name)} LIMIT {_SAMPLE_ROWS}")
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable, *BUSY) as error:
+            return {}, str(error)
+        return {c.name: [row[c.name] for row in read if row[c.name] is not None] for c in columns}, ""
     wanted = [
         sql.Identifier(c.name)
         if c.type in ("smallint", "integer", "bigint")

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
-    import psycopg
-
     from streams.dictionary.language.dictionary import Dictionary
     from streams.mapping.compiled import CompiledDictionary
+    from streams.mariadb_session import Source
     from streams.provision.connector_defaults import ConnectorFile
     from streams.provision.systems import System
     from streams.settings import Settings
@@ -64,9 +63,10 @@ def compile_live(settings: Settings, folder: Path, dictionary: Dictionary, dsn: 
     """The dictionary, compiled with the types of the columns of its database, as a worker runs it."""
     from streams.dictionary.compile.compiler import compile_dictionary
     from streams.dictionary.source_catalog import read_catalog, types_of
+    from streams.provision.systems import DATABASES
 
     untyped = compile_dictionary(dictionary)
-    if dictionary.kind != "postgres":
+    if dictionary.kind not in DATABASES:
         return untyped
     address = dsn_of(settings, folder, untyped, dsn)
     with reading_source(address, f"the catalogue of {dictionary.system} cannot be read") as source:
@@ -101,7 +101,7 @@ def hidden_rows(dsn: str, folder: Path, compiled: CompiledDictionary, tables: li
 
 
 @contextmanager
-def reading_source(dsn: str, what: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def reading_source(dsn: str, what: str) -> Iterator[Source]:
     """A short read-only session on a source. What fails becomes one line for people: `what` cannot be read, and why."""
     import psycopg
 

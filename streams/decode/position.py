@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from streams.mariadb_session import MARK
 from streams.model.change import Position
 
 
@@ -28,10 +29,15 @@ class MysqlSource(msgspec.Struct, gc=False):
     pos: int | None = None
     row: int | None = None
     gtid: str | None = None
+    server_id: int | None = None
     ts_us: int | None = None
     ts_ms: int | None = None
     snapshot: str | bool | None = None
-    origin: str | None = None
+
+    @property
+    def origin(self) -> str | None:
+        """A binlog knows no replication origins. What write-back writes has a server id of its own (`MARK`)."""
+        return "opshub" if self.server_id == MARK else None
 
     @property
     def txId(self) -> str | None:

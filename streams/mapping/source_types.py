@@ -1,9 +1,10 @@
 """How a column of each source type is read, for each kind of canonical field: the one table of both.
 
 In: the name of a column's type as Postgres has it (`numeric`, `date`, `text[]`; a domain under the name of its base
-type) and the kind of a field. Out: a function that makes the value ready for the field, None where it needs none, or a
-`Refusal`. `streams.dictionary.compile` asks it when a dictionary is compiled with the types of its columns, and `opshub
-map check --live`, `plan` and `map draft` show what it refuses: they cannot differ from what a worker does.
+type) or MariaDB (`mediumint`, `date not null`), and the kind of a field. Out: a function that makes the value ready for
+the field, None where it needs none, or a `Refusal`. `streams.dictionary.compile` asks it when a dictionary is compiled
+with the types of its columns, and `opshub map check --live`, `plan` and `map draft` show what it refuses: they cannot
+differ from what a worker does.
 
 Without a type a value cannot be read for certain: Debezium sends a date as a number of days, a timestamp without zone
 and a time as numbers of microseconds, a number with decimals as text, bytes as base64. `docs/guides/source-types.md` is
@@ -25,15 +26,22 @@ from streams.mapping.values.source_forms import (
     list_of,
     local_text,
     midnight,
+    moment_or_zero,
+    no_zero_date,
+    no_zero_moment,
     number,
     number_text,
+    six_digits,
+    span_text,
     time_text,
     unknown_number,
+    unsigned,
+    year,
 )
 
 Form = Literal[
-    "text", "number", "float", "whole", "bool", "day", "local", "instant", "time", "timetz", "interval", "json",
-    "hstore", "bytes", "struct", "unsent", "unknown",
+    "text", "number", "float", "whole", "bool", "flag", "day", "local", "instant", "time", "timetz", "span",
+    "interval", "json", "hstore", "bytes", "struct", "unsent", "unknown",
 ]  # fmt: skip
 """What Debezium sends for a type. `unsent`: nothing at all. `unknown`: the type of the column is not known."""
 
@@ -58,8 +66,24 @@ _FORMS: dict[str, Form] = {
     "point": "struct", "box": "struct", "lseg": "struct", "path": "struct", "polygon": "struct", "circle": "struct",
     "line": "struct", "geometry": "struct", "geography": "struct", "vector": "struct", "halfvec": "struct",
     "sparsevec": "struct",
+    # MariaDB and MySQL, where they have other names or other forms.
+    "float": "float", "tinyint": "whole", "mediumint": "whole", "bigint unsigned": "whole", "year": "whole",
+    "tinyint(1)": "flag",
+    "set": "text", "date not null": "day", "datetime": "local", "datetime not null": "local", "timestamp": "instant",
+    "timestamp not null": "instant", "time": "span",
 }  # fmt: skip
 """Every type that Debezium sends, with the modes that source.json must have (`streams/capture/connector_config.py`)."""
+
+_FIRST: dict[str, Read] = {
+    "bigint unsigned": unsigned,
+    "float": six_digits,
+    "year": year,
+    "timestamp": moment_or_zero,
+    "date not null": no_zero_date,
+    "datetime not null": no_zero_date,
+    "timestamp not null": no_zero_moment,
+}
+"""MariaDB's types whose values mean something else than what Debezium sends → what reads them first."""
 
 _UNSENT_ARRAYS = {"money", "name", "interval", "bit", "bit varying", "xml", "isbn"}
 """Types whose arrays Debezium does not send (PostgresValueConverter); nor does it send arrays of structures."""
@@ -111,6 +135,7 @@ _AS_TEXT: dict[Form, Read] = {
     "local": local_text,
     "instant": instant_text,
     "time": time_text,
+    "span": span_text,
     "interval": duration_text,
     "float": decimal_text,
     "number": number_text,
@@ -125,11 +150,13 @@ _ITS_OWN: dict[Form, tuple[str, ...]] = {
     "number": ("text", "ref", "decimal", "int"),
     "float": ("text", "decimal", "int"),
     "bool": ("text", "bool"),
+    "flag": ("text", "ref", "int", "decimal", "bool"),
     "day": ("text", "date", "timestamp"),
     "local": ("text", "timestamp"),
     "instant": ("text", "timestamp"),
     "time": ("text",),
     "timetz": ("text",),
+    "span": ("text",),
     "interval": ("text",),
 }
 """Form → the kinds of fields that its values can fill as they are."""
@@ -167,6 +194,25 @@ def reading(column: str, source: SourceType, kind: str, *, unit: bool = False) -
     """How a column alone, without steps, fills a field of `kind`. `unit`: the rule says in which unit a number is
     counted.
     """
+    read = _reading(column, source, kind, unit=unit)
+    # A key stays as it was sent, as in the rows that are named by it.
+    return read if isinstance(read, Refusal) or kind == "ref" else _first(source, read)
+
+
+def _first(source: SourceType, read: Read | None) -> Read | None:
+    """`read`, after what the source's type needs before."""
+    first = _FIRST.get(source.name)
+    if first is None or read is None:
+        return first or read
+
+    def both(value: object) -> object:
+        value = first(value)
+        return None if value is None else read(value)
+
+    return both
+
+
+def _reading(column: str, source: SourceType, kind: str, *, unit: bool) -> Read | Refusal | None:
     form = source.form
     if form == "unknown":
         return unknown_number(kind) if kind in ("text", "tags", "date", "timestamp", "decimal", "int") else None
@@ -204,9 +250,7 @@ def reading(column: str, source: SourceType, kind: str, *, unit: bool = False) -
 def before_steps(source: SourceType) -> Read | None:
     """What a value becomes before a path, a step, a join or a value map takes it: days and times become ISO text."""
     text = _AS_TEXT.get(source.form)
-    if text is None:
-        return None
-    return list_of(text) if source.is_list else text
+    return _first(source, list_of(text) if source.is_list and text is not None else text)
 
 
 def in_expression(source: SourceType) -> Read | None:

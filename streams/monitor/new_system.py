@@ -19,6 +19,7 @@ from streams.capture.captured_tables import TableFacts, quoted
 from streams.capture.setup_sql import CaptureRights, setup_sql
 from streams.capture.source_sql import SOURCE_SQL
 from streams.errors import ConfigError, EnvironmentFault
+from streams.mariadb_session import MariadbSession
 from streams.monitor.source_preflight import SQL, DatabaseFacts
 from streams.named_sql import fetch_rows
 from streams.provision.source_session import BUSY, source_session
@@ -79,6 +80,11 @@ def check_new_system(
     address, secret = _address(dsn, password)
     try:
         with source_session(address) as source:
+            if isinstance(source, MariadbSession):
+                raise ConfigError(
+                    "only a Postgres database is checked here",
+                    remedy="docs/guides/mariadb.md brings in a MariaDB database; `opshub doctor` checks it",
+                )
             return _check(source, name, schemas, tables)
     except BUSY as error:
         raise EnvironmentFault("the database did not answer in time", remedy="try again later") from error

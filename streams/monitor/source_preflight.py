@@ -24,6 +24,8 @@ from streams.capture.connector_config import check_source_file
 from streams.capture.finding import Finding, source_away
 from streams.capture.slot import heartbeat_table
 from streams.mapping.compiled import CompiledTable
+from streams.mariadb_session import MariadbSession, Source
+from streams.monitor.binlog_preflight import check_binlog_server
 from streams.named_sql import fetch_rows, load_statements
 from streams.provision.column_types import compile_with_types, read_types
 from streams.provision.source_session import source_session
@@ -55,10 +57,12 @@ class _Empty(msgspec.Struct, frozen=True):
 def check_source(system: System, dsn: str) -> list[Finding]:
     """What is wrong with one source.json and its database."""
     findings = check_source_file(system)
-    if system.dictionary.kind != "postgres":
+    if not system.has_database:
         return findings
     try:
         with source_session(dsn) as source:
+            if isinstance(source, MariadbSession):
+                return findings + check_binlog_server(system, source) + _check_tables(system, source)
             return findings + _check_database(system, source)
     except psycopg.Error as error:
         return [*findings, source_away(system.name, error)]
@@ -75,8 +79,12 @@ def _check_database(system: System, source: psycopg.Connection[tuple[object, ...
     (facts,) = fetch_rows(source, DatabaseFacts, SQL["database_facts"], parameters)
     publication = read_publication(source, system)
     findings = judge_database(system, facts) + judge_publication(system, publication)
-    findings += _check_types(source, system)
-    tables = read_tables(source, system)
+    return findings + _check_tables(system, source)
+
+
+def _check_tables(system: System, source: Source) -> list[Finding]:
+    findings = _check_types(source, system)
+    publication, tables = read_publication(source, system), read_tables(source, system)
     for table in system.dictionary.tables.values():
         table_facts = tables.get(table.name)
         findings += judge_table(system, table, table_facts, publication)
@@ -85,7 +93,7 @@ def _check_database(system: System, source: psycopg.Connection[tuple[object, ...
     return findings
 
 
-def _check_types(source: psycopg.Connection[tuple[object, ...]], system: System) -> list[Finding]:
+def _check_types(source: Source, system: System) -> list[Finding]:
     """Columns whose types cannot make their fields: a worker rejects their rows."""
     refusals = compile_with_types(system, read_types(source, system)).refusals
     return [
@@ -167,10 +175,10 @@ def judge_database(system: System, facts: DatabaseFacts) -> list[Finding]:
     return [finding for is_wrong, finding in checks if is_wrong]
 
 
-def _check_rows(
-    source: psycopg.Connection[tuple[object, ...]], system: System, table: CompiledTable, facts: TableFacts
-) -> list[Finding]:
+def _check_rows(source: Source, system: System, table: CompiledTable, facts: TableFacts) -> list[Finding]:
     """A finding when the role sees no row of a table that should have some."""
+    if isinstance(source, MariadbSession):
+        return []  # it has no rows that are hidden from one who may read a table
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {}) AS is_empty").format(sql.Identifier(*table.name.split(".", 1)))
     (rows,) = fetch_rows(source, _Empty, query)
     if not rows.is_empty:

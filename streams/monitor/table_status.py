@@ -138,7 +138,7 @@ def systems_status(
     try:
         offsets = pool.submit(_ask, lambda: raw_offsets(settings, topics))
         states = {s.name: pool.submit(_ask, _connector_question(settings, s, within)) for s in systems}
-        slots = {s.name: pool.submit(source_slot, settings, s) for s in systems if s.dictionary.kind == "postgres"}
+        slots = {s.name: pool.submit(source_slot, settings, s) for s in systems if s.has_database}
         ends = _in_time(offsets, end, _late("Kafka", within))
         waiting = None if isinstance(ends, OpshubError) else waiting_by_topic(topics, ends, facts.accounts)
         connect_is_late = _late("Connect", within)

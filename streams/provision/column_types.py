@@ -20,29 +20,30 @@ from streams.errors import ConfigError
 from streams.hub.session import hub_session
 from streams.hub.source_state import column_types_version, load_column_types, save_column_types
 from streams.mapping.source_types import ColumnTypes
+from streams.mariadb_session import Source
 from streams.provision.source_session import source_fault, source_session
 from streams.provision.systems import System, capture_dsn
 from streams.settings import Settings
 from streams.stack.environment import load_env
 
 
-def read_types(source: psycopg.Connection[object], system: System) -> Mapping[str, ColumnTypes]:
+def read_types(source: Source, system: System) -> Mapping[str, ColumnTypes]:
     """Table → the types of its columns now, of the tables that the dictionary reads. Raises psycopg.Error."""
     return types_of(read_catalog(source, system.dictionary.tables))
 
 
-def remember(hub: psycopg.Connection[object], source: psycopg.Connection[object], system: System) -> None:
+def remember(hub: psycopg.Connection[object], source: Source, system: System) -> None:
     """Keep the types of a source's columns in the hub. Raises psycopg.Error."""
     for table, columns in read_types(source, system).items():
         save_column_types(hub, system.name, table, columns)
 
 
 def remember_all(settings: Settings, systems: list[System]) -> None:
-    """The same for each system with a Postgres database. Raises EnvironmentFault while one does not answer."""
+    """The same for each system with a database. Raises EnvironmentFault while one does not answer."""
     env = load_env(settings)
     with hub_session(settings.hub) as hub:
         for system in systems:
-            if system.dictionary.kind != "postgres":
+            if not system.has_database:
                 continue
             try:
                 with source_session(capture_dsn(system, env)) as source:
@@ -69,7 +70,7 @@ def with_types(settings: Settings, systems: list[System]) -> tuple[list[System],
         known = load_column_types(hub)
     typed = []
     for system in systems:
-        if system.dictionary.kind == "postgres":
+        if system.has_database:
             if system.name not in known:
                 raise ConfigError(
                     f"the hub does not know the types of the columns of {system.name}",

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
+from zlib import crc32
 
 from streams.errors import ConfigError
 
@@ -54,6 +55,21 @@ _EVERY_ENGINE: dict[str, str] = {
     "topic.creation.default.compression.type": "lz4",
 }
 
+_BINLOG: dict[str, str] = {
+    "database.server.id": "{number}",
+    "database.include.list": "{databases}",
+    "bigint.unsigned.handling.mode": "long",
+    "enable.time.adjuster": "false",
+    "include.schema.changes": "false",
+    "schema.history.internal.kafka.topic": "schema-history.{system}",
+    "schema.history.internal.kafka.bootstrap.servers": "${env:OPSHUB_BOOTSTRAP_SERVERS}",
+    "schema.history.internal.store.only.captured.tables.ddl": "true",
+    "signal.data.collection": "{database}.opshub_signal",
+    "heartbeat.action.query": "INSERT INTO {database}.opshub_heartbeat (id, beat_at) VALUES (1, utc_timestamp(6)) "
+    "ON DUPLICATE KEY UPDATE beat_at = utc_timestamp(6)",
+}
+"""For MariaDB and MySQL, whose changes come from the binlog of a server."""
+
 _ENGINES: dict[str, dict[str, str]] = {
     "postgres": {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
@@ -70,9 +86,16 @@ _ENGINES: dict[str, dict[str, str]] = {
         "interval.handling.mode": "string",
         "hstore.handling.mode": "json",
     },
+    "mariadb": {
+        "connector.class": "io.debezium.connector.mariadb.MariaDbConnector",
+        # Its driver would read a YEAR as a date, and fail at YEAR 0000.
+        "driver.yearIsDateType": "false",
+        **_BINLOG,
+    },
+    "mysql": {"connector.class": "io.debezium.connector.mysql.MySqlConnector", **_BINLOG},
 }
-"""Engine (`kind` of a dictionary) → its options. `{slug}` is the system's name with underscores, `{variable}` with
-capitals.
+"""Engine (`kind` of a dictionary) → its options. `{slug}` is the system's name with underscores, `{system}` the name,
+`{number}` a number of its own, `{database}` the database of its first table, `{databases}` those of all.
 """
 
 
@@ -85,16 +108,31 @@ class ConnectorFile(TypedDict):
 
 def complete_source(source: Mapping[str, Any], system: str, kind: str, tables: Iterable[str]) -> ConnectorFile:
     """The whole connector of a system: what its source.json says, and our defaults for everything else."""
-    slug = system.replace("-", "_")
+    listed = list(tables)
+    databases = sorted({table.split(".", 1)[0] for table in listed})
+    values = {
+        "{slug}": system.replace("-", "_"),
+        "{system}": system,
+        # The same on every machine. It must differ from those of the database's replicas, which are small by custom.
+        "{number}": str(1_000_000 + crc32(system.encode()) % 1_000_000_000),
+        "{database}": listed[0].split(".", 1)[0] if listed else system,
+        "{databases}": table_list(databases),
+    }
     options = {
         "topic.prefix": f"raw.{system}",
         **_EVERY_ENGINE,
-        **{name: value.replace("{slug}", slug) for name, value in _ENGINES.get(kind, {}).items()},
-        "table.include.list": table_list(tables),
+        **{name: _filled(value, values) for name, value in _ENGINES.get(kind, {}).items()},
+        "table.include.list": table_list(listed),
     }
     written = source.get("config", {})
     merged = {name: value for name, value in {**options, **written}.items() if value is not None}
     return {"name": str(source.get("name", system)), "config": merged}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
 
 
 def table_list(tables: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from streams.errors import ServerAway
 from streams.hub.session import hub_session
 from streams.kafka.clients import admin_client, kafka_away
+from streams.mariadb_session import is_binlog_address, open_mariadb
 from streams.postgres_login import login_fault
 from streams.provision import connectors
 from streams.provision.systems import System, capture_dsn
@@ -37,7 +38,7 @@ def wait_for_servers(
         "Kafka Connect": partial(connectors.require_ready, settings),
     }
     for system in systems:
-        if system.dictionary.kind == "postgres":
+        if system.has_database:
             name = f"the database of {system.name}"
             checks[name] = partial(_reach_source, name, system, env)
     wait_for(checks, seconds, report)
@@ -69,6 +70,15 @@ def _reach_registry(settings: Settings) -> None:
 
 def _reach_source(name: str, system: System, env: dict[str, str]) -> None:
     dsn = capture_dsn(system, env)
+    if is_binlog_address(dsn):
+        try:
+            open_mariadb(dsn, timeout_s=TIMEOUT_S).connection.close()
+        except psycopg.Error as error:
+            remedy = (
+                f"check that it runs, its address and login: the variables that {system.folder / 'source.json'} names"
+            )
+            raise ServerAway(f"{name} does not answer: {error}", remedy=remedy) from error
+        return
     try:
         psycopg.connect(dsn, connect_timeout=int(TIMEOUT_S)).close()
     except psycopg.OperationalError as error:

@@ -15,10 +15,17 @@ from streams.dictionary.language.dictionary import Dictionary
 from streams.dictionary.language.read import load_dictionary
 from streams.errors import ConfigError
 from streams.mapping.compiled import CompiledDictionary
+from streams.mariadb_session import binlog_address
 from streams.paths import connectors_dir
 from streams.provision.connector_defaults import ConnectorFile, complete_source, parse_source
 from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders
+
+DATABASES = frozenset({"postgres", "mariadb", "mysql"})
+"""Kinds of systems that a database is the source of: one that can be asked for its tables."""
+
+_TLS = {"required": "require", "verify_ca": "verify", "verify_identity": "verify"}
+"""`database.ssl.mode` of source.json → what our own sessions ask for."""
 
 UNICODE_NAMES = ".SchemaUnicodeTopicNamingStrategy"
 """End of the name of Debezium's class that writes characters into topics as their numbers."""
@@ -48,6 +55,11 @@ class System(msgspec.Struct, frozen=True):
     def config(self) -> dict[str, Any]:
         """The whole configuration of the connector: what source.json says, and our defaults."""
         return self.source["config"]
+
+    @property
+    def has_database(self) -> bool:
+        """Whether its source is a database, which can be asked for its tables and rows."""
+        return self.dictionary.kind in DATABASES
 
     @property
     def slot_name(self) -> str:
@@ -129,7 +141,9 @@ def _require_own_names(systems: list[System]) -> None:
     for system in systems:
         config = system.config
         slot = tuple(str(config.get(key, "")) for key in ("database.hostname", "database.port", "slot.name"))
+        server_id = str(config.get("database.server.id", ""))
         claims = [("name", system.connector_name), ("topic.prefix", str(config["topic.prefix"]))]
+        claims += [("database.server.id", server_id)] if server_id else []
         for claim in (*claims, *([("slot.name", *slot)] if slot[-1] else [])):
             other = claimed.setdefault(claim, system)
             if other is not system:
@@ -162,10 +176,15 @@ def capture_dsn(system: System, env: dict[str, str]) -> str:
         "user": "database.user",
         "password": "database.password",
     }
-    return make_conninfo(
-        **{
-            name: resolve_placeholders(str(config[key]), env, f"{path}: {key}")
-            for name, key in settings.items()
-            if key in config
-        }
-    )
+    given = {
+        name: resolve_placeholders(str(config[key]), env, f"{path}: {key}")
+        for name, key in settings.items()
+        if key in config
+    }
+    if system.dictionary.kind == "postgres":
+        return make_conninfo(**given)
+    tls = _TLS.get(str(config.get("database.ssl.mode", "")).lower(), "")
+    return binlog_address(
+        given.get("host", ""), given.get("port", "3306"), given.get("user", ""), given.get("password", ""),
+        scheme=system.dictionary.kind, tls=tls,
+    )  # fmt: skip

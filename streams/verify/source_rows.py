@@ -1,4 +1,5 @@
-"""Reads a captured table as it is now, each row in the form in which Debezium would send it.
+"""Reads a captured table as it is now, each row in the form in which Debezium would send it. Of MariaDB and MySQL:
+`mariadb_rows.py`.
 
 Source of the forms: Debezium's PostgreSQL connector documentation, "Data type mappings", for
 decimal.handling.mode=string and time.precision.mode=microseconds (`streams/capture/connector_config.py` requires both).
@@ -16,9 +17,11 @@ from psycopg import sql
 
 from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary, CompiledTable
+from streams.mariadb_session import MariadbSession
 from streams.model.change import Position, RowChange
 from streams.named_sql import fetch_rows, load_statements
 from streams.provision.source_session import source_fault, source_session
+from streams.verify.mariadb_rows import binlog_rows
 
 SQL = load_statements(Path(__file__).with_name("sql"))
 
@@ -71,6 +74,9 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
     decode_key = msgspec.json.Decoder(table.key_type).decode
     try:
         with source_session(dsn, statement_s=READ_S) as source:
+            if isinstance(source, MariadbSession):
+                yield from binlog_rows(source, table)
+                return
             if whole:
                 source.execute("SET row_security = off")
             source.execute("SET intervalstyle = iso_8601")

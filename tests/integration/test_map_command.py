@@ -20,7 +20,8 @@ from streams.dictionary.check.all_problems import check_dictionary
 from streams.dictionary.check.live_database import check_live_database
 from streams.dictionary.compile.compiler import compile_dictionary
 from streams.dictionary.language.read import load_dictionary
-from streams.dictionary.source_catalog import LiveTable, read_catalog
+from streams.dictionary.live_tables import LiveTable
+from streams.dictionary.source_catalog import read_catalog
 from streams.dictionary.yaml_lines import load_yaml
 
 ROOT = Path(__file__).parents[2]

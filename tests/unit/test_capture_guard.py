@@ -59,7 +59,11 @@ def test_a_connector_that_lost_its_position_means_that_changes_may_be_missing(ca
 
 GB = 10**9
 CRM: Any = SimpleNamespace(
-    name="crm", slot_name="slot", connector_name="crm", config={"heartbeat.interval.ms": "10000"}
+    dictionary=SimpleNamespace(kind="postgres"),
+    name="crm",
+    slot_name="slot",
+    connector_name="crm",
+    config={"heartbeat.interval.ms": "10000"},
 )
 WELL = {
     "active": True, "wal_status": "reserved", "kept_bytes": 1000, "left_bytes": 9 * GB, "limit_bytes": 10 * GB, "streaming_s": 9000.0,

@@ -10,7 +10,7 @@ import pytest
 from streams.dictionary.check.all_problems import check_dictionary
 from streams.dictionary.draft.matching import propose
 from streams.dictionary.draft.yaml_text import draft_text
-from streams.dictionary.source_catalog import ForeignKey, LiveColumn, LiveTable
+from streams.dictionary.live_tables import ForeignKey, LiveColumn, LiveTable
 from streams.dictionary.yaml_lines import load_yaml
 from tests.factories import one_table, problems
 

@@ -9,7 +9,7 @@ import pytest
 from streams.decode.envelope import Decoder
 from streams.dictionary.check.live_database import check_live_database
 from streams.dictionary.compile.compiler import compile_dictionary, compile_with_warnings
-from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.dictionary.live_tables import LiveColumn, LiveTable
 from streams.mapping.row_errors import WideUnsent
 from streams.mapping.source_types import source_type
 from streams.mapping.values.key_forms import key_form

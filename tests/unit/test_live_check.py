@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from streams.decode.envelope import Decoder
 from streams.dictionary.check.live_database import check_live_database
-from streams.dictionary.source_catalog import Identity, LiveColumn, LiveTable
+from streams.dictionary.live_tables import Identity, LiveColumn, LiveTable
 from streams.mapping.row_errors import WideUnsent
 from tests.factories import compiled, mapped, one_table, parsed
 

@@ -12,7 +12,11 @@ from streams.capture.captured_tables import Column, Leaf, Publication, TableFact
 from streams.monitor.source_preflight import DatabaseFacts, judge_database
 from tests.factories import compiled
 
-CRM: Any = SimpleNamespace(name="crm", config={"publication.name": "opshub", "signal.data.collection": "public.signal"})
+CRM: Any = SimpleNamespace(
+    name="crm",
+    dictionary=SimpleNamespace(kind="postgres"),
+    config={"publication.name": "opshub", "signal.data.collection": "public.signal"},
+)
 TABLE = compiled(
     """
 system: test

@@ -15,8 +15,9 @@ from streams.dictionary.compile.compiler import compile_with_warnings
 from streams.dictionary.compile.plans import Together
 from streams.dictionary.language.dictionary import Dictionary, Table
 from streams.dictionary.language.mapping_rule import MappingRule
+from streams.dictionary.live_tables import LiveColumn, LiveTable
 from streams.dictionary.problems import Problem
-from streams.dictionary.source_catalog import LiveColumn, LiveTable, types_of
+from streams.dictionary.source_catalog import types_of
 from streams.dictionary.yaml_lines import YamlPath
 from streams.mapping.compiled import CompiledDictionary
 from streams.mapping.source_types import WIDE_LISTS

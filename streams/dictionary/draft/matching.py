@@ -16,7 +16,7 @@ from rapidfuzz import fuzz
 from streams.dictionary.canonical_fields import EntityType, FieldType, entity_type, entity_types
 from streams.dictionary.compile.plans import unreadable
 from streams.dictionary.draft.usual_names import CONVERSIONS, FIELDS, TABLES
-from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.dictionary.live_tables import LiveColumn, LiveTable
 from streams.mapping.conversions.registry import make_step
 from streams.mapping.notes import no_note
 from streams.mapping.row_errors import BadValue

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from streams.dictionary.canonical_fields import FieldType, entity_type
 from streams.dictionary.compile.plans import unreadable
 from streams.dictionary.draft.matching import DELETED_COLUMNS, NUMERIC, TIMESTAMPS, Match, TableMatch, words_of
-from streams.dictionary.source_catalog import LiveColumn, LiveTable
+from streams.dictionary.live_tables import LiveColumn, LiveTable
 
 _CEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CEL_WORDS = frozenset(

@@ -1,5 +1,7 @@
 """What Debezium sends for days, times and numbers, as what it means: ISO texts, decimals, local midnights.
 
+Those of MariaDB that are sent as something that they are not come last: an unsigned number, a zero date.
+
 In: a value as Debezium sends it with `time.precision.mode=microseconds`, `decimal.handling.mode=string` and
 `interval.handling.mode=string`. Each function takes a text as well where it is in its form already. Infinite days
 and times are the texts `infinity` and `-infinity`. Raises BadValue for a value that this type cannot have: the column
@@ -34,6 +36,7 @@ _DURATION = re.compile(
 _UNITS = ("Y", "M", "W", "D"), ("H", "M", "S")
 _RETRY = "`opshub apply` reads the types of the columns again"
 _CACHED = 20_000
+ZERO_MOMENT = "1970-01-01T00:00:00Z"
 _utc = instant()
 _INFINITE_TEXTS = frozenset(INFINITE.values())
 
@@ -73,6 +76,15 @@ def time_text(value: object) -> str:
         raise BadValue(f"not a time of a day ({_RETRY})", value)
     seconds, micros = divmod(value, 1_000_000)
     text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return _trimmed(f"{text}.{micros:06}") if micros else text
+
+
+def span_text(value: object) -> str:
+    """MariaDB's TIME, which may be negative and of up to 838 hours: microseconds as -838:59:59."""
+    if value.__class__ is not int:
+        raise BadValue(f"not a time ({_RETRY})", value)
+    seconds, micros = divmod(abs(value), 1_000_000)
+    text = f"{'-' if value < 0 else ''}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return _trimmed(f"{text}.{micros:06}") if micros else text
 
 
@@ -121,6 +133,40 @@ _decimal_text = lru_cache(maxsize=_CACHED)(_worked_out)
 def midnight(value: object) -> int:
     """A number of days as the day's midnight, in local microseconds."""
     return day(value) * DAY
+
+
+def unsigned(value: object) -> object:
+    """BIGINT UNSIGNED: Debezium sends it as a signed number of the same 64 bits."""
+    return value + (1 << 64) if value.__class__ is int and value < 0 else value
+
+
+def six_digits(value: object) -> object:
+    """FLOAT: its server writes six digits into a snapshot, and as many as it has into the binlog."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def year(value: object) -> object:
+    """YEAR: 0000 comes as 1900, which no YEAR can be."""
+    return None if value == 1900 else value
+
+
+def moment_or_zero(value: object) -> object:
+    """TIMESTAMP: '0000-00-00' comes as 1970-01-01T00:00:00Z, which no TIMESTAMP can be; or as null."""
+    return None if value == ZERO_MOMENT else value
+
+
+def no_zero_moment(value: object) -> object:
+    """TIMESTAMP NOT NULL. Raises BadValue for '0000-00-00': it means nothing, and the column allows no null."""
+    if value == ZERO_MOMENT:
+        raise BadValue("a zero date ('0000-00-00')", value)
+    return value
+
+
+def no_zero_date(value: object) -> object:
+    """DATE and DATETIME NOT NULL. Raises BadValue for 0: Debezium sends '0000-00-00' so, and 1970-01-01, too."""
+    if value == 0:
+        raise BadValue("a zero date ('0000-00-00'), or 1970-01-01: Debezium sends both alike", value)
+    return value
 
 
 def list_of(item: Callable[[object], object]) -> Callable[[object], object]:
