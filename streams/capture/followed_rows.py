@@ -8,8 +8,6 @@ the signal, so a crash in between asks twice, which changes nothing. Runs in eve
 from __future__ import annotations
 
 import asyncio
-import json
-import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -18,7 +16,7 @@ from mode.utils.logging import get_logger
 from psycopg import sql
 
 from streams.capture.captured_tables import read_tables
-from streams.capture.incremental_snapshot import signal_of
+from streams.capture.incremental_snapshot import send_signal, signal_of
 from streams.hub.resnapshots import WaitingResnapshot, resnapshots_requested, waiting_resnapshots
 from streams.hub.session import KEEPALIVE
 from streams.mapping.followers import VALUES
@@ -57,8 +55,7 @@ def request_followed_rows(settings: Settings, systems: Sequence[System], dsns: M
 
 
 def _signal(system: System, dsn: str, requests: Sequence[WaitingResnapshot]) -> None:
-    signals = sql.Identifier(*str(system.config["signal.data.collection"]).split(".", 1))
-    insert = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, 'execute-snapshot', %s)").format(signals)
+    signals = str(system.config["signal.data.collection"])
     with source_session(dsn, may_write=True) as source:
         facts = read_tables(source, system)
         for table in dict.fromkeys(request.table_name for request in requests):
@@ -66,7 +63,7 @@ def _signal(system: System, dsn: str, requests: Sequence[WaitingResnapshot]) -> 
             conditions = []
             for condition in dict.fromkeys(request.condition for request in of_table):
                 values = [sql.Literal(request.value) for request in of_table if request.condition == condition]
-                conditions.append(condition.replace(VALUES, sql.SQL(", ").join(values).as_string(source)))
+                conditions.append(condition.replace(VALUES, sql.SQL(", ").join(values).as_string(None)))
             if table in facts:
                 signal = signal_of(system, facts[table], " OR ".join(conditions))
-                source.execute(insert, [str(uuid.uuid4()), json.dumps(signal)])
+                send_signal(source, signals, "execute-snapshot", signal)

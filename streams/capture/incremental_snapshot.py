@@ -80,7 +80,7 @@ def request_snapshot(
             if isinstance(source, MariadbSession):
                 _renew_sessions(settings, system)
             for table in tables:
-                _send_signal(source, signals, "execute-snapshot", signal_of(system, facts[table], where))
+                send_signal(source, signals, "execute-snapshot", signal_of(system, facts[table], where))
         with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
             for table in tables:
                 end = ends.get(system.topic(table), 0)
@@ -124,7 +124,7 @@ def signal_of(system: System, facts: TableFacts, where: str | None) -> dict[str,
     return signal
 
 
-def _send_signal(source: Source, signals: str, kind: str, signal: dict[str, object]) -> None:
+def send_signal(source: Source, signals: str, kind: str, signal: dict[str, object]) -> None:
     """Add a row to the signal table. Raises psycopg.Error."""
     values = [str(uuid.uuid4()), kind, json.dumps(signal)]
     if isinstance(source, MariadbSession):
@@ -211,7 +211,7 @@ def cancel_snapshot(system: System, dsn: str, table: str) -> None:
     name = f"{re.escape(table)}|{re.escape(quoted(table))}"
     try:
         with source_session(dsn, may_write=True) as source:
-            _send_signal(source, signals, "stop-snapshot", {"data-collections": [name], "type": "incremental"})
+            send_signal(source, signals, "stop-snapshot", {"data-collections": [name], "type": "incremental"})
     except psycopg.Error as error:
         raise source_fault(error, f"the snapshot of {table} cannot be cancelled") from error
 
