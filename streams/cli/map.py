@@ -34,6 +34,7 @@ from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.dictionary.draft.matching import Samples
+    from streams.dictionary.source_catalog import LiveTable
 
 Systems = Annotated[
     list[str] | None,
@@ -223,16 +224,28 @@ def draft(
 
     Example: opshub map draft postgresql://me@db:5432/erp --system erp > connectors/erp/dictionary.yaml
     """
+    if out is not None and out.exists():
+        raise ConfigError(f"{out} exists", remedy="name another file, or move this one to another place")
+    text, _ = draft_of(dsn, system, schema)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, "utf-8")
+
+
+def draft_of(dsn: str, system: str, schemas: list[str] | None) -> tuple[str, dict[str, LiveTable]]:
+    """The draft of a dictionary, and the catalogue that it was made from. Tables whose rows could not be read are named
+    on standard error.
+    """
     from streams.dictionary.draft.matching import propose
     from streams.dictionary.draft.yaml_text import draft_text
     from streams.dictionary.source_catalog import read_catalog
 
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} exists", remedy="name another file, or move this one to another place")
     with reading_source(dsn, "the database cannot be read") as connection:
         catalog = read_catalog(connection)
-        if schema:
-            catalog = {name: table for name, table in catalog.items() if name.split(".", 1)[0] in schema}
+        if schemas:
+            catalog = {name: table for name, table in catalog.items() if name.split(".", 1)[0] in schemas}
         if not catalog:
             raise ConfigError(
                 "the database shows no tables", remedy="grant the role USAGE on the schema and SELECT on its tables"
@@ -247,9 +260,4 @@ def draft(
         typer.echo(
             f"no rows of {name} were read ({reason}): its columns are proposed by their names and types", err=True
         )
-    text = draft_text(system, propose(catalog, samples), catalog)
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
+    return draft_text(system, propose(catalog, samples), catalog), catalog

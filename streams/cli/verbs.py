@@ -21,6 +21,7 @@ GROUPS: dict[str, str] = {
     "demo": "Start everything, let a simulated company work, compare all databases.",
     "map": "The dictionary: check it, show where a field comes from, run it on rows.",
     "systems": "The captured systems: their tables, pause and resume, snapshots, and what a new one needs.",
+    "connector": "Folders of systems: make a new one.",
     "dlq": "Records that could not be processed.",
     "conflicts": "Fields on which two systems disagree.",
     "identity": "Which records of two systems are the same.",
@@ -56,6 +57,7 @@ VERBS: list[Verb] = [
     Verb("map explain", "streams.cli.map", "explain", "Show where a canonical field comes from."),
     Verb("map try", "streams.cli.map", "try_rows", "Run rows through the dictionary, before and after side by side."),
     Verb("map draft", "streams.cli.map", "draft", "Propose a dictionary for an unknown database."),
+    Verb("connector new", "streams.cli.connector", "new", "Make the whole folder of a new system from its database."),
     Verb(
         "conflicts list",
         "streams.cli.conflicts",

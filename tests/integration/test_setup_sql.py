@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from streams.capture.setup_sql import rights_of, setup_sql
+from streams.cli.connector import new
+from streams.dictionary.check.all_problems import check_dictionary
+from streams.errors import ConfigError
 from streams.monitor.source_preflight import check_source
 from streams.provision.systems import System, capture_dsn, load_systems
 from streams.simulator.setup import dsn_of
@@ -26,6 +30,44 @@ tables:
   "Sales.Sales Order": {key: id, before: full, to: [], columns: [ref]}
   public.part: {key: id, to: []}
 """
+
+
+ERP = """
+CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL, email text, phone text, city text, is_deleted boolean);
+CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL, name text, list_price numeric(12,2));
+CREATE TABLE sales_orders (id serial PRIMARY KEY, order_no text, customer_id integer REFERENCES customers, order_date date, currency text);
+CREATE TABLE sales_order_lines (id serial PRIMARY KEY, order_id integer REFERENCES sales_orders, product_id integer REFERENCES products, quantity numeric(12,3), unit_price numeric(12,2));
+CREATE TABLE session_log (id serial PRIMARY KEY, payload text);
+INSERT INTO customers (name, email) VALUES ('Ada Ltd', 'ada@example.com');
+"""
+
+
+def test_new_folder_of_a_database_passes_map_check(
+    stack: NativeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin = make_conninfo(dsn_of(stack.env(), "DEMO_CRM", "ADMIN"), dbname="postgres")
+    with psycopg.connect(admin, autocommit=True) as server:
+        server.execute("CREATE DATABASE new_folder")
+    try:
+        address = make_conninfo(admin, dbname="new_folder")
+        with psycopg.connect(address, autocommit=True) as database:
+            database.execute(ERP)
+            monkeypatch.setenv("OPSHUB_CONNECTORS_DIR", str(tmp_path))
+            new("my-erp", address)
+            assert "4 tables of 5" in capsys.readouterr().out
+            folder = tmp_path / "my-erp"
+            made = {file.name for file in folder.iterdir()}
+            assert made == {"source.json", "dictionary.yaml", "roles.sql", "examples.yaml", "README.md"}
+            checked = check_dictionary(folder, {"my-erp"})
+            assert checked.problems == []
+            assert "Ada" not in "".join(file.read_text() for file in folder.iterdir()), "no data of the database"
+            database.execute((folder / "roles.sql").read_bytes())
+            with pytest.raises(ConfigError, match="exists"):
+                new("my-erp", address)
+    finally:
+        with psycopg.connect(admin, autocommit=True) as server:
+            server.execute("DROP DATABASE new_folder WITH (FORCE)")
+            server.execute("DROP ROLE IF EXISTS opshub_capture_my_erp")
 
 
 def load(stack: NativeStack, folder: Path) -> System:

@@ -11,7 +11,7 @@ from streams.cli.deeds import DEEDS, with_audit
 from streams.cli.verbs import VERBS, Verb
 
 CHANGE_NOTHING = {
-    "status", "figures", "console", "plan", "consume", "verify", "map check", "map explain", "map try", "map draft",
+    "status", "figures", "console", "plan", "consume", "verify", "connector new", "map check", "map explain", "map try", "map draft",
     "conflicts list", "conflicts show", "identity show", "identity proposals", "quality", "approvals list",
     "approvals show", "writeback status", "writeback shadow", "writeback try", "systems list", "systems snapshots", "systems check",
     "health", "supply list", "supply product", "service list", "service show", "flow check", "flow list", "flow show", "dlq list", "dlq show", "jobs list", "jobs show", "people list",
