@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TABLES: dict[str, str] = {
     "customer": "customer|client|account|partner|company|cust|kunde|debitor|organization|business partner|societe",
-    "contact": "contact|person|people|contact person|ansprechpartner|socpeople|lead",
+    "contact": "contact|person|people|contact person|ansprechpartner|socpeople",
     "product": "product|item|article|artikel|material|part|sku|goods|product template",
     "inventory_level": "stock|inventory|stock quant|product stock|stock level|item warehouse|bin|lagerbestand|on hand",
     "opportunity": "opportunity|deal|oppty|chance|proposal|propal|quotation",
@@ -176,3 +176,148 @@ CONVERSIONS: dict[str, str] = {
     "base_unit": "unit_code",
 }
 """Field → the conversion that its texts usually need."""
+
+TABLES_IN_OTHER_WORDS: dict[str, str] = {
+    "customer": "party|organisation|cliente|klient|客户|往来单位|会员",
+    "contact": "contacto|kontakt|interlocuteur|联系人",
+    "product": "producto|produit|articulo|产品|商品|物料|存货",
+    "inventory_level": "existencia|inventario|库存|即时库存|库存余额",
+    "opportunity": "crm lead|oportunidad|opportunite|verkaufschance|affaire|商机|销售机会",
+    "opportunity_line": "linea oportunidad|商机明细",
+    "sales_order": "pedido|pedido venta|pedido cliente|commande client|kundenauftrag|auftraege|verkaufsauftrag"
+    "|销售订单|订单",
+    "sales_order_line": "linea pedido|detalle pedido|ligne commande|auftragspositionen|销售订单明细|订单明细|订单行",
+    "shipment": "shipment out|customer shipment|envio|albaran|livraison|bon livraison|lieferschein|发货单"
+    "|出库单|送货单",
+    "shipment_line": "linea albaran|ligne livraison|lieferscheinposition|发货单明细|出库单明细",
+    "invoice": "factura|factura venta|facture client|rechnungen|发票|销售发票",
+    "invoice_line": "product line|products quote|linea factura|ligne facture|rechnungspositionen|发票明细|发票行",
+    "payment": "pago|cobro|reglement|encaissement|zahlungen|zahlungseingang|收款单|收款|付款单",
+    "supplier": "proveedor|lieferanten|供应商|供货商",
+    "purchase_order": "pedido compra|orden compra|commande achat|bestellungen|采购订单",
+    "purchase_order_line": "linea pedido compra|ligne commande achat|采购订单明细",
+    "goods_receipt": "shipment in|supplier shipment|recepcion|reception|wareneingaenge|收货单|入库单",
+    "goods_receipt_line": "收货单明细|入库单明细|wareneingangsposition",
+    "supplier_invoice": "factura proveedor|factura compra|facture achat|eingangsrechnungen|采购发票",
+    "stock_movement": "stock mouvement|movimiento|movimiento stock|lagerbewegungen|库存流水|出入库明细",
+    "production_order": "orden produccion|ordre fabrication|fertigungsauftraege|生产订单|工单",
+    "bill_of_materials": "lista materiales|nomenclature|stueckliste|物料清单",
+    "service_request": "incidencia|solicitud|demande|serviceanfrage|stoerung|服务单|售后单|服务请求",
+    "contract": "contrato|contrat|vertraege|合同",
+}
+"""More names of tables: of modules, in French, German, Spanish and Chinese."""
+
+FIELDS_IN_OTHER_WORDS: dict[str, str] = {
+    "name": "item name|nombre|razon social|firmenname|firma|raison sociale|libelle|名称|客户名称|产品名称"
+    "|供应商名称|商品名称",
+    "first_name": "nombre pila|名字",
+    "last_name": "apellido|apellidos|姓氏",
+    "tax_id": "tvaintra|nif|cif|rfc|ust idnr|steuernummer|siret|税号|纳税人识别号|统一社会信用代码",
+    "email": "email id|correo|correo electronico|courriel|邮箱|电子邮件",
+    "phone": "mobile no|phone work|telefono|movil|telefonnummer|电话|联系电话|手机",
+    "website": "url site|web site|sitio web|site web|webseite|网址",
+    "industry": "sector actividad|secteur|行业",
+    "status": "docstatus|estado|etat|状态|单据状态|订单状态",
+    "currency": "default currency|currency id|paid from account currency|moneda|devise|币种|币别",
+    "credit_limit": "kreditlimit|kreditrahmen|limite credito|plafond credit|信用额度",
+    "segment": "grupo cliente|kundengruppe|客户类别|客户等级",
+    "owner": "opportunity owner|vendedor|vendeur|verkaeufer|sachbearbeiter|业务员|负责人",
+    "billing_street": "address line1|direccion|calle|rue|地址|详细地址",
+    "billing_city": "ciudad|城市",
+    "billing_postal_code": "codigo postal|code postal|邮编|邮政编码",
+    "billing_region": "provincia|departement|省份",
+    "billing_country": "pais|pays|国家",
+    "notes": "buyers order comment|observaciones|notas|remarque|bemerkungen|备注|说明",
+    "created_at": "angelegt am|erstellt am|fecha creacion|fecha alta|date creation|创建时间|创建日期|制单日期",
+    "job_title": "designation|full position|cargo|puesto|fonction|职务|职位",
+    "is_primary": "is primary contact|principal|hauptkontakt|主联系人",
+    "sku": "part number|referencia|codigo|artikelnr|物料编码|产品编码|商品编码|存货编码",
+    "description": "descripcion|beschreibung|on the fly item|描述|摘要",
+    "category": "item group|categ id|category id|aos product category id|categoria|warengruppe|类别|产品类别",
+    "unit": "unidad|unite|mengeneinheit|单位|计量单位",
+    "gtin": "codigo barras|code barres|条码|条形码",
+    "list_price": "precio venta|prix vente|verkaufspreis|listenpreis|单价|销售价|销售单价",
+    "cost_price": "precio coste|prix revient|einkaufspreis|einstandspreis|成本价|采购价",
+    "weight_kg": "peso|poids|gewicht|重量",
+    "active": "aktiv|activo|actif|是否启用",
+    "is_active": "active|activo|actif|status|aktiv",
+    "warehouse": "set warehouse|fk entrepot|almacen|entrepot|lagerort|仓库|仓库编码",
+    "on_hand": "existencias|cantidad|quantite|库存数量|数量|现存量",
+    "reserved": "reserviert|reservado|已占用|占用数量",
+    "available": "disponible|verfuegbar|可用数量|可用量",
+    "number": "number|numero|numero pedido|numero factura|auftragsnummer|rechnungsnummer|lieferscheinnummer"
+    "|zahlungsnummer"
+    "|belegnummer|单据号|单号|单据编号|订单号|发票号|reference code|code",
+    "stage": "sales phase id|estado|fk statut|阶段|销售阶段",
+    "probability": "conversion probability|chance to win|probabilidad|wahrscheinlichkeit|概率|成功率",
+    "amount": "made sales|opportunity amount|total ht|importe|betrag|montant|金额|收款金额|预计金额",
+    "expected_close": "end date|fin validite|fecha cierre prevista|预计成交日期",
+    "won_at": "date cloture|closing date|成交日期",
+    "source": "origin id|origen|herkunft|来源",
+    "quantity": "product qty|value|cantidad|quantite|menge|anzahl|数量|订购数量",
+    "received_quantity": "qty received|received qty|received quantity|cantidad recibida|gelieferte menge|已收数量",
+    "finished_quantity": "produced qty|finished qty|完工数量",
+    "rejected_quantity": "rejected qty|rejected quantity",
+    "shipped_quantity": "delivered qty|cantidad enviada|gelieferte menge|已发数量|发货数量",
+    "unit_price": "product unit price|precio|precio unitario|prix unitaire|einzelpreis|stueckpreis|单价|含税单价",
+    "discount_pct": "remise percent|product discount|discount percentage|descuento|rabatt|remise|折扣|折扣率",
+    "net_amount": "untaxed amount cache|untaxed amount|total no vat|subtotal amount|product total price|amount"
+    "|importe neto"
+    "|base imponible|montant ht|nettobetrag|netto|金额|不含税金额",
+    "tax_amount": "tax amount cache|total taxes and charges|total tva|price tax|vat amt|iva|importe iva|montant tva"
+    "|steuerbetrag|mwst|税额",
+    "gross_amount": "total amount cache|total amount|total vat|importe total|montant ttc|bruttobetrag|brutto"
+    "|价税合计|含税金额",
+    "open_amount": "offener betrag|saldo pendiente|reste a payer|未付金额|欠款金额",
+    "discount_amount": "importe descuento|折扣金额",
+    "freight_amount": "portes|frachtkosten|运费",
+    "line_no": "number|zeile|posicion|linea|ligne|行号|序号",
+    "requested_date": "shipping date|planned date|scheduled date|schedule date|liefertermin|fecha entrega"
+    "|交货日期|要求交期",
+    "promised_date": "fecha prometida|承诺交期",
+    "expected_date": "schedule date|date planned|date livraison|delivery date|fecha entrega|预计到货日期",
+    "order_date": "sale date|purchase date|issuing date|fecha pedido|auftragsdatum|bestelldatum|订单日期|下单日期",
+    "customer_reference": "reference|buyers order|bestellnummer kunde|referencia cliente|客户订单号",
+    "carrier": "transporter|spediteur|transportista|transporteur|承运商|快递公司",
+    "tracking_number": "sendungsnummer|numero seguimiento|numero suivi|快递单号|运单号",
+    "shipped_at": "effective date|date done|posting date|versanddatum|fecha envio|date envoi|发货日期|出库日期",
+    "received_at": "effective date|posting date|received at|fecha recepcion|date reception|eingangsdatum"
+    "|收货日期|入库日期",
+    "invoice_date": "issuing date|rechnungsdatum|fecha factura|date facture|开票日期|发票日期",
+    "due_date": "expiration date|faellig am|faelligkeit|fecha vencimiento|date echeance|到期日|付款到期日",
+    "kind": "type mouvement|tipo|art|类型|单据类型",
+    "method": "fk paiement|zahlungsart|forma pago|mode paiement|付款方式|结算方式",
+    "paid_at": "datep|date|posting date|zahlungsdatum|fecha pago|date paiement|收款日期|付款日期",
+    "reference": "voucher no|inventorycode|verwendungszweck|referencia|凭证号",
+    "moved_at": "datem|posting date|effective date|fecha movimiento|buchungsdatum|发生日期",
+    "subject": "title|titulo|asunto|objet|betreff|主题|标题",
+    "priority": "priority id|severity code|prioridad|prioritaet|priorite|优先级",
+    "opened_at": "opening date|fecha apertura|datec|date entered|eroeffnet am|提交时间",
+    "closed_at": "closing date|close date|date close|resolution date|fecha cierre|geschlossen am|关闭时间",
+    "planned_start_date": "planned start date|date planned start|geplanter start|计划开工日期",
+    "started_at": "date start|actual start date|started at|开工日期",
+    "finished_at": "effective date|actual end date|date finished|finished at|完工日期",
+    "valid_from": "start date|date contrat|fecha inicio|gueltig ab|生效日期",
+    "valid_to": "end date|fin validite|fecha fin|gueltig bis|失效日期",
+    "lot": "batch no|lote|charge|批号",
+    "tax_rate": "tva tx|steuersatz|tipo iva|税率",
+    "supplier_number": "ref supplier|numero proveedor",
+}
+"""More names of columns: of modules, in French, German, Spanish and Chinese."""
+
+REFERENCES: dict[str, str] = {
+    "customer_id": "customer|client|partner|party|account|soc|kunde|kundennr|cliente|客户|客户编号"
+    "|billing account|contract account",
+    "supplier_id": "supplier|vendor|partner|party|proveedor|lieferant|fournisseur|供应商|供应商编号",
+    "product_id": "product|item|item code|article|artikel|artikelid|producto|产品|产品编号|物料",
+    "sales_order_id": "sales order|sale order|order|sale|auftrag|auftragid|pedido|commande|订单|订单编号|销售订单",
+    "order_line_id": "sale line|order line|so detail|origin line|auftragsposition|订单行",
+    "invoice_id": "invoice|facture|rechnung|rechnungid|factura|发票|发票编号",
+    "opportunity_id": "opportunity|deal|lead|oportunidad|商机",
+    "corrects_invoice_id": "return against|reversed entry|facture source|gutschrift zu|原发票",
+}
+"""Reference → names that its columns have, without id, no and fk."""
+
+for _more, _names in ((TABLES_IN_OTHER_WORDS, TABLES), (FIELDS_IN_OTHER_WORDS, FIELDS)):
+    for _name, _words in _more.items():
+        _names[_name] = f"{_names[_name]}|{_words}" if _name in _names else _words

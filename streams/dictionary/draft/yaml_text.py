@@ -10,7 +10,16 @@ from collections.abc import Iterator
 
 from streams.dictionary.canonical_fields import FieldType, entity_type
 from streams.dictionary.compile.plans import unreadable
-from streams.dictionary.draft.matching import DELETED_COLUMNS, NUMERIC, TIMESTAMPS, Match, TableMatch, words_of
+from streams.dictionary.draft.matching import (
+    DELETED_COLUMNS,
+    NUMERIC,
+    TIMESTAMPS,
+    Match,
+    TableMatch,
+    joins,
+    possible_entity,
+    words_of,
+)
 from streams.dictionary.live_tables import LiveColumn, LiveTable
 
 _CEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,13 +57,40 @@ def draft_text(system: str, proposals: list[TableMatch], catalog: dict[str, Live
     if all(_lacks(proposal, composite) for proposal in proposals):
         lines.append("  {}  # TO DECIDE: at least one table")
     unmapped = sorted(set(catalog) - {p.table.name for p in proposals})
+    entities = {p.table.name: p.entity for p in proposals}
+    for name in unmapped:
+        lines += _link_lines(catalog[name], entities)
     if unmapped:
         lines += ["", "# Tables that look like no entity of the model, or like a second table of an entity:"]
         lines += [
             f"#   {name} ({len(catalog[name].columns)} columns, about {catalog[name].rows} rows)"
+            f"{_question(catalog[name])}"
             for name in unmapped[:_MOST_LISTED]
         ]
     return "\n".join(lines) + "\n"
+
+
+def _link_lines(table: LiveTable, entities: dict[str, str]) -> list[str]:
+    """A table that only links two records, as a comment to be finished."""
+    link, key = joins(table, entities), _key(table)
+    if link is None or len(key) != 1:
+        return []
+    entity, column, field, other = link
+    target = f"entity: {entity}, part_of: true, key: {_quoted(column)}, fields: {{{field}: {_quoted(other)}}}"
+    return [
+        f"  # TO DECIDE: {table.name} only links records. Finish it, or leave it out:",
+        f"  # {_quoted(table.name)}: {{key: {_quoted(key[0])}, before: full, to: [{{{target}}}]}}",
+    ]
+
+
+def _question(table: LiveTable) -> str:
+    """What a person is asked about a table that is not proposed."""
+    possible = possible_entity(table, {}) if table.rows >= _LEAST_ROWS else None
+    return f"  TO DECIDE: by its columns it may be {possible}" if possible is not None else ""
+
+
+_LEAST_ROWS = 50
+"""Nobody is asked about a table of codes."""
 
 
 def _key(table: LiveTable) -> tuple[str, ...]:
