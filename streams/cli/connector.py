@@ -10,7 +10,7 @@ from streams.cli.context import load_settings
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streams.dictionary.source_catalog import LiveTable
+    from streams.dictionary.live_tables import LiveTable
     from streams.monitor.new_system import NewSystem
 
 _EXAMPLES = """\

@@ -34,7 +34,7 @@ from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.dictionary.draft.matching import Samples
-    from streams.dictionary.source_catalog import LiveTable
+    from streams.dictionary.live_tables import LiveTable
 
 Systems = Annotated[
     list[str] | None,
