@@ -44,7 +44,7 @@ class RowRoute:
         self._tables = dictionary.tables
         self._topics = topics
         lookup_topics = [topic for topic, name in topics.items() if name in dictionary.lookup_tables]
-        self._followers = dictionary.followers
+        self._followers = dictionary.followers if dictionary.followers.tables else None
         self._resnapshots: list[Resnapshot] = []
         self._code_tables = CodeTables(bootstrap, lookup_topics, self._learn) if lookup_topics else None
         self._caught_up = False
@@ -105,7 +105,7 @@ class RowRoute:
     def map(self, change: RowChange) -> list[Mapped]:
         """What the row says. Raises MappingError, or RetryLater while the tables that it looks into can not be read."""
         table = self._tables[change.table]
-        if change.table in self._followers.tables:
+        if self._followers is not None and change.table in self._followers.tables:
             self._resnapshots += self._followers.resnapshots(change, table.attribute, table.key_columns)
         if self._code_tables is None or not table.uses_lookups:
             return table.map_change(change)

@@ -10,7 +10,6 @@ import pytest
 from streams.dictionary.explain import origins
 from streams.errors import MappingError
 from streams.mapping.compiled import CompiledDictionary
-from streams.mapping.followers import Followers
 from streams.model.ids import source_id
 from streams.pipeline.row_route import RowRoute
 from tests.factories import change, compiled, mapped, one_table, parsed, problems
@@ -147,7 +146,7 @@ def test_first_lookup_of_a_batch_reads_to_the_ends_of_code_tables() -> None:
         "t": SimpleNamespace(map_change=lambda change: [], uses_lookups=True),
         "plain": SimpleNamespace(map_change=lambda change: [], uses_lookups=False),
     }
-    route._code_tables, route._caught_up, route._followers = Codes(), True, Followers([])
+    route._code_tables, route._caught_up, route._followers = Codes(), True, None
     for _ in range(2):
         route.begin()
         route.map(SimpleNamespace(table="plain"))
