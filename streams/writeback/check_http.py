@@ -61,11 +61,13 @@ def _check_step(step: HttpStep, params: Collection[str], unknown: Unknown) -> It
 
 
 def _check_proof(action: HttpAction, params: Collection[str], unknown: Unknown) -> Iterator[tuple[str, str]]:
-    if not any(wanted.required for wanted in action.result.values()) and action.read_back is None:
+    has_result = any(wanted.required for wanted in action.result.values())
+    says_so = action.send.done and all(form.where or form.empty for form in action.send.done)
+    if not has_result and action.read_back is None and not says_so:
         yield (
             "http.send",
             "nothing proves that it was done: add `result` (a name and its path in the answer, such as the id of what "
-            "was made), or `read_back` with `compare`",
+            "was made), or `read_back` with `compare`, or to `done` what only such an answer has (`where`, `empty`)",
         )
     look_up = action.look_up
     if look_up is None:
@@ -88,7 +90,7 @@ def _check_compare(
     rule: WritebackRule, action: HttpAction, params: Collection[str], unknown: Unknown
 ) -> Iterator[tuple[str, str]]:
     for name in action.compare.values():
-        if name not in {*params, *action.result}:
+        if name not in {*params, *action.result, *(made for step in action.steps for made in step.result)}:
             yield "http.compare", unknown("there is no parameter", name, params)
     if bool(action.compare) != bool(action.read or action.read_back):
         yield "http.compare", "needs `read` or `read_back`, and they need it"

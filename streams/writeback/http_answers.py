@@ -89,12 +89,14 @@ def reach_answer(answer: object, path: str | None) -> Any:
 
 def has_form(answer: HttpAnswer, forms: Iterable[AnswerForm]) -> bool:
     """Whether the answer has one of these forms."""
-    return not answer.is_page and any(_fits(answer, form) for form in forms)
+    return any(_fits(answer, form) for form in forms if form.empty or not answer.is_page)
 
 
 def _fits(answer: HttpAnswer, form: AnswerForm) -> bool:
     statuses = [form.status] if isinstance(form.status, int) else form.status
     if statuses is not None and answer.status not in statuses:
+        return False
+    if form.empty and not answer.is_empty:
         return False
     return all(_is_one_of(reach_answer(answer.json, path), wanted) for path, wanted in form.where.items())
 

@@ -43,7 +43,7 @@ class HttpClient:
             verify=_tls(),
         )
         self._token_client: httpx.AsyncClient | None = None
-        self._session = Session(target, self._log_in)
+        self._session = Session(target, self._log_in, self._cookie)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -109,6 +109,11 @@ class HttpClient:
                 in_doubt=False,
             )
         return address
+
+    def _cookie(self, name: str) -> str:
+        """The newest value of a cookie: a login sets it again, perhaps for another path."""
+        values = [cookie.value for cookie in self._client.cookies.jar if cookie.name == name]
+        return values[-1] or "" if values else ""
 
     async def _log_in(self, method: str, path: str, **body: Any) -> HttpAnswer:
         """One request of the login; `path` may be the address of another server, which has the tokens."""

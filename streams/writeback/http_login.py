@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from streams.writeback.failures import TargetDown
-from streams.writeback.http_answers import MISSING, HttpAnswer, check_status, reach_answer
-from streams.writeback.http_rules import HttpTarget
+from streams.writeback.http_answers import MISSING, HttpAnswer, check_status, has_form, reach_answer
+from streams.writeback.http_rules import Csrf, HttpTarget
 
 MARGIN_S = 30.0
 """A token is not used in its last seconds: it may run out on the way."""
@@ -26,9 +26,11 @@ Post = Callable[..., Awaitable[HttpAnswer]]
 class Session:
     """The headers that show who we are. `secrets`: what must not be printed, with the token."""
 
-    def __init__(self, target: HttpTarget, post: Post) -> None:
+    def __init__(self, target: HttpTarget, post: Post, cookie: Callable[[str], str]) -> None:
+        """`cookie`: name → its value, "" for none."""
         self._target = target
         self._post = post
+        self._cookie = cookie
         self._headers: dict[str, str] = {}
         self._until = 0.0
         self.secrets = _secrets_of(target)
@@ -66,14 +68,31 @@ class Session:
         login = self._target.login
         assert login is not None
         body: dict[str, Any] = {"data": login.form} if login.form else {"json": login.json_body}
+        if login.csrf is not None:
+            await self._post("GET", login.csrf.path)
+            self._show_csrf(login.csrf)
+            if login.csrf.field is not None and login.form:
+                body = {"data": {**login.form, login.csrf.field: self._cookie(login.csrf.cookie)}}
+            body["headers"] = self._headers
         answer = await self._post("POST", login.path, **body)
         lifetime_s = login.lifetime.total_seconds() if login.lifetime is not None else 0.0
         if login.token is None:
-            if not 200 <= answer.status < 300:
+            opened = has_form(answer, login.done) if login.done else 200 <= answer.status < 300
+            if not opened:
                 raise _no_login(answer)
+            if login.csrf is not None:
+                self._show_csrf(login.csrf)  # a login changes the token
             self._until = time.monotonic() + (lifetime_s or 3600.0)
             return
         self._use(login.header, login.prefix, self._token(answer, login.token), lifetime_s)
+
+    def _show_csrf(self, csrf: Csrf) -> None:
+        """Send the token of the cookie with each request. Frameworks that check it over TLS check the referring page,
+        too.
+        """
+        token = self._cookie(csrf.cookie)
+        self.secrets.add(token)
+        self._headers = {csrf.header: token, "Referer": self._target.base_url}
 
     def _token(self, answer: HttpAnswer, path: str) -> str:
         check_status(answer, self._target.closed, writes=False)

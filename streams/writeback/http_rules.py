@@ -16,16 +16,19 @@ from streams.writeback.forms import Duration, Strict
 
 class AnswerForm(Strict):
     """A form of answers: its status is one of `status`, and its JSON has every value of `where` (path → value, or a
-    list of values). An HTML page has no form.
+    list of values). `empty`: it has no body. An HTML page has no form.
     """
 
     status: int | list[int] | None = None
     where: dict[str, Any] = {}
+    empty: bool = False
 
     @model_validator(mode="after")
     def _says_something(self) -> AnswerForm:
         if self.status is None and not self.where:
             raise ValueError("needs `status` or `where`")
+        if self.empty and self.where:
+            raise ValueError("an empty answer has nothing at a path: `empty` or `where`")
         return self
 
 
@@ -195,9 +198,21 @@ class OAuth2(Strict):
     more: dict[str, str] = {}
 
 
+class Csrf(Strict):
+    """What a web framework wants of a form, against requests that another page sends. `path` is a page that sets
+    `cookie`; its value goes into the login's `field`, and into `header` of each request.
+    """
+
+    path: str
+    cookie: str = "csrftoken"
+    field: str | None = "csrfmiddlewaretoken"
+    header: str = "X-CSRFToken"
+
+
 class Login(Strict):
     """A call that opens a session. `token`: the path to the token in its answer, which then goes into `header` after
-    `prefix`; without it the session is the cookies that the answer sets. `lifetime`: log in again after this time.
+    `prefix`; without it the session is the cookies that the answer sets. `done`: forms of answers that open it (any
+    200 to 299). `lifetime`: log in again after this time.
     """
 
     path: str
@@ -206,6 +221,8 @@ class Login(Strict):
     token: str | None = None
     header: str = "Authorization"
     prefix: str = "Bearer "
+    csrf: Csrf | None = None
+    done: Forms = []
     lifetime: Duration | None = None
 
 
