@@ -20,6 +20,7 @@ from streams.capture.incremental_snapshot import send_signal, signal_of
 from streams.hub.resnapshots import WaitingResnapshot, resnapshots_requested, waiting_resnapshots
 from streams.hub.session import KEEPALIVE
 from streams.mapping.followers import VALUES
+from streams.mariadb_session import MariadbSession, Source
 from streams.provision.source_session import source_session
 from streams.provision.systems import System
 from streams.settings import Settings
@@ -62,8 +63,15 @@ def _signal(system: System, dsn: str, requests: Sequence[WaitingResnapshot]) -> 
             of_table = [request for request in requests if request.table_name == table]
             conditions = []
             for condition in dict.fromkeys(request.condition for request in of_table):
-                values = [sql.Literal(request.value) for request in of_table if request.condition == condition]
-                conditions.append(condition.replace(VALUES, sql.SQL(", ").join(values).as_string(None)))
+                values = [_literal(source, request.value) for request in of_table if request.condition == condition]
+                conditions.append(condition.replace(VALUES, ", ".join(values)))
             if table in facts:
                 signal = signal_of(system, facts[table], " OR ".join(conditions))
                 send_signal(source, signals, "execute-snapshot", signal)
+
+
+def _literal(source: Source, value: str) -> str:
+    """A text as SQL of the source writes it. MariaDB reads a backslash as the beginning of an escape."""
+    if isinstance(source, MariadbSession):
+        return source.connection.escape(value)  # type: ignore[no-any-return]
+    return sql.Literal(value).as_string(None)

@@ -29,9 +29,9 @@ tables:
 
 
 def wanted(
-    table: str, before: dict[str, Any] | None, after: dict[str, Any] | None, op: str = "u"
+    table: str, before: dict[str, Any] | None, after: dict[str, Any] | None, op: str = "u", text: str = TEXT
 ) -> list[tuple[str, str]]:
-    known = compiled(TEXT)
+    known = compiled(text)
     row = before if after is None else after
     assert row is not None
     made = change(known, after, op=op, before=before, table=f"public.{table}", key={"id": row["id"]})  # type: ignore[arg-type]
@@ -75,8 +75,14 @@ def test_row_of_a_group_wants_its_old_and_its_new_group() -> None:
         ("name: {column: tmpl, lookup", "name: {column: tmpl, steps: [trim], lookup", "not a column as it is"),
         ("name: {column: tmpl, lookup", "name: {expr: tmpl + 1, lookup", "not a column as it is"),
         ("public.move: {key: id, before: full", "public.move: {key: id", "does not say what the row was before"),
-        ("system: test", "system: test\nkind: mariadb", "rows of mariadb cannot be asked for"),
     ],
 )
 def test_what_cannot_be_followed_is_named(old: str, new: str, what: str) -> None:
     assert any(what in problem.what for problem in problems(TEXT.replace(old, new))), problems(TEXT.replace(old, new))
+
+
+def test_names_are_quoted_as_their_source_quotes_them() -> None:
+    text = TEXT.replace("system: test", "system: test\nkind: mariadb")
+    assert problems(text) == []
+    conditions = [condition for condition, _ in wanted("uom", {"id": 1, "name": "kg"}, {"id": 1, "name": "g"}, text=text)]
+    assert conditions == [BY_UNIT.replace('"', "`")]

@@ -40,7 +40,7 @@ def _of_rule(
     dictionary: Dictionary, table: str, rule: MappingRule | Reference | Value, path: YamlPath, wrong: Wrong
 ) -> Iterator[Follower]:
     lookup, path = rule.lookup, (*path, "lookup")
-    condition = f"{_identifier(rule.column)} IN ({VALUES})" if rule.column is not None else ""
+    condition = f"{_identifier(dictionary, rule.column)} IN ({VALUES})" if rule.column is not None else ""
     changed = bool(rule.steps or rule.typed or getattr(rule, "path", None) or getattr(rule, "split", None))
     while lookup is not None:
         looked_into = dictionary.tables.get(lookup.table)
@@ -54,8 +54,9 @@ def _of_rule(
             new_matters = lookup.take != "one" or lookup.unknown in ("null", "pass")
             yield Follower(lookup.table, tuple(dict.fromkeys(columns)), by, table, condition, new_matters)
         # Rows that look up what this row looks up next: a query within the condition finds them.
-        name = ".".join(map(_identifier, lookup.table.split(".", 1)))
-        inner = f"SELECT {_identifier(by)} FROM {name} WHERE {_identifier(lookup.column)} IN ({VALUES})"
+        name = ".".join(_identifier(dictionary, part) for part in lookup.table.split(".", 1))
+        column, named_by = _identifier(dictionary, lookup.column), _identifier(dictionary, by)
+        inner = f"SELECT {named_by} FROM {name} WHERE {column} IN ({VALUES})"
         condition = condition.replace(VALUES, inner) if condition else ""
         changed = changed or bool(lookup.steps or lookup.typed or lookup.take != "one")
         lookup, path = lookup.then, (*path, "then")
@@ -78,11 +79,10 @@ def _can_follow(
             f"add `before: full` to {lookup.table}, and set it to REPLICA IDENTITY FULL",
         )
         return False
-    if dictionary.kind != "postgres":
-        wrong((*path, "follow"), f"rows of {dictionary.kind} cannot be asked for", "`opshub resync` after a change")
-        return False
     return True
 
 
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _identifier(dictionary: Dictionary, name: str) -> str:
+    """A name as SQL of the source quotes it."""
+    quote = '"' if dictionary.kind == "postgres" else "`"
+    return quote + name.replace(quote, quote * 2) + quote
