@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def demo(
     seconds: Annotated[float, typer.Option(min=1, help="Seconds for which the company works.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=1, help="Row changes per second, over both databases.")] = 200.0,
+    rate: Annotated[float, typer.Option(min=0.01, help="Row changes per second, over both databases.")] = 200.0,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     customers: Annotated[int, typer.Option(min=1, help="Customers in the history that is loaded first.")] = 500,
     orders: Annotated[int, typer.Option(min=1, help="Orders in that history.")] = 1000,
@@ -36,6 +36,13 @@ def demo(
     no_console: Annotated[
         bool, typer.Option("--no-console", help="Do not start the console (also: OPSHUB_CONSOLE=off).")
     ] = False,
+    systems: Annotated[
+        str | None,
+        typer.Option(
+            help="`creme,tryton`: two real systems instead of the simulated ones, installed from PyPI the first time. "
+            "People win deals in Creme and fulfil them in Tryton; --rate is then deals per second (0.5 if not given).",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object at the end, and nothing else on stdout.")
     ] = False,
@@ -45,8 +52,15 @@ def demo(
 
     Exit code 0 when everything is equal, 1 when anything differs.
 
-    Example: opshub demo --seconds 60 --rate 2000 --workers 2
+    Examples:
+
+    opshub demo --seconds 60 --rate 2000 --workers 2
+
+    opshub demo --systems creme,tryton --seconds 60
     """
+    if systems is not None:
+        _real_demo(systems, seconds, rate if rate < 200 else 0.5, seed, keep, no_console, as_json)
+        return
     import msgspec
     from rich.console import Console
     from rich.live import Live
@@ -74,6 +88,46 @@ def demo(
         if keep:
             at = f"the console at {result.console}, " if result.console else ""
             typer.echo(f"left running   {at}the servers and the workers: `opshub down` stops them")
+    if result.verdict != "equal":
+        raise typer.Exit(1)
+
+
+def _real_demo(
+    systems: str, seconds: float, deals: float, seed: int, keep: bool, no_console: bool, as_json: bool
+) -> None:
+    import msgspec
+
+    from streams.demo.real.run import SYSTEMS, RealPlan, run_real_demo
+    from streams.errors import ConfigError
+
+    if sorted(name.strip() for name in systems.split(",")) != SYSTEMS:
+        raise ConfigError(
+            f"there is no demo of {systems}", remedy="--systems creme,tryton, or none for the simulated ones"
+        )
+    settings = load_settings(console="off" if no_console else None)
+    with terminate_as_interrupt(), progress() as report:
+        result = run_real_demo(settings, RealPlan(seconds, deals, seed, keep), report)
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(result)))
+    else:
+        typer.echo(f"deals          {result.deals.won:>12,} won in Creme by {result.customers} customers")
+        typer.echo(
+            f"in Tryton      {result.shipped:>12,} shipments, {result.invoiced} invoices, {result.paid} payments"
+        )
+        if result.won_to_sale_s is not None:
+            typer.echo(f"won to sale    {result.won_to_sale_s:>12,} s in the median, until Tryton had the sale")
+        for name in ("lost", "doubled", "differing", "unpaid", "not_shown"):
+            typer.echo(f"{name.replace('_', ' '):14} {getattr(result.deals, name):>12,} deals")
+        typer.echo(f"{'source rows':14} {result.source_rows:>12,}")
+        typer.echo(f"{'dead letters':14} {result.dead:>12,}")
+        for example in result.examples:
+            typer.echo(f"  {example}")
+        if result.refused:
+            typer.echo(f"refused first  {len(result.refused):>12,} times: {result.refused[0]}")
+        equal = "every deal is one sale, paid, with its number in Creme; hub and topics agree with both databases"
+        typer.echo(f"verdict        {result.verdict}: {equal if result.verdict == 'equal' else 'see above'}")
+        if keep:
+            typer.echo(f"left running   {result.console or ''} OPSHUB_STATE_DIR={result.state_dir} opshub down")
     if result.verdict != "equal":
         raise typer.Exit(1)
 

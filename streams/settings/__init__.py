@@ -96,6 +96,10 @@ class Settings(ConsoleSettings):
     demo_crm_port: int = Field(default=15432, description="Port of the demo CRM's Postgres.")
     demo_erp_port: int = Field(default=15433, description="Port of the demo ERP's Postgres.")
     demo_mariadb_port: int = Field(default=15435, description="Port of the MariaDB server, where a system asks for it.")
+    demo_tryton_port: int = Field(
+        default=15436, description="Port of Tryton, for `opshub demo --systems creme,tryton`."
+    )
+    demo_creme_port: int = Field(default=15437, description="Port of Creme, for `opshub demo --systems creme,tryton`.")
     hub_port: int = Field(default=15434, description="Port of the hub's Postgres.")
     kafka_port: int = Field(default=19092, description="Port of the Kafka broker.")
     kafka_controller_port: int = Field(default=19093, description="Port of the Kafka controller (KRaft).")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.errors import ConfigError, EnvironmentFault, OpshubError, ServerAway
@@ -125,7 +126,7 @@ def write_environment(settings: Settings) -> dict[str, str]:
     old = read_environment(settings)
 
     def password(name: str) -> str:
-        return old.get(name) or secrets.token_urlsafe(18).replace("-", "x").replace("_", "y")
+        return old.get(name) or _password()
 
     host = settings.host
     hub_password = password("OPSHUB_HUB_PASSWORD")
@@ -149,12 +150,29 @@ def write_environment(settings: Settings) -> dict[str, str]:
         for role, user in _DEMO_ROLES[prefix].items():
             values[f"{prefix}_{role}_USER"] = user
             values[f"{prefix}_{role}_PASSWORD"] = password(f"{prefix}_{role}_PASSWORD")
+    _write_values(environment_file(settings), values)
+    return values
+
+
+def add_to_environment(settings: Settings, values: Mapping[str, str], passwords: Sequence[str] = ()) -> dict[str, str]:
+    """Write further values into the file, and a new password for each name that has none; all values of the file."""
+    old = read_environment(settings)
+    new = {name: old.get(name) or _password() for name in passwords}
+    all_values = old | dict(values) | new
+    if all_values != old:
+        _write_values(environment_file(settings), all_values)
+    return all_values
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(18).replace("-", "x").replace("_", "y")
+
+
+def _write_values(file: Path, values: Mapping[str, str]) -> None:
     text = "# Made by `opshub up`: addresses and passwords of the native stack. Keep it with the data.\n"
     text += "".join(f"{name}={value}\n" for name, value in values.items())
-    file = environment_file(settings)
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         _write_private(file, text)
-    return values
 
 
 def _write_private(file: Path, text: str) -> None:
