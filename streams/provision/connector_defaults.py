@@ -91,7 +91,7 @@ _ENGINES: dict[str, dict[str, str]] = {
         # Its driver would read a YEAR as a date, and fail at YEAR 0000.
         "driver.yearIsDateType": "false",
         # The session that reads the rows of a snapshot lies idle until one is asked for. If the server closes it (after
-        # eight hours, unless told otherwise), the signal is lost without a word.
+        # eight hours, by default), the signal is lost without a word.
         "driver.sessionVariables": "wait_timeout=31536000",
         **_BINLOG,
     },

@@ -100,7 +100,7 @@ def test_named_verbs_exist(path: Path) -> None:
     if path.name == "CHANGELOG.md":
         page = page.split("\n## [0.")[0]  # a released version had the verbs of its time
     for command in commands(page):
-        words = re.findall(r"^[a-z][a-z-]*(?:\|[a-z-]+)*|(?<= )[a-z][a-z-]*", command)
+        words = re.findall(r"^[a-z][a-z-]*(?:\|[a-z-]+)*|(?<= )[a-z][a-z-]*", command.split(" --")[0])
         if not words:
             continue
         if words[0] in GROUPS:

@@ -84,5 +84,7 @@ def test_what_cannot_be_followed_is_named(old: str, new: str, what: str) -> None
 def test_names_are_quoted_as_their_source_quotes_them() -> None:
     text = TEXT.replace("system: test", "system: test\nkind: mariadb")
     assert problems(text) == []
-    conditions = [condition for condition, _ in wanted("uom", {"id": 1, "name": "kg"}, {"id": 1, "name": "g"}, text=text)]
+    conditions = [
+        condition for condition, _ in wanted("uom", {"id": 1, "name": "kg"}, {"id": 1, "name": "g"}, text=text)
+    ]
     assert conditions == [BY_UNIT.replace('"', "`")]

@@ -76,13 +76,13 @@ def check_deals(pair: RealPair, done: Done) -> DealsVerdict:
 
 def _sales(pair: RealPair) -> dict[int, list[dict[str, Any]]]:
     """Deal → its sales, whatever they are worth; cancelled ones left out."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    by_deal: dict[int, list[dict[str, Any]]] = {}
     with contextlib.closing(pair.tryton.session("finance")) as person:
         ids = person.ids("sale.sale", ["reference", "like", "creme:%"], ["state", "!=", "cancelled"])
         fields = ("reference", "number", "state", "untaxed_amount", "create_date")
         for sale in person.read("sale.sale", ids, *fields) if ids else []:
-            found.setdefault(int(sale["reference"].removeprefix("creme:")), []).append(sale)
-    return found
+            by_deal.setdefault(int(sale["reference"].removeprefix("creme:")), []).append(sale)
+    return by_deal
 
 
 def _references(pair: RealPair, done: Done) -> dict[int, str]:

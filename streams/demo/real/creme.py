@@ -136,8 +136,8 @@ class CremeSession:
             raise EnvironmentFault(f"Creme does not let {login} in", remedy="see the log of creme")
 
     def fill(self, path: str, values: Mapping[str, object]) -> int:
-        """Send the form at `path` with these values and what it has in its other fields; the id of the record whose page
-        comes next, 0 where none does. Raises CremeRefused.
+        """Send the form at `path` with these values and what it has in its other fields. Returns the id of the record
+        whose page comes next, 0 where none does. Raises CremeRefused.
         """
         is_popup = path.rstrip("/").endswith("add_multiple")
         headers = {"X-Requested-With": "XMLHttpRequest"} if is_popup else {}

@@ -243,11 +243,11 @@ def _pay(person: TrytonSession, invoice: int) -> None:
     session, start, _ = person.call(f"{wizard}.create")
     person.context, before = {**person.context, **context}, person.context
     try:
-        asked: dict[str, Any] = person.call(f"{wizard}.execute", session, {}, start)
+        form: dict[str, Any] = person.call(f"{wizard}.execute", session, {}, start)
         # Names of records, for people to read, come with a dot in their key.
-        values = {name: value for name, value in asked["view"]["defaults"].items() if "." not in name}
+        values = {name: value for name, value in form["view"]["defaults"].items() if "." not in name}
         values["payment_method"] = person.ids("account.invoice.payment.method", limit=1)[0]
-        person.call(f"{wizard}.execute", session, {asked["view"]["state"]: values}, "choice")
+        person.call(f"{wizard}.execute", session, {form["view"]["state"]: values}, "choice")
     finally:
         person.context = before
         person.call(f"{wizard}.delete", session)

@@ -54,7 +54,7 @@ def _of_rule(
             new_matters = lookup.take != "one" or lookup.unknown in ("null", "pass")
             yield Follower(lookup.table, tuple(dict.fromkeys(columns)), by, table, condition, new_matters)
         # Rows that look up what this row looks up next: a query within the condition finds them.
-        name = ".".join(_identifier(dictionary, part) for part in lookup.table.split(".", 1))
+        name = ".".join(_identifier(dictionary, word) for word in lookup.table.split(".", 1))
         column, named_by = _identifier(dictionary, lookup.column), _identifier(dictionary, by)
         inner = f"SELECT {named_by} FROM {name} WHERE {column} IN ({VALUES})"
         condition = condition.replace(VALUES, inner) if condition else ""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from proteus import Model, config
 
 config_file, database = sys.argv[1:3]
-asked = json.load(sys.stdin)
+given = json.load(sys.stdin)
 session = config.set_trytond(database, user="admin", config_file=config_file)
 
 # After set_trytond: the first import of trytond decides which kind of database it uses.
@@ -53,7 +53,7 @@ if not Term.find():
     create_payment_term().save()
 
 Group = Model.get("res.group")
-for login, wanted in asked["users"].items():
+for login, wanted in given["users"].items():
     users = User.find([("login", "=", login)])
     user = users[0] if users else User(name=login, login=login)
     user.password = wanted["password"]
