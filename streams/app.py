@@ -16,6 +16,7 @@ from streams.agents.deliver import build_deliverer
 from streams.agents.ingest import add_ingest, build_ingest, follow_column_types, follow_pauses
 from streams.agents.own_name import require_own_name
 from streams.agents.report import reachable_host, report_periodically
+from streams.agents.sources import Sources
 from streams.capture.followed_rows import run_followed_rows
 from streams.capture.pauses import paused_topics
 from streams.emit.schema_registry import register_all
@@ -45,7 +46,7 @@ from streams.stack.environment import load_env
 
 logger = get_logger(__name__)
 
-ROLES = ("ingest", "assemble", "deliver")
+ROLES = ("ingest", "assemble", "deliver", "sources")
 
 
 @dataclass
@@ -105,6 +106,12 @@ def build_worker(settings: Settings, roles: tuple[str, ...] = ROLES) -> Worker:
         # settled.
         run_deliverer = partial(run_in_thread_loop, deliverer.run, "deliver")
         tasks.append(WorkerTask("deliver", run_deliverer, finishes_first=True))
+    if "sources" in roles:
+        sources = Sources(settings, load_systems(settings))
+        state.sources = sources
+        counts["sources"] = sources.counts
+        # In a thread, as deliver: each read is many requests and answers.
+        tasks.append(WorkerTask("sources", partial(run_in_thread_loop, sources.run, "sources")))
     metrics = WorkerMetrics(state, counts, latencies, slowest, notes, stages)
     if watcher is not None:
         metrics.active_alerts = lambda: watcher.firing

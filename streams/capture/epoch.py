@@ -29,14 +29,16 @@ from streams.hub.source_state import (
     next_epoch,
     save_table,
 )
+from streams.hub.sources import forget_rows
 from streams.kafka.clients import idempotent_producer
 from streams.kafka.control import Control, send_control
 from streams.kafka.offsets import committed_offsets, topic_offsets
 from streams.model.partition import Partition
 from streams.provision import connectors
 from streams.provision.source_session import source_session
-from streams.provision.systems import System
+from streams.provision.systems import System, capture_dsn
 from streams.settings import Settings
+from streams.stack.environment import load_env
 
 
 def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: float = 600.0) -> int:
@@ -78,6 +80,18 @@ def begin_epoch(settings: Settings, system: System, dsn: str, *, sweep_after: fl
     with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
         end_resync(hub, system.name)
     return epoch
+
+
+def begin_whole(settings: Settings, system: System, *, sweep_after: float = 600.0) -> int:
+    """As `begin_epoch`, for any system. A feed has no epochs: its next read is a whole one, everything is sent once
+    more, and what is gone is deleted; then it is 0. Raises as `begin_epoch`.
+    """
+    if system.has_database:
+        return begin_epoch(settings, system, capture_dsn(system, load_env(settings)), sweep_after=sweep_after)
+    with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+        refuse_paused(hub, system.name)
+        forget_rows(hub, system.name)
+    return 0
 
 
 def _record_epoch(

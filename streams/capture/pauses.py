@@ -102,6 +102,9 @@ def pause(settings: Settings, hub: Hub, scope: str, *, who: str, reason: str) ->
         raise ConfigError(
             f"{system.name} is stopped already: changes of it may be missing", remedy=f"`opshub resync {system.name}`"
         )
+    if not system.has_database:
+        pause_capture(hub, scope, who=who, reason=reason)
+        return
     if connectors.status(settings, system.connector_name)[0] == "MISSING":
         raise ConfigError(f"{system.name} is not captured yet", remedy="`opshub apply` registers its connector")
     # The hub first: the watcher must not take the pause for a fault.
@@ -125,7 +128,8 @@ def resume(settings: Settings, hub: Hub, scope: str) -> bool:
                 f"changes of {system_name} may be missing meanwhile", remedy=f"`opshub resync {system_name}`"
             )
         system, _ = find_scope(settings, scope)
-        connectors.resume(settings, system.connector_name)
+        if system.has_database:
+            connectors.resume(settings, system.connector_name)
     return resume_capture(hub, scope)
 
 
@@ -167,6 +171,8 @@ def _queue_of(settings: Settings, paused: CapturePause, systems: Sequence[System
         system, table = find_scope(settings, paused.scope, systems)
     except ConfigError as error:
         return _queue(paused, problem=str(error))
+    if table is None and not system.has_database:
+        return _queue(paused)
     return _source_queue(settings, system, paused) if table is None else _table_queue(settings, system, paused)
 
 

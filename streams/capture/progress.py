@@ -60,7 +60,7 @@ def capture_progress(settings: Settings) -> list[SystemProgress]:
     # The hub before Kafka: records that arrive in between count as waiting, and none is counted twice.
     with hub_session(settings.hub) as hub:
         accounts = load_raw_accounts(hub, topics)
-    states = {system.name: connectors.status(settings, system.connector_name) for system in systems}
+    states = {system.name: connectors.state_of(settings, system) for system in systems}
     waiting = waiting_by_topic(topics, raw_offsets(settings, topics), accounts)
     return [_progress(system, *states[system.name], accounts, waiting) for system in systems]
 
@@ -91,7 +91,7 @@ def system_problem(
     if state == "MISSING":
         return "it is not captured: `opshub apply` registers its connector"
     if state == "FAILED":
-        return f"its connector failed: {cause}"
+        return f"it cannot be read: {cause}" if not system.has_database else f"its connector failed: {cause}"
     if state in ("STOPPED", "PAUSED"):
         return (
             f"its connector is {state.lower()}: `opshub systems resume {system.name}` starts it again where a person "

@@ -194,6 +194,7 @@ DEEDS: dict[str, Deed] = {
     "dlq edit": Deed("edit_dead_letter", ("number",), _dead_letters),
     "dlq retry": Deed("retry_dead_letter", ("numbers",), _dead_letters),
     "dlq drop": Deed("drop_dead_letter", ("numbers",), _dead_letters),
+    "systems read": Deed("read_source", ("scope",)),
     "resync": Deed("resync_system", ("system",), _source),
     "re-resolve": Deed("re_resolve", only_with="yes"),
 }

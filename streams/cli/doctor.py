@@ -72,7 +72,7 @@ def resync(
 
     opshub resync demo-crm --table public.opportunity --where "stage = 'Closed Won'"
     """
-    from streams.capture.epoch import begin_epoch
+    from streams.capture.epoch import begin_whole
     from streams.provision.systems import capture_dsn
     from streams.stack.environment import load_env
 
@@ -80,8 +80,8 @@ def resync(
         raise ConfigError("--where is a condition on the rows of a table", remedy="give --table, too")
     settings = load_settings()
     chosen = _system(settings, system)
-    dsn = capture_dsn(chosen, load_env(settings))
     if tables:
+        dsn = capture_dsn(chosen, load_env(settings))
         from streams.verify.read_again import read_again
 
         done = read_again(settings, chosen, dsn, tables, where, who=who())
@@ -90,7 +90,7 @@ def resync(
         for table, rows in done.rows.items():
             typer.echo(f"{rows:,} rows of {table} are read again, as soon as the connector gets to them")
         return {"rows": done.rows, "gone": done.gone}
-    epoch = begin_epoch(settings, chosen, dsn, sweep_after=sweep_after)
+    epoch = begin_whole(settings, chosen, sweep_after=sweep_after)
     typer.echo(f"{system} is captured again as a whole, as its epoch {epoch}")
     return {"epoch": epoch}
 

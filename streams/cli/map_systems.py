@@ -66,6 +66,8 @@ def compile_live(settings: Settings, folder: Path, dictionary: Dictionary, dsn: 
     from streams.provision.systems import DATABASES
 
     untyped = compile_dictionary(dictionary)
+    if dictionary.kind == "feed":
+        return compile_dictionary(dictionary, types=system_of(folder, untyped).types)
     if dictionary.kind not in DATABASES:
         return untyped
     address = dsn_of(settings, folder, untyped, dsn)
@@ -76,8 +78,12 @@ def compile_live(settings: Settings, folder: Path, dictionary: Dictionary, dsn: 
 def system_of(folder: Path, compiled: CompiledDictionary) -> System:
     """The system of a folder, perhaps one that has no source.json yet: its configuration is empty then."""
     from streams.provision.connector_defaults import complete_source, parse_source
+    from streams.provision.source_file import FILE, read_source_file
     from streams.provision.systems import System
 
+    if compiled.kind == "feed":
+        feed = read_source_file(folder / FILE, compiled.tables)
+        return System(compiled.system, folder, {"name": compiled.system, "config": {}}, compiled, feed=feed)
     source: ConnectorFile = {"name": compiled.system, "config": {}}
     file = folder / "source.json"
     if file.is_file():

@@ -92,7 +92,7 @@ def _print_files(settings: Settings, *, sql: bool, connectors: bool) -> None:
     from streams.provision.systems import load_systems
     from streams.stack.environment import load_env
 
-    systems, env = load_systems(settings), load_env(settings)
+    systems, env = [system for system in load_systems(settings) if system.has_database], load_env(settings)
     for system in systems if sql else []:
         typer.echo(f"-- {system.name}\n{setup_sql(rights_of(system, env))}\n")
     if connectors:
@@ -120,7 +120,11 @@ def _capturable_systems(settings: Settings, wait_s: float = 0.0) -> list[System]
     if wait_s:
         wait_for_servers(settings, systems, env, wait_s, lambda text: typer.echo(text, err=True))
     findings = [
-        finding for system in systems for finding in check_source(system, capture_dsn(system, env)) if finding.severe
+        finding
+        for system in systems
+        if system.has_database
+        for finding in check_source(system, capture_dsn(system, env))
+        if finding.severe
     ]
     for finding in findings:
         typer.echo(f"error: {finding.where}: {finding.what}\nremedy: {finding.remedy}", err=True)

@@ -20,7 +20,8 @@ def run(
         ),
     ] = None,
     role: Annotated[
-        list[str] | None, typer.Option(help="ingest, assemble or deliver; can be given several times. Default: all.")
+        list[str] | None,
+        typer.Option(help="ingest, assemble, deliver or sources; can be given several times. Default: all."),
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port of /healthz, /readyz, /stats and /metrics; 0 takes a free one.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streams.capture.progress import SystemProgress
     from streams.hub.mapping_notes import MappingNoteCount
     from streams.hub.source_state import TableChangeRow
+    from streams.monitor.schedules import ScheduleRow
     from streams.monitor.status import SectionError, Status, WorkerRow
     from streams.stack.native import ServerStatus
 
@@ -34,9 +35,8 @@ def status(
         bool,
         typer.Option(
             "--json",
-            help="One JSON object: servers, workers, systems, records, source_changes, mapping_notes; a section "
-            "that cannot be "
-            "read is {error, remedy}.",
+            help="One JSON object: servers, workers, systems, records, schedules, source_changes, mapping_notes; a "
+            "section that cannot be read is {error, remedy}.",
         ),
     ] = False,
 ) -> None:
@@ -71,6 +71,7 @@ def _show(state: Status) -> None:
     if state.systems != state.records:  # while the hub does not answer, both say the same
         _show_systems(console, state.systems)
     _show_records(console, state.records)
+    _show_schedules(console, state.schedules)
     _show_changes(console, state.source_changes)
     _show_notes(console, state.mapping_notes)
 
@@ -145,6 +146,20 @@ def _show_records(console: Console, records: AccountSummary | SectionError) -> N
     if not records.balances:
         gap = f", {records.unaccounted:,} are not accounted for" if records.unaccounted else ""
         console.print(f"    they do not balance{gap}: `opshub verify` lists the differences", style="red")
+
+
+def _show_schedules(console: Console, schedules: list[ScheduleRow] | SectionError) -> None:
+    from rich.table import Table
+
+    from streams.monitor.status import SectionError
+
+    if isinstance(schedules, SectionError) or not schedules:
+        return
+    table = Table("table", "sync", "state", "last", "next", title="Schedules (UTC)", title_justify="left")
+    for row in schedules:
+        times = ("" if at is None else f"{at:%Y-%m-%d %H:%M:%S}" for at in (row.last_at, row.next_at))
+        table.add_row(row.scope, row.sync, row.state, *times)
+    console.print(table)
 
 
 def _show_changes(console: Console, changes: list[TableChangeRow] | SectionError) -> None:

@@ -77,6 +77,32 @@ def resume(scope: Scope) -> None:
     typer.echo(f"{scope} is resumed" if done.was_paused else f"{scope} was not paused")
 
 
+def read(
+    scope: Scope,
+    whole: Annotated[bool, typer.Option("--whole", help="All rows; what is gone is deleted.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit.")] = "",
+) -> None:
+    """Read a table now that has a schedule, or all tables of a system without a database.
+
+    Examples:
+
+    opshub systems read helpdesk/helpdesk.tickets
+
+    opshub systems read helpdesk --whole
+    """
+    from streams.capture.pauses import find_scope
+    from streams.hub.session import hub_session
+    from streams.hub.sources import add_table, want_read
+
+    settings = load_settings()
+    system, table = find_scope(settings, scope)
+    with hub_session(settings.hub) as hub:
+        for name in [table] if table is not None else list(system.sync):
+            add_table(hub, system.name, name)
+        tables = want_read(hub, system.name, table, whole=whole)
+    typer.echo(f"{', '.join(tables)}: read as soon as a worker with the role sources gets to it")
+
+
 def snapshots(as_json: AsJson = False) -> None:
     """Show the tables that are read again (`opshub resync SYSTEM --table TABLE`), how far that is, and the time left.
 

@@ -101,6 +101,7 @@ VERBS: list[Verb] = [
     ),
     Verb("systems pause", "streams.cli.systems", "pause", "Stop reading a source, or one table of it; its rows wait."),
     Verb("systems resume", "streams.cli.systems", "resume", "Read on where the pause began; nothing is lost."),
+    Verb("systems read", "streams.cli.systems", "read", "Read a table now that has a schedule, or no database."),
     Verb("systems snapshots", "streams.cli.systems", "snapshots", "Show tables that are read again, with progress."),
     Verb("systems cancel", "streams.cli.systems", "cancel", "End the snapshot of a table before it is complete."),
     Verb("systems check", "streams.cli.systems", "check", "Check a database before it becomes a system: what to mend."),

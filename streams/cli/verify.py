@@ -33,7 +33,7 @@ def verify(
     from rich.console import Console
 
     from streams.paths import connectors_dir
-    from streams.provision.systems import capture_dsn, load_systems
+    from streams.provision.systems import database_dsns, load_systems
     from streams.resolve.ownership import load_ownership
     from streams.stack.environment import load_env
     from streams.verify.compare import verify as compare
@@ -41,7 +41,7 @@ def verify(
     settings = load_settings()
     systems = load_systems(settings)
     env = load_env(settings)
-    dsns = {system.name: capture_dsn(system, env) for system in systems}
+    dsns = database_dsns(systems, env)
     ownership = load_ownership(connectors_dir(settings) / "ownership.yaml")
     with Console(stderr=True).status("starting") as status:
         comparison = compare(settings, systems, dsns, ownership, progress=lambda step: status.update(step))

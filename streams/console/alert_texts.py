@@ -41,6 +41,10 @@ ALERTS: dict[str, AlertText] = {
     "connector-failed": AlertText(
         "a task of the connector {where} failed", "the watcher restarts it; `opshub doctor` checks the database"
     ),
+    "feed-failed": AlertText(
+        "{where} cannot be read, or refuses a file", "`opshub doctor` has the reason; it is tried again by itself"
+    ),
+    "feed-late": AlertText("{where} was not read in time", "start a worker with the role sources"),
     "connector-missing": AlertText("the connector {where} is not registered", "`opshub apply` registers it"),
     "connector-stopped": AlertText(
         "the connector {where} is stopped or paused, and opshub did not do it: nothing is captured",

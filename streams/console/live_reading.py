@@ -18,7 +18,7 @@ from streams.hub.alerts import OpenAlert, load_open_alerts
 from streams.hub.figures import Hub, WaitingCounts, waiting_counts
 from streams.hub.live import TargetCount, TopicCount, live_targets, live_topics, open_dead_letters_by_topic
 from streams.hub.workers import WorkerReport, load_workers
-from streams.provision.connectors import status as connector_status
+from streams.provision.connectors import state_of
 from streams.provision.systems import System, load_systems
 from streams.settings import Settings
 
@@ -172,10 +172,7 @@ class ServerLooks:
     def _ask_connect(self, systems: Sequence[System]) -> dict[str, tuple[str, str]]:
         """System → state and cause of its connector."""
         try:
-            return {
-                system.name: connector_status(self._settings, system.connector_name, timeout=ANSWER_WITHIN_S)
-                for system in systems
-            }
+            return {system.name: state_of(self._settings, system, ANSWER_WITHIN_S) for system in systems}
         except (OpshubError, httpx.HTTPError, TimeoutError, ValueError) as error:
             raise EnvironmentFault(str(error) or type(error).__name__, remedy=CONNECT_REMEDY) from error
 

@@ -18,14 +18,30 @@ import msgspec
 from msgspec import UNSET
 
 from streams.decode.drift import Drift, DriftWatch
-from streams.decode.position import MysqlSource, PostgresSource, mysql_position, postgres_position
+from streams.decode.position import (
+    FeedSource,
+    MysqlSource,
+    PostgresSource,
+    feed_position,
+    mysql_position,
+    postgres_position,
+)
 from streams.decode.unsent import UNSENT_BYTES, is_unsent, may_hold_unsent_list
 from streams.errors import DecodeError
 from streams.model import limits
-from streams.model.change import RowChange
+from streams.model.change import Position, RowChange
 
 _NUL = b"\\u0000"
 _OPS = frozenset("curdt")
+
+
+_POSITIONS: dict[str, tuple[Callable[[int, Any], Position], type[msgspec.Struct]]] = {
+    "postgres": (postgres_position, PostgresSource),
+    "mariadb": (mysql_position, MysqlSource),
+    "mysql": (mysql_position, MysqlSource),
+    "feed": (feed_position, FeedSource),
+}
+"""Kind of the source → how its position is read, and what of `source` is read."""
 
 
 class TableReader(Protocol):
@@ -58,7 +74,7 @@ class Dictionary(Protocol):
 
     @property
     def kind(self) -> str:
-        """Kind of its database: postgres, mariadb or mysql."""
+        """Kind of its database: postgres, mariadb or mysql; feed: it has none."""
         ...
 
 
@@ -114,8 +130,7 @@ class Decoder:
         self._on_drift = on_drift
         postgres = compiled.kind == "postgres"
         self._may_hold_nul = not postgres  # Postgres refuses NUL in every text; MariaDB and MySQL do not
-        self._position = postgres_position if postgres else mysql_position
-        source = PostgresSource if postgres else MysqlSource
+        self._position, source = _POSITIONS[compiled.kind]
         self._tables: dict[str, _Table] = {}
         for name, table in compiled.tables.items():
             topic = raw_topic(self.prefix, name, escapes=escapes)

@@ -44,6 +44,20 @@ class MysqlSource(msgspec.Struct, gc=False):
         return self.gtid
 
 
+class FeedSource(msgspec.Struct, gc=False):
+    """What is read of `source` in a record of a system without a database (`streams/sources/rows.py`)."""
+
+    position: int | None = None
+    ts_us: int | None = None
+    ts_ms: int | None = None
+    snapshot: str | bool | None = None
+    origin: str | None = None
+
+    @property
+    def txId(self) -> None:
+        return None
+
+
 _STREAMED = (None, False, "false", "incremental")
 _new = tuple.__new__
 _FILE = re.compile(r"\.(\d+)$")
@@ -83,3 +97,10 @@ def mysql_position(epoch: int, source: MysqlSource) -> Position:
     if match is None or source.pos is None:
         raise ValueError(f"binlog file {source.file!r}, offset {source.pos!r}")
     return Position(epoch, int(match.group(1)), source.pos * 65_536 + min(source.row or 0, 65_535))
+
+
+def feed_position(epoch: int, source: FeedSource) -> Position:
+    """(epoch, 1, the position that the hub gave to the change)."""
+    if source.position is None:
+        raise ValueError("no position")
+    return Position(epoch, 1, source.position)

@@ -19,10 +19,11 @@ from streams.errors import EnvironmentFault, OpshubError
 from streams.hub.migrate import pending
 from streams.kafka.clients import admin_client
 from streams.monitor.disk import check_disk
+from streams.monitor.feeds import feed_findings
 from streams.monitor.hub_guard import check_hub_is_complete, check_workers_read
 from streams.monitor.source_preflight import check_source
 from streams.provision import connectors
-from streams.provision.systems import System, capture_dsn, load_systems
+from streams.provision.systems import System, database_dsns, load_systems
 from streams.provision.topics import missing_topics, wanted_topics
 from streams.settings import Settings
 from streams.stack.environment import load_env, remedy_here, servers_are_elsewhere
@@ -33,7 +34,7 @@ TIMEOUT_S = 5
 def check_installation(settings: Settings) -> list[Finding]:
     """As `check_everything`, for the systems of the settings and their roles. Raises ConfigError for a wrong file."""
     systems, env = load_systems(settings), load_env(settings)
-    return check_everything(settings, systems, {system.name: capture_dsn(system, env) for system in systems})
+    return check_everything(settings, systems, database_dsns(systems, env))
 
 
 def check_everything(settings: Settings, systems: list[System], dsns: dict[str, str]) -> list[Finding]:
@@ -44,7 +45,11 @@ def check_everything(settings: Settings, systems: list[System], dsns: dict[str, 
         findings += check_workers_read(settings)
     if not codes & {"hub-away", "hub-behind"}:
         findings += check_hub_is_complete(settings) + _check_account(settings)
+    if not codes & {"hub-away", "hub-behind"}:
+        findings += feed_findings(settings, systems)
     for system in systems:
+        if not system.has_database:
+            continue
         findings += check_source(system, dsns[system.name])
         if "connect-away" not in codes:
             findings += _check_connector(settings, system)

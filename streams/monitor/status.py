@@ -20,7 +20,9 @@ from streams.hub.session import hub_session
 from streams.hub.source_state import TableChangeRow
 from streams.hub.workers import SILENT_SECONDS, WorkerReport, load_workers
 from streams.monitor.mapping_notes import mapping_notes
+from streams.monitor.schedules import ScheduleRow, schedule_rows
 from streams.monitor.servers import server_status
+from streams.provision.systems import load_systems
 from streams.settings import Settings
 from streams.stack.environment import remedy_here
 from streams.stack.native import ServerStatus
@@ -69,6 +71,7 @@ class Status(msgspec.Struct, frozen=True):
     workers: list[WorkerRow]
     systems: list[SystemProgress] | SectionError
     records: AccountSummary | SectionError
+    schedules: list[ScheduleRow] | SectionError
     source_changes: list[TableChangeRow] | SectionError
     mapping_notes: list[MappingNoteCount] | SectionError
 
@@ -87,6 +90,7 @@ def collect(settings: Settings) -> Status:
         workers=workers(settings),
         systems=read(capture_progress),
         records=read(account_summary),
+        schedules=read(lambda settings: schedule_rows(settings, load_systems(settings))),
         source_changes=read(recent_changes),
         mapping_notes=read(mapping_notes),
     )

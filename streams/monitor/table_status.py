@@ -204,7 +204,7 @@ def _ask(question: Callable[[], Answer]) -> Answer | OpshubError:
 
 
 def _connector_question(settings: Settings, system: System, within: float) -> Callable[[], tuple[str, str]]:
-    return lambda: connectors.status(settings, system.connector_name, within)
+    return lambda: connectors.state_of(settings, system, within)
 
 
 def _read_hub(hub: Hub, topics: list[str]) -> _HubFacts:

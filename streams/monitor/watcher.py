@@ -35,6 +35,7 @@ from streams.monitor import alert_state
 from streams.monitor.alerts import AlertSender, Problem
 from streams.monitor.connector_restarts import ConnectorRestarts, stop_lost
 from streams.monitor.disk import check_disk
+from streams.monitor.feeds import feed_findings
 from streams.monitor.hub_guard import check_hub_is_complete
 from streams.monitor.lag import behind_since, late_lanes, read_lags
 from streams.monitor.sinks import configured_sinks
@@ -157,7 +158,7 @@ class Watcher:
             for finding in check_capture(settings, system, self._dsns[system.name], slots.__setitem__)
         ]
         self.slots = slots
-        findings += check_hub_is_complete(settings) + check_disk(settings)
+        findings += check_hub_is_complete(settings) + check_disk(settings) + feed_findings(settings, self._captured)
         with psycopg.connect(settings.hub, autocommit=True, **KEEPALIVE) as hub:
             findings += ending_pauses(settings, hub)
         try:

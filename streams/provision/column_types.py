@@ -39,11 +39,15 @@ def remember(hub: psycopg.Connection[object], source: Source, system: System) ->
 
 
 def remember_all(settings: Settings, systems: list[System]) -> None:
-    """The same for each system with a database. Raises EnvironmentFault while one does not answer."""
+    """The same for each system with a database, and for feeds what source.yaml says. Raises EnvironmentFault
+    while one does not answer.
+    """
     env = load_env(settings)
     with hub_session(settings.hub) as hub:
         for system in systems:
             if not system.has_database:
+                for table, declared in system.types.items():
+                    save_column_types(hub, system.name, table, declared)
                 continue
             try:
                 with source_session(capture_dsn(system, env)) as source:
@@ -70,14 +74,13 @@ def with_types(settings: Settings, systems: list[System]) -> tuple[list[System],
         known = load_column_types(hub)
     typed = []
     for system in systems:
-        if system.has_database:
-            if system.name not in known:
-                raise ConfigError(
-                    f"the hub does not know the types of the columns of {system.name}",
-                    remedy="`opshub apply` reads them",
-                )
-            compiled = compile_with_types(system, known[system.name])
-            system = msgspec.structs.replace(system, dictionary=compiled.dictionary)
+        if system.name not in known:
+            raise ConfigError(
+                f"the hub does not know the types of the columns of {system.name}",
+                remedy="`opshub apply` reads them",
+            )
+        compiled = compile_with_types(system, known[system.name])
+        system = msgspec.structs.replace(system, dictionary=compiled.dictionary)
         typed.append(system)
     return typed, version
 

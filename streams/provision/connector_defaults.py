@@ -152,7 +152,7 @@ def parse_source(text: str, file: str) -> dict[str, Any]:
     example = 'write {"config": {"database.hostname": …}}, as in connectors/demo-crm/source.json'
     if not isinstance(source, dict) or not isinstance(source.get("config", {}), dict):
         raise ConfigError(f"{file}: it is no object with an object `config`", remedy=example)
-    unknown = sorted(source.keys() - {"name", "config"})
+    unknown = sorted(source.keys() - {"name", "config", "sync"})
     if unknown:
         raise ConfigError(f"{file}: it has no word {unknown[0]!r}", remedy=example)
     if not isinstance(source.get("name", ""), str):

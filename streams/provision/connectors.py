@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from streams.errors import ConfigError, EnvironmentFault, ServerAway
+from streams.provision.feed_state import feed_state
 from streams.provision.systems import System
 from streams.settings import Settings
 
@@ -194,3 +195,10 @@ def status(settings: Settings, name: str, timeout: float = 60.0) -> tuple[str, s
     if not answer.tasks:
         return "STARTING", ""
     return ("RUNNING" if all(member.state == "RUNNING" for member in members) else members[-1].state), ""
+
+
+def state_of(settings: Settings, system: System, timeout: float = 60.0) -> tuple[str, str]:
+    """As `status`, of whatever brings the raw records of a system. A feed has no connector: RUNNING while each of its
+    tables was read when it was last tried, FAILED with the first problem, STARTING before the first read.
+    """
+    return feed_state(settings, system) if not system.has_database else status(settings, system.connector_name, timeout)

@@ -32,6 +32,8 @@ def plan(settings: Settings, systems: list[System] | None = None) -> list[Provis
     steps += [ProvisionStep("topic", name, "widen") for name in topics.narrow_topics(settings, systems)]
     steps += [ProvisionStep("schema", subject, action) for subject, action in pending_schemas(settings.registry)]
     for system in systems:
+        if not system.has_database:
+            continue
         action = connectors.differs(settings, system)
         if action is not None:
             steps.append(ProvisionStep("connector", system.connector_name, action))

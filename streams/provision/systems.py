@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from streams.mapping.compiled import CompiledDictionary
 from streams.mariadb_session import binlog_address
 from streams.paths import connectors_dir
 from streams.provision.connector_defaults import ConnectorFile, complete_source, parse_source
+from streams.provision.schedule import Sync, parse_sync
+from streams.provision.source_file import FILE, TYPES, SourceFile, read_source_file
 from streams.settings import Settings
 from streams.stack.environment import resolve_placeholders
 
@@ -45,6 +47,20 @@ class System(msgspec.Struct, frozen=True):
     """As a worker runs it once it is compiled with the types of the columns (`streams/provision/column_types.py`)."""
     written: Dictionary | None = None
     """The dictionary as it was read from its file, to compile it with types."""
+    feed: SourceFile | None = None
+    """Of a system without a database: its source.yaml, without the values of its `${env:…}`."""
+    sync: Mapping[str, Sync] = {}
+    """Table → when it is synchronised; one that is not named: at once."""
+
+    @property
+    def types(self) -> dict[str, dict[str, str]]:
+        """Of a feed: table → the types of its columns, as source.yaml has them; the others are text."""
+        assert self.feed is not None
+        return {
+            name: dict.fromkeys(table.columns, TYPES["text"])
+            | {column: TYPES[as_.type] for column, as_ in self.feed.tables[name].columns.items()}
+            for name, table in self.dictionary.tables.items()
+        }
 
     @property
     def connector_name(self) -> str:
@@ -58,7 +74,9 @@ class System(msgspec.Struct, frozen=True):
 
     @property
     def has_database(self) -> bool:
-        """Whether its source is a database, which can be asked for its tables and rows."""
+        """Whether its source is a database, which can be asked for its tables and rows. One that has none is a feed:
+        opshub reads it by itself (`streams/sources`).
+        """
         return self.dictionary.kind in DATABASES
 
     @property
@@ -127,7 +145,14 @@ def load_systems(settings: Settings) -> list[System]:
                 f"{folder / 'dictionary.yaml'}: says system: {dictionary.system}, and its folder is {name}",
                 remedy=f"write `system: {name}`, or rename the folder",
             )
-        systems.append(System(name, folder, read_source(folder / "source.json", written), dictionary, written))
+        source = read_source(folder / "source.json", written)
+        if written.kind == "feed":
+            feed = read_source_file(folder / FILE, written.tables)
+            sync = {table: content.sync for table, content in feed.tables.items()}
+            systems.append(System(name, folder, source, dictionary, written, feed, sync))
+        else:
+            sync = _sync_of(folder / "source.json", written)
+            systems.append(System(name, folder, source, dictionary, written, sync=sync))
     _require_own_names(systems)
     return systems
 
@@ -155,7 +180,11 @@ def _require_own_names(systems: list[System]) -> None:
 
 
 def read_source(path: Path, dictionary: Dictionary) -> ConnectorFile:
-    """The connector of the system that `dictionary` describes: what its source.json says, and our defaults."""
+    """The connector of the system that `dictionary` describes: what its source.json says, and our defaults. A feed has
+    none: only the prefix of its topics.
+    """
+    if dictionary.kind == "feed":
+        return {"name": dictionary.system, "config": {"topic.prefix": f"raw.{dictionary.system}"}}
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -165,8 +194,22 @@ def read_source(path: Path, dictionary: Dictionary) -> ConnectorFile:
     return complete_source(parse_source(text, str(path)), dictionary.system, dictionary.kind, dictionary.tables)
 
 
+def _sync_of(path: Path, dictionary: Dictionary) -> dict[str, Sync]:
+    """`sync` of source.json. Raises ConfigError that names the table."""
+    written = parse_source(path.read_text(encoding="utf-8"), str(path)).get("sync", {})
+    if not isinstance(written, dict):
+        raise ConfigError(f"{path}: `sync` is no object", remedy='write {"sync": {"<schema.table>": {"every": …}}}')
+    for table in written.keys() - dictionary.tables.keys():
+        raise ConfigError(
+            f"{path}: sync: the dictionary reads no table {table}", remedy=f"one of {', '.join(dictionary.tables)}"
+        )
+    return {table: parse_sync(content, f"{path}: sync: {table}") for table, content in written.items()}
+
+
 def capture_dsn(system: System, env: dict[str, str]) -> str:
-    """The connection string that the system's connector uses, with `${env:…}` filled in."""
+    """The connection string that the system's connector uses, with `${env:…}` filled in. ConfigError for a feed."""
+    if not system.has_database:
+        raise ConfigError(f"{system.name} has no database", remedy=f"{system.folder / FILE} says how it is read")
     config = system.config
     path = system.folder / "source.json"
     settings = {
@@ -188,3 +231,19 @@ def capture_dsn(system: System, env: dict[str, str]) -> str:
         given.get("host", ""), given.get("port", "3306"), given.get("user", ""), given.get("password", ""),
         scheme=system.dictionary.kind, tls=tls,
     )  # fmt: skip
+
+
+def database_dsns(systems: Iterable[System], env: dict[str, str]) -> dict[str, str]:
+    """System → the connection string of its database, of those that have one."""
+    return {system.name: capture_dsn(system, env) for system in systems if system.has_database}
+
+
+def has_feeds(settings: Settings) -> bool:
+    """Whether one of the systems has no database; a folder that cannot be read counts as one that has."""
+    for name in settings.systems:
+        try:
+            if load_dictionary(connectors_dir(settings) / name / "dictionary.yaml").kind == "feed":
+                return True
+        except ConfigError:
+            continue
+    return False

@@ -5,7 +5,7 @@
 
 Points are `<lane>.<step>`: `ingest` and `assemble` have one after each of the five steps, read, pure, hub, produced
 (before the offsets) and committed; `deliver` has statements (before the target's commit) and target (after it, before
-the hub's).
+the hub's); `sources` has saved (before Kafka gets it) and acknowledged (before the hub knows that).
 Actions: `kill` (SIGKILL), `stop` (SIGSTOP; the test that set it sends SIGCONT), `raise` (RetryLater), `exit` (code 1).
 When off, `fault_point` is a function that does nothing.
 """
@@ -25,6 +25,8 @@ POINTS = (
     *(f"{lane}.{step}" for lane in ("ingest", "assemble") for step in STEPS),
     "deliver.statements",
     "deliver.target",
+    "sources.saved",
+    "sources.acknowledged",
 )
 ACTIONS = ("kill", "stop", "raise", "exit")
 

@@ -22,6 +22,14 @@ class DeliveryProgress(Protocol):
         """Target → what the deliverer waits for there, for people."""
 
 
+class ReadProgress(Protocol):
+    """What health reads of the readers of systems without a database."""
+
+    @property
+    def waiting(self) -> Mapping[str, str]:
+        """System → what its reader waits for, for people."""
+
+
 @dataclass
 class WorkerState:
     """Lanes by name, and what the worker waits for, in sentences for people."""
@@ -36,10 +44,14 @@ class WorkerState:
     """System → why nothing more is captured of it."""
     deliverer: DeliveryProgress | None = None
     """In a worker that delivers intents."""
+    sources: ReadProgress | None = None
+    """In a worker that reads systems without a database."""
 
     def waiting_text(self) -> str | None:
         """Which servers this worker waits for, if any."""
         waits = [*self.waiting.values(), *(lane.broker.waiting for lane in self.lanes.values() if lane.broker.waiting)]
         if self.deliverer is not None:
             waits += sorted({*self.deliverer.waiting.values()})
+        if self.sources is not None:
+            waits += sorted({*self.sources.waiting.values()})
         return "; ".join(waits) or None

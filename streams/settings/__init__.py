@@ -115,6 +115,13 @@ class Settings(ConsoleSettings):
         description="Port of a worker's health and metrics pages. The first worker has this port, the next one the "
         "port after it. 0 takes a free port.",
     )
+    webhook_host: str = Field(
+        default="",
+        description="Address on which the worker with the role `sources` receives webhooks. Default: `OPSHUB_HOST`.",
+    )
+    webhook_port: int = Field(
+        default=18090, description="Port on which webhooks are received, where a system has a `receiver`."
+    )
 
     bootstrap_servers: str = Field(
         default="", description="Kafka brokers as `host:port,…`. Default: the native stack's broker."

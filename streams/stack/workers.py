@@ -119,7 +119,7 @@ def start_pair(settings: Settings, name: str, *, supervised: bool = True) -> lis
         start_worker(
             settings.model_copy(update={"metrics_port": second}),
             f"{name}-assemble",
-            roles=("assemble", "deliver"),
+            roles=("assemble", "deliver", "sources"),
             supervised=supervised,
         ),
     ]

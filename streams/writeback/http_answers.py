@@ -41,13 +41,14 @@ MISSING = _Missing()
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `name`: the request, for people. `json`: MISSING where the body is empty or no JSON. `excerpt`: the
-    beginning of the body, without secrets.
+    beginning of the body, without secrets. `link`: the header Link.
     """
 
     name: str
     status: int
     content_type: str = ""
     location: str = ""
+    link: str = ""
     retry_after_s: float = 0.0
     json: Any = MISSING
     is_empty: bool = False

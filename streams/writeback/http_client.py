@@ -153,6 +153,7 @@ class HttpClient:
             status=response.status_code,
             content_type=content_type,
             location=without_secrets(response.headers.get("Location", ""), secrets)[:400],
+            link=response.headers.get("Link", ""),
             retry_after_s=retry_after(response.headers.get("Retry-After")),
             json=json,
             is_empty=not body,

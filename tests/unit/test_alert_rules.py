@@ -25,7 +25,7 @@ RULES: list[dict[str, Any]] = [
 GUIDE = (ROOT / "docs/guides/operating.md").read_text()
 WATCHED = (
     "capture/connector_health", "capture/finding", "capture/guard", "capture/pauses", "capture/slot", "capture/table_gaps", "monitor/connector_restarts", "monitor/disk",
-    "monitor/hub_guard", "monitor/watcher",
+    "monitor/hub_guard", "monitor/feeds", "monitor/watcher",
 )  # fmt: skip
 """Modules whose severe findings become alerts."""
 ONLY_DOCTOR = {"no-worker"}

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from streams.capture import pauses, snapshot_progress
-from streams.capture.epoch import begin_epoch
+from streams.capture.epoch import begin_whole
 from streams.capture.finding import Finding
 from streams.capture.pauses import PauseQueue
 from streams.capture.snapshot_progress import SnapshotProgress
@@ -23,7 +23,7 @@ from streams.monitor.new_system import NewSystem, check_new_system
 from streams.monitor.preflight import check_installation
 from streams.monitor.status import WorkerRow, workers
 from streams.monitor.table_status import WORST_FIRST, SystemStatus, systems_status
-from streams.provision.systems import System, capture_dsn
+from streams.provision.systems import System, capture_dsn, database_dsns
 from streams.settings import Settings
 from streams.stack.environment import load_env
 from streams.verify.read_again import ReadAgain, read_again
@@ -231,7 +231,7 @@ def cancel_snapshot(context: Context, wanted: WantedSnapshot) -> TableSnapshot:
     """End the snapshot of a table before it is complete; the rows that were read stay."""
     settings = context.place.settings
     systems, env = installed_systems(settings), load_env(settings)
-    dsns = {system.name: capture_dsn(system, env) for system in systems}
+    dsns = database_dsns(systems, env)
     with context.place.hub() as hub:
         ended = snapshot_progress.cancel(hub, systems, dsns, wanted.id)
     context.place.server_answers.forget()
@@ -246,7 +246,7 @@ def resync_system(context: Context, wanted: WantedWhole) -> Begun:
     """Capture a system again as a whole: a new epoch, a new snapshot; what the source does not have any more goes."""
     settings = context.place.settings
     system = _system(settings, wanted.name)
-    begun = Begun(begin_epoch(settings, system, capture_dsn(system, load_env(settings)), sweep_after=WHOLE))
+    begun = Begun(begin_whole(settings, system, sweep_after=WHOLE))
     context.place.server_answers.forget()
     return begun
 

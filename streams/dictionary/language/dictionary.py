@@ -95,7 +95,7 @@ class Dictionary(LanguagePart):
     """How the tables of one system become canonical records (字段映射字典)."""
 
     system: str = Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", description="the folder's name in connectors/")
-    kind: Literal["postgres", "mariadb", "mysql"] = "postgres"
+    kind: Literal["postgres", "mariadb", "mysql", "feed"] = "postgres"
     timezone: Zone = Field(default="UTC", description="zone of timestamps without one")
     country: str | None = Field(
         default=None,

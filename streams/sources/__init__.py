@@ -1,0 +1,1 @@
+"""Systems without a database: rows from interfaces, webhooks and files → raw records."""
