@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import psycopg
 import pymysql
 from psycopg import errors
+from pymysql.constants import CLIENT
 from pymysql.cursors import DictCursor, SSDictCursor
 
 Row = TypeVar("Row")
@@ -54,6 +55,8 @@ _CLASSES: dict[int, type[psycopg.Error]] = {
     1366: errors.InvalidTextRepresentation,
     1406: errors.StringDataRightTruncation,
     1644: errors.RaiseException,
+    1290: errors.ReadOnlySqlTransaction,
+    1792: errors.ReadOnlySqlTransaction,
 }
 """Number of an error (mysqld_error.h) → the class that Postgres has for it."""
 
@@ -114,9 +117,9 @@ def binlog_address(
     return f"{scheme}://{login}@{host}:{port}/{quote(database, safe='')}{options}"
 
 
-def open_mariadb(dsn: str, *, timeout_s: float = 10.0, autocommit: bool = True) -> MariadbSession:
-    """A session with the server at `dsn`. Raises psycopg.OperationalError when there is none, or it refuses the
-    login.
+def open_mariadb(dsn: str, *, timeout_s: float = 10.0, found_rows: bool = False) -> MariadbSession:
+    """A session with the server at `dsn`. `found_rows`: an UPDATE counts the rows that it found, also those that had
+    the values already. Raises psycopg.OperationalError when there is none, or it refuses the login.
     """
     parts = urlsplit(dsn)
     tls = parse_qs(parts.query).get("tls", [""])[0]
@@ -129,7 +132,8 @@ def open_mariadb(dsn: str, *, timeout_s: float = 10.0, autocommit: bool = True) 
                 password=unquote(parts.password or ""),
                 database=unquote(parts.path.lstrip("/")) or None,
                 connect_timeout=timeout_s,
-                autocommit=autocommit,
+                autocommit=True,
+                client_flag=CLIENT.FOUND_ROWS if found_rows else 0,
                 charset="utf8mb4",
                 ssl=_tls(tls),
                 program_name="opshub-check",

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from streams.settings import PORTS, Settings
+from streams.stack.mariadb import PLUGINS
 from streams.stack.native import NativeStack
 from streams.stack.server import port_is_free
 from streams.verify.comparison import Comparison
@@ -64,7 +65,7 @@ def stack() -> Iterator[NativeStack]:
         yield running
         return
     folder = Path(tempfile.mkdtemp(prefix="opshub-tests-"))
-    shared = NativeStack(stack_settings(folder), end_with_parent=True)
+    shared = NativeStack(stack_settings(folder), end_with_parent=True, plugins=(PLUGINS["mariadb"],))
     try:
         shared.up()
         yield shared

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.capture.captured_tables import publication_name, quoted
+from streams.capture.mariadb_setup import mariadb_setup_sql
 from streams.capture.slot import heartbeat_table
 from streams.errors import ConfigError
 from streams.provision.systems import System
@@ -20,7 +21,7 @@ HEARTBEATS, SIGNALS = "public.opshub_heartbeat", "public.opshub_signal"
 
 
 class CaptureRights(msgspec.Struct, frozen=True):
-    """What capture needs in a Postgres database. `full`: tables whose old rows must come whole."""
+    """What capture needs in a database. `full`: tables of Postgres whose old rows must come whole."""
 
     role: str
     publication: str
@@ -28,11 +29,12 @@ class CaptureRights(msgspec.Struct, frozen=True):
     full: list[str] = []
     heartbeats: str = HEARTBEATS
     signals: str = SIGNALS
+    kind: str = "postgres"
 
 
 def rights_of(system: System, env: dict[str, str]) -> CaptureRights:
     """What the system needs, by its source.json and its dictionary. Raises ConfigError where there is no such SQL."""
-    if system.dictionary.kind != "postgres":
+    if not system.has_database:
         raise ConfigError(f"{system.name}: there is no SQL for {system.dictionary.kind}", remedy="see its README.md")
     user = resolve_placeholders(str(system.config.get("database.user", "")), env, f"{system.name}/source.json")
     tables = system.dictionary.tables
@@ -43,11 +45,14 @@ def rights_of(system: System, env: dict[str, str]) -> CaptureRights:
         full=[name for name, table in tables.items() if table.before_full],
         heartbeats=heartbeat_table(system) or HEARTBEATS,
         signals=str(system.config.get("signal.data.collection", SIGNALS)),
+        kind=system.dictionary.kind,
     )
 
 
 def setup_sql(rights: CaptureRights, *, with_role: bool = True) -> str:
     """The statements. `with_role=False`: the role exists, and may replicate."""
+    if rights.kind != "postgres":
+        return mariadb_setup_sql(rights.role, rights.tables, rights.heartbeats, rights.signals, with_role=with_role)
     grantee, name = _identifier(rights.role), _text(rights.role)
     schemas = sorted({table.split(".", 1)[0] for table in [*rights.tables, rights.heartbeats, rights.signals]})
     heartbeats, signals, publication = quoted(rights.heartbeats), quoted(rights.signals), rights.publication

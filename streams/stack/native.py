@@ -173,6 +173,12 @@ class NativeStack:
         with self._lock():
             self._launcher.start_all([server])
 
+    def start_mariadb(self) -> None:
+        """Start MariaDB in a stack that runs without it. Its connector must be among the `plugins` of the stack."""
+        self._has_mariadb = True
+        self.install(MariaDB.archives)
+        self.start("mariadb")
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one server; SIGKILL ends its children too.
 

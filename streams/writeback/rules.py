@@ -84,7 +84,7 @@ class Update(Strict):
 
 
 class SqlAction(Strict):
-    """How a Postgres target is written: by `steps`, or by an `update` of one row.
+    """How a target is written by SQL: by `steps`, or by an `update` of one row.
 
     `now`: reads a row of the target at delivery, for approvals. `lock`: the parameter whose value is locked during
     the transaction. `look_up`: finds what was done for this key, or by hand; its columns are named as the steps
@@ -233,16 +233,28 @@ class WritebackRule(Strict):
 
 
 class SqlTarget(Strict):
-    """A Postgres database. `origins`: replication origins under which it is written, one session for each."""
+    """A database. `origins`: replication origins under which it is written, one session for each; with MariaDB and
+    MySQL names of locks that stand for them.
+    """
 
     adapter: Literal["sql"]
+    engine: Literal["postgres", "mariadb", "mysql"] = "postgres"
     host: str
-    port: str = "5432"
+    port: str = ""
+    """Empty: 5432, and 3306 of MariaDB and MySQL."""
     dbname: str
     user: str
     password: str = ""
     origins: list[str] = Field(default=["opshub"], min_length=1)
     statement_timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port_of_engine(cls, content: Any) -> Any:
+        if isinstance(content, dict) and not content.get("port"):
+            usual = "5432" if content.get("engine", "postgres") == "postgres" else "3306"
+            return content | {"port": usual}
+        return content
 
     @model_validator(mode="after")
     def _origins_are_known(self) -> SqlTarget:

@@ -1,4 +1,5 @@
-"""Write to a Postgres database: one transaction of named statements, under a replication origin.
+"""Write to a database: one transaction of named statements, under a replication origin. How MariaDB and MySQL stand in
+for an origin: `mariadb_target.py`.
 
 An origin is active in one session at a time. So a session that has the origin knows that no other deliverer has a
 transaction on its way: what an earlier, dead deliverer did is either committed, and found by its idempotency key,
@@ -20,6 +21,7 @@ from streams.hub.intents import Request
 from streams.hub.session import is_usable
 from streams.writeback.failures import NotReady, Refused, TargetBusy, TargetDown
 from streams.writeback.jobs import Job, JobAnswer, StillLeased
+from streams.writeback.mariadb_target import MariadbTarget
 from streams.writeback.rules import SqlTarget
 from streams.writeback.sql_rows import TargetConnection, first_rows, plain_row
 from streams.writeback.sql_steps import group_by_lock, run_steps
@@ -41,7 +43,7 @@ def _no_fault(point: str) -> None:
 
 
 class SqlAdapter:
-    """One Postgres target. `fault` is called at `deliver.statements` (before the commit) and `deliver.target` (after
+    """One target by SQL. `fault` is called at `deliver.statements` (before the commit) and `deliver.target` (after
     it).
     """
 
@@ -65,12 +67,12 @@ class SqlAdapter:
         self._used = 0.0
 
     async def open(self) -> bool:
-        if self._connection is not None and is_usable(self._connection):
+        if self._connection is not None and _is_ready(self._connection):
             # Within half of the idle timeout the target cannot have ended the session for its silence: no need to ask.
             if time.monotonic() - self._used < IDLE_SESSION_MS / 2000:
                 return False
             try:
-                await self._connection.execute("SELECT")
+                await self._connection.execute("SELECT 1")
                 self._used = time.monotonic()
                 return False
             except psycopg.Error:
@@ -82,13 +84,16 @@ class SqlAdapter:
         except BaseException:
             await connection.close()
             raise
-        connection.add_notice_handler(self._keep_warning)
+        if not isinstance(connection, MariadbTarget):
+            connection.add_notice_handler(self._keep_warning)
         self._connection, self.origin, self._used = connection, origin, time.monotonic()
         # With several origins another deliverer may have transactions on their way under another one.
         return len(self._target.origins) == 1
 
     async def _connect(self) -> TargetConnection:
         target = self._target
+        if target.engine != "postgres":
+            return await self._connect_mariadb()
         statement_ms = int(target.statement_timeout.total_seconds() * 1000)
         conninfo = make_conninfo(
             host=target.host, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
@@ -101,6 +106,13 @@ class SqlAdapter:
             return await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=1)
         except psycopg.Error as error:
             # Nothing was sent: the blame is the target's, and no intent is in doubt.
+            raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
+
+    async def _connect_mariadb(self) -> TargetConnection:
+        target = self._target
+        try:
+            return await MariadbTarget.open(target, lock_ms=LOCK_TIMEOUT_MS, idle_ms=IDLE_SESSION_MS)
+        except psycopg.Error as error:
             raise TargetDown(f"{target.host}:{target.port} does not answer: {str(error).strip()}") from error
 
     def _keep_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -154,7 +166,7 @@ class SqlAdapter:
         try:
             rows = await first_rows(self._connection, statements)
         except psycopg.Error as error:
-            raise translate(error, jobs, is_alive=is_usable(self._connection)) from error
+            raise translate(error, jobs, is_alive=_is_ready(self._connection)) from error
         self._used = time.monotonic()
         return [plain_row(row) if row is not None else {} for row in rows]
 
@@ -167,7 +179,8 @@ class SqlAdapter:
         try:
             async with connection.transaction():
                 # The origin takes the commit time that the session sets. Without it Debezium reports the year 2000.
-                await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
+                if not isinstance(connection, MariadbTarget):
+                    await connection.execute("SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp())")
                 for update, group in group_updates([job for job in jobs if update_of(job)]):
                     answers += await update_rows(connection, update, group, self._types)
                 for group in group_by_lock([job for job in jobs if not update_of(job)]):
@@ -176,7 +189,7 @@ class SqlAdapter:
         except psycopg.Error as error:
             # A table can have changed: its types are read again.
             self._types.clear()
-            raise translate(error, jobs, is_alive=is_usable(connection)) from error
+            raise translate(error, jobs, is_alive=_is_ready(connection)) from error
         except Refused as refused:
             # Functions of a target often say why in a warning only.
             if self._warnings:
@@ -201,6 +214,11 @@ class SqlAdapter:
         return [*steps, {"params": params, "lines": lines}]
 
 
+def _is_ready(connection: TargetConnection) -> bool:
+    """Whether a session is open and ready for the next statement."""
+    return connection.is_usable if isinstance(connection, MariadbTarget) else is_usable(connection)
+
+
 def _has_lock(job: Job) -> bool:
     return job.rule.sql is not None and job.rule.sql.lock is not None
 
@@ -209,6 +227,10 @@ async def _take_free_origin(connection: TargetConnection, target: SqlTarget) -> 
     """The origin under which this session writes from now on. Raises TargetBusy when all of them are taken."""
     for origin in target.origins:
         try:
+            if isinstance(connection, MariadbTarget):
+                if await connection.take(origin, target.dbname):
+                    return origin
+                continue
             await connection.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
         except (psycopg.errors.ObjectInUse, psycopg.errors.ObjectNotInPrerequisiteState):
             continue

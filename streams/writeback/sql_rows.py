@@ -1,29 +1,25 @@
-"""Rows of a Postgres target: many statements in one round trip, and values in plain form."""
+"""Rows of a target by SQL: many statements in one round trip, and values in plain form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg import AsyncConnection
 
+from streams.writeback.mariadb_target import Effect, MariadbTarget
 from streams.writeback.values import plain
 
 TargetRow = dict[str, Any]
-TargetConnection = AsyncConnection[TargetRow]
+TargetConnection = AsyncConnection[TargetRow] | MariadbTarget
 
 Statements = Sequence[tuple[str, Sequence[object] | Mapping[str, object]]]
 
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))"
+"""The seed gives other numbers than a plain hash of the same text, which the programs of the target may lock."""
+
 STATEMENTS_IN_FLIGHT = 1000
 """Statements that are sent before their answers are read: without a limit both sides could wait with full buffers."""
-
-
-class Effect(NamedTuple):
-    """What a statement did: its first row, if it returns rows, and how many rows it returned or changed."""
-
-    row: TargetRow | None
-    affected: int
-    returns_rows: bool
 
 
 async def first_rows(connection: TargetConnection, statements: Statements) -> list[TargetRow | None]:
@@ -33,6 +29,8 @@ async def first_rows(connection: TargetConnection, statements: Statements) -> li
 
 async def run_statements(connection: TargetConnection, statements: Statements) -> list[Effect]:
     """What each (statement, parameters) did. They are sent before the first answer is read, so many at a time."""
+    if isinstance(connection, MariadbTarget):
+        return await connection.run(statements)
     effects: list[Effect] = []
     for start in range(0, len(statements), STATEMENTS_IN_FLIGHT):
         async with connection.pipeline():
@@ -50,7 +48,18 @@ async def settle_constraints(connection: TargetConnection) -> None:
     """Let the target check now what it would check only at the commit, with the triggers that wait for it: then it is
     read back, and refused with its job. What is done after this in the transaction is deferred again.
     """
+    if isinstance(connection, MariadbTarget):
+        return  # it checks everything at once
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED", prepare=False)
+
+
+async def lock_keys(connection: TargetConnection, keys: Sequence[str]) -> None:
+    """Lock texts until the transaction ends. Raises psycopg.Error when one stays locked for too long."""
+    if isinstance(connection, MariadbTarget):
+        for key in keys:
+            await connection.lock(f"opshub/{key}")
+    else:
+        await first_rows(connection, [(LOCK, [key]) for key in keys])
 
 
 def plain_row(row: TargetRow) -> TargetRow:

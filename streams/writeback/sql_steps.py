@@ -6,21 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from streams.writeback.failures import Refused
 from streams.writeback.jobs import AlreadyDone, Answer, Job, JobAnswer, Parameters, Written
+from streams.writeback.mariadb_target import Effect
 from streams.writeback.read_back import Compared, check_read_back
 from streams.writeback.rules import ReadBack, SqlAction, Step
 from streams.writeback.sql_rows import (
-    Effect,
     TargetConnection,
     TargetRow,
     first_rows,
+    lock_keys,
     plain_row,
     run_statements,
     settle_constraints,
 )
 from streams.writeback.values import shown
-
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7365))"
-"""The seed gives other numbers than a plain hash of the same text, which the programs of the target may lock."""
 
 
 async def run_steps(connection: TargetConnection, jobs: Sequence[Job]) -> list[JobAnswer]:
@@ -30,8 +28,7 @@ async def run_steps(connection: TargetConnection, jobs: Sequence[Job]) -> list[J
     params: list[Parameters] = [dict(job.params) | {"key": job.key} for job in jobs]
     if action.lock is not None:
         # Sorted: two deliverers that lock in the same order cannot wait for each other.
-        locks = sorted(str(values[action.lock]) for values in params)
-        await first_rows(connection, [(LOCK, [lock]) for lock in locks])
+        await lock_keys(connection, sorted(str(values[action.lock]) for values in params))
     answers: dict[int, Answer] = {}
     if action.look_up is not None:
         # In the transaction that would insert, under the lock: what is not there now cannot come in between.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
-from psycopg import sql
+from psycopg import AsyncConnection, sql
 
 from streams.writeback.failures import Refused
 from streams.writeback.jobs import Job, JobAnswer, Unchanged, Written, fields_text, target_changed
+from streams.writeback.mariadb_target import MariadbTarget
+from streams.writeback.mariadb_update import MariadbStatements
 from streams.writeback.rules import Update
 from streams.writeback.sql_rows import TargetConnection, TargetRow, settle_constraints
 from streams.writeback.values import Fields, inward, kind_of, outward, plain
@@ -52,8 +54,12 @@ async def update_rows(
     connection: TargetConnection, update: Update, jobs: Sequence[Job], types: ColumnTypes
 ) -> list[JobAnswer]:
     """The answers of jobs that each update another row of one table. `types` is a cache that this function fills."""
-    statements = _Statements(update, await _types_of(connection, update, types))
-    rows = await _numbered_rows(connection, statements.read, [{update.key: job.subject_key} for job in jobs])
+    statements: _Statements | MariadbStatements
+    if isinstance(connection, MariadbTarget):
+        statements = MariadbStatements(connection, update)
+    else:
+        statements = _Statements(connection, update, await _types_of(connection, update, types))
+    rows = await statements.read([{update.key: job.subject_key} for job in jobs])
     answers: list[JobAnswer] = []
     to_write: list[tuple[Job, TargetRow]] = []
     for number, job in enumerate(jobs):
@@ -71,10 +77,10 @@ async def update_rows(
             to_write.append((job, {update.key: job.subject_key, **values}))
     if not to_write:
         return answers
-    await _numbered_rows(connection, statements.write, [row for _, row in to_write])
+    await statements.write([row for _, row in to_write])
     # Read again: a trigger that runs after the update, or at the commit, changes what RETURNING does not show.
     await settle_constraints(connection)
-    rows = await _numbered_rows(connection, statements.read, [{update.key: row[update.key]} for _, row in to_write])
+    rows = await statements.read([{update.key: row[update.key]} for _, row in to_write])
     for number, (job, _) in enumerate(to_write):
         row = rows.get(number)
         current = _canonical_fields(job, row, update.columns) if row else {}
@@ -92,20 +98,28 @@ async def update_rows(
 class _Statements:
     """The two statements over all rows of an update; both return columns of the table, and `NUMBER`."""
 
-    def __init__(self, update: Update, types: Mapping[str, str]) -> None:
+    def __init__(self, connection: AsyncConnection[TargetRow], update: Update, types: Mapping[str, str]) -> None:
+        self._connection = connection
         columns = list(update.columns.values())
         table, key = table_identifier(update.table), sql.Identifier(update.key)
         chosen = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column)) for column in columns)
         names = {"table": table, "key": key, "number": sql.Identifier(NUMBER), "chosen": chosen}
         # Rows are locked in the order of their keys, so that two deliverers cannot wait for each other.
-        self.read = sql.SQL(
+        self._read = sql.SQL(
             "SELECT v.{number}, {chosen} FROM {table} t JOIN {given} ON v.{key} = t.{key}"
             " ORDER BY t.{key} FOR UPDATE OF t"
         ).format(given=_given_rows([update.key], types), **names)
         sets = sql.SQL(", ").join(sql.SQL("{0} = v.{0}").format(sql.Identifier(column)) for column in columns)
-        self.write = sql.SQL(
+        self._write = sql.SQL(
             "UPDATE {table} t SET {sets} FROM {given} WHERE t.{key} = v.{key} RETURNING v.{number}, {chosen}"
         ).format(sets=sets, given=_given_rows([update.key, *columns], types), **names)
+
+    async def read(self, given: Sequence[TargetRow]) -> dict[int, TargetRow]:
+        """Number of a given row → the row of the target with its key."""
+        return await _numbered_rows(self._connection, self._read, given)
+
+    async def write(self, given: Sequence[TargetRow]) -> None:
+        await _numbered_rows(self._connection, self._write, given)
 
 
 def _given_rows(columns: Iterable[str], types: Mapping[str, str]) -> sql.Composed:
@@ -115,7 +129,7 @@ def _given_rows(columns: Iterable[str], types: Mapping[str, str]) -> sql.Compose
     return sql.SQL("jsonb_to_recordset(%s::jsonb) AS v ({})").format(sql.SQL(", ").join([number, *typed]))
 
 
-async def _types_of(connection: TargetConnection, update: Update, types: ColumnTypes) -> Mapping[str, str]:
+async def _types_of(connection: AsyncConnection[TargetRow], update: Update, types: ColumnTypes) -> Mapping[str, str]:
     if update.table not in types:
         cursor = await connection.execute(
             "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
@@ -132,7 +146,7 @@ async def _types_of(connection: TargetConnection, update: Update, types: ColumnT
 
 
 async def _numbered_rows(
-    connection: TargetConnection, statement: sql.Composed, given: Sequence[TargetRow]
+    connection: AsyncConnection[TargetRow], statement: sql.Composed, given: Sequence[TargetRow]
 ) -> dict[int, TargetRow]:
     """Number of a given row → the row that the statement returns for it."""
     numbered = [{NUMBER: number, **row} for number, row in enumerate(given)]
