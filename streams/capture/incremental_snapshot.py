@@ -136,16 +136,26 @@ def send_signal(source: Source, signals: str, kind: str, signal: dict[str, objec
 
 
 def _renew_sessions(settings: Settings, system: System) -> None:
-    """Restart the connector's task. Debezium 3.5 reads the rows of a snapshot over a session that it opened at its
-    start; when the server has closed that (wait_timeout), the signal is lost without a word (dbz#2275).
+    """Let the connector stop and go on. Debezium 3.5 reads the rows of a snapshot over a session that it opened at its
+    start; when the server has closed that (wait_timeout), the signal is lost without a word (dbz#2275). It is lost,
+    too, when the connector restarts while it works on it: so the signal is sent once it runs again.
     """
-    connectors.restart_tasks(settings, system.connector_name)
+    name = system.connector_name
+    if connectors.status(settings, name)[0] != "RUNNING":
+        return  # it opens new sessions when it starts
+    connectors.stop(settings, name)
+    _wait_for_state(settings, name, "STOPPED")
+    connectors.resume(settings, name)
+    _wait_for_state(settings, name, "RUNNING")
+
+
+def _wait_for_state(settings: Settings, name: str, state: str) -> None:
     deadline = time.monotonic() + RESTART_S
-    while connectors.status(settings, system.connector_name)[0] != "RUNNING":
+    while connectors.status(settings, name)[0] != state:
         if time.monotonic() > deadline:
             raise EnvironmentFault(
-                f"the connector {system.connector_name} does not run again after its restart",
-                remedy="see the log of Kafka Connect",
+                f"the connector {name} is not {state} after {RESTART_S:g} s",
+                remedy=f"see the log of Kafka Connect; `opshub systems resume {name}` starts it",
             )
         time.sleep(0.2)
 

@@ -16,11 +16,12 @@ from streams.hub.source_state import SourceRecord
 from streams.mariadb_session import MariadbSession, Source
 from streams.named_sql import fetch_rows
 
-# Debezium's own words; it has no error codes. It compares its offset with the slot whenever the connector starts
-# (offset.mismatch.strategy=trust_offset in source.json).
+# Debezium's own words, and those of a MariaDB server whose binlog was purged; they have no codes. Debezium compares its
+# offset with the slot or the binlog whenever the connector starts (offset.mismatch.strategy=trust_offset).
 _LOST_POSITION = re.compile(
     r"(?i)no longer available on the server|saved offset is before|cannot seek to the last known offset"
     r"|can no longer (?:access|get changes from) replication slot"
+    r"|could not find (?:GTID state requested|first log file name)"
 )
 
 

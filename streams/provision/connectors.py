@@ -150,11 +150,6 @@ def pause(settings: Settings, name: str) -> None:
         )
 
 
-def restart_tasks(settings: Settings, name: str) -> None:
-    """Let the connector's tasks end and begin again where they were, over new sessions with the database."""
-    _call(settings, "POST", f"/connectors/{name}/restart?includeTasks=true").raise_for_status()
-
-
 def offsets(settings: Settings, name: str) -> dict[str, Any]:
     """What the connector last kept of where it is; empty before it kept anything."""
     response = _call(settings, "GET", f"/connectors/{name}/offsets", 10)

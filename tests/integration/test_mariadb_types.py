@@ -12,6 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from streams.capture.epoch import begin_epoch
+from streams.capture.guard import check_capture
 from streams.capture.incremental_snapshot import request_snapshot
 from streams.capture.setup_sql import CaptureRights, setup_sql
 from streams.dictionary.source_catalog import read_catalog, types_of
@@ -212,11 +214,11 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     systems = load_systems(pipeline.settings)
     (system,) = (one for one in systems if one.name == "mtypes")
     dsn = capture_dsn(system, pipeline.env)
-    position = "SELECT contributions->%s->>3 FROM entity WHERE id = %s"
+    contributed = "SELECT contributions->%s FROM entity WHERE id = %s"  # with its position
     one = source_id("mtypes", "product", "20")
-    was = hub.db.execute(position, [one, one]).fetchone()
+    was = hub.db.execute(contributed, [one, one]).fetchone()
     assert request_snapshot(pipeline.settings, system, dsn, ["mtypes.t"]) == {"mtypes.t": 3 + 2 * len(SPECIAL)}
-    wait_for(lambda: hub.db.execute(position, [one, one]).fetchone() != was, seen=hub.dead)
+    wait_for(lambda: hub.db.execute(contributed, [one, one]).fetchone() != was, seen=hub.dead)
     assert hub.attributes(20) == before, "re-snapshot"
     matrix.db.execute("DELETE FROM mtypes.t WHERE id = 3")
     wait_for(lambda: hub.attributes(3) is None)
@@ -226,3 +228,25 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     verdict = verify(pipeline.settings, systems, dsns, ownership)
     wrong = [line for line in verdict.examples if "mtypes" in line and not line.startswith("rejected")]
     assert wrong == [], "\n".join(wrong)
+
+
+def test_a_binlog_that_begins_anew_is_an_alarm_until_the_system_is_read_again(
+    pipeline: Pipeline, matrix: Matrix, hub: Hub
+) -> None:
+    (system,) = (one for one in load_systems(pipeline.settings) if one.name == "mtypes")
+    dsn = capture_dsn(system, pipeline.env)
+
+    def alarms() -> list[str]:
+        findings = check_capture(pipeline.settings, system, dsn)
+        return [finding.what for finding in findings if finding.code == "capture-lost"]
+
+    assert alarms() == []
+    matrix.db.execute("RESET MASTER")
+    matrix.insert(30, {"v": "'after the reset'"})
+    assert alarms() == ["the binlog went back: changes may be missing"]
+    begin_epoch(pipeline.settings, system, dsn, sweep_after=600)
+    assert alarms() == []
+    wait_for(lambda: (hub.attributes(30) or {}).get("v") == "after the reset", seen=hub.dead)
+    # What is changed from here on is newer than all before, though the binlog counts from 1 again.
+    matrix.db.execute("UPDATE mtypes.t SET v = 'newer' WHERE id = 20")
+    wait_for(lambda: (hub.attributes(20) or {}).get("v") == "newer", seen=hub.dead)
