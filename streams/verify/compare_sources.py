@@ -12,7 +12,7 @@ from streams.model.change import Mapped
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.provision.systems import System
 from streams.verify.comparison import Comparison
-from streams.verify.source_rows import learn_codes, source_rows
+from streams.verify.source_rows import learn_codes, refuse_nul, source_rows
 from streams.verify.words import canonical_differences, in_words, record_name
 
 
@@ -46,6 +46,7 @@ def compare_system(system: System, dsn: str, states: Mapping[str, AggregateState
         for row, key in source_rows(dsn, table, whole=True):
             comparison.source_rows += 1
             try:
+                refuse_nul(table, row)
                 mapped = table.map(row, "r", key)
             except MappingError as error:
                 comparison.add("rejected", f"{table.name}: {error}")

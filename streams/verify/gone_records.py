@@ -22,7 +22,7 @@ from streams.model.change import Change
 from streams.model.entities import ENTITIES
 from streams.model.names import changes_topic
 from streams.provision.systems import System
-from streams.verify.source_rows import learn_codes, source_rows
+from streams.verify.source_rows import learn_codes, refuse_nul, source_rows
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -55,6 +55,7 @@ def gone_records(hub: psycopg.Connection, system: System, dsn: str, tables: Iter
             continue
         for row, key in source_rows(dsn, table, whole=True):
             try:
+                refuse_nul(table, row)
                 ids = [record.id for record in table.map(row, "r", key) if not record.adds_fields]
             except MappingError:
                 # A dead letter: the hub keeps what it knew of the row.

