@@ -14,6 +14,7 @@ import psycopg
 from streams.capture.binlog import SQL, BinlogSettings, read_settings
 from streams.capture.finding import Finding
 from streams.mariadb_session import MariadbSession, backticked
+from streams.provision.source_session import BUSY
 from streams.provision.systems import System
 
 DAY_S = 86_400.0
@@ -42,7 +43,7 @@ def check_binlog_server(system: System, source: MariadbSession) -> list[Finding]
         ("heartbeat.action.query", "heartbeats are written there, without which nobody sees a stalled connector"),
     ):
         findings += _added_table(system, source, option, purpose, user)
-    return findings
+    return findings + _zero_dates(system, source)
 
 
 def judge_server(name: str, server: BinlogSettings, rights: set[str], user: str) -> list[Finding]:
@@ -89,6 +90,25 @@ def judge_server(name: str, server: BinlogSettings, rights: set[str], user: str)
             what = f"the user {user} lacks {', '.join(missing)}"
             remedy = f"GRANT {', '.join(missing)} ON *.* TO '{user}'@'%'"
             findings.append(Finding("role-replication", name, what, remedy))
+    return findings
+
+
+def _zero_dates(system: System, source: MariadbSession) -> list[Finding]:
+    """Columns that the dictionary reads with zero dates in them, which would come as the DEFAULT of the column."""
+    tables = system.dictionary.tables
+    findings = []
+    for row in source.rows(SQL["dates_with_default"], {"tables": list(tables)}):
+        table, column = row["of_table"], row["name"]
+        if table not in tables or column not in tables[table].columns:
+            continue
+        try:
+            has_some = source.rows(f"SELECT 1 FROM {backticked(table)} WHERE {backticked(column)} = 0 LIMIT 1")
+        except (*BUSY, psycopg.errors.InsufficientPrivilege):
+            continue  # a large table without an index on it, or one that may not be read: a finding of its own
+        if has_some:
+            what = f"{column} has zero dates ('0000-00-00'), and Debezium sends the column's DEFAULT in their place"
+            remedy = f"give these rows a true date, or ALTER TABLE {backticked(table)} so that {column} may be NULL"
+            findings.append(Finding("zero-dates", f"{system.name}: {table}", what, remedy, severe=False))
     return findings
 
 

@@ -43,6 +43,7 @@ COLUMNS = [
     Column("s", "set('x','y','z')", "'x,z'", "x,z"),
     Column("d", "date", "'2024-02-29'", "2024-02-29"),
     Column("d_not", "date NOT NULL", "'2024-02-29'", "2024-02-29"),
+    Column("d_default", "date NOT NULL DEFAULT '2000-01-01'", "'2024-02-29'", "2024-02-29"),
     Column("dt", "datetime", "'2024-05-01 10:00:00'", "2024-05-01T10:00:00"),
     Column("dt6", "datetime(6)", "'2024-05-01 10:00:00.250000'", "2024-05-01T10:00:00.25"),
     Column("ts", "timestamp NULL", "'2024-05-01 10:00:00'", "2024-05-01T10:00:00Z"),

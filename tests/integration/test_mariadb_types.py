@@ -21,6 +21,7 @@ from streams.mapping.source_types import Refusal, reading, source_type
 from streams.model.ids import source_id
 from streams.monitor.source_preflight import check_source
 from streams.paths import connectors_dir
+from streams.provision import connectors
 from streams.provision.differences import apply
 from streams.provision.systems import capture_dsn, load_systems
 from streams.resolve.ownership import load_ownership
@@ -157,13 +158,18 @@ def test_preflight_has_nothing_against_the_server(pipeline: Pipeline, matrix: Ma
     (system,) = (one for one in load_systems(pipeline.settings) if one.name == "mtypes")
     findings = check_source(system, capture_dsn(system, pipeline.env))
     assert [finding for finding in findings if finding.severe] == []
+    assert [finding.code for finding in findings if finding.where == "mtypes: mtypes.t"] == []
+    matrix.insert(50, {"d_default": "'0000-00-00'"})
+    (zero,) = (one for one in check_source(system, capture_dsn(system, pipeline.env)) if one.code == "zero-dates")
+    assert zero.what.startswith("d_default has zero dates") and not zero.severe
+    matrix.db.execute("DELETE FROM mtypes.t WHERE id = 50")
 
 
 def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
     assert matrix.refused == {one.name for one in COLUMNS if one.text is None}
     wait_for(lambda: hub.attributes(1) is not None, seen=hub.dead)
     assert hub.attributes(1) == expected(matrix), "first snapshot"
-    assert hub.attributes(3) == {"d_not": "2000-01-01"}, "null"
+    assert hub.attributes(3) == {"d_not": "2000-01-01", "d_default": "2000-01-01"}, "null"
     product = hub.record(1)
     assert product is not None
     assert (product["list_price"], product["active"]) == (12_5000, True)
@@ -230,6 +236,21 @@ def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> No
     # YEAR 0000, which a snapshot makes 2000 of: Debezium's reading, and `verify` says so.
     assert [line for line in wrong if "attributes.y is nothing in the source" not in line] == [], "\n".join(wrong)
     assert len(wrong) == 2, wrong
+
+
+def test_what_happened_while_the_connector_was_away(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> None:
+    """Tables are altered and a new file of the binlog begins: each row is read by the columns that it had then."""
+    connectors.stop(pipeline.settings, "mtypes")
+    wait_for(lambda: connectors.status(pipeline.settings, "mtypes")[0] == "STOPPED")
+    matrix.db.execute("ALTER TABLE mtypes.t ADD COLUMN extra varchar(9) AFTER id")
+    matrix.insert(40, {"extra": "'extra'", "v": "'with it'"})
+    matrix.db.execute("FLUSH BINARY LOGS")
+    matrix.db.execute("ALTER TABLE mtypes.t DROP COLUMN extra, MODIFY v varchar(200)")
+    matrix.insert(41, {"v": f"'{'long ' * 30}'"})
+    connectors.resume(pipeline.settings, "mtypes")
+    wait_for(lambda: hub.attributes(41) is not None, seen=hub.dead)
+    assert (hub.attributes(40) or {})["v"] == "with it"
+    assert (hub.attributes(41) or {})["v"] == "long " * 30
 
 
 def test_a_binlog_that_begins_anew_is_an_alarm_until_the_system_is_read_again(

@@ -14,6 +14,12 @@ SELECT concat(table_schema, '.', table_name) AS of_table, ordinal_position AS nu
 SELECT concat(table_schema, '.', table_name) AS of_table, column_name AS name FROM information_schema.statistics
  WHERE index_name = 'PRIMARY' AND concat(table_schema, '.', table_name) IN %(tables)s ORDER BY 1, seq_in_index;
 
+-- name: dates_with_default
+-- Columns in which Debezium replaces a zero date by the DEFAULT.
+SELECT concat(table_schema, '.', table_name) AS of_table, column_name AS name FROM information_schema.columns
+ WHERE data_type IN ('date', 'datetime', 'timestamp') AND is_nullable = 'NO' AND column_default IS NOT NULL
+   AND concat(table_schema, '.', table_name) IN %(tables)s;
+
 -- name: readers
 -- A user sees its own sessions without any right. The connector's snapshot is a session that runs statements.
 SELECT command, time AS seconds FROM information_schema.processlist WHERE user = substring_index(current_user(), '@', 1)
