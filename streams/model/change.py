@@ -24,8 +24,13 @@ Op = Literal["c", "u", "d", "r", "t"]
 
 ChangeKind = Literal["change", "link", "give", "refresh", "elsewhere", "claim"]
 
-ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read"]
-"""An `Op`, or: the row only adds fields to a record that another row makes (`part_read`: as a snapshot read it)."""
+ChangeOp = Literal["c", "u", "d", "r", "t", "part", "part_read", "merged", "merged_read"]
+"""An `Op`, or: the row only adds fields to a record that another row makes (`part`), or its system merged it into the
+record that it names with `same_as` (`merged`). `…_read`: as a snapshot read it.
+"""
+
+MERGED_ROWS = ("merged", "merged_read")
+READ_BY_SNAPSHOT = ("r", "part_read", "merged_read")
 
 Value = str | int | bool | list[str] | dict[str, str | None] | None
 """A canonical value: decimals are integers unscaled by the field's scale, timestamps are microseconds
@@ -92,6 +97,8 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     """The row only adds fields to a record that another row makes: it says nothing of whether the record is there."""
     row: str | None = None
     """What identifies the source row, where rows can hand keys to each other; see `Change.row`."""
+    merges: bool = False
+    """`same_as` is a record of the same system, which merges records of its own."""
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):

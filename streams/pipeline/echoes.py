@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import msgspec
 
-from streams.model.change import Change
+from streams.model.change import READ_BY_SNAPSHOT, Change
 from streams.pipeline.settle.batch import transaction_of
 
 CLOCK_SKEW_US = 2_000_000
@@ -45,6 +45,6 @@ async def echoes_among(
         if change.system in systems
         and change.kind == "change"
         and not change.deleted
-        and change.op not in ("r", "part_read")
+        and change.op not in READ_BY_SNAPSHOT
     ]
     return frozenset(await claim_echoes(_encode(candidates), CLOCK_SKEW_US)) if candidates else frozenset()

@@ -31,7 +31,7 @@ from streams.hub.statements import Lookup
 from streams.identity.cache import Bounded, RoutingCache
 from streams.kafka.control import Control
 from streams.model import limits
-from streams.model.change import Change, Mapped, Position, RowChange
+from streams.model.change import Change, ChangeOp, Mapped, Position, RowChange
 from streams.model.kafka_record import KafkaRecord, RecordId
 from streams.model.partition import Partition
 from streams.pipeline.batch_counts import count_outcomes, merge_notes
@@ -261,6 +261,11 @@ class Ingest:
         epoch, major, minor = position
         system, source_us = row.system, row.source_us
         parent, same_as, deleted = mapped.parent, mapped.same_as, mapped.deleted
+        op: ChangeOp = row.op
+        if mapped.adds_fields:
+            op = "part_read" if op == "r" else "part"
+        elif deleted and same_as is not None and mapped.merges and op != "d":
+            op = "merged_read" if op == "r" else "merged"
         value = self._encode(
             Change(
                 "change",
@@ -268,7 +273,7 @@ class Ingest:
                 source,
                 system,
                 key,
-                row.op if not mapped.adds_fields else "part_read" if row.op == "r" else "part",
+                op,
                 epoch,
                 major,
                 minor,

@@ -193,7 +193,7 @@ PAGE = Path(__file__).parents[2] / "docs/guides/values-from-other-tables.md"
 def test_samples_of_the_guide_are_dictionaries() -> None:
     """Each sample of the page, in a dictionary with the tables that it looks into."""
     samples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(samples) >= 6
+    assert len(samples) >= 7
     sides = {name: "id" for name in re.findall(r"table: (public\.\w+)", PAGE.read_text())}
     for sample in samples:
         if sample.startswith("  public."):
@@ -218,3 +218,15 @@ def test_samples_of_the_guide_are_dictionaries() -> None:
             if f"  {name}:" not in table
         )
         assert problems(text + makers + table) == [], sample
+
+
+def test_row_that_its_system_merged_into_another_says_so() -> None:
+    text = one_table(
+        "- {entity: customer, deleted: won != null, same_as: {system: test, column: won}, fields: {name: n}}"
+    )
+    (record,) = mapped(text, {"id": 1, "n": "x", "won": 7})
+    assert (record.deleted, record.same_as, record.merges) == (True, source_id("test", "customer", "7"), True)
+    (alone,) = mapped(text, {"id": 1, "n": "x", "won": None})
+    assert (alone.deleted, alone.same_as) == (False, None)
+    (problem,) = problems(text.replace("deleted: won != null, ", ""))
+    assert "stays a live record beside it" in problem.what

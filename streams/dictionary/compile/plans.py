@@ -73,6 +73,8 @@ class TargetPlan:
     fields: list[PlannedField]
     attributes: list[PlannedField]
     part_of: bool
+    merges: bool = False
+    """Whether `same_as` names a record of its own system, which merges records."""
 
 
 @dataclass(slots=True)

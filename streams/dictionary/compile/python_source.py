@@ -144,7 +144,12 @@ def _write_target(out: PythonSource, indent: int, plan: TablePlan, target: Targe
         out.add(indent + 1, "},", f"{of}.attributes")
     out.add(indent, f"}}, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
-    out.add(indent + 1, f"{target.same_as}{', True' if target.part_of else ''}){tail}", f"{of}.same_as")
+    out.add(indent + 1, f"{target.same_as}{_last(target)}){tail}", f"{of}.same_as")
+
+
+def _last(target: TargetPlan) -> str:
+    """The arguments of a `Mapped` that most records leave out."""
+    return ", True" if target.part_of else ", merges=True" if target.merges else ""
 
 
 def _write_appended(out: PythonSource, plan: TablePlan, target: TargetPlan, indent: int) -> None:
@@ -199,7 +204,7 @@ def _write_partial_target(out: PythonSource, plan: TablePlan, target: TargetPlan
     ident = f"{target.ids}[k]"
     out.add(indent, f"out.append(Mapped({of!r}, k, {ident}, f, {target.deleted},", f"{of}.deleted")
     out.add(indent + 1, f"{target.parent},", f"{of}.parent")
-    out.add(indent + 1, f"{target.same_as}{', True' if target.part_of else ''}))", f"{of}.same_as")
+    out.add(indent + 1, f"{target.same_as}{_last(target)}))", f"{of}.same_as")
 
 
 def _write_delete(out: PythonSource, plan: TablePlan, names: Names) -> None:

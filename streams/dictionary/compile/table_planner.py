@@ -166,7 +166,20 @@ class TablePlanner(FieldPlanner):
             fields=[f for f in fields if f is not None],
             attributes=[a for a in attributes if a is not None],
             part_of=target.part_of,
+            merges=self._merges(target, path),
         )
+
+    def _merges(self, target: Target, path: YamlPath) -> bool:
+        """Whether the system says of its own records that it merged them."""
+        if target.same_as is None or target.same_as.system != self.shared.dictionary.system:
+            return False
+        if target.deleted is None:
+            self.shared.wrong(
+                (*path, "same_as"),
+                "names a record of its own system, and the row stays a live record beside it",
+                "add `deleted:`, which is true for a row that was merged into another",
+            )
+        return True
 
     def _name_values(self, target: Target, path: YamlPath) -> None:
         """Plan the values `with` names; an expression reads them like columns."""

@@ -6,7 +6,7 @@ import msgspec
 
 from streams.flow.place import elsewhere, entity_of, seeks_parent
 from streams.flow.shares import SHARE
-from streams.model.change import Change, Position
+from streams.model.change import READ_BY_SNAPSHOT, Change, Position
 from streams.model.state import AggregateState, Contribution, EntityState
 from streams.pipeline.settle.batch import transaction_of
 from streams.pipeline.settle.references import (
@@ -154,7 +154,7 @@ def _record_cause(work: Working, aggregate: AggregateWork, entity: EntityState, 
         work.out.counts["echoes"] += 1
     else:
         work.unchecked.add(entity.id)
-    live = not echo and change.op != "r" and change.op != "part_read"
+    live = not echo and change.op not in READ_BY_SNAPSHOT
     contribution = entity.contributions[change.id]
     if contribution.live != live:
         contribution.live = live

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from streams.flow.place import entity_of, live_id, with_descendants, without_parent
-from streams.model.change import Change, Position
+from streams.model.change import MERGED_ROWS, Change, Position
 from streams.model.names import MATCHER, PEOPLE, REFERENCE
 from streams.model.state import NOWHERE, AggregateState, EntityState
 from streams.pipeline.canonical import MERGEABLE
 from streams.pipeline.settle.handover import move
 from streams.pipeline.settle.joins import SUMMED_IN
-from streams.pipeline.settle.merging import absorb, merge_change, take_contributions
+from streams.pipeline.settle.merging import absorb, apply_change, merge_change, take_contributions
 from streams.pipeline.settle.references import (
     end_claim,
     fields_only,
@@ -48,17 +48,22 @@ def follow_named(work: Working, aggregate: AggregateWork, change: Change) -> Cha
     All changes of a row come here first, in the order of its source: only here is it known what it names now.
     """
     state, named, at = aggregate.state, change.same_as, position_of(change)
-    if change.parent is not None or change.deleted or change.op in ADDITIONAL_ROWS:
+    is_gone = change.deleted and change.op not in MERGED_ROWS
+    if change.parent is not None or is_gone or change.op in ADDITIONAL_ROWS:
         return change
     if named is None:
         if state.forward is not None and at > state.forward_at > NOWHERE:
             _link_to_itself(work, state, change)
         elif state.waits_for == state.id and at == state.waits_since and state.id in work.batch.in_doubt:
             leave_again(work, state, change, state.left, None, at)
-        return change
+        # A row that was merged away since: as a live row it would be a rival of the row that it was merged into.
+        return fields_only(change) if state.forward is not None and at < state.forward_at else change
     if state.waits_for is not None and (named == state.waits_for or at <= state.waits_since):
         return change
     if named != state.forward or state.id in work.batch.in_doubt:
+        if change.op in MERGED_ROWS and state.forward is None:
+            # First it is gone, then it moves: a live row would be a rival of the row that it was merged into, and wait.
+            apply_change(work, aggregate, msgspec.structs.replace(change, same_as=None))
         link = Change(
             "link", change.entity, change.id, change.system, change.key, "u", *at, change.source_us,
             same_as=named, target=named,
