@@ -42,8 +42,20 @@ def check_http(
     for name, count in Counter(step.name for step in action.steps).items():
         if count > 1:
             yield "http.steps", f"{count} steps have the name {name!r}"
+    if action.batch is not None:
+        for name in action.batch.match.values():
+            if name not in params:
+                yield "http.batch.match", unknown("there is no parameter", name, params)
+        if not _has_intents(action.send.json_body):
+            yield "http.batch", "`send.json` has no list over the intents: {each: intents, do: …}"
     yield from _check_proof(action, params, unknown)
     yield from _check_compare(rule, action, params, unknown)
+
+
+def _has_intents(template: object) -> bool:
+    if isinstance(template, dict):
+        return template.get("each") == "intents" or any(map(_has_intents, template.values()))
+    return isinstance(template, list) and any(map(_has_intents, template))
 
 
 def _check_step(step: HttpStep, params: Collection[str], unknown: Unknown) -> Iterator[tuple[str, str]]:
@@ -102,6 +114,9 @@ def _check_compare(
 
 def _templates(template: object, params: Collection[str], lines: Collection[str], unknown: Unknown) -> Iterator[str]:
     if isinstance(template, dict):
+        if template.get("each") == "intents" and "do" in template:
+            yield from _templates(template["do"], params, lines, unknown)
+            return
         if template.get("each") == "lines" and "do" in template:
             if not lines:
                 yield "`each: lines` needs `lines`"

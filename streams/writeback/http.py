@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from streams.errors import OpshubError
 from streams.hub.intents import Request
-from streams.writeback.failures import AmountDiffers, InDoubt, NotReady, Queued, Refused, TargetDown, TooEarly
+from streams.writeback.failures import AmountDiffers, NotReady, Refused, TargetDown
 from streams.writeback.http_answers import (
     MISSING,
     HttpAnswer,
@@ -26,10 +27,13 @@ from streams.writeback.http_answers import (
     pick_result,
     plain_json,
     reach_answer,
+    united,
     unproven,
     words_of,
 )
+from streams.writeback.http_batch import batch_request, groups, result_of
 from streams.writeback.http_client import HttpClient
+from streams.writeback.http_repeat import check_lag, check_may_repeat
 from streams.writeback.http_requests import HttpRequest, build_request
 from streams.writeback.http_rules import Call, HttpAction, HttpStep, HttpTarget, LookUp, ReadCall, Results, SendCall
 from streams.writeback.jobs import (
@@ -79,7 +83,11 @@ class HttpAdapter:
             self._client = None
 
     async def deliver(self, jobs: Sequence[Job], still_leased: StillLeased) -> AsyncGenerator[list[JobAnswer]]:
-        for job in jobs:
+        for group in groups(jobs):
+            if len(group) > 1:
+                yield await self._deliver_together(group, still_leased)
+                continue
+            (job,) = group
             try:
                 answer = await self._deliver(job, still_leased)
             except (Refused, NotReady, TargetDown) as problem:
@@ -87,6 +95,39 @@ class HttpAdapter:
             else:
                 if answer is not None:
                     yield [JobAnswer(job, answer)]
+
+    async def _deliver_together(self, jobs: list[Job], still_leased: StillLeased) -> list[JobAnswer]:
+        """One request for several jobs of a rule; the answer to each that is still leased."""
+        await self.open()
+        assert self._client is not None
+        action = jobs[0].rule.http
+        assert action is not None and action.batch is not None
+        leased: list[Job] = jobs
+        try:
+            await self._client.prepare()
+            leased = await still_leased(jobs)
+            if not leased:
+                return []
+            items = [(self._params(job), job.lines) for job in leased]
+            secrets = {f"secret.{name}": text for name, text in self._target.secrets.items()}
+            answer = await self._exchange(action.send, batch_request(action.send, secrets, items))
+            self._fault("deliver.target")
+            try:
+                check_sent(answer, action.send, self._target.closed)
+                content = _content(action.send, answer, in_doubt=True)
+            except Refused as refused:
+                raise _paused(refused, answer) from refused
+        except (Refused, NotReady, TargetDown) as problem:
+            return [JobAnswer(job, problem) for job in leased]
+        answers = []
+        for number, (job, (params, _)) in enumerate(zip(leased, items, strict=True)):
+            try:
+                result = result_of(action, answer, content, params, number, len(leased))
+                read = await self._read_back(job, action, params, result)
+                answers.append(JobAnswer(job, Written(result, self._values(job, action, read))))
+            except (Refused, NotReady, TargetDown) as problem:
+                answers.append(JobAnswer(job, problem))
+        return answers
 
     async def read_current(self, jobs: Sequence[Job]) -> list[Fields]:
         await self.open()
@@ -118,7 +159,7 @@ class HttpAdapter:
                 kept = {"found": plain_json(record)} if len(record) <= MOST_KEPT and not result else result
                 return AlreadyDone(kept, self._values(job, action, read))
         if job.in_doubt and not job.send_again:
-            _check_may_repeat(job, action)
+            check_may_repeat(job, action)
         # (2) A record that somebody else changed is not overwritten.
         if action.read is not None:
             current = await self._read_fields(job, action, params)
@@ -133,14 +174,20 @@ class HttpAdapter:
             if returned is None:
                 return None
             params = params | {name: reach(returned, name) for name in step.result}
-            given = _united(given, returned)
+            given = united(given, returned)
+        if action.batch is not None:
+            for answer_to_job in await self._deliver_together([job], still_leased):
+                if isinstance(answer_to_job.answer, OpshubError):
+                    raise answer_to_job.answer
+                return answer_to_job.answer
+            return None
         # (4) The hub records that the intent is in doubt from now on; then it is sent.
         headers = {action.idempotency_header: job.key} if action.idempotency_header else {}
         sent = await self._send(job, action.send, action.result, params, headers, still_leased)
         if sent is None:
             return None
         # (5) What is there now must be what was sent.
-        result = _united(given, sent)
+        result = united(given, sent)
         read = await self._read_back(job, action, params, result)
         return Written(result, self._values(job, action, read))
 
@@ -150,7 +197,7 @@ class HttpAdapter:
             answer, record = await self._find(step.find, params, job.lines)
             if record is not None:
                 return pick_result(step.find.result or step.result, answer, record)
-            _check_lag(job, step.find)
+            check_lag(job, step.find)
         return await self._send(job, step, step.result, params, {}, still_leased)
 
     async def _send(
@@ -236,7 +283,10 @@ class HttpAdapter:
         answers = [name for step in action.steps for name in step.result] + list(action.result)
         known = dict.fromkeys(answers, "") | params
         known |= {name: f"<{name}>" for name in answers if name not in params}
-        return {name: build_request(call, known, job.lines) for name, call in calls if call is not None}
+        requests = {name: build_request(call, known, job.lines) for name, call in calls if call is not None}
+        if action.batch is not None:
+            requests["send"] = batch_request(action.send, known, [(known, job.lines)])
+        return requests
 
     # -- one request
 
@@ -253,9 +303,12 @@ class HttpAdapter:
         self, call: Call, params: Parameters, lines: list[Parameters], headers: dict[str, str], page: str | None = None
     ) -> HttpAnswer:
         """The answer to a call, whatever its status. `page`: the address of a further page."""
-        assert self._client is not None
         request = build_request(call, params, lines)
         request["headers"] |= headers
+        return await self._exchange(call, request, page)
+
+    async def _exchange(self, call: Call, request: HttpRequest, page: str | None = None) -> HttpAnswer:
+        assert self._client is not None
         # Not in `build_request`, so that `describe` shows the same request each time.
         if call.rpc is not None:
             request["json"]["id"] = next(self._ids)
@@ -309,45 +362,12 @@ class HttpAdapter:
         )
 
 
-def _check_may_repeat(job: Job, action: HttpAction) -> None:
-    """Raise unless a job in doubt may be sent once more, since it was not found or does no harm twice."""
-    if action.look_up is None:
-        if action.idempotency_header is None and not job.wanted and not action.send.repeatable:
-            raise InDoubt(
-                f"{job.key} may have been done, and the rule has no way to find out",
-                question=f"it may have been done in the target{_sent_at(job)}, and the rule has no look_up: "
-                "look for it there; send it again?",
-            )
-        return
-    if job.queued_s is not None:
-        if job.queued_s < action.send.queued_for.total_seconds():
-            raise Queued(f"{job.key}: the target took it{_sent_at(job)}, and has not done it yet", retry_s=0.0)
-        raise InDoubt(
-            f"{job.key}: the target took it{_sent_at(job)}, and has not done it",
-            question=f"the target took it{_sent_at(job)}, and it is not there: send it again?",
-        )
-    if action.idempotency_header is None:
-        _check_lag(job, action.look_up)
-
-
-def _check_lag(job: Job, look_up: LookUp) -> None:
-    """Raise TooEarly while what was sent may still come, though it was not found."""
-    lag_s = look_up.lag.total_seconds()
-    if job.sent_s is not None and job.sent_s < lag_s:
-        left_s = lag_s - job.sent_s
-        raise TooEarly(f"{job.key}: it is not there, and may still come for {left_s:.0f} s", retry_s=left_s)
-
-
 def _paused(refused: Refused, answer: HttpAnswer) -> Refused | TargetDown:
     """The refusal; a missing answer where the target asks for a pause, whatever its status is."""
     if not answer.retry_after_s:
         return refused
     in_doubt, pause_s = refused.in_doubt, answer.retry_after_s
     return TargetDown(str(refused), blame="unclear", retry_after_s=pause_s, refuses=True, in_doubt=in_doubt)
-
-
-def _sent_at(job: Job) -> str:
-    return f" at {job.sent_at:%Y-%m-%d %H:%M:%S} UTC" if job.sent_at is not None else ""
 
 
 def _content(call: Call, answer: HttpAnswer, *, in_doubt: bool) -> object:
@@ -364,15 +384,6 @@ def _content(call: Call, answer: HttpAnswer, *, in_doubt: bool) -> object:
     if error is None:
         raise Refused(f"{call.rpc.method}: {answer}", in_doubt=in_doubt)
     raise Refused(f"{call.rpc.method}: the target refuses: {words_of(error)}")
-
-
-def _united(known: Fields, more: Fields) -> Fields:
-    """Two results as one: `order.id` of one and `order.number` of the other are both of `order`."""
-    united = dict(known)
-    for name, value in more.items():
-        before = united.get(name)
-        united[name] = _united(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return united
 
 
 def _canonical_fields(job: Job, action: HttpAction, record: object) -> Fields:

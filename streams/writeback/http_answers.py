@@ -251,6 +251,15 @@ def pick_result(paths: Results, answer: HttpAnswer, record: object) -> Fields:
     return result
 
 
+def united(known: Fields, more: Fields) -> Fields:
+    """Two results as one: `order.id` of one and `order.number` of the other are both of `order`."""
+    both = dict(known)
+    for name, value in more.items():
+        before = both.get(name)
+        both[name] = united(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return both
+
+
 def plain_json(value: Any) -> Any:
     """JSON with its decimals as numbers, as the hub keeps it."""
     if isinstance(value, dict):

@@ -159,6 +159,20 @@ class HttpStep(SendCall):
         return self
 
 
+class Batch(Strict):
+    """Several intents in one request: `{each: intents, do: …}` in the `json` of `send` is a list over them.
+
+    `items`: the path to the list in its answer, an item for each; paths of the rule's `result` lead into the item.
+    `match`: path in an item → parameter that the item of an intent has; without it, the items come in the order of the
+    request. `error`: the path in an item at which it says why it was refused. `most`: at most so many in a request.
+    """
+
+    items: str
+    match: dict[str, str] = {}
+    error: str | None = None
+    most: int = Field(default=50, ge=2, le=500)
+
+
 class HttpAction(Strict):
     """How an HTTP target is written, in this order.
 
@@ -166,7 +180,7 @@ class HttpAction(Strict):
     been done already. `read`: whether the record still is what the rule saw. `steps`: requests that come before it.
     `send`: the request. `result`: name → path in its answer, which must lead to a value. `read_back`: the record
     afterwards. `compare`: path in what was read → parameter, or field of `values`. `idempotency_header`: only for a
-    target that promises to do a request with the same key once.
+    target that promises to do a request with the same key once. `batch`: many intents in one `send`.
     """
 
     now: ReadCall | None = None
@@ -178,6 +192,15 @@ class HttpAction(Strict):
     read_back: ReadCall | None = None
     compare: dict[str, str] = {}
     idempotency_header: str | None = None
+    batch: Batch | None = None
+
+    @model_validator(mode="after")
+    def _batch_is_one_request(self) -> HttpAction:
+        if self.batch is not None and (self.steps or self.read is not None or self.idempotency_header is not None):
+            raise ValueError("`batch` sends one request for many: it has no `steps`, `read` or `idempotency_header`")
+        if self.batch is not None and self.look_up is None and not self.send.repeatable:
+            raise ValueError("`batch` needs `look_up`, or `repeatable: true` in `send`: an answer may be lost for all")
+        return self
 
     @property
     def can_find_out(self) -> bool:

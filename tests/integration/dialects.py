@@ -35,11 +35,18 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_GET(self) -> None:
+        ref = parse_qs(self.path.partition("?")[2])["ref"][0]
+        self.server.calls.append(f"look up {ref}")
+        self._answer({"orders": [order for order in self.server.orders.values() if order["ref"] == ref]})
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         kind = self.headers.get("Content-Type", "")
         if self.path == "/rpc":
             self._rpc(json.loads(body))
+        elif self.path == "/batch":
+            self._batch(json.loads(body)["orders"])
         elif self.path == "/soap":
             self._soap(body.decode(), kind)
         elif "multipart" in kind:
@@ -88,6 +95,23 @@ class Handler(BaseHTTPRequestHandler):
             wanted = params[0]
             result = [order for order in erp.orders.values() if all(order.get(k) == v for k, v in wanted.items())]
         self._answer({"id": request["id"], **({"error": error} if error else {"result": result})})
+
+    def _batch(self, orders: list[dict[str, Any]]) -> None:
+        """Answers in another order than it was asked; orders without a party are refused."""
+        erp = self.server
+        erp.calls.append(f"batch of {len(orders)}")
+        made = []
+        for order in reversed(orders):
+            if order["party"] is None:
+                made.append({"ref": order["ref"], "problem": ["party: is missing"]})
+                continue
+            id = len(erp.orders) + 1
+            erp.orders[id] = {"id": id, **order}
+            made.append({"ref": order["ref"], "id": id})
+        if erp.take("dies after the batch"):
+            self.close_connection = True
+            return
+        self._answer({"made": made[1:] if erp.take("leaves one out") else made})
 
     def _soap(self, text: str, kind: str) -> None:
         self.server.files.append((kind, "", text))

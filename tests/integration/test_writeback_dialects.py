@@ -184,3 +184,63 @@ def test_every_request_is_described_with_what_only_answers_can_say() -> None:
     assert list(requests) == ["look_up", "create.find", "create", "quote", "send", "read_back"]
     assert requests["send"]["json"] == {"method": "order.confirm", "params": ["<order.id>"]}
     assert target.describe(job(ORDER))[0]["json"]["params"] == [{"reference": "k1", "party": 7}]
+
+
+BATCH: dict[str, Any] = {
+    "look_up": {"method": "GET", "path": "/orders", "query": {"ref": "$key"}, "record_path": "orders", "lag": "0 s"},
+    "send": {"path": "/batch", "json": {"orders": {"each": "intents", "do": {"ref": "$key", "party": "$party"}}}},
+    "batch": {"items": "made", "match": {"ref": "key"}, "error": "problem", "most": 3},
+    "result": {"id": "id"},
+}
+
+
+async def deliver_all(erp: Erp, jobs: list[Job], leased: int = 99) -> dict[str, Any]:
+    """Key → the answer to it."""
+    target = HttpAdapter(HttpTarget(adapter="http", base_url=f"http://127.0.0.1:{erp.server_port}"))
+
+    async def still_leased(some: Sequence[Job]) -> list[Job]:
+        return list(some)[:leased]
+
+    try:
+        return {job.key: answer async for group in target.deliver(jobs, still_leased) for job, answer in group}
+    finally:
+        await target.close()
+
+
+def batch_jobs(count: int, **more: Any) -> list[Job]:
+    rule = WritebackRule.model_construct(http=HttpAction.model_validate(BATCH))
+    return [Job(key=f"k{n}", rule=rule, params={"party": n}, **more) for n in range(1, count + 1)]
+
+
+async def test_intents_go_together_and_each_is_proved_by_its_own_item(erp: Erp) -> None:
+    jobs = batch_jobs(5)
+    jobs[1].params["party"] = None
+    answers = await deliver_all(erp, jobs)
+    assert erp.calls == ["batch of 3", "batch of 2"]
+    assert (
+        isinstance(answers["k2"], Refused) and "party: is missing" in str(answers["k2"]) and not answers["k2"].in_doubt
+    )
+    made = {key: answer.result["id"] for key, answer in answers.items() if isinstance(answer, Written)}
+    assert made.keys() == {"k1", "k3", "k4", "k5"} and all(erp.orders[id]["ref"] == key for key, id in made.items())
+
+
+async def test_batch_without_an_answer_is_looked_up_one_by_one(erp: Erp) -> None:
+    erp.faults.add("dies after the batch")
+    answers = await deliver_all(erp, batch_jobs(3))
+    assert all(isinstance(answer, TargetDown) for answer in answers.values())
+    answers = await deliver_all(erp, batch_jobs(3, in_doubt=True, sent_s=60.0))
+    assert all(isinstance(answer, AlreadyDone) for answer in answers.values()) and len(erp.orders) == 3
+
+
+async def test_intent_that_the_answer_leaves_out_is_in_doubt(erp: Erp) -> None:
+    erp.faults.add("leaves one out")
+    answers = await deliver_all(erp, batch_jobs(3))
+    (refused,) = [answer for answer in answers.values() if isinstance(answer, Refused)]
+    assert refused.in_doubt and len(erp.orders) == 3
+
+
+async def test_what_failed_before_goes_individually_and_without_a_lease_goes_nothing(erp: Erp) -> None:
+    answers = await deliver_all(erp, batch_jobs(2, failed_before=True))
+    assert erp.calls == ["batch of 1", "batch of 1"] and len(answers) == 2
+    erp.calls.clear()
+    assert len(await deliver_all(erp, batch_jobs(3), leased=1)) == 1 and erp.calls == ["batch of 1"]

@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs/guides/write-back-http.md").read_text(
 SAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=["rpc", "bodies", "pages"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=["rpc", "bodies", "pages", "batch"])
 def test_sample_of_the_page_is_a_file_without_errors(tmp_path: Path, sample: str) -> None:
     (tmp_path / "my-erp").mkdir()
     content = {"system": "my-erp", **yaml.safe_load(sample)}

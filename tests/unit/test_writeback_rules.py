@@ -153,3 +153,21 @@ def test_result_of_a_step_is_a_parameter_of_what_comes_after_it(tmp_path: Path) 
         "compare": {"net": "net"},
     }
     assert errors_of(tmp_path, HTTP, **WON, params=NET, http=http) == []
+
+
+BATCH = {"batch": {"items": "made"}, "look_up": {"path": "/o", "result": {"order.id": "id"}}}
+
+
+@pytest.mark.parametrize(
+    ("http", "message"),
+    [
+        (BATCH, "http.batch: `send.json` has no list over the intents"),
+        ({**BATCH, "look_up": None}, "`batch` needs `look_up`, or `repeatable: true`"),
+        ({**BATCH, "steps": [{**STEP, "path": "/q"}]}, "it has no `steps`, `read` or `idempotency_header`"),
+        ({**BATCH, "send": {"path": "/o", "json": [{"each": "intents", "do": {"n": "$nett"}}]}}, "http.send.json: there is no parameter 'nett'"),
+        ({**BATCH, "batch": {"items": "made", "match": {"ref": "keyy"}}, "send": {"path": "/o", "json": [{"each": "intents", "do": 1}]}}, "http.batch.match: there is no parameter 'keyy'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_batches_are_named(tmp_path: Path, http: dict[str, Any], message: str) -> None:
+    (first, *_) = errors_of(tmp_path, HTTP, **WON, params=NET, http={**SEND, **http})
+    assert message in first
