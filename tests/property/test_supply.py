@@ -20,17 +20,33 @@ LAST_DAY = 99
 Supply = dict[str, Any]
 
 
-class Purchase(NamedTuple):
-    """A line of a purchase or production order, alone in its document."""
+class Line(NamedTuple):
+    """A line of a purchase or production order: for which order (None: for our stock), how much, what arrived of it."""
 
-    key: str
     order_line: str | None
     pieces: int
     arrived: int
+
+
+class Purchase(NamedTuple):
+    """A purchase or production order."""
+
+    key: str
+    lines: list[Line]
     status: str
     expected: int | None
     is_production: bool
     by_receipt: bool
+
+
+class Coming(NamedTuple):
+    """What one line of a purchase brings an order."""
+
+    id: str
+    pieces: int
+    arrived: int
+    status: str
+    expected: int | None
 
 
 class World(NamedTuple):
@@ -49,17 +65,32 @@ def worlds(draw: st.DrawFn) -> World:
     kept = {key: draw(st.integers(0, count - shipped[key])) for key, count in ordered.items()}
     purchases = []
     for number in range(draw(st.integers(0, 4))):
-        pieces = draw(st.integers(1, 6))
         is_production = draw(st.booleans())
+        lines = []
+        for _ in range(draw(st.integers(1, 3))):
+            # A supplier may send too much; of production more than is wanted goes to nobody.
+            pieces = draw(st.integers(1, 6))
+            arrived = draw(st.integers(0, pieces if is_production else pieces + 1))
+            lines.append(Line(draw(st.sampled_from(["A", "B", None])), pieces, arrived))
         states = ["requested", "in_progress", "finished"] if is_production else ["requested", "ordered", "received"]
         purchases.append(
             Purchase(
-                f"P{number}", draw(st.sampled_from(["A", "B", None])), pieces, draw(st.integers(0, pieces)),
+                f"P{number}", _in_turn(lines) if is_production else lines,
                 draw(st.sampled_from([*states, "cancelled"])), draw(st.none() | st.integers(30, 60)), is_production,
                 draw(st.booleans()),
             )
         )  # fmt: skip
     return World(ordered, shipped, kept, purchases)
+
+
+def _in_turn(lines: list[Line]) -> list[Line]:
+    """What is made goes to the lines in their order: the next gets something once the one before has all."""
+    left = sum(line.arrived for line in lines)
+    taken = []
+    for line in lines:
+        taken.append(line._replace(arrived=min(left, line.pieces)))
+        left -= taken[-1].arrived
+    return taken
 
 
 def rows_of(world: World) -> list[Change]:
@@ -85,29 +116,44 @@ def _rows_of_purchase(purchase: Purchase) -> list[Change]:
     key, at = purchase.key, 4
     entity = "production_order" if purchase.is_production else "purchase_order"
     header: dict[str, Any] = {"number": key, "status": purchase.status, "expected_date": purchase.expected}
-    # A field that a change leaves out is unchanged: so each change says all.
-    line: dict[str, Any] = {"line_no": 1, "quantity": purchase.pieces * PIECE}
-    line["order_line_id"] = of_line(f"{purchase.order_line}1") if purchase.order_line else None
-    if not purchase.is_production:
-        line["received_quantity"] = None
     changes = []
     if purchase.is_production:
-        header["finished_quantity"] = purchase.arrived * PIECE
-    elif not purchase.by_receipt:
-        line["received_quantity"] = purchase.arrived * PIECE
-    elif purchase.arrived:
-        of: dict[str, Any] = {"purchase_order_line_id": source_id("erp", "purchase_order_line", f"{key}1")}
-        changes += [
-            row("goods_receipt", f"G{key}", at, ("purchase_order", key), number=f"G{key}", status="received"),
-            row("goods_receipt_line", f"G{key}1", at, ("goods_receipt", f"G{key}"),
-                quantity=(purchase.arrived + 1) * PIECE, rejected_quantity=PIECE, **of),
-        ]  # fmt: skip
-    return [row(entity, key, at, **header), row(f"{entity}_line", f"{key}1", at, (entity, key), **line), *changes]
+        header["finished_quantity"] = sum(line.arrived for line in purchase.lines) * PIECE
+    for number, line in enumerate(purchase.lines, 1):
+        # A field that a change leaves out is unchanged: so each change says all.
+        fields: dict[str, Any] = {"line_no": number, "quantity": line.pieces * PIECE}
+        fields["order_line_id"] = of_line(f"{line.order_line}1") if line.order_line else None
+        if not purchase.is_production:
+            fields["received_quantity"] = None if purchase.by_receipt else line.arrived * PIECE
+            if purchase.by_receipt and line.arrived:
+                of: dict[str, Any] = {"purchase_order_line_id": line_id(purchase, number)}
+                changes.append(
+                    row(
+                        "goods_receipt_line", f"G{key}{number}", at, ("goods_receipt", f"G{key}"),
+                        quantity=(line.arrived + 1) * PIECE, rejected_quantity=PIECE, **of,
+                    )
+                )  # fmt: skip
+        changes.append(row(f"{entity}_line", f"{key}{number}", at, (entity, key), **fields))
+    if purchase.by_receipt and not purchase.is_production:
+        changes.append(
+            row("goods_receipt", f"G{key}", at, ("purchase_order", key), number=f"G{key}", status="received")
+        )
+    return [row(entity, key, at, **header), *changes]
+
+
+def line_id(purchase: Purchase, number: int) -> str:
+    entity = "production_order_line" if purchase.is_production else "purchase_order_line"
+    return source_id("erp", entity, f"{purchase.key}{number}")
 
 
 def by_days(world: World, key: str) -> tuple[str, int | None] | None:
     """(status, expected day) of an order's line, by walking through the days."""
-    sources = [p for p in world.purchases if p.order_line == key and p.status != "cancelled"]
+    sources = [
+        Coming(line_id(purchase, number), line.pieces, line.arrived, purchase.status, purchase.expected)
+        for purchase in world.purchases
+        for number, line in enumerate(purchase.lines, 1)
+        if line.order_line == key and purchase.status != "cancelled"
+    ]
     if not sources and not world.kept[key]:
         return None
     left = world.ordered[key] - world.shipped[key]
@@ -119,7 +165,7 @@ def by_days(world: World, key: str) -> tuple[str, int | None] | None:
     coming = [source for source in sources if source.status not in ("received", "finished")]
     there, needed, day = min(left, world.kept[key] + arrived), [], None
     for today in [*range(LAST_DAY), None]:
-        for source in sorted(coming, key=lambda source: of_key(source)):
+        for source in sorted(coming, key=lambda source: source.id):
             if source.expected == today and there < left and source.pieces > source.arrived:
                 there += source.pieces - source.arrived
                 needed.append(source)
@@ -129,12 +175,6 @@ def by_days(world: World, key: str) -> tuple[str, int | None] | None:
     if any(source.status == "requested" for source in needed):
         return "requested", day
     return ("partly_available" if max(world.kept[key], arrived) else "on_order"), day
-
-
-def of_key(purchase: Purchase) -> str:
-    """Its place among those that come on one day."""
-    entity = "production_order_line" if purchase.is_production else "purchase_order_line"
-    return source_id("erp", entity, f"{purchase.key}1")
 
 
 def supplies(pipeline: Any) -> dict[str, Supply]:
