@@ -210,9 +210,11 @@ async def lease_intents(
     return sorted(await store.fetch(Intent, "lease_intents", parameters), key=lambda intent: intent.id)
 
 
-async def retry_waiting(store: HubStore, target: str) -> int:
-    """Let intents that wait for a person only because they were not ready be tried again; how many there are."""
-    return len(await store.fetch(_Id, "retry_waiting", [target]))
+async def retry_waiting(store: HubStore, target: str, rules: Sequence[str]) -> int:
+    """Let intents that wait for a person only because they were not ready be tried again, and those of `rules` whose
+    record has changed since; how many there are.
+    """
+    return len(await store.fetch(_Id, "retry_waiting", {"target": target, "rules": list(rules)}))
 
 
 async def keep_leases(

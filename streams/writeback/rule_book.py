@@ -31,6 +31,10 @@ class RuleBook:
         """A rule by its full name."""
         return self._rules.get(name)
 
+    def caused_once(self, target: str) -> list[str]:
+        """The rules of a target with `becomes`: what caused an intent of theirs can be taken back."""
+        return [name for name, rule in self._rules.items() if rule.becomes and name.startswith(f"{target}/")]
+
     def following(self, name: str) -> Sequence[NamedRule]:
         """The rules that come `after` this one and are not off."""
         return self._following.get(name, ())

@@ -280,7 +280,7 @@ async def test_returned_goods_are_credited_once_somebody_approved_it(place: Plac
     assert one(place.erp, note, back) == ("GS", "50.00", "59.50", 1, 50)
 
 
-async def test_what_staff_credited_meanwhile_is_not_credited_again(place: Place) -> None:
+async def test_nobody_is_asked_any_more_about_what_staff_credited_meanwhile(place: Place) -> None:
     sold = await sale(place)
     back = one(
         place.erp,
@@ -296,8 +296,27 @@ async def test_what_staff_credited_meanwhile_is_not_credited_again(place: Place)
         await place.until(lambda: state(place, rule, entity) == "waiting")
         change = place.change("demo-erp", "return_order", str(back), sold.flow, status="credited", **fields)
         await place.settle("order_flow", sold.flow, change)
-        (waiting,) = intents(place, rule, entity)
-        with connect_hub(place.hub) as hub:
-            decide_intent(hub, str(waiting.id), "approve", who="ada", reason="as new")
+        # By itself: nobody is asked any more about what has happened.
         await place.until(lambda: state(place, rule, entity) == "superseded")
     assert one(place.erp, "SELECT count(*) FROM erp.inv_head WHERE so_id = %s", sold.order) == 0
+
+
+async def test_what_still_waits_for_approval_goes_on_waiting_when_its_record_changes(place: Place) -> None:
+    sold = await sale(place)
+    key = await sold.ask("return", 3)
+    rule, case = "demo-erp/return_from_case", source_id("demo-crm", "service_request", key)
+    async with place.deliverer():
+        await place.until(lambda: state(place, rule, case) == "waiting")
+        asked = "SELECT count(*) FROM intent_log l JOIN intent i ON i.id = l.intent_id WHERE i.entity_id = %s AND l.what = 'waiting'"
+        fields: dict[str, Any] = {
+            "kind": "return",
+            "status": "in_progress",
+            "quantity": 3 * PIECE,
+            "subject": "Does not fit at all",
+        }
+        fields |= {"customer_id": sold.customer, "product_id": source_id("demo-crm", "product", sold.product)}
+        change = place.change("demo-crm", "service_request", key, sold.flow, sales_order_id=sold.flow, **fields)
+        await place.settle("order_flow", sold.flow, change)
+        await place.until(lambda: one(place.db, asked, case) > 1)
+        await place.until(lambda: state(place, rule, case) == "waiting")
+    assert one(place.erp, "SELECT count(*) FROM erp.ret_head WHERE crm_case = %s", key) == 0

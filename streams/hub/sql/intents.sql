@@ -86,9 +86,12 @@ UPDATE intent i SET trace = c.value FROM jsonb_each_text(%(contexts)s::jsonb) c
 WHERE i.aggregate_id = c.key::uuid AND i.trace IS NULL AND i.created_at > clock_timestamp() - interval '1 minute';
 
 -- name: retry_waiting
--- Intents that wait for a person only because they were not ready: they are tried again, since they may be ready by now.
-UPDATE intent SET state = 'approved'
-WHERE target = %s AND state = 'waiting' AND not_ready_since IS NOT NULL AND not_before <= clock_timestamp() RETURNING id;
+-- Intents that wait for a person only because they were not ready: they are tried again, since they may be ready by now. So are those of
+-- `rules` whose record has changed since people were asked: the cause may be gone.
+UPDATE intent i SET state = 'approved', version = coalesce((SELECT e.version FROM entity e WHERE e.id = i.entity_id), i.version)
+WHERE target = %(target)s AND state = 'waiting'
+AND (not_ready_since IS NOT NULL AND not_before <= clock_timestamp()
+     OR rule = ANY(%(rules)s) AND EXISTS (SELECT FROM entity e WHERE e.id = i.entity_id AND e.version > i.version)) RETURNING id;
 
 -- name: keep_leases
 -- Extend the leases that this deliverer still has; an intent that is not returned has another deliverer now. An intent in `sending` is in doubt
