@@ -2,10 +2,13 @@
 
     python -m benchmarks.instructions FILE                        # a recording: see benchmarks/recording.py
     python -m benchmarks.instructions FILE --tree ../opshub-before --sample 8000
+    python -m benchmarks.instructions FILE --stages assemble200 --last 15000 --leave-out 'erp.(po_|gr_|pr_)'
 
 `--tree` measures another checkout with this one's changes and raw records, so that both settle and map the same; a
 checkout from before columns had types maps without them, as its workers did. Needs valgrind, its headers and a C
 compiler (Debian: `valgrind`, `gcc`). Prints, for each stage, the units measured and the instructions of one.
+`assemble200` is all of assemble but its hub, in batches of 200: decode is left out, what aggregates send each other is
+settled, too, and records are encoded. It takes all changes, for a sample would tear a purchase from its orders.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ def main() -> None:
     given.add_argument("--tree", type=Path, default=Path.cwd())
     given.add_argument("--stages", default=",".join(STAGES))
     given.add_argument("--sample", type=int, default=4000, help="changes, in whole aggregates, and rows to measure")
+    given.add_argument("--last", type=int, help="only so many raw records, the last ones")
+    given.add_argument("--leave-out", help="no raw records of topics that match this expression")
     given.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = given.parse_args()
     if options.measure:
@@ -51,7 +56,7 @@ def main() -> None:
         here = Path(folder)
         (here / "switch.c").write_text(_SWITCH)
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", here / "switch.so", here / "switch.c"], check=True)
-        _export(options.file, here / "input")
+        _export(options.file, here / "input", options.last, options.leave_out)
         command = [
             "valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no",
             f"--callgrind-out-file={here / 'out'}", sys.executable, "-P", __file__, str(here / "input"),
@@ -69,7 +74,7 @@ def main() -> None:
             print(f"{stage:12} {int(units):8,} {int(total[1]) // int(units):10,} instructions each")
 
 
-def _export(recording: Path, into: Path) -> None:
+def _export(recording: Path, into: Path, last: int | None, leave_out: str | None) -> None:
     """What is measured, in a form that any checkout reads: the changes in the order in which they are settled."""
     from benchmarks.recording import load
     from benchmarks.stages import Corpus, typed_systems
@@ -79,6 +84,8 @@ def _export(recording: Path, into: Path) -> None:
 
     settings = Settings()
     raws, types = load(recording)
+    raws = raws[-last:] if last else raws
+    raws = [raw for raw in raws if not leave_out or not re.search(leave_out, raw.topic())]
     corpus = Corpus(raws, typed_systems(settings, types), load_ownership(connectors_dir(settings) / "ownership.yaml"))
     changes = [
         (output.topic, output.key, msgspec.structs.asdict(change))
@@ -116,6 +123,16 @@ def _work(stage: str, data: dict[str, Any], sample: int) -> tuple[int, Callable[
     from streams.settings import Settings
 
     settings = Settings()
+    if stage.startswith("assemble"):
+        from streams.emit.wire import output_maker
+
+        whole: Any = SimpleNamespace(
+            said=[Change(**fields) for *_, fields in data["changes"]],
+            said_outputs=[_Output(topic, key) for topic, key, _ in data["changes"]],
+            ownership=load_ownership(connectors_dir(settings) / "ownership.yaml"),
+        )
+        size, message = int(stage.removeprefix("assemble")), output_maker(of_tree.schema_ids())
+        return of_tree.assemble_all(whole, size, message), lambda: of_tree.assemble_all(whole, size, message)
     if stage.startswith("settle"):
         order: dict[bytes, int] = {}
         for _, key, _ in data["changes"]:

@@ -11,8 +11,9 @@ import gc
 import json
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import fastavro
 import msgspec
@@ -25,7 +26,7 @@ from streams.emit.wire import output_maker
 from streams.mapping.source_types import ColumnTypes
 from streams.model.change import Change
 from streams.model.entities import ENTITIES, avro_schema
-from streams.model.names import aggregate_of_topic
+from streams.model.names import aggregate_of_topic, changes_topic
 from streams.model.state import AggregateState
 from streams.pipeline.ingest import Ingest
 from streams.pipeline.settle import SettleBatch, Settled, settle
@@ -190,6 +191,49 @@ def settle_all(corpus: Corpus, size: int, sink: Callable[[Settled], None] = lamb
         settled = settle(SettleBatch(groups), states, corpus.ownership)
         assert isinstance(settled, Settled)
         sink(settled)
+
+
+class Sent(NamedTuple):
+    """Where a message goes, as a record of Kafka says it."""
+
+    topic: str
+    key: bytes
+
+
+def assemble_all(corpus: Corpus, size: int, message: Callable[..., object]) -> int:
+    """As `settle_all`, with what aggregates send each other, and `message` for each record that is emitted; how many
+    messages that were. Where an order line lives, which the hub says, is known from what was settled.
+    """
+    states: dict[str, AggregateState] = {}
+    lives_in: dict[str, str] = {}
+    asked: dict[str, set[str]] = {}
+    waiting: deque[tuple[Any, Change]] = deque(zip(corpus.said_outputs, corpus.said, strict=True))
+    count = 0
+    while waiting:
+        taken = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+        count += len(taken)
+        groups = groups_of([output for output, _ in taken], [change for _, change in taken])
+        for key, (kind, _) in groups.items():
+            if key not in states:
+                states[key] = AggregateState(key, kind, members={}, sources={})
+        settled = settle(SettleBatch(groups), states, corpus.ownership)
+        assert isinstance(settled, Settled)
+        for entity, entity_id, version, record, _ in records_to_emit(settled):
+            message(entity, entity_id, version, record)
+        for sent in settled.sent_on:
+            waiting.append((Sent(sent.topic, sent.key.encode()), sent.change))
+        for write in settled.entities.values():
+            if write.entity.entity == "sales_order_line":
+                lives_in[write.entity.id] = write.aggregate_id
+        for aggregate, line in settled.asked_order_lines:
+            asked.setdefault(line, set()).add(aggregate)
+        for line in {line for _, line in settled.asked_order_lines} | settled.new_order_lines:
+            home = lives_in.get(line)
+            for aggregate in asked.pop(line, ()) if home is not None else ():
+                if aggregate != home:
+                    change = Change("elsewhere", "sales_order_line", line, target=home)
+                    waiting.append((Sent(changes_topic("order_flow"), aggregate.encode()), change))
+    return count
 
 
 def canonical_records(corpus: Corpus) -> list[tuple[str, dict[str, Any]]]:

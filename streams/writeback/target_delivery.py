@@ -70,8 +70,6 @@ BATCH = 200
 """Intents of one batch. One by one, an intent took some twelve round trips (docs/decisions.md, 26)."""
 BATCH_OVER_HTTP = 25
 """Intents of a batch that is sent one by one: what was read for them must not be old when the last one is sent."""
-LOOK_AGAIN_S = 5.0
-"""Seconds between two looks at intents that wait for people, whether what caused them has changed."""
 POLL_S = 1.0
 """Seconds after which a loop looks for work even if nothing woke it."""
 
@@ -112,7 +110,6 @@ class TargetDelivery:
         self._over_http = over_http
         self._report_progress = report_progress
         self._retried_waiting = 0.0
-        self._looked_again = 0.0
         self._is_away = False
         """Whether the hub knows that the target did not answer at the last try."""
         self._has_answered = False
@@ -128,11 +125,7 @@ class TargetDelivery:
         # At most once a second: under load one pass follows another within milliseconds.
         if not is_paused and time.monotonic() - self._retried_waiting > POLL_S:
             self._retried_waiting = time.monotonic()
-            looks = self._retried_waiting > self._looked_again + LOOK_AGAIN_S
-            if looks:
-                self._looked_again = self._retried_waiting
-            rules = self._rules.caused_once(self._target) if looks else []
-            if await retry_waiting(self._store, self._target, rules):
+            if await retry_waiting(self._store, self._target, self._rules.caused_once(self._target)):
                 due_s = 0.0
         decided, known = await self._decide_planned() if work.has_planned else (0, {})
         if not is_paused and (decided or work.has_leased or (due_s is not None and due_s <= 0)):
