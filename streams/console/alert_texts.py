@@ -67,8 +67,9 @@ ALERTS: dict[str, AlertText] = {
         "check in the log of Kafka Connect whether Kafka accepts records; restart the connector",
     ),
     "wal-ending": AlertText(
-        "{where} will soon remove WAL that its slot still needs",
-        "find out why the connector is stalled (log of Kafka Connect), or raise max_slot_wal_keep_size",
+        "{where} will soon remove changes that its connector has not read",
+        "find out why the connector is stalled (log of Kafka Connect), or let the database keep more "
+        "(max_slot_wal_keep_size, binlog_expire_logs_seconds)",
     ),
     "pause-ending": AlertText(
         "Kafka soon deletes records of the paused table {where}",
