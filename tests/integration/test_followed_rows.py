@@ -18,7 +18,10 @@ from streams.capture.setup_sql import CaptureRights, setup_sql
 from streams.model.ids import source_id
 from streams.paths import connectors_dir
 from streams.provision.differences import apply
+from streams.provision.systems import capture_dsn, load_systems
+from streams.resolve.ownership import load_ownership
 from streams.simulator.setup import dsn_of
+from streams.verify.compare import verify
 from tests.conftest import Pipeline
 from tests.waiting import wait_for
 
@@ -29,14 +32,14 @@ CREATE TABLE uom (id integer PRIMARY KEY, name text);
 CREATE TABLE template (id integer PRIMARY KEY, name text, uom integer);
 CREATE TABLE variant (id integer PRIMARY KEY, code text, template integer);
 CREATE TABLE move (id integer PRIMARY KEY, product integer, origin integer, target integer, qty numeric, state text);
-CREATE TABLE party (id integer PRIMARY KEY, name text);
+CREATE TABLE party (id integer PRIMARY KEY, name text, replaced_by integer);
 CREATE TABLE company (id integer PRIMARY KEY, party integer);
 CREATE TABLE address (id integer PRIMARY KEY, party integer, sequence integer, city text);
 INSERT INTO uom VALUES (1, 'kg');
 INSERT INTO template VALUES (5, 'Chair', 1);
 INSERT INTO variant VALUES (1, 'C-1', 5), (2, 'C-2', 5), (3, 'T-1', NULL);
 INSERT INTO move SELECT g, 1, 2, 7, 1.5, 'done' FROM generate_series(1, 100) g;
-INSERT INTO party VALUES (1, 'We'), (2, 'They');
+INSERT INTO party VALUES (1, 'We'), (2, 'They'), (3, 'Them');
 INSERT INTO company VALUES (1, 1);
 INSERT INTO address VALUES (1, 2, 20, 'Lyon'), (2, 2, 10, 'Metz');
 """
@@ -67,6 +70,8 @@ tables:
       - entity: customer
         with: {own: {column: id, lookup: {table: public.company, by: party, column: id, unknown: "null", follow: true}}}
         when: own == null
+        deleted: replaced_by != null
+        same_as: {system: followed, column: replaced_by}
         fields:
           name: name
           billing_city: {column: id, lookup: {table: public.address, by: party, take: first, order: sequence, column: city, follow: true}}
@@ -149,6 +154,19 @@ def test_values_follow_what_they_were_looked_up_in(pipeline: Pipeline, source: p
         wait_for(lambda: values("inventory_level", 1, "on_hand") == (105_000_000,), seen=state)
         wait_for(lambda: values("inventory_level", 2, "on_hand") == (15_000_000,), seen=state)
         wait_for(lambda: values("inventory_level", 3, "on_hand") == (4_000_000,), seen=state)
+
+        source.execute("UPDATE party SET replaced_by = 2 WHERE id = 3")
+        link = "SELECT target::text FROM identity WHERE source_id = %s"
+        loser, winner = (source_id("followed", "customer", key) for key in ("3", "2"))
+        wait_for(
+            lambda: record("customer", 3) is None and hub.execute(link, [loser]).fetchone() == (winner,), seen=state
+        )
+        pipeline.drain()
+        systems = load_systems(pipeline.settings)
+        dsns = {system.name: capture_dsn(system, pipeline.env) for system in systems}
+        ownership = load_ownership(connectors_dir(pipeline.settings) / "ownership.yaml")
+        verdict = verify(pipeline.settings, systems, dsns, ownership)
+        assert not [example for example in verdict.examples if "followed" in example], verdict.examples
 
         source.execute("INSERT INTO company VALUES (2, 2)")
         wait_for(lambda: record("customer", 2) is None, seen=state)
