@@ -6,7 +6,7 @@ table first (`lock_table`): it puts all writers of a table in order, so a greate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -166,6 +166,13 @@ def live_rows(hub: Hub, system: str, table: str, before: int) -> dict[str, bytes
     """Key → row, of those that are not deleted and did not change after position `before`."""
     rows = fetch(hub, _LiveRow, "live_source_rows", {"system": system, "table": table, "before": before})
     return {row.key: row.row for row in rows}
+
+
+def all_rows(hub: Hub, system: str, table: str) -> Iterator[bytes]:
+    """Each row that is not deleted, as JSON."""
+    with hub.cursor(name="opshub_feed_rows") as cursor:
+        for (row,) in cursor.execute(SQL["all_source_rows"], {"system": system, "table": table}):
+            yield row
 
 
 def save_rows(hub: Hub, system: str, table: str, rows: Sequence[RowToSave]) -> None:

@@ -45,7 +45,7 @@ from streams.sources.pages import Interface, ReadFailed
 from streams.sources.rest import RestTable
 from streams.sources.rows import Feed, FeedRow
 from streams.sources.sender import Sender
-from streams.sources.table_store import TableWriter, deletes, too_many
+from streams.sources.table_store import RowTooLarge, TableWriter, deletes, too_many
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +169,14 @@ class SystemReader:
                 await self._read_rest(name, table, read, began)
         except ReadFailed as failed:
             await self._failed(name, str(failed), failed.pause_s)
+        except (RowTooLarge, OSError) as error:
+            await self._failed(name, str(error))
+        except (RetryLater, psycopg.Error):
+            raise
+        except Exception as error:
+            # What nobody foresaw in an answer or a file must hold up no other table.
+            logger.exception("%s/%s cannot be read", self._system.name, name)
+            await self._failed(name, f"{type(error).__name__}: {error}")
         else:
             self._retry.pop(name, None)
             self._counts["reads"] += 1

@@ -15,6 +15,7 @@ from streams.errors import RetryLater
 from streams.hub.session import KEEPALIVE
 from streams.hub.sources import RawRecord, count_sends, delete_sends, is_sent, lock_sends, sends
 from streams.kafka.clients import idempotent_producer
+from streams.model import limits
 from streams.runtime.fault_points import fault_point
 
 BATCH = 5_000
@@ -69,7 +70,13 @@ class Sender:
     def _produce(self, records: list[RawRecord]) -> None:
         if self._producer is None:
             self._producer = idempotent_producer(
-                self._bootstrap, **{"compression.type": "lz4", "linger.ms": 5, "message.timeout.ms": int(FLUSH_S * 900)}
+                self._bootstrap,
+                **{
+                    "compression.type": "lz4",
+                    "linger.ms": 5,
+                    "message.timeout.ms": int(FLUSH_S * 900),
+                    "message.max.bytes": limits.TOPIC,
+                },
             )
         failed: list[KafkaError] = []
 

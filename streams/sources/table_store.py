@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from streams.errors import Fenced
+from streams.errors import Fenced, RetryLater
 from streams.hub.sources import (
     Hub,
     KnownRow,
@@ -27,10 +27,15 @@ from streams.hub.sources import (
     save_position,
     save_rows,
 )
+from streams.model import limits
 from streams.sources.rows import Feed, FeedRow, digest_of, encode_json, envelope, is_older, message_key
 
 CHUNK = 2_000
 """Rows that are compared at a time."""
+
+
+class RowTooLarge(RetryLater):
+    """A row is larger than a record may be; nothing of its page or file is kept."""
 
 
 class TableWriter:
@@ -85,6 +90,9 @@ class TableWriter:
         assert shown is not None
         source_us = self._now_us if row.source_us is None else row.source_us
         value = envelope(self._feed, before, row.row, self.position, source_us)
+        if len(value) > limits.RECORD:
+            # Kafka would never take it, and everything of the system would wait behind it.
+            raise RowTooLarge(f"{self._feed.table}: the row {row.key} makes a raw record of {len(value):,} bytes")
         return RawRecord(self._feed.topic, self.position, message_key(self._feed, shown), value)
 
     def absent(self, keys: set[str], before: int) -> dict[str, bytes]:

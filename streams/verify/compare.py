@@ -26,6 +26,7 @@ from streams.verify.compare_hub import expected_records
 from streams.verify.compare_sources import compare_system
 from streams.verify.compare_topics import compare_topics
 from streams.verify.comparison import Comparison
+from streams.verify.feed_rows import SCHEME
 from streams.verify.sum_check import wrong_sums
 
 
@@ -37,7 +38,8 @@ def verify(
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Compare everything. `dsns`: system → its database, with a role that may read its captured tables.
+    """Compare everything. `dsns`: system → its database, with a role that may read its captured tables. A system
+    without one is compared with what its reader last knew of it.
 
     Raises EnvironmentFault while a source does not answer, psycopg.Error for the hub, KafkaException for Kafka.
     """
@@ -46,10 +48,9 @@ def verify(
     progress("reading the hub")
     states, same = _load_hub(settings.hub)
     for system in systems:
-        if not system.has_database:
-            continue
         progress(f"comparing {system.name}")
-        compare_system(system, dsns[system.name], states, comparison)
+        address = dsns[system.name] if system.has_database else SCHEME + settings.hub
+        compare_system(system, address, states, comparison)
     progress("resolving and joining again")
     expected = expected_records(states, same, ownership, comparison)
     for wrong in wrong_sums(states.values()):

@@ -21,6 +21,7 @@ from streams.mariadb_session import MariadbSession
 from streams.model.change import Position, RowChange
 from streams.named_sql import fetch_rows, load_statements
 from streams.provision.source_session import source_fault, source_session
+from streams.verify.feed_rows import SCHEME, feed_rows
 from streams.verify.mariadb_rows import binlog_rows
 
 SQL = load_statements(Path(__file__).with_name("sql"))
@@ -65,10 +66,14 @@ class _Column(msgspec.Struct, frozen=True):
 
 
 def source_rows(dsn: str, table: CompiledTable, *, whole: bool = False) -> Iterator[tuple[Any, Any]]:
-    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault for the database.
+    """(row, key) of every row, as the table's row_type and key_type. Raises EnvironmentFault for the database. An
+    address of feeds (`feed_rows.py`) stands for what the hub keeps of a system without one.
 
     `whole`: refuse a table of which row-level security hides rows from the role, instead of taking them for deleted.
     """
+    if dsn.startswith(SCHEME):
+        yield from feed_rows(dsn, table)
+        return
     schema, name = table.name.split(".", 1)
     decode_row = msgspec.json.Decoder(table.row_type).decode
     decode_key = msgspec.json.Decoder(table.key_type).decode

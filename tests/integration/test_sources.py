@@ -20,10 +20,15 @@ from streams.model.ids import source_id
 from streams.monitor.feeds import feed_findings
 from streams.monitor.schedules import schedule_rows
 from streams.paths import connectors_dir
+from streams.provision.column_types import with_types
 from streams.provision.differences import apply, plan
 from streams.provision.systems import load_systems
 from streams.sources.batches import SCHEDULE
 from streams.sources.reader import hub_connection
+from streams.verify.compare import _load_hub
+from streams.verify.compare_sources import compare_system
+from streams.verify.comparison import Comparison
+from streams.verify.feed_rows import SCHEME
 from tests.conftest import Pipeline
 from tests.integration.feed_place import FIXTURE, WEBHOOK_SECRET
 from tests.integration.helpdesk import SECRET, Helpdesk, open_helpdesk
@@ -133,6 +138,14 @@ def test_a_helpdesk_without_a_database_from_its_folder_alone(pipeline: Pipeline,
         assert scopes["helpdesk/helpdesk.tickets"].sync == "every 1 s"
         assert scopes["helpdesk/helpdesk.notes"].sync == "on request"
         hub.execute("DELETE FROM dead_letter WHERE topic LIKE 'raw.helpdesk%'")
+        (system,) = (
+            one for one in with_types(pipeline.settings, load_systems(pipeline.settings))[0] if one.name == "helpdesk"
+        )
+        comparison = Comparison()
+        compare_system(system, SCHEME + pipeline.settings.hub, _load_hub(pipeline.settings.hub)[0], comparison)
+        # Seven tickets, a requester, a contract; and those without a key.
+        assert comparison.source_rows - comparison.rejected == 9, comparison.examples
+        assert (comparison.lost, comparison.doubled, comparison.differing) == (0, 0, 0), comparison.examples
 
 
 def test_a_captured_table_with_a_schedule_is_read_in_batches(pipeline: Pipeline, files: Path) -> None:

@@ -278,3 +278,11 @@ def test_a_second_reader_waits_for_the_lease_and_a_late_one_is_refused(place: Fe
     with hub_connection(place.settings.hub) as hub, hub.transaction(), pytest.raises(Fenced):
         TableWriter(hub, place.feed.feeds["helpdesk.tickets"], "first")
     assert len(place.records("tickets")) == 1
+
+
+def test_a_row_that_is_too_large_holds_up_no_other_table(place: FeedPlace, desk: Helpdesk) -> None:
+    ticket(desk, 1, 1)
+    desk.put("requesters", "17", "2026-11-30T09:00:00Z", company="x" * 9_000_000)
+    passes(place)
+    assert "the row 17 makes a raw record of" in (place.read("requesters").problem or "")
+    assert place.live("tickets").keys() == {"1"}

@@ -101,7 +101,12 @@ def test_a_signature_covers_time_and_body() -> None:
     signed = hmac.new(b"s", b"1000.body", hashlib.sha256).hexdigest()
     headers = {"x-sig": f"v1={signed}", "x-at": "1000"}
     check_signature(signature, headers, b"body", 1100.0)
-    for wrong, at in ((headers | {"x-at": "1001"}, 1100.0), (headers, 5000.0), ({}, 1100.0), (headers | {"x-sig": "v1="}, 1100.0)):
+    for wrong, at in (
+        (headers | {"x-at": "1001"}, 1100.0),
+        (headers, 5000.0),
+        ({}, 1100.0),
+        (headers | {"x-sig": "v1="}, 1100.0),
+    ):
         with pytest.raises(Refused):
             check_signature(signature, wrong, b"body", at)
     with pytest.raises(Refused):
@@ -109,15 +114,23 @@ def test_a_signature_covers_time_and_body() -> None:
 
 
 def test_a_schedule_says_when_and_keeps_black_outs() -> None:
-    sync = parse_sync({"every": "0 * * * *", "not": [{"from": "0 8 * * 1-5", "for": "10 h"}], "timezone": "Europe/Berlin"}, "x")
+    sync = parse_sync(
+        {"every": "0 * * * *", "not": [{"from": "0 8 * * 1-5", "for": "10 h"}], "timezone": "Europe/Berlin"}, "x"
+    )
     monday = datetime(2026, 11, 30, 7, 30, tzinfo=UTC)  # 08:30 in Berlin
     assert not sync.may_run(monday)
-    assert sync.may_run(monday - timedelta(hours=1)) and sync.may_run(monday + timedelta(hours=10)) and sync.may_run(monday + timedelta(days=5))
+    assert (
+        sync.may_run(monday - timedelta(hours=1))
+        and sync.may_run(monday + timedelta(hours=10))
+        and sync.may_run(monday + timedelta(days=5))
+    )
     assert sync.due_at(monday) == datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
     assert Sync(every="5 min").due_at(monday) == monday + timedelta(minutes=5)  # type: ignore[arg-type]
     assert Sync(on="request").due_at(monday) is None
     inside = parse_sync({"within": [{"from": "0 22 * * *", "for": "8 h"}]}, "x")
-    assert inside.may_run(datetime(2026, 12, 1, 22, 0, tzinfo=UTC)) and inside.may_run(datetime(2026, 12, 2, 5, 59, tzinfo=UTC))
+    assert inside.may_run(datetime(2026, 12, 1, 22, 0, tzinfo=UTC)) and inside.may_run(
+        datetime(2026, 12, 2, 5, 59, tzinfo=UTC)
+    )
     assert not inside.may_run(datetime(2026, 12, 2, 6, 0, tzinfo=UTC))
     assert inside.words == "realtime; within 8 h from 0 22 * * *"
     for wrong in ({"every": "1 h", "on": "request"}, {"every": "often"}, {"evry": "1 h"}, {"timezone": "Mars"}):
@@ -146,7 +159,9 @@ def test_every_mistake_of_a_source_file_is_named_with_its_line(tmp_path: Path) -
     assert "source.yaml:3: server.token" in said
     assert "source.yaml:6: tables.d.a.rest.pages: Value error, by cursor: needs `next`" in said
     assert "source.yaml:8: tables.d.b.webhook: Value error, needs one of `row` and `key`" in said
-    path.write_text("tables:\n  d.a:\n    file: {path: x, format: csv}\n  d.z:\n    file: {path: x, format: csv}\n", "utf-8")
+    path.write_text(
+        "tables:\n  d.a:\n    file: {path: x, format: csv}\n  d.z:\n    file: {path: x, format: csv}\n", "utf-8"
+    )
     with pytest.raises(DictionaryError) as error:
         read_source_file(path, {"d.a": 1, "d.b": 1})
     assert "source.yaml:4: tables.d.z: the dictionary reads no such table" in str(error.value)
@@ -166,7 +181,9 @@ def read(path: Path, content: bytes, **files: Any) -> list[tuple[int, dict[str, 
     ],
 )  # fmt: skip
 def test_encodings_are_read(tmp_path: Path, encoding: str, content: bytes) -> None:
-    assert read(tmp_path / "f", content, format="csv", encoding=encoding, delimiter=";") == [(2, {"id": "1", "名": "客户"})]
+    assert read(tmp_path / "f", content, format="csv", encoding=encoding, delimiter=";") == [
+        (2, {"id": "1", "名": "客户"})
+    ]
     assert read(tmp_path / "f", "id\nÄ\n".encode("latin-1"), format="csv", encoding="latin-1") == [(2, {"id": "Ä"})]
 
 

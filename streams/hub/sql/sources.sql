@@ -31,6 +31,9 @@ SELECT key, digest, row, version, position FROM source_row WHERE system = %(syst
 -- Rows that were there before this position, and are not deleted.
 SELECT key, row FROM source_row WHERE system = %(system)s AND table_name = %(table)s AND row IS NOT NULL AND position <= %(before)s;
 
+-- name: all_source_rows
+SELECT row FROM source_row WHERE system = %(system)s AND table_name = %(table)s AND row IS NOT NULL;
+
 -- name: save_source_rows
 INSERT INTO source_row (system, table_name, key, digest, row, version, position)
 SELECT %(system)s, %(table)s, * FROM unnest(%(keys)s::text[], %(digests)s::bytea[], %(rows)s::bytea[], %(versions)s::text[], %(positions)s::bigint[])
