@@ -63,6 +63,8 @@ class PauseQueue(msgspec.Struct, frozen=True, kw_only=True):
     """Of a source: WAL that came since the pause began."""
     problem: str | None = None
     """Why the rest is not known."""
+    is_feed: bool = False
+    """Of a source without a database: nothing waits, it is read on from where it was."""
 
     @property
     def is_table(self) -> bool:
@@ -75,6 +77,8 @@ class PauseQueue(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_table:
             until = "" if self.safe_until is None else f" until {self.safe_until:%Y-%m-%d %H:%M} UTC"
             return f"Nothing is lost{until}: Kafka keeps the records of this table in order, and workers go on there."
+        if self.is_feed:
+            return "Nothing is lost: what changes meanwhile is read afterwards."
         if self.limit_bytes is not None and self.limit_bytes < 0:
             return "Nothing is lost as long as the source has room on its disk: no limit is set for the WAL it keeps."
         left = "" if self.left_bytes is None else f" for {max(self.left_bytes, 0) / 1e9:.2f} GB more"
@@ -172,7 +176,7 @@ def _queue_of(settings: Settings, paused: CapturePause, systems: Sequence[System
     except ConfigError as error:
         return _queue(paused, problem=str(error))
     if table is None and not system.has_database:
-        return _queue(paused)
+        return _queue(paused, is_feed=True)
     return _source_queue(settings, system, paused) if table is None else _table_queue(settings, system, paused)
 
 

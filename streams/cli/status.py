@@ -149,17 +149,15 @@ def _show_records(console: Console, records: AccountSummary | SectionError) -> N
 
 
 def _show_schedules(console: Console, schedules: list[ScheduleRow] | SectionError) -> None:
-    from rich.table import Table
-
     from streams.monitor.status import SectionError
 
     if isinstance(schedules, SectionError) or not schedules:
         return
-    table = Table("table", "sync", "state", "last", "next", title="Schedules (UTC)", title_justify="left")
+    console.print("Schedules (UTC):")
     for row in schedules:
-        times = ("" if at is None else f"{at:%Y-%m-%d %H:%M:%S}" for at in (row.last_at, row.next_at))
-        table.add_row(row.scope, row.sync, row.state, *times)
-    console.print(table)
+        last, due = (f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else "" for at in (row.last_at, row.next_at))
+        times = "".join(f"; {word} {at}" for word, at in (("last", last), ("next", due)) if at)
+        console.print(f"  {row.scope}: {row.sync}: {row.state}{times}", highlight=False, soft_wrap=True)
 
 
 def _show_changes(console: Console, changes: list[TableChangeRow] | SectionError) -> None:
