@@ -43,7 +43,7 @@ class RealPair:
     def __init__(self, settings: Settings, report: Report) -> None:
         """The servers of the native stack run, MariaDB among them."""
         self._settings = settings
-        self.env = env = _environment(settings)
+        self.env = env = write_pair_environment(settings)
         self.tryton = Tryton(settings, installed(settings, "tryton", report), env)
         self.creme = Creme(settings, installed(settings, "creme", report), env)
         self._launcher = Launcher(settings.state_dir.absolute())
@@ -97,8 +97,10 @@ class RealPair:
         return [self.tryton, self.creme]
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Addresses, names and passwords of both, kept in the environment file of the stack."""
+def write_pair_environment(settings: Settings) -> dict[str, str]:
+    """Addresses, names and passwords of both, kept in the environment file of the stack. Call it before the stack
+    starts: Connect has the values that the file had then.
+    """
     host = settings.host
     values = {
         "TRYTON_HOST": host,

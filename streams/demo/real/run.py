@@ -13,7 +13,7 @@ import psycopg
 
 from streams.demo.drain import drain
 from streams.demo.real.check import DealsVerdict, check_deals, open_deals
-from streams.demo.real.pair import RealPair
+from streams.demo.real.pair import RealPair, write_pair_environment
 from streams.demo.real.people import Done, People
 from streams.demo.statements import count
 from streams.demo.writeback_check import wait_delivered
@@ -77,6 +77,8 @@ def real_settings(settings: Settings) -> Settings:
 def run_real_demo(settings: Settings, plan: RealPlan, report: Report) -> RealResult:
     """Run it. Raises EnvironmentFault when a server cannot be started, goes away or is too slow."""
     settings = real_settings(settings)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    write_pair_environment(settings)
     stack = NativeStack(settings, mariadb=True)
     stack.up(progress=report)
     pair: RealPair | None = None
