@@ -178,7 +178,9 @@ def test_map_check_and_plan_tell_mistakes_of_ownership(
 ) -> None:
     shutil.copytree(Path("connectors").resolve(), tmp_path / "connectors")
     file = tmp_path / "connectors" / "ownership.yaml"
-    file.write_text(file.read_text("utf-8").replace("owner: [demo-crm, creme,", "owner: [demo-cmr, creme,", 1), "utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace("owner: [demo-crm, demo-erp]", "owner: [demo-cmr, demo-erp]", 1), "utf-8"
+    )
     monkeypatch.setenv("OPSHUB_CONNECTORS_DIR", str(tmp_path / "connectors"))
     with pytest.raises(typer.Exit) as ended:
         map_verbs.check(as_json=True)

@@ -5,7 +5,9 @@ In: settings and a plan. Out: a `RealResult`. What the demo started is stopped a
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -17,14 +19,16 @@ from streams.demo.real.pair import RealPair, write_pair_environment
 from streams.demo.real.people import Done, People
 from streams.demo.statements import count
 from streams.demo.writeback_check import wait_delivered
-from streams.paths import connectors_dir
+from streams.errors import EnvironmentFault
+from streams.paths import connectors_dir, shipped_connectors_dir
 from streams.provision.differences import apply
 from streams.provision.systems import System, capture_dsn, load_systems
 from streams.resolve.ownership import load_ownership
 from streams.settings import Settings
 from streams.stack.launch import Report
 from streams.stack.native import NativeStack
-from streams.stack.workers import start_pair, stop_all_workers
+from streams.stack.processes import tail
+from streams.stack.workers import list_workers, start_pair, stop_all_workers
 from streams.verify.compare import verify
 
 SYSTEMS = ["creme", "tryton"]
@@ -68,16 +72,25 @@ class RealResult(msgspec.Struct, frozen=True):
 
 
 def real_settings(settings: Settings) -> Settings:
-    """Settings of a stack of its own, below the usual state folder: another hub, other topics."""
+    """Settings of a stack of its own, below the usual state folder: another hub, other topics, other connectors."""
+    state = settings.state_dir / "creme-tryton"
     return settings.model_copy(
-        update={"systems": SYSTEMS, "state_dir": settings.state_dir / "creme-tryton", "partitions": 1}
+        update={"systems": SYSTEMS, "state_dir": state, "connectors_dir": state / "connectors", "partitions": 1}
     )
+
+
+def _copy_connectors(settings: Settings) -> None:
+    """A folder of connectors as a company has it: its systems, and who of them owns what."""
+    assert settings.connectors_dir is not None
+    for name in SYSTEMS:
+        shutil.copytree(shipped_connectors_dir() / name, settings.connectors_dir / name, dirs_exist_ok=True)
+    shutil.copy(Path(__file__).parent / "ownership.yaml", settings.connectors_dir / "ownership.yaml")
 
 
 def run_real_demo(settings: Settings, plan: RealPlan, report: Report) -> RealResult:
     """Run it. Raises EnvironmentFault when a server cannot be started, goes away or is too slow."""
     settings = real_settings(settings)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    _copy_connectors(settings)
     write_pair_environment(settings)
     stack = NativeStack(settings, mariadb=True)
     stack.up(progress=report)
@@ -122,8 +135,20 @@ def _work(settings: Settings, pair: RealPair, people: People, plan: RealPlan, re
 
     people.work(plan.seconds, plan.deals, show)
     report("demo", "waiting until every deal is shipped, invoiced and paid", None)
-    people.settle(lambda: not open_deals(pair, people.done), SETTLES_WITHIN_S)
+    people.settle(lambda: _workers_run(settings) and not open_deals(pair, people.done), SETTLES_WITHIN_S)
     show(people.done)
+
+
+def _workers_run(settings: Settings) -> bool:
+    """True; raises EnvironmentFault when a worker ended for good, so that nobody waits for it."""
+    for worker in list_workers(settings):
+        if not worker.supervised:
+            log = settings.state_dir / "logs" / f"worker-{worker.name}.log"
+            raise EnvironmentFault(
+                f"the worker {worker.name} ended; the last lines of its log:\n{tail(log)}",
+                remedy=f"correct what the log names; the whole log is {log}",
+            )
+    return True
 
 
 def _drain(settings: Settings, systems: list[System], pair: RealPair, report: Report) -> None:
