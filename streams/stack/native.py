@@ -153,6 +153,7 @@ class NativeStack:
                 report("console", "stopped", 1.0)
             stop_all_workers(self._given, report)
             servers = self._servers(read_environment(self._given))
+            self._stop_others({WATCHDOG, *(server.name for server in servers)}, report)
             for group in STOP_ORDER:
                 self._launcher.stop([server for server in servers if server.name in group], report)
             self._stop_watchdog()
@@ -306,6 +307,14 @@ class NativeStack:
                     remedy="wait until it is done",
                 ) from None
             yield
+
+    def _stop_others(self, known: set[str], report: Report) -> None:
+        """Stop what else was started beside the stack: the real systems of a demo."""
+        for record in processes.read_records(self._run):
+            if record.name not in known:
+                processes.stop(record)
+                processes.forget(self._run, record.name)
+                report(record.name, "stopped", 1.0)
 
     def _stop_watchdog(self) -> None:
         record = processes.read_record(self._run, WATCHDOG)
