@@ -46,6 +46,7 @@ class BinlogSettings(msgspec.Struct, frozen=True):
     binlog_row_image: str = ""
     binlog_row_metadata: str = ""
     binlog_row_value_options: str = ""
+    binlog_legacy_event_pos: str = ""
     log_bin_compress: str = ""
     binlog_storage_engine: str = ""
     binlog_expire_logs_seconds: str = ""

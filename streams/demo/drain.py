@@ -45,8 +45,9 @@ def drain(
 ) -> None:
     """Wait until everything that was committed so far is in the hub and in the topics.
 
-    Steps: (1) a marker in each source passes through capture, or nothing more comes from a real one; (2) the lanes have nothing left to read; (3) balances
-    and service cases that are due later are made now. `on_totals` is called with the workers' figures at each check.
+    Steps: (1) a marker in each source passes through capture, or nothing more comes from a real one; (2) the lanes have
+    nothing left to read; (3) balances and service cases that are due later are made now. `on_totals` is called with the
+    workers' figures at each check.
     Raises EnvironmentFault when that takes longer than `seconds`.
     """
     partitions = count_partitions(settings, systems)

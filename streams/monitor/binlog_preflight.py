@@ -60,6 +60,10 @@ def judge_server(name: str, server: BinlogSettings, rights: set[str], user: str)
         ("binlog-format", bool(server.binlog_row_value_options),
          f"binlog_row_value_options is {server.binlog_row_value_options}: JSON would come in pieces",
          "SET GLOBAL binlog_row_value_options = ''"),
+        # MariaDB has the variable since 11.4.4 and 10.11.10; earlier servers always say where an event is.
+        ("binlog-format", server.binlog_legacy_event_pos.upper() == "OFF",
+         "binlog_legacy_event_pos is OFF: of two changes of a row in one transaction nobody knows which is the later",
+         "SET GLOBAL binlog_legacy_event_pos = ON; and in the server's configuration"),
         ("binlog-format", server.log_bin_compress.upper() == "ON",
          "log_bin_compress is ON: Debezium 3.5 cannot read compressed events, and skips them",
          "SET GLOBAL log_bin_compress = OFF; then FLUSH BINARY LOGS"),

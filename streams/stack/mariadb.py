@@ -89,6 +89,8 @@ class MariaDB(Server):
             "binlog-format": "ROW",
             "binlog-row-image": "FULL",
             "binlog-row-metadata": "FULL",
+            # Else the events of a transaction have no position of their own, and two changes of a row have one place.
+            "binlog-legacy-event-pos": "ON",
             "binlog-expire-logs-seconds": str(7 * 24 * 3600),
             "character-set-server": "utf8mb4",
             "collation-server": "utf8mb4_bin",

@@ -209,6 +209,23 @@ def test_every_type_by_every_way(matrix: Matrix, hub: Hub) -> None:
             assert (attributes.get(special.name) or "") == text, f"{row_id}: {special}"
 
 
+def test_changes_within_one_transaction_count_in_their_order(matrix: Matrix, hub: Hub) -> None:
+    matrix.db.execute("START TRANSACTION")
+    matrix.insert(60, {"v": "'first'"})
+    matrix.db.execute("UPDATE mtypes.t SET v = 'zzz' WHERE id = 60")
+    matrix.db.execute("UPDATE mtypes.t SET v = 'last', n = NULL WHERE id = 60")
+    matrix.db.execute("COMMIT")
+    wait_for(lambda: (hub.attributes(60) or {}).get("v") == "last", seen=lambda: hub.attributes(60))
+    matrix.db.execute("START TRANSACTION")
+    matrix.db.execute("DELETE FROM mtypes.t WHERE id = 60")
+    matrix.insert(60, {"v": "'again'"})
+    matrix.db.execute("UPDATE mtypes.t SET v = NULL WHERE id = 60")
+    matrix.db.execute("COMMIT")
+    wait_for(lambda: "v" not in (hub.attributes(60) or {"v": ""}), seen=lambda: hub.attributes(60))
+    matrix.db.execute("DELETE FROM mtypes.t WHERE id = 60")
+    wait_for(lambda: hub.attributes(60) is None)
+
+
 def test_all_of_it_once_more(pipeline: Pipeline, matrix: Matrix, hub: Hub) -> None:
     """A re-snapshot says the same; a row moves to another key, and one leaves. In the end `verify` finds nothing."""
     before = hub.attributes(2)

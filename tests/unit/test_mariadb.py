@@ -109,6 +109,7 @@ def test_a_zero_date_that_cannot_be_null_is_rejected(type_: str, value: object) 
         ({"binlog_format": "MIXED"}, "binlog-format"),
         ({"binlog_row_image": "MINIMAL"}, "binlog-format"),
         ({"log_bin_compress": "ON"}, "binlog-format"),
+        ({"binlog_legacy_event_pos": "OFF"}, "binlog-format"),
         ({"binlog_storage_engine": "innodb"}, "binlog-format"),
         ({"binlog_row_value_options": "PARTIAL_JSON"}, "binlog-format"),
         ({"server_id": "0"}, "binlog-format"),

@@ -29,7 +29,7 @@ SELECT command, time AS seconds FROM information_schema.processlist WHERE user =
 SHOW GLOBAL VARIABLES WHERE variable_name IN
     ('version', 'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'log_bin_compress', 'binlog_storage_engine',
      'binlog_expire_logs_seconds', 'expire_logs_days', 'server_id', 'server_uuid', 'server_uid', 'lower_case_table_names', 'hostname',
-     'port', 'gtid_binlog_pos', 'binlog_row_value_options');
+     'port', 'gtid_binlog_pos', 'binlog_row_value_options', 'binlog_legacy_event_pos');
 
 -- name: grants
 SHOW GRANTS;
