@@ -199,9 +199,6 @@ class People:
         person = self._pair.tryton.session("warehouse")
         with contextlib.closing(person):
             while not self._stop.wait(0.5):
-                with self._takes_no():
-                    for sale in person.ids("sale.sale", ["state", "=", "confirmed"]):
-                        person.press("sale.sale", "process", sale)
                 for state, button in (
                     ("waiting", "assign_try"),
                     ("assigned", "pick"),
