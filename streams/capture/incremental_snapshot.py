@@ -32,7 +32,7 @@ from streams.capture.connector_config import is_column_excluded
 from streams.capture.table_gaps import record_of
 from streams.errors import ConfigError, EnvironmentFault
 from streams.hub.session import KEEPALIVE
-from streams.hub.source_state import save_table
+from streams.hub.source_state import load_tables, save_table
 from streams.hub.systems import add_table_snapshot
 from streams.kafka.clients import kafka_away
 from streams.kafka.offsets import topic_offsets
@@ -82,12 +82,15 @@ def request_snapshot(
             for table in tables:
                 send_signal(source, signals, "execute-snapshot", signal_of(system, facts[table], where))
         with psycopg.connect(settings.hub, **KEEPALIVE) as hub:
+            # Before the first look at a system's tables there is no gap to close, and one table alone would make all
+            # others look as if they had been added later.
+            knows_tables = bool(load_tables(hub, system.name))
             for table in tables:
                 end = ends.get(system.topic(table), 0)
                 add_table_snapshot(
                     hub, system=system.name, table=table, condition=where, rows=counts[table], ends=end, who=who
                 )
-                if where is None:
+                if where is None and knows_tables:
                     # It is read as it is now, so nothing of it is missing.
                     save_table(hub, system.name, table, record_of(facts[table]))
     except psycopg.Error as error:

@@ -169,10 +169,11 @@ class NativeStack:
         return states
 
     def start(self, name: str) -> None:
-        """Start one server that was killed or stopped, waiting until it is healthy."""
+        """Start one server that was killed or stopped, waiting until it is healthy. One that runs is left alone."""
         server = self._server(name)
         with self._lock():
-            self._launcher.start_all([server])
+            if not self._runs_as_wanted(server):
+                self._launcher.start_all([server])
 
     def start_mariadb(self) -> None:
         """Start MariaDB in a stack that runs without it. Its connector must be among the `plugins` of the stack."""

@@ -82,7 +82,8 @@ tables:
     key: id
     to:
       - entity: product
-        fields: {{sku: id, name: label, list_price: n, active: yes, created_at: dt6}}
+        # No product of another test has this SKU: the same one would make them one record.
+        fields: {{sku: {{expr: '"mariadb-" + string(id)'}}, name: label, list_price: n, active: yes, created_at: dt6}}
         attributes:
 {attributes}
 """

@@ -285,6 +285,8 @@ def _merge_where_it_belongs(work: Working, aggregate: AggregateWork, member: Ent
     into = live_id(state, into)
     root = state.members.get(into)
     if root is None:
+        if work.batch.homes.get(into, state.id) != state.id:
+            return  # it is on its way here, from the record that it was part of, and brings a refresh
         root = state.members[into] = EntityState(into, member.entity, contributions={}, record={})
     was_absorbed = member.merged_into is None and absorb(work, aggregate, member.id, root)
     if take_contributions(work, state, member, root) or was_absorbed:
