@@ -95,7 +95,7 @@ tables:
     key: id
     to:
       - entity: product
-        fields: {{sku: id, name: label, list_price: n_scale, active: yes, tags: a_text, created_at: ts}}
+        fields: {{sku: {{expr: '"matrix-" + string(id)'}}, name: label, list_price: n_scale, active: yes, tags: a_text, created_at: ts}}
         attributes:
 {attributes}
       - entity: sales_order
