@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
+
+from tests.serving import serving
 
 
 class Erp(ThreadingHTTPServer):
@@ -138,12 +139,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def open_erp() -> Iterator[Erp]:
-    server = Erp()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Erp()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.serving import serving
 
 PAGE = b"<!doctype html><html><body>a page for people</body></html>"
 PASSWORD = "s3cr3t-of-the-form"
@@ -79,12 +80,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def open_form_crm() -> Iterator[FormCrm]:
-    server = FormCrm()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(FormCrm()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+from tests.serving import serving
+
 SECRET = "desk-client-secret"
 
 
@@ -101,11 +103,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def open_helpdesk() -> Iterator[Helpdesk]:
-    server = Helpdesk()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Helpdesk()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
